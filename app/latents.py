@@ -1,0 +1,97 @@
+"""Seeds to latents, and the paths between latents.
+
+A latent is a row of float32 numbers, the input of a generator. A seed is an unsigned 32-bit
+integer that alone decides its latent: neither the batch nor the request it came in plays a part.
+All randomness comes from one SplitMix64 sequence (Steele, Lea and Flood, "Fast Splittable
+Pseudorandom Number Generators", OOPSLA 2014, figure 17). It is counter-based, word k being a hash
+of k alone, so that the image of seed s owns the 2**32 words from s * 2**32 on.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Prior = Literal["normal", "uniform"]
+Method = Literal["slerp", "lerp"]
+Latents = NDArray[np.float32]
+
+SEEDS = 2**32
+"""How many seeds there are: 0 to 2**32 - 1, all exact in JavaScript's numbers."""
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_LOW = np.uint64(0xFFFFFFFF)
+_SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 30, 31, 32))
+
+# Below this sine the two directions (anti)parallel to float32 accuracy: the arc has no plane.
+_PARALLEL = 1e-6
+
+
+def consecutive(seed: int, count: int) -> list[int]:
+    """The seeds ``seed, seed + 1, …`` modulo 2**32 of a request for ``count`` images."""
+    return [(seed + i) % SEEDS for i in range(count)]
+
+
+def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
+    """The first ``count`` random 64-bit words of every seed, shape ``(len(seeds), count)``."""
+    first = np.asarray(seeds, dtype=np.uint64)[:, None] << _SHIFT_32
+    z = (first + np.arange(1, count + 1, dtype=np.uint64)) * _GAMMA
+    z = (z ^ (z >> _SHIFT_30)) * _MIX_1
+    z = (z ^ (z >> _SHIFT_27)) * _MIX_2
+    return z ^ (z >> _SHIFT_31)
+
+
+def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Latents:
+    """The latents of ``seeds``: float32, shape ``(len(seeds), width)``.
+
+    ``normal`` is N(0, 1) by Box and Muller (Ann. Math. Stat. 29, 1958), two numbers a word and
+    never beyond ±6.77; ``uniform`` is U(-1, 1). Raises ValueError for a seed outside 0…2**32 - 1.
+    """
+    if any(not 0 <= seed < SEEDS for seed in seeds):
+        raise ValueError(f"seeds must be from 0 to {SEEDS - 1}, got {list(seeds)}")
+    random = words(seeds, (width + 1) // 2)
+    # Half a step above zero: the logarithm below never meets a zero.
+    u = ((random >> _SHIFT_32).astype(np.float64) + 0.5) / SEEDS
+    v = ((random & _LOW).astype(np.float64) + 0.5) / SEEDS
+    if prior == "uniform":
+        pairs = np.stack((2 * u - 1, 2 * v - 1), axis=-1)
+    else:
+        radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
+        pairs = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=-1)
+    return pairs.reshape(len(seeds), -1)[:, :width].astype(np.float32)
+
+
+def lerp(start: Latents, end: Latents, steps: int) -> Latents:
+    """``steps`` latents on the straight line from ``start`` to ``end``, both ends exact.
+
+    ``start`` and ``end`` have shape ``(width,)``; the answer is float32 ``(steps, width)``.
+    """
+    t = np.linspace(0, 1, steps)[:, None]
+    return ((1 - t) * start + t * end).astype(np.float32)
+
+
+def slerp(start: Latents, end: Latents, steps: int) -> Latents:
+    """``steps`` latents on the great arc from ``start`` to ``end``, both ends exact.
+
+    Shoemake, "Animating Rotation with Quaternion Curves", SIGGRAPH 1985, section 3.3. Points of a
+    normal prior keep their typical length on the way, which the straight line loses (White 2016,
+    arXiv 1609.04468). Parallel and opposite ends leave the arc undefined and are joined by a line.
+    """
+    a, b = start.astype(np.float64), end.astype(np.float64)
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    if lengths == 0:
+        return lerp(start, end, steps)
+    omega = np.arccos(np.clip(a @ b / lengths, -1, 1))
+    if np.sin(omega) < _PARALLEL:
+        return lerp(start, end, steps)
+    t = np.linspace(0, 1, steps)[:, None]
+    path = (np.sin((1 - t) * omega) * a + np.sin(t * omega) * b) / np.sin(omega)
+    return path.astype(np.float32)
+
+
+def interpolate(start: Latents, end: Latents, steps: int, method: Method = "slerp") -> Latents:
+    """``steps`` latents from ``start`` to ``end``, along the arc or along the line."""
+    return (slerp if method == "slerp" else lerp)(start, end, steps)

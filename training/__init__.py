@@ -1,0 +1,1 @@
+"""The trainer: DCGANs from images, to ONNX."""

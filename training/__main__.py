@@ -1,0 +1,81 @@
+"""``python -m training``: the subcommands, nothing else."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from training.config import Config
+from training.errors import TrainingError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; 0 when it did its work, 1 when it could not, 2 for a wrong call."""
+    options = vars(parser().parse_args(arguments))
+    command = options.pop("command")
+    try:
+        command(options)
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ValidationError as error:
+        for problem in error.errors():
+            flag = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
+            print(f"error: {flag} {problem['input']}: {problem['msg']}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; --resume goes on from the last epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="python -m training", description="Train DCGANs.")
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    fit = commands.add_parser("fit", help="train a generator")
+    fit.add_argument("--out", type=Path, required=True, help="the run's folder")
+    fit.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    _add_fields(fit)
+    fit.set_defaults(command=_fit)
+    export = commands.add_parser("export", help="publish a run's generator as a served version")
+    export.add_argument("run", type=Path, help="the run's folder")
+    export.add_argument("--name", required=True, help="the model's name")
+    export.add_argument("--version", type=int, required=True, help="its version, from 1")
+    export.add_argument("--models", type=Path, default=Path("models"), help="default: models")
+    export.set_defaults(command=_export)
+    return root
+
+
+def _add_fields(fit: argparse.ArgumentParser) -> None:
+    """A flag for every option. What is not given stays out: the preset decides it."""
+    for name, field in Config.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        words = f"{field.description} (default: {field.default})"
+        if field.annotation is bool:
+            action: Any = argparse.BooleanOptionalAction
+            fit.add_argument(flag, action=action, default=argparse.SUPPRESS, help=words)
+        else:
+            choices = ", ".join(map(str, get_args(field.annotation)))
+            metavar = name.upper() if field.default is None else None
+            fit.add_argument(
+                flag, default=argparse.SUPPRESS, help=words, metavar=metavar or choices or None
+            )
+
+
+def _fit(options: dict[str, Any]) -> None:
+    from training.fit import fit
+
+    fit(options.pop("out"), options, options.pop("resume"))
+
+
+def _export(options: dict[str, Any]) -> None:
+    from training.export.publish import export
+
+    export(**options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

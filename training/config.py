@@ -1,0 +1,74 @@
+"""What a training run is told: one validated model, whose fields are the flags of ``fit``."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.latents import Prior
+
+Dataset = Literal["fashion-mnist"]
+Preset = Literal["dcgan-28"]
+Loss = Literal["hinge", "bce"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Config(BaseModel):
+    """Every option of a run. Frozen: a run's options are written once, into its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: Dataset = Field("fashion-mnist", description="the images to learn")
+    preset: Preset = Field("dcgan-28", description="the recipe that the other flags refine")
+    epochs: int = Field(50, ge=1, description="passes over the data set")
+    batch_size: int = Field(64, ge=2, description="images a step")
+    seed: int = Field(0, ge=0, lt=2**32, description="decides weights, order and latents")
+
+    latent_dim: int = Field(100, ge=1, le=4096, description="width of a latent")
+    prior: Prior = Field("normal", description="distribution of the latents")
+    generator_filters: int = Field(64, ge=1, description="channels before the last layer")
+    discriminator_filters: int = Field(64, ge=1, description="channels after the first layer")
+    spectral_norm: bool = Field(
+        True, description="normalise the discriminator's weights (Miyato et al. 2018)"
+    )
+    loss: Loss = Field("hinge", description="adversarial loss")
+    generator_lr: float = Field(2e-4, gt=0, description="the generator's learning rate")
+    discriminator_lr: float = Field(4e-4, gt=0, description="the discriminator's learning rate")
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")
+    beta2: float = Field(0.999, ge=0, lt=1, description="Adam's second decay")
+    average_decay: float = Field(
+        0.999, ge=0, lt=1, description="decay a step of the averaged generator"
+    )
+
+    data_dir: Path | None = Field(None, description="folder of the data set's files")
+    device: Device = Field("auto", description="auto takes the GPU where there is one")
+    precision: Precision = Field("auto", description="auto takes bf16 where the device is fast at it")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as the machine gives")
+
+
+PRESETS: dict[Preset, dict[str, Any]] = {
+    # The defaults above are this recipe: a DCGAN whose discriminator is normalised by spectral
+    # norm in place of batch norm, trained with the hinge loss and two learning rates.
+    "dcgan-28": {},
+}
+
+ADJUSTABLE = frozenset({"epochs", "data_dir", "device", "precision", "threads"})
+"""The options that may change when a run goes on: where it runs, and for how long."""
+
+
+def from_flags(flags: dict[str, Any]) -> Config:
+    """The preset's options with ``flags`` on top. Raises pydantic's ValidationError."""
+    preset = PRESETS.get(flags.get("preset", Config.model_fields["preset"].default), {})
+    return Config.model_validate({**preset, **flags})
+
+
+def resumed(saved: Config, flags: dict[str, Any]) -> Config:
+    """``saved`` with what ``flags`` may adjust; ValueError where they contradict the saved run."""
+    merged = from_flags({**saved.model_dump(exclude_unset=True), **flags})
+    for name in Config.model_fields.keys() - ADJUSTABLE:
+        before, now = getattr(saved, name), getattr(merged, name)
+        if before != now:
+            flag = "--" + name.replace("_", "-")
+            raise ValueError(f"{flag} {now} contradicts the run, which began with {before}")
+    return merged

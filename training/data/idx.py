@@ -1,0 +1,153 @@
+"""The IDX files of Fashion-MNIST: found or downloaded, checked, read.
+
+The format: http://yann.lecun.com/exdb/mnist/, "file formats for the MNIST database".
+"""
+
+import gzip
+import hashlib
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import DataError
+
+ByteCount = Callable[[str, int, int], None]
+"""Called during a download with the file's name, the bytes so far and the bytes in all."""
+
+_UINT8 = 8
+
+
+@dataclass(frozen=True)
+class Published:
+    """A data set as its authors published it."""
+
+    name: str
+    url: str
+    licence: str
+    package: str
+    """Debian's package of the same files."""
+    installed: Path
+    """Where that package puts them."""
+    sha256: dict[str, str]
+    """Of what is inside each gzip file, by its name: mirrors compress the same bytes differently."""
+
+
+FASHION_MNIST = Published(
+    name="fashion-mnist",
+    url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    licence="MIT, Copyright 2017 Zalando SE",
+    package="dataset-fashion-mnist",
+    installed=Path("/usr/share/datasets/fashion-mnist"),
+    sha256={
+        "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+)
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """The array in an IDX file of bytes, gzipped or not. Raises DataError, naming the file."""
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if len(content) < 4 or content[:3] != bytes((0, 0, _UINT8)):
+        raise DataError(f"{path}: is no IDX file of bytes: it begins with {content[:4].hex(' ')}")
+    rank = content[3]
+    start = 4 + 4 * rank
+    if len(content) < start:
+        raise DataError(f"{path}: is cut off inside its header")
+    shape = struct.unpack(f">{rank}I", content[4:start])
+    expected = int(np.prod(shape, dtype=np.int64))
+    if len(content) - start != expected:
+        raise DataError(
+            f"{path}: has {len(content) - start} bytes of data where its header says {expected}"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:
+    """The images of ``split`` (``train`` or ``t10k``) in ``folder``: uint8 ``(n, 1, h, w)``.
+
+    The labels are read too, as a file of images without as many labels is a damaged data set.
+    """
+    pixels = read(_present(folder, f"{split}-images-idx3-ubyte"))
+    labels = read(_present(folder, f"{split}-labels-idx1-ubyte"))
+    if pixels.ndim != 3 or labels.shape != pixels.shape[:1]:
+        raise DataError(
+            f"{folder}: {split} images have shape {pixels.shape}, its labels {labels.shape}"
+        )
+    return pixels[:, None]
+
+
+def _present(folder: Path, stem: str) -> Path:
+    for path in (folder / f"{stem}.gz", folder / stem):
+        if path.is_file():
+            return path
+    raise DataError(f"{folder}: has neither {stem}.gz nor {stem}")
+
+
+def locate(published: Published, data_dir: Path | None, progress: ByteCount) -> Path:
+    """The folder with the data set's files: ``data_dir``, the Debian package's, or the cache.
+
+    Into the cache they are downloaded first where they are missing.
+    """
+    if data_dir is not None:
+        if not data_dir.is_dir():
+            raise DataError(f"--data-dir {data_dir}: is no folder")
+        return data_dir
+    if published.installed.is_dir():
+        return published.installed
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "dcgan-server" / published.name
+    for name in published.sha256:
+        if not (folder / name).is_file():
+            download(published, name, folder, progress)
+    return folder
+
+
+def download(published: Published, name: str, folder: Path, progress: ByteCount) -> None:
+    """Fetch one file into ``folder``, where it appears whole and with the right hash or not at all.
+
+    Raises DataError with the ways around a missing network.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{name}.part"
+    inside, digest = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), hashlib.sha256()
+    try:
+        with (
+            part.open("wb") as file,
+            httpx.stream("GET", published.url + name, follow_redirects=True, timeout=30) as answer,
+        ):
+            answer.raise_for_status()
+            total = int(answer.headers.get("content-length", 0))
+            for chunk in answer.iter_raw():
+                file.write(chunk)
+                digest.update(inside.decompress(chunk))
+                progress(name, file.tell(), total)
+        if digest.hexdigest() != published.sha256[name]:
+            raise DataError(
+                f"{published.url}{name}: its content has SHA-256 {digest.hexdigest()}, "
+                f"not {published.sha256[name]}"
+            )
+        part.replace(folder / name)
+    except zlib.error as error:
+        raise DataError(f"{published.url}{name}: is no gzip file: {error}") from error
+    except httpx.HTTPError as error:
+        raise DataError(
+            f"{published.name} is not here and cannot be downloaded from {published.url} "
+            f"({error or type(error).__name__}). Install Debian's {published.package}, "
+            f"or name a folder with its four files by --data-dir"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

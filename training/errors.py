@@ -1,0 +1,28 @@
+"""What the trainer tells a person instead of a stack trace.
+
+TrainingError                 anything below; its text is the whole message
+├── DataError                 a data set that is missing, damaged or too small
+├── RunError                  a run folder that cannot be begun, resumed or read
+├── DivergedError             losses that are no longer numbers
+└── ExportError               a generator that cannot become a served version
+"""
+
+
+class TrainingError(Exception):
+    """A failure whose cause a person can mend. The command line prints it and exits with 1."""
+
+
+class DataError(TrainingError):
+    """A data set that is missing, damaged or too small."""
+
+
+class RunError(TrainingError):
+    """A run folder that cannot be begun, resumed or read."""
+
+
+class DivergedError(TrainingError):
+    """Losses that are no longer numbers."""
+
+
+class ExportError(TrainingError):
+    """A generator that cannot become a served version."""

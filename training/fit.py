@@ -1,0 +1,82 @@
+"""``fit``: one run from its data to its last epoch."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from training import checkpoint, config, device
+from training.config import Config
+from training.data import idx
+from training.journal import Run
+from training.loop import Report, Trainer, train
+
+
+def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
+    """Train in the folder ``out``: a new run with ``flags``, or, with ``resume``, the one there."""
+    run = Run(out)
+    options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    where = device.resolve(options.device)
+    pixels = load(options)
+    if not resume:
+        run.begin(options)
+    trainer = Trainer(options, tuple(pixels.shape[1:]), where)
+    if resume and run.checkpoint.exists():
+        trainer.load_state_dict(checkpoint.load(run.checkpoint))
+        run.rewind(trainer.step)
+        run.write_options(options)
+    _epochs(run, trainer, pixels)
+
+
+def load(options: Config) -> torch.Tensor:
+    """The images of a run, uint8 ``(n, channels, height, width)``."""
+    with _Downloads() as downloads:
+        folder = idx.locate(idx.FASHION_MNIST, options.data_dir, downloads)
+    return torch.from_numpy(idx.images(folder).copy())
+
+
+def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor) -> None:
+    options = trainer.config
+    steps_an_epoch = len(pixels) // options.batch_size
+    began = time.perf_counter()
+    with tqdm(total=steps_an_epoch * options.epochs, initial=trainer.step, unit="step") as bar:
+        for report in train(trainer, pixels, steps_an_epoch * options.epochs):
+            bar.update(report.step - bar.n)
+            bar.set_postfix_str(_line(report))
+            if not report.epoch_done:
+                continue
+            run.draw(trainer.finished_generator(), options, report.epoch)
+            run.record(report, time.perf_counter() - began, device.described(trainer.device))
+            checkpoint.save(trainer.state_dict(), run.checkpoint)
+            tqdm.write(f"epoch {report.epoch}/{options.epochs}: {_line(report)}")
+            began = time.perf_counter()
+
+
+def _line(report: Report) -> str:
+    return (
+        f"D {report.discriminator_loss:.3f} G {report.generator_loss:.3f} "
+        f"real {report.accuracy_real:.0%} fake {report.accuracy_fake:.0%} "
+        f"{report.images_per_second:.0f} img/s"
+    )
+
+
+class _Downloads:
+    """A progress bar for each file that is downloaded."""
+
+    def __init__(self) -> None:
+        self._bars: dict[str, tqdm[Any]] = {}
+
+    def __enter__(self) -> "_Downloads":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for bar in self._bars.values():
+            bar.close()
+
+    def __call__(self, name: str, so_far: int, total: int) -> None:
+        bar = self._bars.setdefault(name, tqdm(total=total, desc=name, unit="B", unit_scale=True))
+        bar.update(so_far - bar.n)

@@ -1,0 +1,177 @@
+"""The training loop. It yields what happens and prints nothing."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from app import latents
+from training import ema, losses, networks
+from training.config import Config
+from training.device import autocast
+from training.errors import DataError, DivergedError
+
+_CALIBRATION_SEEDS = 4096
+_CALIBRATION_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Means since the epoch began (or the run went on), and how fast it went."""
+
+    epoch: int
+    """Epochs begun, from 1."""
+    step: int
+    """Steps done since the run began."""
+    epoch_done: bool
+    discriminator_loss: float
+    generator_loss: float
+    accuracy_real: float
+    """Share of real images that the discriminator takes for real."""
+    accuracy_fake: float
+    """Share of generated images that it takes for generated."""
+    images_per_second: float
+
+
+class Trainer:
+    """The two networks of a run, their optimisers and the averaged generator."""
+
+    def __init__(self, config: Config, image_shape: tuple[int, int, int], device: torch.device):
+        """Networks for images of ``image_shape`` (channels, height, width), seeded by ``config``."""
+        channels, size, _ = image_shape
+        torch.manual_seed(config.seed)
+        self.config, self.device, self.step = config, device, 0
+        self.generator = networks.generator(
+            config.latent_dim, channels, size, config.generator_filters
+        ).to(device, memory_format=torch.channels_last)
+        self.discriminator = networks.discriminator(
+            channels, size, config.discriminator_filters, config.spectral_norm
+        ).to(device, memory_format=torch.channels_last)
+        betas = (config.beta1, config.beta2)
+        self.generator_adam = torch.optim.Adam(
+            self.generator.parameters(), config.generator_lr, betas
+        )
+        self.discriminator_adam = torch.optim.Adam(
+            self.discriminator.parameters(), config.discriminator_lr, betas
+        )
+        self.average = ema.averaged(self.generator, config.average_decay)
+
+    def draw(self, count: int) -> Tensor:
+        """``count`` latents of the prior, ``(count, latent_dim)``, from the device's own stream."""
+        shape = (count, self.config.latent_dim)
+        if self.config.prior == "uniform":
+            return torch.rand(shape, device=self.device).mul_(2).sub_(1)
+        return torch.randn(shape, device=self.device)
+
+    def train_step(self, real: Tensor) -> Tensor:
+        """One step of both players on ``real``, uint8 ``(n, channels, height, width)``.
+
+        Returns what Report averages, as one tensor (4,) that is still on the device: discriminator
+        loss, generator loss, accuracy on real and on generated images.
+        """
+        images = real.to(self.device).float().div_(127.5).sub_(1)
+        images = images.contiguous(memory_format=torch.channels_last)
+        d_loss, accuracies = self._discriminator_step(images)
+        g_loss = self._generator_step(len(images))
+        self.average.update_parameters(self.generator)
+        self.step += 1
+        return torch.stack([d_loss, g_loss, *accuracies])
+
+    def _discriminator_step(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        with autocast(self.device, self.config.precision):
+            with torch.no_grad():
+                generated = self.generator(self.draw(len(images)))
+            real, fake = self.discriminator(images).float(), self.discriminator(generated).float()
+        loss = losses.discriminator_loss(real, fake, self.config.loss)
+        _descend(loss, self.discriminator_adam)
+        return loss.detach(), [(real > 0).float().mean(), (fake < 0).float().mean()]
+
+    def _generator_step(self, count: int) -> Tensor:
+        # Gradients pass through the discriminator without being gathered in its weights.
+        self.discriminator.requires_grad_(False)
+        with autocast(self.device, self.config.precision):
+            fake = self.discriminator(self.generator(self.draw(count))).float()
+        loss = losses.generator_loss(fake, self.config.loss)
+        _descend(loss, self.generator_adam)
+        self.discriminator.requires_grad_(True)
+        return loss.detach()
+
+    def finished_generator(self) -> nn.Sequential:
+        """The averaged generator in eval mode, as ``ema.finished`` makes it. Disturbs nothing."""
+        z = latents.from_seeds(
+            range(_CALIBRATION_SEEDS), self.config.latent_dim, self.config.prior
+        )
+        batches = torch.from_numpy(z).to(self.device).split(_CALIBRATION_BATCH)
+        return ema.finished(self.average, batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides the next steps: weights, optimisers, step, random state."""
+        cuda = self.device.type == "cuda"
+        return {
+            "step": self.step,
+            **{name: part.state_dict() for name, part in self._parts()},
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Become what ``state_dict`` saw; the next steps are the same bits on the same device."""
+        self.step = state["step"]
+        for name, part in self._parts():
+            part.load_state_dict(state[name])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+
+    def _parts(self) -> list[tuple[str, Any]]:
+        names = ("generator", "discriminator", "generator_adam", "discriminator_adam", "average")
+        return [(name, getattr(self, name)) for name in names]
+
+
+def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+def order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of ``count`` images in ``epoch``: known without a walk through earlier epochs."""
+    return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(count))
+
+
+def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) -> Iterator[Report]:
+    """Train on ``images``, uint8 ``(n, channels, height, width)``, until ``steps`` are done in all.
+
+    Reports every ``report_every`` steps and at the end of every epoch; only then are the losses
+    read, so that a GPU is never waited for in between. Goes on where the trainer stands. Raises
+    DataError where there is no whole batch, DivergedError where a loss is no number.
+    """
+    batch = trainer.config.batch_size
+    steps_an_epoch = len(images) // batch
+    if not steps_an_epoch:
+        raise DataError(f"{len(images)} images are less than one batch of {batch}")
+    while trainer.step < steps:
+        epoch, first = divmod(trainer.step, steps_an_epoch)
+        shuffled = order(len(images), trainer.config.seed, epoch)
+        last = min(steps_an_epoch, first + steps - trainer.step)
+        totals, began = torch.zeros(4, device=trainer.device), time.perf_counter()
+        for k in range(first, last):
+            totals += trainer.train_step(images[shuffled[k * batch : (k + 1) * batch]])
+            done = k + 1 == steps_an_epoch
+            if done or trainer.step % report_every == 0 or trainer.step == steps:
+                count = k + 1 - first
+                speed = count * batch / (time.perf_counter() - began)
+                yield _report(trainer, epoch + 1, done, totals / count, speed)
+
+
+def _report(trainer: Trainer, epoch: int, done: bool, means: Tensor, speed: float) -> Report:
+    values = means.tolist()
+    if not np.isfinite(values).all():
+        raise DivergedError(
+            f"step {trainer.step}: the losses are {values[:2]}; the last checkpoint is untouched"
+        )
+    return Report(epoch, trainer.step, done, *values, images_per_second=speed)
