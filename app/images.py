@@ -30,7 +30,7 @@ def square(count: int) -> int:
 
 
 def png(image: Pixels) -> bytes:
-    """One image ``(h, w, 1)`` or ``(h, w, 3)`` as a grey or RGB PNG. Its bytes are deterministic."""
+    """One image ``(h, w, 1)`` or ``(h, w, 3)`` as a grey or RGB PNG, the same bytes every time."""
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)

@@ -26,7 +26,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 30, 31, 32))
 
-# Below this sine the two directions (anti)parallel to float32 accuracy: the arc has no plane.
+# Below this sine two directions are parallel or opposite, to float32 accuracy.
 _PARALLEL = 1e-6
 
 
@@ -37,8 +37,9 @@ def consecutive(seed: int, count: int) -> list[int]:
 
 def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
     """The first ``count`` random 64-bit words of every seed, shape ``(len(seeds), count)``."""
-    first = np.asarray(seeds, dtype=np.uint64)[:, None] << _SHIFT_32
-    z = (first + np.arange(1, count + 1, dtype=np.uint64)) * _GAMMA
+    first = np.array(seeds, dtype=np.uint64)[:, None] << _SHIFT_32
+    counters = first + np.arange(1, count + 1, dtype=np.uint64)
+    z = counters * _GAMMA
     z = (z ^ (z >> _SHIFT_30)) * _MIX_1
     z = (z ^ (z >> _SHIFT_27)) * _MIX_2
     return z ^ (z >> _SHIFT_31)
@@ -61,7 +62,8 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     else:
         radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
         pairs = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=-1)
-    return pairs.reshape(len(seeds), -1)[:, :width].astype(np.float32)
+    drawn: Latents = pairs.reshape(len(seeds), -1)[:, :width].astype(np.float32)
+    return drawn
 
 
 def lerp(start: Latents, end: Latents, steps: int) -> Latents:
@@ -89,7 +91,7 @@ def slerp(start: Latents, end: Latents, steps: int) -> Latents:
         return lerp(start, end, steps)
     t = np.linspace(0, 1, steps)[:, None]
     path = (np.sin((1 - t) * omega) * a + np.sin(t * omega) * b) / np.sin(omega)
-    return path.astype(np.float32)
+    return np.asarray(path, dtype=np.float32)
 
 
 def interpolate(start: Latents, end: Latents, steps: int, method: Method = "slerp") -> Latents:

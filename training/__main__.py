@@ -74,7 +74,7 @@ def _fit(options: dict[str, Any]) -> None:
 def _export(options: dict[str, Any]) -> None:
     from training.export.publish import export
 
-    export(**options)
+    print(f"published {export(**options)}")
 
 
 if __name__ == "__main__":

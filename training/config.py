@@ -43,7 +43,9 @@ class Config(BaseModel):
 
     data_dir: Path | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto takes the GPU where there is one")
-    precision: Precision = Field("auto", description="auto takes bf16 where the device is fast at it")
+    precision: Precision = Field(
+        "auto", description="auto takes bf16 where the device is fast at it"
+    )
     threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as the machine gives")
 
 
@@ -53,8 +55,11 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "dcgan-28": {},
 }
 
-ADJUSTABLE = frozenset({"epochs", "data_dir", "device", "precision", "threads"})
-"""The options that may change when a run goes on: where it runs, and for how long."""
+PLACEMENT = frozenset({"data_dir", "device", "threads"})
+"""The options that say where a run computes, not what."""
+
+ADJUSTABLE = PLACEMENT | {"epochs", "precision"}
+"""The options that may change when a run goes on."""
 
 
 def from_flags(flags: dict[str, Any]) -> Config:
@@ -65,7 +70,7 @@ def from_flags(flags: dict[str, Any]) -> Config:
 
 def resumed(saved: Config, flags: dict[str, Any]) -> Config:
     """``saved`` with what ``flags`` may adjust; ValueError where they contradict the saved run."""
-    merged = from_flags({**saved.model_dump(exclude_unset=True), **flags})
+    merged = Config.model_validate({**saved.model_dump(), **flags})
     for name in Config.model_fields.keys() - ADJUSTABLE:
         before, now = getattr(saved, name), getattr(merged, name)
         if before != now:

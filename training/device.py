@@ -33,4 +33,6 @@ def described(device: torch.device) -> str:
     """The device's name, for the journal and the card."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads"
+    return (
+        f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads"
+    )

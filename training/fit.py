@@ -2,15 +2,15 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from tqdm import tqdm
 
 from training import checkpoint, config, device
-from training.config import Config
 from training.data import idx
-from training.journal import Run
+from training.errors import RunError
+from training.journal import Data, Run
 from training.loop import Report, Trainer, train
 
 
@@ -21,22 +21,24 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     where = device.resolve(options.device)
-    pixels = load(options)
-    if not resume:
-        run.begin(options)
-    trainer = Trainer(options, tuple(pixels.shape[1:]), where)
-    if resume and run.checkpoint.exists():
-        trainer.load_state_dict(checkpoint.load(run.checkpoint))
-        run.rewind(trainer.step)
-        run.write_options(options)
-    _epochs(run, trainer, pixels)
-
-
-def load(options: Config) -> torch.Tensor:
-    """The images of a run, uint8 ``(n, channels, height, width)``."""
     with _Downloads() as downloads:
-        folder = idx.locate(idx.FASHION_MNIST, options.data_dir, downloads)
-    return torch.from_numpy(idx.images(folder).copy())
+        image_set = idx.load(idx.FASHION_MNIST, options.data_dir, downloads)
+    data = Data.of(image_set)
+    if resume and data != run.data():
+        raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
+    trainer = Trainer(options, data.shape, where)
+    if resume:
+        _go_on(run, trainer)
+    else:
+        run.begin(options, data)
+    _epochs(run, trainer, torch.from_numpy(image_set.pixels.copy()))
+
+
+def _go_on(run: Run, trainer: Trainer) -> None:
+    if run.checkpoint.exists():  # else the run was cut off in its first epoch
+        trainer.load_state_dict(checkpoint.load(run.checkpoint))
+    run.rewind(trainer.step)
+    run.write_options(trainer.config)
 
 
 def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor) -> None:
@@ -70,7 +72,7 @@ class _Downloads:
     def __init__(self) -> None:
         self._bars: dict[str, tqdm[Any]] = {}
 
-    def __enter__(self) -> "_Downloads":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

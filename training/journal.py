@@ -1,28 +1,61 @@
 """The run folder: what a run was told, what it measured and what it drew.
 
-    options.json            the run's Config
-    metrics.jsonl           one line an epoch
-    samples/epoch-001.png   the same 64 seeds after every epoch
-    checkpoints/last.pt     what --resume goes on from
+options.json            the run's Config
+data.json               what it learns from
+metrics.jsonl           one line an epoch
+samples/epoch-001.png   the same 64 seeds after every epoch
+checkpoints/last.pt     what --resume goes on from
 """
 
 import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from app import images, latents
 from training.config import Config
+from training.data.images import ImageSet
 from training.errors import RunError
 from training.export.pixels import to_pixels
 from training.loop import Report
 
 _SAMPLES = 64
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Data(BaseModel):
+    """What a run learns from."""
+
+    name: str
+    licence: str
+    images: int
+    channels: int
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, image_set: ImageSet) -> "Data":
+        """The facts about ``image_set``."""
+        count, channels, height, width = image_set.pixels.shape
+        return cls(
+            name=image_set.name,
+            licence=image_set.licence,
+            images=count,
+            channels=channels,
+            height=height,
+            width=width,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image: (channels, height, width)."""
+        return self.channels, self.height, self.width
 
 
 @dataclass(frozen=True)
@@ -33,41 +66,41 @@ class Run:
 
     @property
     def options(self) -> Path:
+        """Its ``Config``."""
         return self.folder / "options.json"
 
     @property
     def metrics(self) -> Path:
+        """One line an epoch."""
         return self.folder / "metrics.jsonl"
 
     @property
     def checkpoint(self) -> Path:
+        """What ``--resume`` goes on from."""
         return self.folder / "checkpoints" / "last.pt"
 
-    def begin(self, config: Config) -> None:
-        """Make the folder and write the options. Refuses a folder that holds a run already."""
+    def begin(self, config: Config, data: Data) -> None:
+        """Make the folder and write what the run is told. Refuses one that holds a run already."""
         if self.options.exists():
             raise RunError(f"{self.folder}: holds a run already; go on with --resume")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "data.json").write_text(data.model_dump_json(indent=2) + "\n")
         except OSError as error:
-            raise RunError(f"{self.folder}: cannot be made: {error}") from error
+            raise RunError(f"{self.folder}: cannot be written: {error.strerror}") from error
         self.write_options(config)
 
     def write_options(self, config: Config) -> None:
         """Write ``config`` as the run's options."""
-        try:
-            self.options.write_text(config.model_dump_json(indent=2, exclude_unset=True) + "\n")
-        except OSError as error:
-            raise RunError(f"{self.options}: cannot be written: {error}") from error
+        self.options.write_text(config.model_dump_json(indent=2) + "\n")
 
     def config(self) -> Config:
         """The run's options. Raises RunError where the folder holds none."""
-        try:
-            return Config.model_validate_json(self.options.read_text())
-        except OSError as error:
-            raise RunError(f"{self.folder}: holds no run: {error}") from error
-        except ValidationError as error:
-            raise RunError(f"{self.options}: {error}") from error
+        return _read(self.options, Config)
+
+    def data(self) -> Data:
+        """What the run learns from. Raises RunError where the folder does not say."""
+        return _read(self.folder / "data.json", Data)
 
     def epochs(self) -> list[dict[str, Any]]:
         """The lines of ``metrics.jsonl``."""
@@ -88,7 +121,7 @@ class Run:
         if self.metrics.exists():
             self.metrics.write_text("".join(lines))
 
-    def draw(self, generator: nn.Sequential, config: Config, epoch: int) -> None:
+    def draw(self, generator: nn.Module, config: Config, epoch: int) -> None:
         """Write the epoch's sample grid: seeds 0 to 63."""
         device = next(generator.parameters()).device
         z = latents.from_seeds(range(_SAMPLES), config.latent_dim, config.prior)
@@ -96,3 +129,12 @@ class Run:
         path = self.folder / "samples" / f"epoch-{epoch:03d}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(images.png(images.sheet(pixels, columns=8)))
+
+
+def _read(path: Path, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path}: holds no run: {error.strerror}") from error
+    except ValidationError as error:
+        raise RunError(f"{path}: {error}") from error

@@ -40,17 +40,19 @@ class Report:
 class Trainer:
     """The two networks of a run, their optimisers and the averaged generator."""
 
-    def __init__(self, config: Config, image_shape: tuple[int, int, int], device: torch.device):
-        """Networks for images of ``image_shape`` (channels, height, width), seeded by ``config``."""
+    def __init__(
+        self, config: Config, image_shape: tuple[int, int, int], device: torch.device
+    ) -> None:
+        """For images of ``image_shape`` (channels, height, width); seeded by ``config``."""
         channels, size, _ = image_shape
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
         self.generator = networks.generator(
             config.latent_dim, channels, size, config.generator_filters
-        ).to(device, memory_format=torch.channels_last)
+        ).to(device)
         self.discriminator = networks.discriminator(
             channels, size, config.discriminator_filters, config.spectral_norm
-        ).to(device, memory_format=torch.channels_last)
+        ).to(device)
         betas = (config.beta1, config.beta2)
         self.generator_adam = torch.optim.Adam(
             self.generator.parameters(), config.generator_lr, betas
@@ -74,7 +76,6 @@ class Trainer:
         loss, generator loss, accuracy on real and on generated images.
         """
         images = real.to(self.device).float().div_(127.5).sub_(1)
-        images = images.contiguous(memory_format=torch.channels_last)
         d_loss, accuracies = self._discriminator_step(images)
         g_loss = self._generator_step(len(images))
         self.average.update_parameters(self.generator)
@@ -100,12 +101,10 @@ class Trainer:
         self.discriminator.requires_grad_(True)
         return loss.detach()
 
-    def finished_generator(self) -> nn.Sequential:
+    def finished_generator(self) -> nn.Module:
         """The averaged generator in eval mode, as ``ema.finished`` makes it. Disturbs nothing."""
-        z = latents.from_seeds(
-            range(_CALIBRATION_SEEDS), self.config.latent_dim, self.config.prior
-        )
-        batches = torch.from_numpy(z).to(self.device).split(_CALIBRATION_BATCH)
+        z = latents.from_seeds(range(_CALIBRATION_SEEDS), self.config.latent_dim, self.config.prior)
+        batches = torch.split(torch.from_numpy(z).to(self.device), _CALIBRATION_BATCH)
         return ema.finished(self.average, batches)
 
     def state_dict(self) -> dict[str, Any]:
@@ -169,9 +168,10 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
 
 
 def _report(trainer: Trainer, epoch: int, done: bool, means: Tensor, speed: float) -> Report:
-    values = means.tolist()
+    values: list[float] = means.tolist()
     if not np.isfinite(values).all():
         raise DivergedError(
             f"step {trainer.step}: the losses are {values[:2]}; the last checkpoint is untouched"
         )
-    return Report(epoch, trainer.step, done, *values, images_per_second=speed)
+    d_loss, g_loss, real, fake = values
+    return Report(epoch, trainer.step, done, d_loss, g_loss, real, fake, speed)

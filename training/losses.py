@@ -1,4 +1,4 @@
-"""Adversarial losses: pure functions on logits ``(n, 1)``, float32, to a scalar. Real is positive."""
+"""Adversarial losses: pure functions on float32 logits ``(n, 1)``; real is positive."""
 
 from torch import Tensor
 from torch.nn.functional import relu, softplus
@@ -18,5 +18,5 @@ def discriminator_loss(real: Tensor, fake: Tensor, loss: Loss) -> Tensor:
 
 
 def generator_loss(fake: Tensor, loss: Loss) -> Tensor:
-    """What the generator minimises: the hinge game's -D(G(z)), or the non-saturating -log D(G(z))."""
+    """What the generator minimises: -D(G(z)), or for ``bce`` the non-saturating -log D(G(z))."""
     return -fake.mean() if loss == "hinge" else softplus(-fake).mean()

@@ -1,1 +1,1 @@
-"""Data sets. Each ends as one uint8 array, ``(n, channels, height, width)``."""
+"""Data sets. Each ends as one ``ImageSet``."""

@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.images import ImageSet
 from training.errors import DataError
 
 ByteCount = Callable[[str, int, int], None]
@@ -36,7 +37,7 @@ class Published:
     installed: Path
     """Where that package puts them."""
     sha256: dict[str, str]
-    """Of what is inside each gzip file, by its name: mirrors compress the same bytes differently."""
+    """Of what is inside each gzip file: mirrors compress the same bytes differently."""
 
 
 FASHION_MNIST = Published(
@@ -46,10 +47,18 @@ FASHION_MNIST = Published(
     package="dataset-fashion-mnist",
     installed=Path("/usr/share/datasets/fashion-mnist"),
     sha256={
-        "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        "train-images-idx3-ubyte.gz": (
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        ),
     },
 )
 
@@ -74,6 +83,12 @@ def read(path: Path) -> NDArray[np.uint8]:
             f"{path}: has {len(content) - start} bytes of data where its header says {expected}"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def load(published: Published, data_dir: Path | None, progress: ByteCount) -> ImageSet:
+    """The training images of ``published``, from where ``locate`` finds them."""
+    folder = locate(published, data_dir, progress)
+    return ImageSet(published.name, published.licence, images(folder))
 
 
 def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:

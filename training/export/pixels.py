@@ -7,7 +7,7 @@ from app.images import Pixels
 
 
 def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
-    """Latents ``(n, z)`` to uint8 ``(n, height, width, channels)``: tanh's -1…1 to 0…255, rounded."""
+    """Latents ``(n, z)`` to uint8 ``(n, height, width, channels)``: -1…1 becomes 0…255."""
     with torch.no_grad():
         images: Tensor = generator(latents)  # (n, channels, height, width)
     scaled = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,135 @@
+"""A generator as an ONNX graph, layer by layer.
+
+The graph takes ``latents``, float32 ``(n, z)``, and gives ``pixels``, uint8 ``(n, height, width,
+channels)``: scaling, rounding and layout are inside it. It is written here node by node, not
+traced, so that it holds exactly these operators and nothing a tracer left behind.
+"""
+
+from collections.abc import Sequence
+from functools import singledispatchmethod
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from app.card import INPUT, OUTPUT
+from training.errors import ExportError
+
+OPSET = 17
+Attribute = float | Sequence[int]
+
+_IR_VERSION = 8  # the one that belongs to opset 17: any onnxruntime since 1.14 reads it
+
+
+class Writer:
+    """Adds the nodes of one layer after the other; ``value`` is the last layer's output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.value = INPUT
+
+    def constant(self, values: Tensor | np.ndarray) -> str:
+        """The name of an initialiser that holds ``values``."""
+        array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def node(self, operator: str, *inputs: str, output: str = "", **attributes: Attribute) -> None:
+        """Apply ``operator`` to ``value`` and further ``inputs``."""
+        output = output or f"value_{len(self.nodes)}"
+        self.nodes.append(
+            helper.make_node(
+                operator, [self.value, *inputs], [output], name=output, **dict[str, Any](attributes)
+            )
+        )
+        self.value = output
+
+    @singledispatchmethod
+    def layer(self, layer: nn.Module) -> None:
+        """Write one layer. Raises ExportError for a kind of layer that no method below knows."""
+        raise ExportError(f"no ONNX form is known for the layer {layer}")
+
+    @layer.register
+    def _(self, layer: nn.Linear) -> None:
+        weights = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
+        self.node("Gemm", *map(self.constant, weights), transB=1)
+
+    @layer.register
+    def _(self, layer: nn.Unflatten) -> None:
+        # Zero keeps the batch's length.
+        shape = np.array([0, *layer.unflattened_size], dtype=np.int64)
+        self.node("Reshape", self.constant(shape))
+
+    @layer.register
+    def _(self, layer: nn.BatchNorm2d) -> None:
+        statistics = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
+        names = [self.constant(values) for values in statistics if values is not None]
+        self.node("BatchNormalization", *names, epsilon=layer.eps)
+
+    @layer.register
+    def _(self, layer: nn.ConvTranspose2d) -> None:
+        weights = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
+        padding = [int(side) for side in layer.padding]
+        self.node(
+            "ConvTranspose",
+            *map(self.constant, weights),
+            kernel_shape=layer.kernel_size,
+            strides=layer.stride,
+            pads=padding * 2,
+            output_padding=layer.output_padding,
+        )
+
+    @layer.register
+    def _(self, _: nn.ReLU) -> None:
+        self.node("Relu")
+
+    @layer.register
+    def _(self, _: nn.Tanh) -> None:
+        self.node("Tanh")
+
+    def pixels(self) -> None:
+        """From -1…1, channels first, to 0…255, channels last; halves round to even, as in torch."""
+        self.node("Add", self.constant(np.array(1, dtype=np.float32)))
+        self.node("Mul", self.constant(np.array(127.5, dtype=np.float32)))
+        self.node("Round")
+        limits = np.array(0, dtype=np.float32), np.array(255, dtype=np.float32)
+        self.node("Clip", *map(self.constant, limits))
+        self.node("Cast", to=TensorProto.UINT8)
+        self.node("Transpose", perm=(0, 2, 3, 1), output=OUTPUT)
+
+
+def graph(
+    generator: nn.Module,
+    latent_width: int,
+    image_shape: tuple[int, int, int],
+    metadata: dict[str, str],
+) -> bytes:
+    """``generator`` (eval mode) as a serialised, checked ONNX model.
+
+    ``image_shape`` is (height, width, channels). Raises ExportError for a layer without ONNX form.
+    """
+    writer = Writer()
+    for layer in generator.children():
+        writer.layer(layer)
+    writer.pixels()
+    body = helper.make_graph(
+        writer.nodes,
+        "generator",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", latent_width])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, ["n", *image_shape])],
+        writer.constants,
+    )
+    model = helper.make_model(
+        body,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="dcgan-server",
+    )
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
