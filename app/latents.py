@@ -38,11 +38,14 @@ def consecutive(seed: int, count: int) -> list[int]:
 def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
     """The first ``count`` random 64-bit words of every seed, shape ``(len(seeds), count)``."""
     first = np.array(seeds, dtype=np.uint64)[:, None] << _SHIFT_32
-    counters = first + np.arange(1, count + 1, dtype=np.uint64)
-    z = counters * _GAMMA
-    z = (z ^ (z >> _SHIFT_30)) * _MIX_1
-    z = (z ^ (z >> _SHIFT_27)) * _MIX_2
-    return z ^ (z >> _SHIFT_31)
+    z: NDArray[np.uint64] = first + np.arange(1, count + 1, dtype=np.uint64)
+    z *= _GAMMA
+    z ^= z >> _SHIFT_30
+    z *= _MIX_1
+    z ^= z >> _SHIFT_27
+    z *= _MIX_2
+    z ^= z >> _SHIFT_31
+    return z
 
 
 def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Latents:
