@@ -23,8 +23,8 @@ CARD, SHEET = "card.json", "samples.png"
 INPUT, OUTPUT = "latents", "pixels"
 """The names of the graph's one input and one output."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+ModelVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.onnx$")]
 
@@ -91,8 +91,8 @@ class Card(_Part):
     """All that is said of one version."""
 
     schema_version: Literal[1] = 1
-    name: Name
-    version: Version
+    name: ModelName
+    version: ModelVersion
     created: datetime
     latent: Latent
     image: Image

@@ -38,7 +38,7 @@ def consecutive(seed: int, count: int) -> list[int]:
 def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
     """The first ``count`` random 64-bit words of every seed, shape ``(len(seeds), count)``."""
     first = np.array(seeds, dtype=np.uint64)[:, None] << _SHIFT_32
-    z: NDArray[np.uint64] = first + np.arange(1, count + 1, dtype=np.uint64)
+    z: NDArray[np.uint64] = np.add(first, np.arange(1, count + 1, dtype=np.uint64))
     z *= _GAMMA
     z ^= z >> _SHIFT_30
     z *= _MIX_1

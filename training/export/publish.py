@@ -65,8 +65,8 @@ def export(run: Path, name: str, version: int, models: Path) -> Path:
 
 def _free(models: Path, name: str, version: int) -> Path:
     try:
-        TypeAdapter(card.Name).validate_python(name)
-        TypeAdapter(card.Version).validate_python(version)
+        TypeAdapter(card.ModelName).validate_python(name)
+        TypeAdapter(card.ModelVersion).validate_python(version)
     except ValidationError as error:
         problem = error.errors()[0]
         raise ExportError(f"{problem['input']}: {problem['msg']}") from error

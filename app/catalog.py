@@ -1,0 +1,169 @@
+"""The models folder as loaded versions, and what of it is left out, and why."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, cast
+
+from app import batching, card, latents
+from app.batching import Batcher
+from app.card import INPUT, Card, CardError
+from app.cpus import available
+from app.engine import Engine
+from app.errors import (
+    ClosedError,
+    EngineError,
+    NotFoundError,
+    NotReadyError,
+    OverloadedError,
+    offence,
+)
+from app.images import Pixels
+from app.latents import Latents
+from app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Served:
+    """One version in service."""
+
+    card: Card
+    engine: Engine
+    batcher: Batcher
+
+    @property
+    def title(self) -> str:
+        """``name/version``, as in the headers and the log."""
+        return f"{self.card.name}/{self.card.version}"
+
+    def latents(self, seeds: list[int]) -> Latents:
+        """The latents of ``seeds`` under this version's prior."""
+        return latents.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
+
+    async def draw(self, rows: Latents) -> Pixels:
+        """Latents ``(n, width)`` to pixels. Raises OverloadedError, ClosedError or EngineError."""
+        try:
+            return cast("Pixels", await self.batcher.submit({INPUT: rows}))
+        except batching.QueueFullError as error:
+            seconds = max(1, math.ceil(error.retry_after))
+            raise OverloadedError(f"the server is busy: {error}", seconds) from error
+        except batching.ClosedError as error:
+            raise ClosedError("the server is shutting down") from error
+        except batching.BatchError as error:
+            raise EngineError("these images could not be computed; the log says why") from error
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A version that is kept out of service."""
+
+    folder: str
+    """``name/version``, below the models folder."""
+    reason: str
+
+
+@dataclass
+class Catalog:
+    """Every version in service, by name and version."""
+
+    default_name: str
+    models: dict[str, dict[int, Served]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, settings: Settings) -> Self:
+        """All of ``settings.models``; what is damaged is left out, logged and in ``refused``.
+
+        Raises StartupError where the provider that was asked for does not run.
+        """
+        catalog = cls(settings.default_model)
+        folder = settings.models
+        if not folder.is_dir():
+            catalog.refuse(str(folder), f"the models folder {folder} does not exist")
+            return catalog
+        for version in _version_folders(folder):
+            try:
+                catalog.add(_served(version, settings))
+            except CardError as error:
+                catalog.refuse(str(version.relative_to(folder)), str(error))
+        return catalog
+
+    def add(self, served: Served) -> None:
+        """Take a version into service."""
+        self.models.setdefault(served.card.name, {})[served.card.version] = served
+        logger.info("serving %s on provider %s", served.title, served.engine.provider)
+
+    def refuse(self, folder: str, reason: str) -> None:
+        """Remember why a version is left out."""
+        self.refused.append(Refused(folder, reason))
+        logger.error("left out %s: %s", folder, reason)
+
+    @property
+    def default(self) -> str:
+        """The model that is meant where none is named. Raises NotReadyError without any model."""
+        if not self.models:
+            reasons = "; ".join(refused.reason for refused in self.refused)
+            raise NotReadyError(f"no model is served: {reasons or 'the models folder is empty'}")
+        return self.default_name if self.default_name in self.models else min(self.models)
+
+    def find(
+        self,
+        name: str | None = None,
+        version: int | None = None,
+        place: str = "query",
+        parameter: str = "model",
+    ) -> Served:
+        """The version that is meant: by default the default model, in its highest version.
+
+        The client named it in ``place``, by ``parameter``. Raises NotReadyError or NotFoundError.
+        """
+        name = self.default if name is None else name
+        if name not in self.models:
+            allowed = f"one of {', '.join(sorted(self.models))}" if self.models else "no model yet"
+            problem = offence(parameter, place, name, allowed)
+            raise NotFoundError(f"{parameter} is {name!r} but must be {allowed}", [problem])
+        versions = self.models[name]
+        version = max(versions) if version is None else version
+        if version not in versions:
+            allowed = f"one of {', '.join(map(str, sorted(versions)))}"
+            problem = offence("version", place, version, allowed)
+            raise NotFoundError(f"version of {name} is {version} but must be {allowed}", [problem])
+        return versions[version]
+
+    def __iter__(self) -> Iterator[Served]:
+        """Every version, by name and then by number."""
+        for name in sorted(self.models):
+            for version in sorted(self.models[name]):
+                yield self.models[name][version]
+
+    async def close(self) -> None:
+        """Finish what waits, then take every version out of service."""
+        await asyncio.gather(*(served.batcher.close() for served in self))
+
+
+def _version_folders(models: Path) -> Iterator[Path]:
+    """``<name>/<version>`` folders; names that begin with a dot are unfinished publications."""
+    for name in sorted(models.iterdir()):
+        if name.is_dir() and not name.name.startswith("."):
+            for version in sorted(name.iterdir()):
+                if version.is_dir() and not version.name.startswith("."):
+                    yield version
+
+
+def _served(folder: Path, settings: Settings) -> Served:
+    """Load, verify and warm up one version."""
+    described = card.read(folder)
+    variant = described.variants[0]
+    graph = card.load(folder, variant)
+    try:
+        engine = Engine(described, graph, settings.provider, settings.threads or available())
+        # The first run allocates; a client should not wait for that.
+        engine({INPUT: latents.from_seeds([0], described.latent.width, described.latent.prior)})
+    except CardError as error:
+        raise CardError(f"{folder / variant.file}: {error}") from error
+    return Served(described, engine, Batcher(engine, settings.max_batch, settings.max_queue))

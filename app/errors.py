@@ -1,0 +1,180 @@
+"""What can go wrong, and how a client is told: RFC 9457 ``application/problem+json``.
+
+AppError                     has an HTTP status; its text is the problem's detail
+├── ParameterError       422 a parameter that is not allowed
+├── NotFoundError        404 a model, version or page that is not served
+├── NotAcceptableError   406 no representation that the client accepts
+├── NotReadyError        503 no model is served
+├── OverloadedError      503 the queue is full; says when to come back
+├── ClosedError          503 the server is shutting down
+└── EngineError          500 a batch that could not be computed
+StartupError                 a server that cannot start as it was told to; never seen by a client
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class StartupError(Exception):
+    """A server that cannot start as it was told to. The command line prints it and exits with 1."""
+
+
+class Offence(BaseModel):
+    """One parameter that was refused."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    parameter: str
+    place: str = Field(alias="in", description="query, path, header or body")
+    value: Any = Field(description="as it was received")
+    allowed: str
+
+
+class Problem(BaseModel):
+    """Every error's body (RFC 9457)."""
+
+    type: str = Field("about:blank", description="always about:blank: the status says it")
+    title: str = Field(description="the status in words")
+    status: int
+    detail: str = Field(description="what is wrong with this request")
+    instance: str = Field(description="the path that was asked for")
+    errors: list[Offence] = Field([], description="the parameters that were refused")
+
+
+class AppError(Exception):
+    """A failure that a client is told of; see the tree above."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, detail: str, errors: list[Offence] | None = None) -> None:
+        super().__init__(detail)
+        self.detail, self.errors = detail, errors or []
+        self.headers: dict[str, str] = {}
+
+
+class ParameterError(AppError):
+    """A parameter that is well formed and yet not allowed."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotFoundError(AppError):
+    """A model or version that is not served."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class NotAcceptableError(AppError):
+    """No representation that the client accepts."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
+class NotReadyError(AppError):
+    """No model is served."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class OverloadedError(AppError):
+    """The queue is full. ``retry_after`` is in seconds."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class ClosedError(AppError):
+    """The server is shutting down."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class EngineError(AppError):
+    """A batch that could not be computed."""
+
+
+def offence(parameter: str, place: str, value: object, allowed: str) -> Offence:
+    """One refused parameter."""
+    return Offence(parameter=parameter, place=place, value=value, allowed=allowed)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of ``app``, foreseen or not, be answered with a Problem."""
+
+    @app.exception_handler(AppError)
+    async def foreseen(request: Request, error: AppError) -> JSONResponse:
+        return answer(request, error.status, error.detail, error.errors, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [_refused(request, problem) for problem in error.errors()]
+        words = (f"{e.parameter} is {e.value!r} but must be {e.allowed}" for e in errors)
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(words), errors)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+        detail = f"{request.method} {request.url.path}: {error.detail}"
+        if "allow" in headers:
+            detail += f"; allowed: {headers['allow']}"
+        return answer(request, status, detail, headers=headers)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, _: Exception) -> JSONResponse:
+        # Starlette raises the error again behind this answer; the web server logs its trace.
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return answer(request, status, "the server failed; its log says why")
+
+
+def answer(
+    request: Request,
+    status: HTTPStatus,
+    detail: str,
+    errors: list[Offence] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A Problem as a response."""
+    problem = Problem(
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        errors=errors or [],
+    )
+    body = problem.model_dump(mode="json", by_alias=True)
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def _refused(request: Request, problem: dict[str, Any]) -> Offence:
+    """FastAPI's account of a refused parameter, with what the OpenAPI document allows there."""
+    place, *path = map(str, problem["loc"])
+    name = ".".join(path)
+    route = request.scope["route"].path_format
+    operation = request.app.openapi()["paths"][route][request.method.lower()]
+    schemas = {p["name"]: p["schema"] for p in operation.get("parameters", [])}
+    if problem["type"] == "extra_forbidden":
+        allowed = f"left out: the parameters here are {', '.join(schemas)}"
+        return offence(name, place, problem["input"], allowed)
+    allowed = _words(schemas[name]) if name in schemas else problem["msg"]
+    return offence(name, place, problem["input"], allowed)
+
+
+def _words(schema: dict[str, Any]) -> str:
+    """What a parameter's JSON schema allows, for a person."""
+    schema = next((s for s in schema.get("anyOf", []) if s.get("type") != "null"), schema)
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if schema["type"] == "integer":
+        return f"an integer from {schema['minimum']} to {schema['maximum']}"
+    return f"text like {schema['pattern']}"

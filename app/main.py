@@ -1,0 +1,56 @@
+"""The application: ``create_app(settings)``."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from fastapi_offline import FastAPIOffline
+
+from app import __version__, errors, responses
+from app.catalog import Catalog
+from app.routes import generate, grid, health, images, interpolate, models
+from app.settings import Settings
+
+_DRAWING = responses.problems(
+    errors.NotFoundError,
+    errors.NotAcceptableError,
+    errors.ParameterError,
+    errors.OverloadedError,
+    errors.EngineError,
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The server's application, with its models loaded, verified and warmed up.
+
+    Raises StartupError where the provider that was asked for does not run. Damaged models are left
+    out; without any model the application is live and not ready.
+    """
+    catalog = Catalog.load(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield  # serve; the web server drains its connections before it comes back
+        await catalog.close()
+
+    app = FastAPIOffline(
+        title="DCGAN server",
+        summary="Images from DCGAN generators: random, seeded, interpolated and in grids.",
+        version=__version__,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings, app.state.catalog = settings, catalog
+    errors.install(app)
+    for drawing in (generate, images, interpolate, grid):
+        app.include_router(drawing.router, responses=_DRAWING)
+    app.include_router(models.router)
+    app.include_router(health.router)
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> RedirectResponse:
+        return RedirectResponse("docs")
+
+    return app

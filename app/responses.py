@@ -1,0 +1,80 @@
+"""Answers as HTTP responses, and how the OpenAPI document describes them."""
+
+import asyncio
+import base64
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from app import images
+from app.catalog import Served
+from app.errors import MEDIA_TYPE, AppError, Problem
+from app.images import Pixels
+from app.negotiation import JSON, PNG, ZIP
+
+Documented = dict[int | str, dict[str, Any]]
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+def _headers(served: Served, seed: int | None) -> dict[str, str]:
+    headers = {"X-Model": served.title, "Vary": "Accept"}
+    return headers if seed is None else {**headers, "X-Seed": str(seed)}
+
+
+def json(body: BaseModel, served: Served, seed: int | None = None) -> Response:
+    """``body`` as JSON. ``seed`` is the first image's, where the seeds are consecutive."""
+    content = body.model_dump_json(by_alias=True)
+    return Response(content, media_type=JSON, headers=_headers(served, seed))
+
+
+async def png(picture: Pixels, served: Served, seed: int | None = None) -> Response:
+    """One picture ``(h, w, channels)`` as PNG."""
+    content = await asyncio.to_thread(images.png, picture)
+    return Response(content, media_type=PNG, headers=_headers(served, seed))
+
+
+async def pngs(pixels: Pixels) -> Sequence[bytes]:
+    """Every image of ``(n, h, w, channels)`` as a PNG file, encoded beside the event loop."""
+    return await asyncio.to_thread(images.pngs, pixels)
+
+
+def base64_text(content: bytes) -> str:
+    """``content`` in standard base64."""
+    return base64.b64encode(content).decode("ascii")
+
+
+def archive(files: Mapping[str, bytes], served: Served, seed: int) -> Response:
+    """``files`` as a ZIP, stored: PNG does not shrink again."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in files.items():
+            file.writestr(zipfile.ZipInfo(name), content)
+    name = f"{served.card.name}-{served.card.version}-{seed}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(served, seed)}
+    return Response(buffer.getvalue(), media_type=ZIP, headers=headers)
+
+
+def documented(media_types: Sequence[str], description: str) -> dict[str, Any]:
+    """A 200 answer in any of ``media_types``; JSON's schema is the route's response model."""
+    content = {name: _BINARY for name in media_types if name != JSON}
+    return {"description": description, "content": content}
+
+
+def problems(*errors: type[AppError]) -> Documented:
+    """The error answers of a route, each with an example."""
+    answers: Documented = {}
+    for error in errors:
+        example = Problem(
+            title=error.status.phrase, status=error.status, detail="…", instance="/…"
+        ).model_dump(mode="json", by_alias=True)
+        answers[error.status.value] = {
+            "description": (error.__doc__ or "").split("\n")[0],
+            "model": Problem,
+            "content": {MEDIA_TYPE: {"example": example}},
+        }
+    return answers

@@ -1,0 +1,59 @@
+"""``POST /generate``: many images at once."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app import images, responses
+from app.catalog import Served
+from app.deps import Accept, ImageLimit, InService
+from app.images import Pixels
+from app.latents import SEEDS, consecutive
+from app.negotiation import JSON, PNG, ZIP, choose
+from app.routes.images import url
+from app.schemas import Generated, GeneratedImage, GenerateQuery
+
+router = APIRouter(tags=["images"])
+
+_OFFERED = (JSON, PNG, ZIP)
+
+
+@router.post(
+    "/generate",
+    response_model=Generated,
+    responses={200: responses.documented(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs")},
+)
+async def generate(
+    query: Annotated[GenerateQuery, Query()], catalog: InService, accept: Accept, limit: ImageLimit
+) -> Response:
+    """Draw `n` images of the seeds `seed`, `seed + 1`, … (modulo 2³²), or of a random seed on.
+
+    `Accept: application/json` (the default) answers every image as base64 with its seed and URL;
+    `image/png` the image itself, or a sheet of them; `application/zip` one `<seed>.png` each.
+    The header `X-Seed` tells the first seed.
+    """
+    media_type = choose(accept, _OFFERED)
+    limit.check(query.n, n=query.n)
+    served = catalog.find(query.model, query.version)
+    first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
+    seeds = consecutive(first, query.n)
+    pixels = await served.draw(served.latents(seeds))
+    if media_type == PNG:
+        sheet = images.sheet(pixels, images.square(query.n))
+        return await responses.png(sheet, served, first)
+    return await _each(media_type, served, seeds, pixels)
+
+
+async def _each(media_type: str, served: Served, seeds: list[int], pixels: Pixels) -> Response:
+    """Every image by itself, in a ZIP or in JSON."""
+    files = await responses.pngs(pixels)
+    named = list(zip(seeds, files, strict=True))
+    if media_type == ZIP:
+        return responses.archive({f"{seed}.png": file for seed, file in named}, served, seeds[0])
+    drawn = [
+        GeneratedImage(seed=seed, url=url(served, seed), png=responses.base64_text(file))
+        for seed, file in named
+    ]
+    body = Generated(model=served.card.name, version=served.card.version, images=drawn)
+    return responses.json(body, served, seeds[0])

@@ -1,0 +1,36 @@
+"""``GET /health/…``: for load balancers and for people who wonder."""
+
+from fastapi import APIRouter
+
+from app import responses
+from app.deps import InService
+from app.errors import NotReadyError
+from app.schemas import Live, Ready, ReadyVersion, RefusedVersion
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+async def live() -> Live:
+    """The process answers."""
+    return Live()
+
+
+@router.get("/ready", responses=responses.problems(NotReadyError))
+async def ready(catalog: InService) -> Ready:
+    """The default model is in service: 200 with what really runs, or 503 with the reason."""
+    default = catalog.find()
+    return Ready(
+        model=default.card.name,
+        version=default.card.version,
+        provider=default.engine.provider,
+        models=[
+            ReadyVersion(
+                model=served.card.name,
+                version=served.card.version,
+                provider=served.engine.provider,
+            )
+            for served in catalog
+        ],
+        refused=[RefusedVersion(folder=r.folder, reason=r.reason) for r in catalog.refused],
+    )

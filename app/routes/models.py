@@ -1,0 +1,38 @@
+"""``GET /models``: what is served, with its cards."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from app import responses
+from app.card import ModelName
+from app.catalog import Catalog
+from app.deps import InService
+from app.errors import NotFoundError, ParameterError
+from app.schemas import ServedModel, ServedModels, ServedVersion
+
+router = APIRouter(tags=["models"])
+
+
+def _described(catalog: Catalog, name: str) -> ServedModel:
+    versions = [
+        ServedVersion(version=number, provider=served.engine.provider, card=served.card)
+        for number, served in sorted(catalog.models[name].items())
+    ]
+    return ServedModel(name=name, default_version=versions[-1].version, versions=versions)
+
+
+@router.get("/models")
+async def models(catalog: InService) -> ServedModels:
+    """Every model in service, with the card of every version."""
+    described = [_described(catalog, name) for name in sorted(catalog.models)]
+    return ServedModels(default=catalog.default if described else None, models=described)
+
+
+@router.get("/models/{name}", responses=responses.problems(NotFoundError, ParameterError))
+async def model(
+    name: Annotated[ModelName, Path(description="a served model")], catalog: InService
+) -> ServedModel:
+    """One model in service."""
+    found = catalog.find(name, None, place="path", parameter="name")
+    return _described(catalog, found.card.name)

@@ -1,0 +1,55 @@
+"""What the server is told, by flag (``--port 80``) or environment (``DCGAN_PORT=80``).
+
+Read once, by ``python -m app``; nothing is built at import.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.card import ModelName
+
+Provider = Literal["auto", "cpu", "cuda"]
+
+PREFIX = "DCGAN_"
+
+
+class Settings(BaseSettings):
+    """Serve DCGAN image generators over HTTP."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        cli_prog_name="python -m app",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free one")
+    models: Path = Field(Path("models"), description="folder of the models, <name>/<version>/")
+    default_model: ModelName = Field("fashion-mnist", description="served where none is named")
+    provider: Provider = Field("auto", description="where generators run; auto prefers a GPU")
+    threads: int = Field(
+        0, ge=0, le=1024, description="CPU threads; 0 for all this process may use"
+    )
+    max_images: int = Field(256, ge=1, le=256, description="most images of one request")
+    max_batch: int = Field(64, ge=1, le=4096, description="most images computed at once")
+    max_queue: int = Field(4096, ge=1, description="most images that wait; more are refused")
+
+    @model_validator(mode="after")
+    def _room_for_one_request(self) -> Self:
+        if self.max_queue < self.max_images:
+            raise ValueError(
+                f"max_queue {self.max_queue} has no room for max_images {self.max_images}"
+            )
+        return self
+
+
+def unknown_variables() -> list[str]:
+    """Environment variables with our prefix that mean nothing: misspelt, most likely."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
