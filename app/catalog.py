@@ -12,7 +12,7 @@ from app import batching, card, latents
 from app.batching import Batcher
 from app.card import INPUT, Card, CardError
 from app.cpus import available
-from app.engine import Engine
+from app.engine import Engine, wanted_providers
 from app.errors import (
     ClosedError,
     EngineError,
@@ -81,6 +81,7 @@ class Catalog:
 
         Raises StartupError where the provider that was asked for does not run.
         """
+        wanted_providers(settings.provider)  # even where no model asks for it
         catalog = cls(settings.default_model)
         folder = settings.models
         if not folder.is_dir():
@@ -158,12 +159,11 @@ def _version_folders(models: Path) -> Iterator[Path]:
 def _served(folder: Path, settings: Settings) -> Served:
     """Load, verify and warm up one version."""
     described = card.read(folder)
-    variant = described.variants[0]
-    graph = card.load(folder, variant)
+    graphs = [card.load(folder, variant) for variant in described.variants]
     try:
-        engine = Engine(described, graph, settings.provider, settings.threads or available())
+        engine = Engine(described, graphs[0], settings.provider, settings.threads or available())
         # The first run allocates; a client should not wait for that.
         engine({INPUT: latents.from_seeds([0], described.latent.width, described.latent.prior)})
     except CardError as error:
-        raise CardError(f"{folder / variant.file}: {error}") from error
+        raise CardError(f"{folder / described.variants[0].file}: {error}") from error
     return Served(described, engine, Batcher(engine, settings.max_batch, settings.max_queue))

@@ -42,8 +42,22 @@ class Engine:
         return pixels
 
 
+def wanted_providers(provider: Provider) -> list[str]:
+    """What onnxruntime calls ``provider``, best first.
+
+    Raises StartupError for ``cuda`` where this onnxruntime was built without it.
+    """
+    has_cuda = _CUDA in ort.get_available_providers()
+    if provider == "cuda" and not has_cuda:
+        raise StartupError(
+            "provider=cuda: this onnxruntime has no CUDA provider; "
+            "install the extra gpu in place of cpu, or use provider=cpu"
+        )
+    return [_CPU] if provider == "cpu" or not has_cuda else [_CUDA, _CPU]
+
+
 def _session(graph: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
-    wanted = _wanted(provider)
+    wanted = wanted_providers(provider)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3  # warnings of a failed provider are told below, once
@@ -62,16 +76,6 @@ def _session(graph: bytes, provider: Provider, threads: int) -> ort.InferenceSes
             )
         logger.warning("CUDA does not start here; the CPU provider runs instead")
     return session
-
-
-def _wanted(provider: Provider) -> list[str]:
-    has_cuda = _CUDA in ort.get_available_providers()
-    if provider == "cuda" and not has_cuda:
-        raise StartupError(
-            "provider=cuda: this onnxruntime has no CUDA provider; "
-            "install the extra gpu in place of cpu, or use provider=cpu"
-        )
-    return [_CPU] if provider == "cpu" or not has_cuda else [_CUDA, _CPU]
 
 
 def _verify(card: Card, session: ort.InferenceSession) -> None:
@@ -94,10 +98,13 @@ def _verify(card: Card, session: ort.InferenceSession) -> None:
 
 def _signature(nodes: list[ort.NodeArg]) -> object:
     """Name, dtype and shape of the only node, without its batch axis."""
-    if len(nodes) != 1 or isinstance(nodes[0].shape[:1], int):
+    if len(nodes) != 1:
         return [node.name for node in nodes]
     (node,) = nodes
-    return node.name, _TYPES.get(node.type, node.type), node.shape[1:]
+    batch, *shape = node.shape
+    if isinstance(batch, int):  # a dynamic axis has a name
+        shape = node.shape
+    return node.name, _TYPES.get(node.type, node.type), shape
 
 
 def _first_line(error: Exception) -> str:

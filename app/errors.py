@@ -53,6 +53,7 @@ class AppError(Exception):
     """A failure that a client is told of; see the tree above."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+    example = "the server failed; its log says why"
 
     def __init__(self, detail: str, errors: list[Offence] | None = None) -> None:
         super().__init__(detail)
@@ -61,33 +62,38 @@ class AppError(Exception):
 
 
 class ParameterError(AppError):
-    """A parameter that is well formed and yet not allowed."""
+    """A parameter that is not allowed."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    example = "n is '257' but must be an integer from 1 to 256"
 
 
 class NotFoundError(AppError):
     """A model or version that is not served."""
 
     status = HTTPStatus.NOT_FOUND
+    example = "model is 'cats' but must be one of fashion-mnist"
 
 
 class NotAcceptableError(AppError):
     """No representation that the client accepts."""
 
     status = HTTPStatus.NOT_ACCEPTABLE
+    example = "Accept is 'text/html' but must allow one of image/png"
 
 
 class NotReadyError(AppError):
     """No model is served."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    example = "no model is served: the models folder models does not exist"
 
 
 class OverloadedError(AppError):
-    """The queue is full. ``retry_after`` is in seconds."""
+    """The queue is full; ``Retry-After`` says in how many seconds there should be room."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    example = "the server is busy: 4096 images are waiting"
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
@@ -98,10 +104,13 @@ class ClosedError(AppError):
     """The server is shutting down."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    example = "the server is shutting down"
 
 
 class EngineError(AppError):
     """A batch that could not be computed."""
+
+    example = "these images could not be computed; the log says why"
 
 
 def offence(parameter: str, place: str, value: object, allowed: str) -> Offence:

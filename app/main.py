@@ -7,16 +7,18 @@ from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, errors, responses
+from app import __version__, errors, openapi
 from app.catalog import Catalog
 from app.routes import generate, grid, health, images, interpolate, models
 from app.settings import Settings
 
-_DRAWING = responses.problems(
+_DRAWING = openapi.problems(
     errors.NotFoundError,
     errors.NotAcceptableError,
     errors.ParameterError,
+    errors.NotReadyError,
     errors.OverloadedError,
+    errors.ClosedError,
     errors.EngineError,
 )
 
@@ -44,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings, app.state.catalog = settings, catalog
     errors.install(app)
+    openapi.install(app)
     for drawing in (generate, images, interpolate, grid):
         app.include_router(drawing.router, responses=_DRAWING)
     app.include_router(models.router)

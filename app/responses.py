@@ -1,24 +1,18 @@
-"""Answers as HTTP responses, and how the OpenAPI document describes them."""
+"""Answers as HTTP responses."""
 
 import asyncio
 import base64
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fastapi import Response
 from pydantic import BaseModel
 
 from app import images
 from app.catalog import Served
-from app.errors import MEDIA_TYPE, AppError, Problem
 from app.images import Pixels
 from app.negotiation import JSON, PNG, ZIP
-
-Documented = dict[int | str, dict[str, Any]]
-
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 def _headers(served: Served, seed: int | None) -> dict[str, str]:
@@ -57,24 +51,3 @@ def archive(files: Mapping[str, bytes], served: Served, seed: int) -> Response:
     name = f"{served.card.name}-{served.card.version}-{seed}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(served, seed)}
     return Response(buffer.getvalue(), media_type=ZIP, headers=headers)
-
-
-def documented(media_types: Sequence[str], description: str) -> dict[str, Any]:
-    """A 200 answer in any of ``media_types``; JSON's schema is the route's response model."""
-    content = {name: _BINARY for name in media_types if name != JSON}
-    return {"description": description, "content": content}
-
-
-def problems(*errors: type[AppError]) -> Documented:
-    """The error answers of a route, each with an example."""
-    answers: Documented = {}
-    for error in errors:
-        example = Problem(
-            title=error.status.phrase, status=error.status, detail="…", instance="/…"
-        ).model_dump(mode="json", by_alias=True)
-        answers[error.status.value] = {
-            "description": (error.__doc__ or "").split("\n")[0],
-            "model": Problem,
-            "content": {MEDIA_TYPE: {"example": example}},
-        }
-    return answers

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app import images, responses
+from app import images, openapi, responses
 from app.catalog import Served
 from app.deps import Accept, ImageLimit, InService
 from app.images import Pixels
@@ -22,7 +22,7 @@ _OFFERED = (JSON, PNG, ZIP)
 @router.post(
     "/generate",
     response_model=Generated,
-    responses={200: responses.documented(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs")},
+    responses=openapi.pictures(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs"),
 )
 async def generate(
     query: Annotated[GenerateQuery, Query()], catalog: InService, accept: Accept, limit: ImageLimit

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app import images, responses
+from app import images, openapi, responses
 from app.deps import Accept, ImageLimit, InService
 from app.latents import SEEDS, consecutive
 from app.negotiation import PNG, choose
@@ -17,7 +17,7 @@ router = APIRouter(tags=["images"])
 @router.get(
     "/grid",
     response_class=Response,
-    responses={200: responses.documented([PNG], "The sheet")},
+    responses=openapi.pictures([PNG], "The sheet"),
 )
 async def grid(
     query: Annotated[GridQuery, Query()], catalog: InService, accept: Accept, limit: ImageLimit

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from app import responses
+from app import openapi, responses
 from app.card import ModelName, ModelVersion
 from app.catalog import Served
 from app.deps import Accept, InService
@@ -25,7 +25,7 @@ def url(served: Served, seed: int) -> str:
 @router.get(
     "/images/{model}/{version}/{seed}.png",
     response_class=Response,
-    responses={200: responses.documented([PNG], "The image")},
+    responses=openapi.pictures([PNG], "The image"),
 )
 async def image(
     model: Annotated[ModelName, Path(description="a served model")],

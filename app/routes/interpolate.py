@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app import images, latents, responses
+from app import images, latents, openapi, responses
 from app.deps import Accept, ImageLimit, InService
 from app.negotiation import JSON, PNG, choose
 from app.schemas import Frame, Interpolated, InterpolateQuery
@@ -17,7 +17,7 @@ _OFFERED = (PNG, JSON)
 @router.get(
     "/interpolate",
     response_model=Interpolated,
-    responses={200: responses.documented(_OFFERED, "A strip of the frames, or JSON of each")},
+    responses=openapi.pictures(_OFFERED, "A strip of the frames, or JSON of each"),
 )
 async def interpolate(
     query: Annotated[InterpolateQuery, Query()],

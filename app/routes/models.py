@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from app import responses
+from app import openapi
 from app.card import ModelName
 from app.catalog import Catalog
 from app.deps import InService
@@ -29,7 +29,7 @@ async def models(catalog: InService) -> ServedModels:
     return ServedModels(default=catalog.default if described else None, models=described)
 
 
-@router.get("/models/{name}", responses=responses.problems(NotFoundError, ParameterError))
+@router.get("/models/{name}", responses=openapi.problems(NotFoundError, ParameterError))
 async def model(
     name: Annotated[ModelName, Path(description="a served model")], catalog: InService
 ) -> ServedModel:
