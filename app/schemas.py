@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.card import Card, ModelName, ModelVersion
 from app.latents import SEEDS, Method
 
-Seed = Annotated[int, Field(ge=0, le=SEEDS - 1)]
+Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42])]
+PngText = Annotated[
+    str, Field(description="the PNG file in base64", examples=["iVBORw0KGgoAAAANSUhEUgAA…"])
+]
 _SEED = "drawn at random where it is left out"
 
 
@@ -17,9 +20,11 @@ class ModelQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     model: ModelName | None = Field(
-        None, description="a served model; by default the server's default"
+        None, description="a served model; by default the server's", examples=["fashion-mnist"]
     )
-    version: ModelVersion | None = Field(None, description="its version; by default the highest")
+    version: ModelVersion | None = Field(
+        None, description="its version; by default the highest", examples=[1]
+    )
 
 
 class GenerateQuery(ModelQuery):
@@ -32,8 +37,8 @@ class GenerateQuery(ModelQuery):
 class InterpolateQuery(ModelQuery):
     """Of ``GET /interpolate``."""
 
-    start: Seed = Field(alias="from", description="seed of the first frame")
-    end: Seed = Field(alias="to", description="seed of the last frame")
+    start: Seed = Field(alias="from", description="seed of the first frame", examples=[3])
+    end: Seed = Field(alias="to", description="seed of the last frame", examples=[17])
     steps: int = Field(8, ge=2, le=256, description="how many frames, both ends included")
     method: Method = Field("slerp", description="along the great arc, or along the straight line")
 
@@ -49,16 +54,19 @@ class GridQuery(ModelQuery):
 class GeneratedImage(BaseModel):
     """One image of an answer."""
 
-    seed: int
-    url: str = Field(description="where this very image can be had again")
-    png: str = Field(description="the PNG file in base64")
+    seed: int = Field(examples=[42])
+    url: str = Field(
+        description="where this very image can be had again",
+        examples=["/images/fashion-mnist/1/42.png"],
+    )
+    png: PngText
 
 
 class Generated(BaseModel):
     """Answer of ``POST /generate``."""
 
-    model: str
-    version: int
+    model: str = Field(examples=["fashion-mnist"])
+    version: int = Field(examples=[1])
     images: list[GeneratedImage]
 
 
@@ -66,14 +74,14 @@ class Frame(BaseModel):
     """One frame of an interpolation."""
 
     position: float = Field(description="0 at the first seed, 1 at the last")
-    png: str = Field(description="the PNG file in base64")
+    png: PngText
 
 
 class Interpolated(BaseModel):
     """Answer of ``GET /interpolate``."""
 
-    model: str
-    version: int
+    model: str = Field(examples=["fashion-mnist"])
+    version: int = Field(examples=[1])
     method: Method
     frames: list[Frame]
 
