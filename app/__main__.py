@@ -1,8 +1,8 @@
 """``python -m app``: flags and environment to settings, then uvicorn."""
 
-import importlib.util
 import signal
 import sys
+from importlib.util import find_spec
 
 from pydantic import ValidationError
 
@@ -15,10 +15,10 @@ onnxruntime is not installed. It comes in two builds that exclude each other; ch
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop; 0 after a stop, 1 where it cannot start, 2 for a wrong call."""
+    """Serve until told to stop: 0 after a stop, 2 for a wrong call, else it could not start."""
     if (settings := _settings(sys.argv[1:] if arguments is None else arguments)) is None:
         return 2
-    if importlib.util.find_spec("onnxruntime") is None:
+    if find_spec("onnxruntime") is None:
         print(_NO_ENGINE, file=sys.stderr)
         return 1
     return _serve(settings)

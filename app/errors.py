@@ -128,15 +128,15 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [_refused(request, problem) for problem in error.errors()]
-        words = (f"{e.parameter} is {e.value!r} but must be {e.allowed}" for e in errors)
-        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(words), errors)
+        detail = "; ".join(map(_sentence, errors))
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        if "allow" in headers:
-            detail += f"; allowed: {headers['allow']}"
+        if "Allow" in headers:
+            detail += f"; allowed: {headers['Allow']}"
         return answer(request, status, detail, headers=headers)
 
     @app.exception_handler(Exception)
@@ -176,7 +176,14 @@ def _refused(request: Request, problem: dict[str, Any]) -> Offence:
         allowed = f"left out: the parameters here are {', '.join(schemas)}"
         return offence(name, place, problem["input"], allowed)
     allowed = _words(schemas[name]) if name in schemas else problem["msg"]
-    return offence(name, place, problem["input"], allowed)
+    # Of a missing parameter FastAPI gives all the others as its input.
+    value = None if problem["type"] == "missing" else problem["input"]
+    return offence(name, place, value, allowed)
+
+
+def _sentence(refused: Offence) -> str:
+    value = "missing" if refused.value is None else repr(refused.value)
+    return f"{refused.parameter} is {value} but must be {refused.allowed}"
 
 
 def _words(schema: dict[str, Any]) -> str:

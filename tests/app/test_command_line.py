@@ -1,0 +1,118 @@
+"""``python -m app``: a real process, real sockets, real signals."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import onnxruntime
+import pytest
+
+from app import __main__
+
+
+@pytest.fixture
+def serve(root: Path) -> Callable[..., "Iterator[tuple[subprocess.Popen[str], str]]"]:
+    """Start a server with flags; gives the process and its address once it listens."""
+
+    @contextmanager
+    def started(*flags: str) -> "Iterator[tuple[subprocess.Popen[str], str]]":
+        command = [sys.executable, "-m", "app", "--port", "0", *flags]
+        process = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
+        try:
+            assert process.stderr
+            lines = iter(process.stderr.readline, "")
+            address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
+            yield process, address
+        finally:
+            process.kill()
+            process.communicate()
+
+    return started
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_serves_until_it_is_told_to_stop(
+    serve: Callable[..., "contextmanager"], stop: signal.Signals
+) -> None:
+    with serve() as (process, address):
+        assert httpx.get(f"{address}/health/ready").json()["model"] == "fashion-mnist"
+        answer = httpx.post(f"{address}/generate?n=16&seed=42")
+        assert [image["seed"] for image in answer.json()["images"]] == list(range(42, 58))
+        assert "server" not in answer.headers
+        process.send_signal(stop)
+        assert process.wait(20) == 0
+
+
+def refusal(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """A server that should end by itself, with a few words and no stack trace."""
+    command = [sys.executable, "-m", "app", *flags]
+    ended = subprocess.run(
+        command, cwd=root, check=False, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode != 0
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+def test_a_port_in_use_is_said(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = refusal(root, "--port", str(taken.getsockname()[1]))
+    assert "address already in use" in ended.stderr
+
+
+def test_cuda_where_there_is_none_refuses_to_start(root: Path) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime is built with CUDA")
+    ended = refusal(root, "--provider", "cuda", "--port", "0")
+    assert ended.returncode == 1
+    assert "error: provider=cuda" in ended.stderr
+
+
+def test_without_onnxruntime_it_says_which_extras_there_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(__main__, "find_spec", lambda _: None)
+    assert __main__.main([]) == 1
+    words = capsys.readouterr().err
+    assert "pip install '.[cpu]'" in words
+    assert "pip install '.[gpu]'" in words
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--port", "eighty"], "port: Input should be a valid integer"),
+        (["--provider", "tpu"], "provider: Input should be 'auto', 'cpu' or 'cuda'"),
+        (["--max-queue", "5"], "max_queue 5 has no room for max_images 256"),
+    ],
+)
+def test_a_wrong_flag_is_named(
+    flags: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert __main__.main(flags) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_misspelt_variable_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DCGAN_PROT", "80")
+    assert __main__.main([]) == 2
+    words = capsys.readouterr().err
+    assert "DCGAN_PROT: no such setting" in words
+    assert "DCGAN_PORT" in words
+
+
+def test_help_tells_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        __main__.main(["--help"])
+    assert end.value.code == 0
+    words = capsys.readouterr().out
+    for name in ("host", "port", "models", "default-model", "provider", "threads", "max-queue"):
+        assert f"--{name}" in words

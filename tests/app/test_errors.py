@@ -1,0 +1,116 @@
+"""What clients are told when the server, not the request, is at fault."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from app.catalog import Catalog, Served
+from app.engine import Engine
+from app.images import Pixels
+from app.main import create_app
+from app.settings import Settings
+
+
+@pytest.fixture
+def small(models: Path) -> Iterator[TestClient]:
+    """A server of small bounds: 16 images a request, one a batch, 20 in the queue."""
+    settings = Settings(models=models, max_images=16, max_batch=1, max_queue=20)
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+        yield client
+
+
+class HeldUp:
+    """Stands before the engine and lets nothing through until told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.entered, self.open = threading.Event(), threading.Event()
+        compute = Engine.__call__
+
+        def held(engine: Engine, rows: dict[str, np.ndarray]) -> Pixels:
+            self.entered.set()
+            assert self.open.wait(10)
+            return compute(engine, rows)
+
+        monkeypatch.setattr(Engine, "__call__", held)
+
+
+@pytest.fixture
+def held_up(small: TestClient, monkeypatch: pytest.MonkeyPatch) -> HeldUp:
+    assert small.get("/health/live").is_success  # loaded and warmed up before
+    return HeldUp(monkeypatch)
+
+
+def test_a_full_queue_is_refused_with_the_time_to_come_back(
+    small: TestClient, held_up: HeldUp
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        computed = threads.submit(small.post, "/generate?n=1")
+        assert held_up.entered.wait(10)
+        two = [threads.submit(small.post, "/generate?n=16") for _ in range(2)]
+        done, waiting = wait(two, timeout=10, return_when=FIRST_COMPLETED)
+        held_up.open.set()
+        assert all(future.result().is_success for future in (computed, *waiting))
+    (refused,) = (future.result() for future in done)
+    assert refused.status_code == 503
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert "16 images are waiting" in refused.json()["detail"]
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert small.post("/generate?n=16").is_success
+
+
+def test_more_images_than_the_setting_allows_names_it(small: TestClient) -> None:
+    paths = {"n": ("POST", "/generate?n=17"), "steps": ("GET", "/interpolate?from=1&to=2&steps=17")}
+    for parameter, (method, path) in paths.items():
+        problem = small.request(method, path).json()
+        assert problem["status"] == 422
+        assert problem["errors"] == [
+            {
+                "parameter": parameter,
+                "in": "query",
+                "value": 17,
+                "allowed": "at most 16 images in all",
+            }
+        ]
+
+
+def test_a_failed_batch_is_500_without_a_trace_and_the_next_one_works(
+    small: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> Pixels:
+        raise RuntimeError("device lost at 0xdeadbeef")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Engine, "__call__", fail)
+        answer = small.post("/generate?n=1")
+    assert answer.status_code == 500
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "0xdeadbeef" not in answer.text
+    assert "0xdeadbeef" in caplog.text
+    assert small.post("/generate?n=1").is_success
+
+
+def test_a_failure_that_nobody_foresaw_is_a_problem_without_a_trace(
+    small: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Served:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(Catalog, "find", fail)
+    answer = small.post("/generate")
+    assert answer.status_code == 500
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "secret" not in answer.text
+
+
+def test_after_the_shutdown_nothing_is_drawn(models: Path) -> None:
+    app = create_app(Settings(models=models))
+    with TestClient(app) as client:
+        assert client.post("/generate?n=1").is_success
+    answer = TestClient(app).post("/generate?n=1")
+    assert answer.status_code == 503
+    assert "shutting down" in answer.json()["detail"]

@@ -1,0 +1,136 @@
+import math
+
+import numpy as np
+import pytest
+
+from app import latents
+from app.latents import SEEDS, Latents
+
+WORD = 2**64 - 1
+
+
+def splitmix64(position: int) -> int:
+    """Word ``position`` of the sequence that starts at state 0, straight from the paper."""
+    z = position * 0x9E3779B97F4A7C15 & WORD
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
+    return z ^ z >> 31
+
+
+def normal_pair(word: int) -> tuple[float, float]:
+    u, v = ((half + 0.5) / 2**32 for half in divmod(word, 2**32))
+    radius = math.sqrt(-2 * math.log(u))
+    return radius * math.cos(2 * math.pi * v), radius * math.sin(2 * math.pi * v)
+
+
+def test_the_first_word_is_the_published_one_of_splitmix64() -> None:
+    assert int(latents.words([0], 1)[0, 0]) == 0xE220A8397B1DCDAF
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42, 2**31, SEEDS - 1])
+def test_words_are_splitmix64_from_the_seeds_own_position(seed: int) -> None:
+    expected = [splitmix64(seed * 2**32 + k) for k in range(1, 6)]
+    assert latents.words([seed], 5)[0].tolist() == expected
+
+
+GOLDEN = {
+    0: [-0.49457878, 0.05956628, -0.8771413, -0.9547088],
+    42: [-2.1830187, -2.781257, -1.4412833, 0.3257994],
+    SEEDS - 1: [0.17457347, -0.20734988, -0.04064323, -0.48851514],
+}
+
+
+@pytest.mark.parametrize(("seed", "values"), GOLDEN.items())
+def test_golden_latents(seed: int, values: list[float]) -> None:
+    drawn = latents.from_seeds([seed], 4)
+    np.testing.assert_array_equal(drawn, np.array([values], dtype=np.float32))
+
+
+def test_normal_latents_are_box_and_mullers() -> None:
+    expected = [normal_pair(splitmix64(7 * 2**32 + k)) for k in range(1, 51)]
+    drawn = latents.from_seeds([7], 100)[0]
+    np.testing.assert_allclose(drawn, np.ravel(expected), rtol=1e-6)
+
+
+def test_uniform_latents_are_the_same_words_scaled() -> None:
+    halves = [half for k in (1, 2) for half in divmod(splitmix64(7 * 2**32 + k), 2**32)]
+    expected = [2 * (half + 0.5) / 2**32 - 1 for half in halves]
+    np.testing.assert_allclose(latents.from_seeds([7], 4, "uniform")[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [1, 3, 100, 101])
+def test_shape_and_type(width: int) -> None:
+    drawn = latents.from_seeds([1, 2, 3], width)
+    assert drawn.shape == (3, width)
+    assert drawn.dtype == np.float32
+    assert drawn.flags.c_contiguous
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_the_batch_plays_no_part(prior: latents.Prior) -> None:
+    together = latents.from_seeds([5, 42, 9], 100, prior)
+    np.testing.assert_array_equal(together[1:2], latents.from_seeds([42], 100, prior))
+
+
+def test_the_priors_moments() -> None:
+    normal = latents.from_seeds(range(4000), 100).astype(np.float64)
+    uniform = latents.from_seeds(range(4000), 100, "uniform").astype(np.float64)
+    # Five standard errors of 400,000 numbers.
+    assert abs(normal.mean()) < 0.008
+    assert abs(normal.var() - 1) < 0.012
+    assert abs((normal**4).mean() - 3) < 0.08
+    assert abs(uniform.mean()) < 0.005
+    assert abs(uniform.var() - 1 / 3) < 0.003
+    neighbours = np.corrcoef(normal[:-1].ravel(), normal[1:].ravel())[0, 1]
+    assert abs(neighbours) < 0.008
+
+
+@pytest.mark.parametrize("seed", [-1, SEEDS])
+def test_a_seed_outside_32_bits_is_refused(seed: int) -> None:
+    with pytest.raises(ValueError, match=str(seed)):
+        latents.from_seeds([0, seed], 4)
+
+
+def test_consecutive_seeds_wrap_around() -> None:
+    assert latents.consecutive(SEEDS - 2, 4) == [SEEDS - 2, SEEDS - 1, 0, 1]
+
+
+@pytest.fixture
+def ends() -> Latents:
+    return latents.from_seeds([3, 17], 100)
+
+
+@pytest.mark.parametrize("method", ["slerp", "lerp"])
+def test_a_path_has_its_ends_exactly(ends: Latents, method: latents.Method) -> None:
+    path = latents.interpolate(*ends, 8, method)
+    assert path.shape == (8, 100)
+    assert path.dtype == np.float32
+    np.testing.assert_array_equal(path[[0, -1]], ends)
+
+
+def test_slerp_turns_by_equal_angles_in_the_plane() -> None:
+    start, end = np.array([2, 0], np.float32), np.array([0, 2], np.float32)
+    angles = np.linspace(0, math.pi / 2, 7)
+    expected = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    np.testing.assert_allclose(latents.slerp(start, end, 7), expected, atol=1e-6)
+
+
+def test_slerp_keeps_the_length_of_ends_of_equal_length(ends: Latents) -> None:
+    unit = ends / np.linalg.norm(ends, axis=1, keepdims=True)
+    lengths = np.linalg.norm(latents.slerp(*unit, 9), axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-6)
+
+
+def test_lerp_is_the_straight_line(ends: Latents) -> None:
+    middle = latents.lerp(*ends, 3)[1]
+    np.testing.assert_allclose(middle, ends.mean(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [([1, 2], [2, 4]), ([1, 2], [-1, -2]), ([0, 0], [1, 1]), ([0, 0], [0, 0])],
+    ids=["parallel", "opposite", "from zero", "zero"],
+)
+def test_slerp_without_an_arc_is_the_line(start: list[float], end: list[float]) -> None:
+    a, b = np.array(start, np.float32), np.array(end, np.float32)
+    np.testing.assert_array_equal(latents.slerp(a, b, 5), latents.lerp(a, b, 5))

@@ -1,0 +1,82 @@
+"""The document that clients are written from."""
+
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.errors import Problem
+
+DRAWING = {
+    ("post", "/generate"): {"application/json", "image/png", "application/zip"},
+    ("get", "/images/{model}/{version}/{seed}.png"): {"image/png"},
+    ("get", "/interpolate"): {"application/json", "image/png"},
+    ("get", "/grid"): {"image/png"},
+}
+OTHERS = {
+    ("get", "/models"),
+    ("get", "/models/{name}"),
+    ("get", "/health/live"),
+    ("get", "/health/ready"),
+}
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    answer = client.get("/openapi.json")
+    assert answer.is_success
+    return dict(answer.json())
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_it_has_every_route_and_no_other(document: dict[str, Any]) -> None:
+    assert operations(document).keys() == DRAWING.keys() | OTHERS
+
+
+@pytest.mark.parametrize(("route", "media_types"), DRAWING.items(), ids=str)
+def test_a_drawing_route_tells_all_its_answers(
+    document: dict[str, Any], route: tuple[str, str], media_types: set[str]
+) -> None:
+    answers = operations(document)[route]["responses"]
+    assert answers["200"]["content"].keys() == media_types
+    assert answers.keys() == {"200", "404", "406", "422", "500", "503"}
+
+
+def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:
+    errors = [
+        (status, answer["content"])
+        for operation in operations(document).values()
+        for status, answer in operation["responses"].items()
+        if status != "200"
+    ]
+    assert len(errors) > 20
+    for status, content in errors:
+        problem = content["application/problem+json"]
+        assert content.keys() == {"application/problem+json"}
+        assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+        for example in problem["examples"].values():
+            assert str(Problem.model_validate(example["value"]).status) == status
+
+
+def test_every_reference_resolves_and_every_parameter_is_described(
+    document: dict[str, Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+    references = {
+        piece.partition('"')[0]
+        for piece in json.dumps(document).split('"#/components/schemas/')[1:]
+    }
+    assert "Problem" in references
+    assert references <= schemas.keys()
+    for operation in operations(document).values():
+        assert operation["description"]
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"]

@@ -1,0 +1,43 @@
+import pytest
+from pydantic import ValidationError
+
+from app import settings
+from app.settings import Settings
+
+
+def test_defaults_serve_fashion_mnist_to_this_machine_only() -> None:
+    defaults = Settings()
+    assert (defaults.host, defaults.port) == ("127.0.0.1", 8000)
+    assert (str(defaults.models), defaults.default_model) == ("models", "fashion-mnist")
+
+
+def test_the_environment_sets_and_a_flag_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCGAN_PORT", "81")
+    monkeypatch.setenv("DCGAN_MAX_BATCH", "7")
+    told = Settings(_cli_parse_args=["--port", "82", "--default-model", "faces"])
+    assert (told.port, told.max_batch, told.default_model) == (82, 7, "faces")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": -1},
+        {"port": 65536},
+        {"provider": "tpu"},
+        {"threads": -1},
+        {"max_images": 15},
+        {"max_images": 257},
+        {"max_batch": 0},
+        {"max_queue": 255},
+        {"default_model": "../etc"},
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCGAN_PORT", "81")
+    monkeypatch.setenv("DCGAN_PROT", "82")
+    assert settings.unknown_variables() == ["DCGAN_PROT"]
