@@ -1,0 +1,54 @@
+"""The checks that keep the house in order, so that one command runs them all."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MOST_LINES, LONGEST_FUNCTION = 250, 40
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]],
+    ids=" ".join,
+)
+def test_the_checkers_find_nothing(root: Path, arguments: list[str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=root, check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def sources(root: Path) -> Iterator[Path]:
+    for package in ("app", "training"):
+        yield from sorted((root / package).rglob("*.py"))
+
+
+def test_modules_and_functions_are_short(root: Path) -> None:
+    long = []
+    for path in sources(root):
+        source = path.read_text()
+        if (lines := source.count("\n")) >= MOST_LINES:
+            long.append(f"{path.name}: {lines} lines")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    long.append(f"{path.name}: {node.name} has {lines} lines")
+    assert long == []
+
+
+def test_the_top_level_holds_what_was_agreed(root: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=root, check=False, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("this is no git checkout, so its tracked files cannot be told")
+    top = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    agreed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "app", "training"}
+    agreed |= {"models", "tests", "Dockerfile", "docker-compose.yml"}
+    assert {name for name in top if not name.startswith(".")} <= agreed

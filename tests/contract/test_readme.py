@@ -1,0 +1,117 @@
+"""The README is tested: its commands run, and it tells every setting and every route."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from app.settings import PREFIX, Settings
+from training.__main__ import parser
+
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@pytest.fixture(scope="module")
+def readme(root: Path) -> str:
+    return (root / "README.md").read_text()
+
+
+def commands(readme: str, beginning: str) -> list[str]:
+    return [line for line in readme.splitlines() if line.startswith(beginning)]
+
+
+@contextmanager
+def serving(command: list[str], root: Path, log: Path) -> Iterator[str]:
+    """The address of a real server, once it listens."""
+    with log.open("w") as file:
+        process = subprocess.Popen([*command, "--port", "0"], cwd=root, stderr=file)
+        try:
+            while not (found := re.search(r"http://\S+", log.read_text())):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+            yield found[0]
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("server") / "log"
+    with serving([sys.executable, "-m", "app"], root, log) as address:
+        yield address
+
+
+def test_every_curl_example_works(readme: str, server: str, tmp_path: Path) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    examples = commands(readme, "curl ")
+    assert len(examples) >= 8
+    for example in examples:
+        assert ADDRESS in example
+        command = example.replace(ADDRESS, server).replace("curl ", "curl -sS --fail ", 1)
+        subprocess.run(command, shell=True, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)  # noqa: S602
+    for name in ("sheet.png", "42.png", "strip.png", "grid.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "images.zip").read_bytes().startswith(b"PK")
+
+
+def test_the_error_example_is_what_the_server_answers(readme: str, server: str) -> None:
+    problem = httpx.post(f"{server}/generate?n=257").json()
+    assert problem["detail"] in readme
+    assert all(str(value) in readme for value in problem["errors"][0].values())
+
+
+def test_every_route_is_in_the_table(readme: str, client: TestClient) -> None:
+    rows = commands(readme, "| `")
+    for path, methods in client.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            assert any(f"`{method.upper()} {path}`" in row for row in rows), path
+
+
+def test_every_setting_is_in_the_table_with_its_default(readme: str) -> None:
+    rows = commands(readme, "| `--")
+    assert len(rows) == len(Settings.model_fields)
+    for row, (name, field) in zip(rows, Settings.model_fields.items(), strict=True):
+        flag = "--" + name.replace("_", "-")
+        start = f"| `{flag}` | `{PREFIX}{name.upper()}` | `{field.default}` |"
+        assert row.startswith(start)
+
+
+def test_every_training_command_parses(readme: str) -> None:
+    examples = commands(readme, ".venv/bin/python -m training ")
+    assert len(examples) >= 2
+    for example in examples:
+        parser().parse_args(example.split()[3:])
+
+
+def test_every_file_it_names_is_there(readme: str, root: Path) -> None:
+    for package in ("app", "training"):
+        tree = readme.partition(f"\n{package}/ ")[2].partition("\n\n")[0]
+        told = set(re.findall(r"^  ([\w/]+(?:\.py)?)", tree.split("\nt")[0], re.MULTILINE))
+        there = {path.name for path in (root / package).iterdir() if path.suffix == ".py"}
+        there |= {f"{p.name}/" for p in (root / package).iterdir() if (p / "__init__.py").exists()}
+        assert told == there - {"__init__.py"}
+
+
+@pytest.mark.network
+def test_the_serve_command_serves_without_torch(readme: str, root: Path, tmp_path: Path) -> None:
+    """The first command, word for word but for the port, in a copy with nothing installed."""
+    (command,) = (line for line in commands(readme, "python3 -m venv") if "-m app" in line)
+    *installing, starting = command.split(" && ")
+    ignored = shutil.ignore_patterns(".*", "runs", "data", "tests")
+    clone = shutil.copytree(root, tmp_path / "clone", ignore=ignored)
+    subprocess.run(["bash", "-c", " && ".join(installing)], cwd=clone, check=True)
+    with serving(starting.split(), clone, tmp_path / "log") as address:
+        assert len(httpx.post(f"{address}/generate?n=16").json()["images"]) == 16
+    packages = {path.name.lower() for path in clone.glob(".venv/lib/python*/site-packages/*")}
+    assert "onnxruntime" in packages
+    assert not packages & {"torch", "onnx", "httpx", "tqdm"}
