@@ -42,6 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
     )
     app.state.settings, app.state.catalog = settings, catalog

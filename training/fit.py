@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 from training import checkpoint, config, device
 from training.data import idx
-from training.errors import RunError
+from training.errors import DataError, RunError
 from training.journal import Data, Run
-from training.loop import Report, Trainer, train
+from training.loop import Report, Trainer, steps_an_epoch, train
 
 
 def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
@@ -26,12 +26,16 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
     data = Data.of(image_set)
     if resume and data != run.data():
         raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
-    trainer = Trainer(options, data.shape, where)
+    total = steps_an_epoch(data.images, options.batch_size) * options.epochs
+    try:
+        trainer = Trainer(options, data.shape, where)
+    except ValueError as error:
+        raise DataError(f"{data.name}: {error}") from error
     if resume:
         _go_on(run, trainer)
     else:
         run.begin(options, data)
-    _epochs(run, trainer, torch.from_numpy(image_set.pixels.copy()))
+    _epochs(run, trainer, torch.from_numpy(image_set.pixels.copy()), total)
 
 
 def _go_on(run: Run, trainer: Trainer) -> None:
@@ -41,12 +45,11 @@ def _go_on(run: Run, trainer: Trainer) -> None:
     run.write_options(trainer.config)
 
 
-def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor) -> None:
+def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int) -> None:
     options = trainer.config
-    steps_an_epoch = len(pixels) // options.batch_size
     began = time.perf_counter()
-    with tqdm(total=steps_an_epoch * options.epochs, initial=trainer.step, unit="step") as bar:
-        for report in train(trainer, pixels, steps_an_epoch * options.epochs):
+    with tqdm(total=steps, initial=trainer.step, unit="step") as bar:
+        for report in train(trainer, pixels, steps):
             bar.update(report.step - bar.n)
             bar.set_postfix_str(_line(report))
             if not report.epoch_done:

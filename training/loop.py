@@ -43,8 +43,13 @@ class Trainer:
     def __init__(
         self, config: Config, image_shape: tuple[int, int, int], device: torch.device
     ) -> None:
-        """For images of ``image_shape`` (channels, height, width); seeded by ``config``."""
-        channels, size, _ = image_shape
+        """For images of ``image_shape`` (channels, height, width); seeded by ``config``.
+
+        Raises ValueError for images that are not square or of a size no network is made for.
+        """
+        channels, size, width = image_shape
+        if size != width:
+            raise ValueError(f"images must be square, got {width}×{size}")
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
         self.generator = networks.generator(
@@ -142,6 +147,13 @@ def order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(count))
 
 
+def steps_an_epoch(count: int, batch_size: int) -> int:
+    """Whole batches in ``count`` images. Raises DataError where there is none."""
+    if count < batch_size:
+        raise DataError(f"{count} images are less than one batch of {batch_size}")
+    return count // batch_size
+
+
 def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) -> Iterator[Report]:
     """Train on ``images``, uint8 ``(n, channels, height, width)``, until ``steps`` are done in all.
 
@@ -150,17 +162,15 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
     DataError where there is no whole batch, DivergedError where a loss is no number.
     """
     batch = trainer.config.batch_size
-    steps_an_epoch = len(images) // batch
-    if not steps_an_epoch:
-        raise DataError(f"{len(images)} images are less than one batch of {batch}")
+    whole = steps_an_epoch(len(images), batch)
     while trainer.step < steps:
-        epoch, first = divmod(trainer.step, steps_an_epoch)
+        epoch, first = divmod(trainer.step, whole)
         shuffled = order(len(images), trainer.config.seed, epoch)
-        last = min(steps_an_epoch, first + steps - trainer.step)
+        last = min(whole, first + steps - trainer.step)
         totals, began = torch.zeros(4, device=trainer.device), time.perf_counter()
         for k in range(first, last):
             totals += trainer.train_step(images[shuffled[k * batch : (k + 1) * batch]])
-            done = k + 1 == steps_an_epoch
+            done = k + 1 == whole
             if done or trainer.step % report_every == 0 or trainer.step == steps:
                 count = k + 1 - first
                 speed = count * batch / (time.perf_counter() - began)
