@@ -25,14 +25,22 @@ def fast_at_bf16(device: torch.device) -> bool:
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """The autocast region of a forward pass: bfloat16, or nothing where fp32 is asked for."""
-    wanted = precision == "bf16" or (precision == "auto" and fast_at_bf16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+    enabled = resolve_precision(device, precision) == "bf16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def described(device: torch.device) -> str:
-    """The device's name, for the journal and the card."""
+def resolve_precision(device: torch.device, precision: Precision) -> Precision:
+    """The precision, ``fp32`` or ``bf16``, that ``precision`` means on ``device``."""
+    if precision == "auto":
+        return "bf16" if fast_at_bf16(device) else "fp32"
+    return precision
+
+
+def described(device: torch.device, precision: Precision) -> str:
+    """What a run really computes on and in, for the journal and the card."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return (
-        f"{torch.cpu.get_capabilities().get('cpu_name', 'CPU')}, {torch.get_num_threads()} threads"
-    )
+        name = torch.cuda.get_device_name(device)
+    else:
+        cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
+        name = f"{cpu}, {torch.get_num_threads()} threads"
+    return f"{name}, {resolve_precision(device, precision)}"

@@ -55,7 +55,8 @@ def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int) -> Non
             if not report.epoch_done:
                 continue
             run.draw(trainer.finished_generator(), options, report.epoch)
-            run.record(report, time.perf_counter() - began, device.described(trainer.device))
+            where = device.described(trainer.device, options.precision)
+            run.record(report, time.perf_counter() - began, where)
             checkpoint.save(trainer.state_dict(), run.checkpoint)
             tqdm.write(f"epoch {report.epoch}/{options.epochs}: {_line(report)}")
             began = time.perf_counter()
