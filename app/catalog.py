@@ -84,10 +84,12 @@ class Catalog:
         wanted_providers(settings.provider)  # even where no model asks for it
         catalog = cls(settings.default_model)
         folder = settings.models
-        if not folder.is_dir():
-            catalog.refuse(str(folder), f"the models folder {folder} does not exist")
+        try:
+            versions = list(_version_folders(folder))
+        except OSError as error:
+            catalog.refuse(str(folder), f"{error.filename}: cannot be read: {error.strerror}")
             return catalog
-        for version in _version_folders(folder):
+        for version in versions:
             try:
                 catalog.add(_served(version, settings))
             except CardError as error:

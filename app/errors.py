@@ -86,7 +86,7 @@ class NotReadyError(AppError):
     """No model is served."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    example = "no model is served: the models folder models does not exist"
+    example = "no model is served: models: cannot be read: No such file or directory"
 
 
 class OverloadedError(AppError):

@@ -46,7 +46,7 @@ class Config(BaseModel):
     precision: Precision = Field(
         "auto", description="auto takes bf16 where the device is fast at it"
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as the machine gives")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 for all this process may use")
 
 
 PRESETS: dict[Preset, dict[str, Any]] = {

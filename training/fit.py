@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from tqdm import tqdm
 
+from app.cpus import available
 from training import checkpoint, config, device
 from training.data import idx
 from training.errors import DataError, RunError
@@ -18,8 +19,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
     """Train in the folder ``out``: a new run with ``flags``, or, with ``resume``, the one there."""
     run = Run(out)
     options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
     where = device.resolve(options.device)
     with _Downloads() as downloads:
         image_set = idx.load(idx.FASHION_MNIST, options.data_dir, downloads)

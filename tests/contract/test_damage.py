@@ -171,11 +171,20 @@ def test_unfinished_publications_and_loose_files_are_passed_over(folder: Path) -
     assert not catalog.refused
 
 
-@pytest.mark.parametrize("present", [False, True], ids=["no folder", "empty folder"])
-def test_without_any_model_the_server_is_live_and_not_ready(tmp_path: Path, present: bool) -> None:
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda _: None, "models: cannot be read: No such file or directory"),
+        (Path.touch, "models: cannot be read: Not a directory"),
+        (Path.mkdir, "the models folder is empty"),
+    ],
+    ids=["no folder", "a file", "an empty folder"],
+)
+def test_without_any_model_the_server_is_live_and_not_ready(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
     folder = tmp_path / "models"
-    if present:
-        folder.mkdir()
+    make(folder)
     with TestClient(create_app(Settings(models=folder))) as client:
         assert client.get("/health/live").status_code == 200
         ready, generate = client.get("/health/ready"), client.post("/generate")
@@ -183,7 +192,7 @@ def test_without_any_model_the_server_is_live_and_not_ready(tmp_path: Path, pres
         unknown = client.post("/generate?model=cats")
     assert ready.status_code == generate.status_code == 503
     assert "no model is served" in ready.json()["detail"]
-    assert ("empty" if present else str(folder)) in ready.json()["detail"]
+    assert reason in ready.json()["detail"]
     assert listed == {"default": None, "models": []}
     assert unknown.status_code == 404
 
