@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = options.pop("command")
     try:
         command(options)
-    except TrainingError as error:
+    except (TrainingError, OSError) as error:  # the latter: a full or a read-only disk
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ValidationError as error:

@@ -1,29 +1,20 @@
 """Checkpoints: written atomically, read back to the bit."""
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from training import files
 from training.errors import RunError
 
 
 def save(state: dict[str, Any], path: Path) -> None:
     """Write ``state`` to ``path``, which at every instant holds a whole checkpoint or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    # The new name must be on the disk too before an older checkpoint is given up.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    files.write(path, buffer.getvalue())
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.latents import Prior
+from training.errors import RunError
 
 Dataset = Literal["fashion-mnist"]
 Preset = Literal["dcgan-28"]
@@ -17,7 +18,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 class Config(BaseModel):
     """Every option of a run. Frozen: a run's options are written once, into its folder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dataset: Dataset = Field("fashion-mnist", description="the images to learn")
     preset: Preset = Field("dcgan-28", description="the recipe that the other flags refine")
@@ -69,11 +70,20 @@ def from_flags(flags: dict[str, Any]) -> Config:
 
 
 def resumed(saved: Config, flags: dict[str, Any]) -> Config:
-    """``saved`` with what ``flags`` may adjust; ValueError where they contradict the saved run."""
+    """``saved`` with what ``flags`` may adjust; RunError where they contradict the saved run."""
     merged = Config.model_validate({**saved.model_dump(), **flags})
     for name in Config.model_fields.keys() - ADJUSTABLE:
         before, now = getattr(saved, name), getattr(merged, name)
         if before != now:
-            flag = "--" + name.replace("_", "-")
-            raise ValueError(f"{flag} {now} contradicts the run, which began with {before}")
+            raise RunError(
+                f"{_flag(name, now)} contradicts the run, which began with {_flag(name, before)}"
+            )
     return merged
+
+
+def _flag(name: str, value: object) -> str:
+    """An option as it stands on the command line."""
+    words = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{words}" if value else f"--no-{words}"
+    return f"--{words} {value}"

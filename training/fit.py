@@ -32,15 +32,17 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
     except ValueError as error:
         raise DataError(f"{data.name}: {error}") from error
     if resume:
-        _go_on(run, trainer)
+        _go_on(run, trainer, total)
     else:
         run.begin(options, data)
     _epochs(run, trainer, torch.from_numpy(image_set.pixels.copy()), total)
 
 
-def _go_on(run: Run, trainer: Trainer) -> None:
+def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
     if run.checkpoint.exists():  # else the run was cut off in its first epoch
         trainer.load_state_dict(checkpoint.load(run.checkpoint))
+    if trainer.step > steps:
+        raise RunError(f"--epochs {trainer.config.epochs}: the run is past that already")
     run.rewind(trainer.step)
     run.write_options(trainer.config)
 
@@ -84,5 +86,6 @@ class _Downloads:
             bar.close()
 
     def __call__(self, name: str, so_far: int, total: int) -> None:
-        bar = self._bars.setdefault(name, tqdm(total=total, desc=name, unit="B", unit_scale=True))
-        bar.update(so_far - bar.n)
+        if name not in self._bars:
+            self._bars[name] = tqdm(total=total, desc=name, unit="B", unit_scale=True)
+        self._bars[name].update(so_far - self._bars[name].n)

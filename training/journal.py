@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from app import images, latents
+from training import files
 from training.config import Config
 from training.data.images import ImageSet
 from training.errors import RunError
@@ -92,7 +93,7 @@ class Run:
 
     def write_options(self, config: Config) -> None:
         """Write ``config`` as the run's options."""
-        self.options.write_text(config.model_dump_json(indent=2) + "\n")
+        files.write(self.options, (config.model_dump_json(indent=2) + "\n").encode())
 
     def config(self) -> Config:
         """The run's options. Raises RunError where the folder holds none."""
@@ -106,7 +107,9 @@ class Run:
         """The lines of ``metrics.jsonl``."""
         if not self.metrics.exists():
             return []
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()]
+        # A last line without its end was cut off while it was written.
+        whole, _, _ = self.metrics.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def record(self, report: Report, seconds: float, device: str) -> None:
         """Add an epoch's line. ``seconds``: what the epoch took, with its samples."""
@@ -119,7 +122,7 @@ class Run:
         """Forget the lines after ``step``: a run cut off after its line will write it again."""
         lines = [json.dumps(line) + "\n" for line in self.epochs() if line["step"] <= step]
         if self.metrics.exists():
-            self.metrics.write_text("".join(lines))
+            files.write(self.metrics, "".join(lines).encode())
 
     def draw(self, generator: nn.Module, config: Config, epoch: int) -> None:
         """Write the epoch's sample grid: seeds 0 to 63."""

@@ -13,7 +13,7 @@ from app import latents
 from training import ema, losses, networks
 from training.config import Config
 from training.device import autocast
-from training.errors import DataError, DivergedError
+from training.errors import DataError, DivergedError, RunError
 
 _CALIBRATION_SEEDS = 4096
 _CALIBRATION_BATCH = 256
@@ -123,11 +123,17 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Become what ``state_dict`` saw; the next steps are the same bits on the same device."""
-        self.step = state["step"]
-        for name, part in self._parts():
-            part.load_state_dict(state[name])
-        torch.set_rng_state(state["random"])
+        """Become what ``state_dict`` saw; the next steps are the same bits on the same device.
+
+        Raises RunError for the state of other networks.
+        """
+        try:
+            self.step = state["step"]
+            for name, part in self._parts():
+                part.load_state_dict(state[name])
+            torch.set_rng_state(state["random"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(f"the checkpoint is not of these networks: {error}") from error
         if self.device.type == "cuda" and state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
 

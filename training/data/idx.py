@@ -5,6 +5,7 @@ The format: http://yann.lecun.com/exdb/mnist/, "file formats for the MNIST datab
 
 import gzip
 import hashlib
+import math
 import os
 import struct
 import zlib
@@ -22,7 +23,7 @@ from training.errors import DataError
 ByteCount = Callable[[str, int, int], None]
 """Called during a download with the file's name, the bytes so far and the bytes in all."""
 
-_UINT8 = 8
+_UINT8, _MOST_AXES = 8, 4
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,13 @@ def read(path: Path) -> NDArray[np.uint8]:
     if len(content) < 4 or content[:3] != bytes((0, 0, _UINT8)):
         raise DataError(f"{path}: is no IDX file of bytes: it begins with {content[:4].hex(' ')}")
     rank = content[3]
+    if rank > _MOST_AXES:
+        raise DataError(f"{path}: has {rank} axes; a data set has {_MOST_AXES} at most")
     start = 4 + 4 * rank
     if len(content) < start:
         raise DataError(f"{path}: is cut off inside its header")
     shape = struct.unpack(f">{rank}I", content[4:start])
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = math.prod(shape)
     if len(content) - start != expected:
         raise DataError(
             f"{path}: has {len(content) - start} bytes of data where its header says {expected}"
@@ -136,7 +139,10 @@ def download(published: Published, name: str, folder: Path, progress: ByteCount)
 
     Raises DataError with the ways around a missing network.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made: {error.strerror}") from error
     part = folder / f"{name}.part"
     inside, digest = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), hashlib.sha256()
     try:
@@ -150,6 +156,8 @@ def download(published: Published, name: str, folder: Path, progress: ByteCount)
                 file.write(chunk)
                 digest.update(inside.decompress(chunk))
                 progress(name, file.tell(), total)
+        if not inside.eof or inside.unused_data:
+            raise DataError(f"{published.url}{name}: is not one whole gzip file")
         if digest.hexdigest() != published.sha256[name]:
             raise DataError(
                 f"{published.url}{name}: its content has SHA-256 {digest.hexdigest()}, "

@@ -1,12 +1,12 @@
 """``export``: a run's generator becomes a version that the server can load."""
 
-import os
 import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import version as library_version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
@@ -14,7 +14,7 @@ from torch import nn
 from app import card, images, latents
 from app.card import Card, DataSet, Image, Latent, Metric, Training, Variant
 from app.images import Pixels
-from training import checkpoint
+from training import checkpoint, files
 from training.config import PLACEMENT, Config
 from training.errors import ExportError
 from training.export.graph import OPSET, graph
@@ -27,7 +27,6 @@ SHEET_IMAGES = 64
 
 _PARITY_SEEDS = 1024
 _PARITY_SHARE = 0.001
-_LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy")
 
 
 def export(run: Path, name: str, version: int, models: Path) -> Path:
@@ -57,7 +56,7 @@ def export(run: Path, name: str, version: int, models: Path) -> Path:
         dataset=DataSet(name=data.name, licence=data.licence, images=data.images),
         training=_training(journal, config, trainer.step),
         metrics={"parity": parity},
-        libraries={library: library_version(library) for library in _LIBRARIES},
+        libraries={library.__name__: library.__version__ for library in _libraries()},
     )
     publish(made, {GRAPH: content}, pixels[:SHEET_IMAGES], place)
     return place
@@ -77,7 +76,7 @@ def _free(models: Path, name: str, version: int) -> Path:
 
 
 def _training(journal: Run, config: Config, steps: int) -> Training:
-    epochs = journal.epochs()
+    epochs = [line for line in journal.epochs() if line["step"] <= steps]
     return Training(
         options=config.model_dump(mode="json", exclude=set(PLACEMENT)),
         epochs=len(epochs),
@@ -110,16 +109,22 @@ def compare(generator: nn.Module, content: bytes, seeds: latents.Latents) -> tup
 
 def run_graph(content: bytes, seeds: latents.Latents) -> Pixels:
     """What onnxruntime's CPU provider draws. Raises ExportError where it is not installed."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ExportError(
-            "the parity check needs onnxruntime: pip install 'dcgan-server[cpu]'"
-        ) from error
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = _onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
     (pixels,) = session.run([card.OUTPUT], {card.INPUT: seeds})
     drawn: Pixels = pixels
     return drawn
+
+
+def _onnxruntime() -> Any:  # noqa: ANN401 it carries no types
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ExportError("the parity check needs onnxruntime: pip install '.[cpu]'") from error
+    return onnxruntime
+
+
+def _libraries() -> list[Any]:
+    return [torch, onnx, _onnxruntime(), np]
 
 
 def publish(made: Card, graphs: dict[str, bytes], samples: Pixels, place: Path) -> None:
@@ -140,14 +145,6 @@ def publish(made: Card, graphs: dict[str, bytes], samples: Pixels, place: Path) 
         for variant in card.read(staging).variants:
             card.load(staging, variant)
         for path in staging.iterdir():
-            _sync(path)
+            files.sync(path)
         staging.rename(place)
-    _sync(place.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.sync(place.parent)

@@ -1,0 +1,125 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from training.config import ADJUSTABLE, PLACEMENT, Config, from_flags, resumed
+from training.errors import RunError
+
+OTHER: dict[str, Any] = {
+    "epochs": 99,
+    "batch_size": 32,
+    "seed": 5,
+    "latent_dim": 64,
+    "prior": "uniform",
+    "generator_filters": 16,
+    "discriminator_filters": 16,
+    "spectral_norm": False,
+    "loss": "bce",
+    "generator_lr": 1e-3,
+    "discriminator_lr": 1e-3,
+    "beta1": 0.0,
+    "beta2": 0.9,
+    "average_decay": 0.9,
+    "data_dir": Path("elsewhere"),
+    "device": "cpu",
+    "precision": "fp32",
+    "threads": 3,
+}
+"""Another value than the default for every option that has a second one."""
+
+
+def test_without_flags_the_default_recipe_holds() -> None:
+    config = from_flags({})
+    assert config == from_flags({"preset": "dcgan-28"}) == Config()
+    assert (config.preset, config.loss, config.spectral_norm) == ("dcgan-28", "hinge", True)
+    assert (config.generator_lr, config.discriminator_lr) == (2e-4, 4e-4)
+
+
+def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
+    config = from_flags({name: str(value) for name, value in OTHER.items()})
+    assert config.model_dump(include=set(OTHER)) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("dataset", ["mnist"]),
+        ("preset", ["dcgan-256"]),
+        ("epochs", [0, -1, 1.5, "many"]),
+        ("batch_size", [1]),
+        ("seed", [-1, 2**32]),
+        ("latent_dim", [0, 4097]),
+        ("prior", ["cauchy"]),
+        ("generator_filters", [0]),
+        ("discriminator_filters", [0]),
+        ("spectral_norm", ["perhaps"]),
+        ("loss", ["wgan"]),
+        ("generator_lr", [0, -1e-4, math.nan, math.inf]),
+        ("discriminator_lr", [0, -1e-4, math.nan, math.inf]),
+        ("beta1", [-0.1, 1, math.nan]),
+        ("beta2", [-0.1, 1, math.nan]),
+        ("average_decay", [-0.1, 1, math.nan]),
+        ("device", ["tpu"]),
+        ("precision", ["fp16"]),
+        ("threads", [-1]),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused(name: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(ValidationError) as caught:
+            from_flags({name: value})
+        assert [problem["loc"] for problem in caught.value.errors()] == [(name,)], value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", 0), ("seed", 2**32 - 1), ("latent_dim", 1), ("latent_dim", 4096), ("batch_size", 2)],
+)
+def test_a_value_on_its_bound_is_taken(name: str, value: int) -> None:
+    assert getattr(from_flags({name: value}), name) == value
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(ValidationError, match="colour"):
+        from_flags({"colour": "blue"})
+
+
+def test_options_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Config().epochs = 3
+
+
+def test_options_survive_their_file() -> None:
+    config = from_flags(OTHER)
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+def test_a_run_goes_on_with_the_options_it_began_with() -> None:
+    saved = from_flags(OTHER)
+    assert resumed(saved, {}) == saved
+    assert resumed(saved, {name: str(value) for name, value in OTHER.items()}) == saved
+
+
+@pytest.mark.parametrize("name", sorted(ADJUSTABLE))
+def test_where_and_how_long_a_run_computes_may_change(name: str) -> None:
+    merged = resumed(Config(), {name: OTHER[name]})
+    assert merged == Config(**{name: OTHER[name]}) != Config()
+    assert PLACEMENT < ADJUSTABLE
+
+
+@pytest.mark.parametrize("name", sorted(OTHER.keys() - ADJUSTABLE))
+def test_what_a_run_computes_may_not_change(name: str) -> None:
+    with pytest.raises(RunError) as caught:
+        resumed(Config(), {name: OTHER[name]})
+    for value in (OTHER[name], getattr(Config(), name)):
+        flag = f"--{name.replace('_', '-')} {value}"
+        flag = flag.replace("-spectral-norm True", "-spectral-norm")
+        assert flag.replace("--spectral-norm False", "--no-spectral-norm") in str(caught.value)
+
+
+def test_a_run_does_not_go_on_with_values_out_of_bounds() -> None:
+    with pytest.raises(ValidationError, match="epochs"):
+        resumed(Config(), {"epochs": 0})
