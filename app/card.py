@@ -7,7 +7,6 @@ of service.
 
 import hashlib
 import json
-import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -111,11 +110,6 @@ class Card(_Part):
 def metadata(name: str, version: int) -> dict[str, str]:
     """The ``metadata_props`` of a graph of this name and version."""
     return {"name": name, "version": str(version), "card_schema": str(SCHEMA)}
-
-
-def is_version(folder: Path) -> bool:
-    """Whether ``folder`` is named like a version: ``1``, ``2``, … and nothing else."""
-    return re.fullmatch(r"[1-9]\d*", folder.name) is not None
 
 
 def read(folder: Path) -> Card:
