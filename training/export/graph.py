@@ -18,7 +18,7 @@ from app.card import INPUT, OUTPUT
 from training.errors import ExportError
 
 OPSET = 17
-Attribute = float | Sequence[int]
+Attribute = float | str | Sequence[int]
 
 _IR_VERSION = 8  # the one that belongs to opset 17: any onnxruntime since 1.14 reads it
 
@@ -39,7 +39,7 @@ class Writer:
         return name
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Attribute) -> None:
-        """Apply ``operator`` to ``value`` and further ``inputs``."""
+        """Apply ``operator`` to ``value`` and further ``inputs``; an empty name leaves one out."""
         output = output or f"value_{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(
@@ -84,8 +84,44 @@ class Writer:
         )
 
     @layer.register
+    def _(self, layer: nn.Conv2d) -> None:
+        weights = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
+        padding = [int(side) for side in layer.padding]
+        self.node(
+            "Conv",
+            *map(self.constant, weights),
+            kernel_shape=layer.kernel_size,
+            strides=layer.stride,
+            pads=padding * 2,
+            dilations=layer.dilation,
+            group=layer.groups,
+        )
+
+    @layer.register
+    def _(self, layer: nn.Upsample) -> None:
+        if layer.mode != "nearest" or not isinstance(layer.scale_factor, float):
+            raise ExportError(f"no ONNX form is known for the layer {layer}")
+        scales = np.array([1, 1, layer.scale_factor, layer.scale_factor], dtype=np.float32)
+        self.node(
+            "Resize",
+            "",
+            self.constant(scales),
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+
+    @layer.register
     def _(self, _: nn.ReLU) -> None:
         self.node("Relu")
+
+    @layer.register
+    def _(self, layer: nn.LeakyReLU) -> None:
+        self.node("LeakyRelu", alpha=layer.negative_slope)
+
+    @layer.register
+    def _(self, _: nn.SELU) -> None:
+        self.node("Selu")  # alpha and gamma are ONNX's defaults
 
     @layer.register
     def _(self, _: nn.Tanh) -> None:
