@@ -1,18 +1,39 @@
 """What a training run is told: one validated model, whose fields are the flags of ``fit``."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from app.latents import Prior
 from training.errors import RunError
 
-Dataset = Literal["fashion-mnist"]
 Preset = Literal["dcgan-28"]
 Loss = Literal["hinge", "bce"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
+
+FOLDER = "folder:"
+IMAGE_SIZES = range(16, 129, 4)
+ALLOWED_SIZES = "a multiple of 4 from 16 to 128"
+
+
+def _known(dataset: str) -> str:
+    folder = dataset.startswith(FOLDER) and dataset != FOLDER
+    if not folder and dataset not in {"fashion-mnist", "mnist"}:
+        raise PydanticCustomError("dataset", "must be fashion-mnist, mnist or folder:PATH")
+    return dataset
+
+
+def _fits(image_size: int) -> int:
+    if image_size not in IMAGE_SIZES:
+        raise PydanticCustomError("size", "must be {allowed}", {"allowed": ALLOWED_SIZES})
+    return image_size
+
+
+Dataset = Annotated[str, AfterValidator(_known)]
+ImageSize = Annotated[int, AfterValidator(_fits)]
 
 
 class Config(BaseModel):
@@ -20,7 +41,14 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    dataset: Dataset = Field("fashion-mnist", description="the images to learn")
+    dataset: Dataset = Field(
+        "fashion-mnist", description="the images to learn: fashion-mnist, mnist or folder:PATH"
+    )
+    image_size: ImageSize | None = Field(
+        None,
+        description=f"height and width to scale images to, {ALLOWED_SIZES}; "
+        f"without it the data set's own, 64 for a folder",
+    )
     preset: Preset = Field("dcgan-28", description="the recipe that the other flags refine")
     epochs: int = Field(50, ge=1, description="passes over the data set")
     batch_size: int = Field(64, ge=2, description="images a step")
@@ -48,6 +76,13 @@ class Config(BaseModel):
         "auto", description="auto takes bf16 where the device is fast at it"
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0 for all this process may use")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that ``dataset`` names, if it names one."""
+        if not self.dataset.startswith(FOLDER):
+            return None
+        return Path(self.dataset.removeprefix(FOLDER)).expanduser()
 
 
 PRESETS: dict[Preset, dict[str, Any]] = {
@@ -86,4 +121,6 @@ def _flag(name: str, value: object) -> str:
     words = name.replace("_", "-")
     if isinstance(value, bool):
         return f"--{words}" if value else f"--no-{words}"
+    if value is None:
+        return f"no --{words}"
     return f"--{words} {value}"

@@ -1,6 +1,9 @@
 """Where a run computes and in which precision."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from training.config import Device, Precision
 from training.errors import TrainingError
@@ -44,3 +47,21 @@ def described(device: torch.device, precision: Precision) -> str:
         cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
         name = f"{cpu}, {torch.get_num_threads()} threads"
     return f"{name}, {resolve_precision(device, precision)}"
+
+
+def resident(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """``pixels`` where training reads them: in the GPU's memory, or where they crowd it the host's.
+
+    The half of the free memory that they never take is for weights, optimisers and activations.
+    """
+    images = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
+    if device.type != "cuda" or images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return images
+    return images.to(device)
+
+
+def moved(batch: Tensor, device: torch.device) -> Tensor:
+    """``batch`` on ``device``. A GPU fetches it from pinned memory, and the CPU need not wait."""
+    if device.type == "cuda" and not batch.is_cuda:
+        batch = batch.pin_memory()
+    return batch.to(device, non_blocking=True)

@@ -1,5 +1,6 @@
 """``fit``: one run from its data to its last epoch."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -9,8 +10,8 @@ from tqdm import tqdm
 
 from app.cpus import available
 from training import checkpoint, config, device
-from training.data import idx
-from training.errors import DataError, RunError
+from training.data import sets
+from training.errors import RunError
 from training.journal import Data, Run
 from training.loop import Report, Trainer, steps_an_epoch, train
 
@@ -22,20 +23,17 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
     torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
     where = device.resolve(options.device)
     with _Downloads() as downloads:
-        image_set = idx.load(idx.FASHION_MNIST, options.data_dir, downloads)
+        image_set = sets.load(options, downloads, _skipped)
     data = Data.of(image_set)
     if resume and data != run.data():
         raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
     total = steps_an_epoch(data.images, options.batch_size) * options.epochs
-    try:
-        trainer = Trainer(options, data.shape, where)
-    except ValueError as error:
-        raise DataError(f"{data.name}: {error}") from error
+    trainer = Trainer(options, data.shape, where)
     if resume:
         _go_on(run, trainer, total)
     else:
         run.begin(options, data)
-    _epochs(run, trainer, torch.from_numpy(image_set.pixels.copy()), total)
+    _epochs(run, trainer, device.resident(image_set.pixels, where), total)
 
 
 def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
@@ -72,8 +70,12 @@ def _line(report: Report) -> str:
     )
 
 
+def _skipped(path: Path, reason: str) -> None:
+    tqdm.write(f"warning: {path}: skipped: {reason}", file=sys.stderr)
+
+
 class _Downloads:
-    """A progress bar for each file that is downloaded."""
+    """A progress bar for each file that is downloaded and each folder that is read."""
 
     def __init__(self) -> None:
         self._bars: dict[str, tqdm[Any]] = {}

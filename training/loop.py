@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from app import latents
 from training import ema, losses, networks
 from training.config import Config
-from training.device import autocast
+from training.device import autocast, moved
 from training.errors import DataError, DivergedError, RunError
 
 _CALIBRATION_SEEDS = 4096
@@ -80,7 +80,7 @@ class Trainer:
         Returns what Report averages, as one tensor (4,) that is still on the device: discriminator
         loss, generator loss, accuracy on real and on generated images.
         """
-        images = real.to(self.device).float().div_(127.5).sub_(1)
+        images = moved(real, self.device).float().div_(127.5).sub_(1)
         d_loss, accuracies = self._discriminator_step(images)
         g_loss = self._generator_step(len(images))
         self.average.update_parameters(self.generator)
@@ -171,7 +171,7 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
     whole = steps_an_epoch(len(images), batch)
     while trainer.step < steps:
         epoch, first = divmod(trainer.step, whole)
-        shuffled = order(len(images), trainer.config.seed, epoch)
+        shuffled = order(len(images), trainer.config.seed, epoch).to(images.device)
         last = min(whole, first + steps - trainer.step)
         totals, began = torch.zeros(4, device=trainer.device), time.perf_counter()
         for k in range(first, last):

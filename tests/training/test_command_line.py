@@ -282,7 +282,7 @@ def refused(capsys: pytest.CaptureFixture[str], *parts: object) -> None:
 @pytest.mark.parametrize(
     ("flag", "value"),
     [
-        ("--dataset", "mnist"),
+        ("--dataset", "cifar-10"),
         ("--preset", "dcgan-256"),
         ("--epochs", "0"),
         ("--epochs", "many"),

@@ -46,7 +46,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("dataset", ["mnist"]),
+        ("dataset", ["cifar-10"]),
         ("preset", ["dcgan-256"]),
         ("epochs", [0, -1, 1.5, "many"]),
         ("batch_size", [1]),

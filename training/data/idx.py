@@ -1,4 +1,4 @@
-"""The IDX files of Fashion-MNIST: found or downloaded, checked, read.
+"""The IDX files of Fashion-MNIST and MNIST: found or downloaded, checked, read.
 
 The format: http://yann.lecun.com/exdb/mnist/, "file formats for the MNIST database".
 """
@@ -9,7 +9,6 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.images import ImageSet
+from training.data.images import ByteCount, ImageSet
 from training.errors import DataError
-
-ByteCount = Callable[[str, int, int], None]
-"""Called during a download with the file's name, the bytes so far and the bytes in all."""
 
 _UINT8, _MOST_AXES = 8, 4
 
@@ -33,12 +29,18 @@ class Published:
     name: str
     url: str
     licence: str
-    package: str
+    package: str | None
     """Debian's package of the same files."""
-    installed: Path
+    installed: Path | None
     """Where that package puts them."""
     sha256: dict[str, str]
     """Of what is inside each gzip file: mirrors compress the same bytes differently."""
+
+    @property
+    def way_around(self) -> str:
+        """What to do without a network."""
+        package = f"Install Debian's {self.package}, or name" if self.package else "Name"
+        return f"{package} a folder with its four files by --data-dir"
 
 
 FASHION_MNIST = Published(
@@ -59,6 +61,28 @@ FASHION_MNIST = Published(
         ),
         "t10k-labels-idx1-ubyte.gz": (
             "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
+        ),
+    },
+)
+
+MNIST = Published(
+    name="mnist",
+    url="https://storage.googleapis.com/cvdf-datasets/mnist/",
+    licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+    package=None,
+    installed=None,
+    sha256={
+        "train-images-idx3-ubyte.gz": (
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+        ),
+        "train-labels-idx1-ubyte.gz": (
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+        ),
+        "t10k-images-idx3-ubyte.gz": (
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+        ),
+        "t10k-labels-idx1-ubyte.gz": (
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
         ),
     },
 )
@@ -124,7 +148,7 @@ def locate(published: Published, data_dir: Path | None, progress: ByteCount) -> 
         if not data_dir.is_dir():
             raise DataError(f"--data-dir {data_dir}: is no folder")
         return data_dir
-    if published.installed.is_dir():
+    if published.installed is not None and published.installed.is_dir():
         return published.installed
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = cache / "dcgan-server" / published.name
@@ -169,8 +193,7 @@ def download(published: Published, name: str, folder: Path, progress: ByteCount)
     except httpx.HTTPError as error:
         raise DataError(
             f"{published.name} is not here and cannot be downloaded from {published.url} "
-            f"({error or type(error).__name__}). Install Debian's {published.package}, "
-            f"or name a folder with its four files by --data-dir"
+            f"({error or type(error).__name__}). {published.way_around}"
         ) from error
     finally:
         part.unlink(missing_ok=True)

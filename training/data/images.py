@@ -1,9 +1,14 @@
 """What a data set is to the trainer: one array of images, and whose they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+ByteCount = Callable[[str, int, int], None]
+"""Called while data come in: with what they are, the bytes so far and the bytes in all."""
 
 
 @dataclass(frozen=True)
@@ -14,3 +19,19 @@ class ImageSet:
     licence: str
     pixels: NDArray[np.uint8]
     """``(n, channels, height, width)``."""
+
+
+def fitted(image: Image.Image, size: int) -> Image.Image:
+    """The square in the middle of ``image``, scaled to ``size`` (Lanczos) where it differs."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def scaled(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Grey images ``(n, 1, height, width)`` as ``(n, 1, size, size)``, each ``fitted``."""
+    if pixels.shape[2:] == (size, size):
+        return pixels
+    rows = [np.asarray(fitted(Image.fromarray(image), size)) for image in pixels[:, 0]]
+    return np.stack(rows)[:, None]

@@ -77,8 +77,10 @@ def _free(models: Path, name: str, version: int) -> Path:
 
 def _training(journal: Run, config: Config, steps: int) -> Training:
     epochs = [line for line in journal.epochs() if line["step"] <= steps]
+    options = config.model_dump(mode="json", exclude=set(PLACEMENT))
     return Training(
-        options=config.model_dump(mode="json", exclude=set(PLACEMENT)),
+        # The data's name in place of a folder's path, which is its owner's business alone.
+        options={**options, "dataset": journal.data().name},
         epochs=len(epochs),
         steps=steps,
         seconds=round(sum(line["seconds"] for line in epochs), 1),

@@ -1,0 +1,364 @@
+import contextlib
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.data import folder
+from training.data.images import ImageSet
+from training.errors import DataError
+
+SIZE = 16
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Writes one picture below the folder: a constant colour unless it is given."""
+
+    def saved(
+        name: str, colour: object = (200, 100, 50), *, mode: str = "RGB", **options: object
+    ) -> Path:
+        picture = colour if isinstance(colour, Image.Image) else Image.new(mode, (20, 20), colour)
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, **options)
+        return path
+
+    return saved
+
+
+class Listener:
+    """What a reader of the folder was told on the way."""
+
+    def __init__(self) -> None:
+        self.skipped: list[tuple[Path, str]] = []
+        self.progress: list[tuple[str, int, int]] = []
+
+    def load(self, place: Path, size: int = SIZE, batch_size: int = 2) -> ImageSet:
+        def progress(name: str, so_far: int, total: int) -> None:
+            self.progress.append((name, so_far, total))
+
+        def skipped(path: Path, reason: str) -> None:
+            self.skipped.append((path, reason))
+
+        return folder.load(place, size, batch_size, progress, skipped)
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+def pixel(path: Path) -> tuple[int, ...]:
+    """The colour in the middle of the image in ``path``."""
+    pixels = folder.read(path, SIZE)
+    assert (pixels.shape, pixels.dtype) == ((3, SIZE, SIZE), np.uint8)
+    return tuple(pixels[:, SIZE // 2, SIZE // 2].tolist())
+
+
+# A whole folder.
+
+
+def test_every_image_below_the_folder_is_found_in_the_order_of_paths(
+    tmp_path: Path, save: Save, listener: Listener
+) -> None:
+    names = [f"{place}{k:02d}.png" for place in ("", "b/", "b/c/", "B/") for k in range(5)]
+    np.random.default_rng(0).shuffle(names)
+    for k, name in enumerate(names):
+        save(name, (k, 0, 0))
+    found = listener.load(tmp_path)
+    assert found.pixels.shape == (20, 3, SIZE, SIZE)
+    assert [names[k] for k in found.pixels[:, 0, 0, 0]] == sorted(names)
+    assert listener.skipped == []
+
+
+def test_the_same_folder_gives_the_same_bits(
+    tmp_path: Path, save: Save, listener: Listener
+) -> None:
+    noise = np.random.default_rng(0)
+    for k in range(16):
+        pixels = noise.integers(0, 256, (30 + k, 50 - k, 3), dtype=np.uint8)
+        save(f"{k}.jpg", Image.fromarray(pixels))
+    first, second = listener.load(tmp_path), listener.load(tmp_path)
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+
+
+def test_a_set_tells_the_folders_name_and_that_its_licence_is_unknown(
+    tmp_path: Path, save: Save, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for k in range(16):
+        save(f"pets/{k}.png")
+    monkeypatch.chdir(tmp_path / "pets")
+    for place in (tmp_path / "pets", Path(), Path("../pets/")):
+        found = listener.load(place)
+        assert (found.name, found.licence) == ("folder:pets", "unknown, the user's own")
+
+
+def test_progress_is_told_in_bytes(tmp_path: Path, save: Save, listener: Listener) -> None:
+    sizes = [save(f"{k:02d}.png", (k, k, 9 * k)).stat().st_size for k in range(16)]
+    listener.load(tmp_path)
+    assert len(listener.progress) == 16
+    assert {name for name, _, _ in listener.progress} == {f"folder:{tmp_path.name}"}
+    assert [done for _, done, _ in listener.progress] == np.cumsum(sizes).tolist()
+    assert {total for _, _, total in listener.progress} == {sum(sizes)}
+
+
+@pytest.mark.parametrize(
+    ("last", "mode", "channels"),
+    [(9, "L", 1), ((9, 9, 9), "RGB", 1), (9, "P", 1), ((9, 9, 8), "RGB", 3)],
+    ids=["grey", "grey in RGB", "grey in a palette", "one pixel's breadth off grey"],
+)
+def test_images_are_grey_where_all_of_them_are(
+    tmp_path: Path, save: Save, listener: Listener, last: object, mode: str, channels: int
+) -> None:
+    for k in range(15):
+        save(f"{k:02d}.png", 10 * k, mode="L")
+    picture = Image.new(mode, (20, 20), last)  # type: ignore[arg-type]
+    if mode == "P":
+        picture.putpalette([value for value in range(256) for _ in range(3)])
+    save("last.png", picture)
+    found = listener.load(tmp_path)
+    assert found.pixels.shape == (16, channels, SIZE, SIZE)
+    assert found.pixels[:15, 0, 0, 0].tolist() == [10 * k for k in range(15)]
+
+
+def test_hidden_files_are_passed_over_in_silence(
+    tmp_path: Path, save: Save, listener: Listener
+) -> None:
+    for k in range(16):
+        save(f"{k}.png")
+    for name in (".hidden.png", ".cache/a.png", "a/.b/c.png"):
+        save(name)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    assert len(listener.load(tmp_path).pixels) == 16
+    assert listener.skipped == []
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path, listener: Listener) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file", "absent"):
+        with pytest.raises(DataError, match=f"--dataset folder:.*{name}: is no folder"):
+            listener.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "batch_size", "enough"),
+    [
+        (16, 0, 2, True),
+        (16, 4, 16, True),
+        (15, 3, 2, False),
+        (16, 3, 17, False),
+        (0, 2, 2, False),
+        (0, 0, 2, False),
+    ],
+)
+def test_too_few_images_are_refused_with_both_counts(
+    tmp_path: Path,
+    save: Save,
+    listener: Listener,
+    good: int,
+    bad: int,
+    batch_size: int,
+    enough: bool,
+) -> None:
+    for k in range(good):
+        save(f"{k}.png")
+    for k in range(bad):
+        (tmp_path / f"{k}.txt").write_text("no image")
+    if enough:
+        assert len(listener.load(tmp_path, batch_size=batch_size).pixels) == good
+    else:
+        told = f"{tmp_path}: {good} images were found and {bad} files skipped; "
+        with pytest.raises(DataError) as caught:
+            listener.load(tmp_path, batch_size=batch_size)
+        assert str(caught.value).startswith(told)
+        assert f"--batch-size {batch_size}" in str(caught.value)
+    assert len(listener.skipped) == bad
+
+
+# Files that cannot be used.
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
+def png(width: int, height: int) -> bytes:
+    """The beginning of a PNG that says it is this large."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data
+
+
+def whole(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(buffer, kind)
+    return buffer.getvalue()
+
+
+BAD: dict[str, tuple[bytes, str]] = {
+    "empty.png": (b"", "no image that Pillow can read"),
+    "text.png": (b"These are words, and no picture.", "no image that Pillow can read"),
+    "half.png": (whole("PNG")[:5000], "truncated"),
+    "half.jpg": (whole("JPEG")[:3000], "truncated"),
+    "half.gif": (whole("GIF")[:3000], "cannot be read"),
+    "half.bmp": (whole("BMP")[:3000], "truncated"),
+    "half.tif": (whole("TIFF")[:3000], "cannot be read|no image"),
+    "half.webp": (whole("WEBP")[:3000], "cannot be read|no image"),
+    "header.png": (whole("PNG")[:20], "cannot be read|no image"),
+    "huge.png": (png(60_000, 60_000), "exceeds limit"),
+    "large.png": (png(10_000, 10_000), "exceeds limit"),
+    "endless.png": (png(2**31 - 1, 2**31 - 1), "exceeds limit"),
+    "nothing.png": (png(0, 0), "cannot be read|no image"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_file_that_cannot_be_used_is_told_and_skipped(
+    tmp_path: Path, save: Save, listener: Listener, name: str
+) -> None:
+    content, _ = BAD[name]
+    for k in range(16):
+        save(f"{k:02d}.png", (k, 0, 0))
+    (tmp_path / f"07-{name}").write_bytes(content)
+    found = listener.load(tmp_path)
+    assert found.pixels[:, 0, 0, 0].tolist() == list(range(16))
+    ((path, reason),) = listener.skipped
+    assert path == tmp_path / f"07-{name}"
+    assert reason
+    with pytest.raises(DataError, match=BAD[name][1]):
+        folder.read(path, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "reason"),
+    [("F", 0.5, "floating-point"), ("I", 70_000, "32-bit"), ("I", -1, "32-bit")],
+)
+def test_pixels_without_a_known_range_are_refused(
+    save: Save, mode: str, colour: float, reason: str
+) -> None:
+    path = save("deep.tif", colour, mode=mode)
+    with pytest.raises(DataError, match=reason):
+        folder.read(path, SIZE)
+
+
+def test_no_damage_to_any_format_does_more_than_skip_a_file(tmp_path: Path) -> None:
+    # Whatever decoders raise, for whichever bytes, must end as a reason.
+    random = np.random.default_rng(1)
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "PCX"):
+        content = whole(kind)
+        for k in range(12):
+            damaged = bytearray(content)
+            for _ in range(1 + 4 * k):
+                damaged[random.integers(min(len(damaged), 40 * (k + 1)))] = random.integers(256)
+            path = tmp_path / f"damaged.{kind.lower()}"
+            path.write_bytes(damaged)
+            with contextlib.suppress(DataError):
+                assert folder.read(path, SIZE).shape == (3, SIZE, SIZE)
+
+
+# Every kind of image.
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif", "a.tif", "a.ppm", "a.tga", "a.PNG"])
+def test_lossless_formats_keep_their_colour(save: Save, name: str) -> None:
+    assert pixel(save(name)) == (200, 100, 50)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.jpeg"])
+def test_lossy_formats_nearly_keep_it(save: Save, name: str) -> None:
+    assert np.abs(np.subtract(pixel(save(name)), (200, 100, 50))).max() <= 6
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "colour", "expected"),
+    [
+        ("a.tif", "CMYK", (0, 255, 255, 0), (255, 0, 0)),
+        ("a.jpg", "CMYK", (0, 0, 0, 255), (0, 0, 0)),
+        ("a.png", "1", 1, (255, 255, 255)),
+        ("a.png", "L", 77, (77, 77, 77)),
+        ("a.png", "LA", (77, 255), (77, 77, 77)),
+        ("a.png", "LA", (77, 0), (255, 255, 255)),
+        ("a.png", "RGBA", (10, 20, 30, 255), (10, 20, 30)),
+        ("a.png", "RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("a.png", "RGBA", (0, 0, 0, 51), (204, 204, 204)),
+        ("a.png", "I;16", 65_535, (255, 255, 255)),
+        ("a.png", "I;16", 257 * 77, (77, 77, 77)),
+        ("a.png", "I;16", 257 * 77 + 128, (77, 77, 77)),
+        ("a.png", "I;16", 257 * 77 + 129, (78, 78, 78)),
+        ("a.tif", "I;16B", 257 * 200, (200, 200, 200)),
+        ("a.pgm", "I", 257 * 200, (200, 200, 200)),
+    ],
+)
+def test_every_mode_becomes_rgb_with_white_behind_it(
+    save: Save, name: str, mode: str, colour: object, expected: tuple[int, ...]
+) -> None:
+    assert pixel(save(name, colour, mode=mode)) == expected
+
+
+def test_a_palettes_colours_are_looked_up(save: Save) -> None:
+    picture = Image.new("P", (20, 20), 3)
+    picture.putpalette([0, 0, 0] * 3 + [9, 8, 7])
+    assert pixel(save("a.png", picture)) == (9, 8, 7)
+    assert pixel(save("b.png", picture, transparency=3)) == (255, 255, 255)
+    assert pixel(save("c.png", picture, transparency=bytes((255, 255, 255, 0)))) == (255, 255, 255)
+
+
+def test_a_transparent_colour_is_white_too(save: Save) -> None:
+    assert pixel(save("a.png", (1, 2, 3), transparency=(1, 2, 3))) == (255, 255, 255)
+    assert pixel(save("b.png", 5, mode="L", transparency=5)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp", "a.tif"])
+def test_of_an_animation_the_first_frame_is_taken(save: Save, name: str) -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "lime", "blue")]
+    path = save(name, frames[0], save_all=True, append_images=frames[1:], duration=100)
+    red, green, blue = pixel(path)
+    assert red > 240
+    assert max(green, blue) < 15
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_stands_upright(save: Save, orientation: int) -> None:
+    quarters = np.zeros((32, 32, 3), dtype=np.uint8)
+    quarters[:16, :16], quarters[:16, 16:], quarters[16:, :16] = 255, (255, 0, 0), (0, 255, 0)
+    turned: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+        1: lambda x: x,
+        2: np.fliplr,
+        3: lambda x: np.rot90(x, 2),
+        4: np.flipud,
+        5: lambda x: x.swapaxes(0, 1),
+        6: np.rot90,
+        7: lambda x: np.rot90(x, 2).swapaxes(0, 1),
+        8: lambda x: np.rot90(x, -1),
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(turned[orientation](quarters)))
+    read = folder.read(save("a.png", stored, exif=exif), 32)
+    np.testing.assert_array_equal(read.transpose(1, 2, 0), quarters)
+
+
+def test_a_large_jpeg_is_decoded_small_and_looks_the_same(save: Save) -> None:
+    ramp = np.linspace(0, 255, 640, dtype=np.uint8)
+    large = np.stack([np.broadcast_to(ramp, (480, 640))] * 3, axis=-1)
+    whole_way = Image.fromarray(large[:, 80:560]).resize((16, 16), Image.Resampling.LANCZOS)
+    read = folder.read(save("a.jpg", Image.fromarray(large), quality=95), SIZE)
+    difference = read.transpose(1, 2, 0).astype(int) - np.asarray(whole_way)
+    assert np.abs(difference).max() <= 3
+
+
+def test_very_long_images_are_cut_to_their_middle(save: Save) -> None:
+    assert pixel(save("a.png", Image.new("RGB", (1, 3000), "red"))) == (255, 0, 0)
+    assert pixel(save("b.png", Image.new("RGB", (3000, 1), "red"))) == (255, 0, 0)
