@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from training.config import Config
+from training.config import Config, Style
 from training.errors import TrainingError
 
 
@@ -51,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_fields(fit: argparse.ArgumentParser) -> None:
     """A flag for every option. What is not given stays out: the preset decides it."""
-    for name, field in Config.model_fields.items():
+    # The networks' details come last.
+    fields = sorted(Config.model_fields.items(), key=lambda item: item[0] in Style.model_fields)
+    for name, field in fields:
         flag = "--" + name.replace("_", "-")
         words = f"{field.description} (default: {field.default})"
         if field.annotation is bool:

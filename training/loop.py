@@ -53,10 +53,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
         self.generator = networks.generator(
-            config.latent_dim, channels, size, config.generator_filters
+            config.latent_dim, channels, size, config.generator_filters, config
         ).to(device)
         self.discriminator = networks.discriminator(
-            channels, size, config.discriminator_filters, config.spectral_norm
+            channels, size, config.discriminator_filters, config.spectral_norm, config
         ).to(device)
         betas = (config.beta1, config.beta2)
         self.generator_adam = torch.optim.Adam(

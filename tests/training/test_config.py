@@ -9,6 +9,15 @@ from training.config import ADJUSTABLE, PLACEMENT, Config, from_flags, resumed
 from training.errors import RunError
 
 OTHER: dict[str, Any] = {
+    "dataset": "mnist",
+    "image_size": 32,
+    "generator": "keras",
+    "discriminator": "upsample",
+    "activation": "leaky",
+    "initialisation": "glorot",
+    "dropout": 0.25,
+    "norm_momentum": 0.01,
+    "norm_eps": 1e-3,
     "epochs": 99,
     "batch_size": 32,
     "seed": 5,
@@ -47,6 +56,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
     ("name", "values"),
     [
         ("dataset", ["cifar-10"]),
+        ("image_size", [12, 30, 132]),
         ("preset", ["dcgan-256"]),
         ("epochs", [0, -1, 1.5, "many"]),
         ("batch_size", [1]),
@@ -56,6 +66,13 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("generator_filters", [0]),
         ("discriminator_filters", [0]),
         ("spectral_norm", ["perhaps"]),
+        ("generator", ["deeper"]),
+        ("discriminator", ["resnet"]),
+        ("activation", ["tanh"]),
+        ("initialisation", ["zero"]),
+        ("dropout", [-0.1, 1, math.nan]),
+        ("norm_momentum", [0, 1.1, math.nan]),
+        ("norm_eps", [0, 1, math.nan]),
         ("loss", ["wgan"]),
         ("generator_lr", [0, -1e-4, math.nan, math.inf]),
         ("discriminator_lr", [0, -1e-4, math.nan, math.inf]),
@@ -116,6 +133,7 @@ def test_what_a_run_computes_may_not_change(name: str) -> None:
         resumed(Config(), {name: OTHER[name]})
     for value in (OTHER[name], getattr(Config(), name)):
         flag = f"--{name.replace('_', '-')} {value}"
+        flag = flag.replace("--image-size None", "no --image-size")
         flag = flag.replace("-spectral-norm True", "-spectral-norm")
         assert flag.replace("--spectral-norm False", "--no-spectral-norm") in str(caught.value)
 
