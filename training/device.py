@@ -5,8 +5,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.cpus import available
 from training.config import Device, Precision
 from training.errors import TrainingError
+
+
+def keep_to_quota() -> None:
+    """Let PyTorch use no more threads than this process has CPUs; a container's quota counts."""
+    torch.set_num_threads(min(torch.get_num_threads(), available()))
 
 
 def resolve(device: Device) -> torch.device:

@@ -22,7 +22,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
     options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
     torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
     where = device.resolve(options.device)
-    with _Downloads() as downloads:
+    with Downloads() as downloads:
         image_set = sets.load(options, downloads, _skipped)
     data = Data.of(image_set)
     if resume and data != run.data():
@@ -74,7 +74,7 @@ def _skipped(path: Path, reason: str) -> None:
     tqdm.write(f"warning: {path}: skipped: {reason}", file=sys.stderr)
 
 
-class _Downloads:
+class Downloads:
     """A progress bar for each file that is downloaded and each folder that is read."""
 
     def __init__(self) -> None:
@@ -88,6 +88,7 @@ class _Downloads:
             bar.close()
 
     def __call__(self, name: str, so_far: int, total: int) -> None:
+        """Move the bar of ``name`` on to ``so_far`` bytes."""
         if name not in self._bars:
             self._bars[name] = tqdm(total=total, desc=name, unit="B", unit_scale=True)
         self._bars[name].update(so_far - self._bars[name].n)

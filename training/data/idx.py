@@ -124,12 +124,17 @@ def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:
     The labels are read too, as a file of images without as many labels is a damaged data set.
     """
     pixels = read(_present(folder, f"{split}-images-idx3-ubyte"))
-    labels = read(_present(folder, f"{split}-labels-idx1-ubyte"))
-    if pixels.ndim != 3 or labels.shape != pixels.shape[:1]:
+    classes = labels(folder, split)
+    if pixels.ndim != 3 or classes.shape != pixels.shape[:1]:
         raise DataError(
-            f"{folder}: {split} images have shape {pixels.shape}, its labels {labels.shape}"
+            f"{folder}: {split} images have shape {pixels.shape}, its labels {classes.shape}"
         )
     return pixels[:, None]
+
+
+def labels(folder: Path, split: str = "train") -> NDArray[np.uint8]:
+    """The classes of the images of ``split``, in their order: uint8 ``(n,)``."""
+    return read(_present(folder, f"{split}-labels-idx1-ubyte"))
 
 
 def _present(folder: Path, stem: str) -> Path:
