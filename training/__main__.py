@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from training.config import Config, Style
 from training.errors import TrainingError
+from training.metrics.options import Learning
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"error: {flag} {problem['input']}: {problem['msg']}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; --resume goes on from the last epoch", file=sys.stderr)
+        advice = "; --resume goes on from the last epoch" if command is _fit else ""
+        print(f"\nstopped{advice}", file=sys.stderr)
         return 130
     return 0
 
@@ -38,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="train a generator")
     fit.add_argument("--out", type=Path, required=True, help="the run's folder")
     fit.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    _add_fields(fit)
+    _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
     export = commands.add_parser("export", help="publish a run's generator as a served version")
     export.add_argument("run", type=Path, help="the run's folder")
@@ -46,23 +48,26 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--version", type=int, required=True, help="its version, from 1")
     export.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     export.set_defaults(command=_export)
+    features = commands.add_parser("features", help="train the network that evaluate looks with")
+    _add_fields(features, Learning)
+    features.set_defaults(command=_features)
     return root
 
 
-def _add_fields(fit: argparse.ArgumentParser) -> None:
-    """A flag for every option. What is not given stays out: the preset decides it."""
+def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> None:
+    """A flag for every option. What is not given stays out: the preset or the default decides."""
     # The networks' details come last.
-    fields = sorted(Config.model_fields.items(), key=lambda item: item[0] in Style.model_fields)
+    fields = sorted(options.model_fields.items(), key=lambda item: item[0] in Style.model_fields)
     for name, field in fields:
         flag = "--" + name.replace("_", "-")
         words = f"{field.description} (default: {field.default})"
         if field.annotation is bool:
             action: Any = argparse.BooleanOptionalAction
-            fit.add_argument(flag, action=action, default=argparse.SUPPRESS, help=words)
+            command.add_argument(flag, action=action, default=argparse.SUPPRESS, help=words)
         else:
             choices = ", ".join(map(str, get_args(field.annotation)))
             metavar = name.upper() if field.default is None else None
-            fit.add_argument(
+            command.add_argument(
                 flag, default=argparse.SUPPRESS, help=words, metavar=metavar or choices or None
             )
 
@@ -77,6 +82,12 @@ def _export(options: dict[str, Any]) -> None:
     from training.export.publish import export
 
     print(f"published {export(**options)}")
+
+
+def _features(options: dict[str, Any]) -> None:
+    from training.metrics.classifier import learn
+
+    learn(Learning.model_validate(options))
 
 
 if __name__ == "__main__":

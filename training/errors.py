@@ -4,7 +4,8 @@ TrainingError                 anything below; its text is the whole message
 ├── DataError                 a data set that is missing, damaged or too small
 ├── RunError                  a run folder that cannot be begun, resumed or read
 ├── DivergedError             losses that are no longer numbers
-└── ExportError               a generator that cannot become a served version
+├── ExportError               a generator that cannot become a served version
+└── EvaluationError           a generator that cannot be measured
 """
 
 
@@ -26,3 +27,7 @@ class DivergedError(TrainingError):
 
 class ExportError(TrainingError):
     """A generator that cannot become a served version."""
+
+
+class EvaluationError(TrainingError):
+    """A generator that cannot be measured."""
