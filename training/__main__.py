@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from training.config import Config, Style
 from training.errors import TrainingError
-from training.metrics.options import Learning
+from training.metrics.options import Learning, Measuring
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,6 +48,10 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--version", type=int, required=True, help="its version, from 1")
     export.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     export.set_defaults(command=_export)
+    evaluate = commands.add_parser("evaluate", help="measure a run or a published version")
+    evaluate.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
+    _add_fields(evaluate, Measuring)
+    evaluate.set_defaults(command=_evaluate)
     features = commands.add_parser("features", help="train the network that evaluate looks with")
     _add_fields(features, Learning)
     features.set_defaults(command=_features)
@@ -82,6 +86,12 @@ def _export(options: dict[str, Any]) -> None:
     from training.export.publish import export
 
     print(f"published {export(**options)}")
+
+
+def _evaluate(options: dict[str, Any]) -> None:
+    from training.metrics.evaluate import evaluate
+
+    evaluate(options.pop("folder"), Measuring.model_validate(options))
 
 
 def _features(options: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ data.json               what it learns from
 metrics.jsonl           one line an epoch
 samples/epoch-001.png   the same 64 seeds after every epoch
 checkpoints/last.pt     what --resume goes on from
+evaluation.json         what ``evaluate`` measured
 """
 
 import dataclasses
@@ -79,6 +80,11 @@ class Run:
     def checkpoint(self) -> Path:
         """What ``--resume`` goes on from."""
         return self.folder / "checkpoints" / "last.pt"
+
+    @property
+    def evaluation(self) -> Path:
+        """What ``evaluate`` measured, at whichever step that was."""
+        return self.folder / "evaluation.json"
 
     def begin(self, config: Config, data: Data) -> None:
         """Make the folder and write what the run is told. Refuses one that holds a run already."""

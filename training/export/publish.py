@@ -21,6 +21,7 @@ from training.export.graph import OPSET, graph
 from training.export.pixels import to_pixels
 from training.journal import Run
 from training.loop import Trainer
+from training.metrics import evaluation
 
 GRAPH = "generator.onnx"
 SHEET_IMAGES = 64
@@ -55,7 +56,7 @@ def export(run: Path, name: str, version: int, models: Path) -> Path:
         variants=[Variant(file=GRAPH, sha256=card.digest(content))],
         dataset=DataSet(name=data.name, licence=data.licence, images=data.images),
         training=_training(journal, config, trainer.step),
-        metrics={"parity": parity},
+        metrics={"parity": parity, **_evaluated(journal, trainer.step)},
         libraries={library.__name__: library.__version__ for library in _libraries()},
     )
     publish(made, {GRAPH: content}, pixels[:SHEET_IMAGES], place)
@@ -86,6 +87,17 @@ def _training(journal: Run, config: Config, steps: int) -> Training:
         seconds=round(sum(line["seconds"] for line in epochs), 1),
         device=epochs[-1]["device"] if epochs else "none",
     )
+
+
+def _evaluated(journal: Run, step: int) -> dict[str, Metric]:
+    """The metrics of the run's evaluation, unless it is one of another checkpoint than this."""
+    found = evaluation.read(journal.evaluation)
+    if found is None:
+        return {}
+    if found.step != step:
+        print(f"{journal.evaluation}: left out, as it is of step {found.step}, not of {step}")
+        return {}
+    return {name: measure.metric() for name, measure in found.metrics.items()}
 
 
 def compare(generator: nn.Module, content: bytes, seeds: latents.Latents) -> tuple[Pixels, Metric]:

@@ -9,6 +9,9 @@ from training.config import Device
 
 Labelled = Literal["fashion-mnist"]
 
+FEWEST = 100
+"""Images of a set: more than the 64 features, whose covariance is estimated, and 1% is one."""
+
 
 class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,3 +27,15 @@ class Learning(_Options):
     epochs: int = Field(10, ge=1, description="passes over the data set")
     seed: int = Field(0, ge=0, lt=2**32, description="decides weights, order and shifts")
     out: Path = Field(Path("features.pt"), description="the file of the weights")
+
+
+class Measuring(_Options):
+    """The options of ``evaluate``."""
+
+    samples: int = Field(10_000, ge=FEWEST, description="images to draw, from seed 0 on")
+    inception: Path | None = Field(
+        None, description="file pt_inception-2015-12-05 for the true FID, too"
+    )
+    out: Path | None = Field(
+        None, description="the file of the record; a run's own folder has it without"
+    )

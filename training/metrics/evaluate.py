@@ -1,0 +1,104 @@
+"""``evaluate``: a generator's images against real ones."""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from training import device
+from training.data import idx
+from training.errors import DataError, EvaluationError
+from training.fit import Downloads
+from training.journal import Run
+from training.metrics import features, measures, subject
+from training.metrics.evaluation import Evaluation, FeatureNetwork
+from training.metrics.features import SHIPPED, Shipped
+from training.metrics.inception import Inception
+from training.metrics.measures import Bytes, Sets
+from training.metrics.options import FEWEST, Measuring
+from training.metrics.subject import Subject
+
+
+def evaluate(folder: Path, options: Measuring) -> None:
+    """Measure the run or the published version in ``folder``, and print what comes out.
+
+    It is written where ``options`` say, else into a run's own folder: a published version never
+    changes.
+    """
+    device.keep_to_quota()
+    where = device.resolve(options.device)
+    measured = subject.find(folder, where)
+    own = None if measured.step is None else Run(folder).evaluation
+    found = measure(measured, where, options)
+    print(*found.table(), sep="\n")
+    if out := options.out or own:
+        found.write(out)
+        print(f"written to {out}")
+
+
+def measure(measured: Subject, where: torch.device, options: Measuring) -> Evaluation:
+    """Every measure of ``measured``. Raises EvaluationError or DataError where it cannot be."""
+    began, shipped = time.perf_counter(), _shipped(measured)
+    network = features.load(shipped).to(where)
+    inception = Inception(options.inception) if options.inception else None
+    pixels = _pixels(measured, options)
+    _say("looking at them and at the real images")
+    seen = Sets(*(features.features(network, images) for images in pixels))
+    _say("comparing them")
+    figures = measures.measures(seen, shipped)
+    if measured.discriminator:
+        figures |= measures.judged(measured.discriminator, pixels)
+    if inception:
+        figures["fid"] = inception.fid(pixels, where)
+    return Evaluation(
+        subject=measured.title,
+        step=measured.step,
+        dataset=measured.dataset,
+        samples=len(pixels.fake),
+        training_images=len(pixels.train),
+        test_images=len(pixels.test),
+        feature_network=FeatureNetwork(
+            file=shipped.path.name, sha256=shipped.sha256, accuracy=shipped.accuracy
+        ),
+        metrics=figures,
+        class_shares=measures.shares(seen, shipped.classes),
+        device=device.described(where, "fp32"),
+        seconds=round(time.perf_counter() - began, 1),
+    )
+
+
+def _shipped(measured: Subject) -> Shipped:
+    if measured.dataset not in SHIPPED:
+        raise EvaluationError(
+            f"{measured.title}: learned from {measured.dataset}, "
+            f"but there is a feature network for {', '.join(SHIPPED)} alone"
+        )
+    return SHIPPED[measured.dataset]
+
+
+def _pixels(measured: Subject, options: Measuring) -> Sets[Bytes]:
+    """The training images, the test images, and as many drawn ones as ``options`` ask for."""
+    with Downloads() as downloads:
+        folder = idx.locate(idx.FASHION_MNIST, options.data_dir, downloads)
+    train, test = idx.images(folder), idx.images(folder, "t10k")
+    for real in (train, test):
+        if real.shape[1:] != measured.image_shape:
+            raise DataError(
+                f"{folder}: its images have the shape {real.shape[1:]}, "
+                f"{measured.title} draws {measured.image_shape}"
+            )
+    if len(test) < FEWEST:
+        raise DataError(f"{folder}: {len(test)} test images are too few, {FEWEST} are needed")
+    if len(train) <= options.samples:
+        raise DataError(
+            f"{folder}: {len(train)} training images are too few, as real ones are measured beside "
+            f"--samples {options.samples}"
+        )
+    _say(f"drawing {options.samples} images")
+    return Sets(train, test, measured.images(options.samples))
+
+
+def _say(words: str) -> None:
+    """What is done now, beside the output: on a CPU it takes minutes."""
+    print(f"{words} …", file=sys.stderr)

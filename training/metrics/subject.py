@@ -1,0 +1,106 @@
+"""What is measured: a run's averaged generator, or the graph of a version that is served."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from app import card, latents
+from app.card import CardError, Latent
+from app.images import Pixels
+from app.latents import Latents
+from training import checkpoint
+from training.errors import EvaluationError
+from training.export.pixels import to_pixels
+from training.export.publish import run_graph
+from training.journal import Run
+from training.loop import Trainer
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that draws images."""
+
+    title: str
+    dataset: str
+    """Which it learned from."""
+    image_shape: tuple[int, int, int]
+    """(channels, height, width)."""
+    latent: Latent
+    draw: Callable[[Latents], Pixels]
+    step: int | None = None
+    """Of a run's checkpoint."""
+    discriminator: nn.Module | None = None
+    """A run's, in eval mode."""
+
+    def images(self, count: int) -> NDArray[np.uint8]:
+        """The images of the seeds 0 to ``count - 1``: uint8 ``(count, c, h, w)``."""
+        drawn = [
+            self.draw(latents.from_seeds(seeds, self.latent.width, self.latent.prior))
+            for start in range(0, count, _BATCH)
+            for seeds in [range(start, min(start + _BATCH, count))]
+        ]
+        return np.concatenate(drawn).transpose(0, 3, 1, 2)
+
+
+def find(folder: Path, device: torch.device) -> Subject:
+    """The subject in ``folder``: a run, which computes on ``device``, or a published version.
+
+    Raises EvaluationError for a folder that is neither, RunError for a run that cannot be read.
+    """
+    if not folder.is_dir():
+        raise EvaluationError(f"{folder}: there is no such folder")
+    if (folder / card.CARD).exists():
+        return _version(folder)
+    run = Run(folder)
+    if not run.options.exists():
+        raise EvaluationError(
+            f"{folder}: is neither a run, with {run.options.name}, "
+            f"nor a published version, with {card.CARD}"
+        )
+    return _run(run, device)
+
+
+def _run(run: Run, device: torch.device) -> Subject:
+    config, data = run.config(), run.data()
+    trainer = Trainer(config, data.shape, device)
+    trainer.load_state_dict(checkpoint.load(run.checkpoint))
+    generator = trainer.finished_generator()
+    return Subject(
+        title=str(run.folder),
+        dataset=data.name,
+        image_shape=data.shape,
+        latent=Latent(width=config.latent_dim, prior=config.prior),
+        draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
+        step=trainer.step,
+        discriminator=trainer.discriminator.eval(),
+    )
+
+
+def _version(folder: Path) -> Subject:
+    folder = folder.resolve()  # a card is checked against the names of its folders
+    try:
+        described = card.read(folder)
+        graphs = [
+            card.load(folder, variant)
+            for variant in described.variants
+            if variant.provider in {"any", "cpu"}
+        ]
+    except CardError as error:
+        raise EvaluationError(str(error)) from error
+    if not graphs:
+        raise EvaluationError(f"{folder}: has no graph for the CPU")
+    image = described.image
+    return Subject(
+        title=f"{described.name}/{described.version}",
+        dataset=described.dataset.name,
+        image_shape=(image.channels, image.height, image.width),
+        latent=described.latent,
+        draw=lambda z: run_graph(graphs[0], z),
+    )
