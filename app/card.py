@@ -7,6 +7,7 @@ of service.
 
 import hashlib
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -66,7 +67,7 @@ class DataSet(_Part):
 
     name: str
     licence: str
-    images: int = Field(ge=1)
+    images: int | None = Field(ge=1, description="none where nobody knows")
 
 
 class Training(_Part):
@@ -110,6 +111,12 @@ class Card(_Part):
 def metadata(name: str, version: int) -> dict[str, str]:
     """The ``metadata_props`` of a graph of this name and version."""
     return {"name": name, "version": str(version), "card_schema": str(SCHEMA)}
+
+
+def versions(model: Path) -> list[int]:
+    """The numbers of the version folders in ``model``, sorted; none where it does not exist."""
+    names = [path.name for path in model.glob("*/")]
+    return sorted(int(name) for name in names if re.fullmatch(r"[1-9]\d*", name))
 
 
 def read(folder: Path) -> Card:

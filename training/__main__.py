@@ -1,7 +1,9 @@
 """``python -m training``: the subcommands, nothing else."""
 
 import argparse
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -48,6 +50,14 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--version", type=int, required=True, help="its version, from 1")
     export.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     export.set_defaults(command=_export)
+    imported = commands.add_parser("import", help="publish a PyTorch DCGAN example's state dict")
+    _add_foreign(imported)
+    imported.set_defaults(command=_import)
+    adopt = commands.add_parser("adopt", help="publish somebody else's ONNX generator")
+    _add_foreign(adopt)
+    adopt.add_argument("--range", choices=("tanh", "sigmoid", "byte"), default="tanh")
+    adopt.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw")
+    adopt.set_defaults(command=_adopt)
     evaluate = commands.add_parser("evaluate", help="measure a run or a published version")
     evaluate.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
     _add_fields(evaluate, Measuring)
@@ -56,6 +66,17 @@ def parser() -> argparse.ArgumentParser:
     _add_fields(features, Learning)
     features.set_defaults(command=_features)
     return root
+
+
+def _add_foreign(command: argparse.ArgumentParser) -> None:
+    """What must be said of a generator that was trained elsewhere."""
+    command.add_argument("path", type=Path, help="the generator's file")
+    command.add_argument("--name", required=True, help="the model's name")
+    command.add_argument("--version", type=int, help="its version; by default the next one")
+    command.add_argument("--models", type=Path, default=Path("models"), help="default: models")
+    command.add_argument("--prior", choices=("normal", "uniform"), default="normal")
+    command.add_argument("--dataset", default="unknown", help="what it learned from, for its card")
+    command.add_argument("--licence", default="unknown", help="of that data set, for its card")
 
 
 def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> None:
@@ -86,6 +107,28 @@ def _export(options: dict[str, Any]) -> None:
     from training.export.publish import export
 
     print(f"published {export(**options)}")
+
+
+def _import(options: dict[str, Any]) -> None:
+    from training.export import state_dict
+
+    _publish_foreign(options, state_dict.source)
+
+
+def _adopt(options: dict[str, Any]) -> None:
+    from training.export import adopt
+
+    span, layout = options.pop("range"), options.pop("layout")
+    _publish_foreign(options, functools.partial(adopt.source, span=span, layout=layout))
+
+
+def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> None:
+    from app.card import DataSet
+    from training.export.publish import free, release
+
+    place = free(options["models"], options["name"], options["version"])
+    dataset = DataSet(name=options["dataset"], licence=options["licence"], images=None)
+    print(f"published {release(source(options['path'], options['prior'], dataset), place)}")
 
 
 def _evaluate(options: dict[str, Any]) -> None:

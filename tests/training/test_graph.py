@@ -113,7 +113,7 @@ def test_the_graph_holds_the_layers_and_the_way_to_pixels_alone(model: onnx.Mode
         *("Gemm", "Reshape", "BatchNormalization", "Relu"),
         *("ConvTranspose", "BatchNormalization", "Relu"),
         *("ConvTranspose", "Tanh"),
-        *("Add", "Mul", "Round", "Clip", "Cast", "Transpose"),
+        *("Sub", "Mul", "Round", "Clip", "Cast", "Transpose"),
     ]
 
 

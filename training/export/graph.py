@@ -7,7 +7,7 @@ traced, so that it holds exactly these operators and nothing a tracer left behin
 
 from collections.abc import Sequence
 from functools import singledispatchmethod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -18,9 +18,9 @@ from app.card import INPUT, OUTPUT
 from training.errors import ExportError
 
 OPSET = 17
+"""Any onnxruntime since 1.14 reads it."""
+Layout = Literal["nchw", "nhwc"]
 Attribute = float | str | Sequence[int]
-
-_IR_VERSION = 8  # the one that belongs to opset 17: any onnxruntime since 1.14 reads it
 
 
 class Writer:
@@ -127,15 +127,17 @@ class Writer:
     def _(self, _: nn.Tanh) -> None:
         self.node("Tanh")
 
-    def pixels(self) -> None:
-        """From -1…1, channels first, to 0…255, channels last; halves round to even, as in torch."""
-        self.node("Add", self.constant(np.array(1, dtype=np.float32)))
-        self.node("Mul", self.constant(np.array(127.5, dtype=np.float32)))
+    def pixels(self, lowest: float = -1, highest: float = 1, layout: Layout = "nchw") -> None:
+        """From ``lowest``…``highest`` to 0…255, channels last; halves round to even."""
+        self.node("Sub", self.constant(np.array(lowest, dtype=np.float32)))
+        scale = 255 / (highest - lowest)
+        self.node("Mul", self.constant(np.array(scale, dtype=np.float32)))
         self.node("Round")
         limits = np.array(0, dtype=np.float32), np.array(255, dtype=np.float32)
         self.node("Clip", *map(self.constant, limits))
-        self.node("Cast", to=TensorProto.UINT8)
-        self.node("Transpose", perm=(0, 2, 3, 1), output=OUTPUT)
+        self.node("Cast", to=TensorProto.UINT8, output=OUTPUT if layout == "nhwc" else "")
+        if layout == "nchw":
+            self.node("Transpose", perm=(0, 2, 3, 1), output=OUTPUT)
 
 
 def graph(
@@ -152,6 +154,17 @@ def graph(
     for layer in generator.children():
         writer.layer(layer)
     writer.pixels()
+    return finished(writer, latent_width, image_shape, metadata)
+
+
+def finished(
+    writer: Writer,
+    latent_width: int,
+    image_shape: tuple[int, int, int],
+    metadata: dict[str, str],
+    opset: int = OPSET,
+) -> bytes:
+    """What ``writer`` wrote, from latents to pixels, as a serialised, checked model."""
     body = helper.make_graph(
         writer.nodes,
         "generator",
@@ -161,8 +174,8 @@ def graph(
     )
     model = helper.make_model(
         body,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=_IR_VERSION,
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=helper.OP_SET_ID_VERSION_MAP["ai.onnx", opset],
         producer_name="dcgan-server",
     )
     helper.set_model_props(model, metadata)

@@ -1,6 +1,9 @@
 """``export``: a run's generator becomes a version that the server can load."""
 
+import importlib
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,14 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from app import card, images, latents
 from app.card import Card, DataSet, Image, Latent, Metric, Training, Variant
 from app.images import Pixels
+from app.latents import Latents
 from training import checkpoint, files
 from training.config import PLACEMENT, Config
 from training.errors import ExportError
@@ -30,42 +35,102 @@ _PARITY_SEEDS = 1024
 _PARITY_SHARE = 0.001
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """Where a generator comes from, as its card will tell."""
+
+    dataset: DataSet
+    training: Training
+    metrics: dict[str, Metric]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A generator that is to be published."""
+
+    latent: Latent
+    image: Image
+    provenance: Provenance
+    opset: int
+    graph: Callable[[dict[str, str]], bytes]
+    """Its ONNX graph, with the metadata given."""
+    draw: Callable[[Latents], Pixels]
+    """What that graph must draw, computed without it."""
+
+
 def export(run: Path, name: str, version: int, models: Path) -> Path:
     """Publish the averaged generator of the run folder ``run``; returns the version's folder.
 
-    Raises ExportError for a name or version that cannot be used or is taken, and for a graph that
-    does not draw what PyTorch draws.
+    Raises ExportError as ``release`` does, RunError for a run that cannot be read.
     """
-    place = _free(models, name, version)
+    place = free(models, name, version)
     journal = Run(run)
     config, data = journal.config(), journal.data()
     trainer = Trainer(config, data.shape, torch.device("cpu"))
     trainer.load_state_dict(checkpoint.load(journal.checkpoint))
-    generator = trainer.finished_generator()
-    image_shape = (data.height, data.width, data.channels)
-    content = graph(generator, config.latent_dim, image_shape, card.metadata(name, version))
-    seeds = latents.from_seeds(range(_PARITY_SEEDS), config.latent_dim, config.prior)
-    pixels, parity = compare(generator, content, seeds)
+    source = of_network(
+        trainer.finished_generator(),
+        Latent(width=config.latent_dim, prior=config.prior),
+        Image(height=data.height, width=data.width, channels=data.channels),
+        Provenance(
+            DataSet(name=data.name, licence=data.licence, images=data.images),
+            _training(journal, config, trainer.step),
+            _evaluated(journal, trainer.step),
+        ),
+    )
+    return release(source, place)
+
+
+def of_network(
+    generator: nn.Module, latent: Latent, image: Image, provenance: Provenance
+) -> Source:
+    """A PyTorch generator in eval mode, latents ``(n, z)`` to images in [-1, 1], as a source."""
+    shape = (image.height, image.width, image.channels)
+    return Source(
+        latent=latent,
+        image=image,
+        provenance=provenance,
+        opset=OPSET,
+        graph=lambda metadata: graph(generator, latent.width, shape, metadata),
+        draw=lambda z: to_pixels(generator, torch.from_numpy(z)),
+    )
+
+
+def release(source: Source, place: Path) -> Path:
+    """Publish ``source`` at ``place``, which ``free`` gave; returns it.
+
+    Raises ExportError for a graph that does not draw what the source draws.
+    """
+    name, version = place.parent.name, int(place.name)
+    content = source.graph(card.metadata(name, version))
+    seeds = latents.from_seeds(range(_PARITY_SEEDS), source.latent.width, source.latent.prior)
+    pixels, parity = compare(source.draw(seeds), content, seeds)
     made = Card(
         name=name,
         version=version,
         created=datetime.now(UTC).replace(microsecond=0),
-        latent=Latent(width=config.latent_dim, prior=config.prior),
-        image=Image(height=data.height, width=data.width, channels=data.channels),
-        opset=OPSET,
+        latent=source.latent,
+        image=source.image,
+        opset=source.opset,
         variants=[Variant(file=GRAPH, sha256=card.digest(content))],
-        dataset=DataSet(name=data.name, licence=data.licence, images=data.images),
-        training=_training(journal, config, trainer.step),
-        metrics={"parity": parity, **_evaluated(journal, trainer.step)},
+        dataset=source.provenance.dataset,
+        training=source.provenance.training,
+        metrics={"parity": parity, **source.provenance.metrics},
         libraries={library.__name__: library.__version__ for library in _libraries()},
     )
     publish(made, {GRAPH: content}, pixels[:SHEET_IMAGES], place)
     return place
 
 
-def _free(models: Path, name: str, version: int) -> Path:
+def free(models: Path, name: str, version: int | None = None) -> Path:
+    """The folder of a version that is not there yet; without ``version``, of the next one.
+
+    Raises ExportError for a name or a version that cannot be used or is taken.
+    """
     try:
         TypeAdapter(card.ModelName).validate_python(name)
+        if version is None:
+            version = 1 + max(card.versions(models / name), default=0)
         TypeAdapter(card.ModelVersion).validate_python(version)
     except ValidationError as error:
         problem = error.errors()[0]
@@ -100,45 +165,64 @@ def _evaluated(journal: Run, step: int) -> dict[str, Metric]:
     return {name: measure.metric() for name, measure in found.metrics.items()}
 
 
-def compare(generator: nn.Module, content: bytes, seeds: latents.Latents) -> tuple[Pixels, Metric]:
-    """What the graph draws from ``seeds``, and the share of pixels where PyTorch differs.
+def compare(expected: Pixels, content: bytes, seeds: Latents) -> tuple[Pixels, Metric]:
+    """What the graph draws from ``seeds``, and the share of pixels that are not as expected.
 
     Raises ExportError past one grey level, or one pixel in a thousand.
     """
     drawn = run_graph(content, seeds)
-    expected = to_pixels(generator, torch.from_numpy(seeds))
+    if drawn.shape != expected.shape:
+        raise ExportError(f"the graph draws {drawn.shape}, the generator {expected.shape}")
     difference = np.abs(drawn.astype(np.int16) - expected)
     share = float((difference > 0).mean())
     if difference.max() > 1 or share > _PARITY_SHARE:
         raise ExportError(
-            f"the graph does not draw what PyTorch draws: {share:.2%} of the pixels differ, "
+            f"the graph does not draw what the generator draws: {share:.2%} of the pixels differ, "
             f"by up to {difference.max()} grey levels"
         )
     protocol = (
-        f"share of pixels that differ from PyTorch's, by one grey level at most, "
-        f"over {len(seeds)} seeds (onnxruntime, CPU provider)"
+        f"share of pixels that differ from the generator's before it was exported, by one grey "
+        f"level at most, over {len(seeds)} seeds (onnxruntime, CPU provider)"
     )
     return drawn, Metric(value=share, protocol=protocol)
 
 
-def run_graph(content: bytes, seeds: latents.Latents) -> Pixels:
+def run_graph(content: bytes, seeds: Latents) -> Pixels:
     """What onnxruntime's CPU provider draws. Raises ExportError where it is not installed."""
-    session = _onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
-    (pixels,) = session.run([card.OUTPUT], {card.INPUT: seeds})
-    drawn: Pixels = pixels
+    drawn: Pixels = run(session(content), {card.INPUT: seeds})
     return drawn
 
 
-def _onnxruntime() -> Any:  # noqa: ANN401 it carries no types
+def session(content: bytes) -> Any:  # noqa: ANN401 onnxruntime carries no types
+    """A graph on onnxruntime's CPU provider. Raises ExportError where it cannot be loaded."""
+    library = onnxruntime()
     try:
-        import onnxruntime
+        return library.InferenceSession(content, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common class
+        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error
+
+
+def run(loaded: Any, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:  # noqa: ANN401 the same
+    """The only output of a session. Raises ExportError where it cannot be computed."""
+    try:
+        (output,) = loaded.run(None, inputs)
+    except Exception as error:  # the same
+        shapes = {name: values.shape for name, values in inputs.items()}
+        raise ExportError(f"onnxruntime cannot run the graph on {shapes}: {error}") from error
+    values: NDArray[Any] = output
+    return values
+
+
+def onnxruntime() -> Any:  # noqa: ANN401 it carries no types
+    """The module, whichever build of it. Raises ExportError where there is none."""
+    try:
+        return importlib.import_module("onnxruntime")
     except ImportError as error:
         raise ExportError("the parity check needs onnxruntime: pip install '.[cpu]'") from error
-    return onnxruntime
 
 
 def _libraries() -> list[Any]:
-    return [torch, onnx, _onnxruntime(), np]
+    return [torch, onnx, onnxruntime(), np]
 
 
 def publish(made: Card, graphs: dict[str, bytes], samples: Pixels, place: Path) -> None:
