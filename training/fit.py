@@ -13,7 +13,8 @@ from training import checkpoint, config, device
 from training.data import sets
 from training.errors import RunError
 from training.journal import Data, Run
-from training.loop import Report, Trainer, steps_an_epoch, train
+from training.loop import Trainer, steps_an_epoch, train
+from training.report import Report
 
 
 def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:

@@ -24,7 +24,7 @@ from training.config import Config
 from training.data.images import ImageSet
 from training.errors import RunError
 from training.export.pixels import to_pixels
-from training.loop import Report
+from training.report import Report
 
 _SAMPLES = 64
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,27 +13,10 @@ from training import ema, losses, networks
 from training.config import Config
 from training.device import autocast, moved
 from training.errors import DataError, DivergedError, RunError
+from training.report import Report
 
 _CALIBRATION_SEEDS = 4096
 _CALIBRATION_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Means since the epoch began (or the run went on), and how fast it went."""
-
-    epoch: int
-    """Epochs begun, from 1."""
-    step: int
-    """Steps done since the run began."""
-    epoch_done: bool
-    discriminator_loss: float
-    generator_loss: float
-    accuracy_real: float
-    """Share of real images that the discriminator takes for real."""
-    accuracy_fake: float
-    """Share of generated images that it takes for generated."""
-    images_per_second: float
 
 
 class Trainer:
