@@ -85,6 +85,16 @@ class Config(Style):
         True, description="normalise the discriminator's weights (Miyato et al. 2018)"
     )
     loss: Loss = Field("hinge", description="adversarial loss")
+    r1_gamma: float = Field(
+        0.0,
+        ge=0,
+        description="strength of the gradient penalty on real images (Mescheder et al. 2018); "
+        "0 for none",
+    )
+    r2_gamma: float = Field(0.0, ge=0, description="the same on generated images")
+    penalty_interval: int = Field(
+        1, ge=1, description="steps from one penalty to the next, which is as many times as strong"
+    )
     generator_lr: float = Field(2e-4, gt=0, description="the generator's learning rate")
     discriminator_lr: float = Field(4e-4, gt=0, description="the discriminator's learning rate")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from app import latents
-from training import ema, losses, networks
+from training import ema, losses, networks, penalties
 from training.config import Config
 from training.device import autocast, moved
 from training.errors import DataError, DivergedError, RunError
@@ -75,8 +75,22 @@ class Trainer:
                 generated = self.generator(self.draw(len(images)))
             real, fake = self.discriminator(images).float(), self.discriminator(generated).float()
         loss = losses.discriminator_loss(real, fake, self.config.loss)
-        _descend(loss, self.discriminator_adam)
+        _descend(loss + self._penalty(images, generated), self.discriminator_adam)
         return loss.detach(), [(real > 0).float().mean(), (fake < 0).float().mean()]
+
+    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        """The gradient penalties that fall due at this step (lazily: Karras et al. 2020, 3.1)."""
+        interval, gammas = (
+            self.config.penalty_interval,
+            (self.config.r1_gamma, self.config.r2_gamma),
+        )
+        if self.step % interval:
+            return 0.0
+        return sum(
+            penalties.gradient_penalty(self.discriminator, images, interval * gamma)
+            for images, gamma in zip((real, fake), gammas, strict=True)
+            if gamma
+        )
 
     def _generator_step(self, count: int) -> Tensor:
         # Gradients pass through the discriminator without being gathered in its weights.

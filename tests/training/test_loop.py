@@ -43,8 +43,9 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
         {"loss": "bce", "prior": "uniform"},
         {"spectral_norm": False},
         {"precision": "bf16"},
+        {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
     ],
-    ids=["hinge and normal", "bce and uniform", "batch norm", "bf16"],
+    ids=["hinge and normal", "bce and uniform", "batch norm", "bf16", "penalties"],
 )
 def test_a_run_in_two_parts_ends_with_the_bits_of_a_run_in_one(
     tmp_path: Path, images: Tensor, make_trainer: MakeTrainer, options: dict[str, Any]
