@@ -14,7 +14,7 @@ GeneratorStack = Literal["paper", "keras", "upsample"]
 DiscriminatorStack = Literal["paper", "deeper", "keras", "upsample"]
 Activation = Literal["relu", "leaky", "selu"]
 Initialisation = Literal["normal", "glorot"]
-Loss = Literal["hinge", "bce"]
+Loss = Literal["hinge", "bce", "relativistic"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 

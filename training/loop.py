@@ -64,19 +64,19 @@ class Trainer:
         """
         images = moved(real, self.device).float().div_(127.5).sub_(1)
         d_loss, accuracies = self._discriminator_step(images)
-        g_loss = self._generator_step(len(images))
+        g_loss = self._generator_step(images)
         self.average.update_parameters(self.generator)
         self.step += 1
         return torch.stack([d_loss, g_loss, *accuracies])
 
-    def _discriminator_step(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _discriminator_step(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         with autocast(self.device, self.config.precision):
             with torch.no_grad():
                 generated = self.generator(self.draw(len(images)))
             real, fake = self.discriminator(images).float(), self.discriminator(generated).float()
         loss = losses.discriminator_loss(real, fake, self.config.loss)
         _descend(loss + self._penalty(images, generated), self.discriminator_adam)
-        return loss.detach(), [(real > 0).float().mean(), (fake < 0).float().mean()]
+        return loss.detach(), losses.accuracies(real, fake, self.config.loss)
 
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
         """The gradient penalties that fall due at this step (lazily: Karras et al. 2020, 3.1)."""
@@ -92,12 +92,14 @@ class Trainer:
             if gamma
         )
 
-    def _generator_step(self, count: int) -> Tensor:
+    def _generator_step(self, images: Tensor) -> Tensor:
         # Gradients pass through the discriminator without being gathered in its weights.
         self.discriminator.requires_grad_(False)
         with autocast(self.device, self.config.precision):
-            fake = self.discriminator(self.generator(self.draw(count))).float()
-        loss = losses.generator_loss(fake, self.config.loss)
+            fake = real = self.discriminator(self.generator(self.draw(len(images)))).float()
+            if self.config.loss == "relativistic":  # no other looks at real images here
+                real = self.discriminator(images).float()
+        loss = losses.generator_loss(real, fake, self.config.loss)
         _descend(loss, self.generator_adam)
         self.discriminator.requires_grad_(True)
         return loss.detach()

@@ -44,8 +44,9 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
         {"spectral_norm": False},
         {"precision": "bf16"},
         {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
+        {"loss": "relativistic"},
     ],
-    ids=["hinge and normal", "bce and uniform", "batch norm", "bf16", "penalties"],
+    ids=["hinge and normal", "bce and uniform", "batch norm", "bf16", "penalties", "pairs"],
 )
 def test_a_run_in_two_parts_ends_with_the_bits_of_a_run_in_one(
     tmp_path: Path, images: Tensor, make_trainer: MakeTrainer, options: dict[str, Any]
@@ -299,7 +300,7 @@ def test_the_generators_turn_gathers_no_gradients_in_the_discriminator(
     assert_same_bits({"gradients": now}, {"gradients": gathered[0]})
 
 
-@pytest.mark.parametrize("loss", ["hinge", "bce"])
+@pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
 def test_the_discriminator_learns_to_tell_a_standing_generators_images(
     make_trainer: MakeTrainer, loss: str
 ) -> None:
@@ -312,7 +313,9 @@ def test_the_discriminator_learns_to_tell_a_standing_generators_images(
     assert last.accuracy_fake > 0.9
 
 
-@pytest.mark.parametrize(("loss", "grey"), [("hinge", 60), ("hinge", 200), ("bce", 200)])
+@pytest.mark.parametrize(
+    ("loss", "grey"), [("hinge", 60), ("hinge", 200), ("bce", 200), ("relativistic", 200)]
+)
 def test_the_generator_learns_a_constant_grey(
     make_trainer: MakeTrainer, loss: str, grey: int
 ) -> None:

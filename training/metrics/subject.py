@@ -37,7 +37,7 @@ class Subject:
     step: int | None = None
     """Of a run's checkpoint."""
     discriminator: nn.Module | None = None
-    """A run's, in eval mode."""
+    """A run's, in eval mode, if it judges single images."""
 
     def images(self, count: int) -> NDArray[np.uint8]:
         """The images of the seeds 0 to ``count - 1``: uint8 ``(count, c, h, w)``."""
@@ -79,7 +79,8 @@ def _run(run: Run, device: torch.device) -> Subject:
         latent=Latent(width=config.latent_dim, prior=config.prior),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
         step=trainer.step,
-        discriminator=trainer.discriminator.eval(),
+        # A relativistic one compares two images; the sign of a single logit means nothing.
+        discriminator=None if config.loss == "relativistic" else trainer.discriminator.eval(),
     )
 
 
