@@ -36,6 +36,16 @@ def _fits(image_size: int) -> int:
     return image_size
 
 
+def _policy(augment: str) -> str:
+    names = augment.split(",") if augment else []
+    if len(set(names)) != len(names) or not set(names) <= {"color", "translation", "cutout"}:
+        raise PydanticCustomError(
+            "augment", "must be color, translation and cutout, each at most once, with commas"
+        )
+    return augment
+
+
+Policy = Annotated[str, AfterValidator(_policy)]
 Dataset = Annotated[str, AfterValidator(_known)]
 ImageSize = Annotated[int, AfterValidator(_fits)]
 
@@ -95,6 +105,11 @@ class Config(Style):
     penalty_interval: int = Field(
         1, ge=1, description="steps from one penalty to the next, which is as many times as strong"
     )
+    augment: Policy = Field(
+        "",
+        description="what the discriminator sees images through, separated by commas: "
+        "color, translation, cutout (Zhao et al. 2020); nothing for none",
+    )
     generator_lr: float = Field(2e-4, gt=0, description="the generator's learning rate")
     discriminator_lr: float = Field(4e-4, gt=0, description="the discriminator's learning rate")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")
@@ -109,6 +124,11 @@ class Config(Style):
         "auto", description="auto takes bf16 where the device is fast at it"
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0 for all this process may use")
+
+    @property
+    def policy(self) -> tuple[str, ...]:
+        """The changes that ``augment`` names."""
+        return tuple(self.augment.split(",")) if self.augment else ()
 
     @property
     def folder(self) -> Path | None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from app import latents
 from training import ema, losses, networks, penalties
+from training.augment import augmented
 from training.config import Config
 from training.device import autocast, moved
 from training.errors import DataError, DivergedError, RunError
@@ -72,7 +73,8 @@ class Trainer:
     def _discriminator_step(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         with autocast(self.device, self.config.precision):
             with torch.no_grad():
-                generated = self.generator(self.draw(len(images)))
+                generated = self._augmented(self.generator(self.draw(len(images))))
+            images = self._augmented(images)
             real, fake = self.discriminator(images).float(), self.discriminator(generated).float()
         loss = losses.discriminator_loss(real, fake, self.config.loss)
         _descend(loss + self._penalty(images, generated), self.discriminator_adam)
@@ -96,13 +98,17 @@ class Trainer:
         # Gradients pass through the discriminator without being gathered in its weights.
         self.discriminator.requires_grad_(False)
         with autocast(self.device, self.config.precision):
-            fake = real = self.discriminator(self.generator(self.draw(len(images)))).float()
+            generated = self._augmented(self.generator(self.draw(len(images))))
+            fake = real = self.discriminator(generated).float()
             if self.config.loss == "relativistic":  # no other looks at real images here
-                real = self.discriminator(images).float()
+                real = self.discriminator(self._augmented(images)).float()
         loss = losses.generator_loss(real, fake, self.config.loss)
         _descend(loss, self.generator_adam)
         self.discriminator.requires_grad_(True)
         return loss.detach()
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        return augmented(images, self.config.policy)
 
     def finished_generator(self) -> nn.Module:
         """The averaged generator in eval mode, as ``ema.finished`` makes it. Disturbs nothing."""

@@ -30,6 +30,7 @@ OTHER: dict[str, Any] = {
     "r1_gamma": 10.0,
     "r2_gamma": 0.5,
     "penalty_interval": 16,
+    "augment": "translation,cutout",
     "generator_lr": 1e-3,
     "discriminator_lr": 1e-3,
     "beta1": 0.0,
@@ -80,6 +81,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("r1_gamma", [-1, math.nan, math.inf]),
         ("r2_gamma", [-1, math.nan, math.inf]),
         ("penalty_interval", [0, 0.5]),
+        ("augment", ["blur", "color,", "color,color", "color cutout", ","]),
         ("generator_lr", [0, -1e-4, math.nan, math.inf]),
         ("discriminator_lr", [0, -1e-4, math.nan, math.inf]),
         ("beta1", [-0.1, 1, math.nan]),
@@ -95,6 +97,14 @@ def test_a_value_out_of_bounds_is_refused(name: str, values: list[Any]) -> None:
         with pytest.raises(ValidationError) as caught:
             from_flags({name: value})
         assert [problem["loc"] for problem in caught.value.errors()] == [(name,)], value
+
+
+@pytest.mark.parametrize(
+    ("augment", "policy"),
+    [("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
+)
+def test_a_policy_is_read_in_its_order(augment: str, policy: tuple[str, ...]) -> None:
+    assert from_flags({"augment": augment}).policy == policy
 
 
 @pytest.mark.parametrize(

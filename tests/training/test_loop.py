@@ -44,7 +44,7 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
         {"spectral_norm": False},
         {"precision": "bf16"},
         {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
-        {"loss": "relativistic"},
+        {"loss": "relativistic", "augment": "color,translation,cutout"},
     ],
     ids=["hinge and normal", "bce and uniform", "batch norm", "bf16", "penalties", "pairs"],
 )
@@ -274,6 +274,24 @@ def test_a_step_counts_what_the_discriminator_gets_right(make_trainer: MakeTrain
     assert (real, fake) == (0.25, 1)
     assert d_loss == pytest.approx((0.6 + 3 * 1.6) / 4 + 0.9, abs=0.05)
     assert g_loss == pytest.approx(0.1, abs=0.05)
+
+
+@pytest.mark.parametrize(("loss", "looks"), [("hinge", 3), ("relativistic", 4)])
+def test_the_discriminator_never_sees_an_image_unchanged(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, loss: str, looks: int
+) -> None:
+    trainer = make_trainer(loss=loss, augment="cutout")
+    looked_at: list[Tensor] = []
+    judge = trainer.discriminator.forward
+
+    def forward(seen: Tensor) -> Tensor:
+        looked_at.append(seen.detach())
+        return judge(seen)
+
+    monkeypatch.setattr(trainer.discriminator, "forward", forward)
+    trainer.train_step(torch.full((4, 1, 16, 16), 255, dtype=torch.uint8))
+    assert len(looked_at) == looks
+    assert all((seen == 0).flatten(1).any(dim=1).all() for seen in looked_at)
 
 
 def test_each_player_learns_as_its_options_say(make_trainer: MakeTrainer) -> None:
