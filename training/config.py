@@ -62,6 +62,9 @@ class Style(BaseModel):
     )
     activation: Activation = Field("relu", description="between the generator's layers")
     initialisation: Initialisation = Field("normal", description="distribution of first weights")
+    batch_norm: bool = Field(
+        True, description="batch norm in a discriminator that has no spectral norm"
+    )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="share of the discriminator's activations that is dropped"
     )
@@ -114,6 +117,13 @@ class Config(Style):
     discriminator_lr: float = Field(4e-4, gt=0, description="the discriminator's learning rate")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's second decay")
+    decay_from: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share of the run after which both learning rates fall to zero in a straight "
+        "line; 1 for never",
+    )
     average_decay: float = Field(
         0.999, ge=0, lt=1, description="decay a step of the averaged generator; 0 for no average"
     )

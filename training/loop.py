@@ -15,6 +15,7 @@ from training.config import Config
 from training.device import autocast, moved
 from training.errors import DataError, DivergedError, RunError
 from training.report import Report
+from training.schedule import pace
 
 _CALIBRATION_SEEDS = 4096
 _CALIBRATION_BATCH = 256
@@ -49,6 +50,15 @@ class Trainer:
             self.discriminator.parameters(), config.discriminator_lr, betas
         )
         self.average = ema.averaged(self.generator, config.average_decay)
+
+    def set_pace(self, share: float) -> None:
+        """Let both players learn with ``share`` of their learning rates."""
+        for adam, rate in (
+            (self.generator_adam, self.config.generator_lr),
+            (self.discriminator_adam, self.config.discriminator_lr),
+        ):
+            for group in adam.param_groups:
+                group["lr"] = share * rate
 
     def draw(self, count: int) -> Tensor:
         """``count`` latents of the prior, ``(count, latent_dim)``, from the device's own stream."""
@@ -179,6 +189,7 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
         last = min(whole, first + steps - trainer.step)
         totals, began = torch.zeros(4, device=trainer.device), time.perf_counter()
         for k in range(first, last):
+            trainer.set_pace(pace(trainer.step, steps, trainer.config.decay_from))
             totals += trainer.train_step(images[shuffled[k * batch : (k + 1) * batch]])
             done = k + 1 == whole
             if done or trainer.step % report_every == 0 or trainer.step == steps:

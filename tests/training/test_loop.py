@@ -276,6 +276,34 @@ def test_a_step_counts_what_the_discriminator_gets_right(make_trainer: MakeTrain
     assert g_loss == pytest.approx(0.1, abs=0.05)
 
 
+def test_both_players_slow_down_together(make_trainer: MakeTrainer, images: Tensor) -> None:
+    trainer = make_trainer(generator_lr=0.01, discriminator_lr=0.02, decay_from=0.5)
+    rates = []
+    for _ in train(trainer, images, 14, report_every=1):
+        (generators,) = trainer.generator_adam.param_groups
+        (discriminators,) = trainer.discriminator_adam.param_groups
+        assert discriminators["lr"] == 2 * generators["lr"]
+        rates.append(generators["lr"])
+    assert rates == pytest.approx([0.01] * 8 + [0.01 * left / 7 for left in range(6, 0, -1)])
+
+
+def test_a_run_that_slows_down_goes_on_exactly_and_by_its_new_end(
+    make_trainer: MakeTrainer, images: Tensor
+) -> None:
+    whole = run_to(make_trainer(decay_from=0.2), images, 25).state_dict()
+    first = make_trainer(decay_from=0.2)
+    for report in train(first, images, 25, report_every=1):
+        if report.step == 10:
+            break
+    state = copy.deepcopy(first.state_dict())
+    second, longer = make_trainer(decay_from=0.2), make_trainer(decay_from=0.2)
+    second.load_state_dict(copy.deepcopy(state))
+    assert_same_bits(run_to(second, images, 25).state_dict(), whole)
+    longer.load_state_dict(state)
+    next(train(longer, images, 50, report_every=1))
+    assert longer.generator_adam.param_groups[0]["lr"] == 2e-4  # 10 of 50 is the last whole step
+
+
 @pytest.mark.parametrize(("loss", "looks"), [("hinge", 3), ("relativistic", 4)])
 def test_the_discriminator_never_sees_an_image_unchanged(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, loss: str, looks: int
