@@ -17,6 +17,8 @@ Initialisation = Literal["normal", "glorot"]
 Loss = Literal["hinge", "bce", "relativistic"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
+Which = Literal["last", "best"]
+"""Of a run's checkpoints."""
 
 FOLDER = "folder:"
 IMAGE_SIZES = range(16, 129, 4)
@@ -128,6 +130,13 @@ class Config(Style):
         0.999, ge=0, lt=1, description="decay a step of the averaged generator; 0 for no average"
     )
 
+    score_every: int = Field(
+        0,
+        ge=0,
+        description="epochs from one score to the next, by which the best checkpoint is kept; the "
+        "last epoch always has one; 0 for none",
+    )
+
     data_dir: Path | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto takes the GPU where there is one")
     precision: Precision = Field(
@@ -151,7 +160,7 @@ class Config(Style):
 PLACEMENT = frozenset({"data_dir", "device", "threads"})
 """The options that say where a run computes, not what."""
 
-ADJUSTABLE = PLACEMENT | {"epochs", "precision"}
+ADJUSTABLE = PLACEMENT | {"epochs", "precision", "score_every"}
 """The options that may change when a run goes on."""
 
 

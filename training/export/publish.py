@@ -14,8 +14,9 @@ from torch import nn
 from app import card, images, latents
 from app.card import Card, DataSet, Image, Latent, Metric, Training, Variant
 from app.images import Pixels
-from training import checkpoint, files
-from training.config import PLACEMENT, Config
+from training import files
+from training.checkpoint import load
+from training.config import PLACEMENT, Config, Which
 from training.errors import ExportError
 from training.export.graph import OPSET, graph
 from training.export.pixels import to_pixels
@@ -30,9 +31,12 @@ _PARITY_SEEDS = 1024
 _PARITY_SHARE = 0.001
 
 
-def export(run: Path, name: str, version: int, models: Path) -> Path:
+def export(
+    run: Path, name: str, version: int, models: Path, checkpoint: Which | None = None
+) -> Path:
     """Publish the averaged generator of the run folder ``run``; returns the version's folder.
 
+    Without ``checkpoint``, it is that of the best where there is one, else of the last.
     Raises ExportError for a name or version that cannot be used or is taken, and for a graph that
     does not draw what PyTorch draws.
     """
@@ -40,7 +44,7 @@ def export(run: Path, name: str, version: int, models: Path) -> Path:
     journal = Run(run)
     config, data = journal.config(), journal.data()
     trainer = Trainer(config, data.shape, torch.device("cpu"))
-    trainer.load_state_dict(checkpoint.load(journal.checkpoint))
+    trainer.load_state_dict(load(journal.chosen(checkpoint)))
     generator = trainer.finished_generator()
     image_shape = (data.height, data.width, data.channels)
     content = graph(generator, config.latent_dim, image_shape, card.metadata(name, version))

@@ -220,7 +220,7 @@ def test_a_subject_draws_the_same_images_in_batches_of_any_length(
     for folder in (run, version):
         measured = subject.find(folder, CPU)
         whole = measured.images(20)
-        monkeypatch.setattr(subject, "_BATCH", 7)
+        monkeypatch.setattr("training.export.pixels._BATCH", 7)
         parts = measured.images(20)
         assert (whole.shape, whole.dtype) == ((20, 1, 28, 28), np.uint8)
         difference = np.abs(parts.astype(int) - whole)
