@@ -130,6 +130,12 @@ class Config(Style):
         0.999, ge=0, lt=1, description="decay a step of the averaged generator; 0 for no average"
     )
 
+    collapse_epochs: int = Field(
+        3,
+        ge=0,
+        description="epochs in a row with a discriminator that is always right after which the run "
+        "ends; 0 to go on",
+    )
     score_every: int = Field(
         0,
         ge=0,
@@ -160,7 +166,7 @@ class Config(Style):
 PLACEMENT = frozenset({"data_dir", "device", "threads"})
 """The options that say where a run computes, not what."""
 
-ADJUSTABLE = PLACEMENT | {"epochs", "precision", "score_every"}
+ADJUSTABLE = PLACEMENT | {"epochs", "precision", "collapse_epochs", "score_every"}
 """The options that may change when a run goes on."""
 
 

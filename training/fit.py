@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from app.cpus import available
 from training import checkpoint, config, device
+from training.collapse import Watch
 from training.data import sets
 from training.errors import RunError
 from training.journal import SCORE, Data, Run
@@ -53,7 +54,7 @@ def _epochs(
     run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int, score: Score | None
 ) -> None:
     options = trainer.config
-    began = time.perf_counter()
+    watch, began = Watch(options.collapse_epochs, trainer.step), time.perf_counter()
     with tqdm(total=steps, initial=trainer.step, unit="step") as bar:
         for report in train(trainer, pixels, steps):
             bar.update(report.step - bar.n)
@@ -69,7 +70,8 @@ def _epochs(
             run.record(report, time.perf_counter() - began, where, found)
             if best:  # before the last one: a run cut off in between will find it once more
                 checkpoint.save(trainer.state_dict(), run.best)
-            checkpoint.save(trainer.state_dict(), run.checkpoint)
+            if not watch.lost(report) or report.step == steps:
+                checkpoint.save(trainer.state_dict(), run.checkpoint)
             told = "" if found is None else f" {SCORE} {found:.3g}{', the best' if best else ''}"
             tqdm.write(f"epoch {report.epoch}/{options.epochs}: {_line(report)}{told}")
             began = time.perf_counter()

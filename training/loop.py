@@ -60,6 +60,11 @@ class Trainer:
             for group in adam.param_groups:
                 group["lr"] = share * rate
 
+    def finite(self) -> bool:
+        """Whether every weight is a number."""
+        weights = [*self.generator.parameters(), *self.discriminator.parameters()]
+        return all(bool(tensor.isfinite().all()) for tensor in weights)
+
     def draw(self, count: int) -> Tensor:
         """``count`` latents of the prior, ``(count, latent_dim)``, from the device's own stream."""
         shape = (count, self.config.latent_dim)
@@ -179,7 +184,8 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
 
     Reports every ``report_every`` steps and at the end of every epoch; only then are the losses
     read, so that a GPU is never waited for in between. Goes on where the trainer stands. Raises
-    DataError where there is no whole batch, DivergedError where a loss is no number.
+    DataError where there is no whole batch, DivergedError where a loss, or at the end of an epoch a
+    weight, is no number.
     """
     batch = trainer.config.batch_size
     whole = steps_an_epoch(len(images), batch)
@@ -203,6 +209,10 @@ def _report(trainer: Trainer, epoch: int, done: bool, means: Tensor, speed: floa
     if not np.isfinite(values).all():
         raise DivergedError(
             f"step {trainer.step}: the losses are {values[:2]}; the last checkpoint is untouched"
+        )
+    if done and not trainer.finite():  # spoilt by the last step, after its losses were known
+        raise DivergedError(
+            f"step {trainer.step}: the weights are no numbers; the last checkpoint is untouched"
         )
     d_loss, g_loss, real, fake = values
     return Report(epoch, trainer.step, done, d_loss, g_loss, real, fake, speed)

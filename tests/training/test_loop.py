@@ -221,6 +221,24 @@ def test_losses_that_are_no_numbers_end_the_run_at_their_step(
         next(reports)
 
 
+def test_weights_that_the_epochs_last_step_spoils_end_the_run_too(
+    images: Tensor, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer()
+    train_step = trainer.train_step
+
+    def step(batch: Tensor) -> Tensor:
+        values = train_step(batch)
+        if trainer.step == 7:
+            with torch.no_grad():
+                next(trainer.generator.parameters())[0, 0] = math.nan
+        return values
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    with pytest.raises(DivergedError, match="step 7: the weights are no numbers"):
+        run_to(trainer, images, 7)
+
+
 # Latents.
 
 
