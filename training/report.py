@@ -15,7 +15,7 @@ class Report:
     discriminator_loss: float
     generator_loss: float
     accuracy_real: float
-    """Share of real images that the discriminator takes for real."""
+    """Share of real images that the discriminator takes for real, see ``losses.accuracies``."""
     accuracy_fake: float
     """Share of generated images that it takes for generated."""
     images_per_second: float

@@ -45,8 +45,17 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
         {"precision": "bf16"},
         {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
         {"loss": "relativistic", "augment": "color,translation,cutout"},
+        {"loss": "relativistic", "r1_gamma": 1, "spectral_norm": False, "batch_norm": False},
     ],
-    ids=["hinge and normal", "bce and uniform", "batch norm", "bf16", "penalties", "pairs"],
+    ids=[
+        "hinge and normal",
+        "bce and uniform",
+        "batch norm",
+        "bf16",
+        "penalties",
+        "augmented pairs",
+        "no norm",
+    ],
 )
 def test_a_run_in_two_parts_ends_with_the_bits_of_a_run_in_one(
     tmp_path: Path, images: Tensor, make_trainer: MakeTrainer, options: dict[str, Any]
