@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from training.config import Config, Style
+from training.config import Config, Style, Which
 from training.errors import TrainingError
 from training.metrics.options import Learning, Measuring
 
@@ -49,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--name", required=True, help="the model's name")
     export.add_argument("--version", type=int, required=True, help="its version, from 1")
     export.add_argument("--models", type=Path, default=Path("models"), help="default: models")
+    words = "default: the best where there is one"
+    export.add_argument("--checkpoint", choices=get_args(Which), help=words)
     export.set_defaults(command=_export)
     imported = commands.add_parser("import", help="publish a PyTorch DCGAN example's state dict")
     _add_foreign(imported)

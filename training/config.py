@@ -8,17 +8,17 @@ from pydantic_core import PydanticCustomError
 
 from app.latents import Prior
 from training.errors import RunError
+from training.presets import PRESETS, Preset
 
-Preset = Literal[
-    "dcgan-28", "dcgan-64", "paper-64", "leaky-64", "keras-28", "uniform-28", "upsample-28"
-]
 GeneratorStack = Literal["paper", "keras", "upsample"]
 DiscriminatorStack = Literal["paper", "deeper", "keras", "upsample"]
 Activation = Literal["relu", "leaky", "selu"]
 Initialisation = Literal["normal", "glorot"]
-Loss = Literal["hinge", "bce"]
+Loss = Literal["hinge", "bce", "relativistic"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
+Which = Literal["last", "best"]
+"""Of a run's checkpoints."""
 
 FOLDER = "folder:"
 IMAGE_SIZES = range(16, 129, 4)
@@ -38,6 +38,16 @@ def _fits(image_size: int) -> int:
     return image_size
 
 
+def _policy(augment: str) -> str:
+    names = augment.split(",") if augment else []
+    if len(set(names)) != len(names) or not set(names) <= {"color", "translation", "cutout"}:
+        raise PydanticCustomError(
+            "augment", "must be color, translation and cutout, each at most once, with commas"
+        )
+    return augment
+
+
+Policy = Annotated[str, AfterValidator(_policy)]
 Dataset = Annotated[str, AfterValidator(_known)]
 ImageSize = Annotated[int, AfterValidator(_fits)]
 
@@ -54,6 +64,9 @@ class Style(BaseModel):
     )
     activation: Activation = Field("relu", description="between the generator's layers")
     initialisation: Initialisation = Field("normal", description="distribution of first weights")
+    batch_norm: bool = Field(
+        True, description="batch norm in a discriminator that has no spectral norm"
+    )
     dropout: float = Field(
         0.0, ge=0, lt=1, description="share of the discriminator's activations that is dropped"
     )
@@ -87,12 +100,47 @@ class Config(Style):
         True, description="normalise the discriminator's weights (Miyato et al. 2018)"
     )
     loss: Loss = Field("hinge", description="adversarial loss")
+    r1_gamma: float = Field(
+        0.0,
+        ge=0,
+        description="strength of the gradient penalty on real images (Mescheder et al. 2018); "
+        "0 for none",
+    )
+    r2_gamma: float = Field(0.0, ge=0, description="the same on generated images")
+    penalty_interval: int = Field(
+        1, ge=1, description="steps from one penalty to the next, which is as many times as strong"
+    )
+    augment: Policy = Field(
+        "",
+        description="what the discriminator sees images through, separated by commas: "
+        "color, translation, cutout (Zhao et al. 2020); nothing for none",
+    )
     generator_lr: float = Field(2e-4, gt=0, description="the generator's learning rate")
     discriminator_lr: float = Field(4e-4, gt=0, description="the discriminator's learning rate")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's second decay")
+    decay_from: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="share of the run after which both learning rates fall to zero in a straight "
+        "line; 1 for never",
+    )
     average_decay: float = Field(
         0.999, ge=0, lt=1, description="decay a step of the averaged generator; 0 for no average"
+    )
+
+    collapse_epochs: int = Field(
+        3,
+        ge=0,
+        description="epochs in a row with a discriminator that is always right after which the run "
+        "ends; 0 to go on",
+    )
+    score_every: int = Field(
+        0,
+        ge=0,
+        description="epochs from one score to the next, by which the best checkpoint is kept; the "
+        "last epoch always has one; 0 for none",
     )
 
     data_dir: Path | None = Field(None, description="folder of the data set's files")
@@ -103,6 +151,11 @@ class Config(Style):
     threads: int = Field(0, ge=0, description="CPU threads; 0 for all this process may use")
 
     @property
+    def policy(self) -> tuple[str, ...]:
+        """The changes that ``augment`` names."""
+        return tuple(self.augment.split(",")) if self.augment else ()
+
+    @property
     def folder(self) -> Path | None:
         """The folder that ``dataset`` names, if it names one."""
         if not self.dataset.startswith(FOLDER):
@@ -110,86 +163,10 @@ class Config(Style):
         return Path(self.dataset.removeprefix(FOLDER)).expanduser()
 
 
-# Radford et al. 2015 (arXiv 1511.06434), section 4 for the training, figure 1 for the generator:
-# z → 4×4×1024 → 64×64×3. The discriminator mirrors it.
-_PAPER_64: dict[str, Any] = {
-    "image_size": 64,
-    "prior": "uniform",
-    "discriminator": "paper",
-    "generator_filters": 128,
-    "discriminator_filters": 128,
-    "spectral_norm": False,
-    "loss": "bce",
-    "batch_size": 128,
-    "generator_lr": 2e-4,
-    "discriminator_lr": 2e-4,
-    "average_decay": 0.0,
-}
-
-# The small networks that Keras's users know: batch norm after SELU in the generator, dropout in
-# place of any norm in the discriminator, and Keras's own defaults for all that is not said.
-_KERAS_28: dict[str, Any] = {
-    "generator": "keras",
-    "discriminator": "keras",
-    "activation": "selu",
-    "initialisation": "glorot",
-    "dropout": 0.3,
-    "norm_momentum": 0.01,
-    "norm_eps": 1e-3,
-    "spectral_norm": False,
-    "loss": "bce",
-    "epochs": 10,
-    "batch_size": 32,
-    "generator_lr": 1e-3,
-    "discriminator_lr": 1e-3,
-    "beta1": 0.9,
-    "average_decay": 0.0,
-}
-
-PRESETS: dict[Preset, dict[str, Any]] = {
-    # The defaults above are this recipe: a DCGAN whose discriminator is normalised by spectral
-    # norm in place of batch norm, trained with the hinge loss and two learning rates.
-    "dcgan-28": {},
-    # The same for colour images of 64×64; slimmer, so that a CPU serves it well.
-    "dcgan-64": {"image_size": 64, "generator_filters": 48, "discriminator_filters": 48},
-    "paper-64": _PAPER_64,
-    # Half as wide, LeakyReLU in both networks, normal latents.
-    "leaky-64": {
-        **_PAPER_64,
-        "prior": "normal",
-        "activation": "leaky",
-        "generator_filters": 64,
-        "discriminator_filters": 64,
-    },
-    "keras-28": _KERAS_28,
-    # The same networks with the paper's prior and step size, for longer and in larger batches.
-    "uniform-28": {
-        **_KERAS_28,
-        "prior": "uniform",
-        "epochs": 50,
-        "batch_size": 128,
-        "generator_lr": 2e-4,
-        "discriminator_lr": 2e-4,
-    },
-    # Nearest-neighbour upsampling and a convolution in place of a transposed convolution, against
-    # checkerboards (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts", Distill).
-    "upsample-28": {
-        "generator": "upsample",
-        "discriminator": "upsample",
-        "initialisation": "glorot",
-        "dropout": 0.25,
-        "discriminator_filters": 32,
-        "spectral_norm": False,
-        "loss": "bce",
-        "discriminator_lr": 2e-4,
-        "average_decay": 0.0,
-    },
-}
-
 PLACEMENT = frozenset({"data_dir", "device", "threads"})
 """The options that say where a run computes, not what."""
 
-ADJUSTABLE = PLACEMENT | {"epochs", "precision"}
+ADJUSTABLE = PLACEMENT | {"epochs", "precision", "collapse_epochs", "score_every"}
 """The options that may change when a run goes on."""
 
 

@@ -3,7 +3,8 @@
 TrainingError                 anything below; its text is the whole message
 ├── DataError                 a data set that is missing, damaged or too small
 ├── RunError                  a run folder that cannot be begun, resumed or read
-├── DivergedError             losses that are no longer numbers
+├── DivergedError             losses or weights that are no longer numbers
+├── CollapsedError            a discriminator that has won for good
 ├── ExportError               a generator that cannot become a served version
 └── EvaluationError           a generator that cannot be measured
 """
@@ -22,7 +23,11 @@ class RunError(TrainingError):
 
 
 class DivergedError(TrainingError):
-    """Losses that are no longer numbers."""
+    """Losses or weights that are no longer numbers."""
+
+
+class CollapsedError(TrainingError):
+    """A discriminator that has won for good."""
 
 
 class ExportError(TrainingError):

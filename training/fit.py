@@ -10,10 +10,14 @@ from tqdm import tqdm
 
 from app.cpus import available
 from training import checkpoint, config, device
+from training.collapse import Watch
 from training.data import sets
 from training.errors import RunError
-from training.journal import Data, Run
-from training.loop import Report, Trainer, steps_an_epoch, train
+from training.journal import SCORE, Data, Run
+from training.loop import Trainer, steps_an_epoch, train
+from training.metrics import scoring
+from training.metrics.scoring import Score
+from training.report import Report
 
 
 def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
@@ -29,11 +33,12 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
         raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
     total = steps_an_epoch(data.images, options.batch_size) * options.epochs
     trainer = Trainer(options, data.shape, where)
+    score = scoring.scorer(options, image_set, where) if options.score_every else None
     if resume:
         _go_on(run, trainer, total)
     else:
         run.begin(options, data)
-    _epochs(run, trainer, device.resident(image_set.pixels, where), total)
+    _epochs(run, trainer, device.resident(image_set.pixels, where), total, score)
 
 
 def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
@@ -45,20 +50,30 @@ def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
     run.write_options(trainer.config)
 
 
-def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int) -> None:
+def _epochs(
+    run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int, score: Score | None
+) -> None:
     options = trainer.config
-    began = time.perf_counter()
+    watch, began = Watch(options.collapse_epochs, trainer.step), time.perf_counter()
     with tqdm(total=steps, initial=trainer.step, unit="step") as bar:
         for report in train(trainer, pixels, steps):
             bar.update(report.step - bar.n)
             bar.set_postfix_str(_line(report))
             if not report.epoch_done:
                 continue
-            run.draw(trainer.finished_generator(), options, report.epoch)
+            generator = trainer.finished_generator()
+            run.draw(generator, options, report.epoch)
+            due = report.step == steps or report.epoch % (options.score_every or 1) == 0
+            found = score(generator) if score and due else None
+            best = found is not None and found < run.least_score()
             where = device.described(trainer.device, options.precision)
-            run.record(report, time.perf_counter() - began, where)
-            checkpoint.save(trainer.state_dict(), run.checkpoint)
-            tqdm.write(f"epoch {report.epoch}/{options.epochs}: {_line(report)}")
+            run.record(report, time.perf_counter() - began, where, found)
+            if best:  # before the last one: a run cut off in between will find it once more
+                checkpoint.save(trainer.state_dict(), run.best)
+            if not watch.lost(report) or report.step == steps:
+                checkpoint.save(trainer.state_dict(), run.checkpoint)
+            told = "" if found is None else f" {SCORE} {found:.3g}{', the best' if best else ''}"
+            tqdm.write(f"epoch {report.epoch}/{options.epochs}: {_line(report)}{told}")
             began = time.perf_counter()
 
 

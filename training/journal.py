@@ -5,11 +5,13 @@ data.json               what it learns from
 metrics.jsonl           one line an epoch
 samples/epoch-001.png   the same 64 seeds after every epoch
 checkpoints/last.pt     what --resume goes on from
+checkpoints/best.pt     the one with the least score, where --score-every asks for scores
 evaluation.json         what ``evaluate`` measured
 """
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,11 +22,14 @@ from torch import nn
 
 from app import images, latents
 from training import files
-from training.config import Config
+from training.config import Config, Which
 from training.data.images import ImageSet
 from training.errors import RunError
 from training.export.pixels import to_pixels
-from training.loop import Report
+from training.report import Report
+
+SCORE = "fd_cnn"
+"""The name of the score in an epoch's line."""
 
 _SAMPLES = 64
 
@@ -82,6 +87,16 @@ class Run:
         return self.folder / "checkpoints" / "last.pt"
 
     @property
+    def best(self) -> Path:
+        """The checkpoint with the least score, if there are scores."""
+        return self.folder / "checkpoints" / "best.pt"
+
+    def chosen(self, which: Which | None) -> Path:
+        """The checkpoint that ``which`` names; for None the best where there is one."""
+        best = which == "best" or (which is None and self.best.exists())
+        return self.best if best else self.checkpoint
+
+    @property
     def evaluation(self) -> Path:
         """What ``evaluate`` measured, at whichever step that was."""
         return self.folder / "evaluation.json"
@@ -117,10 +132,19 @@ class Run:
         whole, _, _ = self.metrics.read_text().rpartition("\n")
         return [json.loads(line) for line in whole.splitlines()]
 
-    def record(self, report: Report, seconds: float, device: str) -> None:
-        """Add an epoch's line. ``seconds``: what the epoch took, with its samples."""
+    def least_score(self) -> float:
+        """The score of the best checkpoint; infinite where there is none."""
+        scores = [line[SCORE] for line in self.epochs() if SCORE in line]
+        return min(scores, default=math.inf) if self.best.exists() else math.inf
+
+    def record(
+        self, report: Report, seconds: float, device: str, score: float | None = None
+    ) -> None:
+        """Add an epoch's line. ``seconds``: what the epoch took, with its samples and its score."""
         line = {**dataclasses.asdict(report), "seconds": round(seconds, 2), "device": device}
         del line["epoch_done"]
+        if score is not None:
+            line[SCORE] = score
         with self.metrics.open("a") as file:
             file.write(json.dumps(line) + "\n")
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,31 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from app import latents
-from training import ema, losses, networks
+from training import ema, losses, networks, penalties
+from training.augment import augmented
 from training.config import Config
 from training.device import autocast, moved
 from training.errors import DataError, DivergedError, RunError
+from training.report import Report
+from training.schedule import pace
 
 _CALIBRATION_SEEDS = 4096
 _CALIBRATION_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Means since the epoch began (or the run went on), and how fast it went."""
-
-    epoch: int
-    """Epochs begun, from 1."""
-    step: int
-    """Steps done since the run began."""
-    epoch_done: bool
-    discriminator_loss: float
-    generator_loss: float
-    accuracy_real: float
-    """Share of real images that the discriminator takes for real."""
-    accuracy_fake: float
-    """Share of generated images that it takes for generated."""
-    images_per_second: float
 
 
 class Trainer:
@@ -67,6 +51,20 @@ class Trainer:
         )
         self.average = ema.averaged(self.generator, config.average_decay)
 
+    def set_pace(self, share: float) -> None:
+        """Let both players learn with ``share`` of their learning rates."""
+        for adam, rate in (
+            (self.generator_adam, self.config.generator_lr),
+            (self.discriminator_adam, self.config.discriminator_lr),
+        ):
+            for group in adam.param_groups:
+                group["lr"] = share * rate
+
+    def finite(self) -> bool:
+        """Whether every weight is a number."""
+        weights = [*self.generator.parameters(), *self.discriminator.parameters()]
+        return all(bool(tensor.isfinite().all()) for tensor in weights)
+
     def draw(self, count: int) -> Tensor:
         """``count`` latents of the prior, ``(count, latent_dim)``, from the device's own stream."""
         shape = (count, self.config.latent_dim)
@@ -82,29 +80,50 @@ class Trainer:
         """
         images = moved(real, self.device).float().div_(127.5).sub_(1)
         d_loss, accuracies = self._discriminator_step(images)
-        g_loss = self._generator_step(len(images))
+        g_loss = self._generator_step(images)
         self.average.update_parameters(self.generator)
         self.step += 1
         return torch.stack([d_loss, g_loss, *accuracies])
 
-    def _discriminator_step(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _discriminator_step(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         with autocast(self.device, self.config.precision):
             with torch.no_grad():
-                generated = self.generator(self.draw(len(images)))
+                generated = self._augmented(self.generator(self.draw(len(images))))
+            images = self._augmented(images)
             real, fake = self.discriminator(images).float(), self.discriminator(generated).float()
         loss = losses.discriminator_loss(real, fake, self.config.loss)
-        _descend(loss, self.discriminator_adam)
-        return loss.detach(), [(real > 0).float().mean(), (fake < 0).float().mean()]
+        _descend(loss + self._penalty(images, generated), self.discriminator_adam)
+        return loss.detach(), losses.accuracies(real, fake, self.config.loss)
 
-    def _generator_step(self, count: int) -> Tensor:
+    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        """The gradient penalties that fall due at this step (lazily: Karras et al. 2020, 3.1)."""
+        interval, gammas = (
+            self.config.penalty_interval,
+            (self.config.r1_gamma, self.config.r2_gamma),
+        )
+        if self.step % interval:
+            return 0.0
+        return sum(
+            penalties.gradient_penalty(self.discriminator, images, interval * gamma)
+            for images, gamma in zip((real, fake), gammas, strict=True)
+            if gamma
+        )
+
+    def _generator_step(self, images: Tensor) -> Tensor:
         # Gradients pass through the discriminator without being gathered in its weights.
         self.discriminator.requires_grad_(False)
         with autocast(self.device, self.config.precision):
-            fake = self.discriminator(self.generator(self.draw(count))).float()
-        loss = losses.generator_loss(fake, self.config.loss)
+            generated = self._augmented(self.generator(self.draw(len(images))))
+            fake = real = self.discriminator(generated).float()
+            if self.config.loss == "relativistic":  # no other looks at real images here
+                real = self.discriminator(self._augmented(images)).float()
+        loss = losses.generator_loss(real, fake, self.config.loss)
         _descend(loss, self.generator_adam)
         self.discriminator.requires_grad_(True)
         return loss.detach()
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        return augmented(images, self.config.policy)
 
     def finished_generator(self) -> nn.Module:
         """The averaged generator in eval mode, as ``ema.finished`` makes it. Disturbs nothing."""
@@ -165,7 +184,8 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
 
     Reports every ``report_every`` steps and at the end of every epoch; only then are the losses
     read, so that a GPU is never waited for in between. Goes on where the trainer stands. Raises
-    DataError where there is no whole batch, DivergedError where a loss is no number.
+    DataError where there is no whole batch, DivergedError where a loss, or at the end of an epoch a
+    weight, is no number.
     """
     batch = trainer.config.batch_size
     whole = steps_an_epoch(len(images), batch)
@@ -175,6 +195,7 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
         last = min(whole, first + steps - trainer.step)
         totals, began = torch.zeros(4, device=trainer.device), time.perf_counter()
         for k in range(first, last):
+            trainer.set_pace(pace(trainer.step, steps, trainer.config.decay_from))
             totals += trainer.train_step(images[shuffled[k * batch : (k + 1) * batch]])
             done = k + 1 == whole
             if done or trainer.step % report_every == 0 or trainer.step == steps:
@@ -188,6 +209,10 @@ def _report(trainer: Trainer, epoch: int, done: bool, means: Tensor, speed: floa
     if not np.isfinite(values).all():
         raise DivergedError(
             f"step {trainer.step}: the losses are {values[:2]}; the last checkpoint is untouched"
+        )
+    if done and not trainer.finite():  # spoilt by the last step, after its losses were known
+        raise DivergedError(
+            f"step {trainer.step}: the weights are no numbers; the last checkpoint is untouched"
         )
     d_loss, g_loss, real, fake = values
     return Report(epoch, trainer.step, done, d_loss, g_loss, real, fake, speed)

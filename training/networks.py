@@ -117,10 +117,10 @@ def discriminator(
 
     ``filters`` channels after the first convolution, twice as many after each further one. Without
     ``spectral_norm`` (Miyato et al. 2018, arXiv 1802.05957) every inner convolution is followed by
-    batch norm, as in the paper; only ``keras`` has never any. Raises ValueError for an image size
-    that ``stem`` refuses.
+    batch norm, as in the paper, unless ``style`` will have none; ``keras`` has never any. Raises
+    ValueError for an image size that ``stem`` refuses.
     """
-    batch_norm = not spectral_norm and style.discriminator != "keras"
+    batch_norm = style.batch_norm and not spectral_norm and style.discriminator != "keras"
     layers: Layers = []
     size, width_in, width = image_size, channels, filters
     for kernel, stride in _convolutions(image_size, style):

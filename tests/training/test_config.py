@@ -15,6 +15,7 @@ OTHER: dict[str, Any] = {
     "discriminator": "upsample",
     "activation": "leaky",
     "initialisation": "glorot",
+    "batch_norm": False,
     "dropout": 0.25,
     "norm_momentum": 0.01,
     "norm_eps": 1e-3,
@@ -27,11 +28,18 @@ OTHER: dict[str, Any] = {
     "discriminator_filters": 16,
     "spectral_norm": False,
     "loss": "bce",
+    "r1_gamma": 10.0,
+    "r2_gamma": 0.5,
+    "penalty_interval": 16,
+    "augment": "translation,cutout",
     "generator_lr": 1e-3,
     "discriminator_lr": 1e-3,
     "beta1": 0.0,
     "beta2": 0.9,
+    "decay_from": 0.5,
     "average_decay": 0.9,
+    "collapse_epochs": 0,
+    "score_every": 5,
     "data_dir": Path("elsewhere"),
     "device": "cpu",
     "precision": "fp32",
@@ -74,11 +82,19 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("norm_momentum", [0, 1.1, math.nan]),
         ("norm_eps", [0, 1, math.nan]),
         ("loss", ["wgan"]),
+        ("r1_gamma", [-1, math.nan, math.inf]),
+        ("r2_gamma", [-1, math.nan, math.inf]),
+        ("penalty_interval", [0, 0.5]),
+        ("augment", ["blur", "color,", "color,color", "color cutout", ","]),
         ("generator_lr", [0, -1e-4, math.nan, math.inf]),
         ("discriminator_lr", [0, -1e-4, math.nan, math.inf]),
         ("beta1", [-0.1, 1, math.nan]),
         ("beta2", [-0.1, 1, math.nan]),
+        ("decay_from", [-0.1, 1.1, math.nan]),
+        ("batch_norm", ["perhaps"]),
         ("average_decay", [-0.1, 1, math.nan]),
+        ("score_every", [-1, 0.5]),
+        ("collapse_epochs", [-1, 0.5]),
         ("device", ["tpu"]),
         ("precision", ["fp16"]),
         ("threads", [-1]),
@@ -89,6 +105,14 @@ def test_a_value_out_of_bounds_is_refused(name: str, values: list[Any]) -> None:
         with pytest.raises(ValidationError) as caught:
             from_flags({name: value})
         assert [problem["loc"] for problem in caught.value.errors()] == [(name,)], value
+
+
+@pytest.mark.parametrize(
+    ("augment", "policy"),
+    [("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
+)
+def test_a_policy_is_read_in_its_order(augment: str, policy: tuple[str, ...]) -> None:
+    assert from_flags({"augment": augment}).policy == policy
 
 
 @pytest.mark.parametrize(
@@ -134,8 +158,10 @@ def test_what_a_run_computes_may_not_change(name: str) -> None:
     for value in (OTHER[name], getattr(Config(), name)):
         flag = f"--{name.replace('_', '-')} {value}"
         flag = flag.replace("--image-size None", "no --image-size")
-        flag = flag.replace("-spectral-norm True", "-spectral-norm")
-        assert flag.replace("--spectral-norm False", "--no-spectral-norm") in str(caught.value)
+        flag = flag.removesuffix(" True")
+        if flag.endswith(" False"):
+            flag = flag.removesuffix(" False").replace("--", "--no-", 1)
+        assert flag in str(caught.value)
 
 
 def test_a_run_does_not_go_on_with_values_out_of_bounds() -> None:

@@ -11,7 +11,7 @@ from training import networks
 from training.errors import ExportError
 from training.export.graph import OPSET, graph
 from training.export.pixels import to_pixels
-from training.export.publish import run_graph
+from training.export.runtime import run_graph
 
 WIDTH = 5
 

@@ -8,7 +8,7 @@ from app import latents
 from training.errors import ExportError
 from training.export.graph import graph
 from training.export.pixels import to_pixels
-from training.export.publish import run_graph
+from training.export.runtime import run_graph
 
 WIDTH, SIDE = 5, 6
 

@@ -14,7 +14,7 @@ from training.data.images import ImageSet
 from training.errors import RunError
 from training.export.pixels import to_pixels
 from training.journal import Data, Run
-from training.loop import Report
+from training.report import Report
 
 DATA = Data(name="greys", licence="none", images=9, channels=3, height=16, width=20)
 

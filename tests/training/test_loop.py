@@ -43,8 +43,19 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
         {"loss": "bce", "prior": "uniform"},
         {"spectral_norm": False},
         {"precision": "bf16"},
+        {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
+        {"loss": "relativistic", "augment": "color,translation,cutout"},
+        {"loss": "relativistic", "r1_gamma": 1, "spectral_norm": False, "batch_norm": False},
     ],
-    ids=["hinge and normal", "bce and uniform", "batch norm", "bf16"],
+    ids=[
+        "hinge and normal",
+        "bce and uniform",
+        "batch norm",
+        "bf16",
+        "penalties",
+        "augmented pairs",
+        "no norm",
+    ],
 )
 def test_a_run_in_two_parts_ends_with_the_bits_of_a_run_in_one(
     tmp_path: Path, images: Tensor, make_trainer: MakeTrainer, options: dict[str, Any]
@@ -219,6 +230,24 @@ def test_losses_that_are_no_numbers_end_the_run_at_their_step(
         next(reports)
 
 
+def test_weights_that_the_epochs_last_step_spoils_end_the_run_too(
+    images: Tensor, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer()
+    train_step = trainer.train_step
+
+    def step(batch: Tensor) -> Tensor:
+        values = train_step(batch)
+        if trainer.step == 7:
+            with torch.no_grad():
+                next(trainer.generator.parameters())[0, 0] = math.nan
+        return values
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    with pytest.raises(DivergedError, match="step 7: the weights are no numbers"):
+        run_to(trainer, images, 7)
+
+
 # Latents.
 
 
@@ -274,6 +303,52 @@ def test_a_step_counts_what_the_discriminator_gets_right(make_trainer: MakeTrain
     assert g_loss == pytest.approx(0.1, abs=0.05)
 
 
+def test_both_players_slow_down_together(make_trainer: MakeTrainer, images: Tensor) -> None:
+    trainer = make_trainer(generator_lr=0.01, discriminator_lr=0.02, decay_from=0.5)
+    rates = []
+    for _ in train(trainer, images, 14, report_every=1):
+        (generators,) = trainer.generator_adam.param_groups
+        (discriminators,) = trainer.discriminator_adam.param_groups
+        assert discriminators["lr"] == 2 * generators["lr"]
+        rates.append(generators["lr"])
+    assert rates == pytest.approx([0.01] * 8 + [0.01 * left / 7 for left in range(6, 0, -1)])
+
+
+def test_a_run_that_slows_down_goes_on_exactly_and_by_its_new_end(
+    make_trainer: MakeTrainer, images: Tensor
+) -> None:
+    whole = run_to(make_trainer(decay_from=0.2), images, 25).state_dict()
+    first = make_trainer(decay_from=0.2)
+    for report in train(first, images, 25, report_every=1):
+        if report.step == 10:
+            break
+    state = copy.deepcopy(first.state_dict())
+    second, longer = make_trainer(decay_from=0.2), make_trainer(decay_from=0.2)
+    second.load_state_dict(copy.deepcopy(state))
+    assert_same_bits(run_to(second, images, 25).state_dict(), whole)
+    longer.load_state_dict(state)
+    next(train(longer, images, 50, report_every=1))
+    assert longer.generator_adam.param_groups[0]["lr"] == 2e-4  # 10 of 50 is the last whole step
+
+
+@pytest.mark.parametrize(("loss", "looks"), [("hinge", 3), ("relativistic", 4)])
+def test_the_discriminator_never_sees_an_image_unchanged(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, loss: str, looks: int
+) -> None:
+    trainer = make_trainer(loss=loss, augment="cutout")
+    looked_at: list[Tensor] = []
+    judge = trainer.discriminator.forward
+
+    def forward(seen: Tensor) -> Tensor:
+        looked_at.append(seen.detach())
+        return judge(seen)
+
+    monkeypatch.setattr(trainer.discriminator, "forward", forward)
+    trainer.train_step(torch.full((4, 1, 16, 16), 255, dtype=torch.uint8))
+    assert len(looked_at) == looks
+    assert all((seen == 0).flatten(1).any(dim=1).all() for seen in looked_at)
+
+
 def test_each_player_learns_as_its_options_say(make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(generator_lr=0.1, discriminator_lr=0.2, beta1=0.3, beta2=0.4)
     for adam, rate in ((trainer.generator_adam, 0.1), (trainer.discriminator_adam, 0.2)):
@@ -298,7 +373,7 @@ def test_the_generators_turn_gathers_no_gradients_in_the_discriminator(
     assert_same_bits({"gradients": now}, {"gradients": gathered[0]})
 
 
-@pytest.mark.parametrize("loss", ["hinge", "bce"])
+@pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
 def test_the_discriminator_learns_to_tell_a_standing_generators_images(
     make_trainer: MakeTrainer, loss: str
 ) -> None:
@@ -311,7 +386,9 @@ def test_the_discriminator_learns_to_tell_a_standing_generators_images(
     assert last.accuracy_fake > 0.9
 
 
-@pytest.mark.parametrize(("loss", "grey"), [("hinge", 60), ("hinge", 200), ("bce", 200)])
+@pytest.mark.parametrize(
+    ("loss", "grey"), [("hinge", 60), ("hinge", 200), ("bce", 200), ("relativistic", 200)]
+)
 def test_the_generator_learns_a_constant_grey(
     make_trainer: MakeTrainer, loss: str, grey: int
 ) -> None:

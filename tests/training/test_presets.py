@@ -7,10 +7,11 @@ from torch import nn
 
 from app import latents
 from training import networks
-from training.config import PRESETS, Config, Style, from_flags
+from training.config import Config, Style, from_flags
 from training.export.graph import graph
 from training.export.publish import compare
 from training.loop import Trainer, train
+from training.presets import PRESETS
 
 CPU = torch.device("cpu")
 KERAS = ["keras-28", "uniform-28"]

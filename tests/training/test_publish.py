@@ -25,7 +25,8 @@ from training.errors import ExportError, RunError
 from training.export import publish
 from training.export.graph import graph
 from training.export.pixels import to_pixels
-from training.export.publish import compare, export, run_graph
+from training.export.publish import compare, export
+from training.export.runtime import run_graph
 from training.journal import Run
 
 

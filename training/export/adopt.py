@@ -17,7 +17,8 @@ from app.images import Pixels
 from app.latents import Latents, Prior, from_seeds
 from training.errors import ExportError
 from training.export.graph import OPSET, Layout, Writer, finished
-from training.export.publish import Provenance, Source, run, session
+from training.export.publish import Provenance, Source
+from training.export.runtime import run, session
 
 Range = Literal["tanh", "sigmoid", "byte"]
 """What the generator's last layer gives: -1…1, 0…1 or 0…255."""

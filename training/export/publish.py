@@ -1,6 +1,5 @@
 """``export``: a run's generator becomes a version that the server can load."""
 
-import importlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
@@ -19,11 +17,13 @@ from app import card, images, latents
 from app.card import Card, DataSet, Image, Latent, Metric, Training, Variant
 from app.images import Pixels
 from app.latents import Latents
-from training import checkpoint, files
-from training.config import PLACEMENT, Config
+from training import files
+from training.checkpoint import load
+from training.config import PLACEMENT, Config, Which
 from training.errors import ExportError
 from training.export.graph import OPSET, graph
 from training.export.pixels import to_pixels
+from training.export.runtime import onnxruntime, run_graph
 from training.journal import Run
 from training.loop import Trainer
 from training.metrics import evaluation
@@ -58,16 +58,19 @@ class Source:
     """What that graph must draw, computed without it."""
 
 
-def export(run: Path, name: str, version: int, models: Path) -> Path:
+def export(
+    run: Path, name: str, version: int, models: Path, checkpoint: Which | None = None
+) -> Path:
     """Publish the averaged generator of the run folder ``run``; returns the version's folder.
 
+    Without ``checkpoint``, it is that of the best where there is one, else of the last.
     Raises ExportError as ``release`` does, RunError for a run that cannot be read.
     """
     place = free(models, name, version)
     journal = Run(run)
     config, data = journal.config(), journal.data()
     trainer = Trainer(config, data.shape, torch.device("cpu"))
-    trainer.load_state_dict(checkpoint.load(journal.checkpoint))
+    trainer.load_state_dict(load(journal.chosen(checkpoint)))
     source = of_network(
         trainer.finished_generator(),
         Latent(width=config.latent_dim, prior=config.prior),
@@ -185,40 +188,6 @@ def compare(expected: Pixels, content: bytes, seeds: Latents) -> tuple[Pixels, M
         f"level at most, over {len(seeds)} seeds (onnxruntime, CPU provider)"
     )
     return drawn, Metric(value=share, protocol=protocol)
-
-
-def run_graph(content: bytes, seeds: Latents) -> Pixels:
-    """What onnxruntime's CPU provider draws. Raises ExportError where it is not installed."""
-    drawn: Pixels = run(session(content), {card.INPUT: seeds})
-    return drawn
-
-
-def session(content: bytes) -> Any:  # noqa: ANN401 onnxruntime carries no types
-    """A graph on onnxruntime's CPU provider. Raises ExportError where it cannot be loaded."""
-    library = onnxruntime()
-    try:
-        return library.InferenceSession(content, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class
-        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error
-
-
-def run(loaded: Any, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:  # noqa: ANN401 the same
-    """The only output of a session. Raises ExportError where it cannot be computed."""
-    try:
-        (output,) = loaded.run(None, inputs)
-    except Exception as error:  # the same
-        shapes = {name: values.shape for name, values in inputs.items()}
-        raise ExportError(f"onnxruntime cannot run the graph on {shapes}: {error}") from error
-    values: NDArray[Any] = output
-    return values
-
-
-def onnxruntime() -> Any:  # noqa: ANN401 it carries no types
-    """The module, whichever build of it. Raises ExportError where there is none."""
-    try:
-        return importlib.import_module("onnxruntime")
-    except ImportError as error:
-        raise ExportError("the parity check needs onnxruntime: pip install '.[cpu]'") from error
 
 
 def _libraries() -> list[Any]:

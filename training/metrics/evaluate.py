@@ -28,7 +28,7 @@ def evaluate(folder: Path, options: Measuring) -> None:
     """
     device.keep_to_quota()
     where = device.resolve(options.device)
-    measured = subject.find(folder, where)
+    measured = subject.find(folder, where, options.checkpoint)
     own = None if measured.step is None else Run(folder).evaluation
     found = measure(measured, where, options)
     print(*found.table(), sep="\n")

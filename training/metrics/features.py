@@ -130,7 +130,8 @@ def pack(trained: nn.Sequential) -> bytes:
 
 def unpack(content: bytes, shipped: Shipped) -> nn.Sequential:
     """The network with the weights in ``content``, in float32 and eval mode, on the CPU."""
-    trained = network(shipped.image_shape, len(shipped.classes))
+    with torch.random.fork_rng(devices=[]):  # its first weights shall not disturb a run's numbers
+        trained = network(shipped.image_shape, len(shipped.classes))
     trained.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
     return channels_last(trained).eval()
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.config import Device
+from training.config import Device, Which
 
 Labelled = Literal["fashion-mnist"]
 
@@ -33,6 +33,9 @@ class Measuring(_Options):
     """The options of ``evaluate``."""
 
     samples: int = Field(10_000, ge=FEWEST, description="images to draw, from seed 0 on")
+    checkpoint: Which | None = Field(
+        None, description="a run's last or best; without it the best where there is one"
+    )
     inception: Path | None = Field(
         None, description="file pt_inception-2015-12-05 for the true FID, too"
     )

@@ -9,18 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from app import card, latents
+from app import card
 from app.card import CardError, Latent
 from app.images import Pixels
 from app.latents import Latents
 from training import checkpoint
+from training.config import Which
 from training.errors import EvaluationError
-from training.export.pixels import to_pixels
-from training.export.publish import run_graph
+from training.export.pixels import of_seeds, to_pixels
+from training.export.runtime import run_graph
 from training.journal import Run
 from training.loop import Trainer
-
-_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -37,26 +36,24 @@ class Subject:
     step: int | None = None
     """Of a run's checkpoint."""
     discriminator: nn.Module | None = None
-    """A run's, in eval mode."""
+    """A run's, in eval mode, if it judges single images."""
 
     def images(self, count: int) -> NDArray[np.uint8]:
         """The images of the seeds 0 to ``count - 1``: uint8 ``(count, c, h, w)``."""
-        drawn = [
-            self.draw(latents.from_seeds(seeds, self.latent.width, self.latent.prior))
-            for start in range(0, count, _BATCH)
-            for seeds in [range(start, min(start + _BATCH, count))]
-        ]
-        return np.concatenate(drawn).transpose(0, 3, 1, 2)
+        return of_seeds(self.draw, count, self.latent.width, self.latent.prior)
 
 
-def find(folder: Path, device: torch.device) -> Subject:
+def find(folder: Path, device: torch.device, which: Which | None = None) -> Subject:
     """The subject in ``folder``: a run, which computes on ``device``, or a published version.
 
-    Raises EvaluationError for a folder that is neither, RunError for a run that cannot be read.
+    Of a run, the checkpoint that ``which`` says. Raises EvaluationError for a folder that is
+    neither, or a version if ``which`` is given, RunError for a run that cannot be read.
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder")
     if (folder / card.CARD).exists():
+        if which:
+            raise EvaluationError(f"{folder}: is a published version, without --checkpoint {which}")
         return _version(folder)
     run = Run(folder)
     if not run.options.exists():
@@ -64,13 +61,13 @@ def find(folder: Path, device: torch.device) -> Subject:
             f"{folder}: is neither a run, with {run.options.name}, "
             f"nor a published version, with {card.CARD}"
         )
-    return _run(run, device)
+    return _run(run, device, which)
 
 
-def _run(run: Run, device: torch.device) -> Subject:
+def _run(run: Run, device: torch.device, which: Which | None) -> Subject:
     config, data = run.config(), run.data()
     trainer = Trainer(config, data.shape, device)
-    trainer.load_state_dict(checkpoint.load(run.checkpoint))
+    trainer.load_state_dict(checkpoint.load(run.chosen(which)))
     generator = trainer.finished_generator()
     return Subject(
         title=str(run.folder),
@@ -79,7 +76,8 @@ def _run(run: Run, device: torch.device) -> Subject:
         latent=Latent(width=config.latent_dim, prior=config.prior),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
         step=trainer.step,
-        discriminator=trainer.discriminator.eval(),
+        # A relativistic one compares two images; the sign of a single logit means nothing.
+        discriminator=None if config.loss == "relativistic" else trainer.discriminator.eval(),
     )
 
 

@@ -65,11 +65,11 @@ def data(tmp_path_factory: pytest.TempPathFactory, clothes: Callable[..., Path])
     return clothes(tmp_path_factory.mktemp("data"))
 
 
-def fit(out: Path, data: Path, epochs: int = 1) -> None:
-    flags = {"batch-size": 50, "latent-dim": 8, "generator-filters": 2, "discriminator-filters": 2}
-    call = [f"--{flag}={value}" for flag, value in flags.items()]
-    call += [f"--data-dir={data}", f"--epochs={epochs}", "--device=cpu", "--threads=1"]
-    assert main(["fit", f"--out={out}", *call]) == 0
+def fit(out: Path, data: Path, *flags: str) -> None:
+    tiny = {"batch-size": 50, "latent-dim": 8, "generator-filters": 2, "discriminator-filters": 2}
+    call = [f"--{flag}={value}" for flag, value in tiny.items()]
+    call += [f"--data-dir={data}", "--epochs=1", "--device=cpu", "--threads=1"]
+    assert main(["fit", f"--out={out}", *call, *flags]) == 0
 
 
 def evaluate(folder: Path, data: Path, *flags: str) -> int:
@@ -220,7 +220,7 @@ def test_a_subject_draws_the_same_images_in_batches_of_any_length(
     for folder in (run, version):
         measured = subject.find(folder, CPU)
         whole = measured.images(20)
-        monkeypatch.setattr(subject, "_BATCH", 7)
+        monkeypatch.setattr("training.export.pixels._BATCH", 7)
         parts = measured.images(20)
         assert (whole.shape, whole.dtype) == ((20, 1, 28, 28), np.uint8)
         difference = np.abs(parts.astype(int) - whole)
@@ -365,6 +365,16 @@ def test_a_damaged_evaluation_is_named(run_copy: Path, tmp_path: Path) -> None:
 def test_a_measure_without_floor_is_told_without() -> None:
     measure = Measure(value=1.5, floor=None, protocol="counted")
     assert measure.metric() == card.Metric(value=1.5, protocol="counted")
+
+
+def test_a_relativistic_discriminator_is_not_asked_about_single_images(
+    data: Path, tmp_path: Path
+) -> None:
+    fit(tmp_path / "run", data, "--loss=relativistic")
+    assert evaluate(tmp_path / "run", data) == 0
+    record = evaluation.read(Run(tmp_path / "run").evaluation)
+    assert record is not None
+    assert record.metrics.keys() == MEASURES
 
 
 # The true FID, by a stand-in of torch-fidelity.
