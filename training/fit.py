@@ -11,6 +11,7 @@ from tqdm import tqdm
 from app.cpus import available
 from training import checkpoint, config, device
 from training.data import sets
+from training.display import Display
 from training.errors import RunError
 from training.journal import Data, Run
 from training.loop import Report, Trainer, steps_an_epoch, train
@@ -48,7 +49,10 @@ def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
 def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int) -> None:
     options = trainer.config
     began = time.perf_counter()
-    with tqdm(total=steps, initial=trainer.step, unit="step") as bar:
+    with (
+        Display(run, options, trainer.step) as display,
+        tqdm(total=steps, initial=trainer.step, unit="step") as bar,
+    ):
         for report in train(trainer, pixels, steps):
             bar.update(report.step - bar.n)
             bar.set_postfix_str(_line(report))
@@ -57,6 +61,8 @@ def _epochs(run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int) -> Non
             run.draw(trainer.finished_generator(), options, report.epoch)
             where = device.described(trainer.device, options.precision)
             run.record(report, time.perf_counter() - began, where)
+            # Before the checkpoint: a run cut off in between repeats the epoch and draws it anew.
+            display.epoch(report)
             checkpoint.save(trainer.state_dict(), run.checkpoint)
             tqdm.write(f"epoch {report.epoch}/{options.epochs}: {_line(report)}")
             began = time.perf_counter()
