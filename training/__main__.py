@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from training.config import Config, Style
 from training.errors import TrainingError
-from training.metrics.options import Learning, Measuring
+from training.metrics.options import Learning, Measuring, Probing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
     _add_fields(evaluate, Measuring)
     evaluate.set_defaults(command=_evaluate)
+    probe = commands.add_parser("probe", help="tell how well a run's discriminator knows classes")
+    probe.add_argument("run", type=Path, help="the run's folder")
+    _add_fields(probe, Probing)
+    probe.set_defaults(command=_probe)
     features = commands.add_parser("features", help="train the network that evaluate looks with")
     _add_fields(features, Learning)
     features.set_defaults(command=_features)
@@ -92,6 +96,12 @@ def _evaluate(options: dict[str, Any]) -> None:
     from training.metrics.evaluate import evaluate
 
     evaluate(options.pop("folder"), Measuring.model_validate(options))
+
+
+def _probe(options: dict[str, Any]) -> None:
+    from training.metrics.probe import probe
+
+    probe(options.pop("run"), Probing.model_validate(options))
 
 
 def _features(options: dict[str, Any]) -> None:

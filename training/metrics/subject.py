@@ -1,6 +1,6 @@
 """What is measured: a run's averaged generator, or the graph of a version that is served."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,12 +39,16 @@ class Subject:
     discriminator: nn.Module | None = None
     """A run's, in eval mode."""
 
-    def images(self, count: int) -> NDArray[np.uint8]:
-        """The images of the seeds 0 to ``count - 1``: uint8 ``(count, c, h, w)``."""
+    def latents(self, seeds: Sequence[int]) -> Latents:
+        """The latents of ``seeds``, as this generator takes them."""
+        return latents.from_seeds(seeds, self.latent.width, self.latent.prior)
+
+    def images(self, count: int, seed: int = 0) -> NDArray[np.uint8]:
+        """The images of ``count`` seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
+        seeds = latents.consecutive(seed, count)
         drawn = [
-            self.draw(latents.from_seeds(seeds, self.latent.width, self.latent.prior))
+            self.draw(self.latents(seeds[start : start + _BATCH]))
             for start in range(0, count, _BATCH)
-            for seeds in [range(start, min(start + _BATCH, count))]
         ]
         return np.concatenate(drawn).transpose(0, 3, 1, 2)
 
@@ -64,10 +68,11 @@ def find(folder: Path, device: torch.device) -> Subject:
             f"{folder}: is neither a run, with {run.options.name}, "
             f"nor a published version, with {card.CARD}"
         )
-    return _run(run, device)
+    return of_run(run, device)
 
 
-def _run(run: Run, device: torch.device) -> Subject:
+def of_run(run: Run, device: torch.device) -> Subject:
+    """The averaged generator of ``run``. Raises RunError for one that cannot be read."""
     config, data = run.config(), run.data()
     trainer = Trainer(config, data.shape, device)
     trainer.load_state_dict(checkpoint.load(run.checkpoint))
