@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from training.config import Config, Style
 from training.errors import TrainingError
-from training.metrics.options import Learning, Measuring, Probing
+from training.metrics.options import Drawing, Learning, Measuring, Probing
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
     probe.add_argument("run", type=Path, help="the run's folder")
     _add_fields(probe, Probing)
     probe.set_defaults(command=_probe)
+    figures = commands.add_parser("figures", help="draw what a run's generator has learned")
+    figures.add_argument("run", type=Path, help="the run's folder")
+    _add_fields(figures, Drawing)
+    figures.set_defaults(command=_figures)
     features = commands.add_parser("features", help="train the network that evaluate looks with")
     _add_fields(features, Learning)
     features.set_defaults(command=_features)
@@ -102,6 +106,12 @@ def _probe(options: dict[str, Any]) -> None:
     from training.metrics.probe import probe
 
     probe(options.pop("run"), Probing.model_validate(options))
+
+
+def _figures(options: dict[str, Any]) -> None:
+    from training.figures import figures
+
+    figures(options.pop("run"), Drawing.model_validate(options))
 
 
 def _features(options: dict[str, Any]) -> None:
