@@ -29,7 +29,6 @@ class Display:
         self._events: Events | None = None
 
     def __enter__(self) -> Self:
-        self._attempt(self._open)
         return self
 
     def __exit__(
@@ -45,12 +44,9 @@ class Display:
         self._attempt(self._curves)
         self._attempt(lambda: self._write(report))
 
-    def _open(self) -> None:
-        self._events = Events(self._run.events, self._step)
-
     def _write(self, report: Report) -> None:
-        if self._events is None:  # which was told when it could not be opened
-            return
+        if self._events is None:  # not before: a finished run that goes on stays as it is
+            self._events = Events(self._run.events, self._step)
         with Image.open(self._run.samples(report.epoch)) as image:
             grid: Pixels = np.asarray(image)
         self._events.write(report, grid.reshape(*grid.shape[:2], -1))
