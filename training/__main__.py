@@ -5,13 +5,16 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from training.config import Config, Style, Which
 from training.errors import TrainingError
-from training.metrics.options import Learning, Measuring
+from training.metrics.options import Drawing, Learning, Measuring, Probing
+
+# What add_subparsers gives has no public name.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,6 +47,13 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--resume", action="store_true", help="go on with the run in --out")
     _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
+    _add_publishing(commands)
+    _add_measuring(commands)
+    return root
+
+
+def _add_publishing(commands: Commands) -> None:
+    """What makes a served version."""
     export = commands.add_parser("export", help="publish a run's generator as a served version")
     export.add_argument("run", type=Path, help="the run's folder")
     export.add_argument("--name", required=True, help="the model's name")
@@ -60,14 +70,25 @@ def parser() -> argparse.ArgumentParser:
     adopt.add_argument("--range", choices=("tanh", "sigmoid", "byte"), default="tanh")
     adopt.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw")
     adopt.set_defaults(command=_adopt)
+
+
+def _add_measuring(commands: Commands) -> None:
+    """What looks at a run."""
     evaluate = commands.add_parser("evaluate", help="measure a run or a published version")
     evaluate.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
     _add_fields(evaluate, Measuring)
     evaluate.set_defaults(command=_evaluate)
+    probe = commands.add_parser("probe", help="tell how well a run's discriminator knows classes")
+    probe.add_argument("run", type=Path, help="the run's folder")
+    _add_fields(probe, Probing)
+    probe.set_defaults(command=_probe)
+    figures = commands.add_parser("figures", help="draw what a run's generator has learned")
+    figures.add_argument("run", type=Path, help="the run's folder")
+    _add_fields(figures, Drawing)
+    figures.set_defaults(command=_figures)
     features = commands.add_parser("features", help="train the network that evaluate looks with")
     _add_fields(features, Learning)
     features.set_defaults(command=_features)
-    return root
 
 
 def _add_foreign(command: argparse.ArgumentParser) -> None:
@@ -137,6 +158,18 @@ def _evaluate(options: dict[str, Any]) -> None:
     from training.metrics.evaluate import evaluate
 
     evaluate(options.pop("folder"), Measuring.model_validate(options))
+
+
+def _probe(options: dict[str, Any]) -> None:
+    from training.metrics.probe import probe
+
+    probe(options.pop("run"), Probing.model_validate(options))
+
+
+def _figures(options: dict[str, Any]) -> None:
+    from training.figures import figures
+
+    figures(options.pop("run"), Drawing.model_validate(options))
 
 
 def _features(options: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from app.cpus import available
 from training import checkpoint, config, device
 from training.collapse import Watch
 from training.data import sets
+from training.display import Display
 from training.errors import RunError
 from training.journal import SCORE, Data, Run
 from training.loop import Trainer, steps_an_epoch, train
@@ -55,7 +56,10 @@ def _epochs(
 ) -> None:
     options = trainer.config
     watch, began = Watch(options.collapse_epochs, trainer.step), time.perf_counter()
-    with tqdm(total=steps, initial=trainer.step, unit="step") as bar:
+    with (
+        Display(run, options, trainer.step) as display,
+        tqdm(total=steps, initial=trainer.step, unit="step") as bar,
+    ):
         for report in train(trainer, pixels, steps):
             bar.update(report.step - bar.n)
             bar.set_postfix_str(_line(report))
@@ -68,6 +72,8 @@ def _epochs(
             best = found is not None and found < run.least_score()
             where = device.described(trainer.device, options.precision)
             run.record(report, time.perf_counter() - began, where, found)
+            # Before the checkpoints: a run cut off in between repeats the epoch and draws it anew.
+            display.epoch(report)
             if best:  # before the last one: a run cut off in between will find it once more
                 checkpoint.save(trainer.state_dict(), run.best)
             if not watch.lost(report) or report.step == steps:

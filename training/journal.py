@@ -3,10 +3,16 @@
 options.json            the run's Config
 data.json               what it learns from
 metrics.jsonl           one line an epoch
+losses.png              both players' losses by epoch
+accuracy.png            how often the discriminator was right, by epoch
 samples/epoch-001.png   the same 64 seeds after every epoch
+training.gif            these samples, one after another
+events/                 the same for TensorBoard
 checkpoints/last.pt     what --resume goes on from
 checkpoints/best.pt     the one with the least score, where --score-every asks for scores
 evaluation.json         what ``evaluate`` measured
+probe.json              what ``probe`` measured
+figures/                what ``figures`` drew
 """
 
 import dataclasses
@@ -101,6 +107,40 @@ class Run:
         """What ``evaluate`` measured, at whichever step that was."""
         return self.folder / "evaluation.json"
 
+    @property
+    def losses(self) -> Path:
+        """The players' losses by epoch."""
+        return self.folder / "losses.png"
+
+    @property
+    def accuracy(self) -> Path:
+        """The discriminator's accuracy by epoch."""
+        return self.folder / "accuracy.png"
+
+    @property
+    def animation(self) -> Path:
+        """The samples, one after another."""
+        return self.folder / "training.gif"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard's files."""
+        return self.folder / "events"
+
+    @property
+    def probe(self) -> Path:
+        """What ``probe`` measured, at whichever step that was."""
+        return self.folder / "probe.json"
+
+    @property
+    def figures(self) -> Path:
+        """What ``figures`` drew."""
+        return self.folder / "figures"
+
+    def samples(self, epoch: int) -> Path:
+        """The sample grid of ``epoch``."""
+        return self.folder / "samples" / f"epoch-{epoch:03d}.png"
+
     def begin(self, config: Config, data: Data) -> None:
         """Make the folder and write what the run is told. Refuses one that holds a run already."""
         if self.options.exists():
@@ -159,7 +199,7 @@ class Run:
         device = next(generator.parameters()).device
         z = latents.from_seeds(range(_SAMPLES), config.latent_dim, config.prior)
         pixels = to_pixels(generator, torch.from_numpy(z).to(device))
-        path = self.folder / "samples" / f"epoch-{epoch:03d}.png"
+        path = self.samples(epoch)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(images.png(images.sheet(pixels, columns=8)))
 

@@ -1,8 +1,12 @@
 """Which data set a name means."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from training.config import ALLOWED_SIZES, IMAGE_SIZES, Config
 from training.data import folder, idx
 from training.data.folder import Skipped
+from training.data.idx import Published
 from training.data.images import ByteCount, ImageSet, scaled
 from training.errors import DataError
 
@@ -23,9 +27,29 @@ def load(config: Config, progress: ByteCount, skipped: Skipped) -> ImageSet:
     return folder.load(config.folder, size, config.batch_size, progress, skipped)
 
 
+def labelled(
+    config: Config, split: str, progress: ByteCount
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images ``(n, 1, h, w)`` and classes ``(n,)`` of ``split``, ``train`` or ``t10k``.
+
+    In the size that ``config`` asks for. Raises DataError where they are missing or damaged, and
+    for a folder, whose images have no classes.
+    """
+    if config.folder is not None:
+        raise DataError(f"--dataset {config.dataset}: a folder has neither labels nor test images")
+    found = idx.locate(_named(config), config.data_dir, progress)
+    pixels = idx.images(found, split)
+    if config.image_size is not None:
+        pixels = scaled(pixels, config.image_size)
+    return pixels, idx.labels(found, split)
+
+
+def _named(config: Config) -> Published:
+    return idx.MNIST if config.dataset == "mnist" else idx.FASHION_MNIST
+
+
 def _published(config: Config, progress: ByteCount) -> ImageSet:
-    published = idx.MNIST if config.dataset == "mnist" else idx.FASHION_MNIST
-    found = idx.load(published, config.data_dir, progress)
+    found = idx.load(_named(config), config.data_dir, progress)
     height, width = found.pixels.shape[2:]
     if config.image_size is not None:
         pixels = scaled(found.pixels, config.image_size)

@@ -1,14 +1,15 @@
 """What the exported graph computes, in PyTorch: the reference that it is checked against."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from app.card import Latent
 from app.images import Pixels
-from app.latents import Latents, Prior, from_seeds
+from app.latents import Latents, from_seeds
 
 _BATCH = 500
 
@@ -23,11 +24,11 @@ def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
 
 
 def of_seeds(
-    draw: Callable[[Latents], Pixels], count: int, latent_dim: int, prior: Prior
+    draw: Callable[[Latents], Pixels], seeds: Sequence[int], latent: Latent
 ) -> NDArray[np.uint8]:
-    """What ``draw`` draws of the seeds 0 to ``count - 1``: uint8 ``(count, c, h, w)``."""
+    """What ``draw`` draws of ``seeds``, in batches: uint8 ``(len(seeds), c, h, w)``."""
     drawn = [
-        draw(from_seeds(range(start, min(start + _BATCH, count)), latent_dim, prior))
-        for start in range(0, count, _BATCH)
+        draw(from_seeds(seeds[start : start + _BATCH], latent.width, latent.prior))
+        for start in range(0, len(seeds), _BATCH)
     ]
     return np.concatenate(drawn).transpose(0, 3, 1, 2)

@@ -43,9 +43,9 @@ def measure(measured: Subject, where: torch.device, options: Measuring) -> Evalu
     network = features.load(shipped).to(where)
     inception = Inception(options.inception) if options.inception else None
     pixels = _pixels(measured, options)
-    _say("looking at them and at the real images")
+    say("looking at them and at the real images")
     seen = Sets(*(features.features(network, images) for images in pixels))
-    _say("comparing them")
+    say("comparing them")
     figures = measures.measures(seen, shipped)
     if measured.discriminator:
         figures |= measures.judged(measured.discriminator, pixels)
@@ -95,10 +95,10 @@ def _pixels(measured: Subject, options: Measuring) -> Sets[Bytes]:
             f"{folder}: {len(train)} training images are too few, as real ones are measured beside "
             f"--samples {options.samples}"
         )
-    _say(f"drawing {options.samples} images")
+    say(f"drawing {options.samples} images")
     return Sets(train, test, measured.images(options.samples))
 
 
-def _say(words: str) -> None:
+def say(words: str) -> None:
     """What is done now, beside the output: on a CPU it takes minutes."""
     print(f"{words} …", file=sys.stderr)

@@ -1,4 +1,7 @@
-"""What the measuring commands are told: models whose fields are their flags. Needs no torch."""
+"""What the commands that measure or draw are told: models whose fields are their flags.
+
+Needs no torch.
+"""
 
 from pathlib import Path
 from typing import Literal
@@ -27,6 +30,22 @@ class Learning(_Options):
     epochs: int = Field(10, ge=1, description="passes over the data set")
     seed: int = Field(0, ge=0, lt=2**32, description="decides weights, order and shifts")
     out: Path = Field(Path("features.pt"), description="the file of the weights")
+
+
+class Probing(_Options):
+    """The options of ``probe``."""
+
+    labels: int | None = Field(
+        None, ge=FEWEST, description="images to learn the classes from; without it all"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="decides which images, and their order")
+
+
+class Drawing(_Options):
+    """The options of ``figures``."""
+
+    seed: int = Field(0, ge=0, lt=2**32, description="the first seed that is drawn")
+    scale: int = Field(2, ge=1, le=16, description="height and width of a pixel of an image")
 
 
 class Measuring(_Options):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from app.card import Latent
 from training.config import Config
 from training.data.images import ImageSet
 from training.errors import EvaluationError
@@ -37,12 +38,11 @@ def scorer(config: Config, image_set: ImageSet, device: torch.device) -> Score:
     network = features.load(shipped).to(device)
     real = features.features(network, image_set.pixels[:REAL]).features
 
+    latent = Latent(width=config.latent_dim, prior=config.prior)
+
     def score(generator: nn.Module) -> float:
         fake = of_seeds(
-            lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
-            SAMPLES,
-            config.latent_dim,
-            config.prior,
+            lambda z: to_pixels(generator, torch.from_numpy(z).to(device)), range(SAMPLES), latent
         )
         return distances.frechet(real, features.features(network, fake).features)
 

@@ -1,6 +1,6 @@
 """What is measured: a run's averaged generator, or the graph of a version that is served."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from app import card
+from app import card, latents
 from app.card import CardError, Latent
 from app.images import Pixels
 from app.latents import Latents
@@ -38,9 +38,13 @@ class Subject:
     discriminator: nn.Module | None = None
     """A run's, in eval mode, if it judges single images."""
 
-    def images(self, count: int) -> NDArray[np.uint8]:
-        """The images of the seeds 0 to ``count - 1``: uint8 ``(count, c, h, w)``."""
-        return of_seeds(self.draw, count, self.latent.width, self.latent.prior)
+    def latents(self, seeds: Sequence[int]) -> Latents:
+        """The latents of ``seeds``, as this generator takes them."""
+        return latents.from_seeds(seeds, self.latent.width, self.latent.prior)
+
+    def images(self, count: int, seed: int = 0) -> NDArray[np.uint8]:
+        """The images of ``count`` seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
+        return of_seeds(self.draw, latents.consecutive(seed, count), self.latent)
 
 
 def find(folder: Path, device: torch.device, which: Which | None = None) -> Subject:
@@ -61,10 +65,11 @@ def find(folder: Path, device: torch.device, which: Which | None = None) -> Subj
             f"{folder}: is neither a run, with {run.options.name}, "
             f"nor a published version, with {card.CARD}"
         )
-    return _run(run, device, which)
+    return of_run(run, device, which)
 
 
-def _run(run: Run, device: torch.device, which: Which | None) -> Subject:
+def of_run(run: Run, device: torch.device, which: Which | None = None) -> Subject:
+    """The averaged generator of ``run``. Raises RunError for one that cannot be read."""
     config, data = run.config(), run.data()
     trainer = Trainer(config, data.shape, device)
     trainer.load_state_dict(checkpoint.load(run.chosen(which)))

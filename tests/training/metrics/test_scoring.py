@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app import card
+from app.card import Latent
 from training import checkpoint, networks
 from training.__main__ import main
 from training.config import Config
@@ -25,6 +26,7 @@ from training.metrics.scoring import Score, scorer
 
 Fit = Callable[..., int]
 CPU = torch.device("cpu")
+LATENT = Latent(width=4, prior="normal")
 
 
 # The score itself.
@@ -49,7 +51,7 @@ def generator() -> nn.Module:
 @pytest.mark.usefixtures("few")
 def test_a_score_is_the_distance_of_the_first_seeds_to_the_first_training_images() -> None:
     made, real = generator(), image_set()
-    drawn = of_seeds(lambda z: to_pixels(made, torch.from_numpy(z)), 150, 4, "normal")
+    drawn = of_seeds(lambda z: to_pixels(made, torch.from_numpy(z)), range(150), LATENT)
     network = features.load(FASHION_MNIST)
     expected = distances.frechet(
         features.features(network, real.pixels[:200]).features,
@@ -256,6 +258,6 @@ def test_images_of_seeds_are_the_same_in_any_batches() -> None:
         widths.append(len(z))
         return np.repeat((z[:, :1, None, None] > 0).astype(np.uint8), 3, axis=3)
 
-    drawn = of_seeds(draw, 1100, 4, "normal")
+    drawn = of_seeds(draw, range(1100), LATENT)
     assert widths == [500, 500, 100]
     assert drawn.shape == (1100, 3, 1, 1)

@@ -1,0 +1,73 @@
+"""The display of a run while it trains: curves, events and, at its end, the animation.
+
+None of it decides anything, so a failure to draw is told and the training goes on.
+"""
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from app.images import Pixels
+from training import animation, files
+from training.config import Config
+from training.events import Events
+from training.journal import Run
+from training.report import Report
+
+
+class Display:
+    """What is drawn into a run's folder. As a context it ends with the animation."""
+
+    def __init__(self, run: Run, config: Config, step: int) -> None:
+        """Goes on after ``step``."""
+        self._run, self._config, self._step = run, config, step
+        self._events: Events | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: object, __: TracebackType | None
+    ) -> None:
+        if self._events:
+            self._attempt(self._events.close)
+        if kind is None:
+            self._attempt(self._animate)
+
+    def epoch(self, report: Report) -> None:
+        """Show an epoch, whose line and samples are in the folder."""
+        self._attempt(self._curves)
+        self._attempt(lambda: self._write(report))
+
+    def _write(self, report: Report) -> None:
+        if self._events is None:  # not before: a finished run that goes on stays as it is
+            self._events = Events(self._run.events, self._step)
+        with Image.open(self._run.samples(report.epoch)) as image:
+            grid: Pixels = np.asarray(image)
+        self._events.write(report, grid.reshape(*grid.shape[:2], -1))
+
+    def _curves(self) -> None:
+        from training import curves  # which loads matplotlib
+
+        epochs = self._run.epochs()
+        files.write(self._run.losses, curves.losses(epochs, self._config.loss))
+        files.write(self._run.accuracy, curves.accuracy(epochs))
+
+    def _animate(self) -> None:
+        numbers = [line["epoch"] for line in self._run.epochs()]
+        grids = [(number, self._run.samples(number)) for number in numbers]
+        if grids:
+            files.write(self._run.animation, animation.gif(grids))
+
+    @staticmethod
+    def _attempt(draw: Callable[[], None]) -> None:
+        try:
+            draw()
+        except Exception as error:  # noqa: BLE001 whatever it is, hours of training outweigh it
+            words = f"{type(error).__name__}: {error}"
+            tqdm.write(f"warning: the run is not drawn: {words}", file=sys.stderr)
