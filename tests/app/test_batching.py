@@ -206,8 +206,15 @@ def test_closing_finishes_what_waits_and_takes_no_more(doubler: Doubler) -> None
     run(scenario())
 
 
-def test_closing_before_the_first_row() -> None:
-    run(Batcher(lambda rows: rows["x"], 1, 1).close())
+def test_closing_before_the_first_row_takes_none_either(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=1, max_queue=1)
+        await batcher.close()
+        with pytest.raises(ClosedError):
+            await batcher.submit(numbers(1))
+
+    run(scenario())
+    assert doubler.batches == []
 
 
 def test_rows_of_several_inputs_stay_together() -> None:

@@ -69,8 +69,14 @@ def test_the_graph_draws_what_pytorch_draws_in_batches_of_any_length(
             nn.BatchNorm2d(2, eps=0.5),
             nn.ConvTranspose2d(2, 1, 3, 2, padding=1, output_padding=1),
         ],
+        [
+            nn.Linear(WIDTH, 128),
+            nn.Unflatten(1, (2, 8, 8)),
+            nn.ConvTranspose2d(2, 2, 3, 2, padding=2, output_padding=1, groups=2, dilation=2),
+            nn.Conv2d(2, 1, 1),
+        ],
     ],
-    ids=["biases", "no biases", "output padding"],
+    ids=["biases", "no biases", "output padding", "groups and dilation"],
 )
 def test_every_layers_own_settings_are_in_the_graph(layers: list[nn.Module]) -> None:
     torch.manual_seed(0)

@@ -21,6 +21,7 @@ OPSET = 17
 """Any onnxruntime since 1.14 reads it."""
 Layout = Literal["nchw", "nhwc"]
 Attribute = float | str | Sequence[int]
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 class Writer:
@@ -55,8 +56,7 @@ class Writer:
 
     @layer.register
     def _(self, layer: nn.Linear) -> None:
-        weights = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
-        self.node("Gemm", *map(self.constant, weights), transB=1)
+        self.node("Gemm", *self._weights(layer), transB=1)
 
     @layer.register
     def _(self, layer: nn.Unflatten) -> None:
@@ -72,30 +72,16 @@ class Writer:
 
     @layer.register
     def _(self, layer: nn.ConvTranspose2d) -> None:
-        weights = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
-        padding = [int(side) for side in layer.padding]
-        self.node(
-            "ConvTranspose",
-            *map(self.constant, weights),
-            kernel_shape=layer.kernel_size,
-            strides=layer.stride,
-            pads=padding * 2,
-            output_padding=layer.output_padding,
-        )
+        attributes = {**_convolution(layer), "output_padding": layer.output_padding}
+        self.node("ConvTranspose", *self._weights(layer), **attributes)
 
     @layer.register
     def _(self, layer: nn.Conv2d) -> None:
+        self.node("Conv", *self._weights(layer), **_convolution(layer))
+
+    def _weights(self, layer: nn.Linear | Convolution) -> list[str]:
         weights = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
-        padding = [int(side) for side in layer.padding]
-        self.node(
-            "Conv",
-            *map(self.constant, weights),
-            kernel_shape=layer.kernel_size,
-            strides=layer.stride,
-            pads=padding * 2,
-            dilations=layer.dilation,
-            group=layer.groups,
-        )
+        return [self.constant(values) for values in weights]
 
     @layer.register
     def _(self, layer: nn.Upsample) -> None:
@@ -138,6 +124,17 @@ class Writer:
         self.node("Cast", to=TensorProto.UINT8, output=OUTPUT if layout == "nhwc" else "")
         if layout == "nchw":
             self.node("Transpose", perm=(0, 2, 3, 1), output=OUTPUT)
+
+
+def _convolution(layer: Convolution) -> dict[str, Any]:
+    """The attributes that ONNX's Conv and ConvTranspose have in common."""
+    return {
+        "kernel_shape": layer.kernel_size,
+        "strides": layer.stride,
+        "pads": [int(side) for side in layer.padding] * 2,
+        "dilations": layer.dilation,
+        "group": layer.groups,
+    }
 
 
 def graph(
