@@ -11,9 +11,12 @@ from tqdm import tqdm
 from app.cpus import available
 from training import checkpoint, config, device
 from training.collapse import Watch
+from training.config import Config
 from training.data import sets
+from training.data.images import ImageSet
 from training.display import Display
 from training.errors import RunError
+from training.group import Group, joined
 from training.journal import SCORE, Data, Run
 from training.loop import Trainer, steps_an_epoch, train
 from training.metrics import scoring
@@ -22,24 +25,38 @@ from training.report import Report
 
 
 def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
-    """Train in the folder ``out``: a new run with ``flags``, or, with ``resume``, the one there."""
+    """Train in the folder ``out``: a new run with ``flags``, or, with ``resume``, the one there.
+
+    Where ``torchrun`` started several processes, this is one of them: all train, one writes.
+    """
     run = Run(out)
     options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
     torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
-    where = device.resolve(options.device)
-    with Downloads() as downloads:
-        image_set = sets.load(options, downloads, _skipped)
-    data = Data.of(image_set)
-    if resume and data != run.data():
-        raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
-    total = steps_an_epoch(data.images, options.batch_size) * options.epochs
-    trainer = Trainer(options, data.shape, where)
-    score = scoring.scorer(options, image_set, where) if options.score_every else None
-    if resume:
-        _go_on(run, trainer, total)
-    else:
-        run.begin(options, data)
-    _epochs(run, trainer, device.resident(image_set.pixels, where), total, score)
+    with joined(device.resolve(options.device)) as (group, where):
+        group.check(options.batch_size)
+        image_set = _load(options, group)
+        data = Data.of(image_set)
+        if resume and data != run.data():
+            raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
+        steps = steps_an_epoch(data.images, options.batch_size) * options.epochs
+        trainer = Trainer(options, data.shape, where, group)
+        scored = options.score_every and group.leads
+        score = scoring.scorer(options, image_set, where) if scored else None
+        if resume:
+            _go_on(run, trainer, steps)
+        elif group.leads:
+            run.begin(options, data)
+        pixels = device.resident(image_set.pixels, where)
+        if group.leads:
+            _epochs(run, trainer, pixels, steps, score)
+        else:
+            for _ in train(trainer, pixels, steps):
+                pass  # the leader tells the same
+
+
+def _load(options: Config, group: Group) -> ImageSet:
+    with group.leader_first(), Downloads(shown=group.leads) as downloads:
+        return sets.load(options, downloads, _told if group.leads else _untold)
 
 
 def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
@@ -47,8 +64,9 @@ def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
         trainer.load_state_dict(checkpoint.load(run.checkpoint))
     if trainer.step > steps:
         raise RunError(f"--epochs {trainer.config.epochs}: the run is past that already")
-    run.rewind(trainer.step)
-    run.write_options(trainer.config)
+    if trainer.group.leads:
+        run.rewind(trainer.step)
+        run.write_options(trainer.config)
 
 
 def _epochs(
@@ -91,14 +109,19 @@ def _line(report: Report) -> str:
     )
 
 
-def _skipped(path: Path, reason: str) -> None:
+def _told(path: Path, reason: str) -> None:
     tqdm.write(f"warning: {path}: skipped: {reason}", file=sys.stderr)
+
+
+def _untold(path: Path, reason: str) -> None:
+    pass
 
 
 class Downloads:
     """A progress bar for each file that is downloaded and each folder that is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: bool = True) -> None:
+        self._shown = shown
         self._bars: dict[str, tqdm[Any]] = {}
 
     def __enter__(self) -> Self:
@@ -111,5 +134,7 @@ class Downloads:
     def __call__(self, name: str, so_far: int, total: int) -> None:
         """Move the bar of ``name`` on to ``so_far`` bytes."""
         if name not in self._bars:
-            self._bars[name] = tqdm(total=total, desc=name, unit="B", unit_scale=True)
+            self._bars[name] = tqdm(
+                total=total, desc=name, unit="B", unit_scale=True, disable=not self._shown
+            )
         self._bars[name].update(so_far - self._bars[name].n)

@@ -14,6 +14,7 @@ from training.augment import augmented
 from training.config import Config
 from training.device import autocast, moved
 from training.errors import DataError, DivergedError, RunError
+from training.group import ALONE, Group
 from training.report import Report
 from training.schedule import pace
 
@@ -25,17 +26,22 @@ class Trainer:
     """The two networks of a run, their optimisers and the averaged generator."""
 
     def __init__(
-        self, config: Config, image_shape: tuple[int, int, int], device: torch.device
+        self,
+        config: Config,
+        image_shape: tuple[int, int, int],
+        device: torch.device,
+        group: Group = ALONE,
     ) -> None:
         """For images of ``image_shape`` (channels, height, width); seeded by ``config``.
 
-        Raises ValueError for images that are not square or of a size no network is made for.
+        One for each process of ``group``, all with the same weights. Raises ValueError for images
+        that are not square or of a size no network is made for.
         """
         channels, size, width = image_shape
         if size != width:
             raise ValueError(f"images must be square, got {width}×{size}")
         torch.manual_seed(config.seed)
-        self.config, self.device, self.step = config, device, 0
+        self.config, self.device, self.group, self.step = config, device, group, 0
         self.generator = networks.generator(
             config.latent_dim, channels, size, config.generator_filters, config
         ).to(device)
@@ -66,17 +72,21 @@ class Trainer:
         return all(bool(tensor.isfinite().all()) for tensor in weights)
 
     def draw(self, count: int) -> Tensor:
-        """``count`` latents of the prior, ``(count, latent_dim)``, from the device's own stream."""
-        shape = (count, self.config.latent_dim)
+        """``count`` latents of the prior, ``(count, latent_dim)``, from the device's own stream.
+
+        They are this process's share of what the group draws.
+        """
+        shape = (count * self.group.size, self.config.latent_dim)
         if self.config.prior == "uniform":
-            return torch.rand(shape, device=self.device).mul_(2).sub_(1)
-        return torch.randn(shape, device=self.device)
+            return self.group.share(torch.rand(shape, device=self.device).mul_(2).sub_(1))
+        return self.group.share(torch.randn(shape, device=self.device))
 
     def train_step(self, real: Tensor) -> Tensor:
         """One step of both players on ``real``, uint8 ``(n, channels, height, width)``.
 
-        Returns what Report averages, as one tensor (4,) that is still on the device: discriminator
-        loss, generator loss, accuracy on real and on generated images.
+        ``real`` is this process's share of the batch. Returns what Report averages, as one tensor
+        (4,) that is still on the device: discriminator loss, generator loss, accuracy on real and
+        on generated images.
         """
         images = moved(real, self.device).float().div_(127.5).sub_(1)
         d_loss, accuracies = self._discriminator_step(images)
@@ -92,7 +102,7 @@ class Trainer:
             images = self._augmented(images)
             real, fake = self.discriminator(images).float(), self.discriminator(generated).float()
         loss = losses.discriminator_loss(real, fake, self.config.loss)
-        _descend(loss + self._penalty(images, generated), self.discriminator_adam)
+        self._descend(loss + self._penalty(images, generated), self.discriminator_adam)
         return loss.detach(), losses.accuracies(real, fake, self.config.loss)
 
     def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
@@ -118,9 +128,16 @@ class Trainer:
             if self.config.loss == "relativistic":  # no other looks at real images here
                 real = self.discriminator(self._augmented(images)).float()
         loss = losses.generator_loss(real, fake, self.config.loss)
-        _descend(loss, self.generator_adam)
+        self._descend(loss, self.generator_adam)
         self.discriminator.requires_grad_(True)
         return loss.detach()
+
+    def _descend(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for parameters in optimiser.param_groups:
+            self.group.average_gradients(parameters["params"])
+        optimiser.step()
 
     def _augmented(self, images: Tensor) -> Tensor:
         return augmented(images, self.config.policy)
@@ -161,12 +178,6 @@ class Trainer:
         return [(name, getattr(self, name)) for name in names]
 
 
-def _descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-
-
 def order(count: int, seed: int, epoch: int) -> Tensor:
     """The order of ``count`` images in ``epoch``: known without a walk through earlier epochs."""
     return torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(count))
@@ -182,6 +193,8 @@ def steps_an_epoch(count: int, batch_size: int) -> int:
 def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) -> Iterator[Report]:
     """Train on ``images``, uint8 ``(n, channels, height, width)``, until ``steps`` are done in all.
 
+    Every process of the trainer's group calls it with the same arguments.
+
     Reports every ``report_every`` steps and at the end of every epoch; only then are the losses
     read, so that a GPU is never waited for in between. Goes on where the trainer stands. Raises
     DataError where there is no whole batch, DivergedError where a loss, or at the end of an epoch a
@@ -196,12 +209,14 @@ def train(trainer: Trainer, images: Tensor, steps: int, report_every: int = 50) 
         totals, began = torch.zeros(4, device=trainer.device), time.perf_counter()
         for k in range(first, last):
             trainer.set_pace(pace(trainer.step, steps, trainer.config.decay_from))
-            totals += trainer.train_step(images[shuffled[k * batch : (k + 1) * batch]])
+            rows = trainer.group.share(shuffled[k * batch : (k + 1) * batch])
+            totals += trainer.train_step(images[rows])
             done = k + 1 == whole
             if done or trainer.step % report_every == 0 or trainer.step == steps:
                 count = k + 1 - first
                 speed = count * batch / (time.perf_counter() - began)
-                yield _report(trainer, epoch + 1, done, totals / count, speed)
+                means = trainer.group.mean(totals / count)
+                yield _report(trainer, epoch + 1, done, means, speed)
 
 
 def _report(trainer: Trainer, epoch: int, done: bool, means: Tensor, speed: float) -> Report:
