@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.cpus import available
 from training.config import Device, Precision
@@ -64,6 +64,12 @@ def resident(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     if device.type != "cuda" or images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
         return images
     return images.to(device)
+
+
+def channels_last(network: nn.Sequential) -> nn.Sequential:
+    """``network`` with its weights in the layout in which convolutions are fastest."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def moved(batch: Tensor, device: torch.device) -> Tensor:

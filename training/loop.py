@@ -12,7 +12,7 @@ from app import latents
 from training import ema, losses, networks, penalties
 from training.augment import augmented
 from training.config import Config
-from training.device import autocast, moved
+from training.device import autocast, channels_last, moved
 from training.errors import DataError, DivergedError, RunError
 from training.group import ALONE, Group
 from training.report import Report
@@ -42,12 +42,14 @@ class Trainer:
             raise ValueError(f"images must be square, got {width}×{size}")
         torch.manual_seed(config.seed)
         self.config, self.device, self.group, self.step = config, device, group, 0
-        self.generator = networks.generator(
+        generator = networks.generator(
             config.latent_dim, channels, size, config.generator_filters, config
-        ).to(device)
-        self.discriminator = networks.discriminator(
+        )
+        discriminator = networks.discriminator(
             channels, size, config.discriminator_filters, config.spectral_norm, config
-        ).to(device)
+        )
+        self.generator = channels_last(generator).to(device)
+        self.discriminator = channels_last(discriminator).to(device)
         betas = (config.beta1, config.beta2)
         self.generator_adam = torch.optim.Adam(
             self.generator.parameters(), config.generator_lr, betas

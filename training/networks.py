@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm as normalise
 
 from training.config import ALLOWED_SIZES, IMAGE_SIZES, Initialisation, Style
+from training.dropout import Dropout
 
 DCGAN = Style()
 """The style of the preset dcgan-28."""
@@ -130,7 +131,7 @@ def discriminator(
             layers.append(_norm(width, style))
         layers.append(nn.LeakyReLU(0.2))
         if style.dropout:
-            layers.append(nn.Dropout(style.dropout))
+            layers.append(Dropout(style.dropout))
         size = (size + stride - 1) // stride
         width_in, width = width, width * 2
     layers += [nn.Flatten(), nn.Linear(width_in * size * size, 1)]

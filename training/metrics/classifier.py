@@ -60,7 +60,7 @@ def fit(
             f"{_BATCH} or more {shipped.image_shape} of classes 0…{classes - 1} that are needed"
         )
     torch.manual_seed(options.seed)
-    network = features.channels_last(features.network(shipped.image_shape, classes)).to(where)
+    network = device.channels_last(features.network(shipped.image_shape, classes)).to(where)
     sgd = torch.optim.SGD(
         network.parameters(), _LEARNING_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4
     )

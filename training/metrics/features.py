@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.card import digest
+from training import device
 from training.errors import EvaluationError
 
 FEATURES = 64
@@ -108,12 +109,6 @@ def network(image_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(body=nn.Sequential(*body), head=head))
 
 
-def channels_last(network: nn.Sequential) -> nn.Sequential:
-    """``network`` with its weights in the layout that a CPU is more than twice as fast in."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
-
-
 def pack(trained: nn.Sequential) -> bytes:
     """The weights as the content of a file, in half precision for half the size.
 
@@ -133,7 +128,7 @@ def unpack(content: bytes, shipped: Shipped) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):  # its first weights shall not disturb a run's numbers
         trained = network(shipped.image_shape, len(shipped.classes))
     trained.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    return channels_last(trained).eval()
+    return device.channels_last(trained.eval())
 
 
 def load(shipped: Shipped) -> nn.Sequential:

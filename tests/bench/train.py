@@ -1,0 +1,170 @@
+"""Images a second of training: ours against a plain loop, in alternating rounds of one run.
+
+    python -m tests.bench.train [--preset keras-28] [--batch-size 128] [--out result.json]
+
+The plain loop trains the same networks as the PyTorch DCGAN example trains its own: a DataLoader
+that fetches image by image, float32, each half of the discriminator's loss in a backward pass of
+its own, and every loss read by ``.item()`` at every step. Made of random images: none is shown to
+a person, and speed does not depend on what is in them.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from app.cpus import available
+from training import device
+from training.config import Config, from_flags
+from training.loop import Trainer, train
+
+IMAGES = 16_384
+Round = Callable[[], float]
+"""Trains for a while and gives images a second."""
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(available())
+    where = device.resolve("auto")
+    config = from_flags({"preset": options.preset, "batch_size": options.batch_size})
+    colour = config.image_size == 64
+    shape = (3, 64, 64) if colour else (1, 28, 28)
+    pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, *shape), dtype=np.uint8)
+    sides = {
+        "ours": ours(config, pixels, where, options.steps),
+        "plain": plain(config, pixels, where, options.steps),
+    }
+    for side in sides.values():
+        side()  # warms up
+    speeds: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(options.rounds):
+        for name, side in sides.items():
+            speeds[name].append(side())
+        told = ", ".join(f"{name} {found[-1]:.0f}" for name, found in speeds.items())
+        print(f"round {number + 1}: {told} images/s")
+    report(options, speeds, device.described(where, config.precision))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="keras-28")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=60, help="of a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path, help="a JSON file for the result")
+    return parser.parse_args()
+
+
+def report(options: argparse.Namespace, speeds: dict[str, list[float]], where: str) -> None:
+    medians = {name: median(found) for name, found in speeds.items()}
+    ratio = medians["ours"] / medians["plain"]
+    print(f"{options.preset}, batches of {options.batch_size}, on {where}")
+    print(f"{'':8}{'images/s':>10}")
+    for name, speed in medians.items():
+        print(f"{name:8}{speed:10.0f}")
+    print(f"{'ratio':8}{ratio:10.2f}")
+    if options.out:
+        told = {"device": where, "preset": options.preset, "batch_size": options.batch_size}
+        result = {**told, "images_per_second": medians, "ratio": ratio, "rounds": speeds}
+        options.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def ours(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Round:
+    trainer = Trainer(config, pixels.shape[1:], where)
+    images = device.resident(pixels, where)
+
+    def measured() -> float:
+        began = time.perf_counter()
+        for _ in train(trainer, images, trainer.step + steps):
+            pass
+        wait(where)
+        return steps * config.batch_size / (time.perf_counter() - began)
+
+    return measured
+
+
+def plain(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Round:
+    plain_config = config.model_copy(update={"average_decay": 0.0, "precision": "fp32"})
+    trainer = Trainer(plain_config, pixels.shape[1:], where)
+    batches = endless(pixels, config.batch_size)
+
+    def measured() -> float:
+        next(batches)  # the workers' start is not counted
+        began = time.perf_counter()
+        for _ in range(steps):
+            plain_step(trainer, next(batches).to(where))
+        return steps * config.batch_size / (time.perf_counter() - began)
+
+    return measured
+
+
+class OneByOne(Dataset[Tensor]):
+    """Images as torchvision gives them: one by one, a float tensor in [-1, 1]."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image = torch.from_numpy(self.pixels[index]).float().div(255)  # ToTensor
+        return image.sub(0.5).div(0.5)  # Normalize(0.5, 0.5)
+
+
+def endless(pixels: np.ndarray, batch_size: int) -> Iterator[Tensor]:
+    workers = min(2, os.cpu_count() or 1)  # the example's default
+    loader = DataLoader(
+        OneByOne(pixels), batch_size, shuffle=True, drop_last=True, num_workers=workers
+    )
+    while True:
+        yield from loader
+
+
+def plain_step(trainer: Trainer, real: Tensor) -> dict[str, float]:
+    generator, discriminator = trainer.generator, trainer.discriminator
+    criterion = nn.BCEWithLogitsLoss()
+    ones = torch.ones(len(real), 1, device=real.device)
+    trainer.discriminator_adam.zero_grad()
+    logits = discriminator(real)
+    loss_real = criterion(logits, ones)
+    loss_real.backward()
+    real_mean = logits.sigmoid().mean().item()
+    z = torch.randn(len(real), trainer.config.latent_dim, device=real.device)
+    fake = generator(z)
+    logits = discriminator(fake.detach())
+    loss_fake = criterion(logits, 1 - ones)
+    loss_fake.backward()
+    fake_mean = logits.sigmoid().mean().item()
+    trainer.discriminator_adam.step()
+    trainer.generator_adam.zero_grad()
+    logits = discriminator(fake)
+    loss = criterion(logits, ones)
+    loss.backward()
+    trainer.generator_adam.step()
+    return {
+        "discriminator": (loss_real + loss_fake).item(),
+        "generator": loss.item(),
+        "real": real_mean,
+        "fake": fake_mean,
+        "fake_again": logits.sigmoid().mean().item(),
+    }
+
+
+def wait(where: torch.device) -> None:
+    """Until a GPU has done what it was told."""
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+
+
+if __name__ == "__main__":
+    main()
