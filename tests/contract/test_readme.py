@@ -91,6 +91,11 @@ def test_every_training_command_parses(readme: str) -> None:
     assert len(examples) >= 2
     for example in examples:
         parser().parse_args(example.split()[3:])
+    launched = commands(readme, ".venv/bin/torchrun ")
+    assert launched
+    for example in launched:
+        _, _, arguments = example.partition(" -m training ")
+        parser().parse_args(arguments.split())
 
 
 def test_every_file_it_names_is_there(readme: str, root: Path) -> None:
