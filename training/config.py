@@ -10,7 +10,7 @@ from app.latents import Prior
 from training.errors import RunError
 from training.presets import PRESETS, Preset
 
-GeneratorStack = Literal["paper", "keras", "upsample"]
+GeneratorStack = Literal["paper", "deeper", "deepest", "keras", "upsample"]
 DiscriminatorStack = Literal["paper", "deeper", "keras", "upsample"]
 Activation = Literal["relu", "leaky", "selu"]
 Initialisation = Literal["normal", "glorot"]
@@ -57,7 +57,11 @@ class Style(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    generator: GeneratorStack = Field("paper", description="the generator's stack of layers")
+    generator: GeneratorStack = Field(
+        "deepest",
+        description="the generator's stack of layers; deeper is the paper's and a 3×3 convolution "
+        "on its stem, deepest one on every feature map",
+    )
     discriminator: DiscriminatorStack = Field(
         "deeper",
         description="the discriminator's; deeper is the paper's and a 3×3 convolution on its stem",
@@ -89,17 +93,17 @@ class Config(Style):
     )
     preset: Preset = Field("dcgan-28", description="the recipe that the other flags refine")
     epochs: int = Field(50, ge=1, description="passes over the data set")
-    batch_size: int = Field(64, ge=2, description="images a step")
+    batch_size: int = Field(32, ge=2, description="images a step")
     seed: int = Field(0, ge=0, lt=2**32, description="decides weights, order and latents")
 
-    latent_dim: int = Field(100, ge=1, le=4096, description="width of a latent")
+    latent_dim: int = Field(64, ge=1, le=4096, description="width of a latent")
     prior: Prior = Field("normal", description="distribution of the latents")
     generator_filters: int = Field(64, ge=1, description="channels before the last layer")
     discriminator_filters: int = Field(64, ge=1, description="channels after the first layer")
     spectral_norm: bool = Field(
-        True, description="normalise the discriminator's weights (Miyato et al. 2018)"
+        False, description="normalise the discriminator's weights (Miyato et al. 2018)"
     )
-    loss: Loss = Field("hinge", description="adversarial loss")
+    loss: Loss = Field("bce", description="adversarial loss")
     r1_gamma: float = Field(
         0.0,
         ge=0,
@@ -115,12 +119,12 @@ class Config(Style):
         description="what the discriminator sees images through, separated by commas: "
         "color, translation, cutout (Zhao et al. 2020); nothing for none",
     )
-    generator_lr: float = Field(2e-4, gt=0, description="the generator's learning rate")
-    discriminator_lr: float = Field(4e-4, gt=0, description="the discriminator's learning rate")
+    generator_lr: float = Field(2e-3, gt=0, description="the generator's learning rate")
+    discriminator_lr: float = Field(1e-3, gt=0, description="the discriminator's learning rate")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")
     beta2: float = Field(0.999, ge=0, lt=1, description="Adam's second decay")
     decay_from: float = Field(
-        1.0,
+        0.5,
         ge=0,
         le=1,
         description="share of the run after which both learning rates fall to zero in a straight "

@@ -38,18 +38,18 @@ def generator(
     ``filters`` channels before the last layer, up to twice as many at every halving. Raises
     ValueError for an image size that ``stem`` refuses.
     """
-    if style.generator == "paper":
-        layers = _paper(latent_dim, channels, image_size, filters, style)
-    elif style.generator == "keras":
-        layers = _keras(latent_dim, channels, image_size, filters, style)
-    else:
-        layers = _upsample(latent_dim, channels, image_size, filters, style)
+    stack = {"keras": _keras, "upsample": _upsample}.get(style.generator, _paper)
+    layers = stack(latent_dim, channels, image_size, filters, style)
     return initialised(nn.Sequential(*layers, nn.Tanh()), style.initialisation)
 
 
 def _paper(latent_dim: int, channels: int, image_size: int, filters: int, style: Style) -> Layers:
-    """A dense layer to the stem, then a transposed convolution a doubling (figure 1)."""
+    """A dense layer to the stem, then a transposed convolution a doubling (figure 1).
+
+    Deeper ones refine the stem, or every feature map, by a convolution before it is doubled.
+    """
     size, doublings = stem(image_size)
+    refined = {"paper": 0, "deeper": 1, "deepest": doublings}[style.generator]
     width = filters * 2 ** (doublings - 1)
     layers: Layers = [
         nn.Linear(latent_dim, width * size * size, bias=False),  # (n, width * size * size)
@@ -57,13 +57,20 @@ def _paper(latent_dim: int, channels: int, image_size: int, filters: int, style:
         _norm(width, style),
         _activation(style),
     ]
-    for _ in range(doublings - 1):
-        layers += [
-            nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1, bias=False),
-            _norm(width // 2, style),
-            _activation(style),
-        ]
-        width //= 2
+    for doubling in range(doublings):
+        if doubling < refined:
+            layers += [
+                nn.Conv2d(width, width, 3, padding=1, bias=False),
+                _norm(width, style),
+                _activation(style),
+            ]
+        if doubling + 1 < doublings:
+            layers += [
+                nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1, bias=False),
+                _norm(width // 2, style),
+                _activation(style),
+            ]
+            width //= 2
     return [*layers, nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)]
 
 

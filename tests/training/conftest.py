@@ -63,6 +63,7 @@ def tiny_flags(
         "latent-dim": 4,
         "generator-filters": 2,
         "discriminator-filters": 2,
+        "decay-from": 1,
         "device": "cpu",
         "threads": 1,
     }
@@ -97,6 +98,7 @@ def make_trainer() -> Callable[..., Trainer]:
             "latent_dim": 4,
             "generator_filters": 2,
             "discriminator_filters": 2,
+            "decay_from": 1.0,
             "precision": "fp32",
         }
         config = Config.model_validate({**tiny, **options})

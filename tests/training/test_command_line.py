@@ -180,11 +180,11 @@ def test_a_run_goes_on_by_its_folder_alone(fit: Fit, finished_run: Path, tmp_pat
 
 def test_flags_that_are_not_given_keep_what_the_run_began_with(fit: Fit, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert fit(run, "--epochs", 1, "--no-spectral-norm", "--loss", "bce") == 0
+    assert fit(run, "--epochs", 1, "--spectral-norm", "--loss", "hinge") == 0
     before = Run(run).config()
     assert main(["fit", "--out", str(run), "--resume"]) == 0
     assert Run(run).config() == before
-    assert (before.spectral_norm, before.loss) == (False, "bce")
+    assert (before.spectral_norm, before.loss) == (True, "hinge")
 
 
 def test_a_finished_run_stays_as_it_is(fit: Fit, tmp_path: Path) -> None:
@@ -350,8 +350,8 @@ def test_a_folder_that_cannot_be_written_is_refused(
     ("flags", "before"),
     [
         (["--seed", "3"], "--seed 0"),
-        (["--loss", "bce"], "--loss hinge"),
-        (["--no-spectral-norm"], "--spectral-norm"),
+        (["--loss", "hinge"], "--loss bce"),
+        (["--spectral-norm"], "--no-spectral-norm"),
     ],
 )
 def test_a_run_is_not_resumed_with_other_options(

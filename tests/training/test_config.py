@@ -20,23 +20,23 @@ OTHER: dict[str, Any] = {
     "norm_momentum": 0.01,
     "norm_eps": 1e-3,
     "epochs": 99,
-    "batch_size": 32,
+    "batch_size": 48,
     "seed": 5,
-    "latent_dim": 64,
+    "latent_dim": 32,
     "prior": "uniform",
     "generator_filters": 16,
     "discriminator_filters": 16,
-    "spectral_norm": False,
-    "loss": "bce",
+    "spectral_norm": True,
+    "loss": "hinge",
     "r1_gamma": 10.0,
     "r2_gamma": 0.5,
     "penalty_interval": 16,
     "augment": "translation,cutout",
-    "generator_lr": 1e-3,
-    "discriminator_lr": 1e-3,
+    "generator_lr": 3e-4,
+    "discriminator_lr": 3e-4,
     "beta1": 0.0,
     "beta2": 0.9,
-    "decay_from": 0.5,
+    "decay_from": 0.9,
     "average_decay": 0.9,
     "collapse_epochs": 0,
     "score_every": 5,
@@ -51,8 +51,8 @@ OTHER: dict[str, Any] = {
 def test_without_flags_the_default_recipe_holds() -> None:
     config = from_flags({})
     assert config == from_flags({"preset": "dcgan-28"}) == Config()
-    assert (config.preset, config.loss, config.spectral_norm) == ("dcgan-28", "hinge", True)
-    assert (config.generator_lr, config.discriminator_lr) == (2e-4, 4e-4)
+    assert (config.preset, config.loss, config.spectral_norm) == ("dcgan-28", "bce", False)
+    assert (config.generator_lr, config.discriminator_lr) == (2e-3, 1e-3)
 
 
 def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
@@ -74,7 +74,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("generator_filters", [0]),
         ("discriminator_filters", [0]),
         ("spectral_norm", ["perhaps"]),
-        ("generator", ["deeper"]),
+        ("generator", ["resnet"]),
         ("discriminator", ["resnet"]),
         ("activation", ["tanh"]),
         ("initialisation", ["zero"]),

@@ -151,7 +151,7 @@ def test_events_tell_every_figure_and_show_the_samples(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_drawn(finished_run: Path) -> None:
     run = Run(finished_run)
-    assert run.losses.read_bytes() == curves.losses(run.epochs(), "hinge")
+    assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
     assert run.accuracy.read_bytes() == curves.accuracy(run.epochs())
     with Image.open(run.animation) as image:
         assert (image.n_frames, image.size) == (2, (128, 128 + animation.CAPTION))

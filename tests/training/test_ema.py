@@ -65,7 +65,7 @@ def test_the_finished_generators_statistics_are_those_of_its_own_activations(cou
         expected = statistics(average.module, batches)
     network = ema.finished(average, batches)
     norms = [layer for layer in network if isinstance(layer, nn.BatchNorm2d)]
-    assert len(norms) == len(expected) == 2
+    assert len(norms) == len(expected) == 4
     for norm, (mean, variance) in zip(norms, expected, strict=True):
         torch.testing.assert_close(norm.running_mean, mean)
         torch.testing.assert_close(norm.running_var, variance)

@@ -20,7 +20,7 @@ def trained_looking(network: nn.Sequential) -> nn.Sequential:
     """In eval mode, with statistics of its own and colours from black to white."""
     with torch.no_grad():
         for layer in network:
-            if isinstance(layer, nn.Linear | nn.ConvTranspose2d):
+            if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                 layer.weight.mul_(20)
         for _ in range(5):
             network(torch.randn(64, WIDTH))
@@ -117,7 +117,9 @@ def test_the_graph_says_what_it_is(model: onnx.ModelProto) -> None:
 def test_the_graph_holds_the_layers_and_the_way_to_pixels_alone(model: onnx.ModelProto) -> None:
     assert [node.op_type for node in model.graph.node] == [
         *("Gemm", "Reshape", "BatchNormalization", "Relu"),
+        *("Conv", "BatchNormalization", "Relu"),
         *("ConvTranspose", "BatchNormalization", "Relu"),
+        *("Conv", "BatchNormalization", "Relu"),
         *("ConvTranspose", "Tanh"),
         *("Sub", "Mul", "Round", "Clip", "Cast", "Transpose"),
     ]

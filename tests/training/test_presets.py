@@ -70,16 +70,31 @@ def test_no_two_presets_are_the_same() -> None:
     assert all(recipes.count(recipe) == 1 for recipe in recipes)
 
 
-COMMON = {"latent_dim": 100, "beta2": 0.999}
+COMMON = {"beta2": 0.999}
+PUBLISHED = {"latent_dim": 100, "decay_from": 1, "average_decay": 0, "spectral_norm": False}
 PAPER = {"prior": "uniform", "batch_size": 128, "rates": (2e-4, 2e-4), "beta1": 0.5, "loss": "bce"}
-OURS = {"batch_size": 64, "rates": (2e-4, 4e-4), "beta1": 0.5, "loss": "hinge"}
+OURS = {"prior": "normal", "beta1": 0.5, "average_decay": 0.999, "decay_from": 0.5}
 KERASES = {"batch_size": 32, "rates": (1e-3, 1e-3), "beta1": 0.9, "loss": "bce", "epochs": 10}
 RECIPES: dict[str, dict[str, Any]] = {
-    "dcgan-28": {**OURS, "prior": "normal", "average_decay": 0.999},
-    "dcgan-64": {**OURS, "prior": "normal", "average_decay": 0.999},
-    "paper-64": {**PAPER, "average_decay": 0},
-    "leaky-64": {**PAPER, "prior": "normal", "average_decay": 0},
-    "keras-28": {**KERASES, "prior": "normal", "average_decay": 0},
+    "dcgan-28": {
+        **OURS,
+        "latent_dim": 64,
+        "batch_size": 32,
+        "rates": (2e-3, 1e-3),
+        "loss": "bce",
+        "spectral_norm": False,
+    },
+    "dcgan-64": {
+        **OURS,
+        "latent_dim": 100,
+        "batch_size": 64,
+        "rates": (2e-4, 4e-4),
+        "loss": "hinge",
+        "spectral_norm": True,
+    },
+    "paper-64": {**PAPER},
+    "leaky-64": {**PAPER, "prior": "normal"},
+    "keras-28": {**KERASES, "prior": "normal"},
     "uniform-28": {
         **KERASES,
         "prior": "uniform",
@@ -95,7 +110,8 @@ RECIPES: dict[str, dict[str, Any]] = {
 def test_the_published_recipes_are_kept(preset: str) -> None:
     config = from_flags({"preset": preset})
     told = {**config.model_dump(), "rates": (config.generator_lr, config.discriminator_lr)}
-    expected = {**COMMON, **RECIPES[preset]}
+    published = {} if preset.startswith("dcgan") else PUBLISHED
+    expected = {**COMMON, **published, **RECIPES[preset]}
     assert {name: told[name] for name in expected} == expected
 
 
@@ -135,8 +151,10 @@ def test_leaky_64_is_half_as_wide(build: Build) -> None:
     assert (trained(generator), trained(discriminator)) == (3_576_707, 2_766_529)
 
 
-def test_dcgan_28_is_the_generator_that_is_shipped(build: Build) -> None:
-    assert trained(build("dcgan-28")[0]) == 759_681
+def test_dcgan_28_is_no_larger_than_keras_28(build: Build) -> None:
+    generator, _ = build("dcgan-28")
+    assert trained(generator) == 718_593
+    assert trained(generator) + statistics(generator) <= 840_705
 
 
 def test_dcgan_64_is_small_enough_for_a_cpu(build: Build) -> None:
@@ -170,8 +188,10 @@ STACKS = {
         + "Flatten Linear",
     ),
     "dcgan-28": (
-        "Linear Unflatten BatchNorm2d ReLU " + DOUBLED.format("ReLU") + "ConvTranspose2d Tanh",
-        3 * "ParametrizedConv2d LeakyReLU " + "Flatten ParametrizedLinear",
+        "Linear Unflatten BatchNorm2d ReLU Conv2d BatchNorm2d ReLU "
+        + DOUBLED.format("ReLU")
+        + "Conv2d BatchNorm2d ReLU ConvTranspose2d Tanh",
+        "Conv2d LeakyReLU " + 2 * "Conv2d BatchNorm2d LeakyReLU " + "Flatten Linear",
     ),
     "dcgan-64": (
         "Linear Unflatten BatchNorm2d ReLU " + 3 * DOUBLED.format("ReLU") + "ConvTranspose2d Tanh",
@@ -249,27 +269,6 @@ def test_the_papers_weights_are_normal(build: Build) -> None:
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
-def test_dcgan_28_keeps_the_names_of_its_weights() -> None:
-    # Checkpoints of earlier runs are read by them.
-    trainer = Trainer(Config(generator_filters=2, discriminator_filters=2), (1, 28, 28), CPU)
-    weights = [name for name, _ in trainer.generator.named_parameters()]
-    assert weights == [
-        *("0.weight", "2.weight", "2.bias", "4.weight", "5.weight", "5.bias"),
-        *("7.weight", "7.bias"),
-    ]
-    weights = [name for name, _ in trainer.discriminator.named_parameters()]
-    assert weights == [
-        f"{layer}.{name}"
-        for layer in (0, 2, 4, 7)
-        for name in ("bias", "parametrizations.weight.original")
-    ]
-
-
-def test_an_earlier_runs_options_are_still_read() -> None:
-    told = '{"dataset": "fashion-mnist", "preset": "dcgan-28", "epochs": 50}'
-    assert Config.model_validate_json(told) == Config()
-
-
 def test_the_same_seed_gives_the_same_first_weights_whatever_the_data(build: Build) -> None:
     first, again = (build("dcgan-28", generator_filters=2)[0].state_dict() for _ in range(2))
     torch.testing.assert_close(first, again, rtol=0, atol=0)
@@ -278,7 +277,7 @@ def test_the_same_seed_gives_the_same_first_weights_whatever_the_data(build: Bui
 # Options that any stack takes.
 
 
-@pytest.mark.parametrize("stack", ["paper", "keras", "upsample"])
+@pytest.mark.parametrize("stack", ["paper", "deeper", "deepest", "keras", "upsample"])
 @pytest.mark.parametrize(
     ("activation", "kind"), [("relu", nn.ReLU), ("leaky", nn.LeakyReLU), ("selu", nn.SELU)]
 )
