@@ -4,7 +4,8 @@ A latent is a row of float32 numbers, the input of a generator. A seed is an uns
 integer that alone decides its latent: neither the batch nor the request it came in plays a part.
 All randomness comes from one SplitMix64 sequence (Steele, Lea and Flood, "Fast Splittable
 Pseudorandom Number Generators", OOPSLA 2014, figure 17). It is counter-based, word k being a hash
-of k alone, so that the image of seed s owns the 2**32 words from s * 2**32 on.
+of k alone, so that the image of seed s owns the 2**32 words from s * 2**32 on. Its latent comes
+from the first of them, the noise around it from the words of the second half.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 Prior = Literal["normal", "uniform"]
 Method = Literal["slerp", "lerp"]
 Latents = NDArray[np.float32]
+Exact = NDArray[np.float64]
 
 SEEDS = 2**32
 """How many seeds there are: 0 to 2**32 - 1, all exact in JavaScript's numbers."""
@@ -25,6 +27,10 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 30, 31, 32))
+
+# The noise around a seed begins half-way through its words; every neighbour has as many as the
+# widest latent needs, two numbers a word.
+_NOISE, _NEIGHBOUR = np.uint64(2**31), np.uint64(2**11)
 
 # Below this sine two directions are parallel or opposite, to float32 accuracy.
 _PARALLEL = 1e-6
@@ -37,8 +43,12 @@ def consecutive(seed: int, count: int) -> list[int]:
 
 def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
     """The first ``count`` random 64-bit words of every seed, shape ``(len(seeds), count)``."""
-    first = np.array(seeds, dtype=np.uint64)[:, None] << _SHIFT_32
-    z: NDArray[np.uint64] = np.add(first, np.arange(1, count + 1, dtype=np.uint64))
+    return _words_from(np.array(seeds, dtype=np.uint64) << _SHIFT_32, count)
+
+
+def _words_from(first: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """The ``count`` words after each position of ``first``, shape ``(len(first), count)``."""
+    z: NDArray[np.uint64] = np.add(first[:, None], np.arange(1, count + 1, dtype=np.uint64))
     z *= _GAMMA
     z ^= z >> _SHIFT_30
     z *= _MIX_1
@@ -46,6 +56,14 @@ def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
     z *= _MIX_2
     z ^= z >> _SHIFT_31
     return z
+
+
+def _halves(random: NDArray[np.uint64]) -> tuple[Exact, Exact]:
+    """Two numbers of every word, inside (0, 1)."""
+    # Half a step above zero: a logarithm never meets a zero.
+    u = ((random >> _SHIFT_32).astype(np.float64) + 0.5) / SEEDS
+    v = ((random & _LOW).astype(np.float64) + 0.5) / SEEDS
+    return u, v
 
 
 def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Latents:
@@ -56,10 +74,7 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     """
     if any(not 0 <= seed < SEEDS for seed in seeds):
         raise ValueError(f"seeds must be from 0 to {SEEDS - 1}, got {list(seeds)}")
-    random = words(seeds, (width + 1) // 2)
-    # Half a step above zero: the logarithm below never meets a zero.
-    u = ((random >> _SHIFT_32).astype(np.float64) + 0.5) / SEEDS
-    v = ((random & _LOW).astype(np.float64) + 0.5) / SEEDS
+    u, v = _halves(words(seeds, (width + 1) // 2))
     if prior == "uniform":
         pairs = np.stack((2 * u - 1, 2 * v - 1), axis=-1)
     else:
@@ -67,6 +82,19 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
         pairs = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=-1)
     drawn: Latents = pairs.reshape(len(seeds), -1)[:, :width].astype(np.float32)
     return drawn
+
+
+def noise(seed: int, count: int, width: int) -> Exact:
+    """Uniform noise inside (-1, 1) for ``count`` neighbours of ``seed``: ``(count, width)``.
+
+    Row k is a function of ``seed`` and k alone, whatever the count, and independent of every
+    latent. ``width`` is at most 4096.
+    """
+    neighbours = np.arange(count, dtype=np.uint64) * _NEIGHBOUR
+    first = (np.uint64(seed) << _SHIFT_32) + _NOISE + neighbours
+    pairs = (width + 1) // 2
+    u, v = _halves(_words_from(first, pairs))
+    return np.stack((2 * u - 1, 2 * v - 1), axis=-1).reshape(count, 2 * pairs)[:, :width]
 
 
 def lerp(start: Latents, end: Latents, steps: int) -> Latents:

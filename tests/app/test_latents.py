@@ -95,6 +95,33 @@ def test_consecutive_seeds_wrap_around() -> None:
     assert latents.consecutive(SEEDS - 2, 4) == [SEEDS - 2, SEEDS - 1, 0, 1]
 
 
+def test_noise_is_the_words_of_the_second_half_scaled() -> None:
+    first = 7 * 2**32 + 2**31 + 3 * 2**11  # those of the fourth neighbour
+    halves = [half for k in (1, 2) for half in divmod(splitmix64(first + k), 2**32)]
+    expected = [2 * (half + 0.5) / 2**32 - 1 for half in halves]
+    np.testing.assert_allclose(latents.noise(7, 5, 4)[3], expected, rtol=1e-12)
+
+
+def test_noise_is_uniform_and_bounded() -> None:
+    drawn = latents.noise(42, 255, 4096)
+    assert drawn.shape == (255, 4096)
+    assert np.abs(drawn).max() < 1
+    # Five standard errors of a million numbers.
+    assert abs(drawn.mean()) < 0.003
+    assert abs(drawn.var() - 1 / 3) < 0.002
+
+
+def test_a_neighbours_noise_depends_on_nothing_but_the_seed_and_its_number() -> None:
+    many = latents.noise(42, 255, 4096)
+    np.testing.assert_array_equal(latents.noise(42, 3, 101), many[:3, :101])
+    assert len(np.unique(many)) > 0.999 * many.size  # no neighbour shares words with another
+    assert not np.isin(latents.noise(43, 3, 100), many).any()
+
+
+def test_no_neighbour_is_no_noise() -> None:
+    assert latents.noise(42, 0, 100).shape == (0, 100)
+
+
 @pytest.fixture
 def ends() -> Latents:
     return latents.from_seeds([3, 17], 100)

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-LEAVES = {"app.card", "app.cpus", "app.images", "app.latents"}
+LEAVES = {
+    "app.arithmetic",
+    "app.card",
+    "app.cpus",
+    "app.images",
+    "app.latents",
+    "app.paths",
+}
 LEAF_LIBRARIES = sys.stdlib_module_names | {"numpy", "PIL", "pydantic"}
 NEVER_SERVED = ("torch", "training", "onnx", "tqdm", "httpx")
 

@@ -1,0 +1,102 @@
+import math
+
+import numpy as np
+import pytest
+
+from app import latents, paths
+from app.latents import Latents, Method
+
+
+@pytest.fixture
+def stops() -> Latents:
+    return latents.from_seeds([3, 17, 99, 4], 100)
+
+
+@pytest.mark.parametrize("method", ["slerp", "lerp"])
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("steps", [2, 3, 8])
+def test_a_path_meets_every_stop_exactly_and_once(
+    stops: Latents, method: Method, count: int, steps: int
+) -> None:
+    path = paths.through(stops[:count], steps, method)
+    assert path.shape == ((count - 1) * (steps - 1) + 1, 100)
+    assert path.dtype == np.float32
+    np.testing.assert_array_equal(path[:: steps - 1], stops[:count])
+    assert len(np.unique(path, axis=0)) == len(path)
+    assert paths.frames(count, steps) == len(path)
+
+
+@pytest.mark.parametrize("method", ["slerp", "lerp"])
+@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize("steps", [2, 3, 8])
+def test_a_loop_leads_back_without_a_repeated_frame(
+    stops: Latents, method: Method, count: int, steps: int
+) -> None:
+    loop = paths.through(stops[:count], steps, method, loop=True)
+    assert len(loop) == count * (steps - 1) == paths.frames(count, steps, loop=True)
+    assert len(np.unique(loop, axis=0)) == len(loop)
+    np.testing.assert_array_equal(loop[:: steps - 1], stops[:count])
+    # One frame more would be the first again: the last leg is the whole way back but for that.
+    back = latents.interpolate(stops[count - 1], stops[0], steps, method)
+    np.testing.assert_array_equal(loop[1 - steps :], back[:-1])
+    np.testing.assert_array_equal(back[-1], loop[0])
+
+
+def test_a_loop_of_two_goes_there_and_back(stops: Latents) -> None:
+    loop = paths.through(stops[:2], 3, loop=True)
+    assert len(loop) == 4
+    np.testing.assert_allclose(loop[1], loop[3], rtol=1e-5)
+
+
+def test_two_stops_are_the_way_between_them(stops: Latents) -> None:
+    there = latents.slerp(stops[0], stops[1], 8)
+    np.testing.assert_array_equal(paths.through(stops[:2], 8), there)
+
+
+SIZES = [(2, 2), (2, 5), (5, 2), (3, 3), (8, 8)]
+
+
+@pytest.mark.parametrize("method", ["slerp", "lerp"])
+@pytest.mark.parametrize(("rows", "cols"), SIZES)
+def test_a_planes_corners_are_exact(stops: Latents, method: Method, rows: int, cols: int) -> None:
+    plane = paths.plane(stops, rows, cols, method)
+    assert plane.shape == (rows * cols, 100)
+    assert plane.dtype == np.float32
+    np.testing.assert_array_equal(plane[[0, cols - 1, -cols, -1]], stops)
+
+
+@pytest.mark.parametrize(("rows", "cols"), SIZES)
+def test_the_flat_plane_is_bilinear(stops: Latents, rows: int, cols: int) -> None:
+    down = np.linspace(0, 1, rows)[:, None, None]
+    across = np.linspace(0, 1, cols)[None, :, None]
+    a, b, c, d = stops.astype(np.float64)
+    upper, lower = (1 - across) * a + across * b, (1 - across) * c + across * d
+    expected = ((1 - down) * upper + down * lower).reshape(rows * cols, 100)
+    plane = paths.plane(stops, rows, cols, "lerp")
+    np.testing.assert_allclose(plane, expected, atol=1e-6)
+
+
+def test_the_round_plane_has_arcs_for_edges_and_stays_on_the_sphere(stops: Latents) -> None:
+    unit = stops / np.linalg.norm(stops, axis=1, keepdims=True)
+    plane = paths.plane(unit, 5, 7).reshape(5, 7, 100)
+    np.testing.assert_allclose(np.linalg.norm(plane, axis=2), 1, rtol=1e-6)
+    top_left, top_right, bottom_left, bottom_right = unit
+    for edge, start, end in (
+        (plane[0], top_left, top_right),
+        (plane[-1], bottom_left, bottom_right),
+        (plane[:, 0], top_left, bottom_left),
+        (plane[:, -1], top_right, bottom_right),
+    ):
+        np.testing.assert_allclose(edge, latents.slerp(start, end, len(edge)), atol=1e-6)
+
+
+def test_the_middle_of_an_octant_is_where_it_must_be() -> None:
+    x, y, z = np.eye(3, dtype=np.float32)
+    middle = paths.plane(np.stack([x, y, y, z]), 3, 3)[4]
+    # Half-way from x to y, and from y to z: two unit vectors at 60 degrees.
+    expected = np.array([1, 2, 1]) / math.sqrt(6)
+    np.testing.assert_allclose(middle, expected, atol=1e-6)
+
+
+def test_each_prior_has_a_method() -> None:
+    assert paths.METHODS == {"normal": "slerp", "uniform": "lerp"}
