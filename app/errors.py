@@ -20,7 +20,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from app.allowed import Schema, told, within, words
+
 MEDIA_TYPE = "application/problem+json"
+
+_BODY = "a JSON object, sent as application/json"
+# A body may hold any number of unknown parameters; nobody reads a longer list of them.
+_MOST = 16
 
 
 class StartupError(Exception):
@@ -118,6 +124,11 @@ def offence(parameter: str, place: str, value: object, allowed: str) -> Offence:
     return Offence(parameter=parameter, place=place, value=value, allowed=allowed)
 
 
+def refusal(*refused: Offence) -> ParameterError:
+    """The error that tells of all of ``refused``."""
+    return ParameterError("; ".join(map(_sentence, refused)), list(refused))
+
+
 def install(app: FastAPI) -> None:
     """Let every error of ``app``, foreseen or not, be answered with a Problem."""
 
@@ -127,9 +138,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [_refused(request, problem) for problem in error.errors()]
-        detail = "; ".join(map(_sentence, errors))
-        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+        problems = error.errors()[:_MOST]
+        refused = [_refused(request, problem, error.body) for problem in problems]
+        # Several wrong values of one list are one wrong parameter.
+        told_once = {(one.place, one.parameter): one for one in refused}
+        return await foreseen(request, refusal(*told_once.values()))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
@@ -165,32 +178,45 @@ def answer(
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
-def _refused(request: Request, problem: dict[str, Any]) -> Offence:
+def _refused(request: Request, problem: dict[str, Any], body: object) -> Offence:
     """FastAPI's account of a refused parameter, with what the OpenAPI document allows there."""
     place, *path = map(str, problem["loc"])
-    name = ".".join(path)
-    route = request.scope["route"].path_format
-    operation = request.app.openapi()["paths"][route][request.method.lower()]
-    schemas = {p["name"]: p["schema"] for p in operation.get("parameters", [])}
+    if place == "body" and (not path or problem["type"] == "json_invalid"):
+        return offence("body", place, told(body), _BODY)
+    schema, components = _schemas(request, place)
     if problem["type"] == "extra_forbidden":
-        allowed = f"left out: the parameters here are {', '.join(schemas)}"
-        return offence(name, place, problem["input"], allowed)
-    allowed = _words(schemas[name]) if name in schemas else problem["msg"]
+        names = ", ".join(within(schema, [], components)["properties"]) or "in the body"
+        allowed = f"left out: the parameters here are {names}"
+        return offence(_name(path), place, told(problem["input"]), allowed)
+    if place == "query":
+        path = path[:1]  # a list is one parameter, whichever of its values is wrong
+    try:
+        found = within(schema, path, components)
+    except KeyError:
+        return offence(_name(path), place, told(problem["input"]), problem["msg"])
     # Of a missing parameter FastAPI gives all the others as its input.
     value = None if problem["type"] == "missing" else problem["input"]
-    return offence(name, place, value, allowed)
+    if listed := place == "query" and found["type"] == "array":
+        value = ",".join(request.query_params.getlist(path[0]))
+    return offence(_name(path), place, told(value), words(found, separated=listed))
+
+
+def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
+    """The schema of all that the route takes in ``place``, and those that it refers to."""
+    document = request.app.openapi()
+    route = request.scope["route"].path_format
+    operation = document["paths"][route][request.method.lower()]
+    components = document["components"]["schemas"]
+    if place == "body":
+        return operation["requestBody"]["content"]["application/json"]["schema"], components
+    parameters = operation.get("parameters", [])
+    return {"properties": {p["name"]: p["schema"] for p in parameters}}, components
+
+
+def _name(path: list[str]) -> str:
+    return str(told(".".join(path)))
 
 
 def _sentence(refused: Offence) -> str:
     value = "missing" if refused.value is None else repr(refused.value)
     return f"{refused.parameter} is {value} but must be {refused.allowed}"
-
-
-def _words(schema: dict[str, Any]) -> str:
-    """What a parameter's JSON schema allows, for a person."""
-    schema = next((s for s in schema.get("anyOf", []) if s.get("type") != "null"), schema)
-    if "enum" in schema:
-        return f"one of {', '.join(map(str, schema['enum']))}"
-    if schema["type"] == "integer":
-        return f"an integer from {schema['minimum']} to {schema['maximum']}"
-    return f"text like {schema['pattern']}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 LEAVES = {
+    "app.allowed",
     "app.arithmetic",
     "app.card",
     "app.cpus",
