@@ -1,11 +1,12 @@
 """What routes ask for, as annotated aliases."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from app.catalog import Catalog
-from app.errors import ParameterError, offence
+from app.errors import ParameterError, offence, refusal
 from app.settings import Settings
 
 
@@ -26,14 +27,22 @@ class Limit:
         settings: Settings = request.app.state.settings
         self._most = settings.max_images
 
-    def check(self, count: int, **parameters: int) -> None:
+    def check(self, count: int, place: str = "query", /, **parameters: object) -> None:
         """Raise ParameterError, naming ``parameters``, where ``count`` images are too many."""
         if count <= self._most:
             return
         allowed = f"at most {self._most} images in all"
-        errors = [offence(name, "query", value, allowed) for name, value in parameters.items()]
+        errors = [offence(name, place, value, allowed) for name, value in parameters.items()]
         named = ", ".join(f"{name}={value}" for name, value in parameters.items())
         raise ParameterError(f"{named} asks for {count} images but must ask for {allowed}", errors)
+
+
+def exclusive(name: str, others: Mapping[str, object]) -> None:
+    """Raise ParameterError for those of ``others`` that are given: ``name`` takes their place."""
+    allowed = f"left out where {name} is given"
+    given = {other: value for other, value in others.items() if value is not None}
+    if given:
+        raise refusal(*(offence(other, "query", value, allowed) for other, value in given.items()))
 
 
 InService = Annotated[Catalog, Depends(_catalog)]

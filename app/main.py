@@ -9,7 +9,16 @@ from fastapi_offline import FastAPIOffline
 
 from app import __version__, errors, openapi
 from app.catalog import Catalog
-from app.routes import generate, grid, health, images, interpolate, models
+from app.routes import (
+    arithmetic,
+    generate,
+    grid,
+    health,
+    images,
+    interpolate,
+    models,
+    variations,
+)
 from app.settings import Settings
 
 _DRAWING = openapi.problems(
@@ -38,7 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPIOffline(
         title="DCGAN server",
-        summary="Images from DCGAN generators: random, seeded, interpolated and in grids.",
+        summary="Images from DCGAN generators: random, seeded, between and around seeds.",
         version=__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
@@ -48,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings, app.state.catalog = settings, catalog
     errors.install(app)
     openapi.install(app)
-    for drawing in (generate, images, interpolate, grid):
+    for drawing in (generate, images, interpolate, grid, variations, arithmetic):
         app.include_router(drawing.router, responses=_DRAWING)
     app.include_router(models.router)
     app.include_router(health.router)

@@ -42,13 +42,22 @@ def _example(error: type[AppError]) -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Let ``app``'s document define the Problem that ``problems`` refers to."""
+    """Let ``app``'s document define the Problem, and say that lists are separated by commas."""
     generate = app.openapi
     _, problem = models_json_schema([(Problem, "serialization")], ref_template=_COMPONENT)
 
     def openapi() -> dict[str, Any]:
         document = generate()
         document["components"]["schemas"].update(problem["$defs"])
+        for path in document["paths"].values():
+            for operation in path.values():
+                for parameter in filter(_is_list, operation.get("parameters", [])):
+                    parameter.update(style="form", explode=False)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _is_list(parameter: dict[str, Any]) -> bool:
+    schema = parameter["schema"]
+    return any(one.get("type") == "array" for one in schema.get("anyOf", [schema]))

@@ -10,23 +10,24 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from app import images
+from app.arithmetic import Neighbourhood
 from app.catalog import Served
 from app.images import Pixels
 from app.negotiation import JSON, PNG, ZIP
+from app.schemas import Neighbour, Surroundings
 
 
-def _headers(served: Served, seed: int | None) -> dict[str, str]:
-    headers = {"X-Model": served.title, "Vary": "Accept"}
-    return headers if seed is None else {**headers, "X-Seed": str(seed)}
+def _headers(served: Served, seed: int) -> dict[str, str]:
+    return {"X-Model": served.title, "X-Seed": str(seed), "Vary": "Accept"}
 
 
-def json(body: BaseModel, served: Served, seed: int | None = None) -> Response:
-    """``body`` as JSON. ``seed`` is the first image's, where the seeds are consecutive."""
+def json(body: BaseModel, served: Served, seed: int) -> Response:
+    """``body`` as JSON. ``seed`` is the first that the request draws from."""
     content = body.model_dump_json(by_alias=True)
     return Response(content, media_type=JSON, headers=_headers(served, seed))
 
 
-async def png(picture: Pixels, served: Served, seed: int | None = None) -> Response:
+async def png(picture: Pixels, served: Served, seed: int) -> Response:
     """One picture ``(h, w, channels)`` as PNG."""
     content = await asyncio.to_thread(images.png, picture)
     return Response(content, media_type=PNG, headers=_headers(served, seed))
@@ -51,3 +52,26 @@ def archive(files: Mapping[str, bytes], served: Served, seed: int) -> Response:
     name = f"{served.card.name}-{served.card.version}-{seed}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(served, seed)}
     return Response(buffer.getvalue(), media_type=ZIP, headers=headers)
+
+
+async def neighbourhood(
+    media_type: str, served: Served, layout: Neighbourhood, pixels: Pixels
+) -> Response:
+    """The images of ``layout`` as a sheet in PNG, each in JSON, or each in a ZIP, by number."""
+    if media_type == PNG:
+        return await png(images.sheet(pixels, layout.cols), served, layout.seed)
+    files = await pngs(pixels)
+    if media_type == ZIP:
+        named = {f"{k:03}.png": file for k, file in enumerate(files)}
+        return archive(named, served, layout.seed)
+    body = Surroundings(
+        model=served.card.name,
+        version=served.card.version,
+        seed=layout.seed,
+        radius=layout.radius,
+        rows=layout.rows,
+        cols=layout.cols,
+        middle=layout.middle,
+        images=[Neighbour(png=base64_text(file)) for file in files],
+    )
+    return json(body, served, layout.seed)

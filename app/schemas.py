@@ -1,54 +1,15 @@
-"""Request and response models. Requests refuse parameters that they do not know."""
+"""What answers say in JSON."""
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from app.card import Card, ModelName, ModelVersion
-from app.latents import SEEDS, Method
+from app.card import Card
+from app.latents import Method
 
-Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42])]
 PngText = Annotated[
     str, Field(description="the PNG file in base64", examples=["iVBORw0KGgoAAAANSUhEUgAA…"])
 ]
-_SEED = "drawn at random where it is left out"
-
-
-class ModelQuery(BaseModel):
-    """Which version draws."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    model: ModelName | None = Field(
-        None, description="a served model; by default the server's", examples=["fashion-mnist"]
-    )
-    version: ModelVersion | None = Field(
-        None, description="its version; by default the highest", examples=[1]
-    )
-
-
-class GenerateQuery(ModelQuery):
-    """Of ``POST /generate``."""
-
-    n: int = Field(16, ge=1, le=256, description="how many images")
-    seed: Seed | None = Field(None, description=f"the first image's seed; {_SEED}")
-
-
-class InterpolateQuery(ModelQuery):
-    """Of ``GET /interpolate``."""
-
-    start: Seed = Field(alias="from", description="seed of the first frame", examples=[3])
-    end: Seed = Field(alias="to", description="seed of the last frame", examples=[17])
-    steps: int = Field(8, ge=2, le=256, description="how many frames, both ends included")
-    method: Method = Field("slerp", description="along the great arc, or along the straight line")
-
-
-class GridQuery(ModelQuery):
-    """Of ``GET /grid``."""
-
-    rows: int = Field(4, ge=1, le=256, description="rows; rows x cols is at most 256")
-    cols: int = Field(4, ge=1, le=256, description="columns")
-    seed: Seed | None = Field(None, description=f"the first image's seed; {_SEED}")
 
 
 class GeneratedImage(BaseModel):
@@ -73,7 +34,7 @@ class Generated(BaseModel):
 class Frame(BaseModel):
     """One frame of an interpolation."""
 
-    position: float = Field(description="0 at the first seed, 1 at the last")
+    position: float = Field(description="share of the way: 0 at the first seed, 1 at its end")
     png: PngText
 
 
@@ -83,7 +44,28 @@ class Interpolated(BaseModel):
     model: str = Field(examples=["fashion-mnist"])
     version: int = Field(examples=[1])
     method: Method
+    seeds: list[int] = Field(description="where the way leads through", examples=[[3, 17]])
+    loop: bool = Field(description="whether it leads back, to one frame before the first")
     frames: list[Frame]
+
+
+class Neighbour(BaseModel):
+    """One image of a neighbourhood."""
+
+    png: PngText
+
+
+class Surroundings(BaseModel):
+    """Answer of ``POST /arithmetic`` and ``GET /variations``."""
+
+    model: str = Field(examples=["fashion-mnist"])
+    version: int = Field(examples=[1])
+    seed: int = Field(description="whose noise it is", examples=[42])
+    radius: float = Field(description="how far the noise reaches", examples=[0.25])
+    rows: int = Field(examples=[3])
+    cols: int = Field(examples=[3])
+    middle: int = Field(description="which image has no noise, from 0 on", examples=[4])
+    images: list[Neighbour] = Field(description="row by row")
 
 
 class ServedVersion(BaseModel):

@@ -11,8 +11,9 @@ from app.deps import Accept, ImageLimit, InService
 from app.images import Pixels
 from app.latents import SEEDS, consecutive
 from app.negotiation import JSON, PNG, ZIP, choose
+from app.requests import GenerateQuery
 from app.routes.images import url
-from app.schemas import Generated, GeneratedImage, GenerateQuery
+from app.schemas import Generated, GeneratedImage
 
 router = APIRouter(tags=["images"])
 

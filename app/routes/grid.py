@@ -5,11 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app import images, openapi, responses
-from app.deps import Accept, ImageLimit, InService
+from app import images, openapi, paths, responses
+from app.deps import Accept, ImageLimit, InService, exclusive
+from app.errors import offence, refusal
 from app.latents import SEEDS, consecutive
 from app.negotiation import PNG, choose
-from app.schemas import GridQuery
+from app.requests import GridQuery
 
 router = APIRouter(tags=["images"])
 
@@ -22,11 +23,33 @@ router = APIRouter(tags=["images"])
 async def grid(
     query: Annotated[GridQuery, Query()], catalog: InService, accept: Accept, limit: ImageLimit
 ) -> Response:
-    """Draw a sheet of `rows` × `cols` images, of the seeds `seed`, `seed + 1`, … row by row."""
+    """Draw a sheet of `rows` × `cols` images, of the seeds `seed`, `seed + 1`, … row by row.
+
+    With `corners` it is the plane between four seeds, which are in its corners: along great arcs
+    where the model's latents are normal, bilinear where they are uniform.
+    """
     choose(accept, [PNG])
+    corners = _corners(query)
     count = query.rows * query.cols
     limit.check(count, rows=query.rows, cols=query.cols)
     served = catalog.find(query.model, query.version)
-    first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
-    pixels = await served.draw(served.latents(consecutive(first, count)))
+    if corners is None:
+        first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
+        rows = served.latents(consecutive(first, count))
+    else:
+        first, method = corners[0], paths.METHODS[served.card.latent.prior]
+        rows = paths.plane(served.latents(corners), query.rows, query.cols, method)
+    pixels = await served.draw(rows)
     return await responses.png(images.sheet(pixels, query.cols), served, first)
+
+
+def _corners(query: GridQuery) -> list[int] | None:
+    """The corners, if any. Raises ParameterError where the rest of the query denies them."""
+    if query.corners is None:
+        return None
+    exclusive("corners", {"seed": query.seed})
+    allowed = "an integer from 2 to 256 where corners is given"
+    short = {name: n for name, n in (("rows", query.rows), ("cols", query.cols)) if n < 2}
+    if short:
+        raise refusal(*(offence(name, "query", n, allowed) for name, n in short.items()))
+    return query.corners

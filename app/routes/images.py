@@ -9,7 +9,7 @@ from app.card import ModelName, ModelVersion
 from app.catalog import Served
 from app.deps import Accept, InService
 from app.negotiation import PNG, choose
-from app.schemas import Seed
+from app.requests import Seed
 
 router = APIRouter(tags=["images"])
 

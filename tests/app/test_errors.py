@@ -78,6 +78,35 @@ def test_more_images_than_the_setting_allows_names_it(small: TestClient) -> None
         ]
 
 
+@pytest.mark.parametrize(
+    ("path", "errors"),
+    [
+        ("/interpolate?seeds=1,2,3&steps=9", {"seeds": "1,2,3", "steps": 9}),
+        ("/interpolate?seeds=1,2,3&steps=7&loop=true", {"seeds": "1,2,3", "steps": 7}),
+        ("/grid?corners=1,2,3,4&rows=2&cols=9", {"rows": 2, "cols": 9}),
+        ("/variations?seed=1&rows=2&cols=9", {"rows": 2, "cols": 9}),
+    ],
+)
+def test_that_counts_the_frames_and_the_neighbours(
+    small: TestClient, path: str, errors: dict[str, object]
+) -> None:
+    problem = small.get(path).json()
+    assert {one["parameter"]: one["value"] for one in problem["errors"]} == errors
+    assert {one["allowed"] for one in problem["errors"]} == {"at most 16 images in all"}
+    # One image less, or one row, is allowed.
+    fewer = path.replace("steps=9", "steps=8").replace("steps=7", "steps=6")
+    assert small.get(fewer.replace("cols=9", "cols=8")).is_success
+
+
+def test_that_names_the_body_where_the_number_is_in_it(small: TestClient) -> None:
+    problem = small.post("/arithmetic", json={"plus": [[1]], "neighbours": 25}).json()
+    assert problem["status"] == 422
+    allowed = "at most 16 images in all"
+    offence = {"parameter": "neighbours", "in": "body", "value": 25, "allowed": allowed}
+    assert problem["errors"] == [offence]
+    assert small.post("/arithmetic", json={"plus": [[1]], "neighbours": 9}).is_success
+
+
 def test_a_failed_batch_is_500_without_a_trace_and_the_next_one_works(
     small: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

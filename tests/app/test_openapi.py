@@ -13,6 +13,8 @@ DRAWING = {
     ("get", "/images/{model}/{version}/{seed}.png"): {"image/png"},
     ("get", "/interpolate"): {"application/json", "image/png"},
     ("get", "/grid"): {"image/png"},
+    ("get", "/variations"): {"application/json", "image/png", "application/zip"},
+    ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},
 }
 OTHERS = {
     ("get", "/models"),
@@ -80,3 +82,31 @@ def test_every_reference_resolves_and_every_parameter_is_described(
         assert operation["description"]
         for parameter in operation.get("parameters", []):
             assert parameter["description"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "least", "most"),
+    [("/interpolate", "seeds", 2, 16), ("/grid", "corners", 4, 4)],
+)
+def test_a_list_is_described_as_integers_separated_by_commas(
+    document: dict[str, Any], path: str, name: str, least: int, most: int
+) -> None:
+    parameters = document["paths"][path]["get"]["parameters"]
+    (found,) = (parameter for parameter in parameters if parameter["name"] == name)
+    assert (found["style"], found["explode"], found["required"]) == ("form", False, False)
+    listed = found["schema"]["anyOf"][0]
+    assert (listed["type"], listed["minItems"], listed["maxItems"]) == ("array", least, most)
+    items = listed["items"]
+    assert (items["type"], items["minimum"], items["maximum"]) == ("integer", 0, 2**32 - 1)
+    assert not [p["name"] for p in parameters if "explode" in p and p["name"] != name]
+
+
+def test_the_body_of_arithmetic_is_described(document: dict[str, Any]) -> None:
+    body = document["components"]["schemas"]["ArithmeticBody"]
+    assert body["required"] == ["plus"]
+    assert body["additionalProperties"] is False
+    assert body["properties"]["neighbours"]["enum"] == [1, 9, 25, 49, 81, 121, 169, 225]
+    assert all(value["description"] for value in body["properties"].values())
+    groups = body["properties"]["plus"]
+    assert (groups["minItems"], groups["maxItems"]) == (1, 8)
+    assert (groups["items"]["minItems"], groups["items"]["maxItems"]) == (1, 16)

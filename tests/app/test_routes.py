@@ -109,6 +109,7 @@ def test_an_interpolation_in_json_is_the_strip_frame_by_frame(
     path = "/interpolate?from=3&to=17&steps=5"
     body = client.get(path, headers=accepting(JSON)).json()
     assert [frame["position"] for frame in body["frames"]] == [0, 0.25, 0.5, 0.75, 1]
+    assert (body["seeds"], body["loop"]) == ([3, 17], False)
     frames = [decode(base64.b64decode(frame["png"])) for frame in body["frames"]]
     strip = decode(client.get(path).content)
     np.testing.assert_array_equal(np.concatenate(frames, axis=1), strip)
@@ -159,6 +160,9 @@ def test_the_root_leads_to_the_documentation_which_needs_no_network(client: Test
 
 
 SEED_RANGE = f"an integer from 0 to {SEEDS - 1}"
+FOUR = f"4 values separated by commas, each {SEED_RANGE}"
+STOPS = f"2 to 16 values separated by commas, each {SEED_RANGE}"
+SEVENTEEN = ",".join(map(str, range(17)))
 IMAGE = "/images/fashion-mnist/1"
 BAD = [
     ("POST", "/generate?n=0", "n", "0", "an integer from 1 to 256"),
@@ -180,6 +184,35 @@ BAD = [
     ("GET", "/grid?rows=0", "rows", "0", "an integer from 1 to 256"),
     ("GET", "/grid?cols=257", "cols", "257", "an integer from 1 to 256"),
     ("GET", "/grid?rows=16&cols=17", "rows", 16, "at most 256 images in all"),
+    ("GET", "/grid?corners=1,2,3", "corners", "1,2,3", FOUR),
+    ("GET", "/grid?corners=1,2,3,4,5", "corners", "1,2,3,4,5", FOUR),
+    ("GET", "/grid?corners=1,2,3,x", "corners", "1,2,3,x", FOUR),
+    ("GET", "/grid?corners=", "corners", "", FOUR),
+    ("GET", f"/grid?corners=1,{SEEDS},-1,4", "corners", f"1,{SEEDS},-1,4", FOUR),
+    ("GET", "/grid?corners=1,2,3,4&seed=5", "seed", 5, "left out where corners is given"),
+    ("GET", "/grid?corners=1,2,3,4&rows=1", "rows", 1, "an integer from 2 to 256 where corners"),
+    ("GET", "/grid?corners=1,2,3,4&cols=1", "cols", 1, "an integer from 2 to 256 where corners"),
+    ("GET", "/grid?corners=1,2,3,4&rows=16&cols=17", "rows", 16, "at most 256 images in all"),
+    ("GET", "/interpolate?seeds=1", "seeds", "1", STOPS),
+    ("GET", f"/interpolate?seeds={SEVENTEEN}", "seeds", SEVENTEEN, STOPS),
+    ("GET", "/interpolate?seeds=1,2,", "seeds", "1,2,", STOPS),
+    ("GET", "/interpolate?seeds=1,2.5", "seeds", "1,2.5", STOPS),
+    ("GET", "/interpolate?seeds=1;2", "seeds", "1;2", STOPS),
+    ("GET", "/interpolate?seeds=1,2&from=3", "from", 3, "left out where seeds is given"),
+    ("GET", "/interpolate?seeds=1,2&to=0", "to", 0, "left out where seeds is given"),
+    ("GET", "/interpolate", "from", None, SEED_RANGE),
+    ("GET", "/interpolate?to=1", "from", None, SEED_RANGE),
+    ("GET", "/interpolate?seeds=1,2&loop=maybe", "loop", "maybe", "true or false"),
+    ("GET", "/interpolate?seeds=1,2,3&steps=130", "seeds", "1,2,3", "at most 256 images in all"),
+    ("GET", "/interpolate?from=1&to=2&steps=130&loop=1", "steps", 130, "at most 256 images in all"),
+    ("GET", "/variations", "seed", None, SEED_RANGE),
+    ("GET", "/variations?seed=1,2", "seed", "1,2", SEED_RANGE),
+    ("GET", "/variations?seed=1&radius=2.1", "radius", "2.1", "a number from 0 to 2"),
+    ("GET", "/variations?seed=1&radius=-1", "radius", "-1", "a number from 0 to 2"),
+    ("GET", "/variations?seed=1&radius=nan", "radius", "nan", "a number from 0 to 2"),
+    ("GET", "/variations?seed=1&rows=0", "rows", "0", "an integer from 1 to 256"),
+    ("GET", "/variations?seed=1&rows=2&cols=129", "rows", 2, "at most 256 images in all"),
+    ("GET", "/variations?seed=1&n=9", "n", "9", "left out: the parameters here are"),
     ("GET", f"{IMAGE}/-1.png", "seed", "-1", SEED_RANGE),
     ("GET", f"{IMAGE}/{SEEDS}.png", "seed", str(SEEDS), SEED_RANGE),
     ("GET", f"{IMAGE}/abc.png", "seed", "abc", SEED_RANGE),
@@ -212,6 +245,8 @@ UNKNOWN = [
     ("GET", "/images/fashion-mnist/99/1.png", "version", 99, "one of 1"),
     ("GET", "/interpolate?from=1&to=2&model=cats", "model", "cats", "one of fashion-mnist"),
     ("GET", "/grid?model=cats", "model", "cats", "one of fashion-mnist"),
+    ("GET", "/grid?corners=1,2,3,4&model=cats", "model", "cats", "one of fashion-mnist"),
+    ("GET", "/variations?seed=1&version=99", "version", 99, "one of 1"),
     ("GET", "/models/cats", "name", "cats", "one of fashion-mnist"),
 ]
 
@@ -235,6 +270,8 @@ def test_what_is_not_served_is_named_with_what_is(
         ("POST", "/generate", "text/html", "application/json, image/png, application/zip"),
         ("GET", "/interpolate?from=1&to=2", "image/gif", "image/png, application/json"),
         ("GET", "/grid", "application/json", "image/png"),
+        ("GET", "/grid?corners=1,2,3,4", "application/json", "image/png"),
+        ("GET", "/variations?seed=1", "a/b", "image/png, application/json, application/zip"),
         ("GET", f"{IMAGE}/1.png", "image/webp", "image/png"),
     ],
 )

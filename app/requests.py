@@ -1,0 +1,132 @@
+"""What requests may say. Parameters that they do not know are refused."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.card import ModelName, ModelVersion
+from app.latents import SEEDS, Method
+
+Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42])]
+Radius = Annotated[
+    float, Field(ge=0, le=2, allow_inf_nan=False, description="how far the noise reaches")
+]
+_SEED = "drawn at random where it is left out"
+
+
+def _split(texts: object) -> object:
+    """A list in the query: its values are separated by commas, or sent one by one."""
+    if not isinstance(texts, list):
+        return texts
+    return [value for text in texts for value in text.split(",")]
+
+
+def _odd_square(count: int) -> int:
+    if count not in _ODD_SQUARES:
+        raise ValueError("a square sheet has a middle where its side is odd")
+    return count
+
+
+_ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
+# A Literal would take true for 1 as well.
+OddSquare = Annotated[
+    int, AfterValidator(_odd_square), Field(json_schema_extra={"enum": [*_ODD_SQUARES]})
+]
+Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
+Corners = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=4, max_length=4)]
+Stops = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=2, max_length=16)]
+
+
+class ModelQuery(BaseModel):
+    """Which version draws."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    model: ModelName | None = Field(
+        None, description="a served model; by default the server's", examples=["fashion-mnist"]
+    )
+    version: ModelVersion | None = Field(
+        None, description="its version; by default the highest", examples=[1]
+    )
+
+
+class GenerateQuery(ModelQuery):
+    """Of ``POST /generate``."""
+
+    n: int = Field(16, ge=1, le=256, description="how many images")
+    seed: Seed | None = Field(None, description=f"the first image's seed; {_SEED}")
+
+
+class InterpolateQuery(ModelQuery):
+    """Of ``GET /interpolate``."""
+
+    start: Seed | None = Field(
+        None, alias="from", description="seed of the first frame; `seeds` excludes it"
+    )
+    end: Seed | None = Field(
+        None, alias="to", description="seed of the last frame; `seeds` excludes it"
+    )
+    seeds: Stops | None = Field(
+        None,
+        description="a path through these, 2 to 16 in number, in place of `from` and `to`",
+        examples=[[3, 17, 99]],
+    )
+    steps: int = Field(
+        8, ge=2, le=256, description="how many frames from one seed to the next, both included"
+    )
+    method: Method = Field("slerp", description="along the great arc, or along the straight line")
+    loop: bool = Field(False, description="lead back to the first seed, so that it may repeat")
+
+
+class GridQuery(ModelQuery):
+    """Of ``GET /grid``."""
+
+    rows: int = Field(4, ge=1, le=256, description="rows; rows x cols is at most 256")
+    cols: int = Field(4, ge=1, le=256, description="columns")
+    seed: Seed | None = Field(
+        None, description=f"the first image's seed; {_SEED}; `corners` excludes it"
+    )
+    corners: Corners | None = Field(
+        None,
+        description="four seeds: top left, top right, bottom left, bottom right",
+        examples=[[1, 2, 3, 4]],
+    )
+
+
+class VariationsQuery(ModelQuery):
+    """Of ``GET /variations``."""
+
+    seed: Seed = Field(description="seed of the image in the middle")
+    radius: Radius = 0.25
+    rows: int = Field(3, ge=1, le=256, description="rows; rows x cols is at most 256")
+    cols: int = Field(3, ge=1, le=256, description="columns")
+
+
+class ArithmeticQuery(BaseModel):
+    """Of ``POST /arithmetic``: there is nothing to say beside the body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ArithmeticBody(ModelQuery):
+    """Of ``POST /arithmetic``."""
+
+    # In JSON a number has no need to come as text, nor a seed as a truth value.
+    model_config = ConfigDict(strict=True)
+
+    plus: list[Group] = Field(
+        min_length=1,
+        max_length=8,
+        description="groups of seeds; the mean latent of each is added",
+        examples=[[[3, 4, 5], [6, 7, 8]]],
+    )
+    minus: list[Group] = Field(
+        [],
+        max_length=8,
+        description="groups of seeds; the mean latent of each is taken away",
+        examples=[[[0, 1, 2]]],
+    )
+    neighbours: OddSquare = Field(
+        9, description="how many images, on a square sheet, the result in its middle included"
+    )
+    radius: Radius = 0.25

@@ -1,0 +1,41 @@
+"""``GET /variations``: a seed's image amid its neighbours."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app import openapi, responses
+from app.arithmetic import Neighbourhood
+from app.deps import Accept, ImageLimit, InService
+from app.negotiation import JSON, PNG, ZIP, choose
+from app.requests import VariationsQuery
+from app.schemas import Surroundings
+
+router = APIRouter(tags=["images"])
+
+_OFFERED = (PNG, JSON, ZIP)
+
+
+@router.get(
+    "/variations",
+    response_model=Surroundings,
+    responses=openapi.pictures(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
+)
+async def variations(
+    query: Annotated[VariationsQuery, Query()],
+    catalog: InService,
+    accept: Accept,
+    limit: ImageLimit,
+) -> Response:
+    """Draw the image of `seed` in the middle of `rows` × `cols`, and its neighbours around it.
+
+    A neighbour's latent is the seed's plus uniform noise from `-radius` to `radius`, the same for
+    ever. Where a side is even, the image is just above, or left of, the middle.
+    """
+    media_type = choose(accept, _OFFERED)
+    layout = Neighbourhood(query.seed, query.radius, query.rows, query.cols)
+    limit.check(layout.count, rows=query.rows, cols=query.cols)
+    served = catalog.find(query.model, query.version)
+    (centre,) = served.latents([query.seed])
+    pixels = await served.draw(layout.around(centre))
+    return await responses.neighbourhood(media_type, served, layout, pixels)
