@@ -4,6 +4,7 @@ AppError                     has an HTTP status; its text is the problem's detai
 ├── ParameterError       422 a parameter that is not allowed
 ├── NotFoundError        404 a model, version or page that is not served
 ├── NotAcceptableError   406 no representation that the client accepts
+├── TooLargeError        413 a body that is longer than any request needs
 ├── NotReadyError        503 no model is served
 ├── OverloadedError      503 the queue is full; says when to come back
 ├── ClosedError          503 the server is shutting down
@@ -88,6 +89,13 @@ class NotAcceptableError(AppError):
     example = "Accept is 'text/html' but must allow one of image/png"
 
 
+class TooLargeError(AppError):
+    """A body that is longer than any request needs."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    example = "the body is longer than 65536 bytes"
+
+
 class NotReadyError(AppError):
     """No model is served."""
 
@@ -146,6 +154,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            return await foreseen(request, _unreadable(error))
         status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
         detail = f"{request.method} {request.url.path}: {error.detail}"
         if "Allow" in headers:
@@ -176,6 +186,14 @@ def answer(
     )
     body = problem.model_dump(mode="json", by_alias=True)
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def _unreadable(error: HTTPException) -> AppError:
+    """Why FastAPI could not read a body: the only thing that it calls a bad request."""
+    if isinstance(error.__cause__, AppError):
+        return error.__cause__
+    refused = offence("body", "body", None, _BODY)
+    return ParameterError(f"body cannot be read but must be {_BODY}", [refused])
 
 
 def _refused(request: Request, problem: dict[str, Any], body: object) -> Offence:

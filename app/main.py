@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, errors, openapi
+from app.bodies import BodyLimit
 from app.catalog import Catalog
 from app.routes import (
     arithmetic,
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.settings, app.state.catalog = settings, catalog
+    app.add_middleware(BodyLimit)
     errors.install(app)
     openapi.install(app)
     for drawing in (generate, images, interpolate, grid, variations, arithmetic):

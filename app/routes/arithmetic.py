@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from app import openapi, responses
 from app.arithmetic import Neighbourhood, total
 from app.deps import Accept, ImageLimit, InService
+from app.errors import TooLargeError
 from app.negotiation import JSON, PNG, ZIP, choose
 from app.requests import ArithmeticBody, ArithmeticQuery
 from app.schemas import Surroundings
@@ -20,7 +21,10 @@ _OFFERED = (PNG, JSON, ZIP)
 @router.post(
     "/arithmetic",
     response_model=Surroundings,
-    responses=openapi.pictures(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
+    responses={
+        **openapi.pictures(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
+        **openapi.problems(TooLargeError),
+    },
 )
 async def arithmetic(
     body: ArithmeticBody,

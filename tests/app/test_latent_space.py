@@ -363,14 +363,26 @@ def test_what_is_no_json_is_told_what_is_expected(
 
 @pytest.mark.parametrize(
     "content",
-    [b"\xff", b'{"plus": ' + b"[" * 100_000, b'{"plus": [[' + b"9" * 5000 + b"]]}"],
+    [b"\xff", b'{"plus": ' + b"[" * 60_000, b'{"plus": [[' + b"9" * 5000 + b"]]}"],
     ids=["no text", "too deep", "too long a number"],
 )
 def test_what_cannot_be_read_at_all_is_a_problem_too(client: TestClient, content: bytes) -> None:
     answer = client.post("/arithmetic", content=content, headers={"Content-Type": JSON})
-    assert answer.status_code == 400
+    assert answer.status_code == 422
+    allowed = "a JSON object, sent as application/json"
+    assert answer.json()["detail"] == f"body cannot be read but must be {allowed}"
+    offence = {"parameter": "body", "in": "body", "value": None, "allowed": allowed}
+    assert answer.json()["errors"] == [offence]
+
+
+def test_a_body_longer_than_any_sum_is_refused(client: TestClient) -> None:
+    headers = {"Content-Type": JSON}
+    longest = json.dumps(SUM).encode().ljust(2**16)
+    assert client.post("/arithmetic", content=longest, headers=headers).is_success
+    answer = client.post("/arithmetic", content=longest + b" ", headers=headers)
+    assert answer.status_code == 413
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert "error parsing the body" in answer.json()["detail"]
+    assert answer.json()["detail"] == "the body is longer than 65536 bytes"
 
 
 @pytest.mark.parametrize("depth", [10, 300, 450])

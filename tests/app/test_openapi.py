@@ -49,7 +49,8 @@ def test_a_drawing_route_tells_all_its_answers(
 ) -> None:
     answers = operations(document)[route]["responses"]
     assert answers["200"]["content"].keys() == media_types
-    assert answers.keys() == {"200", "404", "406", "422", "500", "503"}
+    too_large = {"413"} if route == ("post", "/arithmetic") else set()  # only that has a body
+    assert answers.keys() == {"200", "404", "406", "422", "500", "503"} | too_large
 
 
 def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:
