@@ -14,10 +14,8 @@ Radius = Annotated[
 _SEED = "drawn at random where it is left out"
 
 
-def _split(texts: object) -> object:
+def _split(texts: list[str]) -> list[str]:
     """A list in the query: its values are separated by commas, or sent one by one."""
-    if not isinstance(texts, list):
-        return texts
     return [value for text in texts for value in text.split(",")]
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from app import errors
 from app.catalog import Catalog, Served
 from app.engine import Engine
 from app.images import Pixels
@@ -121,6 +123,19 @@ def test_a_failed_batch_is_500_without_a_trace_and_the_next_one_works(
     assert "0xdeadbeef" not in answer.text
     assert "0xdeadbeef" in caplog.text
     assert small.post("/generate?n=1").is_success
+
+
+def test_what_the_document_cannot_say_is_told_in_pydantics_words() -> None:
+    app = FastAPI()
+    errors.install(app)
+
+    @app.post("/either")
+    async def either(body: dict[str, int | bytes]) -> None: ...
+
+    problem = TestClient(app).post("/either", json={"x": []}).json()
+    assert problem["status"] == 422
+    assert problem["errors"][0]["parameter"].startswith("x")
+    assert problem["errors"][0]["allowed"] == "Input should be a valid integer"
 
 
 def test_a_failure_that_nobody_foresaw_is_a_problem_without_a_trace(
