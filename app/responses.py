@@ -9,15 +9,21 @@ from collections.abc import Mapping, Sequence
 from fastapi import Response
 from pydantic import BaseModel
 
-from app import images
 from app.catalog import Served
 from app.images import Pixels
 from app.negotiation import JSON, PNG, ZIP
+from app.png import Text, encode, encode_all
 
 
 def _headers(served: Served, seed: int | None) -> dict[str, str]:
     headers = {"X-Model": served.title, "Vary": "Accept"}
     return headers if seed is None else {**headers, "X-Seed": str(seed)}
+
+
+def _text(served: Served, seed: int | None) -> Text:
+    """What a PNG file says of itself."""
+    told = {"model": served.title}
+    return told if seed is None else {**told, "seed": str(seed)}
 
 
 def json(body: BaseModel, served: Served, seed: int | None = None) -> Response:
@@ -28,13 +34,17 @@ def json(body: BaseModel, served: Served, seed: int | None = None) -> Response:
 
 async def png(picture: Pixels, served: Served, seed: int | None = None) -> Response:
     """One picture ``(h, w, channels)`` as PNG."""
-    content = await asyncio.to_thread(images.png, picture)
+    content = await asyncio.to_thread(encode, picture, _text(served, seed))
     return Response(content, media_type=PNG, headers=_headers(served, seed))
 
 
-async def pngs(pixels: Pixels) -> Sequence[bytes]:
+async def pngs(
+    pixels: Pixels, served: Served, seeds: Sequence[int] | None = None
+) -> Sequence[bytes]:
     """Every image of ``(n, h, w, channels)`` as a PNG file, encoded beside the event loop."""
-    return await asyncio.to_thread(images.pngs, pixels)
+    known: Sequence[int | None] = seeds or [None] * len(pixels)
+    texts = [_text(served, seed) for seed in known]
+    return await asyncio.to_thread(encode_all, pixels, texts)
 
 
 def base64_text(content: bytes) -> str:

@@ -38,7 +38,7 @@ async def interpolate(
         return await responses.png(images.sheet(pixels, columns=query.steps), served)
     frames = [
         Frame(position=k / (query.steps - 1), png=responses.base64_text(file))
-        for k, file in enumerate(await responses.pngs(pixels))
+        for k, file in enumerate(await responses.pngs(pixels, served))
     ]
     card = served.card
     body = Interpolated(model=card.name, version=card.version, method=query.method, frames=frames)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-LEAVES = {"app.card", "app.cpus", "app.images", "app.latents"}
-LEAF_LIBRARIES = sys.stdlib_module_names | {"numpy", "PIL", "pydantic"}
+LEAVES = {"app.card", "app.cpus", "app.images", "app.latents", "app.png"}
+LEAF_LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "PIL", "pydantic"}
 NEVER_SERVED = ("torch", "training", "onnx", "tqdm", "httpx")
 
 _PROOF = """
