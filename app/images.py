@@ -1,12 +1,9 @@
-"""Pixels to sheets and PNG. Pixels are uint8 arrays, ``(n, height, width, channels)``."""
+"""Pixels to sheets. Pixels are uint8 arrays, ``(n, height, width, channels)``."""
 
-import io
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
@@ -27,16 +24,3 @@ def sheet(pixels: Pixels, columns: int) -> Pixels:
 def square(count: int) -> int:
     """The columns of the squarest sheet of ``count`` images."""
     return math.ceil(math.sqrt(count))
-
-
-def png(image: Pixels) -> bytes:
-    """One image ``(h, w, 1)`` or ``(h, w, 3)`` as a grey or RGB PNG, the same bytes every time."""
-    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def pngs(pixels: Pixels) -> Sequence[bytes]:
-    """Every image of ``pixels`` as a PNG of its own."""
-    return [png(image) for image in pixels]

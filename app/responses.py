@@ -14,11 +14,18 @@ from app.arithmetic import Neighbourhood
 from app.catalog import Served
 from app.images import Pixels
 from app.negotiation import JSON, PNG, ZIP
+from app.png import Text, encode, encode_all
 from app.schemas import Neighbour, Surroundings
 
 
 def _headers(served: Served, seed: int) -> dict[str, str]:
     return {"X-Model": served.title, "X-Seed": str(seed), "Vary": "Accept"}
+
+
+def _text(served: Served, seed: int | None) -> Text:
+    """What a PNG file says of itself."""
+    told = {"model": served.title}
+    return told if seed is None else {**told, "seed": str(seed)}
 
 
 def json(body: BaseModel, served: Served, seed: int) -> Response:
@@ -27,15 +34,23 @@ def json(body: BaseModel, served: Served, seed: int) -> Response:
     return Response(content, media_type=JSON, headers=_headers(served, seed))
 
 
-async def png(picture: Pixels, served: Served, seed: int) -> Response:
-    """One picture ``(h, w, channels)`` as PNG."""
-    content = await asyncio.to_thread(images.png, picture)
+async def png(picture: Pixels, served: Served, seed: int, *, mixed: bool = False) -> Response:
+    """One picture ``(h, w, channels)`` as PNG.
+
+    A ``mixed`` one is of more than ``seed`` and those that follow, and its file names none.
+    """
+    text = _text(served, None if mixed else seed)
+    content = await asyncio.to_thread(encode, picture, text)
     return Response(content, media_type=PNG, headers=_headers(served, seed))
 
 
-async def pngs(pixels: Pixels) -> Sequence[bytes]:
+async def pngs(
+    pixels: Pixels, served: Served, seeds: Sequence[int] | None = None
+) -> Sequence[bytes]:
     """Every image of ``(n, h, w, channels)`` as a PNG file, encoded beside the event loop."""
-    return await asyncio.to_thread(images.pngs, pixels)
+    known: Sequence[int | None] = seeds or [None] * len(pixels)
+    texts = [_text(served, seed) for seed in known]
+    return await asyncio.to_thread(encode_all, pixels, texts)
 
 
 def base64_text(content: bytes) -> str:
@@ -59,8 +74,8 @@ async def neighbourhood(
 ) -> Response:
     """The images of ``layout`` as a sheet in PNG, each in JSON, or each in a ZIP, by number."""
     if media_type == PNG:
-        return await png(images.sheet(pixels, layout.cols), served, layout.seed)
-    files = await pngs(pixels)
+        return await png(images.sheet(pixels, layout.cols), served, layout.seed, mixed=True)
+    files = await pngs(pixels, served)
     if media_type == ZIP:
         named = {f"{k:03}.png": file for k, file in enumerate(files)}
         return archive(named, served, layout.seed)

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from app import images
+from app import images, png
 from app.images import Pixels
 
 LINE = 1
@@ -50,4 +50,4 @@ class Canvas:
 
     def png(self) -> bytes:
         """The canvas as a PNG."""
-        return images.png(np.asarray(self._image))
+        return png.encode(np.asarray(self._image))

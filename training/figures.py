@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app import images, latents
+from app import latents, png
 from training import arithmetic, device, files
 from training.canvas import WORDS, Canvas, grid
 from training.data import sets
@@ -59,7 +59,7 @@ def walk(subject: Subject, seed: int, scale: int) -> bytes:
     """
     z = subject.latents(latents.consecutive(seed, 2 * WALKS))
     paths = [latents.slerp(start, end, STEPS) for start, end in zip(z[::2], z[1::2], strict=True)]
-    return images.png(grid(subject.draw(np.concatenate(paths)), STEPS, scale))
+    return png.encode(grid(subject.draw(np.concatenate(paths)), STEPS, scale))
 
 
 def neighbours(subject: Subject, train: Bytes, test: Bytes | None, seed: int, scale: int) -> bytes:

@@ -26,7 +26,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import nn
 
-from app import images, latents
+from app import images, latents, png
 from training import files
 from training.config import Config, Which
 from training.data.images import ImageSet
@@ -201,7 +201,7 @@ class Run:
         pixels = to_pixels(generator, torch.from_numpy(z).to(device))
         path = self.samples(epoch)
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(images.png(images.sheet(pixels, columns=8)))
+        path.write_bytes(png.encode(images.sheet(pixels, columns=8)))
 
 
 def _read(path: Path, model: type[Model]) -> Model:

@@ -48,7 +48,7 @@ async def generate(
 
 async def _each(media_type: str, served: Served, seeds: list[int], pixels: Pixels) -> Response:
     """Every image by itself, in a ZIP or in JSON."""
-    files = await responses.pngs(pixels)
+    files = await responses.pngs(pixels, served, seeds)
     named = list(zip(seeds, files, strict=True))
     if media_type == ZIP:
         return responses.archive({f"{seed}.png": file for seed, file in named}, served, seeds[0])

@@ -40,7 +40,8 @@ async def grid(
         first, method = corners[0], paths.METHODS[served.card.latent.prior]
         rows = paths.plane(served.latents(corners), query.rows, query.cols, method)
     pixels = await served.draw(rows)
-    return await responses.png(images.sheet(pixels, query.cols), served, first)
+    sheet = images.sheet(pixels, query.cols)
+    return await responses.png(sheet, served, first, mixed=corners is not None)
 
 
 def _corners(query: GridQuery) -> list[int] | None:

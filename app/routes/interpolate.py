@@ -43,7 +43,8 @@ async def interpolate(
     way = paths.through(served.latents(seeds), query.steps, query.method, loop=query.loop)
     pixels = await served.draw(way)
     if media_type == PNG:
-        return await responses.png(images.sheet(pixels, columns=count), served, seeds[0])
+        strip = images.sheet(pixels, columns=count)
+        return await responses.png(strip, served, seeds[0], mixed=True)
     # A loop is at its end one frame after its last.
     end = count if query.loop else count - 1
     body = Interpolated(
@@ -54,7 +55,7 @@ async def interpolate(
         loop=query.loop,
         frames=[
             Frame(position=k / end, png=responses.base64_text(file))
-            for k, file in enumerate(await responses.pngs(pixels))
+            for k, file in enumerate(await responses.pngs(pixels, served))
         ],
     )
     return responses.json(body, served, seeds[0])

@@ -1,33 +1,14 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from app import images
 from app.images import Pixels
-
-Decode = Callable[[bytes], NDArray[np.uint8]]
 
 
 @pytest.fixture(params=[1, 3], ids=["grey", "colour"])
 def pixels(request: pytest.FixtureRequest) -> Pixels:
     shape = (5, 4, 6, request.param)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-
-
-def test_a_png_comes_back_from_pillow_as_it_was(pixels: Pixels, decode: Decode) -> None:
-    decoded = decode(images.png(pixels[0]))
-    np.testing.assert_array_equal(decoded.reshape(pixels[0].shape), pixels[0])
-    assert decoded.ndim == (2 if pixels.shape[3] == 1 else 3)
-
-
-def test_a_png_is_the_same_bytes_every_time(pixels: Pixels) -> None:
-    assert images.png(pixels[0]) == images.png(pixels[0].copy())
-
-
-def test_pngs_are_one_file_an_image(pixels: Pixels) -> None:
-    assert images.pngs(pixels) == [images.png(image) for image in pixels]
 
 
 def test_a_sheet_is_filled_row_by_row_and_black_behind(pixels: Pixels) -> None:

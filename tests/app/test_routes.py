@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
+from PIL import Image
 
 from app.latents import SEEDS
 
@@ -131,6 +132,15 @@ def test_a_grid_is_its_seeds_row_by_row(client: TestClient, decode: Decode) -> N
     np.testing.assert_array_equal(grid[28:, 28:56], image)
     assert answer.headers["X-Seed"] == "5"
     assert decode(client.get("/grid").content).shape == (112, 112)
+
+
+def test_a_file_says_which_model_and_seed_drew_it(client: TestClient) -> None:
+    content = client.get("/images/fashion-mnist/1/42.png").content
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.info == {"model": "fashion-mnist/1", "seed": "42"}
+    for mixed in ("/interpolate?from=1&to=2", "/grid?corners=1,2,3,4", "/variations?seed=1"):
+        with Image.open(io.BytesIO(client.get(mixed).content)) as image:
+            assert set(image.info) == {"model"}
 
 
 def test_models_are_listed_with_their_cards(client: TestClient) -> None:

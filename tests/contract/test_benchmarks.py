@@ -17,3 +17,12 @@ def test_training_beside_a_plain_loop(root: Path, tmp_path: Path) -> None:
         "ours": 2,
         "plain": 2,
     }
+
+
+def test_png_files_beside_pillows(root: Path, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--seconds", "0.001"]
+    command = [sys.executable, "-m", "tests.bench.png", *few, "--out", tmp_path / "png.json"]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    result = json.loads((tmp_path / "png.json").read_text())
+    assert len(result) == 3
+    assert all(sides["ratio"] > 0 for sides in result.values())

@@ -16,8 +16,9 @@ LEAVES = {
     "app.images",
     "app.latents",
     "app.paths",
+    "app.png",
 }
-LEAF_LIBRARIES = sys.stdlib_module_names | {"numpy", "PIL", "pydantic"}
+LEAF_LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "PIL", "pydantic"}
 NEVER_SERVED = ("torch", "training", "onnx", "tqdm", "httpx")
 
 _PROOF = """

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from app import card, images, latents
+from app import card, images, latents, png
 from app.card import Card
 from training import networks
 from training.__main__ import main
@@ -263,7 +263,7 @@ def fail(*_: object, **__: object) -> None:
     ("where", "what"),
     [
         (card, "write"),
-        (images, "png"),
+        (png, "encode"),
         (card, "read"),
         (card, "load"),
         (os, "fsync"),

@@ -13,7 +13,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from app import card, images, latents
+from app import card, images, latents, png
 from app.card import Card, DataSet, Image, Latent, Metric, Training, Variant
 from app.images import Pixels
 from app.latents import Latents
@@ -208,7 +208,7 @@ def publish(made: Card, graphs: dict[str, bytes], samples: Pixels, place: Path) 
         for file, content in graphs.items():
             (staging / file).write_bytes(content)
         sheet = images.sheet(samples, images.square(len(samples)))
-        (staging / card.SHEET).write_bytes(images.png(sheet))
+        (staging / card.SHEET).write_bytes(png.encode(sheet))
         for variant in card.read(staging).variants:
             card.load(staging, variant)
         for path in staging.iterdir():
