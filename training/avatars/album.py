@@ -1,15 +1,12 @@
 """``avatars``: many faces, drawn by several processes, become one data set."""
 
-import os
 import signal
 import tempfile
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -99,25 +96,46 @@ def _blocks(options: Album) -> Iterator[Iterator[Block]]:
         yield map(drawn, starts)
         return
     # Spawned, not forked: this process has threads.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
+    context, readers = get_context("spawn"), list[Connection]()
+    workers = []
     try:
-        yield pool.map(drawn, starts)
-    except BrokenProcessPool as error:
-        raise DataError(
-            f"--processes {processes}: one of them was killed, perhaps for want of memory; "
-            "draw with fewer"
-        ) from error
+        for k in range(processes):
+            reader, writer = context.Pipe(duplex=False)
+            work = (drawn, starts[k::processes], writer)
+            worker = context.Process(target=_work, args=work, daemon=True)
+            worker.start()
+            writer.close()  # the worker has its own: where that ends, so does the pipe
+            workers.append(worker)
+            readers.append(reader)
+        yield _received(readers, len(starts))
     finally:
-        pool.shutdown(cancel_futures=True)
+        for reader, worker in zip(readers, workers, strict=True):
+            reader.close()
+            worker.terminate()
+        for worker in workers:
+            worker.join()
 
 
-def _begin() -> None:
-    """Let a worker end when its parent tells it or is killed, but not by itself at Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, daemon=True).start()
+def _received(readers: list[Connection], count: int) -> Iterator[Block]:
+    """``count`` blocks, of every worker in turn. Raises DataError where one of them is killed."""
+    for k in range(count):
+        try:
+            received: Block = readers[k % len(readers)].recv()
+        except (EOFError, OSError) as error:
+            raise DataError(
+                f"--processes {len(readers)}: one of them was killed, perhaps for want of memory; "
+                "draw with fewer"
+            ) from error
+        yield received
 
 
-def _follow() -> None:
-    if (parent := parent_process()) is not None:
-        parent.join()
-        os._exit(1)
+def _work(drawn: Callable[[int], Block], starts: range, results: Connection) -> None:
+    """Draw the blocks that begin at ``starts``, as long as somebody reads them.
+
+    Each worker has a pipe of its own: a queue that all share is locked for ever where one is
+    killed while it writes, and none would notice the death of the process that reads.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too; its parent will end it
+    with suppress(BrokenPipeError), results:
+        for start in starts:
+            results.send(drawn(start))

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,25 +92,25 @@ def test_another_seed_draws_other_faces(faces: Path, tmp_path: Path) -> None:
 def test_without_a_number_of_processes_there_is_one_a_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    begun: list[object] = []
+    real = multiprocessing.get_context("spawn")
 
-    class Pool:
-        def __init__(self, processes: int, *_: object) -> None:
-            asked.append(processes)
+    class Context:
+        Pipe = real.Pipe
 
-        def map(self, *arguments: object) -> Iterator[object]:
-            return map(*arguments)
+        @staticmethod
+        def Process(**call: Any) -> Any:  # noqa: N802 - its name in multiprocessing
+            begun.append(call)
+            return real.Process(**call)
 
-        def shutdown(self, **_: object) -> None:
-            asked.append(0)
-
-    monkeypatch.setattr("training.avatars.album.ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("training.avatars.album.get_context", lambda _: Context)
     monkeypatch.setattr("training.avatars.album.available", lambda: 2)
     assert draw(tmp_path / "faces", "--processes", 0) == 0
-    assert asked == [2, 0]
+    assert len(begun) == 2
     # No more of them than there are blocks to draw.
     assert draw(tmp_path / "more", "--processes", 9) == 0
-    assert asked == [2, 0, 2, 0]
+    assert len(begun) == 4
+    assert not multiprocessing.active_children()
 
 
 def test_it_tells_how_far_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
