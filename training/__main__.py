@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from training.avatars.options import Album
 from training.config import Config, Style, Which
 from training.errors import TrainingError
 from training.metrics.options import Drawing, Learning, Measuring, Probing
@@ -47,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--resume", action="store_true", help="go on with the run in --out")
     _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
+    avatars = commands.add_parser("avatars", help="draw faces for --dataset avatars")
+    _add_fields(avatars, Album)
+    avatars.set_defaults(command=_avatars)
     _add_publishing(commands)
     _add_measuring(commands)
     return root
@@ -124,6 +128,12 @@ def _fit(options: dict[str, Any]) -> None:
     from training.fit import fit
 
     fit(options.pop("out"), options, options.pop("resume"))
+
+
+def _avatars(options: dict[str, Any]) -> None:
+    from training.avatars.album import draw
+
+    print(f"drew {draw(Album.model_validate(options))}")
 
 
 def _export(options: dict[str, Any]) -> None:

@@ -21,14 +21,16 @@ Which = Literal["last", "best"]
 """Of a run's checkpoints."""
 
 FOLDER = "folder:"
+LABELLED = frozenset({"fashion-mnist", "mnist"})
+"""The data sets whose images have classes, and that have test images."""
 IMAGE_SIZES = range(16, 129, 4)
 ALLOWED_SIZES = "a multiple of 4 from 16 to 128"
 
 
 def _known(dataset: str) -> str:
     folder = dataset.startswith(FOLDER) and dataset != FOLDER
-    if not folder and dataset not in {"fashion-mnist", "mnist"}:
-        raise PydanticCustomError("dataset", "must be fashion-mnist, mnist or folder:PATH")
+    if not folder and dataset not in {*LABELLED, "avatars"}:
+        raise PydanticCustomError("dataset", "must be fashion-mnist, mnist, avatars or folder:PATH")
     return dataset
 
 
@@ -84,7 +86,8 @@ class Config(Style):
     """Every option of a run. Frozen: a run's options are written once, into its folder."""
 
     dataset: Dataset = Field(
-        "fashion-mnist", description="the images to learn: fashion-mnist, mnist or folder:PATH"
+        "fashion-mnist",
+        description="the images to learn: fashion-mnist, mnist, avatars or folder:PATH",
     )
     image_size: ImageSize | None = Field(
         None,

@@ -1,7 +1,7 @@
 """What the trainer tells a person instead of a stack trace.
 
 TrainingError                 anything below; its text is the whole message
-├── DataError                 a data set that is missing, damaged or too small
+├── DataError                 a data set that is missing, damaged, too small or cannot be made
 ├── RunError                  a run folder that cannot be begun, resumed or read
 ├── DivergedError             losses or weights that are no longer numbers
 ├── CollapsedError            a discriminator that has won for good
@@ -15,7 +15,7 @@ class TrainingError(Exception):
 
 
 class DataError(TrainingError):
-    """A data set that is missing, damaged or too small."""
+    """A data set that is missing, damaged, too small or cannot be made."""
 
 
 class RunError(TrainingError):

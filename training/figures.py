@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from app import latents, png
 from training import arithmetic, device, files
 from training.canvas import WORDS, Canvas, grid
+from training.config import LABELLED
 from training.data import sets
 from training.errors import RunError
 from training.fit import Downloads
@@ -115,7 +116,8 @@ def _real(run: Run, options: Drawing) -> tuple[Bytes, Bytes | None]:
     with Downloads() as downloads:
         # What is skipped was told when the run began.
         train = sets.load(config, downloads, lambda *_: None)
-        test = None if config.folder else sets.labelled(config, "t10k", downloads)[0]
+        known = config.dataset in LABELLED
+        test = sets.labelled(config, "t10k", downloads)[0] if known else None
     if Data.of(train) != run.data():
         raise RunError(f"{run.folder}: learned from other data: {run.data()} is not these")
     return train.pixels, test

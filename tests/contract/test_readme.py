@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from app.settings import PREFIX, Settings
 from training.__main__ import parser
+from training.avatars.faces import ATTRIBUTES, choose, described
 
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -106,6 +108,14 @@ def test_every_file_it_names_is_there(readme: str, root: Path) -> None:
         there = {path.name for path in (root / package).iterdir() if path.suffix == ".py"}
         there |= {f"{p.name}/" for p in (root / package).iterdir() if (p / "__init__.py").exists()}
         assert told == there - {"__init__.py"}
+
+
+def test_every_attribute_of_a_drawn_face_is_told_with_its_share(readme: str) -> None:
+    told = dict(re.findall(r"\| `(\w+)` \| (\d+)% ", readme))
+    assert told.keys() == ATTRIBUTES.keys()
+    shares = np.mean([described(choose(0, number)) for number in range(5000)], axis=0)
+    for name, share in zip(ATTRIBUTES, shares, strict=True):
+        assert int(told[name]) == pytest.approx(100 * share, abs=2), name
 
 
 @pytest.mark.network

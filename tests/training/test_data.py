@@ -76,11 +76,13 @@ def test_a_data_set_has_a_known_name_or_a_folder(name: str) -> None:
 def test_any_other_name_is_refused_with_what_is_allowed(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ValidationError, match="must be fashion-mnist, mnist or folder:PATH"):
+    with pytest.raises(
+        ValidationError, match="must be fashion-mnist, mnist, avatars or folder:PATH"
+    ):
         from_flags({"dataset": name})
     assert fit(tmp_path / "run", f"--dataset={name}") == 2
     assert capsys.readouterr().err == (
-        f"error: --dataset {name}: must be fashion-mnist, mnist or folder:PATH\n"
+        f"error: --dataset {name}: must be fashion-mnist, mnist, avatars or folder:PATH\n"
     )
 
 

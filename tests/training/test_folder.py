@@ -362,3 +362,18 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same(save: Save) -> None:
 def test_very_long_images_are_cut_to_their_middle(save: Save) -> None:
     assert pixel(save("a.png", Image.new("RGB", (1, 3000), "red"))) == (255, 0, 0)
     assert pixel(save("b.png", Image.new("RGB", (3000, 1), "red"))) == (255, 0, 0)
+
+
+def test_an_aligned_face_of_celeba_is_cut_to_its_middle_square_and_scaled(
+    tmp_path: Path, save: Save, listener: Listener
+) -> None:
+    noise = np.random.default_rng(0)
+    photographs = noise.integers(0, 256, (16, 218, 178, 3), dtype=np.uint8)
+    for k, photograph in enumerate(photographs):
+        save(f"img_align_celeba/{k + 1:06d}.png", Image.fromarray(photograph))
+    found = listener.load(tmp_path, size=64)
+    assert found.pixels.shape == (16, 3, 64, 64)
+    for pixels, photograph in zip(found.pixels, photographs, strict=True):
+        square = Image.fromarray(photograph[20:198])
+        expected = np.asarray(square.resize((64, 64), Image.Resampling.LANCZOS))
+        np.testing.assert_array_equal(pixels.transpose(1, 2, 0), expected)

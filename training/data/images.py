@@ -30,8 +30,14 @@ def fitted(image: Image.Image, size: int) -> Image.Image:
 
 
 def scaled(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Grey images ``(n, 1, height, width)`` as ``(n, 1, size, size)``, each ``fitted``."""
-    if pixels.shape[2:] == (size, size):
+    """Grey or RGB images ``(n, c, height, width)`` as ``(n, c, size, size)``, each ``fitted``."""
+    count, channels, height, width = pixels.shape
+    if (height, width) == (size, size):
         return pixels
-    rows = [np.asarray(fitted(Image.fromarray(image), size)) for image in pixels[:, 0]]
-    return np.stack(rows)[:, None]
+    # Pillow has a grey image without an axis for its channel.
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    grown = np.empty((count, channels, size, size), dtype=np.uint8)
+    for one, image in zip(grown, pixels.transpose(0, 2, 3, 1), strict=True):
+        picture = fitted(Image.fromarray(image.reshape(shape)), size)
+        one[:] = np.asarray(picture).reshape(size, size, channels).transpose(2, 0, 1)
+    return grown

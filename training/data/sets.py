@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import ALLOWED_SIZES, IMAGE_SIZES, Config
-from training.data import folder, idx
+from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, Config
+from training.data import avatars, folder, idx
 from training.data.folder import Skipped
 from training.data.idx import Published
 from training.data.images import ByteCount, ImageSet, scaled
@@ -19,6 +19,8 @@ def load(config: Config, progress: ByteCount, skipped: Skipped) -> ImageSet:
 
     Raises DataError where they are missing, damaged, too few, or of a size no network is made for.
     """
+    if config.dataset == avatars.NAME:
+        return _in_size(avatars.load(config.data_dir), config.image_size)
     if config.folder is None:
         return _published(config, progress)
     if config.data_dir is not None:
@@ -33,10 +35,10 @@ def labelled(
     """The images ``(n, 1, h, w)`` and classes ``(n,)`` of ``split``, ``train`` or ``t10k``.
 
     In the size that ``config`` asks for. Raises DataError where they are missing or damaged, and
-    for a folder, whose images have no classes.
+    for a data set whose images have no classes.
     """
-    if config.folder is not None:
-        raise DataError(f"--dataset {config.dataset}: a folder has neither labels nor test images")
+    if config.dataset not in LABELLED:
+        raise DataError(f"--dataset {config.dataset}: has neither labels nor test images")
     found = idx.locate(_named(config), config.data_dir, progress)
     pixels = idx.images(found, split)
     if config.image_size is not None:
@@ -52,11 +54,17 @@ def _published(config: Config, progress: ByteCount) -> ImageSet:
     found = idx.load(_named(config), config.data_dir, progress)
     height, width = found.pixels.shape[2:]
     if config.image_size is not None:
-        pixels = scaled(found.pixels, config.image_size)
-        return ImageSet(found.name, found.licence, pixels)
+        return _in_size(found, config.image_size)
     if height != width or height not in IMAGE_SIZES:
         raise DataError(
             f"{found.name}: its images are {width}×{height}; say by --image-size to which size "
             f"they are to be scaled, {ALLOWED_SIZES}"
         )
     return found
+
+
+def _in_size(found: ImageSet, size: int | None) -> ImageSet:
+    """``found`` with its images scaled to ``size``; for None as it is."""
+    if size is None:
+        return found
+    return ImageSet(found.name, found.licence, scaled(found.pixels, size))
