@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app import images
+from app import images, png
 from app.cpus import available
 from training import files
 from training.avatars import drawing
@@ -77,7 +77,7 @@ def collected(options: Album) -> Avatars:
 def sheet(pixels: NDArray[np.uint8]) -> bytes:
     """Images ``(n, 3, h, w)`` as the squarest sheet, ``SCALE`` times as large, as a PNG."""
     small = images.sheet(pixels.transpose(0, 2, 3, 1), images.square(len(pixels)))
-    return images.png(small.repeat(SCALE, axis=0).repeat(SCALE, axis=1))
+    return png.encode(small.repeat(SCALE, axis=0).repeat(SCALE, axis=1))
 
 
 def block(seed: int, count: int, start: int) -> Block:
