@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from app import latents
+from app.arithmetic import Neighbourhood, total
 from app.latents import Latents
 from training.canvas import LINE, WORDS, Canvas, grid
 from training.metrics import features
@@ -27,7 +28,6 @@ NOISE = 0.25
 
 _CANDIDATES = 1000
 _GAP, _TITLE = 28, 68
-_MIDDLE = 4
 
 Sum = tuple[tuple[str, str, str], list[int]]
 """The names of A, B and C, and their seeds: ``GROUP`` each, in this order."""
@@ -76,15 +76,14 @@ def means(z: Latents) -> Latents:
     return averaged
 
 
-def around(mean: Latents, seed: int) -> Latents:
-    """mean(A) - mean(B) + mean(C) of ``(3, width)`` in the middle of nine: ``(9, width)``.
+def around(z: Latents, seed: int) -> Latents:
+    """mean(A) - mean(B) + mean(C) of the groups ``(3 * GROUP, width)`` amid its kin: ``(9, width)``.
 
-    Uniform noise from -0.25 to 0.25 is added to the eight others.
+    It is in the middle of uniform noise from -0.25 to 0.25, that of ``seed``: what the server's
+    ``POST /arithmetic`` draws of the same seeds.
     """
-    noise = np.random.default_rng(seed).uniform(-NOISE, NOISE, (9, mean.shape[1]))
-    noise[_MIDDLE] = 0
-    result: Latents = (mean[0] - mean[1] + mean[2] + noise).astype(np.float32)
-    return result
+    first, second, third = z.reshape(3, GROUP, -1)
+    return Neighbourhood(seed, NOISE, 3, 3).around(total([first, third], [second]))
 
 
 def sheet(subject: Subject, seed: int, scale: int) -> bytes:
@@ -102,7 +101,7 @@ def sheet(subject: Subject, seed: int, scale: int) -> bytes:
     for k, (names, seeds) in enumerate(added):
         top, z = k * (height + _GAP), subject.latents(seeds)
         mean = means(z)
-        drawn = subject.draw(np.concatenate([z, mean, around(mean, seed)]))
+        drawn = subject.draw(np.concatenate([z, mean, around(z, seeds[0])]))
         for i, (name, sign) in enumerate(zip(names, "-+=", strict=True)):
             left, below = i * pitch + (pitch - _GAP - cell) // 2, top + height - cell
             canvas.write(name, left + cell // 2, top + WORDS // 2)

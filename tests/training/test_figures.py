@@ -158,7 +158,7 @@ def test_the_middle_is_the_exact_result_and_the_others_are_near_it() -> None:
     z = latents.from_seeds(range(9), 50)
     mean = arithmetic.means(z)
     np.testing.assert_allclose(mean[1], (z[3] + z[4] + z[5]) / 3, rtol=1e-5, atol=1e-6)
-    around = arithmetic.around(mean, seed=1)
+    around = arithmetic.around(z, seed=1)
     assert (around.shape, around.dtype) == ((9, 50), np.float32)
     exact = mean[0] - mean[1] + mean[2]
     np.testing.assert_allclose(around[4], exact, rtol=1e-6, atol=1e-6)
@@ -171,7 +171,7 @@ def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: Subjec
     sheet = opened(arithmetic.sheet(measured, 2, SCALE))
     z = measured.latents(range(2, 11))
     mean = arithmetic.means(z)
-    result = measured.draw(arithmetic.around(mean, 2))
+    result = measured.draw(arithmetic.around(z, 2))
     side, pitch = SIDE * SCALE, 68 + 28
     for k in range(9):
         left = k // 3 * pitch + (68 - side) // 2
