@@ -77,7 +77,7 @@ def means(z: Latents) -> Latents:
 
 
 def around(z: Latents, seed: int) -> Latents:
-    """mean(A) - mean(B) + mean(C) of the groups ``(3 * GROUP, width)`` amid its kin: ``(9, width)``.
+    """mean(A) - mean(B) + mean(C), the groups in ``z`` ``(3 * GROUP, width)``: ``(9, width)``.
 
     It is in the middle of uniform noise from -0.25 to 0.25, that of ``seed``: what the server's
     ``POST /arithmetic`` draws of the same seeds.
