@@ -25,7 +25,7 @@ SUM = {"plus": [[3, 4, 5], [6, 7, 8]], "minus": [[0, 1, 2]]}
 @pytest.fixture
 def image(client: TestClient, decode: Decode) -> Callable[[int], Pixels]:
     """The image of one seed, from its own URL."""
-    return lambda seed: decode(client.get(f"/images/fashion-mnist/1/{seed}.png").content)
+    return lambda seed: decode(client.get(f"/images/fashion-mnist/2/{seed}.png").content)
 
 
 def tiles(sheet: Pixels) -> Pixels:
@@ -163,7 +163,7 @@ def test_a_seeds_own_image_is_amid_its_neighbours(
 ) -> None:
     path = f"/variations?seed=42&rows={rows}&cols={cols}&radius=1"
     answer = client.get(path)
-    assert (answer.headers["X-Seed"], answer.headers["X-Model"]) == ("42", "fashion-mnist/1")
+    assert (answer.headers["X-Seed"], answer.headers["X-Model"]) == ("42", "fashion-mnist/2")
     assert answer.headers["Content-Type"] == PNG
     sheet = tiles(decode(answer.content))
     assert sheet.shape[:2] == (rows, cols)
@@ -209,7 +209,7 @@ def test_json_has_the_images_of_the_sheet_and_tells_of_its_layout(
     np.testing.assert_array_equal([decode(png) for png in pngs(body.pop("images"))], sheet)
     assert body == {
         "model": "fashion-mnist",
-        "version": 1,
+        "version": 2,
         "seed": 3,
         "radius": 0.25,
         "rows": 3,
@@ -220,7 +220,7 @@ def test_json_has_the_images_of_the_sheet_and_tells_of_its_layout(
 
 def test_zip_has_a_file_for_every_image_in_order(ask: Callable[[str], httpx.Response]) -> None:
     answer = ask(ZIP)
-    assert 'filename="fashion-mnist-1-3.zip"' in answer.headers["Content-Disposition"]
+    assert 'filename="fashion-mnist-2-3.zip"' in answer.headers["Content-Disposition"]
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [f"00{k}.png" for k in range(9)]
@@ -252,13 +252,13 @@ def test_the_result_is_amid_its_neighbours_and_always_the_same(
     client: TestClient, decode: Decode
 ) -> None:
     answer = client.post("/arithmetic", json=SUM)
-    assert (answer.headers["X-Seed"], answer.headers["X-Model"]) == ("3", "fashion-mnist/1")
+    assert (answer.headers["X-Seed"], answer.headers["X-Model"]) == ("3", "fashion-mnist/2")
     assert answer.headers["Content-Type"] == PNG
     sheet = tiles(decode(answer.content))
     assert sheet.shape[:2] == (3, 3)
     np.testing.assert_array_equal(sheet[1, 1], decode(middle(client, SUM)))
     assert len({tile.tobytes() for row in sheet for tile in row}) == 9
-    named = {"neighbours": 9, "radius": 0.25, "model": "fashion-mnist", "version": 1}
+    named = {"neighbours": 9, "radius": 0.25, "model": "fashion-mnist", "version": 2}
     assert client.post("/arithmetic", json={**SUM, **named}).content == answer.content
 
 

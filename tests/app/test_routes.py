@@ -33,14 +33,14 @@ def accepting(media_type: str) -> dict[str, str]:
 def test_generate_answers_sixteen_images_by_default(client: TestClient, decode: Decode) -> None:
     answer = client.post("/generate")
     body = answer.json()
-    assert (body["model"], body["version"]) == ("fashion-mnist", 1)
+    assert (body["model"], body["version"]) == ("fashion-mnist", 2)
     assert len(body["images"]) == 16
     for image in body["images"]:
         assert decode(base64.b64decode(image["png"])).shape == (28, 28)
-        assert image["url"] == f"/images/fashion-mnist/1/{image['seed']}.png"
+        assert image["url"] == f"/images/fashion-mnist/2/{image['seed']}.png"
         assert client.get(image["url"]).content == base64.b64decode(image["png"])
     assert answer.headers["X-Seed"] == str(body["images"][0]["seed"])
-    assert answer.headers["X-Model"] == "fashion-mnist/1"
+    assert answer.headers["X-Model"] == "fashion-mnist/2"
     assert answer.headers["Vary"] == "Accept"
 
 
@@ -63,7 +63,7 @@ def test_a_seed_has_the_same_pixels_alone_in_a_batch_and_at_its_url(
 ) -> None:
     alone = decode(drawn(client, "n=1&seed=42")[42])
     in_batch = decode(drawn(client, "n=16&seed=30")[42])
-    at_url = decode(client.get("/images/fashion-mnist/1/42.png").content)
+    at_url = decode(client.get("/images/fashion-mnist/2/42.png").content)
     sheet = decode(client.post("/generate?n=4&seed=40", headers=accepting(PNG)).content)
     np.testing.assert_array_equal(in_batch, alone)
     np.testing.assert_array_equal(at_url, alone)
@@ -72,7 +72,7 @@ def test_a_seed_has_the_same_pixels_alone_in_a_batch_and_at_its_url(
 
 def test_png_answers_the_image_itself_or_a_sheet(client: TestClient, decode: Decode) -> None:
     one = client.post("/generate?n=1&seed=42", headers=accepting(PNG))
-    assert one.content == client.get("/images/fashion-mnist/1/42.png").content
+    assert one.content == client.get("/images/fashion-mnist/2/42.png").content
     assert one.headers["X-Seed"] == "42"
     sheet = client.post("/generate?n=16&seed=42", headers=accepting(PNG))
     assert decode(sheet.content).shape == (112, 112)
@@ -85,13 +85,13 @@ def test_zip_holds_a_file_for_every_seed(client: TestClient) -> None:
         assert archive.testzip() is None
         files = {name: archive.read(name) for name in archive.namelist()}
     assert files == {f"{seed}.png": png for seed, png in drawn(client, "n=3&seed=7").items()}
-    assert 'filename="fashion-mnist-1-7.zip"' in answer.headers["Content-Disposition"]
+    assert 'filename="fashion-mnist-2-7.zip"' in answer.headers["Content-Disposition"]
 
 
 def test_an_image_may_be_cached_for_ever(client: TestClient) -> None:
-    answer = client.get("/images/fashion-mnist/1/42.png")
+    answer = client.get("/images/fashion-mnist/2/42.png")
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert answer.content == client.get("/images/fashion-mnist/1/42.png").content
+    assert answer.content == client.get("/images/fashion-mnist/2/42.png").content
 
 
 def test_a_strip_is_as_wide_as_its_steps_and_ends_at_its_seeds(
@@ -100,7 +100,7 @@ def test_a_strip_is_as_wide_as_its_steps_and_ends_at_its_seeds(
     strip = decode(client.get("/interpolate?from=3&to=17&steps=8").content)
     assert strip.shape == (28, 8 * 28)
     for seed, end in ((3, strip[:, :28]), (17, strip[:, -28:])):
-        image = decode(client.get(f"/images/fashion-mnist/1/{seed}.png").content)
+        image = decode(client.get(f"/images/fashion-mnist/2/{seed}.png").content)
         np.testing.assert_array_equal(end, image)
 
 
@@ -128,16 +128,16 @@ def test_a_grid_is_its_seeds_row_by_row(client: TestClient, decode: Decode) -> N
     answer = client.get("/grid?rows=2&cols=3&seed=5")
     grid = decode(answer.content)
     assert grid.shape == (56, 84)
-    image = decode(client.get("/images/fashion-mnist/1/9.png").content)
+    image = decode(client.get("/images/fashion-mnist/2/9.png").content)
     np.testing.assert_array_equal(grid[28:, 28:56], image)
     assert answer.headers["X-Seed"] == "5"
     assert decode(client.get("/grid").content).shape == (112, 112)
 
 
 def test_a_file_says_which_model_and_seed_drew_it(client: TestClient) -> None:
-    content = client.get("/images/fashion-mnist/1/42.png").content
+    content = client.get("/images/fashion-mnist/2/42.png").content
     with Image.open(io.BytesIO(content)) as image:
-        assert image.info == {"model": "fashion-mnist/1", "seed": "42"}
+        assert image.info == {"model": "fashion-mnist/2", "seed": "42"}
     for mixed in ("/interpolate?from=1&to=2", "/grid?corners=1,2,3,4", "/variations?seed=1"):
         with Image.open(io.BytesIO(client.get(mixed).content)) as image:
             assert set(image.info) == {"model"}
@@ -148,7 +148,7 @@ def test_models_are_listed_with_their_cards(client: TestClient) -> None:
     assert listed["default"] == "fashion-mnist"
     model = client.get("/models/fashion-mnist").json()
     assert model in listed["models"]
-    version = next(v for v in model["versions"] if v["version"] == 1)
+    version = next(v for v in model["versions"] if v["version"] == 2)
     assert version["provider"] == "cpu"
     assert version["card"]["dataset"]["images"] == 60_000
     assert version["card"]["training"]["epochs"] >= 25
@@ -173,7 +173,7 @@ SEED_RANGE = f"an integer from 0 to {SEEDS - 1}"
 FOUR = f"4 values separated by commas, each {SEED_RANGE}"
 STOPS = f"2 to 16 values separated by commas, each {SEED_RANGE}"
 SEVENTEEN = ",".join(map(str, range(17)))
-IMAGE = "/images/fashion-mnist/1"
+IMAGE = "/images/fashion-mnist/2"
 BAD = [
     ("POST", "/generate?n=0", "n", "0", "an integer from 1 to 256"),
     ("POST", "/generate?n=257", "n", "257", "an integer from 1 to 256"),
@@ -250,13 +250,13 @@ def test_a_bad_parameter_is_named_with_its_value_and_what_is_allowed(
 
 UNKNOWN = [
     ("POST", "/generate?model=cats", "model", "cats", "one of fashion-mnist"),
-    ("POST", "/generate?version=99", "version", 99, "one of 1"),
+    ("POST", "/generate?version=99", "version", 99, "one of 1, 2"),
     ("GET", "/images/cats/1/1.png", "model", "cats", "one of fashion-mnist"),
-    ("GET", "/images/fashion-mnist/99/1.png", "version", 99, "one of 1"),
+    ("GET", "/images/fashion-mnist/99/1.png", "version", 99, "one of 1, 2"),
     ("GET", "/interpolate?from=1&to=2&model=cats", "model", "cats", "one of fashion-mnist"),
     ("GET", "/grid?model=cats", "model", "cats", "one of fashion-mnist"),
     ("GET", "/grid?corners=1,2,3,4&model=cats", "model", "cats", "one of fashion-mnist"),
-    ("GET", "/variations?seed=1&version=99", "version", 99, "one of 1"),
+    ("GET", "/variations?seed=1&version=99", "version", 99, "one of 1, 2"),
     ("GET", "/models/cats", "name", "cats", "one of fashion-mnist"),
 ]
 

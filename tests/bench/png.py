@@ -20,7 +20,7 @@ from PIL import Image
 from app import png
 from app.images import Pixels
 
-SAMPLES = Path("models/fashion-mnist/1/samples.png")
+SAMPLES = Path("models/fashion-mnist/2/samples.png")
 Encoder = Callable[[Pixels], bytes]
 
 
