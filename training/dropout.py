@@ -10,7 +10,7 @@ _WORD = 64
 class Dropout(nn.Dropout):
     """Dropout (Srivastava et al. 2014, section 4) that takes 16 random bits an activation.
 
-    ``nn.Dropout`` takes a random number for each, which on a CPU is a sixth of a training step of
+    ``nn.Dropout`` takes a random number for each, which on a CPU is a quarter of a training step of
     ``keras-28``; here one 64-bit number serves four. The share that is dropped is ``p`` to the
     nearest 2⁻¹⁶, and the others are scaled by exactly what keeps their expectation. On a GPU, and
     when it is not training, it is ``nn.Dropout``.
