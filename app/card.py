@@ -12,7 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from app.latents import Prior
 
@@ -27,6 +35,10 @@ ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 ModelVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.onnx$")]
+AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+# A list of numbers as json.dumps indents it. No text looks like one: JSON escapes line breaks.
+_NUMBERS: Final = re.compile(r"\[\n([-+.,\deE\s]+)\]")
 
 
 class CardError(ValueError):
@@ -87,6 +99,28 @@ class Metric(_Part):
     protocol: str
 
 
+class Effect(_Part):
+    """What a direction was found to do, at strength 2."""
+
+    gained: float = Field(ge=0, le=1, description="share of the images without it that gain it")
+    kept: float = Field(ge=0, le=1, description="mean share of their other attributes that stay")
+
+
+class Direction(Effect):
+    """Where in latent space images have an attribute that others have not."""
+
+    vector: list[FiniteFloat] = Field(
+        description="the step of strength 1, which half of the images without it need to gain it"
+    )
+
+
+class Directions(_Part):
+    """The attributes that can be edited, and how their directions were found and measured."""
+
+    protocol: str
+    attributes: dict[AttributeName, Direction] = Field(min_length=1)
+
+
 class Card(_Part):
     """All that is said of one version."""
 
@@ -102,6 +136,24 @@ class Card(_Part):
     training: Training
     metrics: dict[str, Metric]
     libraries: dict[str, str]
+    directions: Directions | None = None
+
+    @field_validator("directions")
+    @classmethod
+    def _as_wide_as_latents(
+        cls, directions: Directions | None, info: ValidationInfo
+    ) -> Directions | None:
+        latent: Latent | None = info.data.get("latent")  # absent where it is wrong itself
+        if directions and latent:
+            for name, direction in directions.attributes.items():
+                if (found := len(direction.vector)) != latent.width:
+                    raise ValueError(f"{name} has {found} numbers, a latent has {latent.width}")
+        return directions
+
+    @property
+    def attributes(self) -> dict[str, Direction]:
+        """What can be edited in this version's images, by name."""
+        return self.directions.attributes if self.directions else {}
 
     def metadata(self) -> dict[str, str]:
         """What every graph of this version carries in its ``metadata_props``."""
@@ -135,9 +187,11 @@ def read(folder: Path) -> Card:
 
 
 def write(card: Card, folder: Path) -> None:
-    """Write ``card`` as ``folder/card.json``."""
-    content = json.dumps(card.model_dump(mode="json"), indent=2)
-    (folder / CARD).write_text(content + "\n")
+    """Write ``card`` as ``folder/card.json``, every list of numbers on a line of its own."""
+    absent = None if card.directions else {"directions"}
+    content = json.dumps(card.model_dump(mode="json", exclude=absent), indent=2)
+    flat = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", content)
+    (folder / CARD).write_text(flat + "\n")
 
 
 def load(folder: Path, variant: Variant) -> bytes:
@@ -161,4 +215,4 @@ def digest(content: bytes) -> str:
 def _first(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"])
-    return f"{place or 'the whole'}: {problem['msg']}"
+    return f"{place or 'the whole'}: {problem['msg'].removeprefix('Value error, ')}"

@@ -28,6 +28,78 @@ def test_what_is_written_is_read(folder: Path) -> None:
     assert card.read(folder) == before
 
 
+@pytest.fixture
+def directions() -> dict[str, Any]:
+    """Two attributes, along the axes of the shipped model's latents and back."""
+    return {
+        "protocol": "two [\n1,\n2\n] axes",
+        "attributes": {
+            "long_sleeves": {"gained": 0.75, "kept": 0.9, "vector": [1] + [0] * 99},
+            "heels": {"gained": 1, "kept": 0, "vector": [0] * 99 + [-1.5e-7]},
+        },
+    }
+
+
+def test_directions_are_read_and_written_each_on_a_line(
+    folder: Path, directions: dict[str, Any]
+) -> None:
+    assert card.read(folder).attributes == {}
+    edit(folder, lambda c: c.update(directions=directions))
+    before = card.read(folder)
+    assert list(before.attributes) == ["long_sleeves", "heels"]
+    assert before.attributes["heels"].vector == [0] * 99 + [-1.5e-7]
+    card.write(before, folder)
+    assert card.read(folder) == before
+    written = (folder / "card.json").read_text()
+    assert "[1.0, 0.0, " in written
+    assert written.count("0.0, -1.5e-07]\n") == 1
+    assert json.loads(written)["directions"] == directions
+
+
+def test_a_card_without_directions_says_nothing_of_them(folder: Path) -> None:
+    before = json.loads((folder / "card.json").read_text())
+    card.write(card.read(folder), folder)
+    assert json.loads((folder / "card.json").read_text()) == before
+    assert "directions" not in before
+
+
+def attribute(c: dict[str, Any], name: str = "heels") -> dict[str, Any]:
+    direction: dict[str, Any] = c["directions"]["attributes"][name]
+    return direction
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: attribute(c)["vector"].pop(), "directions: heels has 99 numbers, a latent has "),
+        (lambda c: attribute(c)["vector"].append(0), "directions: heels has 101 numbers, a latent"),
+        (lambda c: attribute(c).update(vector=[]), "directions: heels has 0 numbers, a latent has"),
+        (lambda c: c["latent"].update(width=101), "long_sleeves has 100 numbers, a latent has 101"),
+        (lambda c: c.update(latent={}), "latent.width: Field required"),
+        (lambda c: attribute(c)["vector"].__setitem__(3, float("nan")), "heels.vector.3: Input"),
+        (lambda c: attribute(c)["vector"].__setitem__(3, float("inf")), "heels.vector.3: Input"),
+        (lambda c: attribute(c).update(gained=1.01), "directions.attributes.heels.gained: Input"),
+        (lambda c: attribute(c).pop("kept"), "directions.attributes.heels.kept: Field required"),
+        (lambda c: attribute(c).update(colour="red"), "heels.colour: Extra inputs"),
+        (lambda c: c["directions"].pop("protocol"), "directions.protocol: Field required"),
+        (lambda c: c["directions"].update(attributes={}), "directions.attributes: Dictionary"),
+        (lambda c: c["directions"]["attributes"].update(Heels=attribute(c)), "attributes.Heels"),
+        (lambda c: c["directions"]["attributes"].update({"2": attribute(c)}), "attributes.2"),
+        (lambda c: c["directions"]["attributes"].update({"a" * 33: attribute(c)}), "attributes.a"),
+    ],
+)
+def test_directions_against_the_contract_say_what_is_wrong(
+    folder: Path,
+    directions: dict[str, Any],
+    change: Callable[[dict[str, Any]], object],
+    words: str,
+) -> None:
+    edit(folder, lambda c: c.update(directions=directions))
+    edit(folder, change)
+    with pytest.raises(CardError, match=rf"1/card\.json: .*{words}"):
+        card.read(folder)
+
+
 def test_a_graph_is_loaded_by_its_hash(folder: Path) -> None:
     (variant,) = card.read(folder).variants
     assert card.load(folder, variant) == (folder / variant.file).read_bytes()
