@@ -22,9 +22,14 @@ def within(schema: Schema, path: Sequence[str], components: Schema) -> Schema:
     leads out of the schema.
     """
     for step in path:
-        schema = _resolved(schema, components)
-        schema = schema["items"] if "items" in schema else schema["properties"][step]
+        schema = _inside(_resolved(schema, components), step)
     return _resolved(schema, components)
+
+
+def _inside(schema: Schema, step: str) -> Schema:
+    """What ``schema`` says of its value at ``step``."""
+    values: Schema | None = schema.get("items") or schema.get("additionalProperties")
+    return values or schema["properties"][step]
 
 
 def _resolved(schema: Schema, components: Schema) -> Schema:
@@ -46,6 +51,9 @@ def words(schema: Schema, *, separated: bool = False) -> str:
         values = f"{most} values" if least == most else f"{least} to {most} values"
         values = f"{values} separated by commas" if separated else f"a list of {values}"
         return f"{values}, each {words(schema['items'])}"
+    if kind == "object" and "maxProperties" in schema:
+        each = words(schema["additionalProperties"])
+        return f"a JSON object of at most {schema['maxProperties']} values, each {each}"
     return _OTHERS.get(kind) or f"text like {schema['pattern']}"
 
 

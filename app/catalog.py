@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, cast
 
-from app import batching, card, latents
+from app import batching, card, edits, latents
+from app.allowed import told
 from app.batching import Batcher
 from app.card import INPUT, Card, CardError
 from app.cpus import available
+from app.edits import Edit
 from app.engine import Engine, wanted_providers
 from app.errors import (
     ClosedError,
@@ -20,6 +22,7 @@ from app.errors import (
     NotReadyError,
     OverloadedError,
     offence,
+    refusal,
 )
 from app.images import Pixels
 from app.latents import Latents
@@ -35,6 +38,8 @@ class Served:
     card: Card
     engine: Engine
     batcher: Batcher
+    edit: Edit = edits.NONE
+    """What happens to every latent before it is drawn."""
 
     @property
     def title(self) -> str:
@@ -45,10 +50,26 @@ class Served:
         """The latents of ``seeds`` under this version's prior."""
         return latents.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
 
+    def editing(self, strengths: Mapping[str, float], place: str = "query") -> "Served":
+        """The same, but its images are given attributes, so strongly each.
+
+        The client named them in ``place``. Raises ParameterError for those that it does not have.
+        """
+        vectors = {name: found.vector for name, found in self.card.attributes.items()}
+        unknown = [told(name) for name in strengths if name not in vectors]
+        if unknown:
+            nothing = f"left out: {self.title} has no attributes to edit"
+            allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
+            raise refusal(*(offence("edit", place, name, allowed) for name in unknown))
+        return replace(self, edit=Edit.along(vectors, strengths))
+
     async def draw(self, rows: Latents) -> Pixels:
-        """Latents ``(n, width)`` to pixels. Raises OverloadedError, ClosedError or EngineError."""
+        """Latents ``(n, width)``, edited, to pixels.
+
+        Raises OverloadedError, ClosedError or EngineError.
+        """
         try:
-            return cast("Pixels", await self.batcher.submit({INPUT: rows}))
+            return cast("Pixels", await self.batcher.submit({INPUT: self.edit(rows)}))
         except batching.QueueFullError as error:
             seconds = max(1, math.ceil(error.retry_after))
             raise OverloadedError(f"the server is busy: {error}", seconds) from error

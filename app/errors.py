@@ -228,7 +228,9 @@ def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
     if place == "body":
         return operation["requestBody"]["content"]["application/json"]["schema"], components
     parameters = operation.get("parameters", [])
-    return {"properties": {p["name"]: p["schema"] for p in parameters}}, components
+    return {
+        "properties": {p["name"]: p["schema"] for p in parameters if p["in"] == place}
+    }, components
 
 
 def _name(path: list[str]) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app import edits
 from app.card import ModelName, ModelVersion
 from app.latents import SEEDS, Method
 
@@ -35,6 +36,21 @@ Corners = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=4, max
 Stops = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=2, max_length=16)]
 
 
+def _each_once(steps: list[str]) -> list[str]:
+    edits.read(steps)
+    return steps
+
+
+_EDIT = "attributes and how strongly each is given, from -5 to 5; below 0 it is taken away"
+Strength = Annotated[float, Field(ge=-edits.STRONGEST, le=edits.STRONGEST, allow_inf_nan=False)]
+Steps = Annotated[
+    list[Annotated[str, Field(pattern=edits.STEP)]],
+    BeforeValidator(_split),
+    AfterValidator(_each_once),
+    Field(min_length=1, max_length=edits.MOST),
+]
+
+
 class ModelQuery(BaseModel):
     """Which version draws."""
 
@@ -48,6 +64,34 @@ class ModelQuery(BaseModel):
     )
 
 
+class EditQuery(BaseModel):
+    """How images are edited."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edit: Steps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """The strength of every attribute that is named."""
+        return edits.read(self.edit or [])
+
+
+class EditBody(BaseModel):
+    """The same in JSON, where it may be all there is to say."""
+
+    # In JSON a number has no need to come as text, nor a seed as a truth value.
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    edit: dict[str, Strength] = Field(
+        # The first example is what the page of documentation sends, to whichever model.
+        {},
+        max_length=edits.MOST,
+        description=_EDIT,
+        examples=[{}, {"glasses": 2, "beard": -1.5}],
+    )
+
+
 class GenerateQuery(ModelQuery):
     """Of ``POST /generate``."""
 
@@ -55,7 +99,7 @@ class GenerateQuery(ModelQuery):
     seed: Seed | None = Field(None, description=f"the first image's seed; {_SEED}")
 
 
-class InterpolateQuery(ModelQuery):
+class InterpolateQuery(EditQuery, ModelQuery):
     """Of ``GET /interpolate``."""
 
     start: Seed | None = Field(
@@ -76,7 +120,7 @@ class InterpolateQuery(ModelQuery):
     loop: bool = Field(False, description="lead back to the first seed, so that it may repeat")
 
 
-class GridQuery(ModelQuery):
+class GridQuery(EditQuery, ModelQuery):
     """Of ``GET /grid``."""
 
     rows: int = Field(4, ge=1, le=256, description="rows; rows x cols is at most 256")
@@ -91,7 +135,7 @@ class GridQuery(ModelQuery):
     )
 
 
-class VariationsQuery(ModelQuery):
+class VariationsQuery(EditQuery, ModelQuery):
     """Of ``GET /variations``."""
 
     seed: Seed = Field(description="seed of the image in the middle")
@@ -106,11 +150,8 @@ class ArithmeticQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ArithmeticBody(ModelQuery):
+class ArithmeticBody(EditBody, ModelQuery):
     """Of ``POST /arithmetic``."""
-
-    # In JSON a number has no need to come as text, nor a seed as a truth value.
-    model_config = ConfigDict(strict=True)
 
     plus: list[Group] = Field(
         min_length=1,

@@ -24,8 +24,8 @@ def _headers(served: Served, seed: int) -> dict[str, str]:
 
 def _text(served: Served, seed: int | None) -> Text:
     """What a PNG file says of itself."""
-    told = {"model": served.title}
-    return told if seed is None else {**told, "seed": str(seed)}
+    known = {"model": served.title, "seed": seed, "edit": served.edit.text or None}
+    return {keyword: str(value) for keyword, value in known.items() if value is not None}
 
 
 def json(body: BaseModel, served: Served, seed: int) -> Response:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.card import Card
+from app.card import AttributeName, Card, Effect
 from app.latents import Method
 
 PngText = Annotated[
@@ -73,6 +73,10 @@ class ServedVersion(BaseModel):
 
     version: int
     provider: str = Field(description="where it really runs")
+    attributes: dict[AttributeName, Effect] = Field(
+        description="what `edit` takes, and what each does at strength 2; the card has the vectors",
+        examples=[{"glasses": {"gained": 0.95, "kept": 0.92}}],
+    )
     card: Card
 
 

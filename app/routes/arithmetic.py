@@ -41,7 +41,7 @@ async def arithmetic(
     """
     media_type = choose(accept, _OFFERED)
     limit.check(body.neighbours, "body", neighbours=body.neighbours)
-    served = catalog.find(body.model, body.version, place="body")
+    served = catalog.find(body.model, body.version, "body").editing(body.edit, "body")
     plus, minus = (map(served.latents, groups) for groups in (body.plus, body.minus))
     side = math.isqrt(body.neighbours)
     layout = Neighbourhood(body.plus[0][0], body.radius, side, side)

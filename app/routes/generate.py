@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Response
 from app import images, openapi, responses
 from app.catalog import Served
 from app.deps import Accept, ImageLimit, InService
+from app.errors import TooLargeError
 from app.images import Pixels
 from app.latents import SEEDS, consecutive
 from app.negotiation import JSON, PNG, ZIP, choose
-from app.requests import GenerateQuery
+from app.requests import EditBody, GenerateQuery
 from app.routes.images import url
 from app.schemas import Generated, GeneratedImage
 
@@ -23,20 +24,29 @@ _OFFERED = (JSON, PNG, ZIP)
 @router.post(
     "/generate",
     response_model=Generated,
-    responses=openapi.pictures(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs"),
+    responses={
+        **openapi.pictures(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs"),
+        **openapi.problems(TooLargeError),
+    },
 )
 async def generate(
-    query: Annotated[GenerateQuery, Query()], catalog: InService, accept: Accept, limit: ImageLimit
+    query: Annotated[GenerateQuery, Query()],
+    catalog: InService,
+    accept: Accept,
+    limit: ImageLimit,
+    body: EditBody | None = None,
 ) -> Response:
     """Draw `n` images of the seeds `seed`, `seed + 1`, … (modulo 2³²), or of a random seed on.
 
     `Accept: application/json` (the default) answers every image as base64 with its seed and URL;
     `image/png` the image itself, or a sheet of them; `application/zip` one `<seed>.png` each.
-    The header `X-Seed` tells the first seed.
+    The header `X-Seed` tells the first seed. With `edit` in the body all are given attributes, or
+    lose them, out of those that the model has, see `/models`.
     """
     media_type = choose(accept, _OFFERED)
     limit.check(query.n, n=query.n)
-    served = catalog.find(query.model, query.version)
+    strengths = body.edit if body else {}
+    served = catalog.find(query.model, query.version).editing(strengths, "body")
     first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
     seeds = consecutive(first, query.n)
     pixels = await served.draw(served.latents(seeds))

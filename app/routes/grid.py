@@ -32,7 +32,7 @@ async def grid(
     corners = _corners(query)
     count = query.rows * query.cols
     limit.check(count, rows=query.rows, cols=query.cols)
-    served = catalog.find(query.model, query.version)
+    served = catalog.find(query.model, query.version).editing(query.strengths)
     if corners is None:
         first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
         rows = served.latents(consecutive(first, count))

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app import openapi, responses
 from app.card import ModelName, ModelVersion
 from app.catalog import Served
 from app.deps import Accept, InService
 from app.negotiation import PNG, choose
-from app.requests import Seed
+from app.requests import EditQuery, Seed
 
 router = APIRouter(tags=["images"])
 
@@ -18,8 +18,19 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def url(served: Served, seed: int) -> str:
-    """The path of one image."""
-    return f"/images/{served.title}/{seed}.png"
+    """The path of one image, with its edit."""
+    path = f"/images/{served.title}/{seed}.png"
+    # Nothing in an edit's text needs an escape in a query (RFC 3986, section 3.4).
+    return f"{path}?edit={served.edit.text}" if served.edit.text else path
+
+
+async def _edited(
+    model: Annotated[ModelName, Path(description="a served model")],
+    version: Annotated[ModelVersion, Path(description="its version")],
+    query: Annotated[EditQuery, Query()],
+    catalog: InService,
+) -> Served:
+    return catalog.find(model, version, place="path").editing(query.strengths)
 
 
 @router.get(
@@ -28,15 +39,12 @@ def url(served: Served, seed: int) -> str:
     responses=openapi.pictures([PNG], "The image"),
 )
 async def image(
-    model: Annotated[ModelName, Path(description="a served model")],
-    version: Annotated[ModelVersion, Path(description="its version")],
+    served: Annotated[Served, Depends(_edited)],
     seed: Annotated[Seed, Path(description="the image's seed")],
-    catalog: InService,
     accept: Accept,
 ) -> Response:
-    """Draw the image of one seed. It may be cached for ever."""
+    """Draw the image of one seed, edited where `edit` says so. It may be cached for ever."""
     choose(accept, [PNG])
-    served = catalog.find(model, version, place="path")
     (pixels,) = await served.draw(served.latents([seed]))
     response = await responses.png(pixels, served, seed)
     response.headers["Cache-Control"] = _FOR_EVER

@@ -39,7 +39,7 @@ async def interpolate(
     seeds = _seeds(query)
     count = paths.frames(len(seeds), query.steps, loop=query.loop)
     limit.check(count, **_asked(query))
-    served = catalog.find(query.model, query.version)
+    served = catalog.find(query.model, query.version).editing(query.strengths)
     way = paths.through(served.latents(seeds), query.steps, query.method, loop=query.loop)
     pixels = await served.draw(way)
     if media_type == PNG:

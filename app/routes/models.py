@@ -16,7 +16,12 @@ router = APIRouter(tags=["models"])
 
 def _described(catalog: Catalog, name: str) -> ServedModel:
     versions = [
-        ServedVersion(version=number, provider=served.engine.provider, card=served.card)
+        ServedVersion(
+            version=number,
+            provider=served.engine.provider,
+            attributes=served.card.attributes,
+            card=served.card,
+        )
         for number, served in sorted(catalog.models[name].items())
     ]
     return ServedModel(name=name, default_version=versions[-1].version, versions=versions)

@@ -35,7 +35,7 @@ async def variations(
     media_type = choose(accept, _OFFERED)
     layout = Neighbourhood(query.seed, query.radius, query.rows, query.cols)
     limit.check(layout.count, rows=query.rows, cols=query.cols)
-    served = catalog.find(query.model, query.version)
+    served = catalog.find(query.model, query.version).editing(query.strengths)
     (centre,) = served.latents([query.seed])
     pixels = await served.draw(layout.around(centre))
     return await responses.neighbourhood(media_type, served, layout, pixels)

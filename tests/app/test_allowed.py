@@ -9,6 +9,9 @@ SEED = {"type": "integer", "minimum": 0.0, "maximum": 4294967295.0}
 GROUP = {"type": "array", "items": SEED, "minItems": 1, "maxItems": 16}
 BODY = {"type": "object", "properties": {"plus": {"type": "array", "items": GROUP, "maxItems": 8}}}
 
+STRENGTH = {"type": "number", "minimum": -5, "maximum": 5}
+EDIT = {"type": "object", "additionalProperties": STRENGTH, "maxProperties": 16}
+
 
 @pytest.mark.parametrize(
     ("schema", "text"),
@@ -20,6 +23,7 @@ BODY = {"type": "object", "properties": {"plus": {"type": "array", "items": GROU
         ({"type": "string", "pattern": "^a$"}, "text like ^a$"),
         (GROUP, "a list of 1 to 16 values, each an integer from 0 to 4294967295"),
         (BODY, "a JSON object"),
+        (EDIT, "a JSON object of at most 16 values, each a number from -5 to 5"),
     ],
 )
 def test_a_schema_in_words(schema: dict[str, Any], text: str) -> None:
@@ -38,6 +42,7 @@ def test_a_path_leads_through_names_lists_references_and_what_may_be_left_out() 
     for schema in (BODY, reference, optional):
         assert within(schema, ["plus", "0"], {"Body": BODY}) == GROUP
         assert within(schema, ["plus", "7", "15"], {"Body": BODY}) == SEED
+    assert within(EDIT, ["glasses"], {}) == STRENGTH
     with pytest.raises(KeyError):
         within(BODY, ["minus"], {})
 

@@ -1,6 +1,7 @@
 """The document that clients are written from."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_drawing_route_tells_all_its_answers(
 ) -> None:
     answers = operations(document)[route]["responses"]
     assert answers["200"]["content"].keys() == media_types
-    too_large = {"413"} if route == ("post", "/arithmetic") else set()  # only that has a body
+    too_large = {"413"} if route[0] == "post" else set()  # only those have a body
     assert answers.keys() == {"200", "404", "406", "422", "500", "503"} | too_large
 
 
@@ -99,7 +100,33 @@ def test_a_list_is_described_as_integers_separated_by_commas(
     assert (listed["type"], listed["minItems"], listed["maxItems"]) == ("array", least, most)
     items = listed["items"]
     assert (items["type"], items["minimum"], items["maximum"]) == ("integer", 0, 2**32 - 1)
-    assert not [p["name"] for p in parameters if "explode" in p and p["name"] != name]
+    assert {p["name"] for p in parameters if "explode" in p} == {name, "edit"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/images/{model}/{version}/{seed}.png", "/interpolate", "/grid", "/variations"]
+)
+def test_an_edit_in_a_query_is_a_list_that_is_described(
+    document: dict[str, Any], path: str
+) -> None:
+    parameters = document["paths"][path]["get"]["parameters"]
+    (found,) = (parameter for parameter in parameters if parameter["name"] == "edit")
+    assert (found["style"], found["explode"], found["required"]) == ("form", False, False)
+    assert found["schema"]["examples"] == [["glasses:2", "beard:-1.5"]]
+    listed = found["schema"]["anyOf"][0]
+    assert (listed["minItems"], listed["maxItems"]) == (1, 16)
+    for text in found["schema"]["examples"][0]:
+        assert re.fullmatch(listed["items"]["pattern"], text)
+
+
+def test_an_edit_in_a_body_is_described_and_may_be_left_out(document: dict[str, Any]) -> None:
+    assert not document["paths"]["/generate"]["post"]["requestBody"].get("required")
+    for name in ("EditBody", "ArithmeticBody"):
+        edit = document["components"]["schemas"][name]["properties"]["edit"]
+        strength = edit["additionalProperties"]
+        assert (strength["type"], strength["minimum"], strength["maximum"]) == ("number", -5, 5)
+        assert (edit["maxProperties"], edit["default"]) == (16, {})
+        assert edit["examples"] == [{}, {"glasses": 2, "beard": -1.5}]
 
 
 def test_the_body_of_arithmetic_is_described(document: dict[str, Any]) -> None:

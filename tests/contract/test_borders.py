@@ -13,6 +13,7 @@ LEAVES = {
     "app.arithmetic",
     "app.card",
     "app.cpus",
+    "app.edits",
     "app.images",
     "app.latents",
     "app.paths",

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from onnx import TensorProto, helper
 
 from app import card
+from app.card import Direction, Directions
 from app.catalog import Catalog
 from app.main import create_app
 from app.settings import Settings
@@ -91,6 +92,13 @@ def other_width_in_card(folder: Path) -> None:
     card.write(described.model_copy(update={"latent": latent}), folder)
 
 
+def direction_of_another_width(folder: Path) -> None:
+    direction = Direction(vector=[1, 2, 3], gained=1, kept=1)
+    directions = Directions(protocol="", attributes={"sleeves": direction})
+    described = card.read(folder)
+    card.write(described.model_copy(update={"directions": directions}), folder)
+
+
 DAMAGES: dict[Damage, str] = {
     missing_card: "2/card.json: cannot be read: No such file",
     unreadable_card: "2/card.json: the whole: Invalid JSON",
@@ -104,6 +112,7 @@ DAMAGES: dict[Damage, str] = {
     second_output: "2/generator.onnx: the graph's output is",
     other_name_inside: "2/generator.onnx: the graph's metadata is",
     other_width_in_card: "2/generator.onnx: the graph's input is",
+    direction_of_another_width: "2/card.json: directions: sleeves has 3 numbers, a latent has 100",
 }
 
 
