@@ -227,10 +227,8 @@ def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
     components = document["components"]["schemas"]
     if place == "body":
         return operation["requestBody"]["content"]["application/json"]["schema"], components
-    parameters = operation.get("parameters", [])
-    return {
-        "properties": {p["name"]: p["schema"] for p in parameters if p["in"] == place}
-    }, components
+    listed = operation.get("parameters", [])
+    return {"properties": {p["name"]: p["schema"] for p in listed if p["in"] == place}}, components
 
 
 def _name(path: list[str]) -> str:
