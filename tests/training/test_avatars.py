@@ -16,7 +16,7 @@ from training.data.images import fitted
 from training.errors import DataError
 from training.journal import Run
 
-COUNT = 12
+COUNT, LEARNED = 12, 10
 TINY = "--generator-filters 1 --discriminator-filters 1 --latent-dim 2 --batch-size 4 --epochs 1"
 
 
@@ -88,6 +88,29 @@ def test_faces_are_looked_for_in_data_avatars_unless_another_folder_is_named(
     usual = sets.load(Config(dataset="avatars"), unheard, unheard)
     np.testing.assert_array_equal(named.pixels, usual.pixels)
     assert (usual.name, usual.licence) == ("avatars", LICENCE)
+
+
+# Their parts.
+
+
+@pytest.mark.parametrize(("count", "learned"), [(1, 1), (4, 4), (5, 4), (9, 8), (10, 8), (12, 10)])
+def test_the_last_fifth_of_the_faces_are_test_faces(
+    faces: Avatars, count: int, learned: int
+) -> None:
+    columns = {name: column[:count] for name, column in faces.attributes.items()}
+    some = Avatars(faces.images[:count], columns, faces.licence)
+    training, test = some.training, some.test
+    assert (len(training.images), len(test.images)) == (learned, count - learned)
+    np.testing.assert_array_equal(np.concatenate([training.images, test.images]), some.images)
+    for name, column in columns.items():
+        parts = [part.attributes[name] for part in (training, test)]
+        np.testing.assert_array_equal(np.concatenate(parts), column)
+    assert training.licence == test.licence == faces.licence
+
+
+def test_the_training_faces_alone_are_learned(place: Path, faces: Avatars) -> None:
+    found = sets.load(Config(dataset="avatars", data_dir=place), unheard, unheard)
+    np.testing.assert_array_equal(found.pixels, faces.images[:LEARNED])
 
 
 # What cannot be read.
@@ -197,10 +220,10 @@ def test_faces_have_their_own_size_or_the_one_that_is_asked_for(
     config = Config(dataset="avatars", data_dir=place, image_size=size)
     found = sets.load(config, unheard, unheard).pixels
     if size in {None, 64}:
-        np.testing.assert_array_equal(found, faces.images)
+        np.testing.assert_array_equal(found, faces.training.images)
         return
-    assert found.shape == (COUNT, 3, size, size)
-    for one, image in zip(found, faces.images, strict=True):
+    assert found.shape == (LEARNED, 3, size, size)
+    for one, image in zip(found, faces.training.images, strict=True):
         expected = np.asarray(fitted(Image.fromarray(image.transpose(1, 2, 0)), size))
         np.testing.assert_array_equal(one.transpose(1, 2, 0), expected)
 
@@ -217,7 +240,7 @@ def test_faces_are_learned_drawn_and_published_with_their_licence(
     export = ["export", str(run), "--name", "faces", "--version", "1", "--models", str(tmp_path)]
     assert main(export) == 0
     made = card.read(tmp_path / "faces" / "1").dataset
-    assert made.model_dump() == {"name": "avatars", "licence": LICENCE, "images": COUNT}
+    assert made.model_dump() == {"name": "avatars", "licence": LICENCE, "images": LEARNED}
     assert "Pablo Stanley" in json.loads((run / "data.json").read_text())["licence"]
     assert capsys.readouterr().err.count("error") == 0
 
