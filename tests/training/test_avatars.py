@@ -12,7 +12,7 @@ from training.__main__ import main
 from training.config import Config
 from training.data import avatars, sets
 from training.data.avatars import FILE, FORM, LICENCE, Avatars
-from training.data.images import fitted
+from training.data.images import fitted, scaled
 from training.errors import DataError
 from training.journal import Run
 
@@ -111,6 +111,26 @@ def test_the_last_fifth_of_the_faces_are_test_faces(
 def test_the_training_faces_alone_are_learned(place: Path, faces: Avatars) -> None:
     found = sets.load(Config(dataset="avatars", data_dir=place), unheard, unheard)
     np.testing.assert_array_equal(found.pixels, faces.images[:LEARNED])
+
+
+@pytest.mark.parametrize("size", [None, 16])
+def test_the_test_faces_are_shown_in_the_size_that_is_asked_for(
+    place: Path, faces: Avatars, size: int | None
+) -> None:
+    config = Config(dataset="avatars", data_dir=place, image_size=size)
+    found = sets.test(config, unheard)
+    expected = faces.test.images if size is None else scaled(faces.test.images, size)
+    assert found is not None
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_handful_of_faces_and_a_folder_have_no_test_images(
+    tmp_path: Path, faces: Avatars
+) -> None:
+    columns = {name: column[:4] for name, column in faces.attributes.items()}
+    avatars.write(tmp_path / FILE, Avatars(faces.images[:4], columns, "none"), 0, {})
+    assert sets.test(Config(dataset="avatars", data_dir=tmp_path), unheard) is None
+    assert sets.test(Config(dataset=f"folder:{tmp_path}"), unheard) is None
 
 
 # What cannot be read.
@@ -234,7 +254,6 @@ def test_faces_are_learned_drawn_and_published_with_their_licence(
     run = tmp_path / "run"
     assert fit(run, "--data-dir", place, "--image-size", 16) == 0
     assert Run(run).data().shape == (3, 16, 16)
-    # There are no test images: the training images are shown in their place.
     assert main(["figures", str(run), "--device", "cpu"]) == 0
     assert (run / "figures" / "neighbours.png").exists()
     export = ["export", str(run), "--name", "faces", "--version", "1", "--models", str(tmp_path)]
@@ -252,4 +271,4 @@ def test_faces_have_no_classes_to_be_told_apart_by(
     capsys.readouterr()
     assert main(["probe", str(tmp_path / "run"), "--device", "cpu"]) == 1
     told = capsys.readouterr().err
-    assert told == "error: --dataset avatars: has neither labels nor test images\n"
+    assert told == "error: --dataset avatars: its images have no classes\n"
