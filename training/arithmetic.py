@@ -41,14 +41,14 @@ def sums(subject: Subject, seed: int) -> list[Sum]:
     than three.
     """
     unnamed: Sum = (("A", "B", "C"), latents.consecutive(seed, 3 * GROUP))
-    shipped = SHIPPED.get(subject.dataset)
+    shipped = SHIPPED.get(subject.dataset) if subject.dataset in EQUATIONS else None
     if shipped is None or shipped.image_shape != subject.image_shape:
         return [unnamed]
     candidates = latents.consecutive(seed, _CANDIDATES)
     sure = certainty(shipped, subject.images(_CANDIDATES, seed))
     labels = sure.argmax(axis=1)
     found = {}
-    for k, name in enumerate(shipped.classes):
+    for k, name in enumerate(shipped.names):
         members = np.flatnonzero(labels == k)
         best = members[np.argsort(-sure[members, k], kind="stable")]
         found[name] = [candidates[i] for i in best[:GROUP]]
@@ -65,7 +65,7 @@ def certainty(shipped: Shipped, pixels: NDArray[np.uint8]) -> NDArray[np.float32
     network = features.load(shipped)
     _, head = network
     with torch.no_grad():
-        logits = head(torch.from_numpy(features.features(network, pixels).features))
+        logits = head(torch.from_numpy(features.features(network, pixels, shipped).features))
     shares: NDArray[np.float32] = logits.softmax(dim=1).numpy()
     return shares
 

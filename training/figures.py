@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from app import latents, png
 from training import arithmetic, device, files
 from training.canvas import WORDS, Canvas, grid
-from training.config import LABELLED
 from training.data import sets
 from training.errors import RunError
 from training.fit import Downloads
@@ -91,7 +90,7 @@ def seen(subject: Subject, pixels: Bytes) -> NDArray[np.float32]:
     shipped = SHIPPED.get(subject.dataset)
     if shipped is None or shipped.image_shape != subject.image_shape:
         return pixels.reshape(len(pixels), -1).astype(np.float32)
-    return features.features(features.load(shipped), pixels).features
+    return features.features(features.load(shipped), pixels, shipped).features
 
 
 def closest(points: NDArray[np.float32], among: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -116,8 +115,7 @@ def _real(run: Run, options: Drawing) -> tuple[Bytes, Bytes | None]:
     with Downloads() as downloads:
         # What is skipped was told when the run began.
         train = sets.load(config, downloads, lambda *_: None)
-        known = config.dataset in LABELLED
-        test = sets.labelled(config, "t10k", downloads)[0] if known else None
+        test = sets.test(config, downloads)
     if Data.of(train) != run.data():
         raise RunError(f"{run.folder}: learned from other data: {run.data()} is not these")
     return train.pixels, test

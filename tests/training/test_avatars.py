@@ -12,11 +12,11 @@ from training.__main__ import main
 from training.config import Config
 from training.data import avatars, sets
 from training.data.avatars import FILE, FORM, LICENCE, Avatars
-from training.data.images import fitted
+from training.data.images import fitted, scaled
 from training.errors import DataError
 from training.journal import Run
 
-COUNT = 12
+COUNT, LEARNED = 12, 10
 TINY = "--generator-filters 1 --discriminator-filters 1 --latent-dim 2 --batch-size 4 --epochs 1"
 
 
@@ -88,6 +88,49 @@ def test_faces_are_looked_for_in_data_avatars_unless_another_folder_is_named(
     usual = sets.load(Config(dataset="avatars"), unheard, unheard)
     np.testing.assert_array_equal(named.pixels, usual.pixels)
     assert (usual.name, usual.licence) == ("avatars", LICENCE)
+
+
+# Their parts.
+
+
+@pytest.mark.parametrize(("count", "learned"), [(1, 1), (4, 4), (5, 4), (9, 8), (10, 8), (12, 10)])
+def test_the_last_fifth_of_the_faces_are_test_faces(
+    faces: Avatars, count: int, learned: int
+) -> None:
+    columns = {name: column[:count] for name, column in faces.attributes.items()}
+    some = Avatars(faces.images[:count], columns, faces.licence)
+    training, test = some.training, some.test
+    assert (len(training.images), len(test.images)) == (learned, count - learned)
+    np.testing.assert_array_equal(np.concatenate([training.images, test.images]), some.images)
+    for name, column in columns.items():
+        parts = [part.attributes[name] for part in (training, test)]
+        np.testing.assert_array_equal(np.concatenate(parts), column)
+    assert training.licence == test.licence == faces.licence
+
+
+def test_the_training_faces_alone_are_learned(place: Path, faces: Avatars) -> None:
+    found = sets.load(Config(dataset="avatars", data_dir=place), unheard, unheard)
+    np.testing.assert_array_equal(found.pixels, faces.images[:LEARNED])
+
+
+@pytest.mark.parametrize("size", [None, 16])
+def test_the_test_faces_are_shown_in_the_size_that_is_asked_for(
+    place: Path, faces: Avatars, size: int | None
+) -> None:
+    config = Config(dataset="avatars", data_dir=place, image_size=size)
+    found = sets.test(config, unheard)
+    expected = faces.test.images if size is None else scaled(faces.test.images, size)
+    assert found is not None
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_handful_of_faces_and_a_folder_have_no_test_images(
+    tmp_path: Path, faces: Avatars
+) -> None:
+    columns = {name: column[:4] for name, column in faces.attributes.items()}
+    avatars.write(tmp_path / FILE, Avatars(faces.images[:4], columns, "none"), 0, {})
+    assert sets.test(Config(dataset="avatars", data_dir=tmp_path), unheard) is None
+    assert sets.test(Config(dataset=f"folder:{tmp_path}"), unheard) is None
 
 
 # What cannot be read.
@@ -197,10 +240,10 @@ def test_faces_have_their_own_size_or_the_one_that_is_asked_for(
     config = Config(dataset="avatars", data_dir=place, image_size=size)
     found = sets.load(config, unheard, unheard).pixels
     if size in {None, 64}:
-        np.testing.assert_array_equal(found, faces.images)
+        np.testing.assert_array_equal(found, faces.training.images)
         return
-    assert found.shape == (COUNT, 3, size, size)
-    for one, image in zip(found, faces.images, strict=True):
+    assert found.shape == (LEARNED, 3, size, size)
+    for one, image in zip(found, faces.training.images, strict=True):
         expected = np.asarray(fitted(Image.fromarray(image.transpose(1, 2, 0)), size))
         np.testing.assert_array_equal(one.transpose(1, 2, 0), expected)
 
@@ -211,13 +254,12 @@ def test_faces_are_learned_drawn_and_published_with_their_licence(
     run = tmp_path / "run"
     assert fit(run, "--data-dir", place, "--image-size", 16) == 0
     assert Run(run).data().shape == (3, 16, 16)
-    # There are no test images: the training images are shown in their place.
     assert main(["figures", str(run), "--device", "cpu"]) == 0
     assert (run / "figures" / "neighbours.png").exists()
     export = ["export", str(run), "--name", "faces", "--version", "1", "--models", str(tmp_path)]
     assert main(export) == 0
     made = card.read(tmp_path / "faces" / "1").dataset
-    assert made.model_dump() == {"name": "avatars", "licence": LICENCE, "images": COUNT}
+    assert made.model_dump() == {"name": "avatars", "licence": LICENCE, "images": LEARNED}
     assert "Pablo Stanley" in json.loads((run / "data.json").read_text())["licence"]
     assert capsys.readouterr().err.count("error") == 0
 
@@ -229,4 +271,4 @@ def test_faces_have_no_classes_to_be_told_apart_by(
     capsys.readouterr()
     assert main(["probe", str(tmp_path / "run"), "--device", "cpu"]) == 1
     told = capsys.readouterr().err
-    assert told == "error: --dataset avatars: has neither labels nor test images\n"
+    assert told == "error: --dataset avatars: its images have no classes\n"

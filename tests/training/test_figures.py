@@ -192,7 +192,7 @@ def test_where_classes_are_known_the_sums_are_of_them(models: Path) -> None:
         assert len(set(seeds)) == 9
         drawn = shown.draw(shown.latents(seeds)).transpose(0, 3, 1, 2)
         labels = arithmetic.certainty(FASHION_MNIST, drawn).argmax(axis=1)
-        assert [FASHION_MNIST.classes[k] for k in labels[::3]] == list(names)
+        assert [FASHION_MNIST.names[k] for k in labels[::3]] == list(names)
 
 
 def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: Subject) -> None:

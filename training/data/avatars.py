@@ -10,7 +10,8 @@ licence      str, of the whole
 libraries    str, what drew it: ``name version, name version``
 seed         int, with which the faces were chosen
 
-Each member of the file has a checksum, which is verified whenever the member is read.
+Each member of the file has a checksum, which is verified whenever the member is read. The last
+fifth of the faces are test faces, which no generator and no network learns.
 """
 
 from dataclasses import dataclass
@@ -48,10 +49,28 @@ class Avatars:
     """By name, which faces have it: ``(n,)``."""
     licence: str
 
+    @property
+    def training(self) -> "Avatars":
+        """The faces to learn: all but the last fifth."""
+        return self._part(slice(self._learned))
+
+    @property
+    def test(self) -> "Avatars":
+        """The last fifth of the faces."""
+        return self._part(slice(self._learned, None))
+
+    @property
+    def _learned(self) -> int:
+        return len(self.images) - len(self.images) // 5
+
+    def _part(self, chosen: slice) -> "Avatars":
+        attributes = {name: column[chosen] for name, column in self.attributes.items()}
+        return Avatars(self.images[chosen], attributes, self.licence)
+
 
 def load(folder: Path | None) -> ImageSet:
-    """The faces in ``folder``, or in ``PLACE``, as a data set. Raises what ``read`` does."""
-    found = read(folder or PLACE)
+    """The training faces in ``folder``, or in ``PLACE``. Raises what ``read`` does."""
+    found = read(folder or PLACE).training
     return ImageSet(NAME, found.licence, found.images)
 
 

@@ -29,6 +29,23 @@ def load(config: Config, progress: ByteCount, skipped: Skipped) -> ImageSet:
     return folder.load(config.folder, size, config.batch_size, progress, skipped)
 
 
+def test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:
+    """The test images ``(n, c, h, w)`` of what ``config`` names, in the size that it asks for.
+
+    None where there are none: a folder has no such part, nor has a handful of faces. Raises
+    DataError where they are missing or damaged.
+    """
+    if config.dataset == avatars.NAME:
+        pixels = avatars.read(config.data_dir or avatars.PLACE).test.images
+    elif config.dataset in LABELLED:
+        pixels = idx.images(idx.locate(_named(config), config.data_dir, progress), "t10k")
+    else:
+        return None
+    if not len(pixels):
+        return None
+    return pixels if config.image_size is None else scaled(pixels, config.image_size)
+
+
 def labelled(
     config: Config, split: str, progress: ByteCount
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -38,7 +55,7 @@ def labelled(
     for a data set whose images have no classes.
     """
     if config.dataset not in LABELLED:
-        raise DataError(f"--dataset {config.dataset}: has neither labels nor test images")
+        raise DataError(f"--dataset {config.dataset}: its images have no classes")
     found = idx.locate(_named(config), config.data_dir, progress)
     pixels = idx.images(found, split)
     if config.image_size is not None:

@@ -35,13 +35,6 @@ class DensityCoverage(NamedTuple):
     coverage: float
 
 
-class ClassBalance(NamedTuple):
-    """Shares ``(classes,)`` that sum to 1, and nats in 0…log(classes)."""
-
-    shares: Array
-    kl_to_uniform: float
-
-
 def frechet(real: Features, fake: Features) -> float:
     """Squared Fréchet distance between the Gaussians fitted to two sets ``(n, d)``, ``(m, d)``.
 
@@ -131,21 +124,6 @@ def copies(train: Features, test: Features, fake: Features, quantile: float = 0.
     # A distance that occurs, not one interpolated: squared or not then makes no difference.
     threshold = float(np.quantile(_nearest(held_out, x), quantile, method="inverted_cdf"))
     return float(np.mean(_nearest(y, x) <= threshold + _slack(y, threshold)))
-
-
-def class_balance(labels: NDArray[np.integer[Any]], classes: int) -> ClassBalance:
-    """Share of each class among integer labels ``(n,)``, and KL(shares ‖ uniform) in nats.
-
-    Cover and Thomas 2006, section 2.3, with its 0 log 0 = 0. Raises ValueError for labels of
-    another shape or type, none at all, or any outside 0…classes - 1.
-    """
-    if labels.ndim != 1 or len(labels) == 0 or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels are {labels.dtype} of shape {labels.shape}, not integers (n,)")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"labels {labels.min()}…{labels.max()} leave 0…{classes - 1}")
-    shares = np.bincount(labels.astype(np.int64), minlength=classes) / len(labels)
-    held = shares[shares > 0]
-    return ClassBalance(shares, max(0.0, float(held @ np.log(classes * held))))
 
 
 def _checked(least: int, **sets: Features) -> list[Array]:

@@ -7,11 +7,9 @@ from pathlib import Path
 import torch
 
 from training import device
-from training.data import idx
 from training.errors import DataError, EvaluationError
-from training.fit import Downloads
 from training.journal import Run
-from training.metrics import features, measures, subject
+from training.metrics import features, measures, real, subject
 from training.metrics.evaluation import Evaluation, FeatureNetwork
 from training.metrics.features import SHIPPED, Shipped
 from training.metrics.inception import Inception
@@ -40,11 +38,12 @@ def evaluate(folder: Path, options: Measuring) -> None:
 def measure(measured: Subject, where: torch.device, options: Measuring) -> Evaluation:
     """Every measure of ``measured``. Raises EvaluationError or DataError where it cannot be."""
     began, shipped = time.perf_counter(), _shipped(measured)
+    told = "class_shares" if shipped.exclusive else "attribute_shares"
     network = features.load(shipped).to(where)
     inception = Inception(options.inception) if options.inception else None
-    pixels = _pixels(measured, options)
+    pixels = _pixels(measured, shipped, options)
     say("looking at them and at the real images")
-    seen = Sets(*(features.features(network, images) for images in pixels))
+    seen = Sets(*(features.features(network, images, shipped) for images in pixels))
     say("comparing them")
     figures = measures.measures(seen, shipped)
     if measured.discriminator:
@@ -62,7 +61,7 @@ def measure(measured: Subject, where: torch.device, options: Measuring) -> Evalu
             file=shipped.path.name, sha256=shipped.sha256, accuracy=shipped.accuracy
         ),
         metrics=figures,
-        class_shares=measures.shares(seen, shipped.classes),
+        **{told: measures.shares(seen, shipped)},
         device=device.described(where, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
@@ -77,15 +76,13 @@ def _shipped(measured: Subject) -> Shipped:
     return SHIPPED[measured.dataset]
 
 
-def _pixels(measured: Subject, options: Measuring) -> Sets[Bytes]:
+def _pixels(measured: Subject, shipped: Shipped, options: Measuring) -> Sets[Bytes]:
     """The training images, the test images, and as many drawn ones as ``options`` ask for."""
-    with Downloads() as downloads:
-        folder = idx.locate(idx.FASHION_MNIST, options.data_dir, downloads)
-    train, test = idx.images(folder), idx.images(folder, "t10k")
-    for real in (train, test):
-        if real.shape[1:] != measured.image_shape:
+    folder, (train, _), (test, _) = real.read(shipped, options.data_dir)
+    for pixels in (train, test):
+        if pixels.shape[1:] != measured.image_shape:
             raise DataError(
-                f"{folder}: its images have the shape {real.shape[1:]}, "
+                f"{folder}: its images have the shape {pixels.shape[1:]}, "
                 f"{measured.title} draws {measured.image_shape}"
             )
     if len(test) < FEWEST:

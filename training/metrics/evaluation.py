@@ -32,7 +32,10 @@ class Measure(_Part):
 
 
 class Share(_Part):
-    """How many of the images the feature network takes for one class, in 0…1."""
+    """How many of the images the feature network takes for one class, or sees one attribute in.
+
+    In 0…1.
+    """
 
     generated: float
     training: float
@@ -44,7 +47,7 @@ class FeatureNetwork(_Part):
     file: str
     sha256: str
     accuracy: float
-    """Share of the test images whose class it tells."""
+    """Share of the test images whose class it tells; of attributes, the mean of their shares."""
 
 
 class Evaluation(_Part):
@@ -60,7 +63,10 @@ class Evaluation(_Part):
     test_images: int
     feature_network: FeatureNetwork
     metrics: dict[str, Measure]
-    class_shares: dict[str, Share]
+    class_shares: dict[str, Share] = {}
+    """By class; they sum to 1. Empty for a data set of attributes."""
+    attribute_shares: dict[str, Share] = {}
+    """By attribute; each is apart from the others. Empty for a data set of classes."""
     device: str
     seconds: float
 
@@ -76,7 +82,7 @@ class Evaluation(_Part):
         for name, measure in self.metrics.items():
             floor = "" if measure.floor is None else f"{measure.floor:.4f}"
             yield f"{name:20}{measure.value:12.4f}{floor:>12}"
-        for name, share in self.class_shares.items():
+        for name, share in (self.class_shares | self.attribute_shares).items():
             yield f"{name:20}{share.generated:12.1%}{share.training:12.1%}"
         yield f"real: the first {self.samples} training images in place of the generated"
         yield f"features: {self.feature_network.file}; {self.seconds:.0f} s on {self.device}"

@@ -49,8 +49,9 @@ class Inception:
         protocol = (
             f"Fréchet inception distance (Heusel et al. 2017) of the {len(fake)} images of seeds "
             f"0 to {len(fake) - 1} to {len(real)} test images, as Lucic et al. 2018 (arXiv "
-            f"1711.10337) take it with 10,000 each; grey as RGB; torch-fidelity "
-            f"{self._library.__version__}, weights of SHA-256 {WEIGHTS_SHA256[:12]}…"
+            f"1711.10337) take it with 10,000 each; {'grey as ' if real.shape[1] == 1 else ''}RGB; "
+            f"torch-fidelity {self._library.__version__}, weights of SHA-256 "
+            f"{WEIGHTS_SHA256[:12]}…"
         )
         return Measure(value=value, floor=floor, protocol=protocol)
 

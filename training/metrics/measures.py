@@ -10,6 +10,7 @@ from torch import nn
 from training.metrics import distances
 from training.metrics.evaluation import Measure, Share
 from training.metrics.features import Seen, Shipped, scaled
+from training.metrics.shares import Array, gap, kl_to_uniform, of_attributes, of_classes
 
 MOST = 10_000
 """Images of a set whose neighbours are sought, as that takes time by the square."""
@@ -48,6 +49,10 @@ PROTOCOLS = {
         "KL(shares ‖ equal shares), in nats, of the classes that the classifier over {network} "
         "sees in {fake}"
     ),
+    "attribute_gap": (
+        "mean difference, over {names} attributes, between the share of {fake} that have one and "
+        "that of {real} test images, as the classifier over {network} sees them"
+    ),
     "discriminator_real": (
         "share of {real} test images that the run's discriminator, in eval mode, takes for real"
     ),
@@ -75,10 +80,10 @@ class Sets(NamedTuple, Generic[T]):
 
 def measures(seen: Sets[Seen], shipped: Shipped) -> dict[str, Measure]:
     """Every measure on what ``shipped`` sees in the three sets."""
-    classes = len(shipped.classes)
-    values, floors = (_scores(seen.test, images, classes) for images in (seen.fake, _floor(seen)))
+    values, floors = (_scores(seen.test, images, shipped) for images in (seen.fake, _floor(seen)))
     values["copies"], floors["copies"] = _copies(seen)
-    words = _words(*(len(images.labels) for images in seen)) | {"network": shipped.words}
+    words = _words(*(len(images.labels) for images in seen))
+    words |= {"network": shipped.words, "names": str(len(shipped.names))}
     return {
         name: Measure(value=values[name], floor=floors[name], protocol=protocol.format(**words))
         for name, protocol in PROTOCOLS.items()
@@ -92,15 +97,29 @@ def _floor(seen: Sets[Seen]) -> Seen:
     return Seen(seen.train.features[:count], seen.train.labels[:count])
 
 
-def _scores(test: Seen, fake: Seen, classes: int) -> dict[str, float]:
+def _scores(test: Seen, fake: Seen, shipped: Shipped) -> dict[str, float]:
     real_few, fake_few = test.features[:MOST], fake.features[:MOST]
     return {
         "fd_cnn": distances.frechet(test.features, fake.features),
         "kid_cnn": distances.kid(test.features, fake.features),
         **distances.precision_recall(real_few, fake_few)._asdict(),
         **distances.density_coverage(real_few, fake_few)._asdict(),
-        "class_kl": distances.class_balance(fake.labels, classes).kl_to_uniform,
+        **_balance(test, fake, shipped),
     }
+
+
+def _balance(test: Seen, fake: Seen, shipped: Shipped) -> dict[str, float]:
+    counted = _counted(fake, shipped)
+    if shipped.exclusive:
+        return {"class_kl": kl_to_uniform(counted)}
+    return {"attribute_gap": gap(counted, _counted(test, shipped))}
+
+
+def _counted(images: Seen, shipped: Shipped) -> Array:
+    """The share of each class, or attribute, among ``images``."""
+    if shipped.exclusive:
+        return of_classes(images.labels, len(shipped.names))
+    return of_attributes(images.labels)
 
 
 def _copies(seen: Sets[Seen]) -> tuple[float, float]:
@@ -125,14 +144,14 @@ def _words(train: int, test: int, fake: int) -> dict[str, str]:
     }
 
 
-def shares(seen: Sets[Seen], classes: tuple[str, ...]) -> dict[str, Share]:
-    """The share of each of ``classes`` among the fakes, and among as many training images."""
+def shares(seen: Sets[Seen], shipped: Shipped) -> dict[str, Share]:
+    """The share of each class, or attribute, of the fakes, and of as many training images."""
     generated, training = (
-        distances.class_balance(images.labels, len(classes)).shares.tolist()
-        for images in (seen.fake, _floor(seen))
+        _counted(images, shipped).tolist() for images in (seen.fake, _floor(seen))
     )
     return {
-        name: Share(generated=generated[k], training=training[k]) for k, name in enumerate(classes)
+        name: Share(generated=generated[k], training=training[k])
+        for k, name in enumerate(shipped.names)
     }
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from training.config import Device, Which
 
-Labelled = Literal["fashion-mnist"]
+Labelled = Literal["fashion-mnist", "avatars"]
 
 FEWEST = 100
 """Images of a set: more than the 64 features, whose covariance is estimated, and 1% is one."""

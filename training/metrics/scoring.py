@@ -36,7 +36,7 @@ def scorer(config: Config, image_set: ImageSet, device: torch.device) -> Score:
             f"{image_set.name} in the shape {image_set.pixels.shape[1:]}"
         )
     network = features.load(shipped).to(device)
-    real = features.features(network, image_set.pixels[:REAL]).features
+    real = features.features(network, image_set.pixels[:REAL], shipped).features
 
     latent = Latent(width=config.latent_dim, prior=config.prior)
 
@@ -44,6 +44,6 @@ def scorer(config: Config, image_set: ImageSet, device: torch.device) -> Score:
         fake = of_seeds(
             lambda z: to_pixels(generator, torch.from_numpy(z).to(device)), range(SAMPLES), latent
         )
-        return distances.frechet(real, features.features(network, fake).features)
+        return distances.frechet(real, features.features(network, fake, shipped).features)
 
     return score

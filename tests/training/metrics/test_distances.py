@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from training.metrics import distances
 from training.metrics.distances import (
-    class_balance,
     copies,
     density_coverage,
     frechet,
@@ -399,30 +398,6 @@ def test_copies_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch, blo
     assert copies(train, test, fake, 0.5) == expected
 
 
-# Class balance
-
-
-def test_equal_shares_have_no_divergence() -> None:
-    for classes in range(1, 60):
-        shares, divergence = class_balance(np.tile(np.arange(classes), 3), classes)
-        np.testing.assert_allclose(shares, np.full(classes, 1 / classes))
-        assert 0 <= divergence < 1e-12
-
-
-def test_one_class_only_diverges_by_the_log_of_their_number() -> None:
-    shares, divergence = class_balance(np.full(12, 3), 10)
-    np.testing.assert_array_equal(shares, np.eye(10)[3])
-    assert divergence == pytest.approx(math.log(10))
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.uint64])
-def test_shares_and_divergence_of_unequal_classes(dtype: type[np.integer]) -> None:
-    shares, divergence = class_balance(np.array([2, 0, 0, 0], dtype=dtype), 3)
-    np.testing.assert_array_equal(shares, [0.75, 0, 0.25])
-    expected = 0.75 * math.log(0.75 * 3) + 0.25 * math.log(0.25 * 3)
-    assert divergence == pytest.approx(expected)
-
-
 # Whatever is wrong with an argument
 
 GOOD = normal(50, 200, 3)
@@ -517,21 +492,3 @@ def test_what_is_no_gaussian_is_refused(mean: Array, covariance: Array, message:
         frechet_gaussians(mean, covariance, np.zeros(2), np.eye(2))
     with pytest.raises(ValueError, match=message):
         frechet_gaussians(np.zeros(2), np.eye(2), mean, covariance)
-
-
-@pytest.mark.parametrize(
-    ("labels", "classes", "message"),
-    [
-        (np.zeros((2, 2), dtype=np.int64), 3, r"int64 of shape \(2, 2\)"),
-        (np.zeros(0, dtype=np.int64), 3, r"shape \(0,\)"),
-        (np.zeros(4), 3, "float64 of shape"),
-        (np.array([0, 3]), 3, "labels 0…3 leave 0…2"),
-        (np.array([-1, 2]), 3, "labels -1…2 leave 0…2"),
-        (np.array([0]), 0, "leave 0…-1"),
-    ],
-)
-def test_labels_that_name_no_class_are_refused(
-    labels: NDArray[np.int64], classes: int, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        class_balance(labels, classes)

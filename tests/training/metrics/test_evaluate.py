@@ -113,7 +113,7 @@ def pixels(data: Path) -> Sets[Bytes]:
 @pytest.fixture(scope="module")
 def seen(pixels: Sets[Bytes]) -> Sets[features.Seen]:
     network = features.load(FASHION_MNIST)
-    return Sets(*(features.features(network, images) for images in pixels))
+    return Sets(*(features.features(network, images, FASHION_MNIST) for images in pixels))
 
 
 # The record.
@@ -135,7 +135,7 @@ def test_the_record_is_plain_json(run: Path) -> None:
     for measure in content["metrics"].values():
         assert measure.keys() == {"value", "floor", "protocol"}
         assert isinstance(measure["value"], float)
-    assert list(content["class_shares"]) == list(FASHION_MNIST.classes)
+    assert list(content["class_shares"]) == list(FASHION_MNIST.names)
 
 
 def test_every_measure_tells_its_protocol(found: Evaluation) -> None:
@@ -177,7 +177,7 @@ def test_the_command_prints_every_figure(
     told = capsys.readouterr().out
     for name, measure in found.metrics.items():
         assert f"\n{name:20}{measure.value:12.4f}" in told
-    assert all(f"\n{name}" in told for name in FASHION_MNIST.classes)
+    assert all(f"\n{name}" in told for name in FASHION_MNIST.names)
     assert f"written to {tmp_path / 'again.json'}\n" in told
     again = evaluation.read(tmp_path / "again.json")
     assert again is not None
@@ -271,7 +271,7 @@ def test_worse_images_lie_further_away(
         worse = test[..., ::-1]
     else:
         worse = np.resize(test[seen.test.labels == 1], test.shape)
-    fake = features.features(features.load(FASHION_MNIST), worse)
+    fake = features.features(features.load(FASHION_MNIST), worse, FASHION_MNIST)
     found = measures.measures(seen._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
     assert found.floor is not None
     assert found.value > 1.3 * found.floor

@@ -90,7 +90,7 @@ def test_what_has_no_classes_is_refused(
     assert "have the shape (1, 20, 20)" in refused("--data-dir", other)
     options = json.loads((run / "options.json").read_text())
     (run / "options.json").write_text(json.dumps({**options, "dataset": "folder:x"}))
-    assert "has neither labels" in refused()
+    assert "its images have no classes" in refused()
 
 
 def test_images_are_scaled_as_the_run_scaled_them(

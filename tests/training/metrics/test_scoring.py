@@ -54,8 +54,8 @@ def test_a_score_is_the_distance_of_the_first_seeds_to_the_first_training_images
     drawn = of_seeds(lambda z: to_pixels(made, torch.from_numpy(z)), range(150), LATENT)
     network = features.load(FASHION_MNIST)
     expected = distances.frechet(
-        features.features(network, real.pixels[:200]).features,
-        features.features(network, drawn).features,
+        features.features(network, real.pixels[:200], FASHION_MNIST).features,
+        features.features(network, drawn, FASHION_MNIST).features,
     )
     assert scorer(Config(latent_dim=4), real, CPU)(made) == pytest.approx(expected, rel=1e-9)
 
