@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from training.avatars.options import Album
 from training.config import Config, Style, Which
 from training.errors import TrainingError
-from training.metrics.options import Drawing, Learning, Measuring, Probing
+from training.metrics.options import Drawing, Editing, Learning, Measuring, Probing
 
 # What add_subparsers gives has no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -82,6 +82,10 @@ def _add_measuring(commands: Commands) -> None:
     evaluate.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
     _add_fields(evaluate, Measuring)
     evaluate.set_defaults(command=_evaluate)
+    attributes = commands.add_parser("attributes", help="find latent directions that edit images")
+    attributes.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
+    _add_fields(attributes, Editing)
+    attributes.set_defaults(command=_attributes)
     probe = commands.add_parser("probe", help="tell how well a run's discriminator knows classes")
     probe.add_argument("run", type=Path, help="the run's folder")
     _add_fields(probe, Probing)
@@ -168,6 +172,12 @@ def _evaluate(options: dict[str, Any]) -> None:
     from training.metrics.evaluate import evaluate
 
     evaluate(options.pop("folder"), Measuring.model_validate(options))
+
+
+def _attributes(options: dict[str, Any]) -> None:
+    from training.metrics.attributes import attributes
+
+    attributes(options.pop("folder"), Editing.model_validate(options))
 
 
 def _probe(options: dict[str, Any]) -> None:

@@ -19,8 +19,23 @@ EQUATIONS: dict[str, Sequence[tuple[str, str, str]]] = {
         ("pullover", "T-shirt/top", "dress"),
         ("trouser", "dress", "shirt"),
     ),
+    "avatars": (
+        ("glasses", "no glasses", "long hair"),
+        ("dark beard", "dark hair", "blond hair"),
+    ),
 }
-"""The classes A, B and C of A - B + C, by data set."""
+"""What A, B and C of A - B + C show, by data set: classes, or looks."""
+
+_PLAIN = {"hat": False, "bald": False, "beard": False, "moustache": False, "long_hair": False}
+LOOKS: dict[str, dict[str, bool]] = {
+    "glasses": {**_PLAIN, "glasses": True, "sunglasses": False},
+    "no glasses": {**_PLAIN, "glasses": False},
+    "long hair": {**_PLAIN, "glasses": False, "long_hair": True},
+    "dark beard": {**_PLAIN, "dark_hair": True, "beard": True},
+    "dark hair": {**_PLAIN, "dark_hair": True},
+    "blond hair": {**_PLAIN, "blond_hair": True},
+}
+"""Of faces: which attributes they have, and which they have not."""
 
 GROUP = 3
 """Seeds whose latents are averaged: the paper finds one alone unstable."""
@@ -32,42 +47,55 @@ _GAP, _TITLE = 28, 68
 Sum = tuple[tuple[str, str, str], list[int]]
 """The names of A, B and C, and their seeds: ``GROUP`` each, in this order."""
 
+Certainty = NDArray[np.float32]
+"""Probabilities in 0…1."""
+
 
 def sums(subject: Subject, seed: int) -> list[Sum]:
-    """What to add: EQUATIONS where a shipped network can tell its classes, else seeds in a row.
+    """What to add: EQUATIONS where a shipped network can tell what they show, else seeds in a row.
 
-    The seeds of a class are those, of a thousand from ``seed`` on, whose images the network takes
-    for it with the greatest certainty. An equation is left out where one of its classes has fewer
-    than three.
+    The seeds are those, of a thousand from ``seed`` on, whose images show it most surely by that
+    network. An equation is left out where fewer than three show one of its parts.
     """
     unnamed: Sum = (("A", "B", "C"), latents.consecutive(seed, 3 * GROUP))
-    shipped = SHIPPED.get(subject.dataset) if subject.dataset in EQUATIONS else None
+    shipped = SHIPPED.get(subject.dataset)
     if shipped is None or shipped.image_shape != subject.image_shape:
         return [unnamed]
     candidates = latents.consecutive(seed, _CANDIDATES)
     sure = certainty(shipped, subject.images(_CANDIDATES, seed))
-    labels = sure.argmax(axis=1)
-    found = {}
-    for k, name in enumerate(shipped.names):
-        members = np.flatnonzero(labels == k)
-        best = members[np.argsort(-sure[members, k], kind="stable")]
-        found[name] = [candidates[i] for i in best[:GROUP]]
-    named = [
-        (names, [seed for name in names for seed in found[name]])
-        for names in EQUATIONS[subject.dataset]
-        if all(len(found[name]) == GROUP for name in names)
-    ]
-    return named or [unnamed]
+    chosen = []
+    for names in EQUATIONS[subject.dataset]:
+        groups = [best(showing(name, sure, shipped)) for name in names]
+        if all(len(group) == GROUP for group in groups):
+            chosen.append((names, [candidates[k] for group in groups for k in group]))
+    return chosen or [unnamed]
 
 
-def certainty(shipped: Shipped, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The network's probability of each class for ``pixels`` ``(n, c, h, w)``: ``(n, classes)``."""
+def certainty(shipped: Shipped, pixels: NDArray[np.uint8]) -> Certainty:
+    """How sure the network is of each of its names, for ``pixels`` ``(n, c, h, w)``: ``(n, k)``."""
     network = features.load(shipped)
     _, head = network
     with torch.no_grad():
         logits = head(torch.from_numpy(features.features(network, pixels, shipped).features))
-    shares: NDArray[np.float32] = logits.softmax(dim=1).numpy()
+    shares: Certainty = (logits.softmax(dim=1) if shipped.exclusive else logits.sigmoid()).numpy()
     return shares
+
+
+def showing(name: str, sure: Certainty, shipped: Shipped) -> Certainty:
+    """How surely each image shows ``name``, a class or one of LOOKS: ``(n,)``; 0 if it does not."""
+    if shipped.exclusive:
+        k = shipped.names.index(name)
+        return np.where(sure.argmax(axis=1) == k, sure[:, k], 0)
+    look = LOOKS[name]
+    columns = sure[:, [shipped.names.index(attribute) for attribute in look]]
+    right = np.where(list(look.values()), columns, 1 - columns)
+    return np.where((right > 0.5).all(axis=1), right.prod(axis=1), 0)
+
+
+def best(scores: Certainty) -> list[int]:
+    """Which ``GROUP`` of ``scores`` ``(n,)`` are the highest; fewer where they are zero."""
+    highest = np.argsort(-scores, kind="stable")[:GROUP]
+    return [int(k) for k in highest if scores[k] > 0]
 
 
 def means(z: Latents) -> Latents:

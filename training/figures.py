@@ -1,4 +1,4 @@
-"""``figures``: what a run's averaged generator has learned, as pictures to look at."""
+"""``figures``: what a generator has learned, as pictures to look at."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import latents, png
+from app.card import Directions
 from training import arithmetic, device, files
 from training.canvas import WORDS, Canvas, grid
 from training.data import sets
@@ -13,6 +14,7 @@ from training.errors import RunError
 from training.fit import Downloads
 from training.journal import Data, Run
 from training.metrics import features, subject
+from training.metrics.attributes import STRENGTH
 from training.metrics.features import SHIPPED
 from training.metrics.options import Drawing
 from training.metrics.subject import Subject
@@ -20,7 +22,13 @@ from training.metrics.subject import Subject
 Bytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
 
+FIGURES = Path("figures")
+
 WALKS, STEPS = 8, 10
+
+EDITED = 6
+"""Images that ``edits`` shows."""
+
 ROWS, COLUMNS = 8, 5
 """Of each of the three sets that ``neighbours`` shows."""
 
@@ -31,22 +39,27 @@ _BLOCK = 1000
 
 
 def figures(folder: Path, options: Drawing) -> None:
-    """Draw every figure of the run in ``folder`` into its own folder ``figures``.
+    """Draw every figure of the run or the published version in ``folder``.
 
-    Raises RunError for a run that cannot be read or learned from other data than are found,
-    DataError where these are missing.
+    Into the folder that ``options`` say, else a run's own, else ``figures``. Only a run has
+    ``neighbours``, and only a generator with directions ``edits``. Raises RunError for a run that
+    cannot be read or learned from other data than are found, DataError where these are missing.
     """
     device.keep_to_quota()
-    run, seed, scale = Run(folder), options.seed, options.scale
-    measured = subject.of_run(run, device.resolve(options.device))
-    _write(run, "walk", walk(measured, seed, scale))
-    _write(run, "arithmetic", arithmetic.sheet(measured, seed, scale))
-    train, test = _real(run, options)
-    _write(run, "neighbours", neighbours(measured, train, test, seed, scale))
+    seed, scale = options.seed, options.scale
+    measured = subject.find(folder, device.resolve(options.device))
+    run = None if measured.step is None else Run(folder)
+    out = options.out or (run.figures if run else FIGURES)
+    _write(out, "walk", walk(measured, seed, scale))
+    _write(out, "arithmetic", arithmetic.sheet(measured, seed, scale))
+    if measured.directions:
+        _write(out, "edits", edits(measured, measured.directions, seed, scale))
+    if run:
+        _write(out, "neighbours", neighbours(measured, *_real(run, options), seed, scale))
 
 
-def _write(run: Run, name: str, content: bytes) -> None:
-    path = run.figures / f"{name}.png"
+def _write(folder: Path, name: str, content: bytes) -> None:
+    path = folder / f"{name}.png"
     files.write(path, content)
     print(f"drew {path}")
 
@@ -60,6 +73,22 @@ def walk(subject: Subject, seed: int, scale: int) -> bytes:
     z = subject.latents(latents.consecutive(seed, 2 * WALKS))
     paths = [latents.slerp(start, end, STEPS) for start, end in zip(z[::2], z[1::2], strict=True)]
     return png.encode(grid(subject.draw(np.concatenate(paths)), STEPS, scale))
+
+
+def edits(subject: Subject, directions: Directions, seed: int, scale: int) -> bytes:
+    """Images, and beside each what strength 2 of every direction makes of it, as a PNG."""
+    z = subject.latents(latents.consecutive(seed, EDITED))
+    steps = {"seed": np.zeros(z.shape[1])}
+    steps |= {name: STRENGTH * np.array(way.vector) for name, way in directions.attributes.items()}
+    rows = z[:, None] + np.stack(list(steps.values()))  # (images, steps, width)
+    drawn = subject.draw(rows.reshape(-1, z.shape[1]).astype(np.float32))
+    sheet = grid(drawn, len(steps), scale)
+    height, width, _ = sheet.shape
+    canvas = Canvas(width, height + WORDS)
+    for k, name in enumerate(steps):
+        canvas.write(name.replace("_", " "), (2 * k + 1) * width // (2 * len(steps)), WORDS // 2)
+    canvas.paste(sheet, 0, WORDS)
+    return canvas.png()
 
 
 def neighbours(subject: Subject, train: Bytes, test: Bytes | None, seed: int, scale: int) -> bytes:

@@ -11,6 +11,7 @@ events/                 the same for TensorBoard
 checkpoints/last.pt     what --resume goes on from
 checkpoints/best.pt     the one with the least score, where --score-every asks for scores
 evaluation.json         what ``evaluate`` measured
+attributes.json         what ``attributes`` found
 probe.json              what ``probe`` measured
 figures/                what ``figures`` drew
 """
@@ -106,6 +107,11 @@ class Run:
     def evaluation(self) -> Path:
         """What ``evaluate`` measured, at whichever step that was."""
         return self.folder / "evaluation.json"
+
+    @property
+    def edits(self) -> Path:
+        """What ``attributes`` found, at whichever step that was."""
+        return self.folder / "attributes.json"
 
     @property
     def losses(self) -> Path:

@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 from app import latents
+from app.card import Direction, Directions
 from app.images import Pixels
 from training import arithmetic, canvas, figures
 from training.__main__ import main
 from training.data import idx
 from training.journal import Run
 from training.metrics import subject
-from training.metrics.features import FASHION_MNIST
+from training.metrics.features import AVATARS, FASHION_MNIST, SHIPPED
 from training.metrics.subject import Subject
 
 CPU = torch.device("cpu")
@@ -137,7 +138,7 @@ def test_a_folder_without_a_run_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["figures", str(tmp_path)]) == 1
-    assert "holds no run" in capsys.readouterr().err
+    assert "is neither a run" in capsys.readouterr().err
 
 
 # The walk.
@@ -202,6 +203,50 @@ def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: Subj
     shown = dataclasses.replace(measured, image_shape=(1, 28, 28), draw=black)
     assert shown.dataset == FASHION_MNIST.dataset
     assert arithmetic.sums(shown, 6) == [(("A", "B", "C"), list(range(6, 15)))]
+
+
+def test_a_look_is_as_sure_as_its_attributes_together() -> None:
+    sure = np.full((3, len(AVATARS.names)), 0.25, dtype=np.float32)
+    sure[1:, AVATARS.names.index("glasses")] = (0.75, 0.4)
+    wanted = arithmetic.LOOKS["glasses"]
+    found = arithmetic.showing("glasses", sure, AVATARS)
+    np.testing.assert_allclose(found, [0, 0.75 ** len(wanted), 0], rtol=1e-5)
+    assert arithmetic.best(found) == [1]
+
+
+def test_every_sum_is_of_what_a_shipped_network_can_tell() -> None:
+    assert arithmetic.EQUATIONS.keys() == SHIPPED.keys()
+    for dataset, equations in arithmetic.EQUATIONS.items():
+        for name in (name for names in equations for name in names):
+            told = arithmetic.LOOKS.get(name, {name: True})
+            assert told.keys() <= {*SHIPPED[dataset].names}
+
+
+# Edits.
+
+
+def test_edits_stand_beside_the_images_that_they_are_made_of(measured: Subject) -> None:
+    width = measured.latent.width
+    vectors = {"glasses": [0.5] * width, "long_hair": [-1.0] + [0.0] * (width - 1)}
+    ways = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
+    directions = Directions(protocol="by hand", attributes=ways)
+    sheet = opened(figures.edits(measured, directions, 3, SCALE))
+    z = measured.latents(range(3, 3 + figures.EDITED))
+    for row in range(figures.EDITED):
+        steps = (z[row], z[row] + 1, z[row] - np.float32([2] + [0] * (width - 1)))
+        for column, latent in enumerate(steps):
+            expected = measured.draw(latent[None].astype(np.float32))
+            assert_alike(cell(sheet, row, column, top=canvas.WORDS), expected[0])
+
+
+def test_a_published_version_has_the_figures_that_need_no_data(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures"
+    call = ["figures", str(models / "fashion-mnist" / "1"), f"--out={out}", "--device=cpu"]
+    assert main(call) == 0
+    assert {path.stem for path in out.iterdir()} == {"walk", "arithmetic"}
+    assert f"drew {out / 'walk.png'}\n" in capsys.readouterr().out
 
 
 # Neighbours.

@@ -23,12 +23,15 @@ def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
     return pixels
 
 
+def of_latents(draw: Callable[[Latents], Pixels], latents: Latents) -> NDArray[np.uint8]:
+    """What ``draw`` draws of ``latents`` ``(n, z)``, in batches: uint8 ``(n, c, h, w)``."""
+    starts = range(0, len(latents), _BATCH)
+    drawn = [draw(latents[start : start + _BATCH]) for start in starts]
+    return np.concatenate(drawn).transpose(0, 3, 1, 2)
+
+
 def of_seeds(
     draw: Callable[[Latents], Pixels], seeds: Sequence[int], latent: Latent
 ) -> NDArray[np.uint8]:
     """What ``draw`` draws of ``seeds``, in batches: uint8 ``(len(seeds), c, h, w)``."""
-    drawn = [
-        draw(from_seeds(seeds[start : start + _BATCH], latent.width, latent.prior))
-        for start in range(0, len(seeds), _BATCH)
-    ]
-    return np.concatenate(drawn).transpose(0, 3, 1, 2)
+    return of_latents(draw, from_seeds(seeds, latent.width, latent.prior))

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from app import card, images, latents, png
-from app.card import Card, DataSet, Image, Latent, Metric, Training, Variant
+from app.card import Card, DataSet, Directions, Image, Latent, Metric, Training, Variant
 from app.images import Pixels
 from app.latents import Latents
 from training import files
@@ -26,7 +26,8 @@ from training.export.pixels import to_pixels
 from training.export.runtime import onnxruntime, run_graph
 from training.journal import Run
 from training.loop import Trainer
-from training.metrics import evaluation
+from training.metrics import edits
+from training.metrics.evaluation import Evaluation
 
 GRAPH = "generator.onnx"
 SHEET_IMAGES = 64
@@ -42,6 +43,7 @@ class Provenance:
     dataset: DataSet
     training: Training
     metrics: dict[str, Metric]
+    directions: Directions | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def export(
             DataSet(name=data.name, licence=data.licence, images=data.images),
             _training(journal, config, trainer.step),
             _evaluated(journal, trainer.step),
+            edits.directions_of(journal, trainer.step),
         ),
     )
     return release(source, place)
@@ -119,6 +122,7 @@ def release(source: Source, place: Path) -> Path:
         dataset=source.provenance.dataset,
         training=source.provenance.training,
         metrics={"parity": parity, **source.provenance.metrics},
+        directions=source.provenance.directions,
         libraries={library.__name__: library.__version__ for library in _libraries()},
     )
     publish(made, {GRAPH: content}, pixels[:SHEET_IMAGES], place)
@@ -159,13 +163,8 @@ def _training(journal: Run, config: Config, steps: int) -> Training:
 
 def _evaluated(journal: Run, step: int) -> dict[str, Metric]:
     """The metrics of the run's evaluation, unless it is one of another checkpoint than this."""
-    found = evaluation.read(journal.evaluation)
-    if found is None:
-        return {}
-    if found.step != step:
-        print(f"{journal.evaluation}: left out, as it is of step {found.step}, not of {step}")
-        return {}
-    return {name: measure.metric() for name, measure in found.metrics.items()}
+    found = Evaluation.of_step(journal.evaluation, step)
+    return {name: measure.metric() for name, measure in found.metrics.items()} if found else {}
 
 
 def compare(expected: Pixels, content: bytes, seeds: Latents) -> tuple[Pixels, Metric]:

@@ -10,11 +10,12 @@ from training import device
 from training.errors import DataError, EvaluationError
 from training.journal import Run
 from training.metrics import features, measures, real, subject
-from training.metrics.evaluation import Evaluation, FeatureNetwork
+from training.metrics.evaluation import Evaluation
 from training.metrics.features import SHIPPED, Shipped
 from training.metrics.inception import Inception
 from training.metrics.measures import Bytes, Sets
 from training.metrics.options import FEWEST, Measuring
+from training.metrics.records import FeatureNetwork
 from training.metrics.subject import Subject
 
 
@@ -37,7 +38,7 @@ def evaluate(folder: Path, options: Measuring) -> None:
 
 def measure(measured: Subject, where: torch.device, options: Measuring) -> Evaluation:
     """Every measure of ``measured``. Raises EvaluationError or DataError where it cannot be."""
-    began, shipped = time.perf_counter(), _shipped(measured)
+    began, shipped = time.perf_counter(), shipped_for(measured)
     told = "class_shares" if shipped.exclusive else "attribute_shares"
     network = features.load(shipped).to(where)
     inception = Inception(options.inception) if options.inception else None
@@ -57,9 +58,7 @@ def measure(measured: Subject, where: torch.device, options: Measuring) -> Evalu
         samples=len(pixels.fake),
         training_images=len(pixels.train),
         test_images=len(pixels.test),
-        feature_network=FeatureNetwork(
-            file=shipped.path.name, sha256=shipped.sha256, accuracy=shipped.accuracy
-        ),
+        feature_network=FeatureNetwork.of(shipped),
         metrics=figures,
         **{told: measures.shares(seen, shipped)},
         device=device.described(where, "fp32"),
@@ -67,7 +66,8 @@ def measure(measured: Subject, where: torch.device, options: Measuring) -> Evalu
     )
 
 
-def _shipped(measured: Subject) -> Shipped:
+def shipped_for(measured: Subject) -> Shipped:
+    """The feature network for what ``measured`` draws. Raises EvaluationError for none."""
     if measured.dataset not in SHIPPED:
         raise EvaluationError(
             f"{measured.title}: learned from {measured.dataset}, "

@@ -16,11 +16,14 @@ FEWEST = 100
 """Images of a set: more than the 64 features, whose covariance is estimated, and 1% is one."""
 
 
-class _Options(BaseModel):
+class _Placed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_dir: Path | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto takes the GPU where there is one")
+
+
+class _Options(_Placed):
+    data_dir: Path | None = Field(None, description="folder of the data set's files")
 
 
 class Learning(_Options):
@@ -45,19 +48,36 @@ class Drawing(_Options):
     """The options of ``figures``."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="the first seed that is drawn")
+    out: Path | None = Field(
+        None, description="the folder of the figures; a run's own, or figures, without"
+    )
     scale: int = Field(2, ge=1, le=16, description="height and width of a pixel of an image")
 
 
-class Measuring(_Options):
-    """The options of ``evaluate``."""
-
-    samples: int = Field(10_000, ge=FEWEST, description="images to draw, from seed 0 on")
+class _Recorded(_Placed):
     checkpoint: Which | None = Field(
         None, description="a run's last or best; without it the best where there is one"
     )
+    out: Path | None = Field(
+        None, description="the file of the record; a run's own folder has it without"
+    )
+
+
+class Measuring(_Recorded, _Options):
+    """The options of ``evaluate``."""
+
+    samples: int = Field(10_000, ge=FEWEST, description="images to draw, from seed 0 on")
     inception: Path | None = Field(
         None, description="file pt_inception-2015-12-05 for the true FID, too"
     )
-    out: Path | None = Field(
-        None, description="the file of the record; a run's own folder has it without"
+
+
+class Editing(_Recorded):
+    """The options of ``attributes``."""
+
+    count: int = Field(
+        20_000,
+        ge=FEWEST,
+        description="images to draw, from seed 0 on: a half to find directions by, a half to judge "
+        "them",
     )

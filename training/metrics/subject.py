@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from app import card, latents
-from app.card import CardError, Latent
+from app.card import CardError, Directions, Latent
 from app.images import Pixels
 from app.latents import Latents
 from training import checkpoint
@@ -20,6 +20,7 @@ from training.export.pixels import of_seeds, to_pixels
 from training.export.runtime import run_graph
 from training.journal import Run
 from training.loop import Trainer
+from training.metrics import edits
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Subject:
     draw: Callable[[Latents], Pixels]
     step: int | None = None
     """Of a run's checkpoint."""
+    directions: Directions | None = None
+    """Along which its images can be edited, where they are known."""
     discriminator: nn.Module | None = None
     """A run's, in eval mode, if it judges single images."""
 
@@ -81,6 +84,7 @@ def of_run(run: Run, device: torch.device, which: Which | None = None) -> Subjec
         latent=Latent(width=config.latent_dim, prior=config.prior),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
         step=trainer.step,
+        directions=edits.directions_of(run, trainer.step),
         # A relativistic one compares two images; the sign of a single logit means nothing.
         discriminator=None if config.loss == "relativistic" else trainer.discriminator.eval(),
     )
@@ -106,4 +110,5 @@ def _version(folder: Path) -> Subject:
         image_shape=(image.channels, image.height, image.width),
         latent=described.latent,
         draw=lambda z: run_graph(graphs[0], z),
+        directions=described.directions,
     )

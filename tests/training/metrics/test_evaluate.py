@@ -18,7 +18,7 @@ from training.checkpoint import load
 from training.data import idx
 from training.errors import EvaluationError
 from training.journal import Run
-from training.metrics import evaluation, features, inception, measures, subject
+from training.metrics import features, inception, measures, subject
 from training.metrics.evaluation import Evaluation, Measure
 from training.metrics.features import FASHION_MNIST
 from training.metrics.inception import Inception, Rgb
@@ -98,7 +98,7 @@ def version(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(run: Path) -> Evaluation:
     """What was measured of the run."""
-    record = evaluation.read(Run(run).evaluation)
+    record = Evaluation.read(Run(run).evaluation)
     assert record is not None
     return record
 
@@ -179,7 +179,7 @@ def test_the_command_prints_every_figure(
         assert f"\n{name:20}{measure.value:12.4f}" in told
     assert all(f"\n{name}" in told for name in FASHION_MNIST.names)
     assert f"written to {tmp_path / 'again.json'}\n" in told
-    again = evaluation.read(tmp_path / "again.json")
+    again = Evaluation.read(tmp_path / "again.json")
     assert again is not None
     assert again.metrics == found.metrics
 
@@ -192,7 +192,7 @@ def test_the_served_graph_scores_as_the_run_that_it_was_exported_from(
 ) -> None:
     before = {path: path.read_bytes() for path in version.iterdir()}
     assert evaluate(version, data, f"--out={tmp_path / 'a.json'}") == 0
-    served = evaluation.read(tmp_path / "a.json")
+    served = Evaluation.read(tmp_path / "a.json")
     assert served is not None
     assert (served.subject, served.step) == ("tiny/7", None)
     assert served.metrics.keys() == MEASURES
@@ -372,7 +372,7 @@ def test_a_relativistic_discriminator_is_not_asked_about_single_images(
 ) -> None:
     fit(tmp_path / "run", data, "--loss=relativistic")
     assert evaluate(tmp_path / "run", data) == 0
-    record = evaluation.read(Run(tmp_path / "run").evaluation)
+    record = Evaluation.read(Run(tmp_path / "run").evaluation)
     assert record is not None
     assert record.metrics.keys() == MEASURES
 
@@ -437,7 +437,7 @@ def test_with_inception_the_fid_stands_beside_the_rest(
 ) -> None:
     out = tmp_path / "fid.json"
     assert evaluate(run, data, f"--inception={weights}", f"--out={out}") == 0
-    found = evaluation.read(out)
+    found = Evaluation.read(out)
     assert found is not None
     assert found.metrics.keys() == MEASURES | JUDGED | {"fid"}
     assert found.metrics["fid"].value == 10.0

@@ -17,7 +17,7 @@ from training.data import avatars
 from training.data.avatars import Avatars
 from training.errors import DataError
 from training.journal import Run
-from training.metrics import classifier, evaluation, features, measures, real, scoring
+from training.metrics import classifier, features, measures, real, scoring
 from training.metrics.evaluation import Evaluation
 from training.metrics.features import AVATARS, FEATURES, Seen
 from training.metrics.measures import Sets
@@ -84,7 +84,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def found(run: Path) -> Evaluation:
-    record = evaluation.read(Run(run).evaluation)
+    record = Evaluation.read(Run(run).evaluation)
     assert record is not None
     return record
 
