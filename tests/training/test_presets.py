@@ -87,10 +87,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "dcgan-64": {
         **OURS,
         "latent_dim": 64,
-        "batch_size": 32,
-        "rates": (1e-3, 2e-4),
-        "loss": "bce",
-        "spectral_norm": False,
+        "batch_size": 64,
+        "rates": (2e-4, 4e-4),
+        "loss": "hinge",
+        "spectral_norm": True,
     },
     "paper-64": {**PAPER},
     "leaky-64": {**PAPER, "prior": "normal"},
@@ -195,7 +195,7 @@ STACKS = {
     ),
     "dcgan-64": (
         "Linear Unflatten BatchNorm2d ReLU " + 3 * DOUBLED.format("ReLU") + "ConvTranspose2d Tanh",
-        "Conv2d LeakyReLU " + 4 * "Conv2d BatchNorm2d LeakyReLU " + "Flatten Linear",
+        4 * "ParametrizedConv2d LeakyReLU " + "Flatten ParametrizedLinear",
     ),
 }
 STACKS["uniform-28"] = STACKS["keras-28"]
