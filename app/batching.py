@@ -42,6 +42,17 @@ class BatchError(Exception):
     """The batch that held these rows could not be computed."""
 
 
+@dataclass(frozen=True)
+class Computed:
+    """The results of one request, and the seconds that they took."""
+
+    results: Array
+    queue: float
+    """How long its rows waited: for their turn, and between their batches."""
+    compute: float
+    """How long the batches took that held its rows, and those of others."""
+
+
 @dataclass(eq=False)
 class _Job:
     """The rows of one request, and what is known of their results."""
@@ -50,14 +61,16 @@ class _Job:
     count: int
     settled: asyncio.Future[Array]
     taken: int = 0
+    seconds: float = 0.0
     parts: list[Array] = field(default_factory=list)
 
     def take(self, most: int) -> Rows:
         first, self.taken = self.taken, min(self.count, self.taken + most)
         return {name: values[first : self.taken] for name, values in self.rows.items()}
 
-    def give(self, part: Array) -> None:
+    def give(self, part: Array, seconds: float) -> None:
         self.parts.append(part)
+        self.seconds += seconds
         if sum(map(len, self.parts)) == self.count and not self.settled.done():
             whole = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
             self.settled.set_result(whole)
@@ -81,11 +94,12 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
 
-    async def submit(self, rows: Rows) -> Array:
+    async def submit(self, rows: Rows) -> Computed:
         """One result a row, in order. Every row's array has the same length, at least one.
 
         Raises QueueFullError or ClosedError at once, BatchError where ``compute`` failed.
         """
+        began = time.perf_counter()
         count = len(next(iter(rows.values())))
         if self._closing:
             raise ClosedError
@@ -97,7 +111,8 @@ class Batcher:
         self._queue.append(job)
         self._waiting += count
         self._arrived.set()
-        return await job.settled
+        results = await job.settled
+        return Computed(results, time.perf_counter() - began - job.seconds, job.seconds)
 
     async def close(self) -> None:
         """Take no more rows, finish those that wait, and end the thread."""
@@ -141,26 +156,27 @@ class Batcher:
         """Compute one batch and settle its jobs: all with results, or all with the failure."""
         parts = [rows for _, rows in batch]
         lengths = [len(next(iter(rows.values()))) for rows in parts]
-        began = time.perf_counter()
         try:
-            results = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._checked, _merged(parts), sum(lengths)
+            results, seconds = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._timed, _merged(parts), sum(lengths)
             )
         except Exception as error:
             logger.exception("a batch of %d images failed", sum(lengths))
             for job, _ in batch:
                 job.fail(BatchError(str(error)))
             return
-        self._measure(sum(lengths), time.perf_counter() - began)
+        self._measure(sum(lengths), seconds)
         ends = np.cumsum(lengths)[:-1]
         for (job, _), part in zip(batch, np.split(results, ends), strict=True):
-            job.give(part)
+            job.give(part, seconds)
 
-    def _checked(self, rows: Rows, count: int) -> Array:
+    def _timed(self, rows: Rows, count: int) -> tuple[Array, float]:
+        """On the thread: the results of ``count`` rows, and the seconds that they took."""
+        began = time.perf_counter()
         results = self._compute(rows)
         if len(results) != count:
             raise BatchError(f"{count} rows gave {len(results)} results")
-        return results
+        return results, time.perf_counter() - began
 
     def _measure(self, rows: int, seconds: float) -> None:
         speed = rows / max(seconds, 1e-9)

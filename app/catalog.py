@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,13 +64,13 @@ class Served:
             raise refusal(*(offence("edit", place, name, allowed) for name in unknown))
         return replace(self, edit=Edit.along(vectors, strengths))
 
-    async def draw(self, rows: Latents) -> Pixels:
-        """Latents ``(n, width)``, edited, to pixels.
+    async def draw(self, rows: Latents) -> "Drawn":
+        """The images of latents ``(n, width)``, edited.
 
         Raises OverloadedError, ClosedError or EngineError.
         """
         try:
-            return cast("Pixels", await self.batcher.submit({INPUT: self.edit(rows)}))
+            computed = await self.batcher.submit({INPUT: self.edit(rows)})
         except batching.QueueFullError as error:
             seconds = max(1, math.ceil(error.retry_after))
             raise OverloadedError(f"the server is busy: {error}", seconds) from error
@@ -77,6 +78,22 @@ class Served:
             raise ClosedError("the server is shutting down") from error
         except batching.BatchError as error:
             raise EngineError("these images could not be computed; the log says why") from error
+        pixels = cast("Pixels", computed.results)
+        return Drawn(self, pixels, computed.queue, computed.compute)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The images of one request: by whom they were drawn, and how long it took."""
+
+    served: Served
+    pixels: Pixels
+    """uint8 ``(n, height, width, channels)``."""
+    queue: float
+    compute: float
+    """Seconds, see ``batching.Computed``."""
+    at: float = field(default_factory=time.perf_counter)
+    """When they were ready to be encoded, by the clock ``time.perf_counter``."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 
@@ -11,15 +12,27 @@ from pydantic import BaseModel
 
 from app import images
 from app.arithmetic import Neighbourhood
-from app.catalog import Served
+from app.catalog import Drawn, Served
 from app.images import Pixels
 from app.negotiation import JSON, PNG, ZIP
 from app.png import Text, encode, encode_all
 from app.schemas import Neighbour, Surroundings
 
 
-def _headers(served: Served, seed: int) -> dict[str, str]:
-    return {"X-Model": served.title, "X-Seed": str(seed), "Vary": "Accept"}
+def _headers(drawn: Drawn, seed: int) -> dict[str, str]:
+    return {
+        "X-Model": drawn.served.title,
+        "X-Seed": str(seed),
+        "Server-Timing": _timing(drawn),
+        "Vary": "Accept",
+    }
+
+
+def _timing(drawn: Drawn) -> str:
+    """Where the time went, in milliseconds (W3C, "Server Timing"); to be told last of all."""
+    encode = time.perf_counter() - drawn.at
+    stages = {"queue": drawn.queue, "compute": drawn.compute, "encode": encode}
+    return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in stages.items())
 
 
 def _text(served: Served, seed: int | None) -> Text:
@@ -28,29 +41,27 @@ def _text(served: Served, seed: int | None) -> Text:
     return {keyword: str(value) for keyword, value in known.items() if value is not None}
 
 
-def json(body: BaseModel, served: Served, seed: int) -> Response:
+def json(body: BaseModel, drawn: Drawn, seed: int) -> Response:
     """``body`` as JSON. ``seed`` is the first that the request draws from."""
     content = body.model_dump_json(by_alias=True)
-    return Response(content, media_type=JSON, headers=_headers(served, seed))
+    return Response(content, media_type=JSON, headers=_headers(drawn, seed))
 
 
-async def png(picture: Pixels, served: Served, seed: int, *, mixed: bool = False) -> Response:
-    """One picture ``(h, w, channels)`` as PNG.
+async def png(picture: Pixels, drawn: Drawn, seed: int, *, mixed: bool = False) -> Response:
+    """One picture ``(h, w, channels)`` of what was drawn as PNG.
 
     A ``mixed`` one is of more than ``seed`` and those that follow, and its file names none.
     """
-    text = _text(served, None if mixed else seed)
+    text = _text(drawn.served, None if mixed else seed)
     content = await asyncio.to_thread(encode, picture, text)
-    return Response(content, media_type=PNG, headers=_headers(served, seed))
+    return Response(content, media_type=PNG, headers=_headers(drawn, seed))
 
 
-async def pngs(
-    pixels: Pixels, served: Served, seeds: Sequence[int] | None = None
-) -> Sequence[bytes]:
-    """Every image of ``(n, h, w, channels)`` as a PNG file, encoded beside the event loop."""
-    known: Sequence[int | None] = seeds or [None] * len(pixels)
-    texts = [_text(served, seed) for seed in known]
-    return await asyncio.to_thread(encode_all, pixels, texts)
+async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
+    """Every image as a PNG file, encoded beside the event loop."""
+    known: Sequence[int | None] = seeds or [None] * len(drawn.pixels)
+    texts = [_text(drawn.served, seed) for seed in known]
+    return await asyncio.to_thread(encode_all, drawn.pixels, texts)
 
 
 def base64_text(content: bytes) -> str:
@@ -58,30 +69,29 @@ def base64_text(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def archive(files: Mapping[str, bytes], served: Served, seed: int) -> Response:
+def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int) -> Response:
     """``files`` as a ZIP, stored: PNG does not shrink again."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         for name, content in files.items():
             file.writestr(zipfile.ZipInfo(name), content)
-    name = f"{served.card.name}-{served.card.version}-{seed}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(served, seed)}
+    card = drawn.served.card
+    name = f"{card.name}-{card.version}-{seed}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(drawn, seed)}
     return Response(buffer.getvalue(), media_type=ZIP, headers=headers)
 
 
-async def neighbourhood(
-    media_type: str, served: Served, layout: Neighbourhood, pixels: Pixels
-) -> Response:
+async def neighbourhood(media_type: str, drawn: Drawn, layout: Neighbourhood) -> Response:
     """The images of ``layout`` as a sheet in PNG, each in JSON, or each in a ZIP, by number."""
     if media_type == PNG:
-        return await png(images.sheet(pixels, layout.cols), served, layout.seed, mixed=True)
-    files = await pngs(pixels, served)
+        return await png(images.sheet(drawn.pixels, layout.cols), drawn, layout.seed, mixed=True)
+    files = await pngs(drawn)
     if media_type == ZIP:
         named = {f"{k:03}.png": file for k, file in enumerate(files)}
-        return archive(named, served, layout.seed)
+        return archive(named, drawn, layout.seed)
     body = Surroundings(
-        model=served.card.name,
-        version=served.card.version,
+        model=drawn.served.card.name,
+        version=drawn.served.card.version,
         seed=layout.seed,
         radius=layout.radius,
         rows=layout.rows,
@@ -89,4 +99,4 @@ async def neighbourhood(
         middle=layout.middle,
         images=[Neighbour(png=base64_text(file)) for file in files],
     )
-    return json(body, served, layout.seed)
+    return json(body, drawn, layout.seed)

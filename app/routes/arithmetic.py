@@ -45,5 +45,5 @@ async def arithmetic(
     plus, minus = (map(served.latents, groups) for groups in (body.plus, body.minus))
     side = math.isqrt(body.neighbours)
     layout = Neighbourhood(body.plus[0][0], body.radius, side, side)
-    pixels = await served.draw(layout.around(total(plus, minus)))
-    return await responses.neighbourhood(media_type, served, layout, pixels)
+    drawn = await served.draw(layout.around(total(plus, minus)))
+    return await responses.neighbourhood(media_type, drawn, layout)

@@ -6,10 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app import images, openapi, responses
-from app.catalog import Served
+from app.catalog import Drawn
 from app.deps import Accept, ImageLimit, InService
 from app.errors import TooLargeError
-from app.images import Pixels
 from app.latents import SEEDS, consecutive
 from app.negotiation import JSON, PNG, ZIP, choose
 from app.requests import EditBody, GenerateQuery
@@ -49,22 +48,23 @@ async def generate(
     served = catalog.find(query.model, query.version).editing(strengths, "body")
     first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
     seeds = consecutive(first, query.n)
-    pixels = await served.draw(served.latents(seeds))
+    drawn = await served.draw(served.latents(seeds))
     if media_type == PNG:
-        sheet = images.sheet(pixels, images.square(query.n))
-        return await responses.png(sheet, served, first)
-    return await _each(media_type, served, seeds, pixels)
+        sheet = images.sheet(drawn.pixels, images.square(query.n))
+        return await responses.png(sheet, drawn, first)
+    return await _each(media_type, drawn, seeds)
 
 
-async def _each(media_type: str, served: Served, seeds: list[int], pixels: Pixels) -> Response:
+async def _each(media_type: str, drawn: Drawn, seeds: list[int]) -> Response:
     """Every image by itself, in a ZIP or in JSON."""
-    files = await responses.pngs(pixels, served, seeds)
+    files = await responses.pngs(drawn, seeds)
     named = list(zip(seeds, files, strict=True))
     if media_type == ZIP:
-        return responses.archive({f"{seed}.png": file for seed, file in named}, served, seeds[0])
-    drawn = [
+        return responses.archive({f"{seed}.png": file for seed, file in named}, drawn, seeds[0])
+    served = drawn.served
+    listed = [
         GeneratedImage(seed=seed, url=url(served, seed), png=responses.base64_text(file))
         for seed, file in named
     ]
-    body = Generated(model=served.card.name, version=served.card.version, images=drawn)
-    return responses.json(body, served, seeds[0])
+    body = Generated(model=served.card.name, version=served.card.version, images=listed)
+    return responses.json(body, drawn, seeds[0])

@@ -39,9 +39,9 @@ async def grid(
     else:
         first, method = corners[0], paths.METHODS[served.card.latent.prior]
         rows = paths.plane(served.latents(corners), query.rows, query.cols, method)
-    pixels = await served.draw(rows)
-    sheet = images.sheet(pixels, query.cols)
-    return await responses.png(sheet, served, first, mixed=corners is not None)
+    drawn = await served.draw(rows)
+    sheet = images.sheet(drawn.pixels, query.cols)
+    return await responses.png(sheet, drawn, first, mixed=corners is not None)
 
 
 def _corners(query: GridQuery) -> list[int] | None:

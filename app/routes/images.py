@@ -45,7 +45,7 @@ async def image(
 ) -> Response:
     """Draw the image of one seed, edited where `edit` says so. It may be cached for ever."""
     choose(accept, [PNG])
-    (pixels,) = await served.draw(served.latents([seed]))
-    response = await responses.png(pixels, served, seed)
+    drawn = await served.draw(served.latents([seed]))
+    response = await responses.png(drawn.pixels[0], drawn, seed)
     response.headers["Cache-Control"] = _FOR_EVER
     return response

@@ -41,10 +41,10 @@ async def interpolate(
     limit.check(count, **_asked(query))
     served = catalog.find(query.model, query.version).editing(query.strengths)
     way = paths.through(served.latents(seeds), query.steps, query.method, loop=query.loop)
-    pixels = await served.draw(way)
+    drawn = await served.draw(way)
     if media_type == PNG:
-        strip = images.sheet(pixels, columns=count)
-        return await responses.png(strip, served, seeds[0], mixed=True)
+        strip = images.sheet(drawn.pixels, columns=count)
+        return await responses.png(strip, drawn, seeds[0], mixed=True)
     # A loop is at its end one frame after its last.
     end = count if query.loop else count - 1
     body = Interpolated(
@@ -55,10 +55,10 @@ async def interpolate(
         loop=query.loop,
         frames=[
             Frame(position=k / end, png=responses.base64_text(file))
-            for k, file in enumerate(await responses.pngs(pixels, served))
+            for k, file in enumerate(await responses.pngs(drawn))
         ],
     )
-    return responses.json(body, served, seeds[0])
+    return responses.json(body, drawn, seeds[0])
 
 
 def _seeds(query: InterpolateQuery) -> list[int]:

@@ -37,5 +37,5 @@ async def variations(
     limit.check(layout.count, rows=query.rows, cols=query.cols)
     served = catalog.find(query.model, query.version).editing(query.strengths)
     (centre,) = served.latents([query.seed])
-    pixels = await served.draw(layout.around(centre))
-    return await responses.neighbourhood(media_type, served, layout, pixels)
+    drawn = await served.draw(layout.around(centre))
+    return await responses.neighbourhood(media_type, drawn, layout)

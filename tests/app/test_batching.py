@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -42,18 +43,23 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(scenario, 20))
 
 
+async def computed(batcher: Batcher, rows: Rows) -> Array:
+    """The results, whatever time they took."""
+    return (await batcher.submit(rows)).results
+
+
 async def holding(doubler: Doubler, batcher: Batcher) -> "asyncio.Task[Array]":
     """A task whose one row is in the engine, which is held up."""
     doubler.gate.clear()
     doubler.entered.clear()
-    task = asyncio.create_task(batcher.submit(numbers(0)))
+    task = asyncio.create_task(computed(batcher, numbers(0)))
     await asyncio.to_thread(doubler.entered.wait, 10)
     return task
 
 
 async def submitted(batcher: Batcher, *requests: Rows) -> "list[asyncio.Task[Array]]":
     """Tasks whose rows wait in the queue, in order."""
-    tasks = [asyncio.create_task(batcher.submit(rows)) for rows in requests]
+    tasks = [asyncio.create_task(computed(batcher, rows)) for rows in requests]
     await asyncio.sleep(0)
     return tasks
 
@@ -61,7 +67,7 @@ async def submitted(batcher: Batcher, *requests: Rows) -> "list[asyncio.Task[Arr
 def test_an_idle_engine_starts_on_one_row_at_once(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=8, max_queue=8)
-        assert (await batcher.submit(numbers(21))).tolist() == [42]
+        assert (await computed(batcher, numbers(21))).tolist() == [42]
         await batcher.close()
 
     run(scenario())
@@ -98,6 +104,45 @@ def test_a_large_request_is_split_and_shares_its_last_batch(doubler: Doubler) ->
     assert doubler.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11]]
 
 
+def test_a_request_is_told_how_long_it_waited_and_was_computed(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=8, max_queue=8)
+        held = time.perf_counter()
+        doubler.gate.clear()
+        first = asyncio.create_task(batcher.submit(numbers(0)))
+        await asyncio.to_thread(doubler.entered.wait, 10)
+        entered = time.perf_counter()
+        second = asyncio.create_task(batcher.submit(numbers(1)))
+        await asyncio.sleep(0)
+        submitted = time.perf_counter()
+        await asyncio.sleep(0.02)
+        released = time.perf_counter()
+        doubler.gate.set()
+        in_engine, in_queue = await asyncio.gather(first, second)
+        ended = time.perf_counter()
+        assert in_engine.compute >= released - entered
+        assert in_queue.queue >= released - submitted
+        for told in (in_engine, in_queue):
+            assert min(told.queue, told.compute) > 0
+            assert told.queue + told.compute <= ended - held
+        await batcher.close()
+
+    run(scenario())
+
+
+def test_all_batches_of_a_request_count() -> None:
+    def slow(rows: Rows) -> Array:
+        time.sleep(0.01)
+        return rows["x"]
+
+    async def scenario() -> None:
+        batcher = Batcher(slow, max_batch=2, max_queue=8)
+        assert (await batcher.submit(numbers(1, 2, 3, 4, 5))).compute >= 3 * 0.01
+        await batcher.close()
+
+    run(scenario())
+
+
 def test_a_failed_batch_fails_all_its_requests_and_no_other(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=99)
@@ -128,7 +173,7 @@ def test_the_wrong_number_of_results_is_a_failure(compute: Callable[[Rows], Arra
     async def scenario() -> None:
         batcher = Batcher(compute, max_batch=4, max_queue=8)
         with pytest.raises(BatchError, match=r"2 rows gave \d results"):
-            await batcher.submit(numbers(1, 2))
+            await computed(batcher, numbers(1, 2))
         await batcher.close()
 
     run(scenario())
@@ -144,7 +189,7 @@ def test_rows_that_nobody_awaits_are_not_computed(doubler: Doubler) -> None:
         doubler.gate.set()
         assert (await stays).tolist() == [12]
         # The room of the dropped rows is free again.
-        assert len(await batcher.submit(numbers(*range(8)))) == 8
+        assert len(await computed(batcher, numbers(*range(8)))) == 8
         await first
         await batcher.close()
 
@@ -171,7 +216,7 @@ def test_past_its_bound_the_queue_refuses_and_says_when_to_come_back(doubler: Do
         first = await holding(doubler, batcher)
         waiting = await submitted(batcher, numbers(1, 2, 3))
         with pytest.raises(QueueFullError, match="3 images are waiting") as refusal:
-            await batcher.submit(numbers(4, 5))
+            await computed(batcher, numbers(4, 5))
         assert refusal.value.retry_after > 0
         (fits,) = await submitted(batcher, numbers(4))
         doubler.gate.set()
@@ -180,7 +225,7 @@ def test_past_its_bound_the_queue_refuses_and_says_when_to_come_back(doubler: Do
         held = await holding(doubler, batcher)
         full = await submitted(batcher, numbers(1, 2, 3, 4))
         with pytest.raises(QueueFullError) as refusal:
-            await batcher.submit(numbers(5))
+            await computed(batcher, numbers(5))
         assert refusal.value.retry_after != 1.0
         doubler.gate.set()
         await asyncio.gather(held, *full)
@@ -197,7 +242,7 @@ def test_closing_finishes_what_waits_and_takes_no_more(doubler: Doubler) -> None
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
         with pytest.raises(ClosedError):
-            await batcher.submit(numbers(3))
+            await computed(batcher, numbers(3))
         doubler.gate.set()
         results = await asyncio.gather(first, *waiting)
         assert [result.tolist() for result in results] == [[0], [2], [4]]
@@ -211,7 +256,7 @@ def test_closing_before_the_first_row_takes_none_either(doubler: Doubler) -> Non
         batcher = Batcher(doubler, max_batch=1, max_queue=1)
         await batcher.close()
         with pytest.raises(ClosedError):
-            await batcher.submit(numbers(1))
+            await computed(batcher, numbers(1))
 
     run(scenario())
     assert doubler.batches == []
@@ -230,7 +275,7 @@ def test_rows_of_several_inputs_stay_together() -> None:
             {"x": np.arange(k, dtype=np.float64), "weight": np.full(k, float(k))}
             for k in range(1, 6)
         ]
-        results = await asyncio.gather(*map(batcher.submit, requests))
+        results = await asyncio.gather(*(computed(batcher, rows) for rows in requests))
         for k, result in enumerate(results, 1):
             np.testing.assert_array_equal(result, np.arange(k) * k)
         await batcher.close()
@@ -245,7 +290,7 @@ def test_ten_thousand_random_requests_each_get_their_own(doubler: Doubler) -> No
     async def client(batcher: Batcher) -> None:
         for _ in range(100):
             values = random.integers(0, 2**31, random.integers(1, 40))
-            result = await batcher.submit({"x": values})
+            result = await computed(batcher, {"x": values})
             np.testing.assert_array_equal(result, values * 2)
 
     async def scenario() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import time
 import zipfile
 from collections.abc import Callable
 from http import HTTPStatus
@@ -86,6 +87,35 @@ def test_zip_holds_a_file_for_every_seed(client: TestClient) -> None:
         files = {name: archive.read(name) for name in archive.namelist()}
     assert files == {f"{seed}.png": png for seed, png in drawn(client, "n=3&seed=7").items()}
     assert 'filename="fashion-mnist-2-7.zip"' in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept"),
+    [
+        ("POST", "/generate", JSON),
+        ("POST", "/generate", PNG),
+        ("POST", "/generate", ZIP),
+        ("GET", "/images/fashion-mnist/2/42.png", PNG),
+        ("GET", "/interpolate?from=3&to=17", PNG),
+        ("GET", "/interpolate?from=3&to=17", JSON),
+        ("GET", "/grid?seed=1", PNG),
+        ("GET", "/grid?corners=1,2,3,4", PNG),
+        ("GET", "/variations?seed=1", PNG),
+        ("GET", "/variations?seed=1", JSON),
+        ("GET", "/variations?seed=1", ZIP),
+    ],
+)
+def test_every_answer_with_images_tells_where_its_time_went(
+    client: TestClient, method: str, path: str, accept: str
+) -> None:
+    began = time.perf_counter()
+    answer = client.request(method, path, headers=accepting(accept))
+    milliseconds = 1000 * (time.perf_counter() - began)
+    told = [part.split(";dur=") for part in answer.headers["Server-Timing"].split(", ")]
+    assert [name for name, _ in told] == ["queue", "compute", "encode"]
+    durations = [float(number) for _, number in told]
+    assert min(durations) >= 0
+    assert 0 < sum(durations) <= milliseconds
 
 
 def test_an_image_may_be_cached_for_ever(client: TestClient) -> None:
