@@ -1,4 +1,8 @@
-"""What routes ask for, as annotated aliases."""
+"""What routes ask for, as annotated aliases.
+
+All of it is ``async``, though nothing waits: FastAPI would send each of the others to a thread and
+back, which takes longer than to answer without images.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -10,12 +14,12 @@ from app.errors import ParameterError, offence, refusal
 from app.settings import Settings
 
 
-def _catalog(request: Request) -> Catalog:
+async def _catalog(request: Request) -> Catalog:
     catalog: Catalog = request.app.state.catalog
     return catalog
 
 
-def _accept(request: Request) -> str | None:
+async def _accept(request: Request) -> str | None:
     # OpenAPI wants Accept described by the answers' media types, not as a parameter.
     return ", ".join(request.headers.getlist("accept")) or None
 
@@ -23,9 +27,8 @@ def _accept(request: Request) -> str | None:
 class Limit:
     """How many images one request may ask for, by setting."""
 
-    def __init__(self, request: Request) -> None:
-        settings: Settings = request.app.state.settings
-        self._most = settings.max_images
+    def __init__(self, most: int) -> None:
+        self._most = most
 
     def check(self, count: int, place: str = "query", /, **parameters: object) -> None:
         """Raise ParameterError, naming ``parameters``, where ``count`` images are too many."""
@@ -35,6 +38,11 @@ class Limit:
         errors = [offence(name, place, value, allowed) for name, value in parameters.items()]
         named = ", ".join(f"{name}={value}" for name, value in parameters.items())
         raise ParameterError(f"{named} asks for {count} images but must ask for {allowed}", errors)
+
+
+async def _limit(request: Request) -> Limit:
+    settings: Settings = request.app.state.settings
+    return Limit(settings.max_images)
 
 
 def exclusive(name: str, others: Mapping[str, object]) -> None:
@@ -47,4 +55,4 @@ def exclusive(name: str, others: Mapping[str, object]) -> None:
 
 InService = Annotated[Catalog, Depends(_catalog)]
 Accept = Annotated[str | None, Depends(_accept)]
-ImageLimit = Annotated[Limit, Depends(Limit)]
+ImageLimit = Annotated[Limit, Depends(_limit)]
