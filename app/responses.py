@@ -18,6 +18,9 @@ from app.negotiation import JSON, PNG, ZIP
 from app.png import Text, encode, encode_all
 from app.schemas import Neighbour, Surroundings
 
+_AT_ONCE = 2**14
+"""A picture of so many bytes is encoded sooner than a thread is woken and heard of."""
+
 
 def _headers(drawn: Drawn, seed: int) -> dict[str, str]:
     return {
@@ -53,7 +56,10 @@ async def png(picture: Pixels, drawn: Drawn, seed: int, *, mixed: bool = False) 
     A ``mixed`` one is of more than ``seed`` and those that follow, and its file names none.
     """
     text = _text(drawn.served, None if mixed else seed)
-    content = await asyncio.to_thread(encode, picture, text)
+    if picture.nbytes <= _AT_ONCE:
+        content = encode(picture, text)
+    else:
+        content = await asyncio.to_thread(encode, picture, text)
     return Response(content, media_type=PNG, headers=_headers(drawn, seed))
 
 
