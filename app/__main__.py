@@ -2,11 +2,17 @@
 
 import signal
 import sys
+from functools import partial
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from app.settings import PREFIX, Settings, unknown_variables
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
 
 _NO_ENGINE = """\
 onnxruntime is not installed. It comes in two builds that exclude each other; choose one:
@@ -21,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     if find_spec("onnxruntime") is None:
         print(_NO_ENGINE, file=sys.stderr)
         return 1
-    return _serve(settings)
+    return _serve(settings) if settings.workers == 1 else _supervise(settings)
 
 
 def _settings(arguments: list[str]) -> Settings | None:
@@ -42,30 +48,42 @@ def _settings(arguments: list[str]) -> Settings | None:
 
 def _serve(settings: Settings) -> int:
     import uvicorn
-    from uvicorn.config import LOGGING_CONFIG
 
     from app.errors import StartupError
     from app.main import create_app
 
-    loggers = {**LOGGING_CONFIG["loggers"], "app": {"handlers": ["default"], "level": "INFO"}}
-    config = uvicorn.Config(
-        lambda: create_app(settings),
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        server_header=False,
-        log_config={**LOGGING_CONFIG, "loggers": loggers},
-    )
     try:
         # uvicorn stops gracefully and then raises its signal again: a stop is not a failure.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        uvicorn.Server(config).run()
+        uvicorn.Server(_config(settings, partial(create_app, settings))).run()
     except StartupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _supervise(settings: Settings) -> int:
+    from app import workers
+
+    return workers.supervise(_config(settings, workers.factory(settings)))
+
+
+def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
+    import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
+
+    loggers = {**LOGGING_CONFIG["loggers"], "app": {"handlers": ["default"], "level": "INFO"}}
+    return uvicorn.Config(
+        create,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        server_header=False,
+        log_config={**LOGGING_CONFIG, "loggers": loggers},
+    )
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads; 0 for all this process may use"
     )
+    workers: int = Field(1, ge=1, le=256, description="processes, which share the CPU threads")
     max_images: int = Field(256, ge=16, le=256, description="most images of one request")
     max_batch: int = Field(64, ge=1, le=4096, description="most images computed at once")
     max_queue: int = Field(4096, ge=1, description="most images that wait; more are refused")

@@ -1,12 +1,11 @@
 """``python -m app``: a real process, real sockets, real signals."""
 
-import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -15,31 +14,11 @@ import pytest
 
 from app import __main__
 
-
-@pytest.fixture
-def serve(root: Path) -> Callable[..., "Iterator[tuple[subprocess.Popen[str], str]]"]:
-    """Start a server with flags; gives the process and its address once it listens."""
-
-    @contextmanager
-    def started(*flags: str) -> "Iterator[tuple[subprocess.Popen[str], str]]":
-        command = [sys.executable, "-m", "app", "--port", "0", *flags]
-        process = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
-        try:
-            assert process.stderr
-            lines = iter(process.stderr.readline, "")
-            address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
-            yield process, address
-        finally:
-            process.kill()
-            process.communicate()
-
-    return started
+Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_serves_until_it_is_told_to_stop(
-    serve: Callable[..., "contextmanager"], stop: signal.Signals
-) -> None:
+def test_a_server_serves_until_it_is_told_to_stop(serve: Serve, stop: signal.Signals) -> None:
     with serve() as (process, address):
         assert httpx.get(f"{address}/health/ready").json()["model"] == "fashion-mnist"
         answer = httpx.post(f"{address}/generate?n=16&seed=42")
@@ -66,12 +45,13 @@ def test_a_port_in_use_is_said(root: Path) -> None:
     assert "address already in use" in ended.stderr
 
 
-def test_cuda_where_there_is_none_refuses_to_start(root: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_cuda_where_there_is_none_refuses_to_start(root: Path, workers: str) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime is built with CUDA")
-    ended = refusal(root, "--provider", "cuda", "--port", "0")
+    ended = refusal(root, "--provider", "cuda", "--port", "0", "--workers", workers)
     assert ended.returncode == 1
-    assert "error: provider=cuda" in ended.stderr
+    assert ended.stderr.count("error: provider=cuda") == 1
 
 
 def test_without_onnxruntime_it_says_which_extras_there_are(

@@ -25,6 +25,7 @@ def test_the_environment_sets_and_a_flag_overrides(monkeypatch: pytest.MonkeyPat
         {"port": 65536},
         {"provider": "tpu"},
         {"threads": -1},
+        {"workers": 0},
         {"max_images": 15},
         {"max_images": 257},
         {"max_batch": 0},

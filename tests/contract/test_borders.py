@@ -61,7 +61,7 @@ def offences(module: str, imported: set[str]) -> Iterator[str]:
             wrong = name not in LEAVES and package not in LEAF_LIBRARIES
         elif module.startswith("app."):
             wrong = package in {"training", "torch", "onnx"} or (
-                name.startswith(("app.routes", "app.main")) and module not in {"app.main", MAIN}
+                name.startswith(("app.routes", "app.main")) and module not in MAINS
             )
         else:
             wrong = package == "app" and name not in LEAVES
@@ -72,7 +72,7 @@ def offences(module: str, imported: set[str]) -> Iterator[str]:
             yield f"{module} imports {name}"
 
 
-MAIN = "app.__main__"
+MAINS = {"app.__main__", "app.main", "app.workers"}
 
 
 def modules(root: Path) -> Iterator[tuple[str, Path]]:
