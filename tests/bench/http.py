@@ -1,0 +1,207 @@
+"""Requests a second for a PNG sheet: our server beside others, in alternating rounds of one run.
+
+    python -m tests.bench.http [--model models/fashion-mnist/2] [--out result.json]
+        [--rivals naive,litserve,bentoml,ray] [--images 1,16] [--connections 1,16,64]
+
+All servers draw with the same ONNX file; ``tests/bench/servers`` has the others. The naive one runs
+on the libraries that ours runs on. The rest are installed from a package index, each in a virtual
+environment of its own below ``--cache``. While ours and one other are compared both are running,
+one of them idle.
+"""
+
+import argparse
+import io
+import json
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from PIL import Image
+
+from app.cpus import available
+from tests.bench.serving import (
+    Load,
+    Server,
+    Target,
+    answer,
+    await_answer,
+    free_port,
+    measured,
+    ours,
+    require_wrk,
+    running,
+)
+
+SERVERS = Path(__file__).with_name("servers")
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another server: what it needs, how it is started, and how it is asked."""
+
+    packages: tuple[str, ...]
+    command: tuple[str, ...]
+    """``PORT`` stands for the port; the first word is a program of the environment."""
+    asked_in_json: bool = False
+
+
+RIVALS = {
+    "naive": Rival((), ("python", "naive.py", "PORT")),
+    "litserve": Rival(("litserve",), ("python", "with_litserve.py", "PORT"), asked_in_json=True),
+    "bentoml": Rival(
+        ("bentoml",),
+        ("bentoml", "serve", "with_bentoml:Sheets", "--host", "127.0.0.1", "--port", "PORT"),
+        asked_in_json=True,
+    ),
+    "ray": Rival(("ray[serve]",), ("python", "with_ray.py", "PORT")),
+}
+COMMON = ("numpy", "onnxruntime", "pillow")
+# They would tell their makers that they run.
+QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def main() -> None:
+    options = arguments()
+    require_wrk()
+    results = []
+    for name in options.rivals:
+        programs, versions = environment(name, options.cache)
+        print(f"\n{name} ({versions}), {options.model}, {available()} CPUs")
+        print(f"{'images':>6}{'connections':>12}{'ours/s':>9}{'p50':>7}{'p99':>8}", end="")
+        print(f"{name + '/s':>12}{'p50':>7}{'p99':>8}{'ratio':>7}")
+        results += against(name, programs, options)
+    if options.out:
+        told = {"model": str(options.model), "cpus": available(), "results": results}
+        options.out.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=Path("models/fashion-mnist/2"))
+    parser.add_argument("--rivals", type=lambda text: text.split(","), default=list(RIVALS))
+    parser.add_argument("--images", type=numbers, default=[1, 16], help="of a request")
+    parser.add_argument("--connections", type=numbers, default=[1, 16, 64])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2, help="of a round")
+    parser.add_argument("--flags", default="", help="of our server: --flags='--workers 2'")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path.home() / ".cache" / "dcgan-server-bench",
+        help="folder of the virtual environments",
+    )
+    parser.add_argument("--out", type=Path, help="a JSON file for the result")
+    return parser.parse_args()
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+def environment(name: str, cache: Path) -> tuple[Path, str]:
+    """The folder of a rival's programs, installed where it is not yet, and its versions."""
+    packages = [*RIVALS[name].packages, *COMMON]
+    programs = Path(sys.executable).parent
+    if RIVALS[name].packages:
+        programs = cache / name / "bin"
+        installed = cache / name / "installed.txt"
+        if not installed.exists():
+            print(f"installing {name} in {cache / name}")
+            venv.create(cache / name, with_pip=True)
+            subprocess.run([programs / "pip", "install", "--quiet", *packages], check=True)
+            installed.touch()
+    listed = subprocess.run(
+        [programs / "python", "-m", "pip", "list", "--format=json"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    wanted = {package.partition("[")[0] for package in [*packages, "fastapi"]}
+    found = {one["name"]: one["version"] for one in json.loads(listed) if one["name"] in wanted}
+    return programs, ", ".join(f"{package} {version}" for package, version in found.items())
+
+
+def against(name: str, programs: Path, options: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Both servers at every size and number of connections."""
+    flags = options.flags.split()
+    with ours(options.model, *flags) as one, started(name, programs, options.model) as two:
+        for images in options.images:
+            targets = {
+                "ours": Target(f"{one.address}/generate?n={images}"),
+                name: asked(name, two.address, images),
+            }
+            sizes = {size(answer(target)) for target in targets.values()}
+            if len(sizes) > 1:
+                sys.exit(f"the sheets of {images} images are not alike: {sizes}")
+            for connections in options.connections:
+                yield compared(name, targets, images, connections, options)
+
+
+@contextmanager
+def started(name: str, programs: Path, model: Path) -> Iterator[Server]:
+    """A running rival."""
+    port = str(free_port())
+    program, *words = (port if word == "PORT" else word for word in RIVALS[name].command)
+    told = {**QUIET, "GRAPH": str((model / "generator.onnx").resolve())}
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with running([str(programs / program), *words], log, SERVERS, told) as process:
+            server = Server(process, f"http://127.0.0.1:{port}")
+            await_answer(server, asked(name, server.address, 1), log)
+            yield server
+
+
+def asked(name: str, address: str, images: int) -> Target:
+    """Where a rival draws so many images."""
+    if RIVALS[name].asked_in_json:
+        return Target(f"{address}/generate", json.dumps({"n": images}))
+    return Target(f"{address}/generate?n={images}")
+
+
+def size(content: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        image.load()
+        return image.size
+
+
+def compared(
+    name: str,
+    targets: dict[str, Target],
+    images: int,
+    connections: int,
+    options: argparse.Namespace,
+) -> dict[str, object]:
+    """Alternating rounds; the medians of each side and their ratio."""
+    for target in targets.values():
+        measured(target, connections, options.seconds)  # warms up
+    rounds: dict[str, list[Load]] = {side: [] for side in targets}
+    for _ in range(options.rounds):
+        for side, target in targets.items():
+            rounds[side].append(measured(target, connections, options.seconds))
+    middle = {side: medians(found) for side, found in rounds.items()}
+    ratio = middle["ours"].requests_per_second / middle[name].requests_per_second
+    cells = "".join(
+        f"{found.requests_per_second:{width}.0f}{found.p50:7.1f}{found.p99:8.1f}"
+        for found, width in zip(middle.values(), (9, 12), strict=True)
+    )
+    print(f"{images:6}{connections:12}{cells}{ratio:7.2f}", flush=True)
+    sides = {
+        side: {**asdict(middle[side]), "rounds": list(map(asdict, found))}
+        for side, found in rounds.items()
+    }
+    return {"rival": name, "images": images, "connections": connections, "ratio": ratio, **sides}
+
+
+def medians(rounds: list[Load]) -> Load:
+    return Load(
+        *(median(getattr(load, part) for load in rounds) for part in Load.__dataclass_fields__)
+    )
+
+
+if __name__ == "__main__":
+    main()

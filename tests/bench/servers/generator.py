@@ -1,0 +1,52 @@
+"""What the compared servers share: latents, one onnxruntime session, and sheets by Pillow.
+
+They are told the graph by the environment variable GRAPH. All of it is what a person writes who
+follows the documentation of NumPy, onnxruntime and Pillow.
+"""
+
+import io
+import math
+import os
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from PIL import Image
+
+Latents, Pixels = NDArray[np.float32], NDArray[np.uint8]
+
+
+class Generator:
+    """The graph: latents ``(n, width)`` to pixels ``(n, height, width, channels)``."""
+
+    def __init__(self) -> None:
+        self.session = ort.InferenceSession(os.environ["GRAPH"])
+        (self.input,) = self.session.get_inputs()
+
+    def latents(self, n: int) -> Latents:
+        shape = (n, self.input.shape[1])
+        return np.random.default_rng().standard_normal(shape, dtype=np.float32)
+
+    def draw(self, latents: Latents) -> Pixels:
+        (pixels,) = self.session.run(None, {self.input.name: latents})
+        return pixels
+
+
+def sheet(pixels: Pixels) -> Image.Image:
+    """The squarest sheet of all images."""
+    n, height, width, _ = pixels.shape
+    columns = math.ceil(math.sqrt(n))
+    mode = "L" if pixels.shape[3] == 1 else "RGB"
+    whole = Image.new(mode, (columns * width, math.ceil(n / columns) * height))
+    for number, image in enumerate(pixels):
+        row, column = divmod(number, columns)
+        one = Image.fromarray(image.squeeze(2) if mode == "L" else image)
+        whole.paste(one, (column * width, row * height))
+    return whole
+
+
+def png(pixels: Pixels) -> bytes:
+    """The sheet as a PNG file."""
+    buffer = io.BytesIO()
+    sheet(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
