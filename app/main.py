@@ -1,5 +1,6 @@
 """The application: ``create_app(settings)``."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -43,8 +44,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # What is loaded by now stays. To look through it for garbage, as happens every thousand
+        # requests or so, would hold up all of them for longer than they take.
+        gc.collect()
+        gc.freeze()
         yield  # serve; the web server drains its connections before it comes back
         await catalog.close()
+        gc.unfreeze()
 
     app = FastAPIOffline(
         title="DCGAN server",
