@@ -82,6 +82,7 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         port=settings.port,
         workers=settings.workers,
         server_header=False,
+        access_log=settings.access_log,
         log_config={**LOGGING_CONFIG, "loggers": loggers},
     )
 

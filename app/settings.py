@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     max_images: int = Field(256, ge=16, le=256, description="most images of one request")
     max_batch: int = Field(64, ge=1, le=4096, description="most images computed at once")
     max_queue: int = Field(4096, ge=1, description="most images that wait; more are refused")
+    access_log: bool = Field(True, description="a line on standard output for every request")
 
     @model_validator(mode="after")
     def _room_for_one_request(self) -> Self:

@@ -28,6 +28,15 @@ def test_a_server_serves_until_it_is_told_to_stop(serve: Serve, stop: signal.Sig
         assert process.wait(20) == 0
 
 
+@pytest.mark.parametrize("told", ["true", "false"])
+def test_requests_are_logged_unless_told_otherwise(
+    serve: Serve, told: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serve("--access-log", told) as (_, address):
+        httpx.get(f"{address}/health/live").raise_for_status()
+    assert ("GET /health/live" in capfd.readouterr().out) == (told == "true")
+
+
 def refusal(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """A server that should end by itself, with a few words and no stack trace."""
     command = [sys.executable, "-m", "app", *flags]
