@@ -44,8 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What is loaded by now stays. To look through it for garbage, as happens every thousand
-        # requests or so, would hold up all of them for longer than they take.
+        # What is loaded stays: not to be looked through every thousand requests, as all would wait.
         gc.collect()
         gc.freeze()
         yield  # serve; the web server drains its connections before it comes back
