@@ -4,9 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.settings import PREFIX, Settings
+from tests.serving import serving
 from training.__main__ import parser
 from training.avatars.faces import ATTRIBUTES, choose, described
 
@@ -28,21 +27,6 @@ def readme(root: Path) -> str:
 
 def commands(readme: str, beginning: str) -> list[str]:
     return [line for line in readme.splitlines() if line.startswith(beginning)]
-
-
-@contextmanager
-def serving(command: list[str], root: Path, log: Path) -> Iterator[str]:
-    """The address of a real server, once it listens."""
-    with log.open("w") as file:
-        process = subprocess.Popen([*command, "--port", "0"], cwd=root, stderr=file)
-        try:
-            while not (found := re.search(r"http://\S+", log.read_text())):
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.05)
-            yield found[0]
-        finally:
-            process.terminate()
-            process.wait(20)
 
 
 @pytest.fixture(scope="module")
