@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, errors, openapi
@@ -19,6 +18,7 @@ from app.routes import (
     images,
     interpolate,
     models,
+    page,
     variations,
 )
 from app.settings import Settings
@@ -68,9 +68,5 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(drawing.router, responses=_DRAWING)
     app.include_router(models.router)
     app.include_router(health.router)
-
-    @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("docs")
-
+    app.include_router(page.router)
     return app

@@ -112,6 +112,9 @@ def test_the_serve_command_serves_without_torch(readme: str, root: Path, tmp_pat
     subprocess.run(["bash", "-c", " && ".join(installing)], cwd=clone, check=True)
     with serving(starting.split(), clone, tmp_path / "log") as address:
         assert len(httpx.post(f"{address}/generate?n=16").json()["images"]) == 16
+    installed = clone.glob(".venv/lib/python*/site-packages/app/web/*")
+    there = {path.name for path in (root / "app" / "web").iterdir() if path.suffix}
+    assert {path.name for path in installed if path.suffix} == there
     packages = {path.name.lower() for path in clone.glob(".venv/lib/python*/site-packages/*")}
     assert "onnxruntime" in packages
     assert not packages & {"torch", "onnx", "httpx", "tqdm"}

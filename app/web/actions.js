@@ -1,0 +1,71 @@
+/* What can be done with one image: a dialog that shows it large. */
+
+import { imagePath } from "./api.js";
+import { $ } from "./dom.js";
+import { crisp, draw } from "./image.js";
+import { size } from "./models.js";
+import { pinned, toggle } from "./pins.js";
+import { MOST, change, view } from "./view.js";
+
+let seed = null;
+
+/** Opens the dialog on the image of a seed. */
+export function openActions(chosen) {
+  seed = chosen;
+  render();
+  $("actions").showModal();
+}
+
+/** Shows what the view says. */
+export function render() {
+  if (seed === null) return;
+  const { width, height } = size();
+  const path = imagePath(seed);
+  $("actions-title").textContent = `Image ${seed}`;
+  $("actions-url").value = new URL(path, location).href;
+  $("actions-copy").textContent = "Copy URL";
+  $("actions-download").href = path;
+  $("actions-download").download = `${view.model}-${view.version}-${seed}.png`;
+  $("actions-pin").textContent = pinned(seed) ? "Unpin" : "Pin";
+  const img = $("actions-image");
+  Object.assign(img, { width: crisp(width, 260), height: crisp(height, 260) });
+  img.alt = `What ${view.model} draws from the seed ${seed}`;
+  draw(img, path);
+  for (const button of $("actions").querySelectorAll("[data-box]")) {
+    button.setAttribute("aria-pressed", view[button.dataset.box].includes(seed));
+  }
+}
+
+async function copy() {
+  const field = $("actions-url");
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    // Browsers keep the clipboard from pages that came without TLS, but for this old way.
+    field.select();
+    document.execCommand("copy");
+  }
+  $("actions-copy").textContent = "Copied";
+}
+
+function putInto(box) {
+  const others = view[box].filter((one) => one !== seed);
+  const taken = others.length < view[box].length;
+  change({ [box]: taken ? others : [...others, seed].slice(-MOST) });
+}
+
+$("actions-copy").addEventListener("click", copy);
+$("actions-url").addEventListener("focus", (event) => event.target.select());
+$("actions-pin").addEventListener("click", () => toggle(seed));
+$("actions-vary").addEventListener("click", () => {
+  $("actions").close();
+  change({ panel: "variations", of: seed });
+});
+$("actions").addEventListener("click", (event) => {
+  if (event.target === $("actions")) $("actions").close(); // beside it
+  const { box } = event.target.dataset;
+  if (box) putInto(box);
+});
+$("actions").addEventListener("close", () => {
+  seed = null;
+});

@@ -1,0 +1,67 @@
+/* Requests to the server, with patience: who is refused for now asks again. */
+
+import { away, back, rested } from "./notice.js";
+import { editText, view } from "./view.js";
+
+const LONGEST = 15; // seconds between two attempts
+
+/** A request that asking again does not mend. */
+export class Refusal extends Error {
+  name = "Refusal";
+
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The answer to a request, once there is one. Throws Refusal. */
+export async function ask(path, options = {}) {
+  for (let attempt = 0; ; attempt += 1) {
+    await rested();
+    options.signal?.throwIfAborted();
+    const answer = await fetch(path, options).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return null;
+    });
+    if (answer?.ok) {
+      back();
+      return answer;
+    }
+    const { words, seconds } = await trouble(answer);
+    away(words, Math.min(seconds || 2 ** attempt, LONGEST));
+  }
+}
+
+/** The answer's JSON. */
+export async function askJson(path, options = {}) {
+  const headers = { Accept: "application/json", ...options.headers };
+  return (await ask(path, { ...options, headers })).json();
+}
+
+async function trouble(answer) {
+  if (!answer) return { words: "The server does not answer." };
+  const problem = await answer.json().catch(() => ({}));
+  if (answer.status === 503) {
+    const seconds = Number(answer.headers.get("Retry-After"));
+    if (seconds) return { words: "The server is busy.", seconds };
+    return { words: `The server is not ready: ${problem.detail ?? "no reason given"}.` };
+  }
+  // A proxy in front of a server that is away.
+  if ([502, 504].includes(answer.status)) return { words: "The server does not answer." };
+  throw new Refusal(problem.detail ?? `The server answered ${answer.status}.`, answer.status);
+}
+
+/** The path of one image. */
+export function imagePath(seed) {
+  const edit = editText();
+  const path = `images/${view.model}/${view.version}/${seed}.png`;
+  return edit ? `${path}?edit=${edit}` : path;
+}
+
+/** The path of any other drawing of the current model and edit. */
+export function drawingPath(route, parameters) {
+  const all = { model: view.model, version: view.version, edit: editText(), ...parameters };
+  const told = Object.entries(all).filter(([, value]) => value !== "");
+  return `${route}?${told.map((pair) => pair.join("=")).join("&")}`;
+}

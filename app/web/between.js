@@ -1,0 +1,99 @@
+/* The way from pinned image to pinned image and back to the first. Its frames are fetched ahead. */
+
+import { askJson, drawingPath, imagePath } from "./api.js";
+import { $, make } from "./dom.js";
+import { bitmap, crisp, draw } from "./image.js";
+import { size } from "./models.js";
+import { latest } from "./pace.js";
+import { view } from "./view.js";
+
+const FRAMES = 16; // of a leg: every server allows so many at once
+const UNITS = 64; // of the slider, a leg
+const SPEED = 0.6; // legs a second
+
+const canvas = $("between-canvas");
+const slider = $("between-slider");
+let legs = []; // their paths
+let frames = new Map(); // a leg's path to its frames
+let playing = null; // the time of the last frame on the screen
+
+const fetchAhead = latest(async () => {
+  if (!active()) return;
+  legs = view.pins.map((pin, k) => {
+    const to = view.pins[(k + 1) % view.pins.length];
+    return drawingPath("interpolate", { from: pin, to, steps: FRAMES });
+  });
+  frames = new Map([...frames].filter(([path]) => legs.includes(path)));
+  for (const path of legs.filter((one) => !frames.has(one))) {
+    const { frames: fetched } = await askJson(path);
+    frames.set(path, await Promise.all(fetched.map(({ png }) => bitmap(png))));
+    show();
+  }
+  show();
+});
+
+const active = () => view.panel === "between" && view.pins.length > 1;
+
+/** Shows what the view says. */
+export function render() {
+  if (!active()) return pause();
+  const { width, height } = size();
+  canvas.style.width = `${crisp(width, 340)}px`;
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  slider.max = view.pins.length * UNITS;
+  const stops = [...view.pins, view.pins[0]];
+  if (stops.length !== $("between-stops").childElementCount) {
+    $("between-stops").replaceChildren(...stops.map(() => make("img", { alt: "" })));
+  }
+  stops.forEach((seed, k) => draw($("between-stops").children[k], imagePath(seed)));
+  fetchAhead();
+}
+
+/** Draws the frame at the slider: two neighbours, the one through the other. */
+function show() {
+  const position = slider.value / UNITS;
+  const leg = Math.min(Math.floor(position), view.pins.length - 1);
+  const found = frames.get(legs[leg]);
+  tellPlace(leg, position - leg);
+  if (!found) return;
+  const place = (position - leg) * (FRAMES - 1);
+  const before = Math.min(Math.floor(place), FRAMES - 2);
+  const context = canvas.getContext("2d");
+  context.globalAlpha = 1;
+  context.drawImage(found[before], 0, 0);
+  context.globalAlpha = place - before;
+  context.drawImage(found[before + 1], 0, 0);
+}
+
+function tellPlace(leg, share) {
+  const [from, to] = [view.pins[leg], view.pins[(leg + 1) % view.pins.length]];
+  const words = `${Math.round(100 * share)}% of the way from ${from} to ${to}`;
+  slider.setAttribute("aria-valuetext", words);
+  $("between-place").textContent = words;
+}
+
+function play(now) {
+  if (playing === null) return;
+  // A slider knows whole units; the way between two of them is walked in time.
+  const units = ((now - playing) / 1000) * SPEED * UNITS;
+  if (units >= 1) {
+    slider.value = (Number(slider.value) + Math.floor(units)) % slider.max;
+    playing += (Math.floor(units) * 1000) / (SPEED * UNITS);
+    show();
+  }
+  requestAnimationFrame(play);
+}
+
+function start() {
+  playing = performance.now();
+  $("between-play").textContent = "Pause";
+  requestAnimationFrame(play);
+}
+
+function pause() {
+  playing = null;
+  $("between-play").textContent = "Play";
+}
+
+$("between-play").addEventListener("click", () => (playing === null ? start() : pause()));
+slider.addEventListener("input", show);

@@ -1,0 +1,15 @@
+/* The document, in fewer words. */
+
+/** The element of this id. */
+export const $ = (id) => document.getElementById(id);
+
+/** A new element with properties or attributes, and children. */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}

@@ -1,0 +1,91 @@
+/* The plane between the first four pinned images: a sheet to move on, and the image at that place. */
+
+import { drawingPath } from "./api.js";
+import { $ } from "./dom.js";
+import { crisp, loadFirst } from "./image.js";
+import { size } from "./models.js";
+import { latest } from "./pace.js";
+import { view } from "./view.js";
+
+const SIDES = [8, 4]; // images a side; the second where the server allows only a few
+
+const pad = $("plane-pad");
+const sheet = $("plane-sheet");
+const canvas = $("plane-canvas");
+let side = SIDES[0];
+const at = { x: 0.5, y: 0.5 }; // 0 to 1, from the left and from the top
+
+const fetchSheet = latest(async () => {
+  if (!active()) return;
+  const corners = view.pins.slice(0, 4).join(",");
+  const paths = SIDES.map((n) => drawingPath("grid", { corners, rows: n, cols: n }));
+  side = SIDES[await loadFirst(sheet, paths)];
+  show();
+});
+
+const active = () => view.panel === "plane" && view.pins.length > 3;
+
+/** Shows what the view says. */
+export function render() {
+  if (!active()) return;
+  const { width, height } = size();
+  pad.style.width = `${crisp(width * SIDES[0], 580)}px`;
+  canvas.style.width = `${crisp(width, 260)}px`;
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  sheet.alt = `The plane between the images ${view.pins.slice(0, 4).join(", ")}`;
+  fetchSheet();
+}
+
+/** Draws the image at the place, out of the four of the sheet around it. */
+function show() {
+  pad.style.setProperty("--x", at.x);
+  pad.style.setProperty("--y", at.y);
+  pad.setAttribute("aria-valuenow", Math.round(100 * at.x));
+  const words = `${Math.round(100 * at.x)}% to the right, ${Math.round(100 * at.y)}% down`;
+  pad.setAttribute("aria-valuetext", words);
+  if (!sheet.naturalWidth) return;
+  const [column, right] = split(at.x);
+  const [row, down] = split(at.y);
+  const corner = right * down;
+  paste(column, row, 1);
+  paste(column + 1, row, right);
+  // What is drawn later covers what was drawn: these weights come out bilinear.
+  paste(column, row + 1, (down - corner) / (1 - corner));
+  paste(column + 1, row + 1, corner);
+}
+
+/** The image before a place along a side, and how far the place is from there to the next. */
+function split(share) {
+  const place = Math.min(Math.max(share * side - 0.5, 0), side - 1.001);
+  return [Math.floor(place), place % 1];
+}
+
+function paste(column, row, alpha) {
+  const { width, height } = canvas;
+  const context = canvas.getContext("2d");
+  context.globalAlpha = alpha;
+  context.drawImage(sheet, column * width, row * height, width, height, 0, 0, width, height);
+}
+
+function move(x, y) {
+  at.x = Math.min(Math.max(x, 0), 1);
+  at.y = Math.min(Math.max(y, 0), 1);
+  show();
+}
+
+function follow({ clientX, clientY }) {
+  const { left, top, width, height } = pad.getBoundingClientRect();
+  move((clientX - left) / width, (clientY - top) / height);
+}
+
+pad.addEventListener("pointerdown", follow);
+pad.addEventListener("pointermove", follow);
+pad.addEventListener("keydown", (event) => {
+  const step = 1 / 32;
+  const steps = { ArrowLeft: [-step, 0], ArrowRight: [step, 0] };
+  Object.assign(steps, { ArrowUp: [0, -step], ArrowDown: [0, step] });
+  if (!steps[event.key]) return;
+  event.preventDefault();
+  const [x, y] = steps[event.key];
+  move(at.x + x, at.y + y);
+});

@@ -1,0 +1,125 @@
+"""What the page draws with, and that its address says so: models, versions, edits, history."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Page, expect
+
+Open = Callable[..., Page]
+
+FULL = (
+    "#model=colours&version=1&panel=sums&seed=7&pins=3,17&edit=bright:1.5,warm_sky:-2"
+    "&of=5&radius=0.3&start=3&minus=17&plus=99,4"
+)
+
+
+def draws(page: Page, source: str) -> None:
+    """Wait until the gallery's first image comes from there, below the server."""
+    expect(page.locator(".tile img").first).to_have_attribute("src", source)
+
+
+def test_model_and_version_are_switched(open_page: Open) -> None:
+    page = open_page()
+    expect(page).to_have_url(re.compile("#model=fashion-mnist&version=2$"))
+    expect(page.get_by_text("28 × 28 pixels, grey")).to_be_visible()
+    page.get_by_label("Version").select_option("1")
+    expect(page).to_have_url(re.compile("#model=fashion-mnist&version=1$"))
+    draws(page, "images/fashion-mnist/1/0.png")
+    page.get_by_label("Model").select_option("colours")
+    expect(page).to_have_url(re.compile("#model=colours&version=1$"))
+    expect(page.get_by_text("32 × 32 pixels, colour")).to_be_visible()
+    draws(page, "images/colours/1/0.png")
+
+
+def test_back_and_forward_lead_through_the_views(open_page: Open) -> None:
+    page = open_page()
+    for name in ("Between", "Plane", "Gallery"):
+        page.get_by_role("link", name=name).click()
+        expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
+    page.locator(".tile").nth(1).focus()
+    page.keyboard.press("p")
+    expect(page.get_by_role("button", name="Pinned image 1")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("button", name="Pinned image 1")).to_be_hidden()
+    page.go_back()
+    expect(page.locator("#plane")).to_be_visible()
+    expect(page.locator("#gallery")).to_be_hidden()
+    page.go_forward()
+    expect(page.locator("#gallery")).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_role("button", name="Pinned image 1")).to_be_visible()
+
+
+def test_an_address_opens_the_same_view_elsewhere(open_page: Open) -> None:
+    page = open_page(FULL)
+    page.wait_for_selector("body.ready")
+    told = dict(pair.split("=") for pair in page.url.partition("#")[2].split("&"))
+    assert told == dict(pair.split("=") for pair in FULL[1:].split("&"))
+    expect(page.locator("#sums .list button")).to_have_count(4)
+    expect(page.get_by_role("slider", name="bright")).to_have_value("1.5")
+    expect(page.get_by_label("Version")).to_have_value("1")
+    page.get_by_role("link", name="Variations").click()
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("5")
+
+
+def test_a_damaged_address_is_mended(open_page: Open, server: str) -> None:
+    mended = re.compile("/#model=fashion-mnist&version=2$")
+    page = open_page("#model=gone&version=9&panel=none&seed=-1&pins=x,,4294967296&radius=7")
+    expect(page).to_have_url(mended)
+    for damaged in (
+        "#version=77",
+        "#edit=beard:9,:,&start=&of=",
+        "#model=fashion-mnist&edit=bright:2",  # which that model does not have
+        "#%E0%A4%A=&&==#",
+    ):
+        page.goto(f"{server}/{damaged}")
+        expect(page).to_have_url(mended)
+    draws(page, "images/fashion-mnist/2/0.png")
+
+
+def test_by_keyboard_attributes_edit_whatever_is_drawn(open_page: Open) -> None:
+    page = open_page("#model=colours&pins=3,17")
+    slider = page.get_by_role("slider", name="warm sky")
+    slider.focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "+2")
+    expect(page).to_have_url(re.compile("edit=warm_sky:2$"))
+    draws(page, "images/colours/1/0.png?edit=warm_sky:2")
+    page.keyboard.press("Home")
+    draws(page, "images/colours/1/0.png?edit=warm_sky:-5")
+    expect(page.locator("#pins-list img").first).to_have_attribute("src", re.compile("edit="))
+    with page.expect_request(re.compile("interpolate.*edit=warm_sky:-5")):
+        page.get_by_role("link", name="Between").click()
+    page.get_by_role("button", name="Leave unchanged").click()
+    expect(slider).to_have_attribute("aria-valuetext", "unchanged")
+
+
+def test_by_mouse_a_slider_moves_images_and_is_one_step_back(open_page: Open) -> None:
+    page = open_page("#model=colours")
+    page.wait_for_selector("body.ready")
+    slider = page.get_by_role("slider", name="bright")
+    box = slider.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for k in range(6, 11):
+        page.mouse.move(box["x"] + box["width"] * k / 10, box["y"] + box["height"] / 2)
+    draws(page, "images/colours/1/0.png?edit=bright:5")
+    assert "edit" not in page.url  # nothing is kept before the hand lets go
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("edit=bright:5$"))
+    page.go_back()
+    expect(slider).to_have_value("0")
+    draws(page, "images/colours/1/0.png")
+
+
+def test_a_model_without_directions_has_no_sliders(open_page: Open) -> None:
+    page = open_page("#model=colours&edit=bright:1")
+    expect(page.get_by_text("Attributes")).to_be_visible()
+    page.get_by_label("Model").select_option("fashion-mnist")
+    expect(page.get_by_text("Attributes")).to_be_hidden()
+    draws(page, "images/fashion-mnist/2/0.png")

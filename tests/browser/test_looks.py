@@ -1,0 +1,105 @@
+"""How the page looks, and to whom: small and large, by day and by night, without motion."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+Open = Callable[..., Page]
+Rest = Callable[[Page], None]
+
+SMALL = {"width": 360, "height": 740}
+SIZES = {360: SMALL, 1280: {"width": 1280, "height": 800}}
+PAPER = {"light": "rgb(250, 249, 246)", "dark": "rgb(23, 22, 21)"}
+SHARED = "model=colours&pins=3,17,99,7,21&start=3,17&minus=99&plus=21&edit=bright:1"
+PANELS = ("gallery", "between", "plane", "variations", "sums")
+LEVEL_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture
+def violations() -> Callable[[Page], list[str]]:
+    """What axe-core finds wrong with a page at level AA."""
+    reason = "axe-playwright-python is not installed; it is in the extra dev"
+    axe: Any = pytest.importorskip("axe_playwright_python.sync_playwright", reason=reason)
+    options = {"runOnly": {"type": "tag", "values": LEVEL_AA}, "resultTypes": ["violations"]}
+
+    def found(page: Page) -> list[str]:
+        violated = axe.Axe().run(page, options=options).response["violations"]
+        return [
+            json.dumps([one["id"], [node["html"] for node in one["nodes"]]]) for one in violated
+        ]
+
+    return found
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_every_panel_fits_its_window_and_is_accessible(
+    open_page: Open,
+    rest: Rest,
+    violations: Callable[[Page], list[str]],
+    shots: Path,
+    width: int,
+    scheme: str,
+) -> None:
+    looks = {"viewport": SIZES[width], "color_scheme": scheme, "reduced_motion": "reduce"}
+    page = open_page(f"#{SHARED}", **looks)
+    expect(page.locator("body")).to_have_css("background-color", PAPER[scheme])
+    assert moving(page) == 0
+    for panel in PANELS:
+        page.get_by_role("link", name=panel.capitalize()).click()
+        rest(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert violations(page) == []
+        shot(page, shots / f"{panel}-{width}-{scheme}.png", width)
+    page.locator("#pins-list button").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page) == []
+    shot(page, shots / f"dialog-{width}-{scheme}.png", width)
+
+
+def shot(page: Page, path: Path, width: int) -> None:
+    """A screenshot, as wide as the window and of many colours."""
+    page.screenshot(path=path)
+    with Image.open(path) as image:
+        assert image.width == width
+        assert len(image.convert("L").getcolors() or []) > 20
+
+
+def moving(page: Page) -> int:
+    """How many elements take time to change."""
+    found: int = page.evaluate(
+        """() => [...document.querySelectorAll('*')].filter((element) => {
+            const { transitionDuration, animationDuration } = getComputedStyle(element);
+            return transitionDuration !== '0s' || animationDuration !== '0s';
+        }).length"""
+    )
+    return found
+
+
+def test_panels_without_pins_are_accessible(
+    open_page: Open, violations: Callable[[Page], list[str]]
+) -> None:
+    page = open_page()
+    assert moving(page) > 0  # nobody asked for less motion
+    for panel in PANELS:
+        page.get_by_role("link", name=panel.capitalize()).click()
+        assert violations(page) == []
+
+
+def test_it_works_with_touch_on_a_small_screen(open_page: Open, rest: Rest) -> None:
+    page = open_page(viewport=SMALL, has_touch=True, is_mobile=True)
+    for number in range(4):
+        page.locator(".tile").nth(number).tap()
+        page.get_by_role("button", name="Pin", exact=True).tap()
+        page.get_by_role("button", name="Close").tap()
+    page.get_by_role("link", name="Plane").tap()
+    rest(page)
+    pad = page.get_by_role("slider", name="Place in the plane")
+    pad.tap(position={"x": 20, "y": 20})
+    expect(pad).to_have_attribute("aria-valuenow", "7")

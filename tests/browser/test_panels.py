@@ -1,0 +1,185 @@
+"""The other panels: paths, planes, variations and sums, each by mouse and by keyboard."""
+
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from playwright.sync_api import Locator, Page, expect
+
+Open = Callable[..., Page]
+Rest = Callable[[Page], None]
+
+MODEL = {"model": "fashion-mnist", "version": 2}
+
+PIXELS = """(shown) => {
+    const canvas = new OffscreenCanvas(28, 28);
+    const context = canvas.getContext('2d');
+    context.drawImage(shown, 0, 0);
+    return [...context.getImageData(0, 0, 28, 28).data];
+}"""
+
+
+def pixels(shown: Locator) -> list[int]:
+    """What an image or a canvas of 28×28 shows."""
+    found: list[int] = shown.evaluate(PIXELS)
+    return found
+
+
+def stop(page: Page, number: int) -> list[int]:
+    """The pixels of one of the images along the way."""
+    image = page.locator("#between-stops img").nth(number)
+    image.evaluate("(image) => image.decode()")
+    return pixels(image)
+
+
+def test_chance_pins_what_a_panel_needs(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("link", name="Between").click()
+    expect(page.get_by_role("slider", name="Place on the way")).to_be_hidden()
+    page.get_by_role("button", name="Pin four for me").click()
+    expect(page.get_by_role("slider", name="Place on the way")).to_be_visible()
+    expect(page.locator("#pins-list button")).to_have_count(4)
+
+
+def test_by_mouse_the_way_follows_the_hand_out_of_frames_fetched_ahead(
+    open_page: Open, rest: Rest
+) -> None:
+    page = open_page("#panel=between&pins=3,17,99")
+    rest(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    slider, canvas = page.locator("#between-slider"), page.locator("#between-canvas")
+    assert pixels(canvas) == stop(page, 0)
+    box = slider.bounding_box()
+    assert box is not None
+    seen = set()
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for k in range(1, 21):
+        page.mouse.move(box["x"] + box["width"] * k / 20, box["y"] + box["height"] / 2)
+        seen.add(tuple(pixels(canvas)))
+    page.mouse.up()
+    assert len(seen) >= 19
+    assert pixels(canvas) == stop(page, 3) == stop(page, 0)
+    assert asked == []
+
+
+def test_by_keyboard_the_way_is_walked_and_played(open_page: Open, rest: Rest) -> None:
+    page = open_page("#panel=between&pins=3,17")
+    rest(page)
+    slider, canvas = page.locator("#between-slider"), page.locator("#between-canvas")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(page.get_by_text("100% of the way from 17 to 3")).to_be_visible()
+    before = pixels(canvas)
+    page.keyboard.press("PageDown")
+    assert pixels(canvas) != before
+    expect(slider).to_have_attribute(
+        "aria-valuetext", re.compile(r"^8\d% of the way from 17 to 3$")
+    )
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    # It goes on beyond the end, where it begins again.
+    expect(page.get_by_text(re.compile("of the way from 3 to 17"))).to_be_visible()
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Play")).to_be_focused()
+    place = slider.input_value()
+    page.wait_for_timeout(100)
+    assert slider.input_value() == place
+
+
+def test_the_plane_follows_mouse_and_arrow_keys(open_page: Open, rest: Rest) -> None:
+    page = open_page("#panel=plane&pins=1,2,3,4")
+    rest(page)
+    pad, canvas = (
+        page.get_by_role("slider", name="Place in the plane"),
+        page.locator("#plane-canvas"),
+    )
+    thumbnails = page.locator("#pins-list img")
+    box = pad.bounding_box()
+    assert box is not None
+    for number, (x, y) in enumerate([(9, 9), (box["width"] - 9, 9), (9, box["height"] - 9)]):
+        pad.hover(position={"x": x, "y": y})
+        assert pixels(canvas) == pixels(thumbnails.nth(number))
+    pad.focus()
+    for _ in range(32):
+        page.keyboard.press("ArrowRight")
+    last = [pixels(canvas), pixels(thumbnails.nth(3))]
+    furthest = max(abs(a - b) for a, b in zip(*last, strict=True))
+    assert furthest <= 2  # it stands a thousandth before the corner
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    expect(pad).to_have_attribute("aria-valuetext", re.compile(r"^97% to the right, 9\d% down$"))
+
+
+def test_variations_lie_around_the_image_that_is_chosen(
+    open_page: Open, rest: Rest, server: str
+) -> None:
+    page = open_page()
+    page.locator(".tile").nth(7).click()
+    page.get_by_role("button", name="Variations").click()
+    sheet = page.get_by_role("img", name="Image 7 in the middle of its neighbours")
+    expect(sheet).to_be_visible()
+    rest(page)
+    assert sheet.evaluate("(sheet) => [sheet.naturalWidth, sheet.naturalHeight]") == [140, 140]
+    radius = page.get_by_label("How far they stray")
+    radius.focus()
+    page.keyboard.press("Home")
+    expect(page).to_have_url(re.compile("radius=0(&|$)"))
+    expect(sheet).to_have_attribute("src", re.compile("radius=0&"))
+    source = str(sheet.get_attribute("src"))
+    assert httpx.get(f"{server}/{source}").headers["X-Seed"] == "7"
+    page.get_by_label("Seed", exact=True).fill("12")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("img", name="Image 12 in the middle")).to_be_visible()
+
+
+def shows_sum(page: Page, server: str, plus: list[list[int]], minus: list[list[int]]) -> None:
+    """Wait until the page shows what the server answers to the same request."""
+    body = {**MODEL, "plus": plus, "minus": minus, "radius": 0.25, "neighbours": 9}
+    answer = httpx.post(f"{server}/arithmetic", json=body, headers={"Accept": "application/json"})
+    for k, image in enumerate(answer.json()["images"]):
+        shown = page.locator("#sums-result img").nth(k)
+        expect(shown).to_have_attribute("src", f"data:image/png;base64,{image['png']}")
+
+
+def test_by_mouse_images_are_dragged_into_sums(open_page: Open, rest: Rest, server: str) -> None:
+    page = open_page("#panel=sums&pins=3,17,99")
+    rest(page)
+    for seed, box in ((3, "start"), (17, "minus"), (99, "plus"), (17, "plus")):
+        page.drag_and_drop(f"[aria-label='Pinned image {seed}']", f"[data-name={box}]")
+    expect(page.get_by_role("img", name="The result", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile("start=3&minus=17&plus=99,17"))
+    shows_sum(page, server, [[3], [99, 17]], [[17]])
+    page.get_by_role("button", name="Remove image 17 from “Take away”").click()
+    expect(page).to_have_url(re.compile("start=3&plus=99,17"))
+    shows_sum(page, server, [[3], [99, 17]], [])
+
+
+def test_by_keyboard_images_are_put_into_sums(open_page: Open, rest: Rest, server: str) -> None:
+    page = open_page("#panel=sums&pins=3,17")
+    rest(page)
+    for seed, box in ((3, "Add"), (17, "Take away")):
+        page.get_by_role("button", name=f"Pinned image {seed}").focus()
+        page.keyboard.press("Enter")
+        choice = page.get_by_role("dialog").get_by_role("button", name=box)
+        choice.focus()
+        page.keyboard.press("Enter")
+        expect(choice).to_have_attribute("aria-pressed", "true")
+        page.keyboard.press("Escape")
+    expect(page.get_by_role("img", name="The result", exact=True)).to_be_visible()
+    shows_sum(page, server, [[3]], [[17]])
+    page.get_by_role("button", name="Remove image 3 from “Add”").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The result appears here")).to_be_visible()
+
+
+def test_a_gallery_image_is_pinned_by_dragging_it_to_the_tray(open_page: Open, rest: Rest) -> None:
+    page = open_page()
+    rest(page)
+    page.drag_and_drop(".tile >> nth=4", "#pins")
+    expect(page.get_by_role("button", name="Pinned image 4")).to_be_visible()
