@@ -18,13 +18,11 @@ let frames = new Map(); // a leg's path to its frames
 let playing = null; // the time of the last frame on the screen
 
 const fetchAhead = latest(async () => {
-  if (!active()) return;
-  legs = view.pins.map((pin, k) => {
-    const to = view.pins[(k + 1) % view.pins.length];
-    return drawingPath("interpolate", { from: pin, to, steps: FRAMES });
-  });
-  frames = new Map([...frames].filter(([path]) => legs.includes(path)));
-  for (const path of legs.filter((one) => !frames.has(one))) {
+  const current = legs;
+  frames = new Map([...frames].filter(([path]) => current.includes(path)));
+  // The one in sight comes first.
+  for (const path of [current[place().leg], ...current]) {
+    if (legs !== current || frames.has(path)) continue;
     const { frames: fetched } = await askJson(path);
     frames.set(path, await Promise.all(fetched.map(({ png }) => bitmap(png))));
     show();
@@ -46,22 +44,33 @@ export function render() {
     $("between-stops").replaceChildren(...stops.map(() => make("img", { alt: "" })));
   }
   stops.forEach((seed, k) => draw($("between-stops").children[k], imagePath(seed)));
+  legs = view.pins.map((from, k) => {
+    const to = view.pins[(k + 1) % view.pins.length];
+    return drawingPath("interpolate", { from, to, steps: FRAMES });
+  });
   fetchAhead();
+}
+
+/** The leg that the slider is on, and the share of it that lies behind. */
+function place() {
+  const walked = slider.value / UNITS;
+  const leg = Math.min(Math.floor(walked), legs.length - 1);
+  return { leg, share: walked - leg };
 }
 
 /** Draws the frame at the slider: two neighbours, the one through the other. */
 function show() {
-  const position = slider.value / UNITS;
-  const leg = Math.min(Math.floor(position), view.pins.length - 1);
+  if (!active()) return;
+  const { leg, share } = place();
+  tellPlace(leg, share);
   const found = frames.get(legs[leg]);
-  tellPlace(leg, position - leg);
   if (!found) return;
-  const place = (position - leg) * (FRAMES - 1);
-  const before = Math.min(Math.floor(place), FRAMES - 2);
+  const passed = share * (FRAMES - 1);
+  const before = Math.min(Math.floor(passed), FRAMES - 2);
   const context = canvas.getContext("2d");
   context.globalAlpha = 1;
   context.drawImage(found[before], 0, 0);
-  context.globalAlpha = place - before;
+  context.globalAlpha = passed - before;
   context.drawImage(found[before + 1], 0, 0);
 }
 

@@ -40,7 +40,7 @@ function slider([name, { gained }]) {
   });
   input.addEventListener("input", () => edit(input, { kept: false }));
   input.addEventListener("change", () => edit(input));
-  return make("label", {}, make("span", {}, words), output, input);
+  return make("label", {}, make("span", {}, words), input, output);
 }
 
 function edit(input, how) {
@@ -49,7 +49,7 @@ function edit(input, how) {
 
 function tellStrength(input, strength) {
   const text = strength > 0 ? `+${strength}` : `${strength}`.replace("-", "−");
-  input.previousElementSibling.textContent = strength ? text : "";
+  input.nextElementSibling.textContent = strength ? text : "";
   input.setAttribute("aria-valuetext", strength ? text : "unchanged");
 }
 

@@ -3,35 +3,44 @@
 import { ask } from "./api.js";
 import { report } from "./notice.js";
 
-/** Shows an image; the last call for an element wins. Throws Refusal where there is none. */
+const ATTEMPTS = 3;
+const shown = new WeakMap(); // images, and the paths that they show
+const wanted = new WeakMap(); // images that are being drawn, and the paths that they shall show
+
+/** Shows an image in an element, one at a time. Throws Refusal where there is none. */
 export async function load(img, path) {
-  if (img.dataset.path === path) return;
-  img.dataset.path = path;
-  try {
-    img.src = path;
-    await img.decode();
-  } catch {
-    // An image does not say why it failed: a request does, and waits where that helps.
-    if (img.dataset.path === path) await again(img, path);
+  if (shown.get(img) === path) return;
+  shown.delete(img);
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    try {
+      img.src = path;
+      await img.decode();
+      shown.set(img, path);
+      return;
+    } catch {
+      // An image does not say why it failed: a request does, and waits where that helps.
+      await ask(path);
+    }
   }
 }
 
-async function again(img, path) {
+/** The same for those who cannot wait, nor mend a refusal: the last path of several is shown. */
+export async function draw(img, path) {
+  const busy = wanted.has(img);
+  wanted.set(img, path);
+  if (busy) return;
   try {
-    await ask(path);
-    if (img.dataset.path !== path) return;
-    img.src = path;
-    await img.decode();
+    let latest;
+    do {
+      latest = wanted.get(img);
+      await load(img, latest);
+    } while (wanted.get(img) !== latest);
   } catch (error) {
-    if (img.dataset.path !== path) return;
-    delete img.dataset.path;
-    // Decoding fails, too, where the element left the document meanwhile.
-    if (error.name === "Refusal") throw error;
+    report(error);
+  } finally {
+    wanted.delete(img);
   }
 }
-
-/** The same for those who do nothing about a refusal. */
-export const draw = (img, path) => load(img, path).catch(report);
 
 /** Shows the first of `paths` that the server does not find too large; answers which. */
 export async function loadFirst(img, paths) {

@@ -13,12 +13,12 @@ import * as sums from "./sums.js";
 import * as variations from "./variations.js";
 import { open, subscribe } from "./view.js";
 
-const TILE = 116; // how wide an image of the gallery may be
+const TILE = 116; // how wide an image of the gallery is, more or less
 
 function resize() {
   const { width, height } = size();
   const root = document.documentElement.style;
-  root.setProperty("--tile", `${crisp(width, TILE)}px`);
+  root.setProperty("--tile", `${crisp(width, TILE + width / 2)}px`);
   root.setProperty("--shape", `${width} / ${height}`);
 }
 

@@ -16,13 +16,14 @@ export async function discover() {
 /** Makes the view one of a model that is there: shared addresses outlive models. */
 export function settle() {
   const model = find(view.model) ?? find(served.default);
-  if (model.name !== view.model || !model.versions.some(({ version }) => version === view.version)) {
+  const versions = model.versions.map(({ version }) => version);
+  if (model.name !== view.model || !versions.includes(view.version)) {
     view.version = model.default_version;
   }
   view.model = model.name;
   const known = ([name]) => name in current().attributes;
   view.edit = Object.fromEntries(Object.entries(view.edit).filter(known));
-  showSwitch(model);
+  showSwitch(versions);
 }
 
 /** The version that draws: its image's size, its attributes, its card. */
@@ -35,8 +36,8 @@ export const size = () => current().card.image;
 
 const find = (name) => served.models.find((model) => model.name === name);
 
-function showSwitch(model) {
-  const options = model.versions.map(({ version }) => make("option", {}, String(version)));
+function showSwitch(versions) {
+  const options = versions.map((version) => make("option", {}, String(version)));
   $("version").replaceChildren(...options.reverse());
   $("version").value = view.version;
   $("model").value = view.model;
