@@ -18,6 +18,7 @@ export async function load(img, path) {
       shown.set(img, path);
       return;
     } catch {
+      img.removeAttribute("src"); // an empty frame is calmer than a broken image
       // An image does not say why it failed: a request does, and waits where that helps.
       await ask(path);
     }
