@@ -12,6 +12,9 @@ let seed = null;
 /** Opens the dialog on the image of a seed. */
 export function openActions(chosen) {
   seed = chosen;
+  // The image before this one must not stand under its name, however long this one takes.
+  const img = $("actions-image");
+  if (img.getAttribute("src") !== imagePath(seed)) img.removeAttribute("src");
   render();
   $("actions").showModal();
 }

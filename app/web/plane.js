@@ -30,7 +30,7 @@ export function render() {
   if (!active()) return;
   const { width, height } = size();
   pad.style.width = `${crisp(width * SIDES[0], 580)}px`;
-  canvas.style.width = `${crisp(width, 260)}px`;
+  canvas.style.width = `${crisp(width, 220)}px`;
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   sheet.alt = `The plane between the images ${view.pins.slice(0, 4).join(", ")}`;
   fetchSheet();
