@@ -1,11 +1,12 @@
-"""Several processes that accept from one socket; uvicorn's supervisor replaces one that dies."""
+"""Several processes that listen at one address; uvicorn's supervisor replaces one that dies."""
 
 import logging
+import socket
 import sys
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -34,10 +35,36 @@ def factory(settings: Settings) -> "partial[FastAPI]":
 def supervise(config: uvicorn.Config) -> int:
     """Serve until told to stop: 0 after a stop, 1 where a worker could not start."""
     listener = config.bind_socket()
-    listener.listen(config.backlog)  # who comes from now on waits, and is not turned away
+    if sys.platform == "linux":
+        listener = _Listener.like(listener)
     supervisor = Multiprocess(config, [listener])
     supervisor.run()
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
+
+
+class _Listener(socket.socket):
+    """A bound socket that every process it is sent to makes anew: Linux shares connections out.
+
+    From one socket the process that wakes first accepts nearly all that come at once.
+    """
+
+    @classmethod
+    def like(cls, bound: socket.socket) -> Self:
+        """The same socket. Who binds alike from now on shares its address."""
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        return cls(fileno=bound.detach())
+
+    @classmethod
+    def at(cls, family: int, address: tuple[str | int, ...]) -> Self:
+        """Another one at ``address``."""
+        listener = cls(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+        return listener
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Listener.at, (int(self.family), self.getsockname())
 
 
 def _create(settings: Settings, told: Lock) -> "FastAPI":
