@@ -60,6 +60,8 @@ def _session(graph: bytes, provider: Provider, threads: int) -> ort.InferenceSes
     wanted = wanted_providers(provider)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    # A thread that spins while it waits for work takes a CPU from the event loop and the encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # warnings of a failed provider are told below, once
     try:
         # From bytes, not from a path: these are the bytes whose hash was checked, and a graph
