@@ -106,7 +106,10 @@ def ours(model: Path, *flags: str) -> Iterator[Server]:
                 if process.poll() is not None:
                     sys.exit(log.read_text())
                 time.sleep(0.01)
-            yield Server(process, found[0])
+            server = Server(process, found[0])
+            # Workers tell their address before they listen.
+            await_answer(server, Target(f"{found[0]}/generate?n=1"), log)
+            yield server
 
 
 @contextmanager
