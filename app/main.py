@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # What is loaded stays: not to be looked through every thousand requests, as all would wait.
+        # To look for garbage in what stays holds up whoever waits, every thousand requests or so.
         gc.collect()
         gc.freeze()
         yield  # serve; the web server drains its connections before it comes back
