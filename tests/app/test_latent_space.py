@@ -399,7 +399,10 @@ def test_nothing_belongs_in_the_query_and_unknown_models_are_named(client: TestC
     (offence,) = client.post("/arithmetic?model=fashion-mnist", json=SUM).json()["errors"]
     assert (offence["parameter"], offence["in"]) == ("model", "query")
     assert offence["allowed"] == "left out: the parameters here are in the body"
-    for name, value, allowed in (("model", "cats", "one of fashion-mnist"), ("version", 99, "1")):
+    for name, value, allowed in (
+        ("model", "cats", "one of faces, fashion-mnist"),
+        ("version", 99, "1"),
+    ):
         answer = client.post("/arithmetic", json={**SUM, name: value})
         assert answer.status_code == 404
         (offence,) = answer.json()["errors"]

@@ -79,7 +79,8 @@ def test_an_edit_gives_faces_what_it_names_and_little_else(
     client: TestClient, decode: Decode, name: str
 ) -> None:
     told = client.get("/models/faces").json()["versions"][-1]["attributes"][name]
-    assert min(told["gained"], told["kept"]) >= 0.8  # at strength 2
+    assert told["gained"] >= 0.8
+    assert told["kept"] >= 0.75  # at strength 2
     before, after = faces(client, decode), faces(client, decode, **{name: 2})
     k = AVATARS.names.index(name)
     without = ~before[:, k]
