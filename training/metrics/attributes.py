@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from app.card import Direction
@@ -15,13 +16,14 @@ from training import device
 from training.errors import EvaluationError
 from training.export.pixels import of_latents
 from training.journal import Run
-from training.metrics import directions, features, subject
+from training.metrics import directions, features, steering, subject
 from training.metrics.directions import Array, Table
 from training.metrics.edits import Edit, Edits
 from training.metrics.evaluate import say, shipped_for
 from training.metrics.features import Shipped
 from training.metrics.options import Editing
 from training.metrics.records import FeatureNetwork
+from training.metrics.steering import Logits
 from training.metrics.subject import Subject
 
 STRENGTH = 2
@@ -36,11 +38,12 @@ DIGITS = 4
 TRIED, JUDGED = 500, 2000
 """Images that a length is sought with, and that an edit is judged by, at most."""
 
+STEERED = ", steered by gradient descent (Jahanian et al. 2020)"
 PROTOCOL = (
-    "ways that lead past the other attributes (conditional manipulation, Shen et al. 2020), by "
-    "what {network} sees in the images of seeds 0 to {last_found}; strength 1 gives an attribute "
-    "to half of up to {tried} images without it; gained and kept: at strength {strength}, on up to "
-    "{judged} images without it, of seeds {first_judged} to {last}"
+    "ways that lead past the other attributes (conditional manipulation, Shen et al. 2020)"
+    "{steered}, by what {network} sees in the images of seeds 0 to {last_found}; strength 1 gives "
+    "an attribute to half of up to {tried} images without it; gained and kept: at strength "
+    "{strength}, on up to {judged} images without it, of seeds {first_judged} to {last}"
 )
 
 See = Callable[[Latents], Table]
@@ -94,11 +97,11 @@ def find(measured: Subject, where: torch.device, count: int) -> Edits:
             f"{measured.title}: draws images of one class each, and of {measured.dataset} no "
             "attributes are known that could be edited"
         )
-    see = _sight(measured, shipped, where)
+    see, slopes = _sight(measured, shipped, where), _slopes(measured, shipped, where)
     say(f"drawing {count} images and looking at them")
     z = measured.latents(range(count))
     has, half = see(z), count // 2
-    words = {"last_found": half - 1, "first_judged": half, "last": count - 1}
+    found, judged = Images(z[:half], has[:half]), Images(z[half:], has[half:])
     return Edits(
         subject=measured.title,
         step=measured.step,
@@ -106,32 +109,49 @@ def find(measured: Subject, where: torch.device, count: int) -> Edits:
         feature_network=FeatureNetwork.of(shipped),
         count=count,
         protocol=PROTOCOL.format(
-            network=shipped.words, tried=TRIED, judged=JUDGED, strength=STRENGTH, **words
+            steered=STEERED if slopes else "",
+            network=shipped.words,
+            tried=TRIED,
+            judged=JUDGED,
+            strength=STRENGTH,
+            last_found=half - 1,
+            first_judged=half,
+            last=count - 1,
         ),
-        edits=edits(Images(z[:half], has[:half]), Images(z[half:], has[half:]), shipped.names, see),
+        edits=edits(found, judged, shipped.names, see, slopes),
         device=device.described(where, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
 
 
-def edits(found: Images, judged: Images, names: Sequence[str], see: See) -> dict[str, Edit]:
+def edits(
+    found: Images, judged: Images, names: Sequence[str], see: See, logits: Logits | None = None
+) -> dict[str, Edit]:
     """The edit of each of ``names`` whose direction, seen in ``found``, leads to it.
 
-    What they do is told from ``judged``. An attribute that too few images have, or lack, has no
-    edit, nor has one whose direction would have to be longer than a latent to give it to half.
+    With ``logits`` it is steered. What they do is told from ``judged``. An attribute that too few
+    images have, or lack, has no edit, nor has one whose direction would have to be longer than a
+    latent to give it to half.
     """
     longest = float(np.linalg.norm(found.z, axis=1).mean())
     made = {}
     for k, way in enumerate(tqdm(directions.directions(found.z, found.has), unit="attribute")):
         if found.rare(k) or judged.rare(k):
             continue
-        step = scaled(way, found.without(k, TRIED), k, longest, see)
+        few, all_of_them = found.without(k, TRIED), found.without(k, len(found.z))
+        step = scaled(way, few, k, longest, see)
+        if step is not None and logits:
+            step = scaled(
+                steering.steered(STRENGTH * step, *all_of_them, k, logits), few, k, longest, see
+            )
         if step is not None:
             made[names[k]] = _edit(step, judged, k, names, see)
     return made
 
 
-def scaled(way: Array, without: Images, attribute: int, longest: float, see: See) -> Latents | None:
+def scaled(
+    way: Array | Latents, without: Images, attribute: int, longest: float, see: See
+) -> Latents | None:
     """``way`` as long as gives ``attribute`` to half of the images ``without`` it: ``(width,)``."""
     unit = way / np.linalg.norm(way)
 
@@ -164,3 +184,19 @@ def _sight(measured: Subject, shipped: Shipped, where: torch.device) -> See:
     """Draws the images of latents and tells their attributes."""
     network = features.load(shipped).to(where)
     return lambda z: features.features(network, of_latents(measured.draw, z), shipped).labels
+
+
+def _slopes(measured: Subject, shipped: Shipped, where: torch.device) -> Logits | None:
+    """The logits of what a run's generator draws; the graph that is served has no slopes."""
+    generator = measured.generator
+    if generator is None:
+        return None
+    network = features.load(shipped).to(where).requires_grad_(False)
+    generator.requires_grad_(False)
+
+    def logits(z: Tensor) -> Tensor:
+        with device.autocast(where, "auto"):
+            told: Tensor = network(generator(z.to(where)))
+        return told.float().cpu()
+
+    return logits

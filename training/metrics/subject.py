@@ -36,6 +36,8 @@ class Subject:
     draw: Callable[[Latents], Pixels]
     step: int | None = None
     """Of a run's checkpoint."""
+    generator: nn.Module | None = None
+    """What draws, of a run: latents ``(n, width)`` to images ``(n, c, h, w)`` in [-1, 1]."""
     directions: Directions | None = None
     """Along which its images can be edited, where they are known."""
     discriminator: nn.Module | None = None
@@ -84,6 +86,7 @@ def of_run(run: Run, device: torch.device, which: Which | None = None) -> Subjec
         latent=Latent(width=config.latent_dim, prior=config.prior),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
         step=trainer.step,
+        generator=generator,
         directions=edits.directions_of(run, trainer.step),
         # A relativistic one compares two images; the sign of a single logit means nothing.
         discriminator=None if config.loss == "relativistic" else trainer.discriminator.eval(),

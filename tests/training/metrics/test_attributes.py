@@ -8,13 +8,15 @@ import torch
 
 from app import card
 from app.card import Direction, Latent
+from app.images import Pixels
 from app.latents import Latents, from_seeds
 from training.__main__ import main
 from training.avatars import parts
 from training.avatars.faces import Face, choose
+from training.export.pixels import to_pixels
 from training.export.publish import export
 from training.journal import Run
-from training.metrics import attributes, subject
+from training.metrics import attributes, steering, subject
 from training.metrics.attributes import Images
 from training.metrics.directions import Table
 from training.metrics.edits import Edit, Edits
@@ -126,6 +128,40 @@ def test_the_directions_of_a_generator_are_found_by_what_its_images_show(drawer:
     assert directions.attributes["beard"] == found.edits["beard"].direction
     assert "seeds 0 to 299" in directions.protocol
     assert "seeds 300 to 599" in directions.protocol
+
+
+class Blend(torch.nn.Module):
+    """Draws what ``drawer`` does, in PyTorch and without its steps."""
+
+    def __init__(self, faces: Pixels) -> None:
+        super().__init__()
+        images = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 127.5 - 1
+        self.register_buffer("images", images)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        a, b = (20 * z[:, :2]).sigmoid().T
+        shares = torch.stack([(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b], dim=1)
+        return torch.einsum("nk,kchw->nchw", shares, self.get_buffer("images"))
+
+
+def test_where_there_are_slopes_directions_are_steered(
+    drawer: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "STEPS", 10)
+    corners = np.float32([[-9, -9], [9, -9], [-9, 9], [9, 9]])
+    faces = drawer.draw(np.pad(corners, ((0, 0), (0, WIDTH - 2))))
+    generator = Blend(faces)
+    shown = replace(
+        drawer, generator=generator, draw=lambda z: to_pixels(generator, torch.from_numpy(z))
+    )
+    straight, steered = attributes.find(drawer, CPU, 400), attributes.find(shown, CPU, 400)
+    assert "steered" in steered.protocol
+    assert "steered" not in straight.protocol
+    for k, name in enumerate(("glasses", "beard")):
+        vector = np.array(steered.edits[name].direction.vector)
+        assert vector[k] == max(vector)
+        assert steered.edits[name].direction.vector != straight.edits[name].direction.vector
+        assert steered.edits[name].direction.gained > 0.7
 
 
 def test_the_command_prints_a_table_and_writes_the_record(
