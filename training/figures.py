@@ -86,7 +86,8 @@ def edits(subject: Subject, directions: Directions, seed: int, scale: int) -> by
     height, width, _ = sheet.shape
     canvas = Canvas(width, height + WORDS)
     for k, name in enumerate(steps):
-        canvas.write(name.replace("_", " "), (2 * k + 1) * width // (2 * len(steps)), WORDS // 2)
+        middle = (2 * k + 1) * width // (2 * len(steps))
+        canvas.write(name.replace("_", " "), middle, WORDS // 2, size=10)
     canvas.paste(sheet, 0, WORDS)
     return canvas.png()
 
