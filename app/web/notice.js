@@ -3,6 +3,7 @@
 import { $ } from "./dom.js";
 
 let rest = null;
+let dismissed = { words: "", at: 0 };
 let missed = false; // whether what is shown is that the server is away
 
 /** Ends when the server may be asked again: at once, unless it is known to be away. */
@@ -24,10 +25,15 @@ export function back() {
   show("");
 }
 
-/** Says something that waiting does not mend. */
+/** Says something that waiting does not mend; not again right after it was dismissed. */
 export function tell(words) {
   missed = false;
-  show(words, "Dismiss", () => show(""));
+  // Many images may be refused for one reason, the last of them after somebody has read it.
+  if (words === dismissed.words && performance.now() - dismissed.at < 10_000) return;
+  show(words, "Dismiss", () => {
+    dismissed = { words, at: performance.now() };
+    show("");
+  });
 }
 
 /** Tells of a request that was refused; any other error is a fault of the page. */
