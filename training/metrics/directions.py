@@ -16,7 +16,7 @@ Table = NDArray[np.bool_]
 Array = NDArray[np.float64]
 
 RIDGE = 0.1
-"""Chosen on ``models/faces/1``: ``RESULTS.md`` has what others gave."""
+"""Chosen on checkpoints of the run of ``models/faces/1``: ``RESULTS.md`` has what others gave."""
 
 HALVINGS = 8
 """Steps of the search for a length, which ends within 1/256 of the longest."""
