@@ -1,6 +1,8 @@
 """What can go wrong, and how a client is told: RFC 9457 ``application/problem+json``.
 
 AppError                     has an HTTP status; its text is the problem's detail
+├── AccessError          401 no key, or none of the server's
+├── ForbiddenError       403 what this server does for nobody
 ├── ParameterError       422 a parameter that is not allowed
 ├── NotFoundError        404 a model, version or page that is not served
 ├── NotAcceptableError   406 no representation that the client accepts
@@ -73,6 +75,26 @@ class ParameterError(AppError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     example = "n is '257' but must be an integer from 1 to 256"
+
+
+class AccessError(AppError):
+    """No key, or none of the server's."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    example = "this takes an API key: Authorization: Bearer … or X-API-Key"
+
+    def __init__(self, detail: str, *, wrong: bool) -> None:
+        super().__init__(f"{detail}: Authorization: Bearer … or X-API-Key")
+        # RFC 6750, section 3: no word of an error to whoever did not know that it takes a key.
+        error = ', error="invalid_token"' if wrong else ""
+        self.headers = {"WWW-Authenticate": f'Bearer realm="dcgan"{error}'}
+
+
+class ForbiddenError(AppError):
+    """What this server does for nobody."""
+
+    status = HTTPStatus.FORBIDDEN
+    example = "administration is off; DCGAN_ADMIN_KEYS turns it on"
 
 
 class NotFoundError(AppError):

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, errors, openapi
+from app.access import Access
 from app.bodies import BodyLimit
 from app.catalog import Catalog
 from app.routes import (
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.settings, app.state.catalog = settings, catalog
+    app.state.access = Access(settings)
     app.add_middleware(BodyLimit)
     errors.install(app)
     openapi.install(app)

@@ -3,18 +3,42 @@
 Read once, by ``python -m app``; nothing is built at import.
 """
 
+import json
 import os
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.card import ModelName
 
 Provider = Literal["auto", "cpu", "cuda"]
 
 PREFIX = "DCGAN_"
+
+
+def _listed(told: object) -> object:
+    """A list in JSON, or one whose values are separated by commas."""
+    if not isinstance(told, str):
+        return told
+    if told.lstrip().startswith("["):
+        return json.loads(told)
+    return [value.strip() for value in told.split(",") if value.strip()]
+
+
+def _strong(key: SecretStr) -> SecretStr:
+    secret = key.get_secret_value()
+    if len(secret) < SHORTEST_KEY or not re.fullmatch(r"[!-~]*", secret):
+        raise ValueError(f"must be {SHORTEST_KEY} ASCII characters or more, without a space")
+    return key
+
+
+SHORTEST_KEY = 16
+"""So many random letters and digits are 95 bits: too many to be guessed."""
+Key = Annotated[SecretStr, AfterValidator(_strong)]
+Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class Settings(BaseSettings):
@@ -26,6 +50,7 @@ class Settings(BaseSettings):
         cli_prog_name="python -m app",
         cli_kebab_case=True,
         cli_hide_none_type=True,
+        hide_input_in_errors=True,  # it may be a key
     )
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -41,6 +66,8 @@ class Settings(BaseSettings):
     max_batch: int = Field(64, ge=1, le=4096, description="most images computed at once")
     max_queue: int = Field(4096, ge=1, description="most images that wait; more are refused")
     access_log: bool = Field(True, description="a line on standard output for every request")
+    api_keys: Keys = Field((), description="keys, one of which it takes to draw; none for all")
+    admin_keys: Keys = Field((), description="keys, one of which it takes to load and unload")
 
     @model_validator(mode="after")
     def _room_for_one_request(self) -> Self:
