@@ -1,11 +1,19 @@
 """How much of a request's body is read."""
 
+import re
+import zlib
+
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import TooLargeError
+from app.errors import ParameterError, TooLargeError, offence, refusal
 
 LONGEST = 2**16
 """Ten times the longest body that means anything, in bytes."""
+
+
+# These routes read the body themselves, by ``read``: its bound depends on the model.
+_TENSORS = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 
 class BodyLimit:
@@ -19,6 +27,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, its body counted."""
+        if scope["type"] == "http" and _TENSORS.fullmatch(scope["path"]):
+            await self._app(scope, receive, send)
+            return
         length = 0
 
         async def counted() -> Message:
@@ -26,7 +37,49 @@ class BodyLimit:
             message = await receive()
             length += len(message.get("body", b""))
             if length > LONGEST:
-                raise TooLargeError(f"the body is longer than {LONGEST} bytes")
+                raise _too_large(LONGEST)
             return message
 
         await self._app(scope, counted, send)
+
+
+async def read(request: Request, most: int) -> bytes:
+    """The whole body, inflated where it came by gzip or deflate (RFC 9110, section 8.4.1).
+
+    Raises TooLargeError for more than ``most`` bytes, as soon as that is known, and ParameterError
+    where it cannot be inflated, or ends early.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise _too_large(most)
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > most:
+                raise _too_large(most)
+    except ClientDisconnect as error:
+        raise ParameterError("the body ends before its announced length") from error
+    return _inflated(bytes(body), request.headers.get("content-encoding", "identity"), most)
+
+
+def _inflated(body: bytes, encoding: str, most: int) -> bytes:
+    if encoding == "identity":
+        return body
+    if encoding not in {"gzip", "deflate"}:
+        allowed = "one of identity, gzip, deflate"
+        raise refusal(offence("Content-Encoding", "header", encoding, allowed))
+    inflating = zlib.decompressobj(wbits=47)  # of either form
+    try:
+        whole = inflating.decompress(body, most + 1)
+    except zlib.error as error:
+        raise ParameterError(f"the body cannot be inflated: {error}") from error
+    if len(whole) > most:
+        raise _too_large(most)
+    if not inflating.eof:
+        raise ParameterError("the body cannot be inflated: it ends early")
+    return whole
+
+
+def _too_large(most: int) -> TooLargeError:
+    return TooLargeError(f"the body is longer than {most} bytes")

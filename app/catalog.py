@@ -28,6 +28,7 @@ from app.errors import (
 from app.images import Pixels
 from app.latents import Latents
 from app.settings import Settings
+from app.statistics import Statistics
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Served:
     batcher: Batcher
     edit: Edit = edits.NONE
     """What happens to every latent before it is drawn."""
+    statistics: Statistics = field(default_factory=Statistics)
 
     @property
     def title(self) -> str:
@@ -69,6 +71,7 @@ class Served:
 
         Raises OverloadedError, ClosedError or EngineError.
         """
+        began = time.perf_counter()
         try:
             computed = await self.batcher.submit({INPUT: self.edit(rows)})
         except batching.QueueFullError as error:
@@ -77,7 +80,9 @@ class Served:
         except batching.ClosedError as error:
             raise ClosedError("the server is shutting down") from error
         except batching.BatchError as error:
+            self.statistics.failed.add(time.perf_counter() - began)
             raise EngineError("these images could not be computed; the log says why") from error
+        self.statistics.succeed(computed.queue, computed.compute)
         pixels = cast("Pixels", computed.results)
         return Drawn(self, pixels, computed.queue, computed.compute)
 
@@ -206,4 +211,6 @@ def _served(folder: Path, settings: Settings) -> Served:
         engine({INPUT: latents.from_seeds([0], described.latent.width, described.latent.prior)})
     except CardError as error:
         raise CardError(f"{folder / described.variants[0].file}: {error}") from error
-    return Served(described, engine, Batcher(engine, settings.max_batch, settings.max_queue))
+    statistics = Statistics()
+    batcher = Batcher(statistics.counting(engine), settings.max_batch, settings.max_queue)
+    return Served(described, engine, batcher, statistics=statistics)

@@ -28,13 +28,13 @@ class Limit:
     """How many images one request may ask for, by setting."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
 
     def check(self, count: int, place: str = "query", /, **parameters: object) -> None:
         """Raise ParameterError, naming ``parameters``, where ``count`` images are too many."""
-        if count <= self._most:
+        if count <= self.most:
             return
-        allowed = f"at most {self._most} images in all"
+        allowed = f"at most {self.most} images in all"
         errors = [offence(name, place, value, allowed) for name, value in parameters.items()]
         named = ", ".join(f"{name}={value}" for name, value in parameters.items())
         raise ParameterError(f"{named} asks for {count} images but must ask for {allowed}", errors)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, errors, openapi
+from app import __version__, errors, openapi, problems
 from app.access import Access
 from app.bodies import BodyLimit
 from app.catalog import Catalog
@@ -17,9 +17,12 @@ from app.routes import (
     grid,
     health,
     images,
+    inference_v2,
     interpolate,
     models,
+    models_v2,
     page,
+    repository_v2,
     variations,
 )
 from app.settings import Settings
@@ -64,11 +67,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings, app.state.catalog = settings, catalog
     app.state.access = Access(settings)
     app.add_middleware(BodyLimit)
-    errors.install(app)
+    problems.install(app)
     openapi.install(app)
     for drawing in (generate, images, interpolate, grid, variations, arithmetic):
         app.include_router(drawing.router, responses=_DRAWING)
     app.include_router(models.router)
     app.include_router(health.router)
+    for protocol in (models_v2, inference_v2, repository_v2):
+        app.include_router(protocol.router)
     app.include_router(page.router)
     return app

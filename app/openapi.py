@@ -1,15 +1,20 @@
 """How the OpenAPI document describes answers that FastAPI cannot see in a signature."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.errors import MEDIA_TYPE, AppError, Problem
+from app.inference import InferenceRequest
 from app.negotiation import JSON
+from app.schemas_v2 import ProtocolError
 
 Responses = dict[int | str, dict[str, Any]]
+
+OCTETS = "application/octet-stream"
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _COMPONENT = "#/components/schemas/{model}"
@@ -21,16 +26,44 @@ def pictures(media_types: Sequence[str], description: str) -> Responses:
     return {200: {"description": description, "content": content}}
 
 
+def tensors(description: str, header: str) -> Responses:
+    """A 200 answer in JSON, of the route's response model, or in JSON and what follows it."""
+    length = {"description": "how long the JSON is", "schema": {"type": "integer", "minimum": 0}}
+    content = {OCTETS: _BINARY}
+    return {200: {"description": description, "content": content, "headers": {header: length}}}
+
+
+def tensor_body(model: type[BaseModel]) -> dict[str, Any]:
+    """A route's body of the same two forms, which the route reads itself."""
+    schema = {"$ref": _COMPONENT.format(model=model.__name__)}
+    content = {JSON: {"schema": schema}, OCTETS: _BINARY}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def problems(*errors: type[AppError]) -> Responses:
     """The error answers of a route, with an example of each."""
+    return _refusals(errors, MEDIA_TYPE, Problem, _example)
+
+
+def protocol_errors(*errors: type[AppError]) -> Responses:
+    """The same below ``/v2``."""
+    return _refusals(errors, JSON, ProtocolError, lambda error: {"error": error.example})
+
+
+def _refusals(
+    errors: Sequence[type[AppError]],
+    media_type: str,
+    model: type[BaseModel],
+    example: Callable[[type[AppError]], dict[str, Any]],
+) -> Responses:
     answers: Responses = {}
     for error in errors:
         description = (error.__doc__ or "").partition("\n")[0]
         answer = answers.setdefault(error.status.value, {"description": "", "content": {}})
         answer["description"] = f"{answer['description']} {description}".strip()
-        schema = {"$ref": _COMPONENT.format(model="Problem")}
-        content = answer["content"].setdefault(MEDIA_TYPE, {"schema": schema, "examples": {}})
-        content["examples"][error.__name__] = {"summary": description, "value": _example(error)}
+        schema = {"$ref": _COMPONENT.format(model=model.__name__)}
+        content = answer["content"].setdefault(media_type, {"schema": schema, "examples": {}})
+        content["examples"][error.__name__] = {"summary": description, "value": example(error)}
     return answers
 
 
@@ -42,13 +75,20 @@ def _example(error: type[AppError]) -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Let ``app``'s document define the Problem, and say that lists are separated by commas."""
+    """Let ``app``'s document define what no signature names, and separate lists by commas."""
     generate = app.openapi
-    _, problem = models_json_schema([(Problem, "serialization")], ref_template=_COMPONENT)
+    _, unnamed = models_json_schema(
+        [
+            (Problem, "serialization"),
+            (ProtocolError, "serialization"),
+            (InferenceRequest, "validation"),
+        ],
+        ref_template=_COMPONENT,
+    )
 
     def openapi() -> dict[str, Any]:
         document = generate()
-        document["components"]["schemas"].update(problem["$defs"])
+        document["components"]["schemas"].update(unnamed["$defs"])
         for path in document["paths"].values():
             for operation in path.values():
                 for parameter in filter(_is_list, operation.get("parameters", [])):

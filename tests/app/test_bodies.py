@@ -33,7 +33,7 @@ async def unsent(_: Message) -> None:
 
 
 def read(client: Client) -> int:
-    scope: Scope = {"type": "http"}
+    scope: Scope = {"type": "http", "path": "/"}
     asyncio.run(BodyLimit(reader)(scope, client.send, unsent))
     return int(scope["length"])
 
@@ -53,6 +53,6 @@ def test_what_brings_no_body_is_passed_on() -> None:
     async def gone() -> Message:
         return {"type": "http.disconnect"}
 
-    scope: Scope = {"type": "http"}
+    scope: Scope = {"type": "http", "path": "/"}
     asyncio.run(BodyLimit(reader)(scope, gone, unsent))
     assert scope["length"] == 0

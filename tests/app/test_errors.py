@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app import errors
+from app import problems
 from app.catalog import Catalog, Served
 from app.engine import Engine
 from app.images import Pixels
@@ -127,7 +127,7 @@ def test_a_failed_batch_is_500_without_a_trace_and_the_next_one_works(
 
 def test_what_the_document_cannot_say_is_told_in_pydantics_words() -> None:
     app = FastAPI()
-    errors.install(app)
+    problems.install(app)
 
     @app.post("/either")
     async def either(body: dict[str, int | bytes]) -> None: ...

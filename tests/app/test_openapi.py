@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.errors import Problem
+from app.schemas_v2 import ProtocolError
 
 DRAWING = {
     ("post", "/generate"): {"application/json", "image/png", "application/zip"},
@@ -22,6 +23,21 @@ OTHERS = {
     ("get", "/models/{name}"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
+}
+PROTOCOL = {
+    ("get", "/v2"),
+    ("get", "/v2/health/live"),
+    ("get", "/v2/health/ready"),
+    ("get", "/v2/models/stats"),
+    ("get", "/v2/models/{model}"),
+    ("get", "/v2/models/{model}/ready"),
+    ("get", "/v2/models/{model}/stats"),
+    ("get", "/v2/models/{model}/versions/{version}"),
+    ("get", "/v2/models/{model}/versions/{version}/ready"),
+    ("get", "/v2/models/{model}/versions/{version}/stats"),
+    ("post", "/v2/models/{model}/infer"),
+    ("post", "/v2/models/{model}/versions/{version}/infer"),
+    ("post", "/v2/repository/index"),
 }
 
 
@@ -41,7 +57,7 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 
 
 def test_it_has_every_route_and_no_other(document: dict[str, Any]) -> None:
-    assert operations(document).keys() == DRAWING.keys() | OTHERS
+    assert operations(document).keys() == DRAWING.keys() | OTHERS | PROTOCOL
 
 
 @pytest.mark.parametrize(("route", "media_types"), DRAWING.items(), ids=str)
@@ -57,9 +73,9 @@ def test_a_drawing_route_tells_all_its_answers(
 def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:
     errors = [
         (status, answer["content"])
-        for operation in operations(document).values()
+        for (_, path), operation in operations(document).items()
         for status, answer in operation["responses"].items()
-        if status != "200"
+        if status != "200" and not path.startswith("/v2")
     ]
     assert len(errors) > 20
     for status, content in errors:
@@ -68,6 +84,30 @@ def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str
         assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
         for example in problem["examples"].values():
             assert str(Problem.model_validate(example["value"]).status) == status
+
+
+def test_every_error_of_the_protocol_has_its_form(document: dict[str, Any]) -> None:
+    for method, path in PROTOCOL:
+        for status, answer in document["paths"][path][method]["responses"].items():
+            if status != "200":
+                assert answer["content"].keys() == {"application/json"}
+                described = answer["content"]["application/json"]
+                assert described["schema"] == {"$ref": "#/components/schemas/ProtocolError"}
+                for example in described["examples"].values():
+                    assert ProtocolError.model_validate(example["value"]).error
+
+
+@pytest.mark.parametrize("path", ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"])
+def test_tensors_are_described_in_both_forms(document: dict[str, Any], path: str) -> None:
+    infer = document["paths"][f"{path}/infer"]["post"]
+    answers = infer["responses"]
+    assert answers.keys() == {"200", "404", "413", "422", "500", "503"}
+    both = {"application/json", "application/octet-stream"}
+    assert answers["200"]["content"].keys() == infer["requestBody"]["content"].keys() == both
+    header = "Inference-Header-Content-Length"
+    assert header in answers["200"]["headers"]
+    (found,) = (one for one in infer["parameters"] if one["in"] == "header")
+    assert (found["name"], found["required"]) == (header, False)
 
 
 def test_every_reference_resolves_and_every_parameter_is_described(

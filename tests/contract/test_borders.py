@@ -15,9 +15,12 @@ LEAVES = {
     "app.cpus",
     "app.edits",
     "app.images",
+    "app.inference",
     "app.latents",
     "app.paths",
     "app.png",
+    "app.schemas_v2",
+    "app.statistics",
 }
 LEAF_LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "PIL", "pydantic"}
 NEVER_SERVED = ("torch", "training", "onnx", "tqdm", "httpx")

@@ -1,0 +1,121 @@
+"""Errors as answers: ``application/problem+json``, or what the Open Inference Protocol has."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.allowed import Schema, told, within, words
+from app.errors import MEDIA_TYPE, AppError, Offence, ParameterError, Problem, offence, refusal
+
+_BODY = "a JSON object, sent as application/json"
+# A body may hold any number of unknown parameters; nobody reads a longer list of them.
+_MOST = 16
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of ``app``, foreseen or not, be answered with a Problem."""
+
+    @app.exception_handler(AppError)
+    async def foreseen(request: Request, error: AppError) -> JSONResponse:
+        return answer(request, error.status, error.detail, error.errors, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = error.errors()[:_MOST]
+        refused = [_refused(request, problem, error.body) for problem in problems]
+        # Several wrong values of one list are one wrong parameter.
+        told_once = {(one.place, one.parameter): one for one in refused}
+        return await foreseen(request, refusal(*told_once.values()))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            return await foreseen(request, _unreadable(error))
+        status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+        detail = f"{request.method} {request.url.path}: {error.detail}"
+        if "Allow" in headers:
+            detail += f"; allowed: {headers['Allow']}"
+        return answer(request, status, detail, headers=headers)
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, _: Exception) -> JSONResponse:
+        # Starlette raises the error again behind this answer; the web server logs its trace.
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        return answer(request, status, "the server failed; its log says why")
+
+
+def speaks_v2(path: str) -> bool:
+    """Whether ``path`` belongs to the Open Inference Protocol, whose errors have its own form."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
+def answer(
+    request: Request,
+    status: HTTPStatus,
+    detail: str,
+    errors: list[Offence] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A Problem as a response, or what the Open Inference Protocol has in its place."""
+    if speaks_v2(request.url.path):
+        return JSONResponse({"error": detail}, status, headers)
+    problem = Problem(
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        errors=errors or [],
+    )
+    body = problem.model_dump(mode="json", by_alias=True)
+    return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def _unreadable(error: HTTPException) -> AppError:
+    """Why FastAPI could not read a body: the only thing that it calls a bad request."""
+    if isinstance(error.__cause__, AppError):
+        return error.__cause__
+    refused = offence("body", "body", None, _BODY)
+    return ParameterError(f"body cannot be read but must be {_BODY}", [refused])
+
+
+def _refused(request: Request, problem: dict[str, Any], body: object) -> Offence:
+    """FastAPI's account of a refused parameter, with what the OpenAPI document allows there."""
+    place, *path = map(str, problem["loc"])
+    if place == "body" and (not path or problem["type"] == "json_invalid"):
+        return offence("body", place, told(body), _BODY)
+    schema, components = _schemas(request, place)
+    if problem["type"] == "extra_forbidden":
+        names = ", ".join(within(schema, [], components)["properties"]) or "in the body"
+        allowed = f"left out: the parameters here are {names}"
+        return offence(_name(path), place, told(problem["input"]), allowed)
+    if place == "query":
+        path = path[:1]  # a list is one parameter, whichever of its values is wrong
+    try:
+        found = within(schema, path, components)
+    except KeyError:
+        return offence(_name(path), place, told(problem["input"]), problem["msg"])
+    # Of a missing parameter FastAPI gives all the others as its input.
+    value = None if problem["type"] == "missing" else problem["input"]
+    if listed := place == "query" and found["type"] == "array":
+        value = ",".join(request.query_params.getlist(path[0]))
+    return offence(_name(path), place, told(value), words(found, separated=listed))
+
+
+def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
+    """The schema of all that the route takes in ``place``, and those that it refers to."""
+    document = request.app.openapi()
+    route = request.scope["route"].path_format
+    operation = document["paths"][route][request.method.lower()]
+    components = document["components"]["schemas"]
+    if place == "body":
+        return operation["requestBody"]["content"]["application/json"]["schema"], components
+    listed = operation.get("parameters", [])
+    return {"properties": {p["name"]: p["schema"] for p in listed if p["in"] == place}}, components
+
+
+def _name(path: list[str]) -> str:
+    return str(told(".".join(path)))

@@ -1,0 +1,54 @@
+"""What one version has computed since it was taken into service."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Compute = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.uint8]]
+
+
+@dataclass
+class Count:
+    """How often, and for how long in all."""
+
+    times: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Once more, for ``seconds``."""
+        self.times += 1
+        self.seconds += seconds
+
+
+class Statistics:
+    """Requests, batches and images of one version, in this process."""
+
+    def __init__(self) -> None:
+        self.succeeded, self.failed = Count(), Count()
+        """Requests, from their arrival at the queue to their images."""
+        self.queued, self.computed = Count(), Count()
+        """How long the rows of requests waited, and were in the engine."""
+        self.batches, self.images = 0, 0
+        self.last: float | None = None
+        """When the last batch ended, in seconds since 1970."""
+
+    def counting(self, compute: Compute) -> Compute:
+        """``compute``, its batches and images counted; to be called by one thread at a time."""
+
+        def counted(rows: Mapping[str, NDArray[np.generic]]) -> NDArray[np.uint8]:
+            pixels = compute(rows)
+            self.batches += 1
+            self.images += len(pixels)
+            self.last = time.time()
+            return pixels
+
+        return counted
+
+    def succeed(self, queue: float, compute: float) -> None:
+        """A request got its images after so many seconds in the queue and in the engine."""
+        self.succeeded.add(queue + compute)
+        self.queued.add(queue)
+        self.computed.add(compute)
