@@ -1,18 +1,20 @@
-"""``python -m app``: flags and environment to settings, then uvicorn."""
+"""``python -m app``: flags and environment to settings, then uvicorn, or files of images."""
 
 import signal
 import sys
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from app.settings import PREFIX, Settings, unknown_variables
+from app.settings import PREFIX, Rendering, Settings, unknown_variables
 
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
+
+_Told = TypeVar("_Told", Settings, Rendering)
 
 _NO_ENGINE = """\
 onnxruntime is not installed. It comes in two builds that exclude each other; choose one:
@@ -21,29 +23,41 @@ onnxruntime is not installed. It comes in two builds that exclude each other; ch
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop: 0 after a stop, 2 for a wrong call, else it could not start."""
-    if (settings := _settings(sys.argv[1:] if arguments is None else arguments)) is None:
+    """Serve until told to stop, or render: 0 when that is done, 2 for a wrong call, else 1."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    told: Rendering | Settings | None
+    if arguments[:1] == ["render"]:
+        told = _told(Rendering, arguments[1:])
+    else:
+        told = _told(Settings, arguments)
+    if told is None:
         return 2
     if find_spec("onnxruntime") is None:
         print(_NO_ENGINE, file=sys.stderr)
         return 1
-    return _serve(settings) if settings.workers == 1 else _supervise(settings)
+    if isinstance(told, Rendering):
+        return _render(told)
+    return _serve(told) if told.workers == 1 else _supervise(told)
 
 
-def _settings(arguments: list[str]) -> Settings | None:
+def _told(kind: type[_Told], arguments: list[str]) -> _Told | None:
     unknown = unknown_variables()
     try:
-        settings = Settings(_cli_parse_args=arguments)
+        settings = kind(_cli_parse_args=arguments)
     except ValidationError as error:
-        for problem in error.errors():
-            name = ".".join(map(str, problem["loc"]))
-            print(f"error: {name or 'settings'}: {problem['msg']}", file=sys.stderr)
+        _tell(error)
         return None
     if unknown:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
         print(f"error: {', '.join(unknown)}: no such setting; there is {known}", file=sys.stderr)
         return None
     return settings
+
+
+def _tell(error: ValidationError) -> None:
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"]))
+        print(f"error: {name or 'settings'}: {problem['msg']}", file=sys.stderr)
 
 
 def _serve(settings: Settings) -> int:
@@ -61,6 +75,26 @@ def _serve(settings: Settings) -> int:
         return 1
     except KeyboardInterrupt:
         return 0
+    return 0
+
+
+def _render(options: Rendering) -> int:
+    from app.errors import AppError, StartupError
+    from app.outputs import OutputError
+    from app.render import render
+
+    try:
+        there = render(options)
+    except (AppError, OutputError, StartupError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ValidationError as error:  # a variable that the server would not start with either
+        _tell(error)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on", file=sys.stderr)
+        return 130
+    print(f"{options.out}: {there.count} images of {there.model}/{there.version}")
     return 0
 
 

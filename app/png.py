@@ -37,11 +37,11 @@ def encode_all(pixels: Pixels, texts: Sequence[Text] = ()) -> list[bytes]:
     """
     _, height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, _DEPTH, _COLOUR_TYPES[channels], 0, 0, 0)
-    start, end = _SIGNATURE + _chunk(b"IHDR", header), _chunk(b"IEND", b"")
+    start = _SIGNATURE + _chunk(b"IHDR", header)
     files = []
     for rows, text in zip(_filtered(pixels), texts or [{}] * len(pixels), strict=True):
         data = _chunk(b"IDAT", isal_zlib.compress(rows, _LEVEL))
-        files.append(b"".join((start, *_texts(text), data, end)))
+        files.append(b"".join((start, *_texts(text), data, END)))
     return files
 
 
@@ -63,3 +63,7 @@ def _texts(text: Text) -> Iterator[bytes]:
 def _chunk(kind: bytes, data: bytes) -> bytes:
     content = kind + data
     return struct.pack(">I", len(data)) + content + struct.pack(">I", zlib.crc32(content))
+
+
+END = _chunk(b"IEND", b"")
+"""The last bytes of every file."""

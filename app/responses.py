@@ -38,7 +38,7 @@ def timing(drawn: Drawn) -> str:
     return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in stages.items())
 
 
-def _text(served: Served, seed: int | None) -> Text:
+def caption(served: Served, seed: int | None) -> Text:
     """What a PNG file says of itself."""
     known = {"model": served.title, "seed": seed, "edit": served.edit.text or None}
     return {keyword: str(value) for keyword, value in known.items() if value is not None}
@@ -55,7 +55,7 @@ async def png(picture: Pixels, drawn: Drawn, seed: int, *, mixed: bool = False) 
 
     A ``mixed`` one is of more than ``seed`` and those that follow, and its file names none.
     """
-    text = _text(drawn.served, None if mixed else seed)
+    text = caption(drawn.served, None if mixed else seed)
     if picture.nbytes <= _AT_ONCE:
         content = encode(picture, text)
     else:
@@ -66,7 +66,7 @@ async def png(picture: Pixels, drawn: Drawn, seed: int, *, mixed: bool = False) 
 async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
     """Every image as a PNG file, encoded beside the event loop."""
     known: Sequence[int | None] = seeds or [None] * len(drawn.pixels)
-    texts = [_text(drawn.served, seed) for seed in known]
+    texts = [caption(drawn.served, seed) for seed in known]
     return await asyncio.to_thread(encode_all, drawn.pixels, texts)
 
 

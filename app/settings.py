@@ -12,7 +12,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.card import ModelName
+from app import edits
+from app.card import ModelName, ModelVersion
+from app.latents import SEEDS
+from app.requests import Seed, Steps
 
 Provider = Literal["auto", "cpu", "cuda"]
 
@@ -41,26 +44,32 @@ Key = Annotated[SecretStr, AfterValidator(_strong)]
 Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_listed)]
 
 
-class Settings(BaseSettings):
-    """Serve DCGAN image generators over HTTP."""
+class Engines(BaseSettings):
+    """Which generators there are, and where they run."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         frozen=True,
-        cli_prog_name="python -m app",
         cli_kebab_case=True,
         cli_hide_none_type=True,
         hide_input_in_errors=True,  # it may be a key
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free one")
     models: Path = Field(Path("models"), description="folder of the models, <name>/<version>/")
-    default_model: ModelName = Field("fashion-mnist", description="served where none is named")
     provider: Provider = Field("auto", description="where generators run; auto prefers a GPU")
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads; 0 for all this process may use"
     )
+
+
+class Settings(Engines):
+    """Serve DCGAN image generators over HTTP; `python -m app render` draws into files instead."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m app")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free one")
+    default_model: ModelName = Field("fashion-mnist", description="served where none is named")
     workers: int = Field(1, ge=1, le=256, description="processes, which share the CPU threads")
     max_images: int = Field(256, ge=16, le=256, description="most images of one request")
     max_batch: int = Field(64, ge=1, le=4096, description="most images computed at once")
@@ -76,6 +85,24 @@ class Settings(BaseSettings):
                 f"max_queue {self.max_queue} has no room for max_images {self.max_images}"
             )
         return self
+
+
+class Rendering(Engines):
+    """Draw many images into files, without a server. A killed run goes on where it was."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m app render")
+
+    out: Path = Field(description="folder for PNG files, or one file that ends in .npz")
+    model: ModelName | None = Field(None, description="a model; by default the server's")
+    version: ModelVersion | None = Field(None, description="its version; by default the highest")
+    count: int = Field(ge=1, le=SEEDS, description="how many images")
+    seed: Seed = Field(0, description="seed of the first image; the next has the next")
+    edit: Steps | None = Field(None, description="attributes, such as glasses:2,beard:-1.5")
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """The strength of every attribute that is named."""
+        return edits.read(self.edit or [])
 
 
 def unknown_variables() -> list[str]:

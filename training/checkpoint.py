@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from training import files
+from app import files
 from training.errors import RunError
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from app import files
 from app.images import Pixels
-from training import animation, files
+from training import animation
 from training.config import Config
 from training.events import Events
 from training.journal import Run

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app import latents, png
+from app import files, latents, png
 from app.card import Directions
-from training import arithmetic, device, files
+from training import arithmetic, device
 from training.canvas import WORDS, Canvas, grid
 from training.data import sets
 from training.errors import RunError

@@ -27,8 +27,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import nn
 
-from app import images, latents, png
-from training import files
+from app import files, images, latents, png
 from training.config import Config, Which
 from training.data.images import ImageSet
 from training.errors import RunError

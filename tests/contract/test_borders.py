@@ -14,6 +14,7 @@ LEAVES = {
     "app.card",
     "app.cpus",
     "app.edits",
+    "app.files",
     "app.images",
     "app.inference",
     "app.latents",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from app.settings import PREFIX, Settings
+from app.settings import PREFIX, Rendering, Settings
 from tests.serving import serving
 from training.__main__ import parser
 from training.avatars.faces import ATTRIBUTES, choose, described
@@ -73,6 +73,13 @@ def test_every_setting_is_in_the_table_with_its_default(readme: str) -> None:
         assert row.startswith(start)
 
 
+def test_the_example_of_rendering_parses(readme: str) -> None:
+    examples = commands(readme, ".venv/bin/python -m app render ")
+    assert len(examples) >= 2
+    for example in examples:
+        Rendering(_cli_parse_args=example.split()[4:])
+
+
 def test_every_training_command_parses(readme: str) -> None:
     examples = commands(readme, ".venv/bin/python -m training ")
     assert len(examples) >= 2
@@ -117,4 +124,4 @@ def test_the_serve_command_serves_without_torch(readme: str, root: Path, tmp_pat
     assert {path.name for path in installed if path.suffix} == there
     packages = {path.name.lower() for path in clone.glob(".venv/lib/python*/site-packages/*")}
     assert "onnxruntime" in packages
-    assert not packages & {"torch", "onnx", "httpx", "tqdm"}
+    assert not packages & {"torch", "onnx", "httpx"}

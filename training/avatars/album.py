@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app import images, png
+from app import files, images, png
 from app.cpus import available
-from training import files
 from training.avatars import drawing
 from training.avatars.faces import ATTRIBUTES, choose, described
 from training.avatars.options import Album

@@ -13,11 +13,10 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from app import card, images, latents, png
+from app import card, files, images, latents, png
 from app.card import Card, DataSet, Directions, Image, Latent, Metric, Training, Variant
 from app.images import Pixels
 from app.latents import Latents
-from training import files
 from training.checkpoint import load
 from training.config import PLACEMENT, Config, Which
 from training.errors import ExportError

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad
 from tqdm import tqdm
 
+from app import files
 from app.card import digest
-from training import device, files
+from training import device
 from training.errors import DataError
 from training.loop import order
 from training.metrics import features, real

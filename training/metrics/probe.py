@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
-from training import device, files
+from app import files
+from training import device
 from training.data import sets
 from training.errors import DataError
 from training.fit import Downloads

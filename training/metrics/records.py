@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from training import files
+from app import files
 from training.errors import RunError
 from training.metrics.features import Shipped
 

@@ -1,0 +1,75 @@
+"""``python -m app render``: many images into files, by the server's engine but without HTTP."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tqdm import tqdm
+
+from app.card import INPUT
+from app.catalog import Catalog, Served
+from app.cpus import available
+from app.images import Pixels
+from app.outputs import Manifest, Output, opened
+from app.responses import caption
+from app.settings import Engines, Rendering, Settings
+
+_AHEAD = 8
+"""Chunks that may wait to be encoded: enough to keep every thread busy, and little memory."""
+
+
+def render(options: Rendering) -> Manifest:
+    """Draw the images that are not there yet, with a progress bar; returns what is there.
+
+    Raises AppError for a model, version or attribute that there is not, StartupError where the
+    provider does not run, OutputError where something else is in the way, OSError of the disk.
+    """
+    settings = Settings(**options.model_dump(include=set(Engines.model_fields)))
+    found = Catalog.load(settings).find(options.model, options.version)
+    served = found.editing(options.strengths)
+    manifest = _manifest(served, options)
+    output = opened(options.out, manifest, lambda seed: caption(served, seed))
+    threads = options.threads or available()
+    with tqdm(total=manifest.count, unit="image") as bar, ThreadPoolExecutor(threads) as pool:
+        for drawn in _drawn(served, manifest, output, pool):
+            bar.update(drawn)
+    output.finish()
+    return manifest
+
+
+def _manifest(served: Served, options: Rendering) -> Manifest:
+    card = served.card
+    return Manifest(
+        model=card.name,
+        version=card.version,
+        digest=card.variants[0].sha256,
+        provider=served.engine.provider,
+        seed=options.seed,
+        count=options.count,
+        edit=served.edit.text,
+        height=card.image.height,
+        width=card.image.width,
+        channels=card.image.channels,
+    )
+
+
+def _drawn(
+    served: Served, manifest: Manifest, output: Output, pool: ThreadPoolExecutor
+) -> Iterator[int]:
+    """Draw what is missing; yields how many images more are there. ``pool`` encodes beside."""
+    waiting: deque[Future[int]] = deque()
+    for seeds in manifest.chunks():
+        missing = output.missing(seeds)
+        yield len(seeds) - len(missing)
+        if missing:
+            pixels = served.engine({INPUT: served.edit(served.latents(missing))})
+            waiting.append(pool.submit(_put, output, missing, pixels))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft().result()
+    for put in waiting:
+        yield put.result()
+
+
+def _put(output: Output, seeds: list[int], pixels: Pixels) -> int:
+    output.put(seeds, pixels)
+    return len(seeds)

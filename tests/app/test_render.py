@@ -1,0 +1,220 @@
+"""``python -m app render``: real processes, real files, the shipped models."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+
+from app import __main__
+
+Decode = Callable[[bytes], NDArray[np.uint8]]
+
+
+@pytest.fixture
+def render(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Render in an empty folder, in this process; gives the exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags: object) -> int:
+        always = ["render", "--models", models, "--provider", "cpu", "--out", "out"]
+        return __main__.main([str(flag) for flag in (*always, *flags)])
+
+    return run
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_files_are_those_that_the_server_sends(
+    render: Callable[..., int], tmp_path: Path, client: TestClient
+) -> None:
+    edit = "beard:-1.5,glasses:2"
+    assert render("--model", "faces", "--count", 3, "--seed", 2**32 - 2, "--edit", edit) == 0
+    there = content(tmp_path / "out")
+    manifest = json.loads(there.pop("manifest.json"))
+    assert there.keys() == {f"{seed}.png" for seed in (2**32 - 2, 2**32 - 1, 0)}
+    for name, file in there.items():
+        assert file == client.get(f"/images/faces/1/{name}?edit={edit}").content
+    served = client.get("/models/faces").json()["versions"][0]
+    assert manifest == {
+        "model": "faces",
+        "version": 1,
+        "digest": served["card"]["variants"][0]["sha256"],
+        "provider": "cpu",
+        "seed": 2**32 - 2,
+        "count": 3,
+        "edit": edit,
+        "height": 64,
+        "width": 64,
+        "channels": 3,
+    }
+
+
+def test_an_archive_has_the_same_pixels(
+    render: Callable[..., int], tmp_path: Path, decode: Decode
+) -> None:
+    assert render("--count", 70, "--seed", 2**32 - 3) == 0
+    assert render("--count", 70, "--seed", 2**32 - 3, "--out", "all.npz") == 0
+    files = content(tmp_path / "out")
+    with np.load(tmp_path / "all.npz") as archive:
+        assert archive["seeds"].dtype == np.uint32
+        assert str(archive["manifest"]).encode() == files["manifest.json"]
+        for seed, pixels in zip(archive["seeds"], archive["pixels"], strict=True):
+            assert np.array_equal(decode(files[f"{seed}.png"]), pixels[..., 0])
+        assert len(archive["seeds"]) == 70
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "all.npz"}
+
+
+@pytest.mark.parametrize("out", ["out", "out.npz"])
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    render: Callable[..., int], root: Path, tmp_path: Path, out: str
+) -> None:
+    count = 6400
+    flags = ["--models", root / "models", "--provider", "cpu", "--count", count, "--out"]
+    command = [sys.executable, "-m", "app", "render", *map(str, flags), str(tmp_path / out)]
+    process = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE)
+    place = tmp_path / (out if out == "out" else f"{out}.part")
+    while len(list(place.glob("*0.*"))) < 5:
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "out.npz").exists()
+    drawn = {path: path.stat().st_mtime_ns for path in place.iterdir() if path.suffix != ".part"}
+    assert 5 < len(drawn) < count
+    if out == "out":
+        (damaged := tmp_path / "out" / "0.png").write_bytes(damaged.read_bytes()[:-5])
+        drawn.pop(damaged)
+
+    assert render("--count", count, "--out", tmp_path / out) == 0
+    assert render("--count", count, "--out", f"whole-{out}") == 0
+    if out == "out":
+        assert all(path.stat().st_mtime_ns == time for path, time in drawn.items())
+        assert content(tmp_path / "out") == content(tmp_path / "whole-out")
+        assert len(content(tmp_path / "out")) == count + 1
+    else:
+        assert (tmp_path / out).read_bytes() == (tmp_path / f"whole-{out}").read_bytes()
+        assert not place.exists()
+
+
+@pytest.mark.parametrize("out", ["out", "out.npz"])
+def test_what_is_finished_is_left_as_it_is(
+    render: Callable[..., int], tmp_path: Path, out: str
+) -> None:
+    assert render("--count", 3, "--out", out) == 0
+    files = [tmp_path / out, *(tmp_path / out).glob("*")]
+    before = [path.stat().st_mtime_ns for path in files]
+    assert render("--count", 3, "--out", out) == 0
+    assert [path.stat().st_mtime_ns for path in files] == before
+
+
+@pytest.mark.parametrize("out", ["out", "out.npz"])
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--seed", 7], "seed 0, not 7"),
+        (["--count", 4], "count 3, not 4"),
+        (["--model", "faces"], "model 'fashion-mnist', not 'faces'"),
+        (["--version", 1], "version 2, not 1"),
+    ],
+    ids=lambda flags: str(flags[0]).strip("-") if isinstance(flags, list) else "",
+)
+def test_a_place_of_other_images_is_refused_by_name(
+    render: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+    flags: list[object],
+    words: str,
+) -> None:
+    assert render("--count", 3, "--out", out) == 0
+    before = content(tmp_path / out) if out == "out" else (tmp_path / out).read_bytes()
+    assert render("--count", 3, "--out", out, *flags) == 1
+    told = capsys.readouterr().err
+    assert f"error: {out}" in told
+    assert words in told
+    assert "give another --out" in told
+    after = content(tmp_path / out) if out == "out" else (tmp_path / out).read_bytes()
+    assert after == before
+
+
+def test_files_of_others_are_not_touched(
+    render: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "0.png").write_text("mine")
+    assert render("--count", 3) == 1
+    assert "holds other files, and no manifest.json" in capsys.readouterr().err
+    assert content(tmp_path / "out") == {"0.png": b"mine"}
+
+    (tmp_path / "out" / "manifest.json").write_text("{}")
+    assert render("--count", 3) == 1
+    assert "is no manifest of rendered images" in capsys.readouterr().err
+
+    (tmp_path / "mine.npz").write_text("mine")
+    assert render("--count", 3, "--out", "mine.npz") == 1
+    assert "mine.npz: holds no rendered images" in capsys.readouterr().err
+    assert (tmp_path / "mine.npz").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "words"),
+    [
+        ([], 2, "error: count: Field required"),
+        (["--count", 0], 2, "error: count: Input should be greater than or equal to 1"),
+        (["--count", 1, "--model", "cats"], 1, "model is 'cats' but must be one of faces,"),
+        (["--count", 1, "--version", 77], 1, "version of fashion-mnist is 77 but must be one of"),
+        (["--count", 1, "--edit", "hat:1"], 1, "fashion-mnist/2 has no attributes to edit"),
+        (["--count", 1, "--edit", "hat"], 2, "error: edit.0: String should match pattern"),
+        (["--count", 1, "--out", "file/out"], 1, "Not a directory"),
+    ],
+)
+def test_a_wrong_call_is_told(
+    render: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[object],
+    status: int,
+    words: str,
+) -> None:
+    (tmp_path / "file").touch()
+    assert render(*flags) == status
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_variable_of_the_server_is_told(
+    render: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DCGAN_MAX_QUEUE", "5")
+    assert render("--count", 1) == 2
+    assert "max_queue 5 has no room for max_images 256" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_how_to_go_on(
+    render: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.render.opened", stopped)
+    assert render("--count", 3) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_help_tells_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        __main__.main(["render", "--help"])
+    assert end.value.code == 0
+    words = capsys.readouterr().out
+    for name in ("out", "model", "version", "count", "seed", "edit", "provider", "threads"):
+        assert f"--{name} " in words
+    assert "--port" not in words
