@@ -97,17 +97,18 @@ def noise(seed: int, count: int, width: int) -> Exact:
     return np.stack((2 * u - 1, 2 * v - 1), axis=-1).reshape(count, 2 * pairs)[:, :width]
 
 
-def lerp(start: Latents, end: Latents, steps: int) -> Latents:
-    """``steps`` latents on the straight line from ``start`` to ``end``, both ends exact.
+def lerp(start: Latents, end: Latents, shares: Exact) -> Latents:
+    """Latents on the straight line from ``start`` at share 0 to ``end`` at 1, both exact.
 
-    ``start`` and ``end`` have shape ``(width,)``; the answer is float32 ``(steps, width)``.
+    ``start`` and ``end`` have shape ``(width,)``, ``shares`` of the way ``(n,)``; the answer is
+    float32 ``(n, width)``.
     """
-    t = np.linspace(0, 1, steps)[:, None]
+    t = shares[:, None]
     return ((1 - t) * start + t * end).astype(np.float32)
 
 
-def slerp(start: Latents, end: Latents, steps: int) -> Latents:
-    """``steps`` latents on the great arc from ``start`` to ``end``, both ends exact.
+def slerp(start: Latents, end: Latents, shares: Exact) -> Latents:
+    """Latents on the great arc from ``start`` at share 0 to ``end`` at 1; shapes as for ``lerp``.
 
     Shoemake, "Animating Rotation with Quaternion Curves", SIGGRAPH 1985, section 3.3. Points of a
     normal prior keep their typical length on the way, which the straight line loses (White 2016,
@@ -116,15 +117,15 @@ def slerp(start: Latents, end: Latents, steps: int) -> Latents:
     a, b = start.astype(np.float64), end.astype(np.float64)
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
     if lengths == 0:
-        return lerp(start, end, steps)
+        return lerp(start, end, shares)
     omega = np.arccos(np.clip(a @ b / lengths, -1, 1))
     if np.sin(omega) < _PARALLEL:
-        return lerp(start, end, steps)
-    t = np.linspace(0, 1, steps)[:, None]
+        return lerp(start, end, shares)
+    t = shares[:, None]
     path = (np.sin((1 - t) * omega) * a + np.sin(t * omega) * b) / np.sin(omega)
     return np.asarray(path, dtype=np.float32)
 
 
-def interpolate(start: Latents, end: Latents, steps: int, method: Method = "slerp") -> Latents:
-    """``steps`` latents from ``start`` to ``end``, along the arc or along the line."""
-    return (slerp if method == "slerp" else lerp)(start, end, steps)
+def interpolate(start: Latents, end: Latents, shares: Exact, method: Method = "slerp") -> Latents:
+    """Latents at ``shares`` of the way from ``start`` to ``end``, along the arc or the line."""
+    return (slerp if method == "slerp" else lerp)(start, end, shares)

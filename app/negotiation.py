@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from app.errors import NotAcceptableError, offence
 
 JSON, PNG, ZIP = "application/json", "image/png", "application/zip"
+GIF, WEBP, APNG = "image/gif", "image/webp", "image/apng"
+NDJSON = "application/x-ndjson"
 
 
 def choose(accept: str | None, offered: Sequence[str]) -> str:

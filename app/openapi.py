@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from app.errors import MEDIA_TYPE, AppError, Problem
 from app.inference import InferenceRequest
-from app.negotiation import JSON
+from app.negotiation import JSON, NDJSON
 from app.schemas_v2 import ProtocolError
 
 Responses = dict[int | str, dict[str, Any]]
@@ -17,12 +17,19 @@ Responses = dict[int | str, dict[str, Any]]
 OCTETS = "application/octet-stream"
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_LINES = {
+    "schema": {
+        "type": "string",
+        "description": "lines of JSON, a Frame each; the last may be a Problem: the rest failed",
+    },
+    "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
+}
 _COMPONENT = "#/components/schemas/{model}"
 
 
 def pictures(media_types: Sequence[str], description: str) -> Responses:
     """A 200 answer in any of ``media_types``; JSON's schema is the route's response model."""
-    content = {name: _BINARY for name in media_types if name != JSON}
+    content = {name: _LINES if name == NDJSON else _BINARY for name in media_types if name != JSON}
     return {200: {"description": description, "content": content}}
 
 

@@ -1,17 +1,19 @@
 """What requests may say. Parameters that they do not know are refused."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app import edits
 from app.card import ModelName, ModelVersion
 from app.latents import SEEDS, Method
+from app.paths import Easing
 
 Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42])]
 Radius = Annotated[
     float, Field(ge=0, le=2, allow_inf_nan=False, description="how far the noise reaches")
 ]
+Format = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
 _SEED = "drawn at random where it is left out"
 
 
@@ -117,7 +119,17 @@ class InterpolateQuery(EditQuery, ModelQuery):
         8, ge=2, le=256, description="how many frames from one seed to the next, both included"
     )
     method: Method = Field("slerp", description="along the great arc, or along the straight line")
-    loop: bool = Field(False, description="lead back to the first seed, so that it may repeat")
+    loop: bool = Field(
+        False,
+        description="lead back to the first seed; an animation repeats for ever, else plays once",
+    )
+    easing: Easing = Field("linear", description="how every leg is set out on and ended")
+    format: Format | None = Field(
+        None, description="what is answered; by default what `Accept` prefers, else a strip in PNG"
+    )
+    fps: float = Field(
+        12, ge=1, le=50, allow_inf_nan=False, description="frames of an animation in a second"
+    )
 
 
 class GridQuery(EditQuery, ModelQuery):

@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from fastapi import Response
 from pydantic import BaseModel
 
-from app import images
+from app import animation, images
+from app.animation import Form
 from app.arithmetic import Neighbourhood
 from app.catalog import Drawn, Served
 from app.images import Pixels
-from app.negotiation import JSON, PNG, ZIP
+from app.negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
 from app.png import Text, encode, encode_all
 from app.schemas import Neighbour, Surroundings
 
+ANIMATIONS: dict[str, Form] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
 _AT_ONCE = 2**14
 """A picture of so many bytes is encoded sooner than a thread is woken and heard of."""
 
@@ -29,6 +31,12 @@ def _headers(drawn: Drawn, seed: int) -> dict[str, str]:
         "Server-Timing": timing(drawn),
         "Vary": "Accept",
     }
+
+
+def streamed(drawn: Drawn, seed: int) -> dict[str, str]:
+    """The headers of an answer that begins with what was drawn and goes on."""
+    # Without this nginx would keep the beginning until it has more.
+    return {**_headers(drawn, seed), "X-Accel-Buffering": "no"}
 
 
 def timing(drawn: Drawn) -> str:
@@ -63,6 +71,15 @@ async def png(picture: Pixels, drawn: Drawn, seed: int, *, mixed: bool = False) 
     return Response(content, media_type=PNG, headers=_headers(drawn, seed))
 
 
+async def animated(
+    media_type: str, drawn: Drawn, seed: int, fps: float, *, repeat: bool
+) -> Response:
+    """What was drawn as an animation, encoded beside the event loop; see ``animation.encode``."""
+    form = ANIMATIONS[media_type]
+    content = await asyncio.to_thread(animation.encode, drawn.pixels, form, fps, repeat=repeat)
+    return Response(content, media_type=media_type, headers=_headers(drawn, seed))
+
+
 async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
     """Every image as a PNG file, encoded beside the event loop."""
     known: Sequence[int | None] = seeds or [None] * len(drawn.pixels)
@@ -73,6 +90,11 @@ async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[byt
 def base64_text(content: bytes) -> str:
     """``content`` in standard base64."""
     return base64.b64encode(content).decode("ascii")
+
+
+def numbered(files: Sequence[bytes]) -> dict[str, bytes]:
+    """``files`` under the names ``000.png``, ``001.png`` and so on."""
+    return {f"{k:03}.png": file for k, file in enumerate(files)}
 
 
 def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int) -> Response:
@@ -93,8 +115,7 @@ async def neighbourhood(media_type: str, drawn: Drawn, layout: Neighbourhood) ->
         return await png(images.sheet(drawn.pixels, layout.cols), drawn, layout.seed, mixed=True)
     files = await pngs(drawn)
     if media_type == ZIP:
-        named = {f"{k:03}.png": file for k, file in enumerate(files)}
-        return archive(named, drawn, layout.seed)
+        return archive(numbered(files), drawn, layout.seed)
     body = Surroundings(
         model=drawn.served.card.name,
         version=drawn.served.card.version,

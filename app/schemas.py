@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from app.card import AttributeName, Card, Effect
 from app.latents import Method
+from app.paths import Easing
 
 PngText = Annotated[
     str, Field(description="the PNG file in base64", examples=["iVBORw0KGgoAAAANSUhEUgAA…"])
@@ -46,6 +47,7 @@ class Interpolated(BaseModel):
     method: Method
     seeds: list[int] = Field(description="where the way leads through", examples=[[3, 17]])
     loop: bool = Field(description="whether it leads back, to one frame before the first")
+    easing: Easing
     frames: list[Frame]
 
 

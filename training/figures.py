@@ -71,7 +71,8 @@ def walk(subject: Subject, seed: int, scale: int) -> bytes:
     where nothing is memorised, and all along it are likely images.
     """
     z = subject.latents(latents.consecutive(seed, 2 * WALKS))
-    paths = [latents.slerp(start, end, STEPS) for start, end in zip(z[::2], z[1::2], strict=True)]
+    shares = np.linspace(0, 1, STEPS)
+    paths = [latents.slerp(start, end, shares) for start, end in zip(z[::2], z[1::2], strict=True)]
     return png.encode(grid(subject.draw(np.concatenate(paths)), STEPS, scale))
 
 

@@ -2,60 +2,91 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from app import images, openapi, paths, responses
+from app import images, openapi, paths, responses, streaming
+from app.catalog import Drawn
 from app.deps import Accept, ImageLimit, InService, exclusive
 from app.errors import offence, refusal
 from app.latents import SEEDS
-from app.negotiation import JSON, PNG, choose
-from app.requests import InterpolateQuery
+from app.negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
+from app.requests import Format, InterpolateQuery
 from app.schemas import Frame, Interpolated
 
 router = APIRouter(tags=["images"])
 
-_OFFERED = (PNG, JSON)
+_OFFERED: dict[Format, str] = {
+    "png": PNG,
+    "gif": GIF,
+    "webp": WEBP,
+    "apng": APNG,
+    "json": JSON,
+    "ndjson": NDJSON,
+    "zip": ZIP,
+}
 
 
 @router.get(
     "/interpolate",
     response_model=Interpolated,
-    responses=openapi.pictures(_OFFERED, "A strip of the frames, or JSON of each"),
+    responses=openapi.pictures(
+        [*_OFFERED.values()], "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
+    ),
 )
 async def interpolate(
     query: Annotated[InterpolateQuery, Query()],
     catalog: InService,
     accept: Accept,
     limit: ImageLimit,
+    request: Request,
 ) -> Response:
     """Draw `steps` frames from the image of seed `from` to that of seed `to`, both included.
 
     With `seeds` in their place the way leads through several, and so many frames are a leg: the
     image at the end of one is the first of the next and drawn once. With `loop` a last leg leads
-    back, short of the first image, so that the frames repeat without a hitch.
-    `image/png` (the default) answers a strip, `application/json` every frame as base64.
+    back, short of the first image, so that the frames repeat without a hitch. `easing` moves the
+    frames of every leg towards its ends.
+
+    `format`, or else `Accept`, chooses the answer: `png` (the default) a strip; `gif`, `webp` or
+    `apng` an animation of `fps` frames a second, which repeats for ever with `loop` and else plays
+    once; `json` every frame as base64; `ndjson` the same in a line each, sent while the next are
+    drawn, of which the last tells of a failure, if any; `zip` a PNG file each.
     """
-    media_type = choose(accept, _OFFERED)
-    seeds = _seeds(query)
-    count = paths.frames(len(seeds), query.steps, loop=query.loop)
-    limit.check(count, **_asked(query))
+    media_type = _OFFERED[query.format] if query.format else choose(accept, [*_OFFERED.values()])
+    seeds, steps, loop, easing = _seeds(query), query.steps, query.loop, query.easing
+    limit.check(paths.frames(len(seeds), steps, loop=loop), **_asked(query))
     served = catalog.find(query.model, query.version).editing(query.strengths)
-    way = paths.through(served.latents(seeds), query.steps, query.method, loop=query.loop)
-    drawn = await served.draw(way)
-    if media_type == PNG:
-        strip = images.sheet(drawn.pixels, columns=count)
-        return await responses.png(strip, drawn, seeds[0], mixed=True)
-    # A loop is at its end one frame after its last.
-    end = count if query.loop else count - 1
+    rows = paths.through(served.latents(seeds), steps, query.method, loop=loop, easing=easing)
+    positions = paths.positions(len(seeds), steps, loop=loop, easing=easing)
+    if media_type == NDJSON:
+        return await streaming.frames(served, rows, positions, seeds[0], request.url.path)
+    drawn = await served.draw(rows)
+    if media_type == JSON:
+        return await _told(query, seeds, drawn, positions)
+    if media_type in responses.ANIMATIONS:
+        return await responses.animated(media_type, drawn, seeds[0], query.fps, repeat=loop)
+    if media_type == ZIP:
+        files = responses.numbered(await responses.pngs(drawn))
+        return responses.archive(files, drawn, seeds[0])
+    strip = images.sheet(drawn.pixels, columns=len(rows))
+    return await responses.png(strip, drawn, seeds[0], mixed=True)
+
+
+async def _told(
+    query: InterpolateQuery, seeds: list[int], drawn: Drawn, positions: list[float]
+) -> Response:
+    """Every frame in JSON."""
+    files = map(responses.base64_text, await responses.pngs(drawn))
     body = Interpolated(
-        model=served.card.name,
-        version=served.card.version,
+        model=drawn.served.card.name,
+        version=drawn.served.card.version,
         method=query.method,
         seeds=seeds,
         loop=query.loop,
+        easing=query.easing,
         frames=[
-            Frame(position=k / end, png=responses.base64_text(file))
-            for k, file in enumerate(await responses.pngs(drawn))
+            Frame(position=position, png=file)
+            for position, file in zip(positions, files, strict=True)
         ],
     )
     return responses.json(body, drawn, seeds[0])

@@ -129,7 +129,7 @@ def ends() -> Latents:
 
 @pytest.mark.parametrize("method", ["slerp", "lerp"])
 def test_a_path_has_its_ends_exactly(ends: Latents, method: latents.Method) -> None:
-    path = latents.interpolate(*ends, 8, method)
+    path = latents.interpolate(*ends, np.linspace(0, 1, 8), method)
     assert path.shape == (8, 100)
     assert path.dtype == np.float32
     np.testing.assert_array_equal(path[[0, -1]], ends)
@@ -139,17 +139,17 @@ def test_slerp_turns_by_equal_angles_in_the_plane() -> None:
     start, end = np.array([2, 0], np.float32), np.array([0, 2], np.float32)
     angles = np.linspace(0, math.pi / 2, 7)
     expected = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    np.testing.assert_allclose(latents.slerp(start, end, 7), expected, atol=1e-6)
+    np.testing.assert_allclose(latents.slerp(start, end, np.linspace(0, 1, 7)), expected, atol=1e-6)
 
 
 def test_slerp_keeps_the_length_of_ends_of_equal_length(ends: Latents) -> None:
     unit = ends / np.linalg.norm(ends, axis=1, keepdims=True)
-    lengths = np.linalg.norm(latents.slerp(*unit, 9), axis=1)
+    lengths = np.linalg.norm(latents.slerp(*unit, np.linspace(0, 1, 9)), axis=1)
     np.testing.assert_allclose(lengths, 1, rtol=1e-6)
 
 
 def test_lerp_is_the_straight_line(ends: Latents) -> None:
-    middle = latents.lerp(*ends, 3)[1]
+    middle = latents.lerp(*ends, np.array([0.5]))[0]
     np.testing.assert_allclose(middle, ends.mean(axis=0), rtol=1e-6)
 
 
@@ -160,4 +160,5 @@ def test_lerp_is_the_straight_line(ends: Latents) -> None:
 )
 def test_slerp_without_an_arc_is_the_line(start: list[float], end: list[float]) -> None:
     a, b = np.array(start, np.float32), np.array(end, np.float32)
-    np.testing.assert_array_equal(latents.slerp(a, b, 5), latents.lerp(a, b, 5))
+    shares = np.linspace(0, 1, 5)
+    np.testing.assert_array_equal(latents.slerp(a, b, shares), latents.lerp(a, b, shares))

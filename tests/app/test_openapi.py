@@ -13,7 +13,10 @@ from app.schemas_v2 import ProtocolError
 DRAWING = {
     ("post", "/generate"): {"application/json", "image/png", "application/zip"},
     ("get", "/images/{model}/{version}/{seed}.png"): {"image/png"},
-    ("get", "/interpolate"): {"application/json", "image/png"},
+    ("get", "/interpolate"): {
+        *(f"image/{name}" for name in ("png", "gif", "webp", "apng")),
+        *(f"application/{name}" for name in ("json", "x-ndjson", "zip")),
+    },
     ("get", "/grid"): {"image/png"},
     ("get", "/variations"): {"application/json", "image/png", "application/zip"},
     ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},

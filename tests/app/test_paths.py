@@ -1,10 +1,12 @@
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from app import latents, paths
 from app.latents import Latents, Method
+from app.paths import Easing
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_a_loop_leads_back_without_a_repeated_frame(
     assert len(np.unique(loop, axis=0)) == len(loop)
     np.testing.assert_array_equal(loop[:: steps - 1], stops[:count])
     # One frame more would be the first again: the last leg is the whole way back but for that.
-    back = latents.interpolate(stops[count - 1], stops[0], steps, method)
+    back = latents.interpolate(stops[count - 1], stops[0], np.linspace(0, 1, steps), method)
     np.testing.assert_array_equal(loop[1 - steps :], back[:-1])
     np.testing.assert_array_equal(back[-1], loop[0])
 
@@ -49,8 +51,57 @@ def test_a_loop_of_two_goes_there_and_back(stops: Latents) -> None:
 
 
 def test_two_stops_are_the_way_between_them(stops: Latents) -> None:
-    there = latents.slerp(stops[0], stops[1], 8)
+    there = latents.slerp(stops[0], stops[1], np.linspace(0, 1, 8))
     np.testing.assert_array_equal(paths.through(stops[:2], 8), there)
+
+
+EASINGS: dict[Easing, Callable[[float], float]] = {
+    "linear": lambda t: t,
+    "ease-in": lambda t: 1 - math.cos(t * math.pi / 2),
+    "ease-out": lambda t: math.sin(t * math.pi / 2),
+    "ease-in-out": lambda t: math.sin(t * math.pi / 2) ** 2,
+}
+
+
+@pytest.mark.parametrize("easing", EASINGS)
+@pytest.mark.parametrize("steps", [2, 3, 8, 256])
+def test_shares_of_a_leg_are_its_closed_form_with_exact_ends(easing: Easing, steps: int) -> None:
+    shares = paths.shares(steps, easing)
+    expected = [EASINGS[easing](k / (steps - 1)) for k in range(steps)]
+    np.testing.assert_allclose(shares, expected, atol=1e-15)
+    assert shares[[0, -1]].tolist() == [0, 1]
+    assert (np.diff(shares) > 0).all()
+
+
+def test_easing_in_is_easing_out_backwards_and_both_are_halves_of_the_third() -> None:
+    there, back, both = (paths.shares(9, e) for e in ("ease-in", "ease-out", "ease-in-out"))
+    np.testing.assert_allclose(there, 1 - back[::-1], atol=1e-15)
+    halves = [*paths.shares(5, "ease-in") / 2, *(1 + paths.shares(5, "ease-out")[1:]) / 2]
+    np.testing.assert_allclose(both, halves, atol=1e-15)
+
+
+@pytest.mark.parametrize("loop", [True, False])
+@pytest.mark.parametrize("method", ["slerp", "lerp"])
+@pytest.mark.parametrize("easing", EASINGS)
+def test_every_leg_is_eased_and_meets_its_stops(
+    stops: Latents, method: Method, easing: Easing, loop: bool
+) -> None:
+    path = paths.through(stops, 5, method, loop=loop, easing=easing)
+    np.testing.assert_array_equal(path[::4], stops)
+    assert len(path) == paths.frames(4, 5, loop=loop)
+    leg = latents.interpolate(stops[1], stops[2], paths.shares(5, easing), method)
+    np.testing.assert_array_equal(path[4:9], leg)
+
+
+@pytest.mark.parametrize("easing", EASINGS)
+def test_positions_tell_how_much_of_the_path_lies_behind(easing: Easing) -> None:
+    first, second, third = (EASINGS[easing](t) for t in (0.25, 0.5, 0.75))
+    leg = np.array([0, first, second, third])
+    expected = [*(leg / 3), *((1 + leg) / 3), *((2 + leg) / 3)]
+    loop = paths.positions(3, 5, loop=True, easing=easing)
+    np.testing.assert_allclose(loop, expected, atol=1e-15)
+    through = paths.positions(4, 5, easing=easing)
+    np.testing.assert_allclose(through, [*expected, 1], atol=1e-15)
 
 
 SIZES = [(2, 2), (2, 5), (5, 2), (3, 3), (8, 8)]
@@ -87,7 +138,8 @@ def test_the_round_plane_has_arcs_for_edges_and_stays_on_the_sphere(stops: Laten
         (plane[:, 0], top_left, bottom_left),
         (plane[:, -1], top_right, bottom_right),
     ):
-        np.testing.assert_allclose(edge, latents.slerp(start, end, len(edge)), atol=1e-6)
+        arc = latents.slerp(start, end, np.linspace(0, 1, len(edge)))
+        np.testing.assert_allclose(edge, arc, atol=1e-6)
 
 
 def test_the_middle_of_an_octant_is_where_it_must_be() -> None:

@@ -98,6 +98,9 @@ def test_zip_holds_a_file_for_every_seed(client: TestClient) -> None:
         ("GET", "/images/fashion-mnist/2/42.png", PNG),
         ("GET", "/interpolate?from=3&to=17", PNG),
         ("GET", "/interpolate?from=3&to=17", JSON),
+        ("GET", "/interpolate?from=3&to=17", ZIP),
+        ("GET", "/interpolate?from=3&to=17", "image/webp"),
+        ("GET", "/interpolate?from=3&to=17", "application/x-ndjson"),
         ("GET", "/grid?seed=1", PNG),
         ("GET", "/grid?corners=1,2,3,4", PNG),
         ("GET", "/variations?seed=1", PNG),
@@ -303,11 +306,15 @@ def test_what_is_not_served_is_named_with_what_is(
     assert offence["in"] == ("query" if "?" in path else "path")
 
 
+FRAMES = "image/png, image/gif, image/webp, image/apng, application/json, application/x-ndjson"
+FRAMES += ", application/zip"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "accept", "offered"),
     [
         ("POST", "/generate", "text/html", "application/json, image/png, application/zip"),
-        ("GET", "/interpolate?from=1&to=2", "image/gif", "image/png, application/json"),
+        ("GET", "/interpolate?from=1&to=2", "image/avif", FRAMES),
         ("GET", "/grid", "application/json", "image/png"),
         ("GET", "/grid?corners=1,2,3,4", "application/json", "image/png"),
         ("GET", "/variations?seed=1", "a/b", "image/png, application/json, application/zip"),

@@ -10,6 +10,7 @@ import pytest
 
 LEAVES = {
     "app.allowed",
+    "app.animation",
     "app.arithmetic",
     "app.card",
     "app.cpus",
