@@ -2,103 +2,19 @@
 
 import asyncio
 import logging
-import math
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
-from app import batching, card, edits, latents
-from app.allowed import told
-from app.batching import Batcher
-from app.card import INPUT, Card, CardError
-from app.cpus import available
-from app.edits import Edit
-from app.engine import Engine, wanted_providers
-from app.errors import (
-    ClosedError,
-    EngineError,
-    NotFoundError,
-    NotReadyError,
-    OverloadedError,
-    offence,
-    refusal,
-)
-from app.images import Pixels
-from app.latents import Latents
+from app import loading
+from app.card import CardError
+from app.engine import wanted_providers
+from app.errors import NotFoundError, NotReadyError, offence
+from app.served import Served
 from app.settings import Settings
-from app.statistics import Statistics
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Served:
-    """One version in service."""
-
-    card: Card
-    engine: Engine
-    batcher: Batcher
-    edit: Edit = edits.NONE
-    """What happens to every latent before it is drawn."""
-    statistics: Statistics = field(default_factory=Statistics)
-
-    @property
-    def title(self) -> str:
-        """``name/version``, as in the headers and the log."""
-        return f"{self.card.name}/{self.card.version}"
-
-    def latents(self, seeds: list[int]) -> Latents:
-        """The latents of ``seeds`` under this version's prior."""
-        return latents.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
-
-    def editing(self, strengths: Mapping[str, float], place: str = "query") -> "Served":
-        """The same, but its images are given attributes, so strongly each.
-
-        The client named them in ``place``. Raises ParameterError for those that it does not have.
-        """
-        vectors = {name: found.vector for name, found in self.card.attributes.items()}
-        unknown = [told(name) for name in strengths if name not in vectors]
-        if unknown:
-            nothing = f"left out: {self.title} has no attributes to edit"
-            allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
-            raise refusal(*(offence("edit", place, name, allowed) for name in unknown))
-        return replace(self, edit=Edit.along(vectors, strengths))
-
-    async def draw(self, rows: Latents) -> "Drawn":
-        """The images of latents ``(n, width)``, edited.
-
-        Raises OverloadedError, ClosedError or EngineError.
-        """
-        began = time.perf_counter()
-        try:
-            computed = await self.batcher.submit({INPUT: self.edit(rows)})
-        except batching.QueueFullError as error:
-            seconds = max(1, math.ceil(error.retry_after))
-            raise OverloadedError(f"the server is busy: {error}", seconds) from error
-        except batching.ClosedError as error:
-            raise ClosedError("the server is shutting down") from error
-        except batching.BatchError as error:
-            self.statistics.failed.add(time.perf_counter() - began)
-            raise EngineError("these images could not be computed; the log says why") from error
-        self.statistics.succeed(computed.queue, computed.compute)
-        pixels = cast("Pixels", computed.results)
-        return Drawn(self, pixels, computed.queue, computed.compute)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """The images of one request: by whom they were drawn, and how long it took."""
-
-    served: Served
-    pixels: Pixels
-    """uint8 ``(n, height, width, channels)``."""
-    queue: float
-    compute: float
-    """Seconds, see ``batching.Computed``."""
-    at: float = field(default_factory=time.perf_counter)
-    """When they were ready to be encoded, by the clock ``time.perf_counter``."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +50,7 @@ class Catalog:
             return catalog
         for version in versions:
             try:
-                catalog.add(_served(version, settings))
+                catalog.add(loading.load(version, settings))
             except CardError as error:
                 catalog.refuse(str(version.relative_to(folder)), str(error))
         return catalog
@@ -199,18 +115,3 @@ def _version_folders(models: Path) -> Iterator[Path]:
             for version in sorted(name.iterdir()):
                 if version.is_dir() and not version.name.startswith("."):
                     yield version
-
-
-def _served(folder: Path, settings: Settings) -> Served:
-    """Load, verify and warm up one version."""
-    described = card.read(folder)
-    graphs = [card.load(folder, variant) for variant in described.variants]
-    try:
-        engine = Engine(described, graphs[0], settings.provider, settings.threads or available())
-        # The first run allocates; a client should not wait for that.
-        engine({INPUT: latents.from_seeds([0], described.latent.width, described.latent.prior)})
-    except CardError as error:
-        raise CardError(f"{folder / described.variants[0].file}: {error}") from error
-    statistics = Statistics()
-    batcher = Batcher(statistics.counting(engine), settings.max_batch, settings.max_queue)
-    return Served(described, engine, batcher, statistics=statistics)

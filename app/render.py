@@ -7,11 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tqdm import tqdm
 
 from app.card import INPUT
-from app.catalog import Catalog, Served
+from app.catalog import Catalog
 from app.cpus import available
 from app.images import Pixels
 from app.outputs import Manifest, Output, opened
 from app.responses import caption
+from app.served import Served
 from app.settings import Engines, Rendering, Settings
 
 _AHEAD = 8

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from app import animation, images
 from app.animation import Form
 from app.arithmetic import Neighbourhood
-from app.catalog import Drawn, Served
 from app.images import Pixels
 from app.negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
 from app.png import Text, encode, encode_all
 from app.schemas import Neighbour, Surroundings
+from app.served import Drawn, Served
 
 ANIMATIONS: dict[str, Form] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
 _AT_ONCE = 2**14

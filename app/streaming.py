@@ -6,11 +6,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from app import responses
-from app.catalog import Drawn, Served
 from app.errors import AppError, Problem
 from app.latents import Latents
 from app.negotiation import NDJSON
 from app.schemas import Frame
+from app.served import Drawn, Served
 
 _MOST = 16
 """So many images make a batch worth its while; more would come in fits and starts."""

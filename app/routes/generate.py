@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app import images, openapi, responses
-from app.catalog import Drawn
 from app.deps import Accept, ImageLimit, InService
 from app.errors import TooLargeError
 from app.latents import SEEDS, consecutive
@@ -14,6 +13,7 @@ from app.negotiation import JSON, PNG, ZIP, choose
 from app.requests import EditBody, GenerateQuery
 from app.routes.images import url
 from app.schemas import Generated, GeneratedImage
+from app.served import Drawn
 
 router = APIRouter(tags=["images"])
 

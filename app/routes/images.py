@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app import openapi, responses
 from app.card import ModelName, ModelVersion
-from app.catalog import Served
 from app.deps import Accept, InService
 from app.negotiation import PNG, choose
 from app.requests import EditQuery, Seed
+from app.served import Served
 
 router = APIRouter(tags=["images"])
 

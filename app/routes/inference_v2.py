@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app import bodies, inference, openapi
-from app.catalog import Served
 from app.deps import ImageLimit
 from app.errors import (
     ClosedError,
@@ -20,6 +19,7 @@ from app.inference import InferenceRequest, InferenceResponse, TensorError
 from app.negotiation import JSON
 from app.responses import timing
 from app.routes.models_v2 import Exact, Highest
+from app.served import Served
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 

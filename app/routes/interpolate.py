@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app import images, openapi, paths, responses, streaming
-from app.catalog import Drawn
 from app.deps import Accept, ImageLimit, InService, exclusive
 from app.errors import offence, refusal
 from app.latents import SEEDS
 from app.negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
 from app.requests import Format, InterpolateQuery
 from app.schemas import Frame, Interpolated
+from app.served import Drawn
 
 router = APIRouter(tags=["images"])
 

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Path
 
 from app import __version__, inference, openapi
 from app.card import INPUT, OUTPUT, Card, ModelName, ModelVersion
-from app.catalog import Served
 from app.deps import InService
 from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.schemas_v2 import (
@@ -21,6 +20,7 @@ from app.schemas_v2 import (
     ServerReady,
     TensorMetadata,
 )
+from app.served import Served
 from app.statistics import Count
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])

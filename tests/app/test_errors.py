@@ -11,10 +11,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app import problems
-from app.catalog import Catalog, Served
+from app.catalog import Catalog
 from app.engine import Engine
 from app.images import Pixels
 from app.main import create_app
+from app.served import Served
 from app.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""Who may import whom: ``routes → deps → catalog → engine, batching → leaves ← training``."""
+"""Who may import whom: ``routes → deps → catalog → served → engine → leaves ← training``."""
 
 import ast
 import subprocess

@@ -1,0 +1,86 @@
+"""One version in service, and what it draws."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from app import batching, edits, latents
+from app.allowed import told
+from app.batching import Batcher
+from app.card import INPUT, Card
+from app.edits import Edit
+from app.engine import Engine
+from app.errors import ClosedError, EngineError, OverloadedError, offence, refusal
+from app.images import Pixels
+from app.latents import Latents
+from app.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class Served:
+    """One version in service."""
+
+    card: Card
+    engine: Engine
+    batcher: Batcher
+    edit: Edit = edits.NONE
+    """What happens to every latent before it is drawn."""
+    statistics: Statistics = field(default_factory=Statistics)
+
+    @property
+    def title(self) -> str:
+        """``name/version``, as in the headers and the log."""
+        return f"{self.card.name}/{self.card.version}"
+
+    def latents(self, seeds: list[int]) -> Latents:
+        """The latents of ``seeds`` under this version's prior."""
+        return latents.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
+
+    def editing(self, strengths: Mapping[str, float], place: str = "query") -> "Served":
+        """The same, but its images are given attributes, so strongly each.
+
+        The client named them in ``place``. Raises ParameterError for those that it does not have.
+        """
+        vectors = {name: found.vector for name, found in self.card.attributes.items()}
+        unknown = [told(name) for name in strengths if name not in vectors]
+        if unknown:
+            nothing = f"left out: {self.title} has no attributes to edit"
+            allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
+            raise refusal(*(offence("edit", place, name, allowed) for name in unknown))
+        return replace(self, edit=Edit.along(vectors, strengths))
+
+    async def draw(self, rows: Latents) -> "Drawn":
+        """The images of latents ``(n, width)``, edited.
+
+        Raises OverloadedError, ClosedError or EngineError.
+        """
+        began = time.perf_counter()
+        try:
+            computed = await self.batcher.submit({INPUT: self.edit(rows)})
+        except batching.QueueFullError as error:
+            seconds = max(1, math.ceil(error.retry_after))
+            raise OverloadedError(f"the server is busy: {error}", seconds) from error
+        except batching.ClosedError as error:
+            raise ClosedError("the server is shutting down") from error
+        except batching.BatchError as error:
+            self.statistics.failed.add(time.perf_counter() - began)
+            raise EngineError("these images could not be computed; the log says why") from error
+        self.statistics.succeed(computed.queue, computed.compute)
+        pixels = cast("Pixels", computed.results)
+        return Drawn(self, pixels, computed.queue, computed.compute)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The images of one request: by whom they were drawn, and how long it took."""
+
+    served: Served
+    pixels: Pixels
+    """uint8 ``(n, height, width, channels)``."""
+    queue: float
+    compute: float
+    """Seconds, see ``batching.Computed``."""
+    at: float = field(default_factory=time.perf_counter)
+    """When they were ready to be encoded, by the clock ``time.perf_counter``."""
