@@ -2,22 +2,41 @@
 
 It queues images, not requests: small requests are merged and large ones split. It waits for
 nobody: while the engine computes one batch the next one gathers, and an idle engine starts on
-whatever is there.
+whatever is there. Rows whose deadline passes, or whose client leaves, while they wait are never
+computed.
 """
 
 import asyncio
 import logging
+import math
+import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
-Rows = Mapping[str, Array]
+from app.jobs import (
+    ANYBODY,
+    Array,
+    BatchError,
+    Claim,
+    ClosedError,
+    Computed,
+    Counts,
+    ExpiredError,
+    Job,
+    LeftError,
+    QueueFullError,
+    Reason,
+    Rows,
+    ShareError,
+)
+from app.shares import Shares
+
 Compute = Callable[[Rows], Array]
 
 logger = logging.getLogger(__name__)
@@ -26,93 +45,95 @@ logger = logging.getLogger(__name__)
 _NEWEST = 0.1
 
 
-class QueueFullError(Exception):
-    """No room for these rows now; ``retry_after`` seconds from now there should be."""
-
-    def __init__(self, waiting: int, retry_after: float) -> None:
-        super().__init__(f"{waiting} images are waiting")
-        self.waiting, self.retry_after = waiting, retry_after
-
-
-class ClosedError(Exception):
-    """The batcher takes no more rows."""
-
-
-class BatchError(Exception):
-    """The batch that held these rows could not be computed."""
-
-
-@dataclass(frozen=True)
-class Computed:
-    """The results of one request, and the seconds that they took."""
-
-    results: Array
-    queue: float
-    """How long its rows waited: for their turn, and between their batches."""
-    compute: float
-    """How long the batches took that held its rows, and those of others."""
-
-
-@dataclass(eq=False)
-class _Job:
-    """The rows of one request, and what is known of their results."""
-
-    rows: Rows
-    count: int
-    settled: asyncio.Future[Array]
-    taken: int = 0
-    seconds: float = 0.0
-    parts: list[Array] = field(default_factory=list)
-
-    def take(self, most: int) -> Rows:
-        first, self.taken = self.taken, min(self.count, self.taken + most)
-        return {name: values[first : self.taken] for name, values in self.rows.items()}
-
-    def give(self, part: Array, seconds: float) -> None:
-        self.parts.append(part)
-        self.seconds += seconds
-        if sum(map(len, self.parts)) == self.count and not self.settled.done():
-            whole = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
-            self.settled.set_result(whole)
-
-    def fail(self, error: Exception) -> None:
-        if not self.settled.done():
-            self.settled.set_exception(error)
-
-
 class Batcher:
     """Runs ``compute`` on merged rows, one batch at a time, on a thread of its own."""
 
     def __init__(self, compute: Compute, max_batch: int, max_queue: int) -> None:
         """``compute`` gives one result for every row, along the first axis."""
-        self._compute, self._max_batch, self._max_queue = compute, max_batch, max_queue
-        self._queue: deque[_Job] = deque()
-        self._waiting = 0
+        self._compute, self._max_batch = compute, max_batch
+        self._queue: deque[Job] = deque()
+        self._shares = Shares(max_queue)
         self._arrived = asyncio.Event()
         self._closing = False
+        self._batches = 0
         self._rows_a_second = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
+        self.counts = Counts()
+        self.running = 0
+        """The number of the batch that is being computed, from 1 on; 0 while there is none."""
 
-    async def submit(self, rows: Rows) -> Computed:
+    @property
+    def waiting(self) -> int:
+        """How many images wait for their turn."""
+        return self._shares.waiting
+
+    async def submit(self, rows: Rows, claim: Claim = ANYBODY) -> Computed:
         """One result a row, in order. Every row's array has the same length, at least one.
 
-        Raises QueueFullError or ClosedError at once, BatchError where ``compute`` failed.
+        Raises QueueFullError, ShareError or ClosedError at once, ExpiredError at the deadline,
+        LeftError where the client left, BatchError where ``compute`` failed.
         """
         began = time.perf_counter()
         count = len(next(iter(rows.values())))
-        if self._closing:
-            raise ClosedError
-        if self._waiting + count > self._max_queue:
-            raise QueueFullError(self._waiting, self._seconds_for(count))
+        self._admit(claim.client, count)
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        job = _Job(rows, count, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        job = Job(rows, count, claim, loop.create_future(), began)
         self._queue.append(job)
-        self._waiting += count
+        self._shares.take(claim.client, count)
         self._arrived.set()
-        results = await job.settled
+        with self._watched(job):
+            results = await job.settled
         return Computed(results, time.perf_counter() - began - job.seconds, job.seconds)
+
+    def _admit(self, client: Hashable, count: int) -> None:
+        """Raise what stands against ``count`` more rows of ``client``."""
+        if self._closing:
+            raise ClosedError
+        if excess := self._shares.excess(client, count):
+            raise ShareError(self.waiting, self._seconds_for(excess))
+        if surplus := self._shares.surplus(client, count):
+            raise QueueFullError(self.waiting, self._seconds_for(surplus))
+
+    @contextmanager
+    def _watched(self, job: Job) -> Iterator[None]:
+        """Meanwhile the job ends where its deadline passes or its client leaves."""
+        loop, claim = asyncio.get_running_loop(), job.claim
+        watches: list[asyncio.TimerHandle | asyncio.Future[None]] = []
+        if claim.until < math.inf:
+            watches.append(loop.call_later(claim.until - job.began, self._expire, job))
+        if claim.gone and (self.running or job.count > self._max_batch):
+            gone = asyncio.ensure_future(claim.gone())
+            gone.add_done_callback(partial(self._leave, job))
+            watches.append(gone)
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._drop(job, "left")
+            raise
+        finally:
+            for watch in watches:
+                watch.cancel()
+
+    def _expire(self, job: Job) -> None:
+        job.fail(ExpiredError(job.state))
+        self._drop(job, "deadline")
+
+    def _leave(self, job: Job, gone: asyncio.Future[None]) -> None:
+        if gone.cancelled():
+            return
+        job.fail(LeftError())
+        self._drop(job, "left")
+
+    def _drop(self, job: Job, reason: Reason) -> None:
+        """What is left of ``job`` waits no more."""
+        if dropped := job.left:
+            self._queue.remove(job)
+            self._shares.free(job.claim.client, dropped)
+            job.taken = job.count
+            setattr(self.counts, reason, getattr(self.counts, reason) + dropped)
 
     async def close(self) -> None:
         """Take no more rows, finish those that wait, and end the thread."""
@@ -133,49 +154,63 @@ class Batcher:
                 self._arrived.clear()
                 await self._arrived.wait()
 
-    def _gather(self) -> list[tuple[_Job, Rows]]:
-        """The next batch, from as many jobs as it holds. Rows that nobody awaits are dropped."""
-        batch: list[tuple[_Job, Rows]] = []
+    def _gather(self) -> list[tuple[Job, Rows]]:
+        """The next batch, from as many jobs as it holds."""
+        batch: list[tuple[Job, Rows]] = []
         room = self._max_batch
         while self._queue and room:
             job = self._queue[0]
-            left = job.count - job.taken
-            if job.settled.done():
-                self._waiting -= left
-                self._queue.popleft()
+            if job.settled.done():  # its task was cancelled, and has not run since
+                self._drop(job, "left")
                 continue
+            if job.expired:  # before its timer
+                self._expire(job)
+                continue
+            left = job.left
             batch.append((job, job.take(room)))
-            taken = min(left, room)
+            taken = left - job.left
             room -= taken
-            self._waiting -= taken
-            if taken == left:
+            self._shares.free(job.claim.client, taken)
+            if not job.left:
                 self._queue.popleft()
         return batch
 
-    async def _run(self, batch: list[tuple[_Job, Rows]]) -> None:
+    async def _run(self, batch: list[tuple[Job, Rows]]) -> None:
         """Compute one batch and settle its jobs: all with results, or all with the failure."""
         parts = [rows for _, rows in batch]
         lengths = [len(next(iter(rows.values()))) for rows in parts]
+        count = sum(lengths)
+        self._batches += 1
+        self.running = self._batches
         try:
             results, seconds = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._timed, _merged(parts), sum(lengths)
+                self._thread, self._timed, _merged(parts), count
             )
         except Exception as error:
-            logger.exception("a batch of %d images failed", sum(lengths))
-            for job, _ in batch:
-                job.fail(BatchError(str(error)))
+            fault = secrets.token_hex(4)
+            logger.exception("fault %s: a batch of %d images failed", fault, count)
+            self._fail(batch, count, BatchError(str(error), fault))
             return
-        self._measure(sum(lengths), seconds)
+        finally:
+            self.running = 0
+        self.counts.computed += count
+        self._measure(count, seconds)
         ends = np.cumsum(lengths)[:-1]
         for (job, _), part in zip(batch, np.split(results, ends), strict=True):
             job.give(part, seconds)
+
+    def _fail(self, batch: list[tuple[Job, Rows]], count: int, error: BatchError) -> None:
+        self.counts.failed += count
+        for job, _ in batch:
+            job.fail(error)
+            self._drop(job, "failed")
 
     def _timed(self, rows: Rows, count: int) -> tuple[Array, float]:
         """On the thread: the results of ``count`` rows, and the seconds that they took."""
         began = time.perf_counter()
         results = self._compute(rows)
         if len(results) != count:
-            raise BatchError(f"{count} rows gave {len(results)} results")
+            raise ValueError(f"{count} rows gave {len(results)} results")
         return results, time.perf_counter() - began
 
     def _measure(self, rows: int, seconds: float) -> None:
@@ -184,9 +219,8 @@ class Batcher:
         self._rows_a_second = (1 - _NEWEST) * known + _NEWEST * speed
 
     def _seconds_for(self, count: int) -> float:
-        """How long until ``count`` more rows have room, at the measured speed."""
-        surplus = self._waiting + count - self._max_queue
-        return surplus / self._rows_a_second if self._rows_a_second else 1.0
+        """How long ``count`` rows take, at the measured speed."""
+        return count / self._rows_a_second if self._rows_a_second else 1.0
 
 
 def _merged(parts: list[Rows]) -> Rows:

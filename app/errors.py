@@ -7,9 +7,11 @@ AppError                     has an HTTP status; its text is the problem's detai
 ├── NotFoundError        404 a model, version or page that is not served
 ├── NotAcceptableError   406 no representation that the client accepts
 ├── TooLargeError        413 a body that is longer than any request needs
+├── OverShareError       429 the client's share of the queue is full; says when to come back
 ├── NotReadyError        503 no model is served
 ├── OverloadedError      503 the queue is full; says when to come back
 ├── ClosedError          503 the server is shutting down
+├── LateError            504 the deadline passed; says what was waited for
 └── EngineError          500 a batch that could not be computed
 StartupError                 a server that cannot start as it was told to; never seen by a client
 """
@@ -126,6 +128,13 @@ class OverloadedError(AppError):
         self.headers = {"Retry-After": str(retry_after)}
 
 
+class OverShareError(OverloadedError):
+    """The client's share of the queue is full while others wait; ``Retry-After`` as for 503."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    example = "others wait, too: 4000 images are waiting"
+
+
 class ClosedError(AppError):
     """The server is shutting down."""
 
@@ -133,10 +142,17 @@ class ClosedError(AppError):
     example = "the server is shutting down"
 
 
-class EngineError(AppError):
-    """A batch that could not be computed."""
+class LateError(AppError):
+    """The deadline passed before the images were drawn."""
 
-    example = "these images could not be computed; the log says why"
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    example = "not drawn in time: after 30.00 s 16 of 16 images were still in the queue"
+
+
+class EngineError(AppError):
+    """A batch that could not be computed; the log has its trace by the fault's name."""
+
+    example = "these images could not be computed; the log says why by fault 8f1d22c0"
 
 
 def offence(parameter: str, place: str, value: object, allowed: str) -> Offence:

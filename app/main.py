@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from app import __version__, errors, openapi, problems
 from app.access import Access
 from app.bodies import BodyLimit
+from app.callers import Callers
 from app.catalog import Catalog
 from app.routes import (
     arithmetic,
@@ -31,10 +32,12 @@ _DRAWING = openapi.problems(
     errors.NotFoundError,
     errors.NotAcceptableError,
     errors.ParameterError,
+    errors.OverShareError,
     errors.NotReadyError,
     errors.OverloadedError,
     errors.ClosedError,
     errors.EngineError,
+    errors.LateError,
 )
 
 
@@ -67,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings, app.state.catalog = settings, catalog
     app.state.access = Access(settings)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Callers, timeout=settings.timeout)
     problems.install(app)
     openapi.install(app)
     for drawing in (generate, images, interpolate, grid, variations, arithmetic):

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.errors import MEDIA_TYPE, AppError, Problem
+from app.callers import HEADER
+from app.errors import MEDIA_TYPE, AppError, LateError, Problem
 from app.inference import InferenceRequest
 from app.negotiation import JSON, NDJSON
 from app.schemas_v2 import ProtocolError
@@ -25,6 +26,13 @@ _LINES = {
     "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
 }
 _COMPONENT = "#/components/schemas/{model}"
+_TIMEOUT = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "seconds after which the client has no use for the answer; at most the server's",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+}
 
 
 def pictures(media_types: Sequence[str], description: str) -> Responses:
@@ -100,6 +108,9 @@ def install(app: FastAPI) -> None:
             for operation in path.values():
                 for parameter in filter(_is_list, operation.get("parameters", [])):
                     parameter.update(style="form", explode=False)
+                if str(LateError.status.value) in operation["responses"]:
+                    parameters = operation.setdefault("parameters", [])
+                    parameters += [] if _TIMEOUT in parameters else [_TIMEOUT]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

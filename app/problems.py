@@ -5,15 +5,18 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from app.allowed import Schema, told, within, words
 from app.errors import MEDIA_TYPE, AppError, Offence, ParameterError, Problem, offence, refusal
+from app.jobs import LeftError
 
 _BODY = "a JSON object, sent as application/json"
 # A body may hold any number of unknown parameters; nobody reads a longer list of them.
 _MOST = 16
+# Common in the logs of web servers, of which nginx was the first: the client closed the connection.
+_LEFT = 499
 
 
 def install(app: FastAPI) -> None:
@@ -22,6 +25,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(AppError)
     async def foreseen(request: Request, error: AppError) -> JSONResponse:
         return answer(request, error.status, error.detail, error.errors, error.headers)
+
+    @app.exception_handler(LeftError)
+    async def left(_: Request, __: LeftError) -> Response:
+        return Response(status_code=_LEFT)  # for the log; nobody reads it
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from app import batching, edits, latents
+from app import callers, edits, jobs, latents
 from app.allowed import told
 from app.batching import Batcher
 from app.card import INPUT, Card
 from app.edits import Edit
 from app.engine import Engine
-from app.errors import ClosedError, EngineError, OverloadedError, offence, refusal
+from app.errors import (
+    ClosedError,
+    EngineError,
+    LateError,
+    OverloadedError,
+    OverShareError,
+    offence,
+    refusal,
+)
 from app.images import Pixels
 from app.latents import Latents
 from app.statistics import Statistics
@@ -52,21 +60,29 @@ class Served:
         return replace(self, edit=Edit.along(vectors, strengths))
 
     async def draw(self, rows: Latents) -> "Drawn":
-        """The images of latents ``(n, width)``, edited.
+        """The images of latents ``(n, width)``, edited, for the client that this task answers.
 
-        Raises OverloadedError, ClosedError or EngineError.
+        Raises OverShareError, OverloadedError, ClosedError, LateError or EngineError; where the
+        client left, jobs.LeftError; and ParameterError for a timeout that is not allowed.
         """
         began = time.perf_counter()
         try:
-            computed = await self.batcher.submit({INPUT: self.edit(rows)})
-        except batching.QueueFullError as error:
+            computed = await self.batcher.submit({INPUT: self.edit(rows)}, callers.claim())
+        except jobs.QueueFullError as error:
             seconds = max(1, math.ceil(error.retry_after))
+            if isinstance(error, jobs.ShareError):
+                raise OverShareError(f"others wait, too: {error}", seconds) from error
             raise OverloadedError(f"the server is busy: {error}", seconds) from error
-        except batching.ClosedError as error:
+        except jobs.ClosedError as error:
             raise ClosedError("the server is shutting down") from error
-        except batching.BatchError as error:
+        except jobs.ExpiredError as error:
             self.statistics.failed.add(time.perf_counter() - began)
-            raise EngineError("these images could not be computed; the log says why") from error
+            raise LateError(f"not drawn in time: {error}") from error
+        except jobs.BatchError as error:
+            self.statistics.failed.add(time.perf_counter() - began)
+            raise EngineError(
+                f"these images could not be computed; the log says why by fault {error.fault}"
+            ) from error
         self.statistics.succeed(computed.queue, computed.compute)
         pixels = cast("Pixels", computed.results)
         return Drawn(self, pixels, computed.queue, computed.compute)
@@ -81,6 +97,6 @@ class Drawn:
     """uint8 ``(n, height, width, channels)``."""
     queue: float
     compute: float
-    """Seconds, see ``batching.Computed``."""
+    """Seconds, see ``jobs.Computed``."""
     at: float = field(default_factory=time.perf_counter)
     """When they were ready to be encoded, by the clock ``time.perf_counter``."""

@@ -1,6 +1,7 @@
 """The batcher over plain functions: an engine of gates and counters in place of ONNX."""
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -9,7 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.batching import Array, Batcher, BatchError, ClosedError, QueueFullError, Rows
+from app.batching import Batcher
+from app.jobs import (
+    Array,
+    BatchError,
+    Claim,
+    ClosedError,
+    Counts,
+    ExpiredError,
+    LeftError,
+    QueueFullError,
+    Rows,
+    ShareError,
+)
 
 
 class Doubler:
@@ -143,7 +156,9 @@ def test_all_batches_of_a_request_count() -> None:
     run(scenario())
 
 
-def test_a_failed_batch_fails_all_its_requests_and_no_other(doubler: Doubler) -> None:
+def test_a_failed_batch_fails_all_its_requests_and_no_other(
+    doubler: Doubler, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=99)
         first = await holding(doubler, batcher)
@@ -155,11 +170,13 @@ def test_a_failed_batch_fails_all_its_requests_and_no_other(doubler: Doubler) ->
         assert isinstance(good, BatchError)  # shared a batch with the culprit
         assert isinstance(bad, BatchError)
         assert str(bad) == "minus one"
+        assert bad.fault in caplog.text
         assert isinstance(later, np.ndarray)
         assert isinstance(last, np.ndarray)
         assert [later.tolist(), last.tolist()] == [[16], [18]]
         await first
         await batcher.close()
+        assert batcher.counts == Counts(computed=3, failed=8)
 
     run(scenario())
     # What was left of the failed request is dropped, not computed.
@@ -195,6 +212,138 @@ def test_rows_that_nobody_awaits_are_not_computed(doubler: Doubler) -> None:
 
     run(scenario())
     assert doubler.batches[:2] == [[0], [6]]
+
+
+def test_rows_whose_deadline_passes_are_not_computed(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=9)
+        first = await holding(doubler, batcher)
+        until = time.perf_counter() + 0.02
+        late = [
+            asyncio.create_task(batcher.submit(numbers(*range(1, n)), Claim(until=until)))
+            for n in (6, 4)
+        ]
+        ended = await asyncio.gather(*late, return_exceptions=True)
+        for expired, n in zip(ended, (5, 3), strict=True):
+            assert isinstance(expired, ExpiredError)
+            assert re.match(rf"after 0\.\d\d s {n} of {n} images were still in", str(expired))
+        assert batcher.waiting == 0
+        doubler.gate.set()
+        await first
+        await batcher.close()
+        assert batcher.counts == Counts(computed=1, deadline=8)
+
+    run(scenario())
+    assert doubler.batches == [[0]]
+
+
+def test_a_deadline_that_passed_before_its_timer_could_tell_holds_too(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=9)
+        past = Claim(until=time.perf_counter())
+        late, good = await asyncio.gather(
+            batcher.submit(numbers(1), past),
+            computed(batcher, numbers(2)),
+            return_exceptions=True,
+        )
+        assert isinstance(late, ExpiredError)
+        assert isinstance(good, np.ndarray)
+        await batcher.close()
+
+    run(scenario())
+    assert doubler.batches == [[2]]
+
+
+def test_a_deadline_that_passes_in_the_engine_says_so(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=9)
+        doubler.gate.clear()
+        with pytest.raises(ExpiredError, match="the last of 2 images were still being computed"):
+            await batcher.submit(numbers(1, 2), Claim(until=time.perf_counter() + 0.02))
+        doubler.gate.set()
+        await batcher.close()
+        assert batcher.counts == Counts(computed=2)
+
+    run(scenario())
+
+
+def test_rows_of_a_client_that_leaves_are_not_computed(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=8)
+        left = asyncio.Event()
+
+        async def gone() -> None:
+            await left.wait()
+
+        first = await holding(doubler, batcher)
+        leaving = asyncio.create_task(batcher.submit(numbers(1, 2, 3), Claim(gone=gone)))
+        staying = asyncio.create_task(batcher.submit(numbers(4), Claim(gone=gone)))
+        await asyncio.sleep(0)
+        staying_too = await submitted(batcher, numbers(5))
+        left.set()
+        with pytest.raises(LeftError):
+            await leaving
+        with pytest.raises(LeftError):
+            await staying
+        assert batcher.waiting == 1
+        doubler.gate.set()
+        await asyncio.gather(first, *staying_too)
+        await batcher.close()
+        assert batcher.counts == Counts(computed=2, left=4)
+
+    run(scenario())
+    assert doubler.batches == [[0], [5]]
+
+
+def test_nobody_is_watched_where_nothing_waits(doubler: Doubler) -> None:
+    async def unasked() -> None:
+        raise AssertionError
+
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=8)
+        assert len((await batcher.submit(numbers(1, 2), Claim(gone=unasked))).results) == 2
+        await batcher.close()
+
+    run(scenario())
+
+
+def test_what_is_left_of_a_large_request_is_dropped_when_its_client_leaves(
+    doubler: Doubler,
+) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=99)
+
+        async def gone() -> None:
+            await asyncio.to_thread(doubler.entered.wait, 10)
+
+        doubler.gate.clear()
+        with pytest.raises(LeftError):
+            await batcher.submit(numbers(*range(10)), Claim(gone=gone))
+        doubler.gate.set()
+        await batcher.close()
+        assert batcher.counts == Counts(computed=4, left=6)
+
+    run(scenario())
+    assert doubler.batches == [[0, 1, 2, 3]]
+
+
+def test_one_client_has_no_more_than_its_share_while_others_wait(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=8)
+        first = await holding(doubler, batcher)
+        many, few = Claim(client="many"), Claim(client="few")
+        waiting = [asyncio.create_task(batcher.submit(numbers(k), many)) for k in range(5)]
+        waiting.append(asyncio.create_task(batcher.submit(numbers(9), few)))
+        await asyncio.sleep(0)
+        with pytest.raises(ShareError, match="6 images are waiting") as refusal:
+            await batcher.submit(numbers(1), many)
+        assert refusal.value.retry_after > 0
+        doubler.gate.set()
+        await asyncio.gather(first, *waiting)
+        assert len((await batcher.submit(numbers(1, 2), many)).results) == 2
+        await batcher.close()
+
+    run(scenario())
 
 
 def test_a_client_that_leaves_during_its_batch_harms_nobody(doubler: Doubler) -> None:

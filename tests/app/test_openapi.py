@@ -70,7 +70,9 @@ def test_a_drawing_route_tells_all_its_answers(
     answers = operations(document)[route]["responses"]
     assert answers["200"]["content"].keys() == media_types
     too_large = {"413"} if route[0] == "post" else set()  # only those have a body
-    assert answers.keys() == {"200", "404", "406", "422", "500", "503"} | too_large
+    assert answers.keys() == {"200", "404", "406", "422", "429", "500", "503", "504"} | too_large
+    named = [one["name"] for one in operations(document)[route]["parameters"]]
+    assert named.count("X-Request-Timeout") == 1
 
 
 def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:

@@ -160,7 +160,7 @@ def test_requests_of_several_clients_share_a_batch(
         first = threads.submit(small.post, INFER, json=asking(rows[:1]))
         assert entered.wait(10)
         others = [threads.submit(small.post, INFER, json=asking(row[None])) for row in rows]
-        while small.app.state.catalog.find().batcher._waiting < 3:  # noqa: SLF001
+        while small.app.state.catalog.find().batcher.waiting < 3:
             time.sleep(0.01)
         release.set()
         drawn = [pixels(future.result()) for future in (first, *others)]
@@ -260,9 +260,9 @@ def test_every_failure_has_the_form_of_the_protocol(
 
 def test_a_full_queue_says_when_to_come_back(small: TestClient, rows: np.ndarray) -> None:
     batcher = small.app.state.catalog.find().batcher
-    batcher._waiting += 15  # noqa: SLF001
+    batcher._shares.take("other", 15)  # noqa: SLF001
     refused = small.post(INFER, json=asking(rows))
-    batcher._waiting -= 15  # noqa: SLF001
+    batcher._shares.free("other", 15)  # noqa: SLF001
     assert refused.status_code == 503
     assert refused.json() == {"error": "the server is busy: 15 images are waiting"}
     assert int(refused.headers["Retry-After"]) >= 1

@@ -23,6 +23,7 @@ LEAVES = {
     "app.png",
     "app.schemas_v2",
     "app.statistics",
+    "app.shares",
 }
 LEAF_LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "PIL", "pydantic"}
 NEVER_SERVED = ("torch", "training", "onnx", "tqdm", "httpx")

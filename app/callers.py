@@ -1,0 +1,77 @@
+"""On whose behalf a request is answered, and for how long that has a point."""
+
+import math
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import access
+from app.errors import offence, refusal
+from app.jobs import ANYBODY, Claim
+
+HEADER = "X-Request-Timeout"
+_NAME = HEADER.lower().encode()
+
+_caller: ContextVar["Caller | None"] = ContextVar("caller", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The client of the request that this task answers."""
+
+    scope: Scope
+    receive: Receive
+    arrived: float
+    """By the clock ``time.perf_counter``."""
+    timeout: float
+    """Seconds from then on, for every request."""
+
+    def claim(self) -> Claim:
+        """What a batcher is told. Raises ParameterError for a timeout that is not allowed."""
+        client = access.client(HTTPConnection(self.scope))
+        return Claim(client, self.arrived + self._seconds(), self._gone)
+
+    def _seconds(self) -> float:
+        told = [value for name, value in self.scope["headers"] if name == _NAME]
+        if not told:
+            return self.timeout
+        text = ", ".join(value.decode("latin-1") for value in told)
+        seconds = _number(text)
+        if not 0 < seconds <= self.timeout:
+            allowed = f"a number of seconds above 0, at most {self.timeout:g}"
+            raise refusal(offence(HEADER, "header", text, allowed))
+        return seconds
+
+    async def _gone(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+
+class Callers:
+    """ASGI middleware: whatever a request draws is drawn for its client, see ``claim``."""
+
+    def __init__(self, app: ASGIApp, timeout: float) -> None:
+        self._app, self._timeout = app, timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; the web server gives each a task, and so a context, of its own."""
+        if scope["type"] == "http":
+            _caller.set(Caller(scope, receive, time.perf_counter(), self._timeout))
+        await self._app(scope, receive, send)
+
+
+def claim() -> Claim:
+    """On whose behalf this task draws. Raises ParameterError, see ``Caller.claim``."""
+    caller = _caller.get()
+    return caller.claim() if caller else ANYBODY
+
+
+def _number(text: str) -> float:
+    """``text`` as a number, NaN where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
