@@ -192,7 +192,7 @@ def test_the_statistics_count_requests_batches_and_images(
     monkeypatch.setattr(Engine, "__call__", broken)
     failed = small.post(INFER, json=asking(rows))
     assert failed.status_code == 500
-    assert failed.json() == {"error": "these images could not be computed; the log says why"}
+    assert failed.json()["error"].startswith("these images could not be computed; the log says why")
     assert counted()["inference_stats"]["fail"]["count"] == 1
     assert counted() in small.get("/v2/models/fashion-mnist/stats").json()["model_stats"]
     assert counted() in small.get("/v2/models/stats").json()["model_stats"]
