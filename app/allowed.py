@@ -45,7 +45,7 @@ def words(schema: Schema, *, separated: bool = False) -> str:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema["type"]
     if kind in _NUMBERS:
-        return f"{_NUMBERS[kind]} from {schema['minimum']:.12g} to {schema['maximum']:.12g}"
+        return f"{_NUMBERS[kind]} {_least(schema)} {schema['maximum']:.12g}"
     if kind == "array":
         least, most = schema.get("minItems", 0), schema["maxItems"]
         values = f"{most} values" if least == most else f"{least} to {most} values"
@@ -55,6 +55,12 @@ def words(schema: Schema, *, separated: bool = False) -> str:
         each = words(schema["additionalProperties"])
         return f"a JSON object of at most {schema['maxProperties']} values, each {each}"
     return _OTHERS.get(kind) or f"text like {schema['pattern']}"
+
+
+def _least(schema: Schema) -> str:
+    if "exclusiveMinimum" in schema:
+        return f"above {schema['exclusiveMinimum']:.12g} and at most"
+    return f"from {schema['minimum']:.12g} to"
 
 
 def told(value: object) -> object:

@@ -11,6 +11,8 @@ from fastapi import Depends, Request
 
 from app.catalog import Catalog
 from app.errors import ParameterError, offence, refusal
+from app.images import MOST_PIXELS, Sheet
+from app.served import Served
 from app.settings import Settings
 
 
@@ -32,12 +34,35 @@ class Limit:
 
     def check(self, count: int, place: str = "query", /, **parameters: object) -> None:
         """Raise ParameterError, naming ``parameters``, where ``count`` images are too many."""
-        if count <= self.most:
-            return
-        allowed = f"at most {self.most} images in all"
-        errors = [offence(name, place, value, allowed) for name, value in parameters.items()]
-        named = ", ".join(f"{name}={value}" for name, value in parameters.items())
-        raise ParameterError(f"{named} asks for {count} images but must ask for {allowed}", errors)
+        if count > self.most:
+            asked = f"{count} images"
+            raise _too_much(asked, f"at most {self.most} images in all", place, parameters)
+
+    def check_size(
+        self,
+        served: Served,
+        sheet: Sheet,
+        count: int,
+        place: str = "query",
+        /,
+        **parameters: object,
+    ) -> None:
+        """The same where a sheet of ``count`` images would have more than MOST_PIXELS.
+
+        It holds for every form of an answer: the images in a ZIP have no more pixels than a sheet.
+        """
+        height, width = sheet.size(count, *served.size)
+        if height * width > MOST_PIXELS:
+            asked = f"{width} × {height} pixels"
+            raise _too_much(asked, f"at most {MOST_PIXELS} pixels", place, parameters)
+
+
+def _too_much(
+    asked: str, allowed: str, place: str, parameters: Mapping[str, object]
+) -> ParameterError:
+    errors = [offence(name, place, value, allowed) for name, value in parameters.items()]
+    named = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return ParameterError(f"{named} asks for {asked} but must ask for {allowed}", errors)
 
 
 async def _limit(request: Request) -> Limit:

@@ -35,7 +35,7 @@ class Edit:
         Raises KeyError for a strength without a vector.
         """
         given = {name: strength for name, strength in sorted(strengths.items()) if strength}
-        text = ",".join(f"{name}:{_digits(strength)}" for name, strength in given.items())
+        text = ",".join(f"{name}:{digits(strength)}" for name, strength in given.items())
         return cls(
             text, sum(strength * np.array(vectors[name]) for name, strength in given.items())
         )
@@ -58,6 +58,6 @@ def read(steps: Sequence[str]) -> dict[str, float]:
     return strengths
 
 
-def _digits(strength: float) -> str:
+def digits(number: float) -> str:
     """The shortest decimal number that is read as this very one; never with an exponent."""
-    return np.format_float_positional(strength, trim="-")
+    return np.format_float_positional(number, trim="-")

@@ -84,6 +84,19 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     return drawn
 
 
+def truncated(rows: Latents, truncation: float) -> Latents:
+    """Latents, each number times ``truncation``: below 1 nearer to the mean, beyond it farther.
+
+    Karras et al. 2019 (arXiv 1812.04948), appendix B: a latent is drawn towards the mean, which is
+    zero for both priors, so that the image of a seed changes steadily and 1 leaves it as it was.
+    Brock et al. 2019 (arXiv 1809.11096), section 3.1, draw numbers beyond a threshold anew instead,
+    which makes another image of every seed at every threshold. For the uniform prior both agree:
+    U(-1, 1) drawn anew until within ±t, and times t, is U(-t, t). For the normal one they differ in
+    the shape of a single number; a generator's first layer sums so many that their variance counts.
+    """
+    return rows if truncation == 1 else rows * np.float32(truncation)
+
+
 def noise(seed: int, count: int, width: int) -> Exact:
     """Uniform noise inside (-1, 1) for ``count`` neighbours of ``seed``: ``(count, width)``.
 

@@ -6,7 +6,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app import edits
 from app.card import ModelName, ModelVersion
+from app.images import LARGEST_SCALE, WIDEST_PADDING, Sheet
 from app.latents import SEEDS, Method
+from app.look import Look
 from app.paths import Easing
 
 Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42])]
@@ -14,6 +16,17 @@ Radius = Annotated[
     float, Field(ge=0, le=2, allow_inf_nan=False, description="how far the noise reaches")
 ]
 Format = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
+Truncation = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=2,
+        allow_inf_nan=False,
+        description="what the latents of seeds are multiplied by: below 1 images are more typical, "
+        "above it more unusual",
+        examples=[0.7],
+    ),
+]
 _SEED = "drawn at random where it is left out"
 
 
@@ -94,14 +107,58 @@ class EditBody(BaseModel):
     )
 
 
-class GenerateQuery(ModelQuery):
+class LookQuery(BaseModel):
+    """How every image looks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    truncation: Truncation = 1.0
+    scale: int = Field(
+        1, ge=1, le=LARGEST_SCALE, description="every pixel is so many wide and high"
+    )
+
+    @property
+    def look(self) -> Look:
+        """The same, as what draws takes it."""
+        return Look(self.truncation, self.scale)
+
+
+class SheetQuery(LookQuery):
+    """How images lie on a sheet; what has none is not concerned."""
+
+    padding: int = Field(
+        0, ge=0, le=WIDEST_PADDING, description="black pixels between the images of a sheet"
+    )
+
+    def sheet(self, columns: int) -> Sheet:
+        """The sheet of so many columns."""
+        return Sheet(columns, self.padding)
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What the client said of the sheet's size."""
+        named = ("scale", "padding", "columns")
+        return {name: getattr(self, name) for name in named if name in self.model_fields_set}
+
+
+class ColumnsQuery(SheetQuery):
+    """The same where images have no rows of their own."""
+
+    columns: int | None = Field(None, ge=1, le=256, description="how many images a row of a sheet")
+
+
+class ImageQuery(LookQuery, EditQuery):
+    """Of ``GET /images/…``."""
+
+
+class GenerateQuery(ColumnsQuery, ModelQuery):
     """Of ``POST /generate``."""
 
     n: int = Field(16, ge=1, le=256, description="how many images")
     seed: Seed | None = Field(None, description=f"the first image's seed; {_SEED}")
 
 
-class InterpolateQuery(EditQuery, ModelQuery):
+class InterpolateQuery(ColumnsQuery, EditQuery, ModelQuery):
     """Of ``GET /interpolate``."""
 
     start: Seed | None = Field(
@@ -132,7 +189,7 @@ class InterpolateQuery(EditQuery, ModelQuery):
     )
 
 
-class GridQuery(EditQuery, ModelQuery):
+class GridQuery(SheetQuery, EditQuery, ModelQuery):
     """Of ``GET /grid``."""
 
     rows: int = Field(4, ge=1, le=256, description="rows; rows x cols is at most 256")
@@ -147,7 +204,7 @@ class GridQuery(EditQuery, ModelQuery):
     )
 
 
-class VariationsQuery(EditQuery, ModelQuery):
+class VariationsQuery(SheetQuery, EditQuery, ModelQuery):
     """Of ``GET /variations``."""
 
     seed: Seed = Field(description="seed of the image in the middle")
@@ -162,7 +219,7 @@ class ArithmeticQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ArithmeticBody(EditBody, ModelQuery):
+class ArithmeticBody(SheetQuery, EditBody, ModelQuery):
     """Of ``POST /arithmetic``."""
 
     plus: list[Group] = Field(

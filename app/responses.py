@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from fastapi import Response
 from pydantic import BaseModel
 
-from app import animation, images
+from app import animation
 from app.animation import Form
 from app.arithmetic import Neighbourhood
-from app.images import Pixels
+from app.images import Sheet
 from app.negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
 from app.png import Text, encode, encode_all
 from app.schemas import Neighbour, Surroundings
@@ -48,8 +48,10 @@ def timing(drawn: Drawn) -> str:
 
 def caption(served: Served, seed: int | None) -> Text:
     """What a PNG file says of itself."""
-    known = {"model": served.title, "seed": seed, "edit": served.edit.text or None}
-    return {keyword: str(value) for keyword, value in known.items() if value is not None}
+    known = {"model": served.title}
+    if seed is not None:
+        known["seed"] = str(seed)
+    return known | served.changes
 
 
 def json(body: BaseModel, drawn: Drawn, seed: int) -> Response:
@@ -58,16 +60,19 @@ def json(body: BaseModel, drawn: Drawn, seed: int) -> Response:
     return Response(content, media_type=JSON, headers=_headers(drawn, seed))
 
 
-async def png(picture: Pixels, drawn: Drawn, seed: int, *, mixed: bool = False) -> Response:
-    """One picture ``(h, w, channels)`` of what was drawn as PNG.
+async def png(sheet: Sheet, drawn: Drawn, seed: int, *, mixed: bool = False) -> Response:
+    """What was drawn on one ``sheet`` as PNG.
 
     A ``mixed`` one is of more than ``seed`` and those that follow, and its file names none.
     """
     text = caption(drawn.served, None if mixed else seed)
-    if picture.nbytes <= _AT_ONCE:
-        content = encode(picture, text)
-    else:
-        content = await asyncio.to_thread(encode, picture, text)
+
+    def encoded() -> bytes:
+        return encode(sheet.of(drawn.enlarged), text)
+
+    height, width = sheet.size(len(drawn.pixels), *drawn.served.size)
+    at_once = height * width * drawn.pixels.shape[-1] <= _AT_ONCE
+    content = encoded() if at_once else await asyncio.to_thread(encoded)
     return Response(content, media_type=PNG, headers=_headers(drawn, seed))
 
 
@@ -76,7 +81,11 @@ async def animated(
 ) -> Response:
     """What was drawn as an animation, encoded beside the event loop; see ``animation.encode``."""
     form = ANIMATIONS[media_type]
-    content = await asyncio.to_thread(animation.encode, drawn.pixels, form, fps, repeat=repeat)
+
+    def encoded() -> bytes:
+        return animation.encode(drawn.enlarged, form, fps, repeat=repeat)
+
+    content = await asyncio.to_thread(encoded)
     return Response(content, media_type=media_type, headers=_headers(drawn, seed))
 
 
@@ -84,7 +93,7 @@ async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[byt
     """Every image as a PNG file, encoded beside the event loop."""
     known: Sequence[int | None] = seeds or [None] * len(drawn.pixels)
     texts = [caption(drawn.served, seed) for seed in known]
-    return await asyncio.to_thread(encode_all, drawn.pixels, texts)
+    return await asyncio.to_thread(lambda: encode_all(drawn.enlarged, texts))
 
 
 def base64_text(content: bytes) -> str:
@@ -109,10 +118,12 @@ def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int) -> Response:
     return Response(buffer.getvalue(), media_type=ZIP, headers=headers)
 
 
-async def neighbourhood(media_type: str, drawn: Drawn, layout: Neighbourhood) -> Response:
-    """The images of ``layout`` as a sheet in PNG, each in JSON, or each in a ZIP, by number."""
+async def neighbourhood(
+    media_type: str, drawn: Drawn, layout: Neighbourhood, sheet: Sheet
+) -> Response:
+    """The images of ``layout`` on a ``sheet`` in PNG, each in JSON, or each in a ZIP, by number."""
     if media_type == PNG:
-        return await png(images.sheet(drawn.pixels, layout.cols), drawn, layout.seed, mixed=True)
+        return await png(sheet, drawn, layout.seed, mixed=True)
     files = await pngs(drawn)
     if media_type == ZIP:
         return archive(numbered(files), drawn, layout.seed)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from app import callers, edits, jobs, latents
+from app import callers, edits, images, jobs, latents
 from app.allowed import told
 from app.batching import Batcher
 from app.card import INPUT, Card
@@ -23,6 +23,7 @@ from app.errors import (
 )
 from app.images import Pixels
 from app.latents import Latents
+from app.look import PLAIN, Look
 from app.statistics import Statistics
 
 
@@ -35,6 +36,7 @@ class Served:
     batcher: Batcher
     edit: Edit = edits.NONE
     """What happens to every latent before it is drawn."""
+    look: Look = PLAIN
     statistics: Statistics = field(default_factory=Statistics)
 
     @property
@@ -43,11 +45,26 @@ class Served:
         return f"{self.card.name}/{self.card.version}"
 
     def latents(self, seeds: list[int]) -> Latents:
-        """The latents of ``seeds`` under this version's prior."""
-        return latents.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
+        """The latents of ``seeds`` under this version's prior, truncated."""
+        drawn = latents.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
+        return latents.truncated(drawn, self.look.truncation)
 
-    def editing(self, strengths: Mapping[str, float], place: str = "query") -> "Served":
-        """The same, but its images are given attributes, so strongly each.
+    @property
+    def changes(self) -> dict[str, str]:
+        """What makes a seed's image another than the plain one: parameters and their values."""
+        edited = {"edit": self.edit.text} if self.edit.text else {}
+        return {**edited, **self.look.changes}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of its images."""
+        scale, image = self.look.scale, self.card.image
+        return scale * image.height, scale * image.width
+
+    def editing(
+        self, strengths: Mapping[str, float], look: Look = PLAIN, place: str = "query"
+    ) -> "Served":
+        """The same, but its images are given attributes, so strongly each, and look so.
 
         The client named them in ``place``. Raises ParameterError for those that it does not have.
         """
@@ -57,7 +74,7 @@ class Served:
             nothing = f"left out: {self.title} has no attributes to edit"
             allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
             raise refusal(*(offence("edit", place, name, allowed) for name in unknown))
-        return replace(self, edit=Edit.along(vectors, strengths))
+        return replace(self, edit=Edit.along(vectors, strengths), look=look)
 
     async def draw(self, rows: Latents) -> "Drawn":
         """The images of latents ``(n, width)``, edited, for the client that this task answers.
@@ -100,3 +117,8 @@ class Drawn:
     """Seconds, see ``jobs.Computed``."""
     at: float = field(default_factory=time.perf_counter)
     """When they were ready to be encoded, by the clock ``time.perf_counter``."""
+
+    @property
+    def enlarged(self) -> Pixels:
+        """The same pixels, as wide and high as they shall look; this may take its time."""
+        return images.enlarged(self.pixels, self.served.look.scale)

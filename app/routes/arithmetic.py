@@ -41,9 +41,13 @@ async def arithmetic(
     """
     media_type = choose(accept, _OFFERED)
     limit.check(body.neighbours, "body", neighbours=body.neighbours)
-    served = catalog.find(body.model, body.version, "body").editing(body.edit, "body")
+    found = catalog.find(body.model, body.version, "body")
+    served = found.editing(body.edit, body.look, "body")
     plus, minus = (map(served.latents, groups) for groups in (body.plus, body.minus))
     side = math.isqrt(body.neighbours)
     layout = Neighbourhood(body.plus[0][0], body.radius, side, side)
+    sheet = body.sheet(side)
+    asked = {"neighbours": body.neighbours, **body.told}
+    limit.check_size(served, sheet, layout.count, "body", **asked)
     drawn = await served.draw(layout.around(total(plus, minus)))
-    return await responses.neighbourhood(media_type, drawn, layout)
+    return await responses.neighbourhood(media_type, drawn, layout, sheet)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app import images, openapi, responses
+from app import openapi, responses
 from app.deps import Accept, ImageLimit, InService
 from app.errors import TooLargeError
+from app.images import square
 from app.latents import SEEDS, consecutive
 from app.negotiation import JSON, PNG, ZIP, choose
 from app.requests import EditBody, GenerateQuery
@@ -45,12 +46,14 @@ async def generate(
     media_type = choose(accept, _OFFERED)
     limit.check(query.n, n=query.n)
     strengths = body.edit if body else {}
-    served = catalog.find(query.model, query.version).editing(strengths, "body")
+    found = catalog.find(query.model, query.version)
+    served = found.editing(strengths, query.look, "body")
+    sheet = query.sheet(query.columns or square(query.n))
+    limit.check_size(served, sheet, query.n, n=query.n, **query.told)
     first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
     seeds = consecutive(first, query.n)
     drawn = await served.draw(served.latents(seeds))
     if media_type == PNG:
-        sheet = images.sheet(drawn.pixels, images.square(query.n))
         return await responses.png(sheet, drawn, first)
     return await _each(media_type, drawn, seeds)
 

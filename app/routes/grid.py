@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from app import images, openapi, paths, responses
+from app import openapi, paths, responses
 from app.deps import Accept, ImageLimit, InService, exclusive
 from app.errors import offence, refusal
 from app.latents import SEEDS, consecutive
@@ -32,7 +32,10 @@ async def grid(
     corners = _corners(query)
     count = query.rows * query.cols
     limit.check(count, rows=query.rows, cols=query.cols)
-    served = catalog.find(query.model, query.version).editing(query.strengths)
+    found = catalog.find(query.model, query.version)
+    served = found.editing(query.strengths, query.look)
+    sheet = query.sheet(query.cols)
+    limit.check_size(served, sheet, count, rows=query.rows, cols=query.cols, **query.told)
     if corners is None:
         first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
         rows = served.latents(consecutive(first, count))
@@ -40,7 +43,6 @@ async def grid(
         first, method = corners[0], paths.METHODS[served.card.latent.prior]
         rows = paths.plane(served.latents(corners), query.rows, query.cols, method)
     drawn = await served.draw(rows)
-    sheet = images.sheet(drawn.pixels, query.cols)
     return await responses.png(sheet, drawn, first, mixed=corners is not None)
 
 

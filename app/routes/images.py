@@ -6,9 +6,10 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app import openapi, responses
 from app.card import ModelName, ModelVersion
-from app.deps import Accept, InService
+from app.deps import Accept, ImageLimit, InService
+from app.images import Sheet
 from app.negotiation import PNG, choose
-from app.requests import EditQuery, Seed
+from app.requests import ImageQuery, Seed
 from app.served import Served
 
 router = APIRouter(tags=["images"])
@@ -18,19 +19,21 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def url(served: Served, seed: int) -> str:
-    """The path of one image, with its edit."""
+    """The path of one image, with what was done to it."""
+    # Nothing in their texts needs an escape in a query (RFC 3986, section 3.4).
+    query = "&".join(f"{name}={value}" for name, value in served.changes.items())
     path = f"/images/{served.title}/{seed}.png"
-    # Nothing in an edit's text needs an escape in a query (RFC 3986, section 3.4).
-    return f"{path}?edit={served.edit.text}" if served.edit.text else path
+    return f"{path}?{query}" if query else path
 
 
-async def _edited(
+async def _changed(
     model: Annotated[ModelName, Path(description="a served model")],
     version: Annotated[ModelVersion, Path(description="its version")],
-    query: Annotated[EditQuery, Query()],
+    query: Annotated[ImageQuery, Query()],
     catalog: InService,
 ) -> Served:
-    return catalog.find(model, version, place="path").editing(query.strengths)
+    found = catalog.find(model, version, place="path")
+    return found.editing(query.strengths, query.look)
 
 
 @router.get(
@@ -39,13 +42,17 @@ async def _edited(
     responses=openapi.pictures([PNG], "The image"),
 )
 async def image(
-    served: Annotated[Served, Depends(_edited)],
+    served: Annotated[Served, Depends(_changed)],
     seed: Annotated[Seed, Path(description="the image's seed")],
+    query: Annotated[ImageQuery, Query()],
+    limit: ImageLimit,
     accept: Accept,
 ) -> Response:
     """Draw the image of one seed, edited where `edit` says so. It may be cached for ever."""
     choose(accept, [PNG])
+    sheet = Sheet(columns=1)
+    limit.check_size(served, sheet, 1, scale=query.scale)
     drawn = await served.draw(served.latents([seed]))
-    response = await responses.png(drawn.pixels[0], drawn, seed)
+    response = await responses.png(sheet, drawn, seed)
     response.headers["Cache-Control"] = _FOR_EVER
     return response

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app import images, openapi, paths, responses, streaming
+from app import openapi, paths, responses, streaming
 from app.deps import Accept, ImageLimit, InService, exclusive
 from app.errors import offence, refusal
 from app.latents import SEEDS
@@ -54,8 +54,11 @@ async def interpolate(
     """
     media_type = _OFFERED[query.format] if query.format else choose(accept, [*_OFFERED.values()])
     seeds, steps, loop, easing = _seeds(query), query.steps, query.loop, query.easing
-    limit.check(paths.frames(len(seeds), steps, loop=loop), **_asked(query))
-    served = catalog.find(query.model, query.version).editing(query.strengths)
+    count = paths.frames(len(seeds), steps, loop=loop)
+    limit.check(count, **_asked(query))
+    served = catalog.find(query.model, query.version).editing(query.strengths, query.look)
+    sheet = query.sheet(query.columns or count)
+    limit.check_size(served, sheet, count, **_asked(query), **query.told)
     rows = paths.through(served.latents(seeds), steps, query.method, loop=loop, easing=easing)
     positions = paths.positions(len(seeds), steps, loop=loop, easing=easing)
     if media_type == NDJSON:
@@ -68,8 +71,7 @@ async def interpolate(
     if media_type == ZIP:
         files = responses.numbered(await responses.pngs(drawn))
         return responses.archive(files, drawn, seeds[0])
-    strip = images.sheet(drawn.pixels, columns=len(rows))
-    return await responses.png(strip, drawn, seeds[0], mixed=True)
+    return await responses.png(sheet, drawn, seeds[0], mixed=True)
 
 
 async def _told(

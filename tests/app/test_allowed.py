@@ -18,6 +18,7 @@ EDIT = {"type": "object", "additionalProperties": STRENGTH, "maxProperties": 16}
     [
         (SEED, "an integer from 0 to 4294967295"),
         ({"type": "number", "minimum": 0, "maximum": 0.25}, "a number from 0 to 0.25"),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 2}, "a number above 0 and at most 2"),
         ({"type": "integer", "enum": [1, 9]}, "one of 1, 9"),
         ({"type": "boolean"}, "true or false"),
         ({"type": "string", "pattern": "^a$"}, "text like ^a$"),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app import images
-from app.images import Pixels
+from app.images import Pixels, Sheet
 
 
 @pytest.fixture(params=[1, 3], ids=["grey", "colour"])
@@ -27,3 +27,38 @@ def test_as_many_columns_as_images_make_a_strip(pixels: Pixels) -> None:
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (16, 4), (256, 16)])
 def test_the_squarest_sheet(count: int, columns: int) -> None:
     assert images.square(count) == columns
+
+
+def test_enlarged_pixels_are_squares(pixels: Pixels) -> None:
+    larger = images.enlarged(pixels, 3)
+    assert larger.shape == (5, 12, 18, pixels.shape[3])
+    for down in range(3):
+        for right in range(3):
+            np.testing.assert_array_equal(larger[:, down::3, right::3], pixels)
+    np.testing.assert_array_equal(images.enlarged(pixels, 1), pixels)
+
+
+@pytest.mark.parametrize(
+    ("columns", "padding", "scale", "size"),
+    [
+        (3, 0, 1, (8, 18)),
+        (3, 2, 1, (10, 22)),
+        (5, 1, 2, (8, 64)),
+        (1, 7, 3, (88, 18)),
+        (8, 1, 1, (4, 55)),
+    ],
+)
+def test_padding_lies_between_the_scaled_images_of_a_sheet(
+    pixels: Pixels, columns: int, padding: int, scale: int, size: tuple[int, int]
+) -> None:
+    layout = Sheet(columns, padding)
+    assert layout.size(5, 4 * scale, 6 * scale) == size
+    sheet = layout.of(images.enlarged(pixels, scale))
+    assert sheet.shape == (*size, pixels.shape[3])
+    for k, image in enumerate(images.enlarged(pixels, scale)):
+        row, column = divmod(k, columns)
+        top, left = row * (4 * scale + padding), column * (6 * scale + padding)
+        found = sheet[top : top + 4 * scale, left : left + 6 * scale]
+        np.testing.assert_array_equal(found, image)
+        sheet[top : top + 4 * scale, left : left + 6 * scale] = 0
+    assert not sheet.any()

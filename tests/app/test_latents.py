@@ -162,3 +162,20 @@ def test_slerp_without_an_arc_is_the_line(start: list[float], end: list[float]) 
     a, b = np.array(start, np.float32), np.array(end, np.float32)
     shares = np.linspace(0, 1, 5)
     np.testing.assert_array_equal(latents.slerp(a, b, shares), latents.lerp(a, b, shares))
+
+
+@pytest.mark.parametrize("truncation", [0.5, 1, 2])
+def test_truncation_scales_what_a_seed_decides(truncation: float) -> None:
+    drawn = latents.from_seeds(range(500), 100)
+    changed = latents.truncated(drawn, truncation)
+    assert changed.dtype == np.float32
+    np.testing.assert_array_equal(changed, truncation * drawn.astype(np.float64))
+    assert changed.std() == pytest.approx(truncation, abs=0.02)
+
+
+def test_a_truncated_uniform_prior_is_the_uniform_one_of_that_width() -> None:
+    """So would be numbers that are drawn anew until they are near enough."""
+    changed = latents.truncated(latents.from_seeds(range(500), 100, "uniform"), 0.3)
+    shares, _ = np.histogram(changed, bins=10, range=(-0.3, 0.3))
+    assert shares.sum() == changed.size
+    np.testing.assert_allclose(shares / changed.size, 0.1, atol=0.005)

@@ -255,6 +255,19 @@ BAD = [
     ("GET", "/variations?seed=1&rows=0", "rows", "0", "an integer from 1 to 256"),
     ("GET", "/variations?seed=1&rows=2&cols=129", "rows", 2, "at most 256 images in all"),
     ("GET", "/variations?seed=1&n=9", "n", "9", "left out: the parameters here are"),
+    ("POST", "/generate?n=256&model=faces&scale=8", "n", 256, "at most 16777216 pixels"),
+    ("POST", "/generate?n=65&model=faces&scale=8", "scale", 8, "at most 16777216 pixels"),
+    (
+        "POST",
+        "/generate?n=2&columns=256&padding=64&scale=8&model=faces",
+        "padding",
+        64,
+        "at most 16777216",
+    ),
+    ("GET", "/grid?rows=16&cols=16&scale=8&padding=64", "rows", 16, "at most 16777216 pixels"),
+    ("GET", "/grid?corners=1,2,3,4&rows=9&cols=9&scale=8&model=faces", "cols", 9, "at most 1677"),
+    ("GET", "/variations?seed=1&rows=9&cols=9&scale=8&model=faces", "rows", 9, "at most 1677"),
+    ("GET", "/interpolate?from=1&to=2&steps=256&model=faces&scale=5", "steps", 256, "at most 167"),
     ("GET", f"{IMAGE}/-1.png", "seed", "-1", SEED_RANGE),
     ("GET", f"{IMAGE}/{SEEDS}.png", "seed", str(SEEDS), SEED_RANGE),
     ("GET", f"{IMAGE}/abc.png", "seed", "abc", SEED_RANGE),
@@ -271,8 +284,7 @@ def test_a_bad_parameter_is_named_with_its_value_and_what_is_allowed(
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = answer.json()
     assert (problem["status"], problem["title"]) == (422, HTTPStatus(422).phrase)
-    offence = problem["errors"][0]
-    assert offence["parameter"] == parameter
+    offence = next(error for error in problem["errors"] if error["parameter"] == parameter)
     assert offence["value"] == value
     assert offence["allowed"].startswith(allowed)
     assert parameter in problem["detail"]

@@ -19,6 +19,7 @@ LEAVES = {
     "app.images",
     "app.inference",
     "app.latents",
+    "app.look",
     "app.paths",
     "app.png",
     "app.schemas_v2",

@@ -45,7 +45,18 @@ def test_every_curl_example_works(readme: str, server: str, tmp_path: Path) -> N
         assert ADDRESS in example
         command = example.replace(ADDRESS, server).replace("curl ", "curl -sS --fail ", 1)
         subprocess.run(command, shell=True, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)  # noqa: S602
-    sheets = ("sheet", "42", "strip", "loop", "grid", "plane", "variations", "sum", "glasses")
+    sheets = (
+        "sheet",
+        "large",
+        "42",
+        "strip",
+        "loop",
+        "grid",
+        "plane",
+        "variations",
+        "sum",
+        "glasses",
+    )
     for name in (f"{sheet}.png" for sheet in sheets):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "loop.gif").read_bytes().startswith(b"GIF89a")
