@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from app import responses
 from app.errors import AppError, Problem
+from app.jobs import LeftError
 from app.latents import Latents
 from app.negotiation import NDJSON
 from app.schemas import Frame
@@ -47,6 +48,8 @@ async def _stream(
     try:
         for rows in rest:
             yield await _lines(await served.draw(rows), places)
+    except LeftError:
+        return  # nobody reads on
     except AppError as error:
         status = error.status
         problem = Problem(title=status.phrase, status=status, detail=error.detail, instance=path)
