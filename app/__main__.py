@@ -4,6 +4,8 @@ import signal
 import sys
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
@@ -101,14 +103,15 @@ def _render(options: Rendering) -> int:
 def _supervise(settings: Settings) -> int:
     from app import workers
 
-    return workers.supervise(_config(settings, workers.factory(settings)))
+    with TemporaryDirectory(prefix="dcgan-counts-") as counts:
+        return workers.supervise(_config(settings, workers.factory(settings, Path(counts))))
 
 
 def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
     import uvicorn
-    from uvicorn.config import LOGGING_CONFIG
 
-    loggers = {**LOGGING_CONFIG["loggers"], "app": {"handlers": ["default"], "level": "INFO"}}
+    from app import logs
+
     return uvicorn.Config(
         create,
         factory=True,
@@ -116,8 +119,8 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         port=settings.port,
         workers=settings.workers,
         server_header=False,
-        access_log=settings.access_log,
-        log_config={**LOGGING_CONFIG, "loggers": loggers},
+        access_log=False,  # app.telemetry writes it, and knows more
+        log_config=logs.config(settings),
     )
 
 

@@ -28,12 +28,14 @@ from app.jobs import (
     Computed,
     Counts,
     ExpiredError,
+    Fate,
     Job,
     LeftError,
     QueueFullError,
-    Reason,
     Rows,
     ShareError,
+    Watch,
+    unwatched,
 )
 from app.shares import Shares
 
@@ -48,8 +50,11 @@ _NEWEST = 0.1
 class Batcher:
     """Runs ``compute`` on merged rows, one batch at a time, on a thread of its own."""
 
-    def __init__(self, compute: Compute, max_batch: int, max_queue: int) -> None:
+    def __init__(
+        self, compute: Compute, max_batch: int, max_queue: int, watch: Watch = unwatched
+    ) -> None:
         """``compute`` gives one result for every row, along the first axis."""
+        self._watch = watch
         self._compute, self._max_batch = compute, max_batch
         self._queue: deque[Job] = deque()
         self._shares = Shares(max_queue)
@@ -127,13 +132,17 @@ class Batcher:
         job.fail(LeftError())
         self._drop(job, "left")
 
-    def _drop(self, job: Job, reason: Reason) -> None:
+    def _drop(self, job: Job, reason: Fate) -> None:
         """What is left of ``job`` waits no more."""
         if dropped := job.left:
             self._queue.remove(job)
             self._shares.free(job.claim.client, dropped)
             job.taken = job.count
-            setattr(self.counts, reason, getattr(self.counts, reason) + dropped)
+            self._count(reason, dropped)
+
+    def _count(self, fate: Fate, images: int) -> None:
+        setattr(self.counts, fate, getattr(self.counts, fate) + images)
+        self._watch(fate, images)
 
     async def close(self) -> None:
         """Take no more rows, finish those that wait, and end the thread."""
@@ -193,14 +202,14 @@ class Batcher:
             return
         finally:
             self.running = 0
-        self.counts.computed += count
+        self._count("computed", count)
         self._measure(count, seconds)
         ends = np.cumsum(lengths)[:-1]
         for (job, _), part in zip(batch, np.split(results, ends), strict=True):
             job.give(part, seconds)
 
     def _fail(self, batch: list[tuple[Job, Rows]], count: int, error: BatchError) -> None:
-        self.counts.failed += count
+        self._count("failed", count)
         for job, _ in batch:
             job.fail(error)
             self._drop(job, "failed")

@@ -11,6 +11,7 @@ from app import loading
 from app.card import CardError
 from app.engine import wanted_providers
 from app.errors import NotFoundError, NotReadyError, offence
+from app.loading import Watcher, nobody
 from app.served import Served
 from app.settings import Settings
 
@@ -35,9 +36,10 @@ class Catalog:
     refused: list[Refused] = field(default_factory=list)
 
     @classmethod
-    def load(cls, settings: Settings) -> Self:
+    def load(cls, settings: Settings, watcher: Watcher = nobody) -> Self:
         """All of ``settings.models``; what is damaged is left out, logged and in ``refused``.
 
+        ``watcher`` says who is told of a version's batches.
         Raises StartupError where the provider that was asked for does not run.
         """
         wanted_providers(settings.provider)  # even where no model asks for it
@@ -50,7 +52,7 @@ class Catalog:
             return catalog
         for version in versions:
             try:
-                catalog.add(loading.load(version, settings))
+                catalog.add(loading.load(version, settings, watcher))
             except CardError as error:
                 catalog.refuse(str(version.relative_to(folder)), str(error))
         return catalog

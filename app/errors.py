@@ -55,6 +55,8 @@ class AppError(Exception):
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     example = "the server failed; its log says why"
+    refusal = ""
+    """What there was no room in, where that is why: as the metrics name it."""
 
     def __init__(self, detail: str, errors: list[Offence] | None = None) -> None:
         super().__init__(detail)
@@ -122,6 +124,7 @@ class OverloadedError(AppError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "the server is busy: 4096 images are waiting"
+    refusal = "full"
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
@@ -133,6 +136,7 @@ class OverShareError(OverloadedError):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     example = "others wait, too: 4000 images are waiting"
+    refusal = "share"
 
 
 class ClosedError(AppError):
@@ -140,6 +144,7 @@ class ClosedError(AppError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "the server is shutting down"
+    refusal = "closed"
 
 
 class LateError(AppError):

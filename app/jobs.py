@@ -71,7 +71,13 @@ class Counts:
     """In a batch that failed, or after one that held the same request's."""
 
 
-Reason = Literal["left", "deadline", "failed"]
+Fate = Literal["computed", "left", "deadline", "failed"]
+Watch = Callable[[Fate, int], None]
+"""Is told what became of so many images: of a whole batch, or of what was left of a job."""
+
+
+def unwatched(_fate: Fate, _images: int) -> None:
+    """A Watch for nobody."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A version folder to a version in service: read, verified and warmed up."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from app import card, latents
@@ -7,12 +8,21 @@ from app.batching import Batcher
 from app.card import INPUT, CardError
 from app.cpus import available
 from app.engine import Engine
+from app.jobs import Watch, unwatched
 from app.served import Served
 from app.settings import Settings
 from app.statistics import Statistics
 
+Watcher = Callable[[str, int], Watch]
+"""From a model's name and version."""
 
-def load(folder: Path, settings: Settings) -> Served:
+
+def nobody(_model: str, _version: int) -> Watch:
+    """A Watcher that watches nothing."""
+    return unwatched
+
+
+def load(folder: Path, settings: Settings, watcher: Watcher) -> Served:
     """The version in ``folder``, ready to draw. Raises CardError."""
     described = card.read(folder)
     graphs = [card.load(folder, variant) for variant in described.variants]
@@ -22,6 +32,7 @@ def load(folder: Path, settings: Settings) -> Served:
         engine({INPUT: latents.from_seeds([0], described.latent.width, described.latent.prior)})
     except CardError as error:
         raise CardError(f"{folder / described.variants[0].file}: {error}") from error
-    statistics = Statistics()
-    batcher = Batcher(statistics.counting(engine), settings.max_batch, settings.max_queue)
+    statistics, watch = Statistics(), watcher(described.name, described.version)
+    compute = statistics.counting(engine)
+    batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch)
     return Served(described, engine, batcher, statistics=statistics)

@@ -3,15 +3,18 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, errors, openapi, problems
+from app import __version__, errors, openapi, problems, telemetry
 from app.access import Access
 from app.bodies import BodyLimit
 from app.callers import Callers
 from app.catalog import Catalog
+from app.metrics import Metrics
 from app.routes import (
     arithmetic,
     generate,
@@ -26,6 +29,7 @@ from app.routes import (
     repository_v2,
     variations,
 )
+from app.routes import metrics as measured
 from app.settings import Settings
 
 _DRAWING = openapi.problems(
@@ -41,22 +45,15 @@ _DRAWING = openapi.problems(
 )
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     """The server's application, with its models loaded, verified and warmed up.
 
+    ``shared`` is where workers count together, which this process has joined.
     Raises StartupError where the provider that was asked for does not run. Damaged models are left
     out; without any model the application is live and not ready.
     """
-    catalog = Catalog.load(settings)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # To look for garbage in what stays holds up whoever waits, every thousand requests or so.
-        gc.collect()
-        gc.freeze()
-        yield  # serve; the web server drains its connections before it comes back
-        await catalog.close()
-        gc.unfreeze()
+    metrics = Metrics(shared)
+    catalog = Catalog.load(settings, metrics.watch)
 
     app = FastAPIOffline(
         title="DCGAN server",
@@ -65,19 +62,36 @@ def create_app(settings: Settings) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, catalog, metrics),
     )
     app.state.settings, app.state.catalog = settings, catalog
-    app.state.access = Access(settings)
+    app.state.access, app.state.metrics = Access(settings), metrics
+    telemetry.install(app, metrics, log=settings.access_log)
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     problems.install(app)
     openapi.install(app)
+    _route(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(catalog: Catalog, metrics: Metrics, _: FastAPI) -> AsyncIterator[None]:
+    # To look for garbage in what stays holds up whoever waits, every thousand requests or so.
+    gc.collect()
+    gc.freeze()
+    async with metrics.sampling(catalog):
+        yield  # serve; the web server drains its connections before it comes back
+    await catalog.close()
+    gc.unfreeze()
+
+
+def _route(app: FastAPI) -> None:
     for drawing in (generate, images, interpolate, grid, variations, arithmetic):
         app.include_router(drawing.router, responses=_DRAWING)
     app.include_router(models.router)
     app.include_router(health.router)
+    app.include_router(measured.router)
     for protocol in (models_v2, inference_v2, repository_v2):
         app.include_router(protocol.router)
     app.include_router(page.router)
-    return app

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from app import record
 from app.allowed import Schema, told, within, words
 from app.errors import MEDIA_TYPE, AppError, Offence, ParameterError, Problem, offence, refusal
 from app.jobs import LeftError
@@ -24,6 +25,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AppError)
     async def foreseen(request: Request, error: AppError) -> JSONResponse:
+        record.current().refused = error.refusal
         return answer(request, error.status, error.detail, error.errors, error.headers)
 
     @app.exception_handler(LeftError)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import Response
 from pydantic import BaseModel
 
-from app import animation
+from app import animation, record
 from app.animation import Form
 from app.arithmetic import Neighbourhood
 from app.images import Sheet
@@ -42,6 +42,7 @@ def streamed(drawn: Drawn, seed: int) -> dict[str, str]:
 def timing(drawn: Drawn) -> str:
     """Where the time went, in milliseconds (W3C, "Server Timing"); to be told last of all."""
     encode = time.perf_counter() - drawn.at
+    record.current().encoded(encode)
     stages = {"queue": drawn.queue, "compute": drawn.compute, "encode": encode}
     return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in stages.items())
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from app import callers, edits, images, jobs, latents
+from app import callers, edits, images, jobs, latents, record
 from app.allowed import told
 from app.batching import Batcher
 from app.card import INPUT, Card
@@ -102,6 +102,9 @@ class Served:
             ) from error
         self.statistics.succeed(computed.queue, computed.compute)
         pixels = cast("Pixels", computed.results)
+        record.current().drawn(
+            self.card.name, self.card.version, len(pixels), computed.queue, computed.compute
+        )
         return Drawn(self, pixels, computed.queue, computed.compute)
 
 

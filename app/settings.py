@@ -18,6 +18,7 @@ from app.latents import SEEDS
 from app.requests import Seed, Steps
 
 Provider = Literal["auto", "cpu", "cuda"]
+LogFormat = Literal["text", "json"]
 
 PREFIX = "DCGAN_"
 
@@ -78,6 +79,7 @@ class Settings(Engines):
         30, gt=0, le=3600, description="most seconds that images are waited for; then it is 504"
     )
     access_log: bool = Field(True, description="a line on standard output for every request")
+    log_format: LogFormat = Field("text", description="how the log is written; json: for machines")
     api_keys: Keys = Field((), description="keys, one of which it takes to draw; none for all")
     admin_keys: Keys = Field((), description="keys, one of which it takes to load and unload")
 

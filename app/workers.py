@@ -6,6 +6,7 @@ import sys
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Lock
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
@@ -27,9 +28,9 @@ def share(settings: Settings) -> Settings:
     return settings.model_copy(update={"threads": threads})
 
 
-def factory(settings: Settings) -> "partial[FastAPI]":
-    """What makes the application of every worker."""
-    return partial(_create, share(settings), get_context("spawn").Lock())
+def factory(settings: Settings, counts: Path | None = None) -> "partial[FastAPI]":
+    """What makes the application of every worker. They count together in the folder ``counts``."""
+    return partial(_create, share(settings), get_context("spawn").Lock(), counts)
 
 
 def supervise(config: uvicorn.Config) -> int:
@@ -67,14 +68,17 @@ class _Listener(socket.socket):
         return _Listener.at, (int(self.family), self.getsockname())
 
 
-def _create(settings: Settings, told: Lock) -> "FastAPI":
+def _create(settings: Settings, told: Lock, counts: Path | None) -> "FastAPI":
     """The application, in a worker. ``told`` is held once somebody has told of a failure."""
     # The supervisor, which makes no application itself, need not wait for this.
+    from app import processes
     from app.errors import StartupError
     from app.main import create_app
 
     try:
-        return create_app(settings)
+        if counts:
+            processes.join(counts)
+        return create_app(settings, counts)
     except StartupError as error:
         if told.acquire(block=False):  # all workers fail alike
             print(f"error: {error}", file=sys.stderr)

@@ -22,6 +22,7 @@ DRAWING = {
     ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},
 }
 OTHERS = {
+    ("get", "/metrics"),
     ("get", "/models"),
     ("get", "/models/{name}"),
     ("get", "/health/live"),

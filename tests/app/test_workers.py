@@ -84,7 +84,7 @@ def test_a_stop_waits_for_a_request_that_is_under_way(serve: Serve) -> None:
 def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def failing(_: Settings) -> None:
+    def failing(*_: object) -> None:
         raise MemoryError("no room")
 
     monkeypatch.setattr("app.main.create_app", failing)

@@ -22,6 +22,8 @@ LEAVES = {
     "app.look",
     "app.paths",
     "app.png",
+    "app.record",
+    "app.slots",
     "app.schemas_v2",
     "app.statistics",
     "app.shares",
