@@ -30,6 +30,14 @@ def augmented(images: Tensor, policy: tuple[str, ...]) -> Tensor:
     return images
 
 
+def mirrored(images: Tensor) -> Tensor:
+    """Each image as it is or, as often, with left and right exchanged.
+
+    For real images alone, where a mirrored one is as real as any: no change of DiffAugment's.
+    """
+    return torch.where(_random(images) < 0.5, images.flip(3), images)
+
+
 def color(images: Tensor) -> Tensor:
     """Other brightness (by up to 0.5), saturation (up to double) and contrast (up to half more).
 

@@ -17,6 +17,7 @@ Initialisation = Literal["normal", "glorot"]
 Loss = Literal["hinge", "bce", "relativistic"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
+Execution = Literal["auto", "graph", "compile", "eager"]
 Which = Literal["last", "best"]
 """Of a run's checkpoints."""
 
@@ -122,6 +123,9 @@ class Config(Style):
         description="what the discriminator sees images through, separated by commas: "
         "color, translation, cutout (Zhao et al. 2020); nothing for none",
     )
+    mirror: bool = Field(
+        False, description="show every real image mirrored, left to right, half of the times"
+    )
     generator_lr: float = Field(2e-3, gt=0, description="the generator's learning rate")
     discriminator_lr: float = Field(1e-3, gt=0, description="the discriminator's learning rate")
     beta1: float = Field(0.5, ge=0, lt=1, description="Adam's first decay")
@@ -155,6 +159,11 @@ class Config(Style):
     precision: Precision = Field(
         "auto", description="auto takes bf16 where the device is fast at it"
     )
+    execution: Execution = Field(
+        "auto",
+        description="how a step runs: graph records it as a CUDA graph, compile has torch.compile "
+        "fuse it too, eager runs one operation at a time; auto is graph on a GPU, else eager",
+    )
     threads: int = Field(0, ge=0, description="CPU threads; 0 for all this process may use")
 
     @property
@@ -170,7 +179,7 @@ class Config(Style):
         return Path(self.dataset.removeprefix(FOLDER)).expanduser()
 
 
-PLACEMENT = frozenset({"data_dir", "device", "threads"})
+PLACEMENT = frozenset({"data_dir", "device", "execution", "threads"})
 """The options that say where a run computes, not what."""
 
 ADJUSTABLE = PLACEMENT | {"epochs", "precision", "collapse_epochs", "score_every"}

@@ -1,5 +1,7 @@
 """Where a run computes and in which precision."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -55,15 +57,31 @@ def described(device: torch.device, precision: Precision) -> str:
     return f"{name}, {resolve_precision(device, precision)}"
 
 
-def resident(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+def resident(
+    pixels: NDArray[np.uint8], device: torch.device, tell: Callable[[str], None] | None = None
+) -> Tensor:
     """``pixels`` where training reads them: in the GPU's memory, or where they crowd it the host's.
 
     The half of the free memory that they never take is for weights, optimisers and activations.
+    Whoever is to ``tell`` hears of it where the host keeps them.
     """
     images = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
-    if device.type != "cuda" or images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+    if device.type != "cuda":
         return images
-    return images.to(device)
+    free = torch.cuda.mem_get_info(device)[0]
+    if images.nbytes <= free // 2:
+        return images.to(device)
+    if tell:
+        tell(
+            f"the images stay in the host's memory: {images.nbytes:,} bytes are more than half of "
+            f"the {free:,} that the GPU has free"
+        )
+    return images
+
+
+def choose_algorithms(device: torch.device) -> None:
+    """Let cuDNN try its convolutions out: a run has few shapes, each of them many times."""
+    torch.backends.cudnn.benchmark = device.type == "cuda"
 
 
 def channels_last(network: nn.Sequential) -> nn.Sequential:

@@ -12,14 +12,15 @@ class Dropout(nn.Dropout):
 
     ``nn.Dropout`` takes a random number for each, which on a CPU is a quarter of a training step of
     ``keras-28``; here one 64-bit number serves four. The share that is dropped is ``p`` to the
-    nearest 2⁻¹⁶, and the others are scaled by exactly what keeps their expectation. On a GPU, and
-    when it is not training, it is ``nn.Dropout``.
+    nearest 2⁻¹⁶, and the others are scaled by exactly what keeps their expectation. On a GPU,
+    compiled, and when it is not training, it is ``nn.Dropout``.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 named so by nn.Dropout
         """``input``, of any shape, with the mask on it."""
         dropped = round(self.p * 2**_BITS)
-        if not self.training or not 0 < dropped < 2**_BITS or input.device.type != "cpu":
+        cheap = input.device.type == "cpu" and not torch.compiler.is_compiling()
+        if not self.training or not 0 < dropped < 2**_BITS or not cheap:
             return super().forward(input)
         kept = _random_bits(input) >= dropped - 2 ** (_BITS - 1)
         mask = kept.to(input.dtype).mul_(2**_BITS / (2**_BITS - dropped))

@@ -16,12 +16,14 @@ from training.data import sets
 from training.data.images import ImageSet
 from training.display import Display
 from training.errors import RunError
+from training.execution import untold
 from training.group import Group, joined
 from training.journal import SCORE, Data, Run
-from training.loop import Trainer, steps_an_epoch, train
+from training.loop import steps_an_epoch, train
 from training.metrics import scoring
 from training.metrics.scoring import Score
 from training.report import Report
+from training.trainer import Trainer
 
 
 def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
@@ -46,7 +48,8 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
             _go_on(run, trainer, steps)
         elif group.leads:
             run.begin(options, data)
-        pixels = device.resident(image_set.pixels, where)
+        device.choose_algorithms(where)
+        pixels = device.resident(image_set.pixels, where, tqdm.write if group.leads else untold)
         if group.leads:
             _epochs(run, trainer, pixels, steps, score)
         else:
@@ -78,7 +81,7 @@ def _epochs(
         Display(run, options, trainer.step) as display,
         tqdm(total=steps, initial=trainer.step, unit="step") as bar,
     ):
-        for report in train(trainer, pixels, steps):
+        for report in train(trainer, pixels, steps, tell=tqdm.write):
             bar.update(report.step - bar.n)
             bar.set_postfix_str(_line(report))
             if not report.epoch_done:

@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 from app.cpus import available
 from training import device
 from training.config import Config, from_flags
-from training.loop import Trainer, train
+from training.loop import train
+from training.trainer import Trainer
 
 IMAGES = 16_384
 Round = Callable[[], float]

@@ -74,7 +74,7 @@ def offences(module: str, imported: set[str]) -> Iterator[str]:
             )
         else:
             wrong = package == "app" and name not in LEAVES
-        loop_looks_up = module == "training.loop" and name.startswith(
+        loop_looks_up = module in {"training.loop", "training.trainer"} and name.startswith(
             ("training.metrics", "training.export", "training.journal")
         )
         if wrong or loop_looks_up:

@@ -18,7 +18,7 @@ from training.__main__ import main
 from training.checkpoint import load
 from training.export.pixels import to_pixels
 from training.journal import Run
-from training.loop import Trainer
+from training.trainer import Trainer
 
 SIZE, COUNT = 16, 48
 TINY = ["--generator-filters", "4", "--discriminator-filters", "4", "--latent-dim", "9"]

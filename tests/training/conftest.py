@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.__main__ import main
 from training.config import Config
-from training.loop import Trainer
+from training.trainer import Trainer
 
 
 @pytest.fixture(scope="session", autouse=True)

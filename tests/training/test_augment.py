@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.augment import augmented, color, cutout, translation
+from training.augment import augmented, color, cutout, mirrored, translation
 
 ALL = ("color", "translation", "cutout")
 
@@ -14,6 +14,18 @@ def _seeded() -> None:
 
 def noise(count: int = 4, channels: int = 3, height: int = 16, width: int = 16) -> Tensor:
     return torch.rand(count, channels, height, width) * 2 - 1
+
+
+# Of real images.
+
+
+def test_half_of_the_images_are_mirrored_and_nothing_else_happens_to_them() -> None:
+    images = noise(400)
+    seen = mirrored(images)
+    as_it_was = (seen == images).flatten(1).all(dim=1)
+    turned = (seen == images.flip(3)).flatten(1).all(dim=1)
+    assert (as_it_was ^ turned).all()
+    assert 150 < turned.sum() < 250
 
 
 # Of every policy.

@@ -9,8 +9,8 @@ from training import checkpoint, collapse
 from training.collapse import Watch, collapsed
 from training.errors import CollapsedError
 from training.journal import Run
-from training.loop import Trainer
 from training.report import Report
+from training.trainer import Trainer
 
 
 def report(

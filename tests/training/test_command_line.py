@@ -24,7 +24,7 @@ from training.__main__ import main
 from training.config import Config
 from training.data import idx
 from training.journal import Run
-from training.loop import Trainer
+from training.trainer import Trainer
 
 Fit = Callable[..., int]
 WriteData = Callable[..., Path]

@@ -32,6 +32,7 @@ OTHER: dict[str, Any] = {
     "r2_gamma": 0.5,
     "penalty_interval": 16,
     "augment": "translation,cutout",
+    "mirror": True,
     "generator_lr": 3e-4,
     "discriminator_lr": 3e-4,
     "beta1": 0.0,
@@ -43,6 +44,7 @@ OTHER: dict[str, Any] = {
     "data_dir": Path("elsewhere"),
     "device": "cpu",
     "precision": "fp32",
+    "execution": "graph",
     "threads": 3,
 }
 """Another value than the default for every option that has a second one."""
@@ -97,6 +99,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("collapse_epochs", [-1, 0.5]),
         ("device", ["tpu"]),
         ("precision", ["fp16"]),
+        ("execution", ["fast"]),
         ("threads", [-1]),
     ],
 )

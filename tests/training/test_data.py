@@ -263,6 +263,7 @@ def test_an_earlier_card_is_told_as_before(idx_folder: Path, tmp_path: Path) -> 
     assert told["training"]["options"].keys() == Config.model_fields.keys() - {
         "data_dir",
         "device",
+        "execution",
         "threads",
     }
 
@@ -297,9 +298,10 @@ GPU, CPU = torch.device("cuda"), torch.device("cpu")
 def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
     monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
 ) -> None:
-    moves = Moves(monkeypatch, free)
-    images = device.resident(PIXELS, GPU)
+    moves, told = Moves(monkeypatch, free), list[str]()
+    images = device.resident(PIXELS, GPU, told.append)
     if fits:
+        assert told == []
         assert images == "on the GPU"
         assert moves.sent == [(GPU, {})]
     else:
@@ -307,6 +309,16 @@ def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
         assert images.dtype == torch.uint8
         assert images.shape == (10, 1, 10, 10)
         assert moves.sent == []
+        (line,) = told
+        assert line.startswith("the images stay in the host's memory: 1,000 bytes are more than")
+
+
+def test_cudnn_tries_algorithms_out_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    device.choose_algorithms(GPU)
+    assert torch.backends.cudnn.benchmark
+    device.choose_algorithms(CPU)
+    assert not torch.backends.cudnn.benchmark
 
 
 @pytest.mark.parametrize("writable", [True, False])

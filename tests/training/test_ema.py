@@ -16,10 +16,10 @@ def filled(module: nn.Linear, value: float) -> nn.Linear:
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
 def test_the_average_follows_its_closed_form(decay: float) -> None:
     module = filled(nn.Linear(2, 2), 7.0)
-    average = ema.averaged(module, decay)
+    average = ema.Average(module, decay)
     values = [3.0, -1.0, 4.0, 1.5]
     for value in values:
-        average.update_parameters(filled(module, value))
+        average.update(filled(module, value), first=value == values[0])
     first, *rest = values  # the first update copies
     later = [(1 - decay) * value * decay**k for k, value in enumerate(reversed(rest))]
     expected = decay ** len(rest) * first + sum(later)
@@ -28,8 +28,8 @@ def test_the_average_follows_its_closed_form(decay: float) -> None:
 
 def test_the_average_is_its_own_module() -> None:
     module = filled(nn.Linear(2, 2), 1.0)
-    average = ema.averaged(module, 0.5)
-    average.update_parameters(module)
+    average = ema.Average(module, 0.5)
+    average.update(module, first=True)
     filled(module, 2.0)
     assert average.module.weight.eq(1).all()
 
@@ -56,10 +56,10 @@ def statistics(network: nn.Sequential, batches: list[Tensor]) -> list[tuple[Tens
 def test_the_finished_generators_statistics_are_those_of_its_own_activations(count: int) -> None:
     torch.manual_seed(0)
     generator = networks.generator(4, 1, 16, 3)
-    average = ema.averaged(generator, 0.9)
-    for _ in range(3):
+    average = ema.Average(generator, 0.9)
+    for number in range(3):
         generator(10 * torch.randn(8, 4))  # training leaves statistics of its own
-        average.update_parameters(generator)
+        average.update(generator, first=number == 0)
     batches = [torch.randn(16, 4) for _ in range(count)]
     with torch.no_grad():
         expected = statistics(average.module, batches)
@@ -74,9 +74,9 @@ def test_the_finished_generators_statistics_are_those_of_its_own_activations(cou
 def test_finishing_leaves_both_generators_untouched() -> None:
     torch.manual_seed(0)
     generator = networks.generator(4, 1, 16, 2)
-    average = ema.averaged(generator, 0.9)
+    average = ema.Average(generator, 0.9)
     generator(torch.randn(8, 4))
-    average.update_parameters(generator)
+    average.update(generator, first=True)
     before = copy.deepcopy((generator.state_dict(), average.state_dict()))
     network = ema.finished(average, [torch.randn(8, 4)])
     torch.testing.assert_close(

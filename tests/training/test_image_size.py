@@ -14,7 +14,7 @@ from training.__main__ import main
 from training.config import Config, Style, from_flags
 from training.data.images import fitted, scaled
 from training.journal import Run
-from training.loop import Trainer
+from training.trainer import Trainer
 
 SIZES = range(16, 129, 4)
 MISFITS = [-16, 0, 4, 12, 15, 17, 18, 30, 126, 132, 256]

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from training import checkpoint
 from training.errors import DataError, DivergedError
-from training.loop import Trainer, order, train
+from training.loop import order, train
+from training.trainer import Trainer
 
 MakeTrainer = Callable[..., Trainer]
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from training import penalties
-from training.loop import Trainer
 from training.penalties import gradient_penalty
+from training.trainer import Trainer
 
 MakeTrainer = Callable[..., Trainer]
 

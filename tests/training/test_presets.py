@@ -11,8 +11,9 @@ from training.config import Config, Style, from_flags
 from training.export.graph import graph
 from training.export.pixels import to_pixels
 from training.export.publish import compare
-from training.loop import Trainer, train
+from training.loop import train
 from training.presets import PRESETS
+from training.trainer import Trainer
 
 CPU = torch.device("cpu")
 KERAS = ["keras-28", "uniform-28"]

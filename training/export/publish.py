@@ -24,9 +24,9 @@ from training.export.graph import OPSET, graph
 from training.export.pixels import to_pixels
 from training.export.runtime import onnxruntime, run_graph
 from training.journal import Run
-from training.loop import Trainer
 from training.metrics import edits
 from training.metrics.evaluation import Evaluation
+from training.trainer import Trainer
 
 GRAPH = "generator.onnx"
 SHEET_IMAGES = 64

@@ -22,12 +22,12 @@ from training.data import sets
 from training.errors import DataError
 from training.fit import Downloads
 from training.journal import Run
-from training.loop import Trainer
 from training.metrics import subject, svm
 from training.metrics.evaluate import say
 from training.metrics.features import scaled
 from training.metrics.options import Probing
 from training.metrics.svm import Features, Labels, Score
+from training.trainer import Trainer
 
 Images = NDArray[np.uint8]
 

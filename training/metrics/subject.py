@@ -19,8 +19,8 @@ from training.errors import EvaluationError
 from training.export.pixels import of_seeds, to_pixels
 from training.export.runtime import run_graph
 from training.journal import Run
-from training.loop import Trainer
 from training.metrics import edits
+from training.trainer import Trainer
 
 
 @dataclass(frozen=True)

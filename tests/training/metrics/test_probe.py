@@ -11,8 +11,8 @@ from torch.nn.functional import adaptive_max_pool2d, leaky_relu
 from training.__main__ import main
 from training.config import Config, from_flags
 from training.errors import DataError
-from training.loop import Trainer
 from training.metrics import probe, svm
+from training.trainer import Trainer
 
 SIDE = 16
 

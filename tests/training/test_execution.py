@@ -1,0 +1,253 @@
+"""How steps run. What a GPU is needed for is in tests/gpu."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, relu
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from training.errors import TrainingError
+from training.execution import WARM_UP, Recorded, Step, Work, choose
+from training.group import Group
+from training.loop import order, train
+from training.trainer import Trainer
+
+MakeTrainer = Callable[..., Trainer]
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "penalties": {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
+    "augmented pairs": {"loss": "relativistic", "augment": "color,translation,cutout"},
+    "hinge and spectral norm": {"loss": "hinge", "spectral_norm": True, "prior": "uniform"},
+    "dropout and mirrors": {"dropout": 0.3, "batch_norm": False, "mirror": True},
+}
+each_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+
+
+@pytest.fixture
+def images() -> Tensor:
+    """Seven batches of four and two images over."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (30, 1, 16, 16), dtype=torch.uint8, generator=random)
+
+
+def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+# The same results as of a plain loop.
+
+
+class Plain:
+    """A loop as it is usually written, over copies of a trainer's networks."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.config = trainer.config
+        self.generator = copy.deepcopy(trainer.generator)
+        self.discriminator = copy.deepcopy(trainer.discriminator)
+        betas = (self.config.beta1, self.config.beta2)
+        self.optimisers = {
+            network: torch.optim.Adam(network.parameters(), rate, betas, foreach=False)
+            for network, rate in (
+                (self.generator, self.config.generator_lr),
+                (self.discriminator, self.config.discriminator_lr),
+            )
+        }
+
+    def step(self, pixels: Tensor, number: int) -> tuple[float, float]:
+        real = pixels.float() / 127.5 - 1
+        fake = self.generator(torch.randn(len(real), self.config.latent_dim)).detach()
+        d_loss = self.loss(self.discriminator(real), 1) + self.loss(self.discriminator(fake), 0)
+        total = d_loss
+        if self.config.r1_gamma and number % self.config.penalty_interval == 0:
+            total = d_loss + self.config.penalty_interval * self.penalty(real)
+        self.descend(self.discriminator, total)
+        fake = self.generator(torch.randn(len(real), self.config.latent_dim))
+        logits = self.discriminator(fake)
+        g_loss = -logits.mean() if self.config.loss == "hinge" else self.loss(logits, 1)
+        self.descend(self.generator, g_loss)
+        return d_loss.item(), g_loss.item()
+
+    def loss(self, logits: Tensor, target: int) -> Tensor:
+        if self.config.loss == "hinge":
+            return relu(1 - logits if target else 1 + logits).mean()
+        return binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+    def penalty(self, real: Tensor) -> Tensor:
+        real = real.clone().requires_grad_()
+        (slopes,) = torch.autograd.grad(self.discriminator(real).sum(), real, create_graph=True)
+        return self.config.r1_gamma / 2 * (slopes**2).sum() / len(real)
+
+    def descend(self, network: nn.Module, loss: Tensor) -> None:
+        self.optimisers[network].zero_grad()
+        loss.backward()
+        self.optimisers[network].step()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"loss": "hinge", "spectral_norm": True},
+        {"r1_gamma": 1.0, "penalty_interval": 3, "loss": "hinge", "spectral_norm": True},
+    ],
+    ids=["as it is", "hinge and spectral norm", "penalties"],
+)
+def test_the_losses_are_those_of_a_plain_loop(
+    make_trainer: MakeTrainer, images: Tensor, options: dict[str, Any]
+) -> None:
+    slow = {"generator_lr": 2e-4, "discriminator_lr": 2e-4}  # or rounding grows from step to step
+    trainer = make_trainer(generator_filters=8, discriminator_filters=8, **slow, **options)
+    plain, state = Plain(trainer), torch.get_rng_state()
+    expected = []
+    for number in range(21):
+        epoch, k = divmod(number, 7)
+        rows = order(30, 0, epoch)[4 * k : 4 * k + 4]
+        expected.append(plain.step(images[rows], number))
+    torch.set_rng_state(state)
+    step, found = choose(trainer, "auto"), []
+    for number in range(21):
+        epoch, k = divmod(number, 7)
+        d_loss, g_loss, *_ = step(images[order(30, 0, epoch)[4 * k : 4 * k + 4]]).tolist()
+        found.append((d_loss, g_loss))
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-3, atol=1e-4)
+    assert torch.tensor(found).std(dim=0).min() > 0.01  # the curves are no straight lines
+
+
+def steps(step: Step, images: Tensor) -> list[list[float]]:
+    """What fourteen steps return."""
+    return [step(images[2 * k : 2 * k + 4]).tolist() for k in range(14)]
+
+
+# What a CUDA graph asks of a step.
+
+
+class Waiting(TorchDispatchMode):
+    """Notes every operation that makes the host wait for what the device has computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, _: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.overloadpacket.__name__ in {"_local_scalar_dense", "nonzero", "unique", "equal"}:
+            self.waits.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@each_option
+def test_an_update_waits_for_nothing(
+    make_trainer: MakeTrainer, images: Tensor, options: dict[str, Any]
+) -> None:
+    trainer = make_trainer(**options)
+    trainer.train_step(images[:4])
+    with Waiting() as watch:
+        trainer.update(images[4:8], penalised=bool(trainer.config.r1_gamma))
+    assert watch.waits == []
+
+
+def test_that_check_can_fail(make_trainer: MakeTrainer, images: Tensor) -> None:
+    with Waiting() as watch:
+        make_trainer().train_step(images[:4])[0].item()
+    assert watch.waits
+
+
+class Again:
+    """Records nothing: it does the work again, as often as it is asked to."""
+
+    def __init__(self) -> None:
+        self.rehearsed, self.recorded = 0, 0
+
+    def rehearse(self, work: Work) -> None:
+        self.rehearsed += 1
+        work()
+
+    def record(self, work: Work) -> Work:
+        self.recorded += 1
+        return work
+
+
+@each_option
+def test_recorded_steps_are_those_that_are_not(
+    make_trainer: MakeTrainer, images: Tensor, options: dict[str, Any]
+) -> None:
+    trainer, recorder = make_trainer(**options), Again()
+    recorded = steps(Recorded(trainer, recorder, None), images)
+    eager = make_trainer(**options)
+    assert recorded == steps(eager.train_step, images)
+    assert_same_bits(trainer.state_dict(), eager.state_dict())
+    kinds = 2 if "r1_gamma" in options else 1
+    assert (recorder.rehearsed, recorder.recorded) == (kinds * WARM_UP, kinds)
+
+
+class Broken(Again):
+    """Cannot record steps with penalties."""
+
+    def record(self, work: Work) -> Work:
+        if self.recorded:
+            raise RuntimeError("operation not permitted\nsome stack")
+        return super().record(work)
+
+
+def test_what_cannot_be_recorded_goes_on_eagerly_and_says_why(
+    make_trainer: MakeTrainer, images: Tensor
+) -> None:
+    told: list[str] = []
+    trainer = make_trainer(**OPTIONS["penalties"])
+    step = Recorded(trainer, Broken(), told.append)
+    found = steps(step, images)
+    eager = make_trainer(**OPTIONS["penalties"])
+    assert found == steps(eager.train_step, images)
+    assert_same_bits(trainer.state_dict(), eager.state_dict())
+    why = "a step cannot be recorded as a CUDA graph: operation not permitted"
+    assert told == [f"steps run one operation at a time: {why}"]
+
+
+def test_what_must_be_recorded_and_cannot_is_refused(
+    make_trainer: MakeTrainer, images: Tensor
+) -> None:
+    step = Recorded(make_trainer(**OPTIONS["penalties"]), Broken(), None)
+    with pytest.raises(TrainingError, match="not permitted; use --execution eager"):  # noqa: PT012
+        for _ in range(14):
+            step(images[:4])
+
+
+# The choice.
+
+
+def test_on_a_cpu_auto_is_eager_without_a_word(make_trainer: MakeTrainer) -> None:
+    trainer, told = make_trainer(), list[str]()
+    assert choose(trainer, "auto", told.append) == trainer.train_step
+    assert choose(trainer, "eager", told.append) == trainer.train_step
+    assert told == []
+
+
+def test_a_graph_on_a_cpu_is_refused(make_trainer: MakeTrainer, images: Tensor) -> None:
+    words = "--execution graph: a CUDA graph needs a CUDA device; use --execution auto"
+    with pytest.raises(TrainingError, match=words):
+        next(train(make_trainer(execution="graph"), images, 1))
+
+
+def test_a_group_on_gpus_is_eager_and_says_why(make_trainer: MakeTrainer) -> None:
+    trainer, told = make_trainer(), list[str]()
+    trainer.device, trainer.group = torch.device("cuda"), Group(0, 2)
+    assert choose(trainer, "auto", told.append) == trainer.train_step
+    (line,) = told
+    assert line.startswith("steps run one operation at a time: the processes of a group")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")
+def test_compiled_networks_learn_the_same(make_trainer: MakeTrainer, images: Tensor) -> None:
+    options = {"r1_gamma": 1, "penalty_interval": 2, "batch_norm": False}
+    trainer = make_trainer(**options)
+    trainer.compile(backend="aot_eager")  # all of torch.compile but the minutes of a C++ compiler
+    found = steps(trainer.train_step, images)
+    eager = make_trainer(**options)
+    torch.testing.assert_close(found, steps(eager.train_step, images))
+    torch.testing.assert_close(trainer.state_dict(), eager.state_dict(), rtol=1e-3, atol=1e-4)
