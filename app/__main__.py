@@ -102,9 +102,12 @@ def _render(options: Rendering) -> int:
 
 def _supervise(settings: Settings) -> int:
     from app import workers
+    from app.orders import Orders
 
-    with TemporaryDirectory(prefix="dcgan-counts-") as counts:
-        return workers.supervise(_config(settings, workers.factory(settings, Path(counts))))
+    with TemporaryDirectory(prefix="dcgan-") as folder:
+        shared = Path(folder)
+        config = _config(settings, workers.factory(settings, shared))
+        return workers.supervise(config, Orders(shared / "orders"))
 
 
 def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":

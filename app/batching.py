@@ -144,6 +144,11 @@ class Batcher:
         setattr(self.counts, fate, getattr(self.counts, fate) + images)
         self._watch(fate, images)
 
+    def let_go(self) -> None:
+        """Close it, from any thread, once nobody can submit to it any more."""
+        if self._worker is not None and not (loop := self._worker.get_loop()).is_closed():
+            asyncio.run_coroutine_threadsafe(self.close(), loop)
+
     async def close(self) -> None:
         """Take no more rows, finish those that wait, and end the thread."""
         self._closing = True

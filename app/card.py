@@ -8,6 +8,7 @@ of service.
 import hashlib
 import json
 import re
+import stat
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -28,6 +29,9 @@ SCHEMA: Final = 1
 """The version of the card's own form."""
 
 CARD, SHEET = "card.json", "samples.png"
+LARGEST_CARD, LARGEST_GRAPH = 2**22, 2**29
+"""Bytes: several times what the widest latents and the largest generators need."""
+
 INPUT, OUTPUT = "latents", "pixels"
 """The names of the graph's one input and one output."""
 
@@ -175,9 +179,7 @@ def read(folder: Path) -> Card:
     """The card in ``folder``, checked against the folder's place. Raises CardError."""
     path = folder / CARD
     try:
-        card = Card.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise CardError(f"{path}: cannot be read: {error.strerror}") from error
+        card = Card.model_validate_json(_content(path, LARGEST_CARD))
     except ValidationError as error:
         raise CardError(f"{path}: {_first(error)}") from error
     if (card.name, str(card.version)) != (folder.parent.name, folder.name):
@@ -197,14 +199,24 @@ def write(card: Card, folder: Path) -> None:
 def load(folder: Path, variant: Variant) -> bytes:
     """The graph of ``variant``: the very bytes whose hash was checked. Raises CardError."""
     path = folder / variant.file
-    try:
-        graph = path.read_bytes()
-    except OSError as error:
-        raise CardError(f"{path}: cannot be read: {error.strerror}") from error
+    graph = _content(path, LARGEST_GRAPH)
     found = digest(graph)
     if found != variant.sha256:
         raise CardError(f"{path}: has SHA-256 {found}, the card says {variant.sha256}")
     return graph
+
+
+def _content(path: Path, most: int) -> bytes:
+    """All of a plain file of ``most`` bytes at most. Raises CardError."""
+    try:
+        told = path.stat()
+        if not stat.S_ISREG(told.st_mode):
+            raise CardError(f"{path}: is not a plain file")
+        if told.st_size > most:
+            raise CardError(f"{path}: has {told.st_size} bytes, more than the {most} that are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise CardError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def digest(content: bytes) -> str:

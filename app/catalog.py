@@ -4,18 +4,23 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-from app import loading
+from app import folders, loading
 from app.card import CardError
 from app.engine import wanted_providers
 from app.errors import NotFoundError, NotReadyError, offence
+from app.folders import Mark
 from app.loading import Watcher, nobody
 from app.served import Served
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+MODELS: Final = "."
+"""The models folder itself, as a folder that may be refused."""
+UNLOADED: Final = "unloaded by order"
+"""Why a version is out of service that nobody wants."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Catalog:
     default_name: str
     models: dict[str, dict[int, Served]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    """The folders as they were when they were last loaded, or refused."""
 
     @classmethod
     def load(cls, settings: Settings, watcher: Watcher = nobody) -> Self:
@@ -44,28 +51,63 @@ class Catalog:
         """
         wanted_providers(settings.provider)  # even where no model asks for it
         catalog = cls(settings.default_model)
-        folder = settings.models
         try:
-            versions = list(_version_folders(folder))
+            catalog.marks = folders.marks(settings.models)
         except OSError as error:
-            catalog.refuse(str(folder), f"{error.filename}: cannot be read: {error.strerror}")
-            return catalog
-        for version in versions:
+            catalog.refuse(MODELS, f"{error.filename}: cannot be read: {error.strerror}")
+        for folder in catalog.marks:
             try:
-                catalog.add(loading.load(version, settings, watcher))
+                catalog.add(loading.load(settings.models / folder, settings, watcher))
             except CardError as error:
-                catalog.refuse(str(version.relative_to(folder)), str(error))
+                catalog.refuse(folder, str(error))
         return catalog
 
     def add(self, served: Served) -> None:
-        """Take a version into service."""
+        """Take a version into service.
+
+        One that is replaced goes on drawing for the requests that have found it already.
+        """
         self.models.setdefault(served.card.name, {})[served.card.version] = served
         logger.info("serving %s on provider %s", served.title, served.engine.provider)
 
+    def retire(self, folder: str) -> bool:
+        """Take the version of ``folder`` out of service; whether it was in service."""
+        if not self.serves(folder):
+            return False
+        name, version = folder.split("/")
+        del self.models[name][int(version)]
+        if not self.models[name]:
+            del self.models[name]
+        logger.info("retired %s", folder)
+        return True
+
+    def serves(self, folder: str) -> bool:
+        """Whether the version of ``folder`` is in service."""
+        name, version = folder.split("/")
+        return version in map(str, self.models.get(name, {}))
+
     def refuse(self, folder: str, reason: str) -> None:
-        """Remember why a version is left out."""
-        self.refused.append(Refused(folder, reason))
-        logger.error("left out %s: %s", folder, reason)
+        """Remember, and tell once, why a version is left out."""
+        refused = Refused(folder, reason)
+        if refused not in self.refused:
+            self.forgive(folder)
+            self.refused.append(refused)
+            logger.error("left out %s: %s", folder, reason)
+
+    def put_aside(self, folder: str, mark: Mark) -> None:
+        """Remember a version that nobody wants."""
+        self.forgive(folder)
+        self.refused.append(Refused(folder, UNLOADED))
+        self.marks[folder] = mark
+
+    def forgive(self, folder: str) -> None:
+        """Forget why ``folder`` was left out."""
+        self.refused = [one for one in self.refused if one.folder != folder]
+
+    def forget(self, folder: str) -> None:
+        """Forget a folder that is no more."""
+        self.forgive(folder)
+        self.marks.pop(folder, None)
 
     @property
     def default(self) -> str:
@@ -108,12 +150,3 @@ class Catalog:
     async def close(self) -> None:
         """Finish what waits, then take every version out of service."""
         await asyncio.gather(*(served.batcher.close() for served in self))
-
-
-def _version_folders(models: Path) -> Iterator[Path]:
-    """``<name>/<version>`` folders; names that begin with a dot are unfinished publications."""
-    for name in sorted(models.iterdir()):
-        if name.is_dir() and not name.name.startswith("."):
-            for version in sorted(name.iterdir()):
-                if version.is_dir() and not version.name.startswith("."):
-                    yield version

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from app.catalog import Catalog
 from app.errors import ParameterError, offence, refusal
 from app.images import MOST_PIXELS, Sheet
+from app.repository import Repository
 from app.served import Served
 from app.settings import Settings
 
@@ -78,6 +79,12 @@ def exclusive(name: str, others: Mapping[str, object]) -> None:
         raise refusal(*(offence(other, "query", value, allowed) for other, value in given.items()))
 
 
+async def _repository(request: Request) -> Repository:
+    repository: Repository = request.app.state.repository
+    return repository
+
+
 InService = Annotated[Catalog, Depends(_catalog)]
 Accept = Annotated[str | None, Depends(_accept)]
 ImageLimit = Annotated[Limit, Depends(_limit)]
+Administered = Annotated[Repository, Depends(_repository)]

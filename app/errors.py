@@ -3,6 +3,7 @@
 AppError                     has an HTTP status; its text is the problem's detail
 ├── AccessError          401 no key, or none of the server's
 ├── ForbiddenError       403 what this server does for nobody
+├── RepositoryError      409 a models folder that cannot be served as it lies there
 ├── ParameterError       422 a parameter that is not allowed
 ├── NotFoundError        404 a model, version or page that is not served
 ├── NotAcceptableError   406 no representation that the client accepts
@@ -96,6 +97,13 @@ class NotFoundError(AppError):
 
     status = HTTPStatus.NOT_FOUND
     example = "model is 'cats' but must be one of fashion-mnist"
+
+
+class RepositoryError(AppError):
+    """A models folder that cannot be served as it lies there."""
+
+    status = HTTPStatus.CONFLICT
+    example = "not all of faces is served: models/faces/2/card.json: the whole: Invalid JSON"
 
 
 class NotAcceptableError(AppError):

@@ -1,11 +1,12 @@
 """A version folder to a version in service: read, verified and warmed up."""
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from app import card, latents
+from app import card, folders, graphs, latents
 from app.batching import Batcher
-from app.card import INPUT, CardError
+from app.card import INPUT, Card, CardError
 from app.cpus import available
 from app.engine import Engine
 from app.jobs import Watch, unwatched
@@ -24,15 +25,29 @@ def nobody(_model: str, _version: int) -> Watch:
 
 def load(folder: Path, settings: Settings, watcher: Watcher) -> Served:
     """The version in ``folder``, ready to draw. Raises CardError."""
+    folders.check_inside(folder, settings.models)
     described = card.read(folder)
-    graphs = [card.load(folder, variant) for variant in described.variants]
+    contents = [card.load(folder, variant) for variant in described.variants]
     try:
-        engine = Engine(described, graphs[0], settings.provider, settings.threads or available())
-        # The first run allocates; a client should not wait for that.
-        engine({INPUT: latents.from_seeds([0], described.latent.width, described.latent.prior)})
+        for content in contents:
+            graphs.check(content)
+        engine = _warm(described, contents[0], settings)
     except CardError as error:
         raise CardError(f"{folder / described.variants[0].file}: {error}") from error
     statistics, watch = Statistics(), watcher(described.name, described.version)
     compute = statistics.counting(engine)
     batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch)
-    return Served(described, engine, batcher, statistics=statistics)
+    served = Served(described, engine, batcher, statistics=statistics)
+    weakref.finalize(served.hold, batcher.let_go).atexit = False
+    return served
+
+
+def _warm(described: Card, graph: bytes, settings: Settings) -> Engine:
+    engine = Engine(described, graph, settings.provider, settings.threads or available())
+    # The first run allocates; a client should not wait for that.
+    first = latents.from_seeds([0], described.latent.width, described.latent.prior)
+    try:
+        engine({INPUT: first})
+    except Exception as error:  # onnxruntime's errors have no common class
+        raise CardError(f"it cannot draw: {str(error).splitlines()[0]}") from error
+    return engine

@@ -15,6 +15,8 @@ from app.bodies import BodyLimit
 from app.callers import Callers
 from app.catalog import Catalog
 from app.metrics import Metrics
+from app.orders import Orders
+from app.repository import Repository
 from app.routes import (
     arithmetic,
     generate,
@@ -48,12 +50,15 @@ _DRAWING = openapi.problems(
 def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     """The server's application, with its models loaded, verified and warmed up.
 
-    ``shared`` is where workers count together, which this process has joined.
+    ``shared`` is a folder of the workers, who count together in it, which this process has joined,
+    and hear of each other's orders.
     Raises StartupError where the provider that was asked for does not run. Damaged models are left
     out; without any model the application is live and not ready.
     """
     metrics = Metrics(shared)
     catalog = Catalog.load(settings, metrics.watch)
+    orders = Orders(shared and shared / "orders")
+    repository = Repository(catalog, settings, orders, metrics)
 
     app = FastAPIOffline(
         title="DCGAN server",
@@ -62,11 +67,12 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        lifespan=partial(_lifespan, catalog, metrics),
+        lifespan=partial(_lifespan, catalog, repository, metrics),
     )
     app.state.settings, app.state.catalog = settings, catalog
     app.state.access, app.state.metrics = Access(settings), metrics
     telemetry.install(app, metrics, log=settings.access_log)
+    app.state.repository = repository
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     problems.install(app)
@@ -76,11 +82,13 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(catalog: Catalog, metrics: Metrics, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    catalog: Catalog, repository: Repository, metrics: Metrics, _: FastAPI
+) -> AsyncIterator[None]:
     # To look for garbage in what stays holds up whoever waits, every thousand requests or so.
     gc.collect()
     gc.freeze()
-    async with metrics.sampling(catalog):
+    async with metrics.sampling(catalog), repository.attended():
         yield  # serve; the web server drains its connections before it comes back
     await catalog.close()
     gc.unfreeze()
@@ -94,4 +102,5 @@ def _route(app: FastAPI) -> None:
     app.include_router(measured.router)
     for protocol in (models_v2, inference_v2, repository_v2):
         app.include_router(protocol.router)
+    app.include_router(repository_v2.administration)
     app.include_router(page.router)

@@ -90,18 +90,19 @@ class ServedModel(BaseModel):
     versions: list[ServedVersion]
 
 
-class ServedModels(BaseModel):
-    """Answer of ``GET /models``."""
-
-    default: str | None = Field(description="the model that is meant where none is named")
-    models: list[ServedModel]
-
-
 class RefusedVersion(BaseModel):
     """One version that is kept out of service."""
 
     folder: str
     reason: str
+
+
+class ServedModels(BaseModel):
+    """Answer of ``GET /models``."""
+
+    default: str | None = Field(description="the model that is meant where none is named")
+    models: list[ServedModel]
+    refused: list[RefusedVersion] = Field(description="what is left out, and why")
 
 
 class ReadyVersion(BaseModel):

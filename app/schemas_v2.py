@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.card import ModelVersion
+
 _NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["1"])
 
 
@@ -63,6 +65,40 @@ class IndexRequest(BaseModel):
     model_config = ConfigDict(strict=True)
 
     ready: bool = Field(False, description="whether only what is in service is told of")
+
+
+class LoadParameters(BaseModel):
+    """How a model is loaded. Triton's ``config`` and files are not taken: a folder has both."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    versions: list[ModelVersion] | None = Field(
+        None, min_length=1, max_length=256, description="by default all that are there"
+    )
+
+
+class LoadRequest(BaseModel):
+    """Of ``POST /v2/repository/models/{model}/load``."""
+
+    parameters: LoadParameters = Field(LoadParameters(versions=None), examples=[{}])
+
+
+class UnloadParameters(BaseModel):
+    """How a model is unloaded."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    unload_dependents: bool = Field(False, description="means nothing here: no model has any")
+
+
+class UnloadRequest(BaseModel):
+    """Of ``POST /v2/repository/models/{model}/unload``."""
+
+    parameters: UnloadParameters = Field(UnloadParameters(unload_dependents=False), examples=[{}])
+
+
+class Done(BaseModel):
+    """Answer of both: there is nothing to say."""
 
 
 class IndexEntry(BaseModel):

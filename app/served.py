@@ -27,6 +27,10 @@ from app.look import PLAIN, Look
 from app.statistics import Statistics
 
 
+class Hold:
+    """As long as one of these lives, somebody may draw."""
+
+
 @dataclass(frozen=True)
 class Served:
     """One version in service."""
@@ -38,6 +42,8 @@ class Served:
     """What happens to every latent before it is drawn."""
     look: Look = PLAIN
     statistics: Statistics = field(default_factory=Statistics)
+    hold: Hold = field(default_factory=Hold, repr=False)
+    """Shared by all copies: the batcher is closed when the last request lets go of it."""
 
     @property
     def title(self) -> str:

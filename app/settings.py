@@ -78,6 +78,9 @@ class Settings(Engines):
     timeout: float = Field(
         30, gt=0, le=3600, description="most seconds that images are waited for; then it is 504"
     )
+    watch: float = Field(
+        0, ge=0, le=3600, description="seconds between looks for new models; 0 for no look"
+    )
     access_log: bool = Field(True, description="a line on standard output for every request")
     log_format: LogFormat = Field("text", description="how the log is written; json: for machines")
     api_keys: Keys = Field((), description="keys, one of which it takes to draw; none for all")

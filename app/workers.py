@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from app.cpus import available
+from app.orders import Order, Orders
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,19 +29,33 @@ def share(settings: Settings) -> Settings:
     return settings.model_copy(update={"threads": threads})
 
 
-def factory(settings: Settings, counts: Path | None = None) -> "partial[FastAPI]":
-    """What makes the application of every worker. They count together in the folder ``counts``."""
-    return partial(_create, share(settings), get_context("spawn").Lock(), counts)
+def factory(settings: Settings, shared: Path) -> "partial[FastAPI]":
+    """What makes the application of every worker. They count, and hear of orders, in ``shared``."""
+    return partial(_create, share(settings), shared, get_context("spawn").Lock())
 
 
-def supervise(config: uvicorn.Config) -> int:
+def supervise(config: uvicorn.Config, orders: Orders) -> int:
     """Serve until told to stop: 0 after a stop, 1 where a worker could not start."""
     listener = config.bind_socket()
     if sys.platform == "linux":
         listener = _Listener.like(listener)
-    supervisor = Multiprocess(config, [listener])
+    supervisor = _Supervisor(config, [listener], orders)
     supervisor.run()
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
+
+
+class _Supervisor(Multiprocess):
+    """At SIGHUP workers look for new models; uvicorn's own would replace every worker."""
+
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], orders: Orders
+    ) -> None:
+        super().__init__(config, sockets)
+        self._orders = orders
+
+    def handle_hup(self) -> None:
+        """Let every worker look."""
+        self._orders.give(Order())
 
 
 class _Listener(socket.socket):
@@ -68,7 +83,7 @@ class _Listener(socket.socket):
         return _Listener.at, (int(self.family), self.getsockname())
 
 
-def _create(settings: Settings, told: Lock, counts: Path | None) -> "FastAPI":
+def _create(settings: Settings, shared: Path, told: Lock) -> "FastAPI":
     """The application, in a worker. ``told`` is held once somebody has told of a failure."""
     # The supervisor, which makes no application itself, need not wait for this.
     from app import processes
@@ -76,9 +91,8 @@ def _create(settings: Settings, told: Lock, counts: Path | None) -> "FastAPI":
     from app.main import create_app
 
     try:
-        if counts:
-            processes.join(counts)
-        return create_app(settings, counts)
+        processes.join(shared)
+        return create_app(settings, shared)
     except StartupError as error:
         if told.acquire(block=False):  # all workers fail alike
             print(f"error: {error}", file=sys.stderr)

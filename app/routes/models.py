@@ -9,7 +9,7 @@ from app.card import ModelName
 from app.catalog import Catalog
 from app.deps import InService
 from app.errors import NotFoundError, ParameterError
-from app.schemas import ServedModel, ServedModels, ServedVersion
+from app.schemas import RefusedVersion, ServedModel, ServedModels, ServedVersion
 
 router = APIRouter(tags=["models"])
 
@@ -29,9 +29,11 @@ def _described(catalog: Catalog, name: str) -> ServedModel:
 
 @router.get("/models")
 async def models(catalog: InService) -> ServedModels:
-    """Every model in service, with the card of every version."""
+    """Every model in service, with the card of every version, and what is left out, and why."""
     described = [_described(catalog, name) for name in sorted(catalog.models)]
-    return ServedModels(default=catalog.default if described else None, models=described)
+    default = catalog.default if described else None
+    refused = [RefusedVersion(folder=r.folder, reason=r.reason) for r in catalog.refused]
+    return ServedModels(default=default, models=described, refused=refused)
 
 
 @router.get("/models/{name}", responses=openapi.problems(NotFoundError, ParameterError))

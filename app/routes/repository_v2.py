@@ -3,12 +3,16 @@
 from fastapi import APIRouter
 
 from app import openapi
-from app.catalog import Refused
-from app.deps import InService
-from app.errors import ParameterError, TooLargeError
-from app.schemas_v2 import IndexEntry, IndexRequest
+from app.catalog import MODELS, Refused
+from app.deps import Administered, InService
+from app.errors import NotFoundError, ParameterError, RepositoryError, TooLargeError
+from app.routes.models_v2 import Name
+from app.schemas_v2 import Done, IndexEntry, IndexRequest, LoadRequest, UnloadRequest
 
 router = APIRouter(prefix="/v2/repository", tags=["open inference protocol"])
+administration = APIRouter(prefix="/v2/repository", tags=["administration"])
+
+_ORDERING = openapi.protocol_errors(NotFoundError, RepositoryError, TooLargeError, ParameterError)
 
 
 @router.post("/index", responses=openapi.protocol_errors(TooLargeError, ParameterError))
@@ -21,8 +25,38 @@ async def repository_index(
         for served in catalog
     ]
     if body is None or not body.ready:
-        index += [_unavailable(refused) for refused in catalog.refused]
+        refused = (one for one in catalog.refused if one.folder != MODELS)
+        index += [_unavailable(one) for one in refused]
     return index
+
+
+@administration.post("/models/{model}/load", responses=_ORDERING)
+async def load_model(
+    model: Name, repository: Administered, body: LoadRequest | None = None
+) -> Done:
+    """Look at a model's folder anew: serve what is there, and retire what is not.
+
+    `{"parameters": {"versions": [1, 2]}}` serves these and no others, until the next order: so a
+    model is rolled back. Where a version cannot be served, its reasons are the answer, what was
+    served still is, and other versions are served all the same. All workers have followed when the
+    answer comes.
+    """
+    await repository.load(model, body.parameters.versions if body else None)
+    return Done()
+
+
+@administration.post("/models/{model}/unload", responses=_ORDERING)
+async def unload_model(
+    model: Name,
+    repository: Administered,
+    body: UnloadRequest | None = None,  # noqa: ARG001 # it is checked, and says nothing
+) -> Done:
+    """Take all versions of a model out of service until it is loaded again.
+
+    Requests that they have begun are finished. All workers have followed when the answer comes.
+    """
+    await repository.unload(model)
+    return Done()
 
 
 def _unavailable(refused: Refused) -> IndexEntry:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -82,14 +83,14 @@ def test_a_stop_waits_for_a_request_that_is_under_way(serve: Serve) -> None:
 
 
 def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     def failing(*_: object) -> None:
         raise MemoryError("no room")
 
     monkeypatch.setattr("app.main.create_app", failing)
     with pytest.raises(SystemExit) as end:
-        workers.factory(Settings(workers=2))()
+        workers.factory(Settings(workers=2), tmp_path)()
     assert end.value.code == STARTUP_FAILURE  # at which uvicorn's supervisor gives up
     assert "no room" in caplog.text
 

@@ -16,6 +16,8 @@ LEAVES = {
     "app.cpus",
     "app.edits",
     "app.files",
+    "app.folders",
+    "app.graphs",
     "app.images",
     "app.inference",
     "app.latents",

@@ -202,7 +202,7 @@ def test_without_any_model_the_server_is_live_and_not_ready(
     assert ready.status_code == generate.status_code == 503
     assert "no model is served" in ready.json()["detail"]
     assert reason in ready.json()["detail"]
-    assert listed == {"default": None, "models": []}
+    assert (listed["default"], listed["models"]) == (None, [])
     assert unknown.status_code == 404
 
 
