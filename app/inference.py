@@ -39,9 +39,15 @@ class _Part(BaseModel):
 class InputTensor(_Part):
     """One tensor of a request: its numbers are in ``data``, or follow the JSON as they are."""
 
-    name: str = Field(examples=[INPUT])
-    shape: list[Size] = Field(max_length=8, examples=[[1, 4]])
-    datatype: str = Field(examples=[FLOATS])
+    # Clients are told what fits; what does not is told better than by a schema, see below.
+    name: str = Field(json_schema_extra={"enum": [INPUT]})
+    shape: list[Size] = Field(
+        max_length=8,
+        description="n, width",
+        examples=[[1, 4]],
+        json_schema_extra={"minItems": 2, "maxItems": 2},
+    )
+    datatype: str = Field(json_schema_extra={"enum": [FLOATS]})
     parameters: dict[str, Any] = Field({}, description="`binary_data_size`: bytes after the JSON")
     data: _Numbers | list[_Numbers] | None = Field(
         None, description="row by row, nested or flat", examples=[[0.5, -1.25, 0.0, 2.0]]
@@ -51,7 +57,7 @@ class InputTensor(_Part):
 class RequestedOutput(_Part):
     """A tensor that is wanted."""
 
-    name: str = Field(examples=[OUTPUT])
+    name: str = Field(json_schema_extra={"enum": [OUTPUT]})
     parameters: dict[str, Any] = Field(
         {}, description="`binary_data`: whether its numbers follow the JSON", examples=[{}]
     )
@@ -64,8 +70,12 @@ class InferenceRequest(_Part):
     parameters: dict[str, Any] = Field(
         {}, description="`binary_data_output`: binary where an output does not say", examples=[{}]
     )
-    inputs: list[InputTensor] = Field(min_length=1, max_length=16)
-    outputs: list[RequestedOutput] = Field([], max_length=16, description="by default all")
+    inputs: list[InputTensor] = Field(
+        min_length=1, max_length=16, json_schema_extra={"maxItems": 1}
+    )
+    outputs: list[RequestedOutput] = Field(
+        [], max_length=16, description="by default all", json_schema_extra={"maxItems": 1}
+    )
 
     @property
     def binary(self) -> bool:

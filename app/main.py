@@ -76,7 +76,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     problems.install(app)
-    openapi.install(app)
+    openapi.install(app, settings.timeout)
     _route(app)
     return app
 

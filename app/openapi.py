@@ -26,13 +26,6 @@ _LINES = {
     "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
 }
 _COMPONENT = "#/components/schemas/{model}"
-_TIMEOUT = {
-    "name": HEADER,
-    "in": "header",
-    "required": False,
-    "description": "seconds after which the client has no use for the answer; at most the server's",
-    "schema": {"type": "number", "exclusiveMinimum": 0},
-}
 
 
 def pictures(media_types: Sequence[str], description: str) -> Responses:
@@ -89,8 +82,11 @@ def _example(error: type[AppError]) -> dict[str, Any]:
     return problem.model_dump(mode="json", by_alias=True)
 
 
-def install(app: FastAPI) -> None:
-    """Let ``app``'s document define what no signature names, and separate lists by commas."""
+def install(app: FastAPI, timeout: float) -> None:
+    """Let ``app``'s document define what no signature names, and separate lists by commas.
+
+    Requests may wait ``timeout`` seconds at most.
+    """
     generate = app.openapi
     _, unnamed = models_json_schema(
         [
@@ -102,20 +98,34 @@ def install(app: FastAPI) -> None:
     )
 
     def openapi() -> dict[str, Any]:
+        if app.openapi_schema:
+            return app.openapi_schema
         document = generate()
         document["components"]["schemas"].update(unnamed["$defs"])
         for path in document["paths"].values():
             for operation in path.values():
-                for parameter in filter(_is_list, operation.get("parameters", [])):
-                    parameter.update(style="form", explode=False)
-                if str(LateError.status.value) in operation["responses"]:
-                    parameters = operation.setdefault("parameters", [])
-                    parameters += [] if _TIMEOUT in parameters else [_TIMEOUT]
+                _complete(operation, timeout)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _is_list(parameter: dict[str, Any]) -> bool:
-    schema = parameter["schema"]
-    return any(one.get("type") == "array" for one in schema.get("anyOf", [schema]))
+def _complete(operation: dict[str, Any], timeout: float) -> None:
+    """Say how parameters are written, and what may be said of time."""
+    for parameter in operation.get("parameters", []):
+        schema = parameter["schema"]
+        # FastAPI says so of all that may be left out; but nothing in a URL or a header means null.
+        if "anyOf" in schema:
+            (sent,) = (one for one in schema.pop("anyOf") if one.get("type") != "null")
+            schema.update(sent)
+        if schema.get("type") == "array":
+            parameter.update(style="form", explode=False)
+    if str(LateError.status.value) in operation["responses"]:
+        waiting = {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "seconds after which the client has no use for the answer",
+            "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": timeout},
+        }
+        operation.setdefault("parameters", []).append(waiting)

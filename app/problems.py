@@ -111,7 +111,10 @@ def _refused(request: Request, problem: dict[str, Any], body: object) -> Offence
     value = None if problem["type"] == "missing" else problem["input"]
     if listed := place == "query" and found["type"] == "array":
         value = ",".join(request.query_params.getlist(path[0]))
-    return offence(_name(path), place, told(value), words(found, separated=listed))
+    allowed = words(found, separated=listed)
+    if problem["type"] == "value_error":  # what no schema can say
+        allowed += f"; {problem['ctx']['error']}"
+    return offence(_name(path), place, told(value), allowed)
 
 
 def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from app import edits
 from app.card import ModelName, ModelVersion
@@ -11,7 +11,13 @@ from app.latents import SEEDS, Method
 from app.look import Look
 from app.paths import Easing
 
-Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42])]
+
+def _whole(number: object) -> object:
+    """In JSON 3.0 is an integer as good as 3 (JSON Schema 2020-12, Validation, section 6.1.1)."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(_whole)]
 Radius = Annotated[
     float, Field(ge=0, le=2, allow_inf_nan=False, description="how far the noise reaches")
 ]
@@ -44,7 +50,9 @@ def _odd_square(count: int) -> int:
 _ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
 # A Literal would take true for 1 as well.
 OddSquare = Annotated[
-    int, AfterValidator(_odd_square), Field(json_schema_extra={"enum": [*_ODD_SQUARES]})
+    int,
+    AfterValidator(_odd_square),
+    Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
 ]
 Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
 Corners = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=4, max_length=4)]
@@ -105,6 +113,8 @@ class EditBody(BaseModel):
         description=_EDIT,
         examples=[{}, {"glasses": 2, "beard": -1.5}],
     )
+
+    _integers = field_validator("*", mode="before")(_whole)
 
 
 class LookQuery(BaseModel):
