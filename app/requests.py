@@ -1,77 +1,29 @@
 """What requests may say. Parameters that they do not know are refused."""
 
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app import edits
 from app.card import ModelName, ModelVersion
 from app.images import LARGEST_SCALE, WIDEST_PADDING, Sheet
-from app.latents import SEEDS, Method
+from app.latents import Method
 from app.look import Look
 from app.paths import Easing
+from app.values import (
+    Corners,
+    Format,
+    Group,
+    OddSquare,
+    Radius,
+    Seed,
+    Steps,
+    Stops,
+    Strength,
+    Truncation,
+    whole,
+)
 
-
-def _whole(number: object) -> object:
-    """In JSON 3.0 is an integer as good as 3 (JSON Schema 2020-12, Validation, section 6.1.1)."""
-    return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(_whole)]
-Radius = Annotated[
-    float, Field(ge=0, le=2, allow_inf_nan=False, description="how far the noise reaches")
-]
-Format = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
-Truncation = Annotated[
-    float,
-    Field(
-        gt=0,
-        le=2,
-        allow_inf_nan=False,
-        description="what the latents of seeds are multiplied by: below 1 images are more typical, "
-        "above it more unusual",
-        examples=[0.7],
-    ),
-]
 _SEED = "drawn at random where it is left out"
-
-
-def _split(texts: list[str]) -> list[str]:
-    """A list in the query: its values are separated by commas, or sent one by one."""
-    return [value for text in texts for value in text.split(",")]
-
-
-def _odd_square(count: int) -> int:
-    if count not in _ODD_SQUARES:
-        raise ValueError("a square sheet has a middle where its side is odd")
-    return count
-
-
-_ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
-# A Literal would take true for 1 as well.
-OddSquare = Annotated[
-    int,
-    AfterValidator(_odd_square),
-    Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
-]
-Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
-Corners = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=4, max_length=4)]
-Stops = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=2, max_length=16)]
-
-
-def _each_once(steps: list[str]) -> list[str]:
-    edits.read(steps)
-    return steps
-
-
 _EDIT = "attributes and how strongly each is given, from -5 to 5; below 0 it is taken away"
-Strength = Annotated[float, Field(ge=-edits.STRONGEST, le=edits.STRONGEST, allow_inf_nan=False)]
-Steps = Annotated[
-    list[Annotated[str, Field(pattern=edits.STEP)]],
-    BeforeValidator(_split),
-    AfterValidator(_each_once),
-    Field(min_length=1, max_length=edits.MOST),
-]
 
 
 class ModelQuery(BaseModel):
@@ -114,7 +66,7 @@ class EditBody(BaseModel):
         examples=[{}, {"glasses": 2, "beard": -1.5}],
     )
 
-    _integers = field_validator("*", mode="before")(_whole)
+    _integers = field_validator("*", mode="before")(whole)
 
 
 class LookQuery(BaseModel):

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app import edits
 from app.card import ModelName, ModelVersion
 from app.latents import SEEDS
-from app.requests import Seed, Steps
+from app.values import Seed, Steps
 
 Provider = Literal["auto", "cpu", "cuda"]
 LogFormat = Literal["text", "json"]

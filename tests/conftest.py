@@ -16,6 +16,13 @@ from app.settings import Settings
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "slow" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: ask for it by -m slow"))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -9,8 +9,9 @@ from app.card import ModelName, ModelVersion
 from app.deps import Accept, ImageLimit, InService
 from app.images import Sheet
 from app.negotiation import PNG, choose
-from app.requests import ImageQuery, Seed
+from app.requests import ImageQuery
 from app.served import Served
+from app.values import Seed
 
 router = APIRouter(tags=["images"])
 

@@ -9,9 +9,10 @@ from app.deps import Accept, ImageLimit, InService, exclusive
 from app.errors import offence, refusal
 from app.latents import SEEDS
 from app.negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
-from app.requests import Format, InterpolateQuery
+from app.requests import InterpolateQuery
 from app.schemas import Frame, Interpolated
 from app.served import Drawn
+from app.values import Format
 
 router = APIRouter(tags=["images"])
 

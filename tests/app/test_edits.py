@@ -339,6 +339,13 @@ def test_what_a_model_cannot_edit_is_named_everywhere(client: TestClient, path: 
         assert client.post(post, json={**body, "edit": {}}).is_success
 
 
+def test_an_attribute_that_is_named_twice_is_refused_for_that(client: TestClient) -> None:
+    query = "/images/grey/1/1.png?edit=beard:1,beard:2"
+    (error,) = refused(client, query, method="GET")["errors"]
+    assert error["value"] == "beard:1,beard:2"
+    assert error["allowed"].endswith("; an edit names every attribute once")
+
+
 def test_a_misspelt_parameter_of_an_image_is_refused(client: TestClient) -> None:
     (error,) = refused(client, f"/images/grey/1/1.png?edits={TEXT}", method="GET")["errors"]
     allowed = "left out: the parameters here are edit, truncation, scale"

@@ -281,6 +281,14 @@ def test_the_largest_body_is_taken(client: TestClient) -> None:
     assert client.post("/arithmetic", json={"plus": [[1]], "minus": []}).status_code == 200
 
 
+def test_an_integer_may_be_written_with_a_point(client: TestClient) -> None:
+    exact = {"plus": [[3, 4], [5]], "version": 2, "neighbours": 9, "scale": 2}
+    pointed = {"plus": [[3.0, 4e0], [5.0]], "version": 2.0, "neighbours": 9.0, "scale": 20e-1}
+    answers = [client.post("/arithmetic", json=body) for body in (exact, pointed)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].content == answers[1].content
+
+
 SEED = f"an integer from 0 to {SEEDS - 1}"
 GROUP = f"a list of 1 to 16 values, each {SEED}"
 PLUS, MINUS = (f"a list of {few} to 8 values, each {GROUP}" for few in (1, 0))
