@@ -114,6 +114,7 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
     import uvicorn
 
     from app import logs
+    from app.connections import Connection
 
     return uvicorn.Config(
         create,
@@ -121,6 +122,9 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
+        http=Connection,
+        ws="none",
+        timeout_keep_alive=settings.keep_alive,
         server_header=False,
         access_log=False,  # app.telemetry writes it, and knows more
         log_config=logs.config(settings),

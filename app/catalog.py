@@ -147,6 +147,10 @@ class Catalog:
             for version in sorted(self.models[name]):
                 yield self.models[name][version]
 
+    def running(self) -> list[tuple[str, int]]:
+        """What every version computes: its title, and its batch's number or 0."""
+        return [(served.title, served.batcher.running) for served in self]
+
     async def close(self) -> None:
         """Finish what waits, then take every version out of service."""
         await asyncio.gather(*(served.batcher.close() for served in self))

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.catalog import Catalog
-from app.errors import ParameterError, offence, refusal
+from app.errors import NotReadyError, ParameterError, offence, refusal
 from app.images import MOST_PIXELS, Sheet
 from app.repository import Repository
 from app.served import Served
@@ -20,6 +20,14 @@ from app.settings import Settings
 async def _catalog(request: Request) -> Catalog:
     catalog: Catalog = request.app.state.catalog
     return catalog
+
+
+async def _ready(request: Request) -> None:
+    state = request.app.state
+    if state.drain.began:
+        raise NotReadyError("the server is shutting down")
+    if reason := state.watchdog.reason:
+        raise NotReadyError(reason)
 
 
 async def _accept(request: Request) -> str | None:
@@ -84,6 +92,8 @@ async def _repository(request: Request) -> Repository:
     return repository
 
 
+Healthy = Depends(_ready)
+"""Raises NotReadyError while the server is about to end, or its engine does not answer."""
 InService = Annotated[Catalog, Depends(_catalog)]
 Accept = Annotated[str | None, Depends(_accept)]
 ImageLimit = Annotated[Limit, Depends(_limit)]

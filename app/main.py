@@ -3,7 +3,6 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -14,6 +13,8 @@ from app.access import Access
 from app.bodies import BodyLimit
 from app.callers import Callers
 from app.catalog import Catalog
+from app.connections import Limits
+from app.draining import Drain
 from app.metrics import Metrics
 from app.orders import Orders
 from app.repository import Repository
@@ -33,6 +34,7 @@ from app.routes import (
 )
 from app.routes import metrics as measured
 from app.settings import Settings
+from app.watchdog import Watchdog
 
 _DRAWING = openapi.problems(
     errors.NotFoundError,
@@ -67,12 +69,15 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
-        lifespan=partial(_lifespan, catalog, repository, metrics),
+        lifespan=_lifespan,
     )
     app.state.settings, app.state.catalog = settings, catalog
     app.state.access, app.state.metrics = Access(settings), metrics
     telemetry.install(app, metrics, log=settings.access_log)
     app.state.repository = repository
+    app.state.limits = Limits(settings.max_connections, settings.patience)
+    app.state.drain = Drain(settings.grace)
+    app.state.watchdog = Watchdog(catalog.running, settings.stalled)
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     problems.install(app)
@@ -82,15 +87,16 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(
-    catalog: Catalog, repository: Repository, metrics: Metrics, _: FastAPI
-) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+    state = app.state
     # To look for garbage in what stays holds up whoever waits, every thousand requests or so.
     gc.collect()
     gc.freeze()
-    async with metrics.sampling(catalog), repository.attended():
-        yield  # serve; the web server drains its connections before it comes back
-    await catalog.close()
+    with state.watchdog.looking(), state.drain.listening():
+        async with state.metrics.sampling(state.catalog), state.repository.attended():
+            # Serve; the web server drains its connections before it comes back.
+            yield {"limits": state.limits, "ending": state.drain}
+        await state.catalog.close()
     gc.unfreeze()
 
 

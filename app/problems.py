@@ -1,5 +1,6 @@
 """Errors as answers: ``application/problem+json``, or what the Open Inference Protocol has."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.allowed import Schema, told, within, words
 from app.errors import MEDIA_TYPE, AppError, Offence, ParameterError, Problem, offence, refusal
 from app.jobs import LeftError
 
+logger = logging.getLogger(__name__)
+
 _BODY = "a JSON object, sent as application/json"
 # A body may hold any number of unknown parameters; nobody reads a longer list of them.
 _MOST = 16
@@ -25,6 +28,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AppError)
     async def foreseen(request: Request, error: AppError) -> JSONResponse:
+        if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.error("request %s: %s", getattr(request.state, "request_id", "-"), error.detail)
         record.current().refused = error.refusal
         return answer(request, error.status, error.detail, error.errors, error.headers)
 

@@ -81,6 +81,19 @@ class Settings(Engines):
     watch: float = Field(
         0, ge=0, le=3600, description="seconds between looks for new models; 0 for no look"
     )
+    max_connections: int = Field(1000, ge=1, description="most connections; more are refused")
+    patience: float = Field(
+        20, gt=0, description="seconds for a request to arrive, and for an answer to move on"
+    )
+    keep_alive: int = Field(
+        5, ge=0, description="seconds that a connection is kept without a request"
+    )
+    stalled: float = Field(
+        30, gt=0, description="seconds of one batch after which it is not ready; twice, it ends"
+    )
+    grace: float = Field(
+        0, ge=0, description="seconds after SIGTERM in which connections are still taken"
+    )
     access_log: bool = Field(True, description="a line on standard output for every request")
     log_format: LogFormat = Field("text", description="how the log is written; json: for machines")
     api_keys: Keys = Field((), description="keys, one of which it takes to draw; none for all")

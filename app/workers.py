@@ -3,6 +3,7 @@
 import logging
 import socket
 import sys
+import time
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Lock
@@ -45,7 +46,10 @@ def supervise(config: uvicorn.Config, orders: Orders) -> int:
 
 
 class _Supervisor(Multiprocess):
-    """At SIGHUP workers look for new models; uvicorn's own would replace every worker."""
+    """uvicorn's, but SIGHUP lets workers look for new models, and a second signal ends at once.
+
+    uvicorn's own would replace every worker at the one, and wait at the other.
+    """
 
     def __init__(
         self, config: uvicorn.Config, sockets: list[socket.socket], orders: Orders
@@ -56,6 +60,16 @@ class _Supervisor(Multiprocess):
     def handle_hup(self) -> None:
         """Let every worker look."""
         self._orders.give(Order())
+
+    def join_all(self) -> None:
+        """Wait for all workers to end."""
+        while any(worker.process.is_alive() for worker in self.processes):
+            if self.signal_queue:
+                logger.warning("a second signal: ending at once")
+                for worker in self.processes:
+                    worker.process.kill()
+            time.sleep(0.1)
+        super().join_all()
 
 
 class _Listener(socket.socket):

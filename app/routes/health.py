@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app import openapi
-from app.deps import InService
+from app.deps import Healthy, InService
 from app.errors import NotReadyError
 from app.schemas import Live, Ready, ReadyVersion, RefusedVersion
 
@@ -16,7 +16,7 @@ async def live() -> Live:
     return Live()
 
 
-@router.get("/ready", responses=openapi.problems(NotReadyError))
+@router.get("/ready", dependencies=[Healthy], responses=openapi.problems(NotReadyError))
 async def ready(catalog: InService) -> Ready:
     """The default model is in service: 200 with what really runs, or 503 with the reason."""
     default = catalog.find()

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path
 
 from app import __version__, inference, openapi
 from app.card import INPUT, OUTPUT, Card, ModelName, ModelVersion
-from app.deps import InService
+from app.deps import Healthy, InService
 from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.schemas_v2 import (
     AllStatistics,
@@ -56,7 +56,11 @@ async def server_live() -> ServerLive:
     return ServerLive()
 
 
-@router.get("/health/ready", responses=openapi.protocol_errors(NotReadyError))
+@router.get(
+    "/health/ready",
+    dependencies=[Healthy],
+    responses=openapi.protocol_errors(NotReadyError),
+)
 async def server_ready(catalog: InService) -> ServerReady:
     """The default model is in service."""
     catalog.find()

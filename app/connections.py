@@ -1,0 +1,170 @@
+"""One client's connection, with the bounds that uvicorn sets none to."""
+
+import asyncio
+import select
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from app.errors import MEDIA_TYPE, Problem
+
+LONGEST_URL, LONGEST_HEAD = 2**13, 2**15
+"""Bytes."""
+MOST_HEADERS = 100
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a process allows those that connect to it."""
+
+    connections: int
+    patience: float
+    """Seconds for a request to arrive, and for an answer to move on."""
+
+
+class Ending(Protocol):
+    """Who knows whether this process is about to end."""
+
+    @property
+    def began(self) -> bool:
+        """Whether every answer is its connection's last."""
+
+
+class _RefusedError(Exception):
+    """Ends the parser's work."""
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, but what a client may send, and how slowly, is bounded.
+
+    What is too much is answered as soon as it is known. Slowness is looked for by a timer that
+    costs a request nothing, so that it is found after ``patience`` or half as long again.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """``app_state`` is the lifespan's state, with ``limits`` and ``ending``."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits: Limits = app_state["limits"]
+        self._ending: Ending = app_state["ending"]
+        self._refused: tuple[HTTPStatus, str] | None = None
+        self._began: float | None = None
+        self._framing = 0
+        """Bytes of the request that is arriving, less those of its body."""
+        self._unread = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._began = self.loop.time()
+        self.loop.call_later(self._limits.patience / 2, self._look)
+        if len(self.connections) > 2 * self._limits.connections:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived. A client that sends nothing but line breaks has begun, too."""
+        if self._began is None:
+            self._began = self.loop.time()
+        self._framing += len(data)
+        super().data_received(data)
+        if self._framing > LONGEST_HEAD and not self.transport.is_closing():
+            self._end(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the request's head is too much."""
+        if refused := self._excess():
+            self._refused = refused
+            raise _RefusedError  # which reaches ``send_400_response``
+        super().on_headers_complete()
+        if self._ending.began:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body on."""
+        self._framing -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request has arrived."""
+        self._began, self._framing = None, 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed, or was refused."""
+        self._end(*(self._refused or (HTTPStatus.BAD_REQUEST, msg)))
+
+    def retire(self) -> None:
+        """Let the answer that is under way, if any, be the last, and say so."""
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close it unless a request is under way, is arriving, or has arrived unread."""
+        if self.transport.is_closing():
+            return
+        if self._framing or self._pending():
+            self.retire()
+        else:
+            super().shutdown()
+
+    def _excess(self) -> tuple[HTTPStatus, str] | None:
+        if len(self.connections) > self._limits.connections:
+            return HTTPStatus.SERVICE_UNAVAILABLE, "the server has no room for more connections"
+        if len(self.url) > LONGEST_URL:
+            return HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {LONGEST_URL} bytes"
+        size = sum(len(name) + len(value) for name, value in self.headers)
+        if size > LONGEST_HEAD or len(self.headers) > MOST_HEADERS:
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD
+        return None
+
+    def _look(self) -> None:
+        """End what has not moved on."""
+        if self not in self.connections:
+            return
+        unread = self.transport.get_write_buffer_size()
+        if unread and unread == self._unread:
+            self.transport.abort()
+        elif self._began is not None and self._late(self._began):
+            text = f"the request had not arrived after {self._limits.patience:g} s"
+            self._end(HTTPStatus.REQUEST_TIMEOUT, text)
+        self._unread = unread
+        self.loop.call_later(self._limits.patience / 2, self._look)
+
+    def _late(self, began: float) -> bool:
+        return self.loop.time() - began > self._limits.patience
+
+    def _pending(self) -> bool:
+        """Whether bytes have arrived that nobody has read yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _end(self, status: HTTPStatus, detail: str) -> None:
+        """Close the connection, with a Problem unless another answer is under way."""
+        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        self.transport.write(_answer(status, detail))
+        self.transport.close()
+
+
+_HEAD = f"the request's head is longer than {LONGEST_HEAD} bytes, or {MOST_HEADERS} headers"
+
+
+def _answer(status: HTTPStatus, detail: str) -> bytes:
+    problem = Problem(title=status.phrase, status=status, detail=detail, instance="")
+    body = problem.model_dump_json(by_alias=True).encode()
+    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": len(body), "Connection": "close"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = 1
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body

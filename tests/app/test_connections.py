@@ -1,0 +1,153 @@
+"""What a client may send, and how slowly: a real server, raw sockets."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.faults.server import Server, started
+
+HOST = b"Host: x\r\n"
+JSON = HOST + b"Content-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with started("--patience", "0.4", "--max-connections", "8", "--keep-alive", "1") as server:
+        yield server
+
+
+def connected(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What comes until the server closes the connection."""
+    pieces = []
+    try:
+        while piece := connection.recv(2**16):
+            pieces.append(piece)
+    except ConnectionResetError:  # it did not wait for all that was sent
+        pass
+    return b"".join(pieces)
+
+
+def answered(content: bytes) -> tuple[int, str]:
+    """The status and the detail of the only answer in ``content``."""
+    head, _, body = content.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert b"connection: close" in head.lower()
+    problem = json.loads(body)
+    assert problem["status"] == int(head.split()[1])
+    return problem["status"], problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "words"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, "8192 bytes"),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"a: b\r\n" * 120 + b"\r\n", 431, "100 headers"),
+        (b"GET / HTTP/1.1\r\n" + b"a: " + b"x" * 40_000 + b"\r\n\r\n", 431, "32768 bytes"),
+        (b"GET / HTTP/1.1\r\n" + b"a: " + b"x" * 4_000_000, 431, "32768 bytes"),
+        (b"NONSENSE\r\n\r\n", 400, "Invalid HTTP"),
+    ],
+)
+def test_too_much_of_a_head_is_refused(
+    server: Server, sent: bytes, status: int, words: str
+) -> None:
+    with connected(server) as connection:
+        try:
+            connection.sendall(sent)
+        except ConnectionError:  # refused before all of it was sent
+            return
+        if content := rest(connection):
+            told = answered(content)
+            assert told[0] == status
+            assert words in told[1]
+
+
+def test_headers_after_a_body_in_pieces_are_bounded_too(server: Server) -> None:
+    head = b"POST /generate?n=1 HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
+    with connected(server) as connection:
+        connection.sendall(head + b"2\r\n{}\r\n0\r\n")
+        with pytest.raises(ConnectionError):  # noqa: PT012
+            for _ in range(100_000):
+                connection.sendall(b"a: " + b"b" * 1000 + b"\r\n")
+            raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTT",
+        b"POST /generate?n=1 HTTP/1.1\r\n" + JSON + b"Content-Length: 9\r\n\r\n{",
+    ],
+)
+def test_a_request_that_does_not_arrive_is_408(server: Server, sent: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(sent)
+        assert answered(rest(connection)) == (408, "the request had not arrived after 0.4 s")
+
+
+@pytest.mark.parametrize(("first", "piece"), [(b"", b"\r\n"), (b"GET /", b"a")])
+def test_a_byte_now_and_then_does_not_keep_a_connection(
+    server: Server, first: bytes, piece: bytes
+) -> None:
+    with connected(server) as connection:
+        connection.sendall(first)
+        connection.settimeout(0.05)
+        content = b""
+        for _ in range(400):
+            try:
+                connection.sendall(piece)
+                content += connection.recv(2**16)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+            if content:
+                break
+        assert content == b"" or answered(content)[0] == 408
+        connection.settimeout(20)
+        assert rest(connection) == b""
+
+
+def test_an_answer_that_nobody_reads_is_given_up(server: Server) -> None:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", server.port))
+        requests = b"POST /generate?n=256 HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n"
+        connection.sendall(requests * 30)
+        time.sleep(2.5)  # several times the server's patience
+        with pytest.raises(ConnectionError):  # noqa: PT012
+            while connection.recv(2**16):
+                pass
+            raise ConnectionResetError  # closed amid an answer, which a client knows by its length
+
+
+def test_more_connections_than_allowed_are_told_when_to_come_back(server: Server) -> None:
+    others = [connected(server) for _ in range(8)]
+    try:
+        with connected(server) as connection:
+            connection.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n")
+            content = rest(connection)
+            assert answered(content) == (503, "the server has no room for more connections")
+            assert b"Retry-After: 1\r\n" in content
+        others += [connected(server) for _ in range(10)]
+        assert rest(others[-1]) == b""  # not even that
+    finally:
+        for other in others:
+            other.close()
+    time.sleep(0.2)
+    assert httpx.get(f"http://127.0.0.1:{server.port}/health/live").is_success
+
+
+def test_a_request_of_ordinary_size_is_answered(server: Server) -> None:
+    headers = {f"X-{k}": "x" * 300 for k in range(80)}
+    url = f"http://127.0.0.1:{server.port}/health/live?" + "x" * 8000
+    assert httpx.get(url, headers=headers).is_success

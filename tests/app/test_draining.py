@@ -1,0 +1,69 @@
+"""The end: real processes and signals."""
+
+import signal
+import socket
+import subprocess
+import time
+
+import httpx
+import pytest
+
+from tests.faults.server import Server, started
+
+SLOW = b"POST /generate?n=1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+SLOW += b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+
+def begun(server: Server) -> socket.socket:
+    """A connection whose request waits for its body."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection.sendall(SLOW)
+    assert b" 100 " in connection.recv(1000)
+    return connection
+
+
+def test_in_its_grace_it_is_not_ready_but_draws() -> None:
+    with started("--grace", "1.5") as server:
+        address = f"http://127.0.0.1:{server.port}"
+        with httpx.Client() as kept:
+            assert kept.get(f"{address}/health/ready").is_success
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            for path in ("/health/ready", "/v2/health/ready"):
+                refused = kept.get(f"{address}{path}")
+                assert refused.status_code == 503
+                assert "shutting down" in refused.text
+                assert refused.headers["Connection"] == "close"
+            assert httpx.get(f"{address}/health/live").is_success
+            assert httpx.post(f"{address}/generate?n=1").is_success
+        assert server.ends() == 0
+
+
+def test_without_grace_no_connection_is_taken_while_the_rest_is_finished() -> None:
+    with started() as server, begun(server) as connection:
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(OSError, match=r"refused|timed out"):
+            socket.create_connection(("127.0.0.1", server.port), timeout=2)
+        connection.sendall(b"{}")
+        answer = connection.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer
+        assert server.ends() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_signal_ends_at_once(workers: str) -> None:
+    with started("--workers", workers) as server, begun(server):
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.ends(1.5)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ends(5) == (143 if workers == "1" else 0)
+        assert "a second signal: ending at once" in server.said
+
+
+def test_ctrl_c_has_no_grace() -> None:
+    with started("--grace", "60") as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.ends() == 0
