@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 _Told = TypeVar("_Told", Settings, Rendering)
 
 _NO_ENGINE = """\
-onnxruntime is not installed. It comes in two builds that exclude each other; choose one:
-  pip install '.[cpu]'    for any machine
-  pip install '.[gpu]'    for an NVIDIA GPU with CUDA"""
+onnxruntime is not installed. It comes in builds that exclude each other; choose one:
+  pip install '.[cpu]'               for any machine
+  pip install '.[openvino]'          for an Intel CPU with bfloat16 units
+  pip install '.[openvino-build]'    for another CPU with them
+  pip install '.[gpu]'               for an NVIDIA GPU with CUDA"""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -69,6 +69,11 @@ class Image(_Part):
     layout: Literal["nhwc"] = "nhwc"
     dtype: Literal["uint8"] = "uint8"
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
 
 class Variant(_Part):
     """One graph: the same function, written for a provider."""
@@ -158,6 +163,14 @@ class Card(_Part):
     def attributes(self) -> dict[str, Direction]:
         """What can be edited in this version's images, by name."""
         return self.directions.attributes if self.directions else {}
+
+    def variant(self, provider: str) -> Variant:
+        """The graph that is meant for ``provider``, else one for any. Raises CardError."""
+        for meant in (provider, "any"):
+            for variant in self.variants:
+                if variant.provider == meant:
+                    return variant
+        raise CardError(f"{self.name}/{self.version}: has no graph for provider {provider}")
 
     def metadata(self) -> dict[str, str]:
         """What every graph of this version carries in its ``metadata_props``."""

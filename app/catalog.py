@@ -8,7 +8,6 @@ from typing import Final, Self
 
 from app import folders, loading
 from app.card import CardError
-from app.engine import wanted_providers
 from app.errors import NotFoundError, NotReadyError, offence
 from app.folders import Mark
 from app.loading import Watcher, nobody
@@ -49,7 +48,7 @@ class Catalog:
         ``watcher`` says who is told of a version's batches.
         Raises StartupError where the provider that was asked for does not run.
         """
-        wanted_providers(settings.provider)  # even where no model asks for it
+        loading.places(settings)  # even where no model asks for it
         catalog = cls(settings.default_model)
         try:
             catalog.marks = folders.marks(settings.models)
@@ -68,7 +67,8 @@ class Catalog:
         One that is replaced goes on drawing for the requests that have found it already.
         """
         self.models.setdefault(served.card.name, {})[served.card.version] = served
-        logger.info("serving %s on provider %s", served.title, served.engine.provider)
+        engine = served.engine
+        logger.info("serving %s on %s, %s", served.title, engine.provider, engine.precision)
 
     def retire(self, folder: str) -> bool:
         """Take the version of ``folder`` out of service; whether it was in service."""

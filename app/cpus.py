@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: its affinity, cut to its container's quota."""
+"""How many CPUs this process may use, its affinity cut to its container's quota, and their kind."""
 
 import math
 import os
@@ -13,6 +13,12 @@ def available(cgroups: Path = _CGROUPS) -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = _quota_v2(cgroups) or _quota_v1(cgroups) or float(allowed or 1)
     return max(1, min(allowed or 1, math.ceil(quota)))
+
+
+def has_bfloat16(described: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the CPU multiplies bfloat16, by AVX-512 or AMX; elsewhere than on Linux: unknown."""
+    flags = {word for word in _words(described) if word.startswith(("avx512_bf16", "amx_bf16"))}
+    return bool(flags)
 
 
 def _quota_v2(cgroups: Path) -> float | None:

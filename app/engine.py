@@ -1,91 +1,102 @@
-"""One onnxruntime session: one model version on one provider. Knows no HTTP."""
+"""A loaded generator: one model version on one provider. Knows no HTTP."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from app import providers
+from app.buckets import Buckets, sizes
 from app.card import INPUT, OUTPUT, Card, CardError
-from app.errors import StartupError
 from app.images import Pixels
-from app.settings import Provider
+from app.latents import Latents
+from app.providers import GraphError, Placement, ProviderError
 
 Rows = Mapping[str, NDArray[np.generic]]
 """The graph's inputs by name; the first axis of each counts the images."""
+Draw = Callable[[Latents], Pixels]
 
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """A loaded generator: call it with rows of latents and get pixels."""
+    """Call it with rows of latents and get pixels."""
 
-    def __init__(self, card: Card, graph: bytes, provider: Provider, threads: int) -> None:
-        """Load ``graph`` and hold it against ``card``.
+    def __init__(self, card: Card, graph: bytes, place: Placement, largest: int = 64) -> None:
+        """Load ``graph``, hold it against ``card``, and warm it up for batches up to ``largest``.
 
-        Raises StartupError where ``provider`` is ``cuda`` and CUDA does not run, CardError where
-        the graph cannot be loaded or is not what the card says.
+        Raises ProviderError where the provider does not start, CardError where the graph cannot
+        be loaded or is not what the card says.
         """
-        self._session = _session(graph, provider, threads)
-        self.provider = self._session.get_providers()[0].removesuffix("ExecutionProvider").lower()
-        """The provider that really runs: ``cpu`` or ``cuda``."""
-        _verify(card, self._session)
+        self.provider, self.precision = place.provider, place.precision
+        try:
+            self._draw = _DRAWING[place.provider](card, graph, place, largest)
+        except GraphError as error:
+            raise CardError(str(error)) from error
 
     def __call__(self, rows: Rows) -> Pixels:
         """Latents float32 ``(n, width)`` to uint8 ``(n, height, width, channels)``."""
+        return self._draw(cast("Latents", rows[INPUT]))
+
+
+def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
+    several = one = _drawing(_verified(card, providers.session(graph, place)))
+    if place.threads > 1:
+        # One image is drawn before a thread that sleeps could be of help.
+        one = _drawing(providers.session(graph, place, awake=True))
+    _warm(card, several, 2)
+    _warm(card, one, 1)
+    return lambda latents: one(latents) if len(latents) == 1 else several(latents)
+
+
+def _on_openvino(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
+    draw = _drawing(_verified(card, providers.session(graph, place)))
+    _warm(card, draw, largest)  # it compiles for every length
+    return draw
+
+
+def _on_cuda(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
+    def buckets(*, captured: bool) -> Buckets:
+        session = _verified(card, providers.session(graph, place, captured=captured))
+        return Buckets(session, card.latent.width, card.image.shape, largest)
+
+    try:
+        return buckets(captured=True)
+    except (ProviderError, CardError):
+        raise
+    except Exception:  # onnxruntime's errors have no common class
+        logger.warning("it runs without CUDA graphs, which fail", exc_info=True)
+        return buckets(captured=False)
+
+
+_DRAWING = {"cpu": _on_cpu, "openvino": _on_openvino, "cuda": _on_cuda}
+
+
+def _drawing(session: ort.InferenceSession) -> Draw:
+    def draw(latents: Latents) -> Pixels:
         pixels: Pixels
-        (pixels,) = self._session.run([OUTPUT], dict(rows))
+        (pixels,) = session.run([OUTPUT], {INPUT: latents})
         return pixels
 
-
-def wanted_providers(provider: Provider) -> list[str]:
-    """What onnxruntime calls ``provider``, best first.
-
-    Raises StartupError for ``cuda`` where this onnxruntime was built without it.
-    """
-    has_cuda = _CUDA in ort.get_available_providers()
-    if provider == "cuda" and not has_cuda:
-        raise StartupError(
-            "provider=cuda: this onnxruntime has no CUDA provider; "
-            "install the extra gpu in place of cpu, or use provider=cpu"
-        )
-    return [_CPU] if provider == "cpu" or not has_cuda else [_CUDA, _CPU]
+    return draw
 
 
-def _session(graph: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
-    wanted = wanted_providers(provider)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    # A thread that spins while it waits for work takes a CPU from the event loop and the encoder.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # warnings of a failed provider are told below, once
-    try:
-        # From bytes, not from a path: these are the bytes whose hash was checked, and a graph
-        # without a path has no folder to read further files from.
-        session = ort.InferenceSession(graph, options, providers=wanted)
-    except Exception as error:  # onnxruntime's errors have no common class
-        raise CardError(f"onnxruntime cannot load the graph: {_first_line(error)}") from error
-    session.disable_fallback()
-    if wanted[0] not in session.get_providers():
-        if provider == "cuda":
-            raise StartupError(
-                "provider=cuda: onnxruntime has the CUDA provider, but it does not start; "
-                "see that the NVIDIA driver, CUDA and cuDNN are installed, or use provider=cpu"
-            )
-        logger.warning("CUDA does not start here; the CPU provider runs instead")
-    return session
+def _warm(card: Card, draw: Draw, largest: int) -> None:
+    """The first run of a length allocates; a client should not wait for that."""
+    for size in sizes(largest):
+        draw(np.zeros((size, card.latent.width), np.float32))
 
 
-def _verify(card: Card, session: ort.InferenceSession) -> None:
+def _verified(card: Card, session: ort.InferenceSession) -> ort.InferenceSession:
     """What the graph says of itself must be what the card says of it."""
-    image = card.image
     expected = {
         "input": (INPUT, "float32", [card.latent.width]),
-        "output": (OUTPUT, image.dtype, [image.height, image.width, image.channels]),
+        "output": (OUTPUT, card.image.dtype, [*card.image.shape]),
         "metadata": card.metadata(),
     }
     found = {
@@ -96,6 +107,7 @@ def _verify(card: Card, session: ort.InferenceSession) -> None:
     for part, value in expected.items():
         if found[part] != value:
             raise CardError(f"the graph's {part} is {found[part]}, the card says {value}")
+    return session
 
 
 def _signature(nodes: list[ort.NodeArg]) -> object:
@@ -107,7 +119,3 @@ def _signature(nodes: list[ort.NodeArg]) -> object:
     if isinstance(batch, int):  # a dynamic axis has a name
         shape = node.shape
     return node.name, _TYPES.get(node.type, node.type), shape
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -1,18 +1,23 @@
 """A version folder to a version in service: read, verified and warmed up."""
 
+import logging
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from app import card, folders, graphs, latents
+from app import card, folders, graphs, providers
 from app.batching import Batcher
-from app.card import INPUT, Card, CardError
+from app.card import Card, CardError
 from app.cpus import available
 from app.engine import Engine
+from app.errors import StartupError
 from app.jobs import Watch, unwatched
+from app.providers import Placement, ProviderError
 from app.served import Served
 from app.settings import Settings
 from app.statistics import Statistics
+
+logger = logging.getLogger(__name__)
 
 Watcher = Callable[[str, int], Watch]
 """From a model's name and version."""
@@ -23,17 +28,21 @@ def nobody(_model: str, _version: int) -> Watch:
     return unwatched
 
 
-def load(folder: Path, settings: Settings, watcher: Watcher) -> Served:
-    """The version in ``folder``, ready to draw. Raises CardError."""
+def places(settings: Settings) -> list[Placement]:
+    """Where generators may run, best first. Raises StartupError where nothing asked for runs."""
+    threads = settings.threads or available()
+    try:
+        return providers.candidates(settings.provider, settings.precision, threads)
+    except ProviderError as error:
+        raise StartupError(str(error)) from error
+
+
+def load(folder: Path, settings: Settings, watcher: Watcher = nobody) -> Served:
+    """The version in ``folder``, ready to draw. Raises CardError, StartupError as ``places``."""
     folders.check_inside(folder, settings.models)
     described = card.read(folder)
-    contents = [card.load(folder, variant) for variant in described.variants]
-    try:
-        for content in contents:
-            graphs.check(content)
-        engine = _warm(described, contents[0], settings)
-    except CardError as error:
-        raise CardError(f"{folder / described.variants[0].file}: {error}") from error
+    contents = {variant.file: card.load(folder, variant) for variant in described.variants}
+    engine = _engine(folder, described, contents, places(settings), settings.max_batch)
     statistics, watch = Statistics(), watcher(described.name, described.version)
     compute = statistics.counting(engine)
     batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch)
@@ -42,12 +51,22 @@ def load(folder: Path, settings: Settings, watcher: Watcher) -> Served:
     return served
 
 
-def _warm(described: Card, graph: bytes, settings: Settings) -> Engine:
-    engine = Engine(described, graph, settings.provider, settings.threads or available())
-    # The first run allocates; a client should not wait for that.
-    first = latents.from_seeds([0], described.latent.width, described.latent.prior)
+def _engine(
+    folder: Path, described: Card, contents: dict[str, bytes], tried: list[Placement], largest: int
+) -> Engine:
+    """On the first provider that starts."""
+    place, *others = tried
+    file = described.variant(place.provider).file
     try:
-        engine({INPUT: first})
+        graphs.check(contents[file])
+        return Engine(described, contents[file], place, largest)
+    except CardError as error:
+        raise CardError(f"{folder / file}: {error}") from error
+    except ProviderError as error:
+        if not others:
+            raise StartupError(str(error)) from error
+        logger.warning("%s", error)
+        return _engine(folder, described, contents, others, largest)
     except Exception as error:  # onnxruntime's errors have no common class
-        raise CardError(f"it cannot draw: {str(error).splitlines()[0]}") from error
-    return engine
+        told = str(error).splitlines()[0]
+        raise CardError(f"{folder / file}: it cannot draw: {told}") from error

@@ -186,5 +186,5 @@ def _version(served: Served) -> tuple[str, ...]:
 
 
 def _info(served: Served) -> tuple[str, ...]:
-    graph = served.card.variants[0]
-    return *_version(served), graph.sha256, served.engine.provider, "float32", graph.file
+    graph, engine = served.variant, served.engine
+    return *_version(served), graph.sha256, engine.provider, engine.precision, graph.file

@@ -43,7 +43,7 @@ def _manifest(served: Served, options: Rendering) -> Manifest:
     return Manifest(
         model=card.name,
         version=card.version,
-        digest=card.variants[0].sha256,
+        digest=served.variant.sha256,
         provider=served.engine.provider,
         seed=options.seed,
         count=options.count,

@@ -75,6 +75,8 @@ class ServedVersion(BaseModel):
 
     version: int
     provider: str = Field(description="where it really runs")
+    precision: str = Field(description="of its arithmetic")
+    graph: str = Field(description="which of the card's graphs draws")
     attributes: dict[AttributeName, Effect] = Field(
         description="what `edit` takes, and what each does at strength 2; the card has the vectors",
         examples=[{"glasses": {"gained": 0.95, "kept": 0.92}}],
@@ -111,6 +113,7 @@ class ReadyVersion(BaseModel):
     model: str
     version: int
     provider: str = Field(description="where it really runs")
+    precision: str = Field(description="of its arithmetic")
 
 
 class Ready(BaseModel):
@@ -120,6 +123,7 @@ class Ready(BaseModel):
     model: str = Field(description="the default model")
     version: int
     provider: str = Field(description="where it really runs")
+    precision: str = Field(description="of its arithmetic")
     models: list[ReadyVersion]
     refused: list[RefusedVersion]
 

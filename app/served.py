@@ -9,7 +9,7 @@ from typing import cast
 from app import callers, edits, images, jobs, latents, record
 from app.allowed import told
 from app.batching import Batcher
-from app.card import INPUT, Card
+from app.card import INPUT, Card, Variant
 from app.edits import Edit
 from app.engine import Engine
 from app.errors import (
@@ -49,6 +49,11 @@ class Served:
     def title(self) -> str:
         """``name/version``, as in the headers and the log."""
         return f"{self.card.name}/{self.card.version}"
+
+    @property
+    def variant(self) -> Variant:
+        """The graph that draws."""
+        return self.card.variant(self.engine.provider)
 
     def latents(self, seeds: list[int]) -> Latents:
         """The latents of ``seeds`` under this version's prior, truncated."""

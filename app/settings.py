@@ -17,7 +17,8 @@ from app.card import ModelName, ModelVersion
 from app.latents import SEEDS
 from app.values import Seed, Steps
 
-Provider = Literal["auto", "cpu", "cuda"]
+Provider = Literal["auto", "cpu", "cuda", "openvino"]
+Precision = Literal["auto", "fp32", "bf16"]
 LogFormat = Literal["text", "json"]
 
 PREFIX = "DCGAN_"
@@ -58,6 +59,9 @@ class Engines(BaseSettings):
 
     models: Path = Field(Path("models"), description="folder of the models, <name>/<version>/")
     provider: Provider = Field("auto", description="where generators run; auto prefers a GPU")
+    precision: Precision = Field(
+        "auto", description="of their arithmetic; auto is bf16 for openvino where the CPU has it"
+    )
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads; 0 for all this process may use"
     )

@@ -24,11 +24,13 @@ async def ready(catalog: InService) -> Ready:
         model=default.card.name,
         version=default.card.version,
         provider=default.engine.provider,
+        precision=default.engine.precision,
         models=[
             ReadyVersion(
                 model=served.card.name,
                 version=served.card.version,
                 provider=served.engine.provider,
+                precision=served.engine.precision,
             )
             for served in catalog
         ],

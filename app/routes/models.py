@@ -19,6 +19,8 @@ def _described(catalog: Catalog, name: str) -> ServedModel:
         ServedVersion(
             version=number,
             provider=served.engine.provider,
+            precision=served.engine.precision,
+            graph=served.variant.file,
             attributes=served.card.attributes,
             card=served.card,
         )

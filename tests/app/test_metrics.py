@@ -107,7 +107,7 @@ def test_what_is_served_is_told(client: TestClient, models: Path) -> None:
     told = text(client)
     assert value(told, "dcgan_ready") == 1
     graph = digest((models / "fashion-mnist" / "2" / "generator.onnx").read_bytes())
-    labels = {"digest": graph, "provider": "cpu", "precision": "float32", **VERSION}
+    labels = {"digest": graph, "provider": "cpu", "precision": "fp32", **VERSION}
     assert value(told, "dcgan_model_info", graph="generator.onnx", **labels) == 1
     assert value(told, "dcgan_model_info") == len(list(models.glob("*/*/card.json")))
 

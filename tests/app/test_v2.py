@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 from app import __version__, card, latents
 from app.engine import Engine
 from app.main import create_app
+from app.providers import Placement
 from app.settings import Settings
 
 INFER = "/v2/models/fashion-mnist/infer"
@@ -91,9 +92,8 @@ def test_latents_become_the_pixels_that_their_seeds_have(
     client: TestClient, rows: np.ndarray, models: Path
 ) -> None:
     described = card.read(models / "fashion-mnist" / "2")
-    engine = Engine(
-        described, card.load(models / "fashion-mnist/2", described.variants[0]), "cpu", 1
-    )
+    graph = card.load(models / "fashion-mnist/2", described.variants[0])
+    engine = Engine(described, graph, Placement("cpu"))
     answer = client.post(INFER, json=asking(rows, id="mine"))
     assert answer.json()["id"] == "mine"
     assert answer.headers["X-Model"] == "fashion-mnist/2"

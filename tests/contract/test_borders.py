@@ -24,13 +24,14 @@ LEAVES = {
     "app.look",
     "app.paths",
     "app.png",
+    "app.providers",
     "app.record",
     "app.slots",
     "app.schemas_v2",
     "app.statistics",
     "app.shares",
 }
-LEAF_LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "PIL", "pydantic"}
+LEAF_LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "onnxruntime", "PIL", "pydantic"}
 NEVER_SERVED = ("torch", "training", "onnx", "tqdm", "httpx")
 
 _PROOF = """

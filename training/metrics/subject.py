@@ -97,21 +97,15 @@ def _version(folder: Path) -> Subject:
     folder = folder.resolve()  # a card is checked against the names of its folders
     try:
         described = card.read(folder)
-        graphs = [
-            card.load(folder, variant)
-            for variant in described.variants
-            if variant.provider in {"any", "cpu"}
-        ]
+        graph = card.load(folder, described.variant("cpu"))
     except CardError as error:
         raise EvaluationError(str(error)) from error
-    if not graphs:
-        raise EvaluationError(f"{folder}: has no graph for the CPU")
     image = described.image
     return Subject(
         title=f"{described.name}/{described.version}",
         dataset=described.dataset.name,
         image_shape=(image.channels, image.height, image.width),
         latent=described.latent,
-        draw=lambda z: run_graph(graphs[0], z),
+        draw=lambda z: run_graph(graph, z),
         directions=described.directions,
     )

@@ -1,0 +1,167 @@
+"""Where a graph runs: onnxruntime's providers, and sessions on them."""
+
+import importlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import onnxruntime as ort
+
+from app.cpus import has_bfloat16
+
+Name = Literal["cpu", "cuda", "openvino"]
+Precision = Literal["fp32", "bf16"]
+
+_CPU, _CUDA, _OPENVINO = (
+    "CPUExecutionProvider",
+    "CUDAExecutionProvider",
+    "OpenVINOExecutionProvider",
+)
+_PLUGIN = "onnxruntime_ep_openvino"
+_HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+# A thread that spins while it waits for work takes a CPU from the event loop and the encoder: not
+# at all, or no longer than until the next operator of a run.
+_ASLEEP = {"allow_spinning": "0"}
+_AWAKE = {"allow_spinning": "1", "spin_duration_us": "20"}
+
+
+class ProviderError(Exception):
+    """A provider that does not run here; the text says what to do."""
+
+
+class GraphError(Exception):
+    """A graph that onnxruntime cannot load."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a graph runs, and how."""
+
+    provider: Name = "cpu"
+    threads: int = 1
+    """Of the CPU."""
+    precision: Precision = "fp32"
+
+
+def candidates(
+    provider: Name | Literal["auto"] = "auto",
+    precision: Precision | Literal["auto"] = "auto",
+    threads: int = 1,
+) -> list[Placement]:
+    """What may run here of what is asked for, best first.
+
+    Left to itself it is a GPU; else OpenVINO where the CPU has bfloat16 units, without which it is
+    not the faster one; else the CPU provider. Raises ProviderError where there is nothing.
+    """
+    best: Precision = "bf16" if precision != "fp32" and has_bfloat16() else "fp32"
+    if provider == "auto":
+        asked: list[Name] = ["cuda", "openvino", "cpu"] if best == "bf16" else ["cuda", "cpu"]
+        hindrances = {name: _hindrance(name, precision) for name in asked}
+        found = [name for name in asked if not hindrances[name]]
+    else:
+        hindrances = {provider: _hindrance(provider, precision)}
+        found = [] if hindrances[provider] else [provider]
+    if not found:
+        raise ProviderError("; ".join(filter(None, hindrances.values())))
+    return [Placement(name, threads, best if name == "openvino" else "fp32") for name in found]
+
+
+def _hindrance(provider: Name, precision: str) -> str | None:
+    """Why ``provider`` does not run here, and what to do."""
+    if precision == "bf16" and provider != "openvino":
+        return f"precision=bf16: provider={provider} has fp32 alone; use provider=openvino"
+    if precision == "bf16" and not has_bfloat16():
+        return "precision=bf16: this CPU has no bfloat16 units; use precision=fp32"
+    if provider == "cuda" and not _has_cuda():
+        return (
+            "provider=cuda: this onnxruntime has no CUDA provider; "
+            "install the extra gpu in place of cpu, or use provider=cpu"
+        )
+    if provider == "openvino" and not _has_openvino():
+        return (
+            "provider=openvino: it is not there for this CPU; install the extra openvino, "
+            "or openvino-build for other CPUs than Intel's, or use provider=cpu"
+        )
+    return None
+
+
+def _has_cuda() -> bool:
+    return _CUDA in ort.get_available_providers()
+
+
+def _has_openvino() -> bool:
+    return _OPENVINO in ort.get_available_providers() or bool(_openvino_devices())
+
+
+@cache
+def _openvino_devices() -> list[Any]:
+    """The CPU as the plugin sees it: nothing but Intel's. Empty where it is not installed."""
+    if find_spec(_PLUGIN) is None:
+        return []
+    # A library can be registered once a process.
+    plugin = importlib.import_module(_PLUGIN)
+    ort.register_execution_provider_library(_PLUGIN, plugin.get_library_path())
+    cpu = ort.OrtHardwareDeviceType.CPU
+    found = ort.get_ep_devices()
+    # Its other devices, such as OpenVINOExecutionProvider.AUTO, choose for themselves.
+    return [one for one in found if one.ep_name == _OPENVINO and one.device.type == cpu]
+
+
+def session(
+    graph: bytes, placement: Placement, *, awake: bool = False, captured: bool = False
+) -> ort.InferenceSession:
+    """``graph`` on the provider of ``placement``, with no other to fall back upon.
+
+    ``awake`` lets its CPU threads spin for moments between operators, for runs too short to
+    sleep in; ``captured`` lets a GPU replay runs as CUDA graphs. Raises ProviderError for a
+    provider that does not start, GraphError for bytes that are no graph which it can run.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = placement.threads
+    for name, value in (_AWAKE if awake else _ASLEEP).items():
+        options.add_session_config_entry(f"session.intra_op.{name}", value)
+    options.log_severity_level = 3  # what fails is told once, by who asked
+    try:
+        # From bytes, not from a path: these are the bytes whose hash was checked, and a graph
+        # without a path has no folder to read further files from.
+        made = ort.InferenceSession(
+            graph, options, **_arguments(placement, options, captured=captured)
+        )
+    except Exception as error:  # onnxruntime's errors have no common class
+        first_line = str(error).partition("\n")[0]
+        raise GraphError(f"onnxruntime cannot load the graph: {first_line}") from error
+    made.disable_fallback()
+    if placement.provider != made.get_providers()[0].removesuffix("ExecutionProvider").lower():
+        raise ProviderError(
+            f"provider={placement.provider}: onnxruntime has it, but it does not start; "
+            f"see that what it needs is installed{_NEEDS.get(placement.provider, '')}, "
+            "or use provider=cpu"
+        )
+    return made
+
+
+_NEEDS = {"cuda": " (the NVIDIA driver, CUDA and cuDNN)"}
+
+
+def _arguments(
+    placement: Placement, options: ort.SessionOptions, *, captured: bool
+) -> dict[str, Any]:
+    """Which provider, as InferenceSession wants it told."""
+    if placement.provider == "cuda":
+        # By default every algorithm is timed for every shape of a convolution.
+        told = {"cudnn_conv_algo_search": "HEURISTIC", "enable_cuda_graph": str(int(captured))}
+        return {"providers": [(_CUDA, told), _CPU]}
+    if placement.provider == "cpu":
+        return {"providers": [_CPU]}
+    told = {
+        "INFERENCE_PRECISION_HINT": _HINTS[placement.precision],
+        "INFERENCE_NUM_THREADS": str(placement.threads),
+    }
+    config = {"load_config": json.dumps({"CPU": told})}
+    if _OPENVINO in ort.get_available_providers():
+        return {"providers": [(_OPENVINO, {"device_type": "CPU", **config})]}
+    options.add_provider_for_devices(_openvino_devices()[:1], config)
+    return {}
