@@ -4,6 +4,7 @@ None of it decides anything, so a failure to draw is told and the training goes 
 """
 
 import sys
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,9 @@ from training.events import Events
 from training.journal import Run
 from training.report import Report
 
+_SHARE = 0.1
+"""Of the time, that drawing curves may take: a GPU does an epoch in less than they do."""
+
 
 class Display:
     """What is drawn into a run's folder. As a context it ends with the animation."""
@@ -28,6 +32,7 @@ class Display:
         """Goes on after ``step``."""
         self._run, self._config, self._step = run, config, step
         self._events: Events | None = None
+        self._due, self._stale = 0.0, False
 
     def __enter__(self) -> Self:
         return self
@@ -37,12 +42,18 @@ class Display:
     ) -> None:
         if self._events:
             self._attempt(self._events.close)
+        if self._stale:
+            self._attempt(self._curves)
         if kind is None:
             self._attempt(self._animate)
 
     def epoch(self, report: Report) -> None:
-        """Show an epoch, whose line and samples are in the folder."""
-        self._attempt(self._curves)
+        """Show an epoch, whose line and samples are in the folder; its curves may come later."""
+        began = time.monotonic()
+        self._stale = began < self._due
+        if not self._stale:
+            self._attempt(self._curves)
+            self._due = began + (time.monotonic() - began) / _SHARE
         self._attempt(lambda: self._write(report))
 
     def _write(self, report: Report) -> None:

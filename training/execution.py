@@ -6,6 +6,7 @@ Python can ask for them. A CUDA graph asks for all of them at once.
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -71,6 +72,8 @@ def choose(trainer: Stepping, execution: Execution, tell: Tell = untold) -> Step
     if execution == "graph" and obstacle:
         raise TrainingError(f"--execution graph: {obstacle}; use --execution auto")
     if execution == "compile":
+        if trainer.device.type == "cuda" and find_spec("triton") is None:
+            raise TrainingError("--execution compile: needs Triton; use --execution auto")
         trainer.compile()
     if execution == "eager" or obstacle:
         if execution == "auto" and trainer.device.type == "cuda":

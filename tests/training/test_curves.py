@@ -1,4 +1,5 @@
 import io
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training import animation, curves, display
+from training.config import Loss
 from training.events import SAMPLES, TAGS, Events
 from training.journal import Run
 from training.loop import Report
@@ -177,6 +179,28 @@ def test_a_run_that_goes_on_draws_no_step_twice(
     assert told[-1].value == pytest.approx(Run(folder).epochs()[-1]["discriminator_loss"])
     with Image.open(Run(folder).animation) as image:
         assert image.n_frames == 3
+
+
+@pytest.mark.parametrize(("share", "times"), [(1e-9, 2), (math.inf, 4)])
+def test_curves_take_their_share_of_the_time_and_are_whole_in_the_end(
+    fit: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    times: int,
+) -> None:
+    drawn: list[int] = []
+    draw = curves.losses
+
+    def losses(epochs: list[dict[str, Any]], loss: Loss) -> bytes:
+        drawn.append(len(epochs))
+        return draw(epochs, loss)
+
+    monkeypatch.setattr(curves, "losses", losses)
+    monkeypatch.setattr(display, "_SHARE", share)
+    assert fit(tmp_path / "run", "--epochs", 4) == 0
+    assert len(drawn) == times
+    assert (drawn[0], drawn[-1]) == (1, 4)
 
 
 @pytest.mark.parametrize("broken", ["Events", "files.write"])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, relu
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from training import execution
 from training.errors import TrainingError
 from training.execution import WARM_UP, Recorded, Step, Work, choose
 from training.group import Group
@@ -232,6 +233,16 @@ def test_a_graph_on_a_cpu_is_refused(make_trainer: MakeTrainer, images: Tensor) 
     words = "--execution graph: a CUDA graph needs a CUDA device; use --execution auto"
     with pytest.raises(TrainingError, match=words):
         next(train(make_trainer(execution="graph"), images, 1))
+
+
+def test_compiling_for_a_gpu_without_triton_is_refused(
+    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "find_spec", lambda _: None)
+    trainer = make_trainer()
+    trainer.device = torch.device("cuda")
+    with pytest.raises(TrainingError, match="--execution compile: needs Triton"):
+        choose(trainer, "compile")
 
 
 def test_a_group_on_gpus_is_eager_and_says_why(make_trainer: MakeTrainer) -> None:

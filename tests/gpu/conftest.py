@@ -1,0 +1,76 @@
+"""What needs a card. Without one every test is skipped, and says what is missing."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from app import card
+from app.card import Card
+from training.config import from_flags
+from training.trainer import Trainer
+
+MakeTrainer = Callable[..., Trainer]
+
+
+@pytest.fixture(scope="session")
+def gpu() -> torch.device:
+    """The card, for PyTorch."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no NVIDIA GPU, or this PyTorch is built without CUDA")
+    return torch.device("cuda")
+
+
+@pytest.fixture(scope="session")
+def cuda_provider() -> str:
+    """The card, for onnxruntime."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has no CUDA provider: the extra gpu brings it")
+    if not torch.cuda.is_available() and not Path("/dev/nvidia0").exists():
+        pytest.skip("there is no NVIDIA GPU")
+    return "cuda"
+
+
+@pytest.fixture
+def make_trainer(gpu: torch.device) -> MakeTrainer:
+    """A trainer on the card for grey images of 28×28, small but of the real shapes, in fp32."""
+
+    def made(**options: object) -> Trainer:
+        small = {
+            "generator_filters": 16,
+            "discriminator_filters": 16,
+            "precision": "fp32",
+            "decay_from": 1.0,
+        }
+        return Trainer(from_flags({**small, **options}), (1, 28, 28), gpu)
+
+    return made
+
+
+@pytest.fixture
+def images(gpu: torch.device) -> Tensor:
+    """A thousand images on the card, brighter to their right."""
+    pixels = np.random.default_rng(0).integers(0, 128, (1000, 1, 28, 28))
+    ramp = np.linspace(0, 127, 28).astype(int)
+    return torch.from_numpy((pixels + ramp).astype(np.uint8)).to(gpu)
+
+
+@pytest.fixture
+def _exact() -> Iterator[None]:
+    """Sums in one order and in float32, so that equal work has equal results."""
+    tf32 = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = tf32, False
+
+
+@pytest.fixture(scope="session", params=["fashion-mnist/2", "faces/1"])
+def shipped(request: pytest.FixtureRequest, models: Path) -> tuple[Card, bytes]:
+    """The card and the graph of a shipped version."""
+    folder = models / request.param
+    described = card.read(folder)
+    return described, card.load(folder, described.variants[0])
