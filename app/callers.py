@@ -9,8 +9,9 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import access
-from app.errors import offence, refusal
+from app.errors import OverRateError, offence, refusal
 from app.jobs import ANYBODY, Claim
+from app.rates import Rates
 
 HEADER = "X-Request-Timeout"
 _NAME = HEADER.lower().encode()
@@ -18,7 +19,7 @@ _NAME = HEADER.lower().encode()
 _caller: ContextVar["Caller | None"] = ContextVar("caller", default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller:
     """The client of the request that this task answers."""
 
@@ -28,11 +29,24 @@ class Caller:
     """By the clock ``time.perf_counter``."""
     timeout: float
     """Seconds from then on, for every request."""
+    admitted: bool = False
+    """Whether its rate allowed the request. What has begun is not cut short."""
 
-    def claim(self) -> Claim:
-        """What a batcher is told. Raises ParameterError for a timeout that is not allowed."""
-        client = access.client(HTTPConnection(self.scope))
-        return Claim(client, self.arrived + self._seconds(), self._gone)
+    def claim(self, images: int) -> Claim:
+        """What a batcher is told of so many images.
+
+        Raises ParameterError for a timeout that is not allowed, OverRateError past the rate.
+        """
+        claim = Claim(
+            access.client(HTTPConnection(self.scope)), self.arrived + self._seconds(), self._gone
+        )
+        rates: Rates = self.scope["app"].state.rates
+        if not self.admitted and (wait := rates.wait(claim.client)):
+            limit = f"{rates.rate:g} images a second are allowed on average"
+            raise OverRateError(limit, math.ceil(wait))
+        self.admitted = True
+        rates.spend(claim.client, images)
+        return claim
 
     def _seconds(self) -> float:
         told = [value for name, value in self.scope["headers"] if name == _NAME]
@@ -63,10 +77,10 @@ class Callers:
         await self._app(scope, receive, send)
 
 
-def claim() -> Claim:
-    """On whose behalf this task draws. Raises ParameterError, see ``Caller.claim``."""
+def claim(images: int) -> Claim:
+    """On whose behalf this task draws so many images. Raises what ``Caller.claim`` does."""
     caller = _caller.get()
-    return caller.claim() if caller else ANYBODY
+    return caller.claim(images) if caller else ANYBODY
 
 
 def _number(text: str) -> float:

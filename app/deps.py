@@ -7,14 +7,20 @@ back, which takes longer than to answer without images.
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 
+from app.access import Access
 from app.catalog import Catalog
 from app.errors import NotReadyError, ParameterError, offence, refusal
 from app.images import MOST_PIXELS, Sheet
 from app.repository import Repository
 from app.served import Served
 from app.settings import Settings
+
+# What they find is looked at elsewhere: here they tell the document where keys are.
+_BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="an API key")
+_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="header")
 
 
 async def _catalog(request: Request) -> Catalog:
@@ -33,6 +39,26 @@ async def _ready(request: Request) -> None:
 async def _accept(request: Request) -> str | None:
     # OpenAPI wants Accept described by the answers' media types, not as a parameter.
     return ", ".join(request.headers.getlist("accept")) or None
+
+
+async def keyed(
+    request: Request,
+    _: Annotated[object, Security(_BEARER)],
+    __: Annotated[object, Security(_HEADER)],
+) -> None:
+    """Raise AccessError where drawing takes a key that does not come with the request."""
+    access: Access = request.app.state.access
+    access.admit(request)
+
+
+async def administering(
+    request: Request,
+    _: Annotated[object, Security(_BEARER)],
+    __: Annotated[object, Security(_HEADER)],
+) -> None:
+    """Raise AccessError or ForbiddenError for whoever may not load and unload."""
+    access: Access = request.app.state.access
+    access.admit_administrator(request)
 
 
 class Limit:

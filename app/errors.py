@@ -147,6 +147,14 @@ class OverShareError(OverloadedError):
     refusal = "share"
 
 
+class OverRateError(OverloadedError):
+    """The client drew more images lately than its rate allows; ``Retry-After`` as for 503."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    example = "10 images a second are allowed on average"
+    refusal = "rate"
+
+
 class ClosedError(AppError):
     """The server is shutting down."""
 

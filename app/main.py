@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, errors, openapi, problems, telemetry
+from app import __version__, deps, errors, openapi, problems, telemetry
 from app.access import Access
 from app.bodies import BodyLimit
 from app.callers import Callers
@@ -17,7 +17,9 @@ from app.connections import Limits
 from app.draining import Drain
 from app.metrics import Metrics
 from app.orders import Orders
+from app.rates import Rates
 from app.repository import Repository
+from app.routes import access as entrance
 from app.routes import (
     arithmetic,
     generate,
@@ -41,6 +43,7 @@ _DRAWING = openapi.problems(
     errors.NotAcceptableError,
     errors.ParameterError,
     errors.OverShareError,
+    errors.OverRateError,
     errors.NotReadyError,
     errors.OverloadedError,
     errors.ClosedError,
@@ -72,7 +75,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings, app.state.catalog = settings, catalog
-    app.state.access, app.state.metrics = Access(settings), metrics
+    app.state.access, app.state.rates = Access(settings), Rates(settings.rate)
+    app.state.metrics = metrics
     telemetry.install(app, metrics, log=settings.access_log)
     app.state.repository = repository
     app.state.limits = Limits(settings.max_connections, settings.patience)
@@ -82,7 +86,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.add_middleware(Callers, timeout=settings.timeout)
     problems.install(app)
     openapi.install(app, settings.timeout)
-    _route(app)
+    _route(app, settings)
     return app
 
 
@@ -100,13 +104,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
     gc.unfreeze()
 
 
-def _route(app: FastAPI) -> None:
+def _route(app: FastAPI, settings: Settings) -> None:
+    """Add all routes: those that draw take a key where there are any, orders take one always."""
+    keyed = [Depends(deps.keyed)] if settings.api_keys else []
+    wrong = [errors.AccessError] if settings.api_keys else []
+    described = {**_DRAWING, **openapi.problems(*wrong)}
     for drawing in (generate, images, interpolate, grid, variations, arithmetic):
-        app.include_router(drawing.router, responses=_DRAWING)
-    app.include_router(models.router)
-    app.include_router(health.router)
-    app.include_router(measured.router)
-    for protocol in (models_v2, inference_v2, repository_v2):
-        app.include_router(protocol.router)
-    app.include_router(repository_v2.administration)
-    app.include_router(page.router)
+        app.include_router(drawing.router, responses=described, dependencies=keyed)
+    described = openapi.protocol_errors(*wrong)
+    app.include_router(inference_v2.router, responses=described, dependencies=keyed)
+    closed = errors.AccessError if settings.admin_keys else errors.ForbiddenError
+    app.include_router(
+        repository_v2.administration,
+        responses=openapi.protocol_errors(closed),
+        dependencies=[Depends(deps.administering)],
+    )
+    for open_to_all in (models, models_v2, repository_v2, health, measured, entrance, page):
+        app.include_router(open_to_all.router)

@@ -90,12 +90,13 @@ class Served:
     async def draw(self, rows: Latents) -> "Drawn":
         """The images of latents ``(n, width)``, edited, for the client that this task answers.
 
-        Raises OverShareError, OverloadedError, ClosedError, LateError or EngineError; where the
-        client left, jobs.LeftError; and ParameterError for a timeout that is not allowed.
+        Raises OverRateError, OverShareError, OverloadedError, ClosedError, LateError or
+        EngineError; where the client left, jobs.LeftError; and ParameterError for a timeout that
+        is not allowed.
         """
         began = time.perf_counter()
         try:
-            computed = await self.batcher.submit({INPUT: self.edit(rows)}, callers.claim())
+            computed = await self.batcher.submit({INPUT: self.edit(rows)}, callers.claim(len(rows)))
         except jobs.QueueFullError as error:
             seconds = max(1, math.ceil(error.retry_after))
             if isinstance(error, jobs.ShareError):

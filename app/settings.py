@@ -101,6 +101,9 @@ class Settings(Engines):
     access_log: bool = Field(True, description="a line on standard output for every request")
     log_format: LogFormat = Field("text", description="how the log is written; json: for machines")
     api_keys: Keys = Field((), description="keys, one of which it takes to draw; none for all")
+    rate: float = Field(
+        0, ge=0, allow_inf_nan=False, description="images a second for a client; 0 for any number"
+    )
     admin_keys: Keys = Field((), description="keys, one of which it takes to load and unload")
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import time
+from urllib.parse import quote
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,15 +73,16 @@ class Telemetry:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
         route = getattr(scope.get("route"), "path_format", None) or OTHER
         self._metrics.request(method, route, known)
-        if self._log:
+        if self._log and logger.isEnabledFor(logging.INFO):
             line = _LINE + _DRAWN + _ID if known.images else _LINE + _ID
             logger.info(line, facts(scope, route, known))
 
 
 def facts(scope: Scope, route: str, known: Record) -> dict[str, object]:
     """What the log tells of a request: all that its line names, and nothing else of it."""
+    client = scope.get("client")
     told: dict[str, object] = {
-        "client": "{}:{}".format(*scope["client"]) if scope["client"] else "-",
+        "client": "{}:{}".format(*client) if client else "-",
         "method": scope["method"],
         "path": _path(scope),
         "route": route,
@@ -109,7 +111,7 @@ def _request_id(scope: Scope) -> str:
 
 def _path(scope: Scope) -> str:
     """The path and query as they came, on one line and without a quotation mark."""
-    query = scope["query_string"]
-    came: bytes = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
+    path, query = scope.get("raw_path") or quote(scope["path"]).encode(), scope["query_string"]
+    came: bytes = path + b"?" + query if query else path
     text = came.decode("ascii", "backslashreplace")
     return text if text.isprintable() and '"' not in text else ascii(text)[1:-1].replace('"', "%22")

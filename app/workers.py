@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 def share(settings: Settings) -> Settings:
-    """What one worker is told: its part of the CPU threads."""
+    """What one worker is told: its part of the CPU threads, and of what a client may draw."""
     threads = max(1, (settings.threads or available()) // settings.workers)
-    return settings.model_copy(update={"threads": threads})
+    rate = settings.rate / settings.workers
+    return settings.model_copy(update={"threads": threads, "rate": rate})
 
 
 def factory(settings: Settings, shared: Path) -> "partial[FastAPI]":

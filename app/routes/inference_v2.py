@@ -10,8 +10,11 @@ from app.deps import ImageLimit
 from app.errors import (
     ClosedError,
     EngineError,
+    LateError,
     NotFoundError,
     OverloadedError,
+    OverRateError,
+    OverShareError,
     ParameterError,
     TooLargeError,
 )
@@ -30,7 +33,15 @@ _HEADER = "Inference-Header-Content-Length"
 _RESPONSES = {
     **openapi.tensors("The pixels: JSON, or JSON and binary where that is asked for", _HEADER),
     **openapi.protocol_errors(
-        NotFoundError, TooLargeError, ParameterError, EngineError, OverloadedError, ClosedError
+        NotFoundError,
+        TooLargeError,
+        ParameterError,
+        OverShareError,
+        OverRateError,
+        EngineError,
+        OverloadedError,
+        ClosedError,
+        LateError,
     ),
 }
 _BODY = openapi.tensor_body(InferenceRequest)

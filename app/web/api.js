@@ -4,6 +4,7 @@ import { away, back, rested } from "./notice.js";
 import { editText, view } from "./view.js";
 
 const LONGEST = 15; // seconds between two attempts
+let asking = null;
 
 /** A request that asking again does not mend. */
 export class Refusal extends Error {
@@ -28,6 +29,10 @@ export async function ask(path, options = {}) {
       back();
       return answer;
     }
+    if (answer?.status === 401) {
+      await (asking ??= askKey());
+      continue;
+    }
     const { words, seconds } = await trouble(answer);
     away(words, Math.min(seconds || 2 ** attempt, LONGEST));
   }
@@ -37,6 +42,16 @@ export async function ask(path, options = {}) {
 export async function askJson(path, options = {}) {
   const headers = { Accept: "application/json", ...options.headers };
   return (await ask(path, { ...options, headers })).json();
+}
+
+/** Asks for a key, once for all who need it. Its cookie goes along with images, too. */
+async function askKey() {
+  const key = prompt("Drawing takes a key. Which is yours?");
+  // Who has none is not asked again.
+  if (!key) throw new Refusal("Nothing is drawn without a key.", 401);
+  const headers = { Authorization: `Bearer ${key}` };
+  await fetch("access", { method: "POST", headers }).catch(() => null);
+  asking = null;
 }
 
 async function trouble(answer) {

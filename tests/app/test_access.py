@@ -1,16 +1,23 @@
 """Who asks, and whether they may."""
 
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from pydantic import SecretStr, ValidationError
 from starlette.requests import HTTPConnection
 
 from app import access
 from app.access import Access
 from app.errors import AccessError, ForbiddenError
+from app.main import create_app
 from app.settings import Settings
+from tests.serving import serving
 
 KEYS = ("first-of-two-keys", "second-of-two-keys")
 ADMIN = "administrators-key"
@@ -139,3 +146,130 @@ def test_a_key_that_is_too_weak_is_refused_and_not_told(
         Settings()
     assert wrong not in str(refused.value)
     assert KEYS[0] not in str(refused.value)
+
+
+OPEN = {
+    "/models",
+    "/models/{name}",
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/v2",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/v2/models/stats",
+    "/v2/models/{model}",
+    "/v2/models/{model}/ready",
+    "/v2/models/{model}/stats",
+    "/v2/models/{model}/versions/{version}",
+    "/v2/models/{model}/versions/{version}/ready",
+    "/v2/models/{model}/versions/{version}/stats",
+    "/v2/repository/index",
+}
+"""What takes no key. Whatever is new and not in it does."""
+FILLED = {
+    "{model}": "fashion-mnist",
+    "{name}": "fashion-mnist",
+    "{version}": "2",
+    "{seed}": "7",
+}
+
+
+@pytest.fixture
+def client(settings: Settings, models: Path) -> Iterator[TestClient]:
+    """A server that takes keys."""
+    app = create_app(settings.model_copy(update={"models": models, "provider": "cpu"}))
+    with TestClient(app, base_url="https://testserver") as client:
+        yield client
+
+
+def test_every_route_but_those_that_are_open_takes_a_key(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    assert document["paths"].keys() > OPEN
+    for path, operations in document["paths"].items():
+        url = path
+        for name, value in FILLED.items():
+            url = url.replace(name, value)
+        for method, operation in operations.items():
+            answer = client.request(method, url)
+            assert (answer.status_code in {401, 403}) == (path not in OPEN), path
+            if path in OPEN:
+                assert "security" not in operation
+                continue
+            assert str(answer.status_code) in operation["responses"]
+            assert operation["security"] == [{"bearer": []}, {"header": []}]
+            if answer.status_code == 401:
+                assert answer.headers["WWW-Authenticate"] == 'Bearer realm="dcgan"'
+                form = "json" if path.startswith("/v2") else "problem+json"
+                assert answer.headers["Content-Type"] == f"application/{form}"
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["bearer"]["scheme"] == "bearer"
+    assert schemes["header"]["name"] == "X-API-Key"
+
+
+def test_the_page_and_the_documentation_are_open(client: TestClient) -> None:
+    for path in ("/", "/web/main.js", "/docs", "/openapi.json"):
+        assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_draws(client: TestClient, key: str) -> None:
+    for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
+        assert client.post("/generate?n=1", headers=headers).status_code == 200
+    assert client.post("/generate?n=1").status_code == 401
+
+
+def test_a_browser_is_known_by_a_cookie_once_it_has_sent_a_key(client: TestClient) -> None:
+    image = "/images/fashion-mnist/2/7.png"
+    assert client.get(image).status_code == 401
+    assert client.post("/access").status_code == 401
+    wrong = client.post("/access", headers={"X-API-Key": "not-one-of-the-keys"})
+    assert (wrong.status_code, "Set-Cookie" in wrong.headers) == (401, False)
+    right = client.post("/access", headers={"X-API-Key": KEYS[0]})
+    assert right.status_code == 204
+    cookie = right.headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=strict", "Secure", "Path=/"} <= set(cookie.split("; "))
+    assert KEYS[0] not in cookie
+    assert "expires" not in cookie.lower()
+    assert client.get(image).status_code == 200
+    # Once the key is taken back its cookie is worth nothing.
+    client.app.state.access = Access(Settings(api_keys=(SecretStr(KEYS[1]),)))  # type: ignore[attr-defined]
+    assert client.get(image).status_code == 401
+
+
+def test_without_keys_there_is_no_cookie(models: Path) -> None:
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+        answer = client.post("/access", headers={"X-API-Key": KEYS[0]})
+        assert (answer.status_code, "Set-Cookie" in answer.headers) == (204, False)
+        document = client.get("/openapi.json").json()
+    drawing = document["paths"]["/generate"]["post"]
+    assert "security" not in drawing
+    assert "401" not in drawing["responses"]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_key_is_ever_told(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """By a real server, to whoever reads its log, its metrics or its answers."""
+    monkeypatch.setenv("DCGAN_API_KEYS", ",".join(KEYS))
+    monkeypatch.setenv("DCGAN_ADMIN_KEYS", ADMIN)
+    out, log = tmp_path / "out", tmp_path / "log"
+    server = [sys.executable, "-m", "app", "--log-format", form, "--workers", "2"]
+    command = ["sh", "-c", f'exec "$@" > {out}', "sh", *server]
+    told = []
+    transport = httpx.HTTPTransport(retries=3)
+    with serving(command, root, log) as address, httpx.Client(transport=transport) as asked:
+        while "Application startup complete" not in log.read_text():  # by one of the workers
+            time.sleep(0.05)
+        for key in (*KEYS, ADMIN, "wrong-" + KEYS[0]):
+            for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
+                for path in ("/generate?n=1", "/generate?n=0", "/access", "/v2/repository/index"):
+                    answer = asked.post(address + path, headers=headers)
+                    told += [answer.text, str(answer.headers)]
+        told.append(asked.get(f"{address}/metrics").text)
+        told.append(asked.get(f"{address}/openapi.json").text)
+    told += [out.read_text(), log.read_text()]
+    assert told[-2].count("/generate") >= 16
+    for secret in (*KEYS, ADMIN):
+        assert not [text for text in told if secret in text]

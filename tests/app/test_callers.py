@@ -119,4 +119,4 @@ def test_a_timeout_that_is_not_allowed_is_named(app: FastAPI, told: str) -> None
 
 
 def test_who_draws_without_a_request_is_anybody() -> None:
-    assert callers.claim() is ANYBODY
+    assert callers.claim(1) is ANYBODY

@@ -16,7 +16,7 @@ def logged(root: Path, folder: Path, *flags: str) -> tuple[list[str], list[str]]
     command = ["sh", "-c", f'exec "$@" > {out}', "sh", sys.executable, "-m", "app", *flags]
     with serving(command, root, log) as address:
         for path in ("/generate?n=2", "/nowhere"):
-            httpx.post(address.rstrip('"}') + path, headers={"X-Request-ID": "mine"})
+            httpx.post(address + path, headers={"X-Request-ID": "mine"})
     return out.read_text().splitlines(), log.read_text().splitlines()
 
 

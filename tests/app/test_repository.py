@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from app.engine import Engine
 from app.errors import StartupError
@@ -24,6 +25,9 @@ from app.settings import Settings
 from tests.versions import publish
 
 Decode = Callable[[bytes], np.ndarray]
+
+KEY = "administrators-key"
+ADMINISTRATOR = {"X-API-Key": KEY}
 
 
 @pytest.fixture
@@ -34,8 +38,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def started(folder: Path, **told: Any) -> TestClient:
-    settings = Settings(models=folder, provider="cpu", default_model="cats", **told)
-    return TestClient(create_app(settings), raise_server_exceptions=False)
+    settings = Settings(
+        models=folder, provider="cpu", default_model="cats", admin_keys=(SecretStr(KEY),), **told
+    )
+    return TestClient(create_app(settings), raise_server_exceptions=False, headers=ADMINISTRATOR)
 
 
 @pytest.fixture
@@ -332,14 +338,14 @@ def test_orders_reach_every_worker(serve: Callable[..., Any], folder: Path) -> N
         return set()
 
     flags = ("--models", str(folder), "--default-model", "cats", "--workers", "2")
-    with serve(*flags) as (process, address):
+    with serve(*flags, "--admin-keys", KEY) as (process, address):
         eventually(lambda: answers("/v2/models/dogs/ready") == {200})
         order = f"{address}/v2/repository/models/dogs"
-        assert httpx.post(f"{order}/unload").is_success
+        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR).is_success
         assert answers("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{order}/load").is_success
+        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR).is_success
         assert answers("/v2/models/dogs/ready") == {200}
-        assert httpx.post(f"{order}/unload").is_success
+        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR).is_success
         publish(folder, "cats", 2)
         process.send_signal(signal.SIGHUP)
         eventually(lambda: answers("/v2/models/cats/versions/2/ready") == {200})
@@ -349,7 +355,7 @@ def test_orders_reach_every_worker(serve: Callable[..., Any], folder: Path) -> N
         eventually(lambda: len(set(children(process.pid)) - set(before)) == 1)
         eventually(lambda: answers("/v2/models/cats/versions/2/ready") == {200})
         assert answers("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{order}/load").is_success
+        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR).is_success
         assert answers("/v2/models/dogs/ready") == {200}
 
 

@@ -25,6 +25,7 @@ LEAVES = {
     "app.paths",
     "app.png",
     "app.providers",
+    "app.rates",
     "app.record",
     "app.slots",
     "app.schemas_v2",

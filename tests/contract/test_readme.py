@@ -32,8 +32,10 @@ def commands(readme: str, beginning: str) -> list[str]:
 @pytest.fixture(scope="module")
 def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("server") / "log"
-    with serving([sys.executable, "-m", "app"], root, log) as address:
-        yield address
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCGAN_ADMIN_KEYS", "key-of-the-reader")  # which an example sends
+        with serving([sys.executable, "-m", "app"], root, log) as address:
+            yield address
 
 
 def test_every_curl_example_works(readme: str, server: str, tmp_path: Path) -> None:
