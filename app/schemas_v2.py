@@ -1,10 +1,11 @@
 """What answers of the Open Inference Protocol say in JSON, tensors aside."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.card import ModelVersion
+from app.values import whole
 
 _NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["1"])
 
@@ -72,7 +73,7 @@ class LoadParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    versions: list[ModelVersion] | None = Field(
+    versions: list[Annotated[ModelVersion, BeforeValidator(whole)]] | None = Field(
         None, min_length=1, max_length=256, description="by default all that are there"
     )
 
