@@ -1,0 +1,47 @@
+"""What somebody writes with a client that was generated from the OpenAPI document."""
+
+import base64
+import sys
+from http import HTTPStatus
+
+from dcgan_client import Client
+from dcgan_client.api.health import ready
+from dcgan_client.api.images import arithmetic, generate, grid, image
+from dcgan_client.models import ArithmeticBody, EditBody, Generated, Problem, Ready, Surroundings
+from dcgan_client.types import File, Response
+
+PNG = b"\x89PNG"
+
+
+def main(address: str) -> None:
+    client = Client(address, headers={"Accept": "application/json, image/png;q=0.9"})
+    health = ready.sync(client=client)
+    assert isinstance(health, Ready)
+
+    made = generate.sync(client=client, n=4, seed=42, body=EditBody())
+    assert isinstance(made, Generated)
+    assert [one.seed for one in made.images] == [42, 43, 44, 45]
+    assert base64.b64decode(made.images[0].png).startswith(PNG)
+
+    picture = image.sync(made.model, made.version, 42, client=client)
+    assert isinstance(picture, File)
+    assert picture.payload.read() == base64.b64decode(made.images[0].png)
+    plane = grid.sync(client=client, corners=[1, 2, 3, 4], rows=3, cols=3)
+    assert isinstance(plane, File)
+    assert plane.payload.read().startswith(PNG)
+
+    summed = arithmetic.sync(client=client, body=ArithmeticBody(plus=[[1, 2], [3]], minus=[[4]]))
+    assert isinstance(summed, Surroundings)
+    assert len(summed.images) == summed.rows * summed.cols
+
+    refused: Response[Generated | Problem] = generate.sync_detailed(
+        client=client, n=257, body=EditBody()
+    )
+    assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert isinstance(refused.parsed, Problem)
+    assert refused.parsed.errors
+    assert refused.parsed.errors[0].parameter == "n"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
