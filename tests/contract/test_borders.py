@@ -27,10 +27,11 @@ LEAVES = {
     "app.providers",
     "app.rates",
     "app.record",
-    "app.slots",
     "app.schemas_v2",
-    "app.statistics",
     "app.shares",
+    "app.slots",
+    "app.statistics",
+    "app.values",
 }
 LEAF_LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "onnxruntime", "PIL", "pydantic"}
 NEVER_SERVED = ("torch", "training", "onnx", "tqdm", "httpx")
