@@ -86,7 +86,7 @@ def offences(module: str, imported: set[str]) -> Iterator[str]:
             yield f"{module} imports {name}"
 
 
-MAINS = {"app.__main__", "app.main", "app.workers"}
+MAINS = {"app.__main__", "app.deploy.ray_serve", "app.main", "app.workers"}
 
 
 def modules(root: Path) -> Iterator[tuple[str, Path]]:

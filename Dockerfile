@@ -1,0 +1,96 @@
+# The server on a CPU: `docker build -t dcgan-server .`
+# `--target openvino`, `gpu` or `train` make the others.
+
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# Has CUDA 12 and cuDNN 9; its Debian or Ubuntu packages Python 3.11 or newer.
+ARG CUDA_IMAGE=nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
+
+# What pip is to install, a file for each extra: pyproject.toml changes more often than these do.
+FROM ${PYTHON_IMAGE} AS requirements
+WORKDIR /requirements
+COPY pyproject.toml .
+RUN python3 -c "import tomllib; from pathlib import Path; \
+project = tomllib.loads(Path('pyproject.toml').read_text())['project']; \
+[Path(extra).write_text('\n'.join(project['dependencies'] + more)) \
+ for extra, more in project['optional-dependencies'].items()]"
+
+FROM ${PYTHON_IMAGE} AS server
+WORKDIR /srv
+COPY models models
+COPY app app
+RUN python3 -m compileall -q app
+
+FROM ${PYTHON_IMAGE} AS cpu-environment
+# For another index than pip's own: --build-arg PIP_OPTIONS='--index-url …'
+ARG PIP_OPTIONS
+RUN python3 -m venv --without-pip /venv
+COPY --from=requirements /requirements/cpu /
+RUN python3 -m pip --python /venv/bin/python install --no-cache-dir $PIP_OPTIONS -r /cpu
+
+FROM ${PYTHON_IMAGE} AS base
+LABEL org.opencontainers.image.title="dcgan-server" \
+      org.opencontainers.image.description="A model server for DCGAN image generators" \
+      org.opencontainers.image.licenses="MIT"
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /srv
+
+FROM base AS cpu
+ENV DCGAN_HOST=0.0.0.0
+COPY --from=cpu-environment /venv /venv
+COPY --from=server /srv /srv
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f\"http://127.0.0.1:{os.environ.get('DCGAN_PORT', 8000)}/health/ready\", timeout=2)"]
+ENTRYPOINT ["python", "-m", "app"]
+
+FROM cpu-environment AS openvino-environment
+ARG PIP_OPTIONS
+COPY --from=requirements /requirements/openvino /
+RUN python3 -m pip --python /venv/bin/python install --no-cache-dir $PIP_OPTIONS -r /openvino
+
+FROM cpu AS openvino
+COPY --from=openvino-environment /venv /venv
+
+FROM cpu-environment AS train-environment
+ARG PIP_OPTIONS
+COPY --from=requirements /requirements/train /requirements/avatars /
+RUN python3 -m pip --python /venv/bin/python install --no-cache-dir $PIP_OPTIONS -r /train -r /avatars
+
+FROM base AS train
+# Matplotlib and PyTorch keep caches; the user may be anybody.
+ENV HOME=/tmp
+COPY --from=train-environment /venv /venv
+COPY --from=server /srv /srv
+COPY training training
+USER 10001:10001
+ENTRYPOINT ["python", "-m", "training"]
+
+FROM ${CUDA_IMAGE} AS cuda
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM cuda AS gpu-environment
+ARG PIP_OPTIONS
+RUN python3 -m venv /venv
+COPY --from=requirements /requirements/gpu /
+RUN /venv/bin/python -m pip install --no-cache-dir $PIP_OPTIONS -r /gpu
+
+FROM cuda AS gpu
+LABEL org.opencontainers.image.title="dcgan-server" \
+      org.opencontainers.image.description="A model server for DCGAN image generators, with CUDA" \
+      org.opencontainers.image.licenses="MIT"
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DCGAN_HOST=0.0.0.0
+WORKDIR /srv
+COPY --from=gpu-environment /venv /venv
+COPY models models
+COPY app app
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f\"http://127.0.0.1:{os.environ.get('DCGAN_PORT', 8000)}/health/ready\", timeout=2)"]
+ENTRYPOINT ["python", "-m", "app"]
+
+# The last is what `docker build` makes where no target is named.
+FROM cpu

@@ -1,0 +1,1 @@
+"""How servers are run: many of them, watched, and behind one door."""

@@ -1,0 +1,60 @@
+"""The README's commands and the settings that containers are given."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.settings import PREFIX, Settings
+from tests.bench.capacity import RESULTS, table
+
+# What the image and the compose file say themselves.
+FIXED = {"DCGAN_HOST", "DCGAN_PORT", "DCGAN_MODELS", "DCGAN_PROVIDER"}
+
+
+@pytest.fixture(scope="module")
+def services(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+def test_every_setting_can_be_given_to_a_container(services: dict[str, Any]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for service in ("app", "gpu"):
+        given = {name for name in services[service]["environment"] if name.startswith(PREFIX)}
+        assert given - FIXED == known - FIXED
+
+
+def test_the_readmes_commands_are_about_services_and_profiles_that_there_are(
+    root: Path, services: dict[str, Any]
+) -> None:
+    readme = (root / "README.md").read_text()
+    profiles = {one for service in services.values() for one in service.get("profiles", [])}
+    told = set(re.findall(r"docker compose[^\n`]* --profile (\w+)", readme))
+    named = set(re.findall(r"docker compose (?:up|run --rm --user .+?) (gpu|train|app)\b", readme))
+    assert profiles == {"gpu", "train", "monitoring", "scale"}
+    assert told <= profiles
+    assert named == {"gpu", "train"}
+    assert set(re.findall(r"--scale (\w+)=", readme)) == {"app"}
+
+
+def test_every_service_is_bounded_watched_and_started_again(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        if name != "train":
+            assert service["restart"] == "unless-stopped", name
+        assert service["image"].startswith("dcgan-server:") == ("build" in service), name
+
+
+def test_the_stop_waits_for_longer_than_the_server(services: dict[str, Any]) -> None:
+    settings = Settings()
+    longest = settings.timeout + getattr(settings, "grace", 0)
+    for service in ("app", "gpu", "balancer"):
+        assert int(services[service]["stop_grace_period"].removesuffix("s")) > longest
+
+
+def test_the_capacity_table_is_computed_from_what_was_measured(root: Path) -> None:
+    # `python -m tests.bench.capacity` prints it anew.
+    assert table(RESULTS.read_text()) in (root / "README.md").read_text()

@@ -1,0 +1,65 @@
+"""`docker compose up`, from the outside."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.deploy.containers import Project, await_healthy, killed, project, state
+
+
+@pytest.fixture(scope="module")
+def up(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One server."""
+    assert image
+    with project(root, tmp_path_factory.mktemp("up")) as one:
+        one.compose("up", "-d", "--wait", "app")
+        yield one
+
+
+def test_it_is_healthy_and_draws_sixteen_images(up: Project) -> None:
+    (container,) = up.containers("app")
+    assert state(container)["State"]["Health"]["Status"] == "healthy"
+    answer = httpx.post(up.address("app", 8000) + "/generate?n=16")
+    assert len(answer.json()["images"]) == 16
+
+
+def test_it_is_nobody_and_can_write_nowhere_but_in_tmp(up: Project) -> None:
+    seen = """
+import os, pathlib
+print(os.getuid(), os.getgid(), open("/proc/self/status").read().split("CapEff:")[1].split()[0])
+for folder in ("/", "/srv", "/venv", "/srv/models", "/tmp"):
+    try:
+        (pathlib.Path(folder) / "file").write_text("")
+        print(folder)
+    except OSError as error:
+        print(error.errno)
+"""
+    told = up.compose("exec", "-T", "app", "python", "-c", seen).split()
+    assert told == ["10001", "10001", "0" * 16, "30", "30", "30", "30", "/tmp"]  # noqa: S108
+
+
+def test_it_comes_back_after_a_kill(up: Project) -> None:
+    (container,) = up.containers("app")
+    before = state(container)["RestartCount"]
+    killed(container)
+    until = time.monotonic() + 30
+    while state(container)["RestartCount"] == before:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    await_healthy(container)
+    assert httpx.post(up.address("app", 8000) + "/generate?n=1").status_code == 200
+
+
+def test_a_stop_under_load_fails_no_request(up: Project) -> None:
+    (container,) = up.containers("app")
+    with up.load("http://app:8000") as load:
+        up.compose("stop", "app")
+    found = load.end()
+    assert found["answered"] > 8
+    assert "failed" not in found, json.dumps(found)
+    ended = state(container)["State"]
+    assert (ended["ExitCode"], ended["OOMKilled"]) == (0, False)

@@ -1,0 +1,73 @@
+"""What is in the image, and what is not."""
+
+import json
+import shutil
+from pathlib import Path
+
+from tests.deploy.containers import docker, project, state
+
+MB = 1_000_000
+
+
+def inspected(image: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(docker("image", "inspect", image))[0]
+    return found
+
+
+def layers(image: str) -> list[str]:
+    found: list[str] = inspected(image)["RootFS"]["Layers"]  # type: ignore[index]
+    return found
+
+
+def test_it_adds_at_most_350_mb(image: str, engine: str) -> None:
+    added = int(str(inspected(image)["Size"])) - int(str(inspected(engine)["Size"]))
+    assert 50 * MB < added < 350 * MB
+
+
+def test_it_holds_neither_torch_nor_a_compiler_nor_tests(image: str) -> None:
+    seen = """
+import importlib.util, os, shutil
+print([name for name in ("torch", "onnx", "pip", "pytest", "training", "tests")
+       if importlib.util.find_spec(name)])
+print([name for name in ("cc", "gcc", "g++", "clang", "make") if shutil.which(name)])
+print(sorted(os.listdir("/srv")), sorted(os.listdir("/srv/models")))
+"""
+    told = docker("run", "--rm", "--entrypoint", "python", image, "-c", seen).splitlines()
+    assert told == ["[]", "[]", "['app', 'models'] ['faces', 'fashion-mnist']"]
+
+
+def test_it_says_how_it_is_stopped_watched_and_run(image: str) -> None:
+    config = inspected(image)["Config"]
+    assert isinstance(config, dict)
+    assert config["User"] == "10001:10001"
+    assert config["StopSignal"] == "SIGTERM"
+    assert "curl" not in str(config["Healthcheck"])
+    assert config["Labels"]["org.opencontainers.image.title"] == "dcgan-server"
+
+
+def test_what_is_wrong_with_a_call_is_told(image: str) -> None:
+    container = docker("create", image, "--port", "nowhere").strip()
+    try:
+        docker("start", container)
+        docker("wait", container)
+        assert state(container)["State"]["ExitCode"] == 2
+    finally:
+        docker("rm", "--force", container)
+
+
+def test_changed_code_leaves_all_layers_but_the_last(
+    image: str, root: Path, tmp_path: Path
+) -> None:
+    for name in ("app", "models", "training"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(root / name, tmp_path / name, ignore=ignored)
+    for name in ("Dockerfile", ".dockerignore", "docker-compose.yml", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path)
+    with (tmp_path / "app" / "main.py").open("a") as module:
+        module.write("# changed\n")
+    with project(tmp_path, tmp_path, f"{image}-changed") as copy:
+        copy.compose("build", "app")
+    *same, last = layers(image)
+    *same_too, changed = layers(f"{image}-changed")
+    assert same == same_too
+    assert last != changed

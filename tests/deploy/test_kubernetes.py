@@ -1,0 +1,157 @@
+"""The Kubernetes manifests: valid by Kubernetes' own schemas, and about this server."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from fastapi.testclient import TestClient
+
+from app.settings import PREFIX, Settings
+
+VERSION = "1.34"
+OVERLAYS = ("cpu", "gpu")
+Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def manifests(root: Path) -> Path:
+    return root / "app" / "deploy" / "kubernetes"
+
+
+def rendered(folder: Path) -> dict[str, Manifest]:
+    """What `kubectl apply -k` would send, by kind."""
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl, which renders overlays, is not installed")
+    words = ["kubectl", "kustomize", str(folder)]
+    ended = subprocess.run(words, check=True, capture_output=True, text=True)
+    return {one["kind"]: one for one in yaml.safe_load_all(ended.stdout)}
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def overlay(request: pytest.FixtureRequest, manifests: Path) -> dict[str, Manifest]:
+    return rendered(manifests / "overlays" / request.param)
+
+
+def container(overlay: dict[str, Manifest]) -> Manifest:
+    (only,) = overlay["Deployment"]["spec"]["template"]["spec"]["containers"]
+    found: Manifest = only
+    return found
+
+
+def base(manifests: Path, name: str) -> Manifest:
+    found: Manifest = yaml.safe_load((manifests / "base" / name).read_text())
+    return found
+
+
+def valid(manifest: Manifest) -> None:
+    kubernetes_validate.validate(manifest, VERSION, strict=True)
+
+
+def test_every_manifest_of_the_base_is_valid(manifests: Path) -> None:
+    names = yaml.safe_load((manifests / "base" / "kustomization.yaml").read_text())["resources"]
+    assert len(names) == len([*(manifests / "base").iterdir()]) - 1
+    for name in names:
+        valid(base(manifests, name))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("spec", "template", "spec", "containers", 0, "livenessProbe"), {"httpget": {}}),
+        (("spec", "strategy", "rollingUpdate", "maxSurge"), [1]),
+    ],
+)
+def test_that_check_can_fail(manifests: Path, place: tuple[Any, ...], value: object) -> None:
+    broken = part = base(manifests, "deployment.yaml")
+    *way, last = place
+    for key in way:
+        part = part[key]
+    part[last] = value
+    with pytest.raises(kubernetes_validate.ValidationError):
+        valid(broken)
+
+
+def test_every_manifest_of_an_overlay_is_valid(overlay: dict[str, Manifest]) -> None:
+    known = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
+    assert overlay.keys() == known | {"NetworkPolicy", "ConfigMap", "ServiceMonitor"}
+    for kind, manifest in overlay.items():
+        if kind != "ServiceMonitor":  # the operator's own kind, which Kubernetes has no schema of
+            valid(manifest)
+
+
+def test_models_can_come_from_a_volume(manifests: Path, tmp_path: Path) -> None:
+    shutil.copytree(manifests, tmp_path / "kubernetes")
+    overlay = tmp_path / "kubernetes" / "overlays" / "cpu"
+    told = (overlay / "kustomization.yaml").read_text()
+    (overlay / "kustomization.yaml").write_text(
+        told.replace("# - ../../components", "- ../../components")
+    )
+    found = rendered(overlay)
+    valid(found["PersistentVolumeClaim"])
+    valid(found["Deployment"])
+    mounts = {mount["name"]: mount["mountPath"] for mount in container(found)["volumeMounts"]}
+    assert mounts == {"tmp": "/tmp", "models": "/srv/models"}  # noqa: S108
+
+
+def test_the_settings_are_the_servers(
+    overlay: dict[str, Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = overlay["ConfigMap"]["data"]
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert variables.keys() <= known
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert [port["containerPort"] for port in container(overlay)["ports"]] == [settings.port]
+    told = container(overlay)["envFrom"][0]["configMapRef"]["name"]
+    assert told == overlay["ConfigMap"]["metadata"]["name"]
+
+
+def test_the_probes_ask_what_the_server_answers(
+    overlay: dict[str, Manifest], client: TestClient
+) -> None:
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = container(overlay)[probe]["httpGet"]
+        assert asked["port"] == container(overlay)["ports"][0]["name"]
+        assert client.get(asked["path"]).status_code == 200
+
+
+def test_all_are_about_the_same_pods_and_port(overlay: dict[str, Manifest]) -> None:
+    pods = overlay["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    port = container(overlay)["ports"][0]["name"]
+    service = overlay["Service"]["spec"]
+    assert service["selector"] == pods
+    assert service["ports"][0]["targetPort"] == port
+    assert overlay["Deployment"]["spec"]["selector"]["matchLabels"] == pods
+    assert overlay["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == pods
+    network = overlay["NetworkPolicy"]["spec"]
+    assert network["podSelector"]["matchLabels"] == pods
+    assert network["ingress"][0]["ports"][0]["port"] == port
+    monitor = overlay["ServiceMonitor"]["spec"]
+    assert monitor["selector"]["matchLabels"] == overlay["Service"]["metadata"]["labels"]
+    assert monitor["endpoints"][0]["port"] == service["ports"][0]["name"]
+    scaled = overlay["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    assert scaled["name"] == overlay["Deployment"]["metadata"]["name"]
+
+
+def test_a_pod_may_nothing_that_it_need_not(overlay: dict[str, Manifest]) -> None:
+    pod = overlay["Deployment"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert not pod["automountServiceAccountToken"]
+    assert container(overlay)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert overlay["NetworkPolicy"]["spec"].get("egress", []) == []
+
+
+def test_the_gpu_is_asked_for_where_it_is_used(manifests: Path) -> None:
+    gpu, cpu = (rendered(manifests / "overlays" / name) for name in ("gpu", "cpu"))
+    assert container(gpu)["image"] == "dcgan-server:gpu"
+    assert container(gpu)["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert "nvidia.com/gpu" not in container(cpu)["resources"]["limits"]
