@@ -1,9 +1,9 @@
 /* What can be done with one image: a dialog that shows it large. */
 
 import { imagePath } from "./api.js";
-import { $ } from "./dom.js";
-import { crisp, draw } from "./image.js";
-import { size } from "./models.js";
+import { $, on } from "./dom.js";
+import { draw } from "./image.js";
+import { size, wide } from "./models.js";
 import { pinned, toggle } from "./pins.js";
 import { MOST, change, view } from "./view.js";
 
@@ -23,7 +23,7 @@ export function openActions(chosen) {
 export function render() {
   if (seed === null) return;
   const { width, height } = size();
-  const path = imagePath(seed);
+  const path = imagePath(seed, view.scale || "");
   $("actions-title").textContent = `Image ${seed}`;
   $("actions-url").value = new URL(path, location).href;
   $("actions-copy").textContent = "Copy URL";
@@ -31,9 +31,9 @@ export function render() {
   $("actions-download").download = `${view.model}-${view.version}-${seed}.png`;
   $("actions-pin").textContent = pinned(seed) ? "Unpin" : "Pin";
   const img = $("actions-image");
-  Object.assign(img, { width: crisp(width, 260), height: crisp(height, 260) });
+  Object.assign(img, { width: wide(260), height: (wide(260) * height) / width });
   img.alt = `What ${view.model} draws from the seed ${seed}`;
-  draw(img, path);
+  draw(img, imagePath(seed));
   for (const button of $("actions").querySelectorAll("[data-box]")) {
     button.setAttribute("aria-pressed", view[button.dataset.box].includes(seed));
   }
@@ -57,18 +57,18 @@ function putInto(box) {
   change({ [box]: taken ? others : [...others, seed].slice(-MOST) });
 }
 
-$("actions-copy").addEventListener("click", copy);
-$("actions-url").addEventListener("focus", (event) => event.target.select());
-$("actions-pin").addEventListener("click", () => toggle(seed));
-$("actions-vary").addEventListener("click", () => {
+on("actions-copy", "click", copy);
+on("actions-url", "focus", (event) => event.target.select());
+on("actions-pin", "click", () => toggle(seed));
+on("actions-vary", "click", () => {
   $("actions").close();
   change({ panel: "variations", of: seed });
 });
-$("actions").addEventListener("click", (event) => {
+on("actions", "click", (event) => {
   if (event.target === $("actions")) $("actions").close(); // beside it
   const { box } = event.target.dataset;
   if (box) putInto(box);
 });
-$("actions").addEventListener("close", () => {
+on("actions", "close", () => {
   seed = null;
 });

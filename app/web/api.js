@@ -68,15 +68,21 @@ async function trouble(answer) {
 }
 
 /** The path of one image. */
-export function imagePath(seed) {
-  const edit = editText();
-  const path = `images/${view.model}/${view.version}/${seed}.png`;
-  return edit ? `${path}?edit=${edit}` : path;
+export function imagePath(seed, scale = "") {
+  return path(`images/${view.model}/${view.version}/${seed}.png`, { ...look(), scale });
 }
 
-/** The path of any other drawing of the current model and edit. */
+/** The path of any other drawing of the current model. */
 export function drawingPath(route, parameters) {
-  const all = { model: view.model, version: view.version, edit: editText(), ...parameters };
-  const told = Object.entries(all).filter(([, value]) => value !== "");
-  return `${route}?${told.map((pair) => pair.join("=")).join("&")}`;
+  return path(route, { model: view.model, version: view.version, ...look(), ...parameters });
+}
+
+const look = () => ({
+  edit: editText(),
+  truncation: view.truncation === 1 ? "" : view.truncation,
+});
+
+function path(route, parameters) {
+  const told = Object.entries(parameters).filter(([, value]) => value !== "");
+  return told.length ? `${route}?${told.map((pair) => pair.join("=")).join("&")}` : route;
 }

@@ -1,15 +1,17 @@
 /* The way from pinned image to pinned image and back to the first. Its frames are fetched ahead. */
 
 import { askJson, drawingPath, imagePath } from "./api.js";
-import { $, make } from "./dom.js";
-import { bitmap, crisp, draw } from "./image.js";
-import { size } from "./models.js";
+import { $, make, on } from "./dom.js";
+import { bitmap, draw } from "./image.js";
+import { fit, size, wide } from "./models.js";
 import { latest } from "./pace.js";
 import { view } from "./view.js";
 
 const FRAMES = 16; // of a leg: every server allows so many at once
 const UNITS = 64; // of the slider, a leg
 const SPEED = 0.6; // legs a second
+const ROOM = 340; // for an image, on the screen and in files
+const LARGEST = 2 ** 24; // pixels of a file
 
 const canvas = $("between-canvas");
 const slider = $("between-slider");
@@ -35,9 +37,7 @@ const active = () => view.panel === "between" && view.pins.length > 1;
 /** Shows what the view says. */
 export function render() {
   if (!active()) return pause();
-  const { width, height } = size();
-  canvas.style.width = `${crisp(width, 340)}px`;
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  fit(canvas, ROOM);
   slider.max = view.pins.length * UNITS;
   const stops = [...view.pins, view.pins[0]];
   if (stops.length !== $("between-stops").childElementCount) {
@@ -48,7 +48,21 @@ export function render() {
     const to = view.pins[(k + 1) % view.pins.length];
     return drawingPath("interpolate", { from, to, steps: FRAMES });
   });
+  offer();
   fetchAhead();
+}
+
+/** Links to what is played here: as many frames, as fast, and as large as the server allows. */
+function offer() {
+  const { width, height } = size();
+  const pixels = view.pins.length * (FRAMES - 1) * width * height;
+  const most = Math.floor(Math.sqrt(LARGEST / pixels));
+  const scale = Math.min(wide(ROOM) / width, 8, most);
+  const way = { seeds: view.pins, steps: FRAMES, loop: true, fps: SPEED * (FRAMES - 1), scale };
+  for (const format of ["gif", "webp"]) {
+    $(`between-${format}`).href = drawingPath("interpolate", { ...way, format });
+    $(`between-${format}`).download = `${view.model}-${view.version}.${format}`;
+  }
 }
 
 /** The leg that the slider is on, and the share of it that lies behind. */
@@ -104,5 +118,5 @@ function pause() {
   $("between-play").textContent = "Play";
 }
 
-$("between-play").addEventListener("click", () => (playing === null ? start() : pause()));
+on("between-play", "click", () => (playing === null ? start() : pause()));
 slider.addEventListener("input", show);

@@ -3,6 +3,9 @@
 /** The element of this id. */
 export const $ = (id) => document.getElementById(id);
 
+/** Calls `listener` at every event of that type at the element of this id. */
+export const on = (id, type, listener) => $(id).addEventListener(type, listener);
+
 /** A new element with properties or attributes, and children. */
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);

@@ -7,7 +7,6 @@ export function draggable(element, seed) {
   element.draggable = true;
   element.addEventListener("dragstart", (event) => {
     event.dataTransfer.setData(TYPE, String(seed));
-    event.dataTransfer.effectAllowed = "copy";
   });
 }
 

@@ -1,11 +1,10 @@
 /* Sliders for the attributes that the model knows. They edit whatever is drawn. */
 
-import { $, make } from "./dom.js";
+import { $, make, on } from "./dom.js";
 import { current } from "./models.js";
 import { change, view } from "./view.js";
 
 const STRONGEST = 5;
-const wide = matchMedia("(min-width: 60rem)");
 let shown = null;
 
 /** Shows what the view says. */
@@ -23,7 +22,7 @@ function build() {
   shown = current();
   const attributes = Object.entries(shown.attributes);
   $("edits").hidden = attributes.length === 0;
-  $("edits").open = wide.matches;
+  $("edits").open = matchMedia("(min-width: 60rem)").matches;
   $("edits-list").replaceChildren(...attributes.map(slider));
 }
 
@@ -40,7 +39,7 @@ function slider([name, { gained }]) {
   });
   input.addEventListener("input", () => edit(input, { kept: false }));
   input.addEventListener("change", () => edit(input));
-  return make("label", {}, make("span", {}, words), input, output);
+  return make("label", {}, words, input, output);
 }
 
 function edit(input, how) {
@@ -53,4 +52,4 @@ function tellStrength(input, strength) {
   input.setAttribute("aria-valuetext", strength ? text : "unchanged");
 }
 
-$("edits-reset").addEventListener("click", () => change({ edit: {} }));
+on("edits-reset", "click", () => change({ edit: {} }));

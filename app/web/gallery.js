@@ -2,12 +2,12 @@
 
 import { openActions } from "./actions.js";
 import { imagePath } from "./api.js";
-import { $, make } from "./dom.js";
+import { $, make, on } from "./dom.js";
 import { draggable } from "./drag.js";
 import { draw } from "./image.js";
 import { latest } from "./pace.js";
 import { pinned, toggle } from "./pins.js";
-import { SEEDS, change, view } from "./view.js";
+import { SEEDS, change, seedField, view } from "./view.js";
 
 const MORE = 24;
 const visible = new Set();
@@ -56,8 +56,7 @@ function append() {
 
 function tile(seed) {
   const img = make("img", { alt: "", draggable: false });
-  const label = make("span", {}, String(seed));
-  const button = make("button", { type: "button", className: "tile", tabIndex: -1 }, img, label);
+  const button = make("button", { className: "tile", tabIndex: -1 }, img, String(seed));
   button.seed = seed;
   draggable(button, seed);
   mark(button);
@@ -82,20 +81,16 @@ function step(event) {
   to.focus();
 }
 
-$("tiles").addEventListener("click", ({ target }) => {
+on("tiles", "click", ({ target }) => {
   const chosen = target.closest(".tile");
   if (chosen) openActions(chosen.seed);
 });
-$("tiles").addEventListener("keydown", step);
-$("tiles").addEventListener("focusin", ({ target }) => {
+on("tiles", "keydown", step);
+on("tiles", "focusin", ({ target }) => {
   for (const one of $("tiles").querySelectorAll('[tabindex="0"]')) one.tabIndex = -1;
   target.tabIndex = 0;
 });
-$("gallery-seed").addEventListener("change", (event) => {
-  const { valueAsNumber: seed } = event.target;
-  if (Number.isInteger(seed) && seed >= 0 && seed < SEEDS) change({ seed });
-  else event.target.value = first;
-});
-$("gallery-shuffle").addEventListener("click", () => {
+seedField("gallery-seed", "seed");
+on("gallery-shuffle", "click", () => {
   change({ seed: Math.floor(Math.random() * SEEDS) });
 });

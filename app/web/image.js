@@ -60,6 +60,3 @@ export function bitmap(png) {
   const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
   return createImageBitmap(new Blob([bytes], { type: "image/png" }));
 }
-
-/** How wide to show `pixels` in at most so much room: whole screen pixels for each. */
-export const crisp = (pixels, most) => pixels * Math.max(1, Math.floor(most / pixels));

@@ -2,8 +2,8 @@
 
 import { drawingPath } from "./api.js";
 import { $ } from "./dom.js";
-import { crisp, loadFirst } from "./image.js";
-import { size } from "./models.js";
+import { loadFirst } from "./image.js";
+import { fit, wide } from "./models.js";
 import { latest } from "./pace.js";
 import { view } from "./view.js";
 
@@ -28,10 +28,8 @@ const active = () => view.panel === "plane" && view.pins.length > 3;
 /** Shows what the view says. */
 export function render() {
   if (!active()) return;
-  const { width, height } = size();
-  pad.style.width = `${crisp(width * SIDES[0], 580)}px`;
-  canvas.style.width = `${crisp(width, 220)}px`;
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  pad.style.width = `${wide(580, SIDES[0])}px`;
+  fit(canvas, 220);
   sheet.alt = `The plane between the images ${view.pins.slice(0, 4).join(", ")}`;
   fetchSheet();
 }

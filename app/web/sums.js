@@ -3,22 +3,22 @@
 import { askJson, imagePath } from "./api.js";
 import { $, make } from "./dom.js";
 import { target } from "./drag.js";
-import { crisp, draw } from "./image.js";
-import { size } from "./models.js";
+import { draw } from "./image.js";
+import { wide } from "./models.js";
 import { latest } from "./pace.js";
 import { MOST, change, view } from "./view.js";
 
-const BOXES = { start: "Start from", minus: "Take away", plus: "Add" };
 const NEIGHBOURS = 9;
 
 const fetchResult = latest(async () => {
   if (!active()) return;
-  const { model, version, edit } = view;
+  const { model, version, edit, truncation } = view;
   const groups = (...lists) => lists.filter((list) => list.length > 0);
   const body = JSON.stringify({
     model,
     version,
     edit,
+    truncation,
     plus: groups(view.start, view.plus),
     minus: groups(view.minus),
     neighbours: NEIGHBOURS,
@@ -39,7 +39,7 @@ export function render() {
   for (const box of document.querySelectorAll("#sums .box")) fill(box);
   $("sums-result").hidden = !active();
   $("sums-empty").hidden = active();
-  $("sums-result").style.width = `${3 * crisp(size().width, 130)}px`;
+  $("sums-result").style.width = `${3 * wide(130)}px`;
   fetchResult();
 }
 
@@ -49,15 +49,16 @@ function fill(box) {
   const list = box.querySelector(".list");
   const focused = [...list.children].indexOf(document.activeElement);
   const same = String([...list.children].map((item) => item.seed)) === String(seeds);
-  if (!same) list.replaceChildren(...seeds.map((seed) => item(name, seed)));
+  if (!same) list.replaceChildren(...seeds.map((seed) => item(box, seed)));
   if (!same && focused >= 0) (list.children[focused] ?? list.lastChild ?? box).focus();
   for (const one of list.children) draw(one.firstChild, imagePath(one.seed));
 }
 
-function item(name, seed) {
+function item(box, seed) {
+  const { name } = box.dataset;
   const img = make("img", { alt: "", draggable: false });
-  const label = `Remove image ${seed} from “${BOXES[name]}”`;
-  const button = make("button", { type: "button", title: label, "aria-label": label }, img);
+  const label = `Remove image ${seed} from “${box.ariaLabel}”`;
+  const button = make("button", { title: label, "aria-label": label }, img);
   button.seed = seed;
   button.addEventListener("click", () => {
     change({ [name]: view[name].filter((one) => one !== seed) });

@@ -1,5 +1,7 @@
 /* The current view. It is the URL's fragment, so that it can be shared and gone back to. */
 
+import { $, on } from "./dom.js";
+
 export const SEEDS = 2 ** 32;
 export const MOST = 16; // pins, and images in one mean: the server averages no more
 export const PANELS = ["gallery", "between", "plane", "variations", "sums"];
@@ -8,9 +10,9 @@ const matching = (pattern) => ({
   read: (text) => (pattern.test(text) ? text : undefined),
   write: String,
 });
-const number = (least, most) => ({
+const number = (least, most, pattern = /^\d{1,10}$/) => ({
   read: (text) => {
-    const value = /^\d{1,10}(\.\d+)?$/.test(text) ? Number(text) : NaN;
+    const value = pattern.test(text) ? Number(text) : NaN;
     return value >= least && value <= most ? value : undefined;
   },
   write: String,
@@ -38,6 +40,7 @@ const strengths = {
       .join(","),
 };
 
+const DECIMAL = /^\d(\.\d+)?$/;
 const FIELDS = {
   model: [matching(/^[\w.-]+$/), ""],
   version: [number(1, 2 ** 31), 0],
@@ -45,8 +48,10 @@ const FIELDS = {
   seed: [seed, 0],
   pins: [seeds, []],
   edit: [strengths, {}],
+  truncation: [number(0.1, 2, DECIMAL), 1],
+  scale: [number(1, 8), 0],
   of: [seed, null],
-  radius: [number(0, 2), 0.5],
+  radius: [number(0, 2, DECIMAL), 0.5],
   start: [seeds, []],
   minus: [seeds, []],
   plus: [seeds, []],
@@ -88,6 +93,20 @@ export function open() {
   }
   announce();
   history.replaceState(null, "", address());
+}
+
+/** Lets a number field set a seed of the view. What is no seed gives way to the one that was. */
+export function seedField(id, name) {
+  on(id, "change", ({ target }) => {
+    change(target.value && target.checkValidity() ? { [name]: target.valueAsNumber } : {});
+  });
+}
+
+/** Lets a slider set a number of the view. It is kept once the slider is let go. */
+export function sliderField(id, name) {
+  const set = (how) => change({ [name]: $(id).valueAsNumber }, how);
+  on(id, "input", () => set({ kept: false }));
+  on(id, "change", () => set());
 }
 
 function announce() {

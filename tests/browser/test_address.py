@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 Open = Callable[..., Page]
 
 FULL = (
     "#model=colours&version=1&panel=sums&seed=7&pins=3,17&edit=bright:1.5,warm_sky:-2"
-    "&of=5&radius=0.3&start=3&minus=17&plus=99,4"
+    "&truncation=0.7&scale=3&of=5&radius=0.3&start=3&minus=17&plus=99,4"
 )
 
 
@@ -61,6 +62,8 @@ def test_an_address_opens_the_same_view_elsewhere(open_page: Open) -> None:
     expect(page.locator("#sums .list button")).to_have_count(4)
     expect(page.get_by_role("slider", name="bright")).to_have_value("1.5")
     expect(page.get_by_label("Version")).to_have_value("1")
+    expect(page.get_by_label("Truncation")).to_have_value("0.7")
+    expect(page.get_by_label("Size")).to_have_value("3")
     page.get_by_role("link", name="Variations").click()
     expect(page.get_by_label("Seed", exact=True)).to_have_value("5")
 
@@ -72,6 +75,8 @@ def test_a_damaged_address_is_mended(open_page: Open, server: str) -> None:
     for damaged in (
         "#version=77",
         "#edit=beard:9,:,&start=&of=",
+        "#truncation=0&scale=2.5&seed=1.5",
+        "#truncation=2.1&scale=9",
         "#model=fashion-mnist&edit=bright:2",  # which that model does not have
         "#%E0%A4%A=&&==#",
     ):
@@ -96,6 +101,45 @@ def test_by_keyboard_attributes_edit_whatever_is_drawn(open_page: Open) -> None:
         page.get_by_role("link", name="Between").click()
     page.get_by_role("button", name="Leave unchanged").click()
     expect(slider).to_have_attribute("aria-valuetext", "unchanged")
+
+
+def test_truncation_changes_whatever_is_drawn(open_page: Open) -> None:
+    page = open_page("#model=fashion-mnist&pins=3,17")
+    slider = page.get_by_label("Truncation")
+    slider.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+    expect(page).to_have_url(re.compile("truncation=0.7$"))
+    draws(page, "images/fashion-mnist/2/0.png?truncation=0.7")
+    with page.expect_request(re.compile("interpolate.*truncation=0.7")):
+        page.get_by_role("link", name="Between").click()
+    page.get_by_role("link", name="Sums").click()
+    with page.expect_request(re.compile("arithmetic$")) as asked:
+        page.drag_and_drop("[aria-label='Pinned image 3']", "[data-name=plus]")
+    assert asked.value.post_data_json["truncation"] == 0.7
+    page.get_by_role("link", name="Gallery").click()
+    slider.press("Home")
+    draws(page, "images/fashion-mnist/2/0.png?truncation=0.1")
+
+
+def test_size_is_that_of_images_on_the_page_and_of_those_taken_away(
+    open_page: Open, server: str
+) -> None:
+    page = open_page()
+    image = page.locator(".tile img").first
+    for size, width in (("8 ×", "224px"), ("1 ×", "28px"), ("Auto", "112px")):
+        page.get_by_label("Size").select_option(size)
+        expect(image).to_have_css("width", width)
+        draws(page, "images/fashion-mnist/2/0.png")  # the browser enlarges what it has
+    page.get_by_label("Size").select_option("5 ×")
+    expect(page).to_have_url(re.compile("scale=5$"))
+    page.locator(".tile").nth(4).click()
+    url = f"{server}/images/fashion-mnist/2/4.png?scale=5"
+    expect(page.get_by_label("URL", exact=True)).to_have_value(url)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    with Image.open(download.value.path()) as file:
+        assert file.size == (140, 140)
 
 
 def test_by_mouse_a_slider_moves_images_and_is_one_step_back(open_page: Open) -> None:

@@ -104,6 +104,50 @@ def test_by_keyboard_an_image_is_found_opened_pinned_and_unpinned(open_page: Ope
     expect(page.get_by_role("button", name="Pinned image 11")).to_be_focused()
 
 
+def pins(page: Page, order: str) -> None:
+    """Wait until the tray, and the address, have these pins in this order."""
+    expect(page).to_have_url(re.compile(f"pins={order}(&|$)"))
+    labels = [f"Pinned image {seed}" for seed in order.split(",")]
+    for k, label in enumerate(labels):
+        expect(page.locator("#pins-list button").nth(k)).to_have_attribute("aria-label", label)
+
+
+def test_by_mouse_pins_are_put_into_another_order(open_page: Open, rest: Rest) -> None:
+    page = open_page("#pins=3,17,99,4")
+    rest(page)
+    drop = {"left": {"x": 5, "y": 20}, "right": {"x": 45, "y": 20}}
+
+    def drag(source: str, seed: int, side: str) -> None:
+        target = f"[aria-label='Pinned image {seed}']"
+        page.drag_and_drop(source, target, target_position=drop[side])  # type: ignore[arg-type]
+
+    drag("[aria-label='Pinned image 4']", 3, "left")
+    pins(page, "4,3,17,99")
+    drag("[aria-label='Pinned image 4']", 17, "right")
+    pins(page, "3,17,4,99")
+    drag("[aria-label='Pinned image 17']", 17, "right")
+    drag(".tile >> nth=2", 17, "left")
+    pins(page, "3,2,17,4,99")
+    expect(page.locator("#pins-list [data-side]")).to_have_count(0)
+    page.go_back()
+    pins(page, "3,17,4,99")
+
+
+def test_by_keyboard_pins_are_put_into_another_order(open_page: Open) -> None:
+    page = open_page("#pins=3,17,99")
+    moved = page.get_by_role("button", name="Pinned image 99")
+    moved.focus()
+    for order in ("3,99,17", "99,3,17", "99,3,17"):
+        page.keyboard.press("Shift+ArrowLeft")
+        pins(page, order)
+        expect(moved).to_be_focused()
+    expect(moved).to_have_accessible_description("1 of 3")
+    page.keyboard.press("Shift+ArrowRight")
+    pins(page, "3,99,17")
+    page.keyboard.press("Delete")
+    pins(page, "3,17")
+
+
 def test_it_begins_at_the_seed_that_is_told_or_at_a_random_one(open_page: Open) -> None:
     page = open_page()
     seed = page.get_by_label("From seed")

@@ -1,12 +1,15 @@
 """The other panels: paths, planes, variations and sums, each by mouse and by keyboard."""
 
+import io
 import re
 from collections.abc import Callable
 
 import httpx
+import numpy as np
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 Open = Callable[..., Page]
@@ -90,6 +93,36 @@ def test_by_keyboard_the_way_is_walked_and_played(open_page: Open, rest: Rest) -
     place = slider.input_value()
     page.wait_for_timeout(100)
     assert slider.input_value() == place
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP"])
+def test_the_way_is_taken_home_as_an_animation(open_page: Open, server: str, form: str) -> None:
+    page = open_page("#panel=between&pins=3,17,99&truncation=0.8")
+    link = page.get_by_role("link", name=re.compile(f"download {form}", re.IGNORECASE))
+    with page.expect_download() as download:
+        link.click()
+    assert download.value.suggested_filename == f"fashion-mnist-2.{form.lower()}"
+    content = download.value.path().read_bytes()
+    assert content == httpx.get(f"{server}/{link.get_attribute('href')}").content
+    with Image.open(io.BytesIO(content)) as animation:
+        animation.load()
+        assert (animation.format, animation.size) == (form, (224, 224))
+        assert (animation.n_frames, animation.info["loop"]) == (45, 0)
+        first = np.asarray(animation.convert("L"))[::8, ::8].ravel()
+    shown = page.locator("#between-stops img").first
+    assert pixels(shown)[::4] == first.tolist()
+
+
+def test_a_long_way_of_large_images_is_taken_home_as_large_as_is_allowed(
+    open_page: Open, rest: Rest, server: str
+) -> None:
+    pins = ",".join(map(str, range(16)))
+    page = open_page(f"#model=colours&panel=between&scale=8&pins={pins}")
+    rest(page)
+    href = str(page.get_by_role("link", name="Download GIF").get_attribute("href"))
+    assert "scale=8" in href
+    with Image.open(io.BytesIO(httpx.get(f"{server}/{href}").content)) as animation:
+        assert (animation.n_frames, animation.size) == (240, (256, 256))
 
 
 def test_the_plane_follows_mouse_and_arrow_keys(open_page: Open, rest: Rest) -> None:
