@@ -57,7 +57,7 @@ async function askKey() {
 async function trouble(answer) {
   if (!answer) return { words: "The server does not answer." };
   const problem = await answer.json().catch(() => ({}));
-  if (answer.status === 503) {
+  if ([429, 503].includes(answer.status)) {
     const seconds = Number(answer.headers.get("Retry-After"));
     if (seconds) return { words: "The server is busy.", seconds };
     return { words: `The server is not ready: ${problem.detail ?? "no reason given"}.` };
