@@ -35,7 +35,7 @@ export function render() {
   img.alt = `What ${view.model} draws from the seed ${seed}`;
   draw(img, imagePath(seed));
   for (const button of $("actions").querySelectorAll("[data-box]")) {
-    button.setAttribute("aria-pressed", view[button.dataset.box].includes(seed));
+    button.ariaPressed = view[button.dataset.box].includes(seed);
   }
 }
 

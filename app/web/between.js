@@ -91,7 +91,7 @@ function show() {
 function tellPlace(leg, share) {
   const [from, to] = [view.pins[leg], view.pins[(leg + 1) % view.pins.length]];
   const words = `${Math.round(100 * share)}% of the way from ${from} to ${to}`;
-  slider.setAttribute("aria-valuetext", words);
+  slider.ariaValueText = words;
   $("between-place").textContent = words;
 }
 

@@ -49,7 +49,7 @@ function edit(input, how) {
 function tellStrength(input, strength) {
   const text = strength > 0 ? `+${strength}` : `${strength}`.replace("-", "−");
   input.nextElementSibling.textContent = strength ? text : "";
-  input.setAttribute("aria-valuetext", strength ? text : "unchanged");
+  input.ariaValueText = strength ? text : "unchanged";
 }
 
 on("edits-reset", "click", () => change({ edit: {} }));

@@ -65,7 +65,7 @@ function tile(seed) {
 
 function mark(tile) {
   tile.classList.toggle("pinned", pinned(tile.seed));
-  tile.setAttribute("aria-label", `Image ${tile.seed}${pinned(tile.seed) ? ", pinned" : ""}`);
+  tile.ariaLabel = `Image ${tile.seed}${pinned(tile.seed) ? ", pinned" : ""}`;
 }
 
 /* One tile is a stop for the tab key; from there the arrows lead on. */

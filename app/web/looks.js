@@ -3,8 +3,6 @@
 import { $, on } from "./dom.js";
 import { change, sliderField, view } from "./view.js";
 
-const LARGEST = 8;
-
 /** Shows what the view says. */
 export function render() {
   $("truncation").value = view.truncation;
@@ -15,6 +13,6 @@ export function render() {
 sliderField("truncation", "truncation");
 $("scale").append(
   new Option("Auto", 0),
-  ...Array.from({ length: LARGEST }, (_, k) => new Option(`${k + 1} ×`, k + 1)),
+  ...Array.from({ length: 8 }, (_, k) => new Option(`${k + 1} ×`, k + 1)),
 );
 on("scale", "change", () => change({ scale: Number($("scale").value) }));

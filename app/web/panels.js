@@ -12,16 +12,13 @@ export function render() {
   for (const name of PANELS) {
     const link = document.querySelector(`nav [data-panel=${name}]`);
     link.href = address({ panel: name });
-    if (name === view.panel) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    link.ariaCurrent = name === view.panel ? "page" : null;
     $(name).hidden = name !== view.panel;
   }
   // What a panel needs pins for is shown once there are enough.
-  for (const element of document.querySelectorAll("[data-pins]")) {
-    element.hidden = view.pins.length < Number(element.dataset.pins);
-  }
-  for (const element of document.querySelectorAll("[data-no-pins]")) {
-    element.hidden = view.pins.length >= Number(element.dataset.noPins);
+  for (const element of document.querySelectorAll("[data-pins], [data-no-pins]")) {
+    const { pins, noPins } = element.dataset;
+    element.hidden = pins ? view.pins.length < pins : view.pins.length >= noPins;
   }
   if (shown !== view.panel) {
     shown = view.panel;

@@ -38,9 +38,9 @@ export function render() {
 function show() {
   pad.style.setProperty("--x", at.x);
   pad.style.setProperty("--y", at.y);
-  pad.setAttribute("aria-valuenow", Math.round(100 * at.x));
+  pad.ariaValueNow = Math.round(100 * at.x);
   const words = `${Math.round(100 * at.x)}% to the right, ${Math.round(100 * at.y)}% down`;
-  pad.setAttribute("aria-valuetext", words);
+  pad.ariaValueText = words;
   if (!sheet.naturalWidth) return;
   const [column, right] = split(at.x);
   const [row, down] = split(at.y);
