@@ -39,10 +39,13 @@ class Manifest(BaseModel):
     digest: str
     """SHA-256 of the graph, in hexadecimal."""
     provider: str
+    precision: str
     seed: int
     """Of the first image; that of image ``k`` is ``seed + k`` modulo 2³²."""
     count: int
     edit: str
+    truncation: float
+    scale: int
     height: int
     width: int
     channels: int

@@ -6,11 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from tqdm import tqdm
 
+from app import images
 from app.card import INPUT
 from app.catalog import Catalog
 from app.cpus import available
 from app.images import Pixels
-from app.outputs import Manifest, Output, opened
+from app.outputs import CHUNK, Manifest, Output, opened
 from app.responses import caption
 from app.served import Served
 from app.settings import Engines, Rendering, Settings
@@ -25,9 +26,10 @@ def render(options: Rendering) -> Manifest:
     Raises AppError for a model, version or attribute that there is not, StartupError where the
     provider does not run, OutputError where something else is in the way, OSError of the disk.
     """
-    settings = Settings(**options.model_dump(include=set(Engines.model_fields)))
-    found = Catalog.load(settings).find(options.model, options.version)
-    served = found.editing(options.strengths)
+    engines = options.model_dump(include=set(Engines.model_fields))
+    catalog = Catalog.load(Settings(**engines, max_batch=CHUNK))
+    found = catalog.find(options.model, options.version)
+    served = found.editing(options.strengths, options.look)
     manifest = _manifest(served, options)
     output = opened(options.out, manifest, lambda seed: caption(served, seed))
     threads = options.threads or available()
@@ -39,18 +41,21 @@ def render(options: Rendering) -> Manifest:
 
 
 def _manifest(served: Served, options: Rendering) -> Manifest:
-    card = served.card
+    height, width = served.size
     return Manifest(
-        model=card.name,
-        version=card.version,
+        model=served.card.name,
+        version=served.card.version,
         digest=served.variant.sha256,
         provider=served.engine.provider,
+        precision=served.engine.precision,
         seed=options.seed,
         count=options.count,
         edit=served.edit.text,
-        height=card.image.height,
-        width=card.image.width,
-        channels=card.image.channels,
+        truncation=options.truncation,
+        scale=options.scale,
+        height=height,
+        width=width,
+        channels=served.card.image.channels,
     )
 
 
@@ -64,13 +69,13 @@ def _drawn(
         yield len(seeds) - len(missing)
         if missing:
             pixels = served.engine({INPUT: served.edit(served.latents(missing))})
-            waiting.append(pool.submit(_put, output, missing, pixels))
+            waiting.append(pool.submit(_put, output, missing, pixels, served.look.scale))
         if len(waiting) > _AHEAD:
             yield waiting.popleft().result()
     for put in waiting:
         yield put.result()
 
 
-def _put(output: Output, seeds: list[int], pixels: Pixels) -> int:
-    output.put(seeds, pixels)
+def _put(output: Output, seeds: list[int], pixels: Pixels, scale: int) -> int:
+    output.put(seeds, images.enlarged(pixels, scale))
     return len(seeds)

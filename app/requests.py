@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app import edits
 from app.card import ModelName, ModelVersion
-from app.images import LARGEST_SCALE, WIDEST_PADDING, Sheet
+from app.images import WIDEST_PADDING, Sheet
 from app.latents import Method
 from app.look import Look
 from app.paths import Easing
@@ -14,6 +14,7 @@ from app.values import (
     Group,
     OddSquare,
     Radius,
+    Scale,
     Seed,
     Steps,
     Stops,
@@ -75,9 +76,7 @@ class LookQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     truncation: Truncation = 1.0
-    scale: int = Field(
-        1, ge=1, le=LARGEST_SCALE, description="every pixel is so many wide and high"
-    )
+    scale: Scale = 1
 
     @property
     def look(self) -> Look:

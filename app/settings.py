@@ -15,7 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app import edits
 from app.card import ModelName, ModelVersion
 from app.latents import SEEDS
-from app.values import Seed, Steps
+from app.look import Look
+from app.values import Scale, Seed, Steps, Truncation
 
 Provider = Literal["auto", "cpu", "cuda", "openvino"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -126,6 +127,13 @@ class Rendering(Engines):
     count: int = Field(ge=1, le=SEEDS, description="how many images")
     seed: Seed = Field(0, description="seed of the first image; the next has the next")
     edit: Steps | None = Field(None, description="attributes, such as glasses:2,beard:-1.5")
+    truncation: Truncation = 1.0
+    scale: Scale = 1
+
+    @property
+    def look(self) -> Look:
+        """How every image looks."""
+        return Look(self.truncation, self.scale)
 
     @property
     def strengths(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from app import edits
+from app.images import LARGEST_SCALE
 from app.latents import SEEDS
 
 
@@ -28,6 +29,10 @@ Truncation = Annotated[
         "above it more unusual",
         examples=[0.7],
     ),
+]
+
+Scale = Annotated[
+    int, Field(ge=1, le=LARGEST_SCALE, description="every pixel is so many wide and high")
 ]
 
 

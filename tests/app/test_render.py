@@ -37,23 +37,28 @@ def test_files_are_those_that_the_server_sends(
     render: Callable[..., int], tmp_path: Path, client: TestClient
 ) -> None:
     edit = "beard:-1.5,glasses:2"
-    assert render("--model", "faces", "--count", 3, "--seed", 2**32 - 2, "--edit", edit) == 0
+    flags = ["--count", 3, "--seed", 2**32 - 2, "--edit", edit, "--truncation", 0.7, "--scale", 2]
+    assert render("--model", "faces", *flags) == 0
     there = content(tmp_path / "out")
     manifest = json.loads(there.pop("manifest.json"))
     assert there.keys() == {f"{seed}.png" for seed in (2**32 - 2, 2**32 - 1, 0)}
+    query = f"edit={edit}&truncation=0.7&scale=2"
     for name, file in there.items():
-        assert file == client.get(f"/images/faces/1/{name}?edit={edit}").content
+        assert file == client.get(f"/images/faces/1/{name}?{query}").content
     served = client.get("/models/faces").json()["versions"][0]
     assert manifest == {
         "model": "faces",
         "version": 1,
         "digest": served["card"]["variants"][0]["sha256"],
         "provider": "cpu",
+        "precision": "fp32",
         "seed": 2**32 - 2,
         "count": 3,
         "edit": edit,
-        "height": 64,
-        "width": 64,
+        "truncation": 0.7,
+        "scale": 2,
+        "height": 128,
+        "width": 128,
         "channels": 3,
     }
 
@@ -124,6 +129,8 @@ def test_what_is_finished_is_left_as_it_is(
         (["--count", 4], "count 3, not 4"),
         (["--model", "faces"], "model 'fashion-mnist', not 'faces'"),
         (["--version", 1], "version 2, not 1"),
+        (["--truncation", 0.5], "truncation 1.0, not 0.5"),
+        (["--scale", 2], "scale 1, not 2"),
     ],
     ids=lambda flags: str(flags[0]).strip("-") if isinstance(flags, list) else "",
 )
@@ -173,6 +180,7 @@ def test_files_of_others_are_not_touched(
         (["--count", 1, "--model", "cats"], 1, "model is 'cats' but must be one of faces,"),
         (["--count", 1, "--version", 77], 1, "version of fashion-mnist is 77 but must be one of"),
         (["--count", 1, "--edit", "hat:1"], 1, "fashion-mnist/2 has no attributes to edit"),
+        (["--count", 1, "--scale", 9], 2, "error: scale: Input should be less than or equal to 8"),
         (["--count", 1, "--edit", "hat"], 2, "error: edit.0: String should match pattern"),
         (["--count", 1, "--out", "file/out"], 1, "Not a directory"),
     ],
@@ -215,6 +223,16 @@ def test_help_tells_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         __main__.main(["render", "--help"])
     assert end.value.code == 0
     words = capsys.readouterr().out
-    for name in ("out", "model", "version", "count", "seed", "edit", "provider", "threads"):
+    for name in (
+        "out",
+        "model",
+        "version",
+        "count",
+        "seed",
+        "edit",
+        "truncation",
+        "scale",
+        "provider",
+    ):
         assert f"--{name} " in words
     assert "--port" not in words
