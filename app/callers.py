@@ -17,6 +17,7 @@ HEADER = "X-Request-Timeout"
 _NAME = HEADER.lower().encode()
 
 _caller: ContextVar["Caller | None"] = ContextVar("caller", default=None)
+_lent: ContextVar[Claim | None] = ContextVar("lent", default=None)
 
 
 @dataclass(slots=True)
@@ -79,8 +80,15 @@ class Callers:
 
 def claim(images: int) -> Claim:
     """On whose behalf this task draws so many images. Raises what ``Caller.claim`` does."""
+    if lent := _lent.get():
+        return lent
     caller = _caller.get()
     return caller.claim(images) if caller else ANYBODY
+
+
+def lend(claim: Claim) -> None:
+    """Let this task draw on ``claim`` from now on, whoever began it."""
+    _lent.set(claim)
 
 
 def _number(text: str) -> float:

@@ -4,7 +4,7 @@ All of it is ``async``, though nothing waits: FastAPI would send each of the oth
 back, which takes longer than to answer without images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -14,6 +14,7 @@ from app.access import Access
 from app.catalog import Catalog
 from app.errors import NotReadyError, ParameterError, offence, refusal
 from app.images import MOST_PIXELS, Sheet
+from app.pictures import Pictures
 from app.repository import Repository
 from app.served import Served
 from app.settings import Settings
@@ -120,7 +121,26 @@ async def _repository(request: Request) -> Repository:
 
 Healthy = Depends(_ready)
 """Raises NotReadyError while the server is about to end, or its engine does not answer."""
+
+
+async def _pictures(request: Request) -> Pictures:
+    pictures: Pictures = request.app.state.pictures
+    return pictures
+
+
+async def _if_none_match(request: Request) -> Sequence[str]:
+    return request.headers.getlist("if-none-match")
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
 InService = Annotated[Catalog, Depends(_catalog)]
 Accept = Annotated[str | None, Depends(_accept)]
+Configured = Annotated[Settings, Depends(_settings)]
+KeptPictures = Annotated[Pictures, Depends(_pictures)]
+IfNoneMatch = Annotated[Sequence[str], Depends(_if_none_match)]
 ImageLimit = Annotated[Limit, Depends(_limit)]
 Administered = Annotated[Repository, Depends(_repository)]

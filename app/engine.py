@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app import providers
 from app.buckets import Buckets, sizes
-from app.card import INPUT, OUTPUT, Card, CardError
+from app.card import INPUT, OUTPUT, Card, CardError, digest
 from app.images import Pixels
 from app.latents import Latents
 from app.providers import GraphError, Placement, ProviderError
@@ -34,6 +34,9 @@ class Engine:
         be loaded or is not what the card says.
         """
         self.provider, self.precision = place.provider, place.precision
+        runs_as = f"{self.provider} {self.precision} onnxruntime {ort.__version__}"
+        self.identity = f"{digest(graph)} {runs_as}"
+        """What computes the pixels: anything else may round otherwise."""
         try:
             self._draw = _DRAWING[place.provider](card, graph, place, largest)
         except GraphError as error:

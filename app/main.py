@@ -17,6 +17,7 @@ from app.connections import Limits
 from app.draining import Drain
 from app.metrics import Metrics
 from app.orders import Orders
+from app.pictures import Pictures
 from app.rates import Rates
 from app.repository import Repository
 from app.routes import access as entrance
@@ -82,6 +83,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.limits = Limits(settings.max_connections, settings.patience)
     app.state.drain = Drain(settings.grace)
     app.state.watchdog = Watchdog(catalog.running, settings.stalled)
+    app.state.pictures = Pictures(settings.cache_bytes)
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     problems.install(app)

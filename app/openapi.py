@@ -34,6 +34,9 @@ def pictures(media_types: Sequence[str], description: str) -> Responses:
     return {200: {"description": description, "content": content}}
 
 
+NOT_MODIFIED: Responses = {304: {"description": "The client has it: `If-None-Match` names it"}}
+
+
 def tensors(description: str, header: str) -> Responses:
     """A 200 answer in JSON, of the route's response model, or in JSON and what follows it."""
     length = {"description": "how long the JSON is", "schema": {"type": "integer", "minimum": 0}}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from fastapi import Response
 from pydantic import BaseModel
 
-from app import animation, record
+from app import animation, record, webp
 from app.animation import Form
 from app.arithmetic import Neighbourhood
 from app.images import Sheet
@@ -66,15 +66,24 @@ async def png(sheet: Sheet, drawn: Drawn, seed: int, *, mixed: bool = False) -> 
 
     A ``mixed`` one is of more than ``seed`` and those that follow, and its file names none.
     """
-    text = caption(drawn.served, None if mixed else seed)
+    content = await _png(sheet, drawn, caption(drawn.served, None if mixed else seed))
+    return Response(content, media_type=PNG, headers=_headers(drawn, seed))
 
+
+async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
     def encoded() -> bytes:
         return encode(sheet.of(drawn.enlarged), text)
 
     height, width = sheet.size(len(drawn.pixels), *drawn.served.size)
     at_once = height * width * drawn.pixels.shape[-1] <= _AT_ONCE
-    content = encoded() if at_once else await asyncio.to_thread(encoded)
-    return Response(content, media_type=PNG, headers=_headers(drawn, seed))
+    return encoded() if at_once else await asyncio.to_thread(encoded)
+
+
+async def file(drawn: Drawn, seed: int, media_type: str) -> bytes:
+    """The only image that was drawn as a file: PNG or WebP, which says nothing of itself."""
+    if media_type == PNG:
+        return await _png(Sheet(columns=1), drawn, caption(drawn.served, seed))
+    return await asyncio.to_thread(lambda: webp.encode(drawn.enlarged[0]))
 
 
 async def animated(

@@ -80,6 +80,9 @@ class Settings(Engines):
     max_images: int = Field(256, ge=16, le=256, description="most images of one request")
     max_batch: int = Field(64, ge=1, le=4096, description="most images computed at once")
     max_queue: int = Field(4096, ge=1, description="most images that wait; more are refused")
+    cache_bytes: int = Field(
+        64 * 2**20, ge=0, description="how much of images that may be wanted again is kept"
+    )
     timeout: float = Field(
         30, gt=0, le=3600, description="most seconds that images are waited for; then it is 504"
     )

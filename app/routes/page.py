@@ -1,16 +1,16 @@
 """``GET /``: the page to play on, with the files that it is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
 from pathlib import PurePath
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
+from app import card, etags
+from app.deps import IfNoneMatch
 from app.errors import NotFoundError, offence
 
 router = APIRouter(include_in_schema=False)
@@ -35,8 +35,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-IfNoneMatch = Annotated[str | None, Header()]
-
 
 @dataclass(frozen=True)
 class _File:
@@ -54,19 +52,19 @@ def _files() -> Mapping[str, _File]:
     for file in files("app.web").iterdir():
         if media_type := _TYPES.get(PurePath(file.name).suffix):
             content = file.read_bytes()
-            etag = f'"{sha256(content).hexdigest()[:32]}"'
+            etag = etags.strong(card.digest(content))
             found[file.name] = _File(content, media_type, etag)
     return found
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
-async def page(if_none_match: IfNoneMatch = None) -> Response:
+async def page(if_none_match: IfNoneMatch) -> Response:
     """The page itself."""
     return _answer(_files()[_INDEX], if_none_match)
 
 
 @router.api_route("/web/{name}", methods=["GET", "HEAD"])
-async def part(name: str, if_none_match: IfNoneMatch = None) -> Response:
+async def part(name: str, if_none_match: IfNoneMatch) -> Response:
     """A file that it loads."""
     if (file := _files().get(name)) is None:
         allowed = f"one of {', '.join(sorted(_files()))}"
@@ -75,10 +73,9 @@ async def part(name: str, if_none_match: IfNoneMatch = None) -> Response:
     return _answer(file, if_none_match)
 
 
-def _answer(file: _File, if_none_match: str | None) -> Response:
+def _answer(file: _File, if_none_match: Sequence[str]) -> Response:
     """The file, or word that the client's copy is still good (RFC 9110, section 13.1.2)."""
     headers = {**_HEADERS, "ETag": file.etag}
-    known = {tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")}
-    if known & {file.etag, "*"}:
+    if etags.matches(if_none_match, file.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(file.content, headers=headers, media_type=file.media_type)

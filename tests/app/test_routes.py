@@ -95,7 +95,7 @@ def test_zip_holds_a_file_for_every_seed(client: TestClient) -> None:
         ("POST", "/generate", JSON),
         ("POST", "/generate", PNG),
         ("POST", "/generate", ZIP),
-        ("GET", "/images/fashion-mnist/2/42.png", PNG),
+        ("GET", "/images/fashion-mnist/2/4242.png", PNG),
         ("GET", "/interpolate?from=3&to=17", PNG),
         ("GET", "/interpolate?from=3&to=17", JSON),
         ("GET", "/interpolate?from=3&to=17", ZIP),

@@ -63,6 +63,7 @@ def test_every_curl_example_works(readme: str, server: str, tmp_path: Path) -> N
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "loop.gif").read_bytes().startswith(b"GIF89a")
     assert len((tmp_path / "frames.ndjson").read_text().splitlines()) == 64
+    assert (tmp_path / "42.webp").read_bytes()[8:12] == b"WEBP"
     assert (tmp_path / "images.zip").read_bytes().startswith(b"PK")
 
 
