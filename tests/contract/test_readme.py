@@ -67,6 +67,20 @@ def test_every_curl_example_works(readme: str, server: str, tmp_path: Path) -> N
     assert (tmp_path / "images.zip").read_bytes().startswith(b"PK")
 
 
+def test_the_python_example_draws(readme: str, server: str, tmp_path: Path) -> None:
+    blocks = (block.partition("```")[0] for block in readme.split("```python\n")[1:])
+    (example,) = (block for block in blocks if "import httpx" in block)
+    program = example.replace(ADDRESS, server)
+    assert program != example
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    drawn = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(drawn) == 4 + 15
+    for seed in range(42, 46):
+        image = httpx.get(f"{server}/images/fashion-mnist/2/{seed}.png")
+        assert drawn[f"{seed}.png"] == image.content
+    assert drawn["frame-0.500.png"] not in {drawn["frame-0.000.png"], drawn["frame-1.000.png"]}
+
+
 def test_the_error_example_is_what_the_server_answers(readme: str, server: str) -> None:
     problem = httpx.post(f"{server}/generate?n=257").json()
     assert problem["detail"] in readme
