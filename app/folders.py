@@ -43,9 +43,9 @@ def check_inside(folder: Path, models: Path) -> None:
     """Raise CardError where ``folder``, or a file in it, really lies outside of ``models``."""
     root = models.resolve()
     try:
-        paths = [folder, *sorted(folder.iterdir())]
-    except OSError as error:
-        raise CardError(f"{folder}: cannot be read: {error.strerror}") from error
-    for path in paths:
-        if not (real := path.resolve()).is_relative_to(root):
-            raise CardError(f"{path}: leads to {real}, outside of the models folder")
+        real = {path: path.resolve() for path in (folder, *sorted(folder.iterdir()))}
+    except (OSError, RuntimeError) as error:  # the latter where a link leads to itself
+        raise CardError(f"{folder}: cannot be read: {error}") from error
+    for path, place in real.items():
+        if not place.is_relative_to(root):
+            raise CardError(f"{path}: leads to {place}, outside of the models folder")

@@ -176,8 +176,10 @@ class Repository:
                 self._settings,
                 self._metrics.watch,
             )
-        except (CardError, StartupError) as error:
-            self._catalog.refuse(folder, str(error))
+        except Exception as error:  # whatever lies in a folder ends no server
+            if not isinstance(error, CardError | StartupError):
+                logger.exception("%s cannot be loaded", folder)
+            self._catalog.refuse(folder, str(error) or repr(error))
             self._metrics.reloaded("refused")
             return False
         self._catalog.add(served)

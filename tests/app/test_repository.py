@@ -206,11 +206,12 @@ def test_a_models_folder_that_cannot_be_read_changes_nothing(
     assert server.get("/models").json()["refused"] == []
 
 
+@pytest.mark.parametrize("error", [StartupError("no provider"), ZeroDivisionError("no provider")])
 def test_what_fails_unforeseen_is_no_version(
-    server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+    server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def broken(*_: object) -> None:
-        raise StartupError("no provider")
+        raise error
 
     publish(folder, "cats", 2)
     with monkeypatch.context() as patch:
@@ -234,8 +235,9 @@ def test_requests_finish_on_the_version_that_they_began_with(
 
     with ThreadPoolExecutor() as threads, monkeypatch.context() as patch:
         patch.setattr(Engine, "__call__", held)
-        begun = [threads.submit(drawing, server) for _ in range(3)]
+        begun = [threads.submit(drawing, server)]
         assert entered.wait(10)
+        begun += [threads.submit(drawing, server) for _ in range(2)]
         eventually(lambda: batcher.waiting == 2)
         patch.undo()
         assert unload(server).is_success

@@ -1,0 +1,18 @@
+"""What was found, kept in ``RESULTS.md``: a section a script."""
+
+import re
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def keep(title: str, text: str, path: Path = RESULTS) -> None:
+    """Write ``text`` as the section of this title, in place of what it said before."""
+    whole = path.read_text()
+    section = f"## {title}\n\n{text.strip()}\n"
+    there = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    if there.search(whole):
+        whole = there.sub(lambda _: section + "\n", whole)
+    else:
+        whole = f"{whole.rstrip()}\n\n{section}"
+    path.write_text(whole.rstrip() + "\n")
