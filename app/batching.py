@@ -73,6 +73,10 @@ class Batcher:
         """How many images wait for their turn."""
         return self._shares.waiting
 
+    def full(self, client: Hashable, count: int) -> bool:
+        """Whether there is no room for ``count`` rows of ``client``."""
+        return bool(self._shares.surplus(client, count))
+
     async def submit(self, rows: Rows, claim: Claim = ANYBODY) -> Computed:
         """One result a row, in order. Every row's array has the same length, at least one.
 

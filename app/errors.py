@@ -17,6 +17,7 @@ AppError                     has an HTTP status; its text is the problem's detai
 StartupError                 a server that cannot start as it was told to; never seen by a client
 """
 
+from collections.abc import Callable, Hashable
 from http import HTTPStatus
 from typing import Any
 
@@ -127,6 +128,14 @@ class NotReadyError(AppError):
     example = "no model is served: models: cannot be read: No such file or directory"
 
 
+Holds = Callable[[Hashable], bool]
+"""Whether a client would be refused for the same reason now."""
+
+
+def _once(_client: Hashable) -> bool:
+    return False
+
+
 class OverloadedError(AppError):
     """The queue is full; ``Retry-After`` says in how many seconds there should be room."""
 
@@ -134,9 +143,10 @@ class OverloadedError(AppError):
     example = "the server is busy: 4096 images are waiting"
     refusal = "full"
 
-    def __init__(self, detail: str, retry_after: int) -> None:
+    def __init__(self, detail: str, retry_after: int, holds: Holds = _once) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after)}
+        self.holds = holds
 
 
 class OverShareError(OverloadedError):

@@ -15,6 +15,7 @@ from app.callers import Callers
 from app.catalog import Catalog
 from app.connections import Limits
 from app.draining import Drain
+from app.gate import Gate, Gated
 from app.metrics import Metrics
 from app.orders import Orders
 from app.pictures import Pictures
@@ -81,11 +82,13 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     telemetry.install(app, metrics, log=settings.access_log)
     app.state.repository = repository
     app.state.limits = Limits(settings.max_connections, settings.patience)
+    app.state.gate = Gate()
     app.state.drain = Drain(settings.grace)
     app.state.watchdog = Watchdog(catalog.running, settings.stalled)
     app.state.pictures = Pictures(settings.cache_bytes)
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
+    app.add_middleware(Gated, gate=app.state.gate)
     problems.install(app)
     openapi.install(app, settings.timeout)
     _route(app, settings)

@@ -11,7 +11,16 @@ from starlette.exceptions import HTTPException
 
 from app import record
 from app.allowed import Schema, told, within, words
-from app.errors import MEDIA_TYPE, AppError, Offence, ParameterError, Problem, offence, refusal
+from app.errors import (
+    MEDIA_TYPE,
+    AppError,
+    Offence,
+    OverloadedError,
+    ParameterError,
+    Problem,
+    offence,
+    refusal,
+)
 from app.jobs import LeftError
 
 logger = logging.getLogger(__name__)
@@ -31,6 +40,8 @@ def install(app: FastAPI) -> None:
         if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("request %s: %s", getattr(request.state, "request_id", "-"), error.detail)
         record.current().refused = error.refusal
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE and isinstance(error, OverloadedError):
+            request.app.state.gate.shut(request.scope, error)
         return answer(request, error.status, error.detail, error.errors, error.headers)
 
     @app.exception_handler(LeftError)

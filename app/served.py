@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import cast
 
 from app import callers, edits, images, jobs, latents, record
@@ -101,7 +102,8 @@ class Served:
             seconds = max(1, math.ceil(error.retry_after))
             if isinstance(error, jobs.ShareError):
                 raise OverShareError(f"others wait, too: {error}", seconds) from error
-            raise OverloadedError(f"the server is busy: {error}", seconds) from error
+            full = partial(self.batcher.full, count=len(rows))
+            raise OverloadedError(f"the server is busy: {error}", seconds, full) from error
         except jobs.ClosedError as error:
             raise ClosedError("the server is shutting down") from error
         except jobs.ExpiredError as error:

@@ -33,6 +33,10 @@ class Server:
         """Bytes of memory that it and its workers hold."""
         return sum(map(_resident, family(self.process.pid)))
 
+    def busy(self) -> float:
+        """Seconds of CPU that it and its workers have used."""
+        return sum(map(_busy, family(self.process.pid)))
+
     def ends(self, seconds: float = 30) -> int:
         """Its status, within ``seconds``."""
         return self.process.wait(seconds)
@@ -70,6 +74,14 @@ def _resident(pid: int) -> int:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
     return 0
+
+
+def _busy(pid: int) -> float:
+    with suppress(OSError):
+        # The second word is the program's name, in brackets (proc_pid_stat(5)).
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:

@@ -1,0 +1,93 @@
+"""An HTTP client that sees what others hide: each connection, and how an answer was lost."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+LIMIT = 2**16
+
+
+class LostError(Exception):
+    """A request was sent, and no whole answer came."""
+
+
+class UnreachableError(Exception):
+    """No connection: nothing was asked."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By their names in lower case."""
+    body: bytes
+    seconds: float
+
+
+class Client:
+    """One connection at a time, kept for as long as the server keeps it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+        """The answer. Raises LostError or UnreachableError."""
+        began = time.perf_counter()
+        reader, writer = await self._connected()
+        told = {"Host": "x", "Content-Length": str(len(body)), **headers}
+        if body and "Content-Type" not in told:
+            told["Content-Type"] = "application/json"
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            *(f"{k.replace('_', '-')}: {v}" for k, v in told.items()),
+        ]
+        try:
+            writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+            status, found, content = await _answer(reader)
+        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+            self.close()
+            raise LostError(f"{method} {path}: {error!r}") from error
+        if found.get("connection") == "close":
+            self.close()
+        return Answer(status, found, content, time.perf_counter() - began)
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        # What was closed while nothing was asked is no loss (RFC 9112, section 9.3.1).
+        if self._streams and self._streams[0].at_eof():
+            self.close()
+        if self._streams is None:
+            try:
+                opened = asyncio.open_connection("127.0.0.1", self._port, limit=LIMIT)
+                self._streams = await asyncio.wait_for(opened, 5)
+            except (OSError, TimeoutError) as error:
+                raise UnreachableError(repr(error)) from error
+        return self._streams
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._streams:
+            self._streams[1].close()
+        self._streams = None
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.split("\r\n")[:-2]
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    if headers.get("transfer-encoding") == "chunked":
+        return int(first.split()[1]), headers, await _chunks(reader)
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return int(first.split()[1]), headers, body
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    pieces = []
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        pieces.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return b"".join(pieces)

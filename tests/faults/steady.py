@@ -1,0 +1,101 @@
+"""Mixed endpoints for long: nothing lost, every answer whole, and the memory flat.
+
+    python -m tests.faults.steady [--images 1000000] [--minutes 30] [--connections 6] [--rate 0]
+
+It ends when so many images have come and so many minutes have passed. Every image of every answer
+is decoded; of one answer in twenty, four images are held against the model computed without the
+server. The memory is looked at every ten seconds.
+"""
+
+import argparse
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.faults.client import Client
+from tests.faults.mix import Mix
+from tests.faults.server import Server, started
+
+COMPARED, SAMPLE = 20, 4
+SETTLED = 300
+"""Seconds after which the memory should have settled."""
+
+
+@dataclass
+class Found:
+    """What came."""
+
+    images: int = 0
+    compared: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    memory: list[tuple[float, int]] = field(default_factory=list)
+    """Seconds since the start, and bytes."""
+
+    def growth(self, since: float) -> float:
+        """By how many percent the memory of the last tenth is above that of right after ``since``.
+
+        Means of several looks: one may fall amid a large answer.
+        """
+        settled = [size for seconds, size in self.memory if seconds >= since]
+        some = max(1, len(settled) // 10)
+        first, last = sum(settled[:some]) / some, sum(settled[-some:]) / some
+        return 100 * (last / first - 1)
+
+
+async def loaded(
+    server: Server, images: int, seconds: float, connections: int, rate: float, look: float
+) -> Found:
+    """Ask until there are so many images and so many seconds are over; ``rate`` images a second."""
+    found, began = Found(), time.perf_counter()
+
+    def over() -> bool:
+        return found.images >= images and time.perf_counter() - began >= seconds
+
+    async def client(seed: int) -> None:
+        mix, connection, asked = Mix(seed), Client(server.port), 0
+        while not over():
+            request = mix.next()
+            told = {"Accept": "*/*", **request.headers}
+            answer = await connection.ask(request.method, request.path, request.body, **told)
+            found.compared += request.check(answer, sample=0 if asked % COMPARED else SAMPLE)
+            found.images += request.count
+            asked += 1
+            found.requests[request.path.partition("?")[0].split("/")[1]] += 1
+            if rate:
+                await asyncio.sleep(began + found.images / rate - time.perf_counter())
+
+    async def looking() -> None:
+        while True:
+            found.memory.append((time.perf_counter() - began, server.resident()))
+            await asyncio.sleep(look)
+
+    watching = asyncio.create_task(looking())
+    await asyncio.gather(*(client(seed) for seed in range(connections)))
+    watching.cancel()
+    return found
+
+
+def main() -> None:
+    """The figures, on standard output."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--connections", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=0, help="most images a second; 0: no bound")
+    told = parser.parse_args()
+    with started() as server:
+        load = (told.images, 60 * told.minutes, told.connections, told.rate, 10)
+        found = asyncio.run(loaded(server, *load))
+    seconds = found.memory[-1][0]
+    print(f"{found.images} images in {seconds / 60:.1f} min, {found.compared} compared, 0 lost")
+    print(dict(found.requests))
+    for after in (SETTLED, 2 * SETTLED):
+        if seconds > after:
+            print(f"memory after {after // 60} min: {found.growth(after):+.2f} %")
+    for at, size in found.memory[:: max(1, len(found.memory) // 30)]:
+        print(f"{at / 60:6.1f} min {size / 2**20:8.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
