@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.datastructures import State
 
 from app.access import Access
 from app.catalog import Catalog
@@ -30,11 +31,16 @@ async def _catalog(request: Request) -> Catalog:
 
 
 async def _ready(request: Request) -> None:
-    state = request.app.state
-    if state.drain.began:
-        raise NotReadyError("the server is shutting down")
-    if reason := state.watchdog.reason:
+    if reason := hindrance(request.app.state):
         raise NotReadyError(reason)
+
+
+def hindrance(state: State) -> str | None:
+    """Why this process is not ready, whatever it serves."""
+    if state.drain.began:
+        return "the server is shutting down"
+    reason: str | None = state.watchdog.reason
+    return reason
 
 
 async def _accept(request: Request) -> str | None:

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import Depends, FastAPI
@@ -86,6 +87,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.drain = Drain(settings.grace)
     app.state.watchdog = Watchdog(catalog.running, settings.stalled)
     app.state.pictures = Pictures(settings.cache_bytes)
+    metrics.look_at(catalog, partial(deps.hindrance, app.state))
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     app.add_middleware(Gated, gate=app.state.gate)
@@ -102,7 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
     gc.collect()
     gc.freeze()
     with state.watchdog.looking(), state.drain.listening():
-        async with state.metrics.sampling(state.catalog), state.repository.attended():
+        async with state.metrics.sampling(), state.repository.attended():
             # Serve; the web server drains its connections before it comes back.
             yield {"limits": state.limits, "ending": state.drain}
         await state.catalog.close()

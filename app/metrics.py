@@ -1,7 +1,7 @@
 """What is counted, as Prometheus reads it at ``GET /metrics``."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -78,24 +78,28 @@ class Metrics:
         """A version was ``served``, ``refused`` or ``retired`` while the server ran."""
         self._requests.reloads.labels(result).inc()
 
+    def look_at(self, catalog: Catalog, hindrance: Callable[[], str | None]) -> None:
+        """Let samples be taken of these: what is served, and why it is not ready, if so."""
+        self._catalog, self._hindrance = catalog, hindrance
+
     @asynccontextmanager
-    async def sampling(self, catalog: Catalog) -> AsyncIterator[None]:
+    async def sampling(self) -> AsyncIterator[None]:
         """Sample every second: another worker may be the one that is asked."""
-        task = asyncio.create_task(self._keep_sampling(catalog))
+        task = asyncio.create_task(self._keep_sampling())
         try:
             yield
         finally:
             task.cancel()
 
-    async def _keep_sampling(self, catalog: Catalog) -> None:
+    async def _keep_sampling(self) -> None:
         while True:
-            self.sample(catalog)
+            self.sample()
             await asyncio.sleep(1)
 
-    def sample(self, catalog: Catalog) -> None:
+    def sample(self) -> None:
         """Look how things are now: what is served, and how many images wait."""
-        self._requests.ready.set(bool(catalog.models))
-        self._versions.sample(catalog)
+        self._requests.ready.set(bool(self._catalog.models) and not self._hindrance())
+        self._versions.sample(self._catalog)
 
 
 class _Requests:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.deps import InService
 from app.metrics import MEDIA_TYPE, Metrics
 
 router = APIRouter(tags=["health"])
@@ -24,7 +23,7 @@ _TEXT = {"schema": {"type": "string"}}
     response_class=Response,
     responses={200: {"description": "The figures", "content": {"text/plain": _TEXT}}},
 )
-async def metrics(seen: Annotated[Metrics, Depends(_metrics)], catalog: InService) -> Response:
+async def metrics(seen: Annotated[Metrics, Depends(_metrics)]) -> Response:
     """Tell what was counted since the server started, by all its workers, for Prometheus."""
-    seen.sample(catalog)
+    seen.sample()
     return Response(await asyncio.to_thread(seen.text), media_type=MEDIA_TYPE)

@@ -1,5 +1,6 @@
 """``GET /metrics``: what is counted, and by which labels."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +126,13 @@ def test_a_version_that_is_no_longer_served_is_told_too(client: TestClient) -> N
 def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:
     with TestClient(create_app(Settings(models=tmp_path))) as client:
         assert value(text(client), "dcgan_ready") == 0
+
+
+def test_a_server_that_is_about_to_end_is_not_ready(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.app.state.drain, "_signal", signal.SIGTERM)  # type: ignore[attr-defined]
+    assert value(text(client), "dcgan_ready") == 0
 
 
 def test_failures_are_counted_by_images(
