@@ -1,5 +1,6 @@
 """The application: ``create_app(settings)``."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, deps, errors, openapi, problems, telemetry
+from app import __version__, deps, errors, openapi, problems, telemetry, traces
 from app.access import Access
 from app.bodies import BodyLimit
 from app.callers import Callers
@@ -80,7 +81,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.settings, app.state.catalog = settings, catalog
     app.state.access, app.state.rates = Access(settings), Rates(settings.rate)
     app.state.metrics = metrics
-    telemetry.install(app, metrics, log=settings.access_log)
+    app.state.traces = traces.from_environment()
+    telemetry.install(app, metrics, app.state.traces, log=settings.access_log)
     app.state.repository = repository
     app.state.limits = Limits(settings.max_connections, settings.patience)
     app.state.gate = Gate()
@@ -108,6 +110,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
             # Serve; the web server drains its connections before it comes back.
             yield {"limits": state.limits, "ending": state.drain}
         await state.catalog.close()
+        if state.traces:
+            await asyncio.to_thread(state.traces.close)
     gc.unfreeze()
 
 

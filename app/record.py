@@ -27,16 +27,24 @@ class Record:
     refused: str = ""
     """Why there was no room: ``full``, ``share``, ``rate`` or ``closed``."""
 
+    stages: list[tuple[str, float, float]] = field(default_factory=list)
+    """What was done, from when until when, by that clock."""
+
     def drawn(self, model: str, version: int, images: int, queue: float, compute: float) -> None:
-        """So many images were drawn, in so long."""
+        """So many images were drawn just now, in so long."""
         self.model, self.version = model, version
         self.images += images
         self.queue += queue
         self.compute += compute
+        now = time.perf_counter()
+        self.stages.append(("queue", now - compute - queue, now - compute))
+        self.stages.append(("compute", now - compute, now))
 
     def encoded(self, seconds: float) -> None:
-        """What was drawn last was encoded, in so long."""
+        """What was drawn last was encoded just now, in so long."""
         self.encode += seconds
+        now = time.perf_counter()
+        self.stages.append(("encode", now - seconds, now))
 
 
 _current: ContextVar[Record | None] = ContextVar("record", default=None)

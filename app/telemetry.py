@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import record
 from app.metrics import Metrics
 from app.record import Record
+from app.traces import Traces
 
 REQUEST_ID = "X-Request-ID"
 OTHER = "other"
@@ -30,13 +31,13 @@ _DRAWN = (
 _ID = " id=%(request_id)s"
 
 
-def install(app: FastAPI, metrics: Metrics, *, log: bool) -> None:
+def install(app: FastAPI, metrics: Metrics, traces: Traces | None, *, log: bool) -> None:
     """Let all that ``app`` answers be seen, its failures included."""
     build = app.build_middleware_stack
 
     def stack() -> ASGIApp:
         # Outside of what answers with 500, which is outside of all that may be added.
-        return Telemetry(build(), metrics, log=log)
+        return Telemetry(build(), metrics, traces, log=log)
 
     app.build_middleware_stack = stack  # type: ignore[method-assign]
 
@@ -44,8 +45,8 @@ def install(app: FastAPI, metrics: Metrics, *, log: bool) -> None:
 class Telemetry:
     """ASGI middleware that gives every request an id and writes down what became of it."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, *, log: bool) -> None:
-        self._app, self._metrics, self._log = app, metrics, log
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces | None, *, log: bool) -> None:
+        self._app, self._metrics, self._traces, self._log = app, metrics, traces, log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on. ``scope["state"]["request_id"]`` is its id, and in the answer."""
@@ -73,6 +74,8 @@ class Telemetry:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
         route = getattr(scope.get("route"), "path_format", None) or OTHER
         self._metrics.request(method, route, known)
+        if self._traces:
+            self._traces.write(scope, method, route, known)
         if self._log and logger.isEnabledFor(logging.INFO):
             line = _LINE + _DRAWN + _ID if known.images else _LINE + _ID
             logger.info(line, facts(scope, route, known))
