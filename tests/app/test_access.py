@@ -172,6 +172,7 @@ FILLED = {
     "{name}": "fashion-mnist",
     "{version}": "2",
     "{seed}": "7",
+    "{form}": "png",
 }
 
 

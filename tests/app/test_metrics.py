@@ -96,7 +96,7 @@ def test_nobody_can_make_time_series_up(client: TestClient) -> None:
     routes = {dict(labels)["route"] for name, labels in new if name == "dcgan_requests_total"}
     assert routes == {
         "other",
-        "/images/{model}/{version}/{seed}.png",
+        "/images/{model}/{version}/{seed}.{form}",
         "/models/{name}",
         "/metrics",
     }

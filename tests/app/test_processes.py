@@ -44,7 +44,7 @@ def workers(text: str) -> set[str]:
 
 
 def test_workers_count_together_and_no_count_dies_with_one(serve: Serve) -> None:
-    with serve("--workers", "2", "--access-log", "false") as (process, address):
+    with serve("--workers", "2", "--access-log", "false", "--cache-bytes", "0") as (process, address):
         first, _ = started(process, 2)
         draw(address, 40)
         texts = [told(address) for _ in range(8)]
@@ -55,7 +55,7 @@ def test_workers_count_together_and_no_count_dies_with_one(serve: Serve) -> None
         draw(address, 10)
         text = told(address)
         assert workers(text) == {"0", "1"}
-        route = "/images/{model}/{version}/{seed}.png"
+        route = "/images/{model}/{version}/{seed}.{form}"
         assert value(text, "dcgan_requests_total", route=route, status="200") == 50
         assert value(text, "dcgan_request_seconds_count", route=route) == 50
         for name in ("images_computed_total", "batch_images_sum", "queue_seconds_count"):

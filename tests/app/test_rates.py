@@ -81,7 +81,8 @@ def test_whoever_is_too_fast_is_told_when_to_come_back(
     models: Path, clock: Clock, method: str, path: str, images: int
 ) -> None:
     rate = 0.05  # so that the burst is half an image
-    with TestClient(create_app(Settings(models=models, provider="cpu", rate=rate))) as client:
+    settings = Settings(models=models, provider="cpu", rate=rate, cache_bytes=0)
+    with TestClient(create_app(settings)) as client:
         assert client.request(method, path).status_code == 200
         refused = client.request(method, path)
         assert refused.status_code == 429
