@@ -3,8 +3,9 @@
     python -m tests.bench.train [--preset keras-28] [--batch-size 128] [--out result.json]
 
 The plain loop trains the same networks as the PyTorch DCGAN example trains its own: a DataLoader
-that fetches image by image, float32, each half of the discriminator's loss in a backward pass of
-its own, and every loss read by ``.item()`` at every step. Made of random images: none is shown to
+that fetches image by image, float32, PyTorch's own layouts and Adam, each half of the
+discriminator's loss in a backward pass of its own, and every loss read by ``.item()`` at every
+step. Made of random images: none is shown to
 a person, and speed does not depend on what is in them.
 """
 
@@ -28,8 +29,9 @@ from training.loop import train
 from training.trainer import Trainer
 
 IMAGES = 16_384
-Round = Callable[[], float]
-"""Trains for a while and gives images a second."""
+ENDLESS = 2**40
+Side = Callable[[int], int]
+"""Trains for so many steps or a few more, waits for them to be done, and says how many."""
 
 
 def main() -> None:
@@ -37,19 +39,17 @@ def main() -> None:
     torch.set_num_threads(available())
     where = device.resolve("auto")
     config = from_flags({"preset": options.preset, "batch_size": options.batch_size})
-    colour = config.image_size == 64
-    shape = (3, 64, 64) if colour else (1, 28, 28)
-    pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, *shape), dtype=np.uint8)
+    pixels = noise(config, IMAGES)
     sides = {
         "ours": ours(config, pixels, where, options.steps),
-        "plain": plain(config, pixels, where, options.steps),
+        "plain": plain(config, pixels, where),
     }
     for side in sides.values():
-        side()  # warms up
+        speed(side, options.steps, config.batch_size)  # warms up
     speeds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(options.rounds):
         for name, side in sides.items():
-            speeds[name].append(side())
+            speeds[name].append(speed(side, options.steps, config.batch_size))
         told = ", ".join(f"{name} {found[-1]:.0f}" for name, found in speeds.items())
         print(f"round {number + 1}: {told} images/s")
     report(options, speeds, device.described(where, config.precision))
@@ -79,33 +79,49 @@ def report(options: argparse.Namespace, speeds: dict[str, list[float]], where: s
         options.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def ours(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Round:
+def noise(config: Config, count: int) -> np.ndarray:
+    """Random images in the size that a preset is for, ``(count, channels, height, width)``."""
+    shape = (3, 64, 64) if config.image_size == 64 else (1, 28, 28)
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def speed(side: Side, steps: int, batch_size: int) -> float:
+    """Images a second."""
+    began = time.perf_counter()
+    done = side(steps)
+    return done * batch_size / (time.perf_counter() - began)
+
+
+def ours(config: Config, pixels: np.ndarray, where: torch.device, every: int) -> Side:
+    device.choose_algorithms(where)
     trainer = Trainer(config, pixels.shape[1:], where)
-    images = device.resident(pixels, where)
+    reports = train(trainer, device.resident(pixels, where, print), ENDLESS, every, print)
 
-    def measured() -> float:
-        began = time.perf_counter()
-        for _ in train(trainer, images, trainer.step + steps):
-            pass
-        wait(where)
-        return steps * config.batch_size / (time.perf_counter() - began)
+    def side(steps: int) -> int:
+        first = trainer.step
+        while trainer.step < first + steps:
+            next(reports)  # has read the losses, so that a GPU has done the steps
+        return trainer.step - first
 
-    return measured
+    return side
 
 
-def plain(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Round:
+def plain(config: Config, pixels: np.ndarray, where: torch.device) -> Side:
     plain_config = config.model_copy(update={"average_decay": 0.0, "precision": "fp32"})
     trainer = Trainer(plain_config, pixels.shape[1:], where)
+    for name in ("generator", "discriminator"):
+        network = getattr(trainer, name).to(memory_format=torch.contiguous_format)
+        rate, betas = getattr(config, f"{name}_lr"), (config.beta1, config.beta2)
+        setattr(trainer, f"{name}_adam", torch.optim.Adam(network.parameters(), rate, betas))
     batches = endless(pixels, config.batch_size)
+    next(batches)  # the workers' start is not counted
 
-    def measured() -> float:
-        next(batches)  # the workers' start is not counted
-        began = time.perf_counter()
+    def side(steps: int) -> int:
         for _ in range(steps):
             plain_step(trainer, next(batches).to(where))
-        return steps * config.batch_size / (time.perf_counter() - began)
+        return steps
 
-    return measured
+    return side
 
 
 class OneByOne(Dataset[Tensor]):
@@ -159,12 +175,6 @@ def plain_step(trainer: Trainer, real: Tensor) -> dict[str, float]:
         "fake": fake_mean,
         "fake_again": logits.sigmoid().mean().item(),
     }
-
-
-def wait(where: torch.device) -> None:
-    """Until a GPU has done what it was told."""
-    if where.type == "cuda":
-        torch.cuda.synchronize(where)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,33 @@ def test_training_beside_a_plain_loop(root: Path, tmp_path: Path) -> None:
     }
 
 
+def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
+    root: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.bench.gpu", "--device", "cpu", "--quick"]
+    ended = subprocess.run(
+        [*command, "--out", tmp_path / "gpu.json"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
+    found = {(row["part"], row["what"]): row["value"] for row in rows}
+    for preset in ("keras-28", "paper-64", "dcgan-28"):
+        for what in ("auto", "eager", "plain loop", "auto beside the plain loop"):
+            assert found[preset, what] > 0
+        assert found[preset, "operations an image"] > 0
+    assert found["dcgan-28, whole run", "2 epochs, all in all"] > 0
+    assert found["serving fashion-mnist/2", "pixels as on the CPU"] == 100
+    assert found["serving, HTTP", "PNG of n=16"] > 0
+    assert found["PNG faces/1", "encoded by 1 threads"] > 0
+    why = {row["part"]: row["note"] for row in rows if row["what"] == "not run"}
+    assert why.keys() == {"serving, memory", "serving, TensorRT"}, ended.stderr
+    assert all(why.values())
+    assert all(part in ended.stdout for part, _ in found)
+
+
 def test_png_files_beside_pillows(root: Path, tmp_path: Path) -> None:
     few = ["--rounds", "1", "--seconds", "0.001"]
     command = [sys.executable, "-m", "tests.bench.png", *few, "--out", tmp_path / "png.json"]

@@ -1,0 +1,89 @@
+"""All that is to be known of a GPU, in one run of less than eight minutes: training and serving.
+
+    python -m tests.bench.gpu --out gpu.json [--data-dir folder of Fashion-MNIST] [--device cpu]
+
+It prints one table and says what it could not run, and why. ``--quick`` does as little of
+everything as shows that it runs, for a CPU too.
+"""
+
+import argparse
+import os
+import platform
+import time
+from functools import partial
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+from app.cpus import available
+from tests.bench import gpu_serving, gpu_training
+from tests.bench.gpu_training import Bench
+from tests.bench.graphics import arithmetic_rate
+from tests.bench.rows import Row, Table
+from training import device
+
+PRESETS = ("keras-28", "paper-64", "dcgan-28")
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(1 if options.quick else available())
+    where = device.resolve(options.device)
+    told = facts(where)
+    for name, fact in told.items():
+        print(f"{name:24}{fact}")
+    table = Table(time.monotonic() + 60 * options.minutes)
+    quick = options.quick
+    rates: list[float] = []
+    table.part("card", 2, lambda: card(where, rates, quick=quick))
+    bench = Bench(where, 0.1 if quick else 4.0, quick, rates)
+    for preset in PRESETS:
+        table.part(preset, 1 if quick else 25, partial(gpu_training.sides, bench, preset))
+    training = partial(gpu_training.whole_run, bench, options.epochs, options.data_dir)
+    table.part("dcgan-28, whole run", 1 if quick else 70, training)
+    provider = "cuda" if where.type == "cuda" else "cpu"
+    serving = gpu_serving.Serving(provider, 0.05 if quick else 1.5, quick)
+    table.part("serving", 1 if quick else 30, lambda: gpu_serving.engines(serving))
+    table.part("serving, memory", 1 if quick else 60, lambda: gpu_serving.memory(serving))
+    table.part("serving, HTTP", 1 if quick else 15, lambda: gpu_serving.http(serving))
+    table.part("serving, TensorRT", 1, lambda: gpu_serving.tensorrt(serving))
+    table.part("PNG", 1 if quick else 25, lambda: gpu_serving.png_stage(serving))
+    for preset in () if quick else PRESETS:  # last: it takes minutes
+        table.part(f"{preset}, compiled", 60, partial(gpu_training.compiled, bench, preset))
+    if options.out:
+        table.write(options.out, told)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--quick", action="store_true", help="as little as shows that it runs")
+    parser.add_argument("--minutes", type=float, default=8.0, help="after which no part begins")
+    parser.add_argument("--epochs", type=int, default=50, help="of the whole run")
+    parser.add_argument("--data-dir", type=Path, help="the files of Fashion-MNIST")
+    parser.add_argument("--out", type=Path, help="a JSON file for the result")
+    return parser.parse_args()
+
+
+def facts(where: torch.device) -> dict[str, str]:
+    """Where and with what everything is measured."""
+    return {
+        "device": device.described(where, "auto"),
+        "CPUs": f"{available()} of {os.cpu_count()}",
+        "Python": platform.python_version(),
+        "PyTorch": f"{torch.__version__}, CUDA {torch.version.cuda}",
+        "onnxruntime": f"{onnxruntime.__version__}, {onnxruntime.get_available_providers()}",
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def card(where: torch.device, rates: list[float], *, quick: bool) -> list[Row]:
+    """The rate that training is held against."""
+    size = 256 if quick else 8192
+    rates.append(arithmetic_rate(where, size, 0.1 if quick else 1.0))
+    return [Row("card", f"bf16 product of {size}²", rates[0] / 1e12, "TFLOP/s")]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Serving on a GPU: engine, memory, HTTP, and the stage that becomes the slowest, PNG."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnxruntime
+import torch
+
+from app import card, latents, png
+from app.card import INPUT, OUTPUT
+from app.cpus import available
+from app.engine import Engine
+from app.images import Pixels
+from app.latents import Latents
+from app.providers import Placement, ProviderError, candidates
+from tests.bench.rows import NotRunError, Row
+from tests.serving import serving
+
+ROOT = Path(__file__).parent.parent.parent
+MODELS = ("fashion-mnist/2", "faces/1")
+Draw = Callable[[Latents], Pixels]
+_TENSORRT = "TensorrtExecutionProvider"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A shipped version by our engine and by onnxruntime as it is."""
+
+    name: str
+    card: card.Card
+    graph: bytes
+
+    def latents(self, count: int, seed: int = 0) -> Latents:
+        """Those of ``count`` seeds."""
+        prior = self.card.latent
+        return latents.from_seeds(range(seed, seed + count), prior.width, prior.prior)
+
+    def ours(self, placement: Placement) -> Draw:
+        """By the engine of the server."""
+        engine = Engine(self.card, self.graph, placement)
+        return lambda rows: engine({INPUT: rows})
+
+    def plain(self, provider: str, options: dict[str, str] | None = None) -> Draw:
+        """By ``session.run``, with all defaults."""
+        chosen = [(provider, options or {})]
+        session = onnxruntime.InferenceSession(self.graph, providers=chosen)
+        if session.get_providers()[0] != provider:
+            raise NotRunError(f"{provider} does not start")
+        return lambda rows: session.run([OUTPUT], {INPUT: rows})[0]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How and where it is measured."""
+
+    provider: str
+    seconds: float
+    """Of a measurement."""
+    quick: bool
+
+    @cached_property
+    def models(self) -> list[Model]:
+        """Read once."""
+        found = []
+        for name in MODELS:
+            folder = ROOT / "models" / name
+            described = card.read(folder)
+            found.append(Model(name, described, card.load(folder, described.variants[0])))
+        return found
+
+    @property
+    def placement(self) -> Placement:
+        """Raises NotRunError where the provider is not there."""
+        try:
+            return candidates(self.provider, threads=available())[0]
+        except ProviderError as error:
+            raise NotRunError(str(error)) from error
+
+    @property
+    def native(self) -> str:
+        """What onnxruntime calls the provider."""
+        return {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}[self.provider]
+
+
+def times(draw: Draw, rows: Latents, seconds: float) -> np.ndarray:
+    """Milliseconds of every call in so many seconds; the first ones warm up."""
+    for _ in range(3):
+        draw(rows)
+    found, began = [], time.perf_counter()
+    while not found or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        draw(rows)
+        found.append(1000 * (time.perf_counter() - start))
+    return np.array(found)
+
+
+def engines(serving: Serving) -> Iterator[Row]:
+    """Parity with the CPU; images a second and latency beside ``session.run``."""
+    placement = serving.placement
+    for model in serving.models:
+        part = f"serving {model.name}"
+        ours, plain = model.ours(placement), model.plain(serving.native)
+        rows = model.latents(64)
+        on_cpu = model.ours(Placement("cpu", available()))(rows)
+        equal = 100 * float((ours(rows) == on_cpu).mean())
+        yield Row(part, "pixels as on the CPU", equal, "%")
+        for count in (1, 64, 256):
+            rows, medians = model.latents(count), []
+            for name, draw in (("ours", ours), ("session.run", plain)):
+                taken = times(draw, rows, serving.seconds)
+                medians.append(float(np.median(taken)))
+                worst = f"99th percentile {np.percentile(taken, 99):.2f} ms"
+                yield Row(part, f"{name}, n={count}", medians[-1], "ms", worst)
+            yield Row(part, f"ours, n={count}", 1000 * count / medians[0], "images/s")
+            yield Row(part, f"ours beside it, n={count}", medians[1] / medians[0], "times")
+
+
+def memory(serving: Serving) -> Iterator[Row]:
+    """What the card's memory grows by in 100,000 batches."""
+    placement = serving.placement
+    if placement.provider != "cuda" or not torch.cuda.is_available():
+        raise NotRunError("the memory of a card needs the provider cuda, and PyTorch with CUDA")
+    model, sizes = serving.models[0], (1, 3, 16, 64)
+    draw = model.ours(placement)
+    batches = [model.latents(size) for size in sizes]
+    for rows in batches:
+        draw(rows)
+    before, count = torch.cuda.mem_get_info()[0], 400 if serving.quick else 100_000
+    for number in range(count):
+        draw(batches[number % len(batches)])
+    grown = (before - torch.cuda.mem_get_info()[0]) / 2**20
+    yield Row("serving, memory", f"growth in {count:,} batches", grown, "MiB")
+
+
+def http(bench: Serving) -> Iterator[Row]:
+    """Concurrent requests to a real server, from threads of this process."""
+    bench.placement  # noqa: B018 where it is not there, no server need be started
+    command = [sys.executable, "-m", "app", "--provider", bench.provider, "--access-log", "false"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(command, ROOT, Path(folder) / "log") as address,
+    ):
+        for count in (1, 16):
+            seconds, clients = (0.3, 2) if bench.quick else (4.0, 16)
+            url = f"{address}/generate?n={count}"
+            answered, passed = _load(url, clients, seconds)
+            note = f"{clients} connections, client on the same CPUs"
+            yield Row("serving, HTTP", f"PNG of n={count}", answered / passed, "requests/s", note)
+
+
+def _load(url: str, clients: int, seconds: float) -> tuple[int, float]:
+    """Requests that were answered, and the seconds that took."""
+    began = time.perf_counter()
+
+    def ask(_: int) -> int:
+        done = 0
+        with httpx.Client(headers={"Accept": "image/png"}, timeout=60) as client:
+            while time.perf_counter() - began < seconds:
+                client.post(url).raise_for_status()
+                done += 1
+        return done
+
+    with ThreadPoolExecutor(clients) as threads:
+        answered = sum(threads.map(ask, range(clients)))
+    return answered, time.perf_counter() - began
+
+
+def tensorrt(serving: Serving) -> Iterator[Row]:
+    """onnxruntime's TensorRT provider in half precision, where it is installed."""
+    if _TENSORRT not in onnxruntime.get_available_providers():
+        raise NotRunError("this onnxruntime has no TensorRT provider")
+    model = serving.models[0]
+    with tempfile.TemporaryDirectory() as folder:
+        cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
+        began = time.perf_counter()
+        draw = model.plain(_TENSORRT, {"trt_fp16_enable": "1", **cache})
+        rows = model.latents(64)
+        drawn = draw(rows)
+        yield Row("serving, TensorRT", "engine built", time.perf_counter() - began, "s")
+        on_cpu = model.ours(Placement("cpu", available()))(rows)
+        apart = np.abs(drawn.astype(int) - on_cpu)
+        close = 100 * float((apart <= 1).mean())
+        yield Row("serving, TensorRT", "pixels within one grey level", close, "%")
+        taken = float(np.median(times(draw, rows, serving.seconds)))
+        yield Row("serving, TensorRT", "n=64", 64_000 / taken, "images/s")
+
+
+def png_stage(serving: Serving) -> Iterator[Row]:
+    """Images a second that are drawn, and that are encoded by one core, two, … and all."""
+    for model in serving.models:
+        part, rows = f"PNG {model.name}", model.latents(64)
+        try:
+            draw = model.ours(serving.placement)
+        except NotRunError:
+            draw = model.ours(Placement("cpu", available()))
+        pixels = draw(rows)
+        taken = float(np.median(times(draw, rows, serving.seconds)))
+        yield Row(part, "drawn, n=64", 64_000 / taken, "images/s")
+        cores = [2**k for k in range(8) if 2**k < (os.cpu_count() or 1)] + [os.cpu_count() or 1]
+        for count in [1] if serving.quick else cores:
+            speed = _encoded(pixels, count, serving.seconds)
+            yield Row(part, f"encoded by {count} threads", speed, "images/s")
+
+
+def _encoded(pixels: Pixels, threads: int, seconds: float) -> float:
+    """Images a second of so many threads, each with batches of its own."""
+    began = time.perf_counter()
+
+    def encode(_: int) -> int:
+        done = 0
+        while not done or time.perf_counter() - began < seconds:
+            png.encode_all(pixels)
+            done += len(pixels)
+        return done
+
+    with ThreadPoolExecutor(threads) as pool:
+        encoded = sum(pool.map(encode, range(threads)))
+    return encoded / (time.perf_counter() - began)

@@ -1,0 +1,156 @@
+"""Training on a GPU: beside a plain loop, by each way to run a step, and a whole run."""
+
+import gzip
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from tests.bench.graphics import operations_an_image, utilisation
+from tests.bench.rows import NotRunError, Row
+from tests.bench.train import Side, noise, ours, plain
+from training.config import Config, Execution, from_flags
+from training.errors import TrainingError
+from training.fit import fit
+from training.journal import SCORE, Run
+
+BATCH = 128
+_SMALL = {"batch_size": 8, "generator_filters": 4, "discriminator_filters": 4, "precision": "fp32"}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How and where it is measured."""
+
+    where: torch.device
+    seconds: float
+    """Of a measurement."""
+    quick: bool
+    rates: list[float]
+    """Of bfloat16 arithmetic, once it is measured: operations a second."""
+
+    @property
+    def every(self) -> int:
+        """Steps from one look at the losses to the next."""
+        return 2 if self.quick else 50
+
+    def config(self, preset: str, execution: Execution = "auto") -> Config:
+        """A preset, in batches that leave a card something to do."""
+        flags: dict[str, Any] = {"preset": preset, "execution": execution, "batch_size": BATCH}
+        if self.quick:
+            flags |= _SMALL
+        return from_flags(flags)
+
+    def pixels(self, config: Config) -> np.ndarray:
+        """Noise to learn."""
+        return noise(config, 64 if self.quick else 16_384)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a side was found to do."""
+
+    images_a_second: float
+    utilisation: float | None
+
+
+def measured(bench: Bench, side: Side, batch_size: int) -> Speed:
+    """The speed of ``side`` once it is warm: over so many steps as take ``bench.seconds``."""
+    side(2 if bench.quick else 40)
+    steps = 2
+    while True:
+        with utilisation(bench.where) as busy:
+            began = time.perf_counter()
+            done = side(steps)
+            passed = time.perf_counter() - began
+        if passed >= bench.seconds:
+            return Speed(done * batch_size / passed, busy[0] if busy else None)
+        steps = max(2 * steps, int(1.1 * done * bench.seconds / passed))
+
+
+def sides(bench: Bench, preset: str) -> Iterator[Row]:
+    """A preset by the ways to run a step, and by a plain loop, one after the other."""
+    found: dict[str, Speed] = {}
+    for name in ("auto", "eager", "plain loop"):
+        execution: Execution = "eager" if name == "eager" else "auto"
+        config = bench.config(preset, execution)
+        make = plain if name == "plain loop" else partial(ours, every=bench.every)
+        side = make(config, bench.pixels(config), bench.where)
+        found[name] = measured(bench, side, config.batch_size)
+        yield from _rows(preset, name, found[name])
+        del side
+    ratio = found["auto"].images_a_second / found["plain loop"].images_a_second
+    yield Row(preset, "auto beside the plain loop", ratio, "times")
+    yield from _limit(bench, preset, found["auto"])
+
+
+def compiled(bench: Bench, preset: str) -> Iterator[Row]:
+    """The same by torch.compile."""
+    config, began = bench.config(preset, "compile"), time.perf_counter()
+    try:
+        side = ours(config, bench.pixels(config), bench.where, bench.every)
+        side(4)
+    except TrainingError as error:
+        raise NotRunError(str(error)) from error
+    yield Row(preset, "compiling", time.perf_counter() - began, "s")
+    found = measured(bench, side, config.batch_size)
+    yield from _rows(preset, "compile", found)
+    yield from _limit(bench, preset, found)
+
+
+def _rows(preset: str, name: str, found: Speed) -> Iterator[Row]:
+    yield Row(preset, name, found.images_a_second, "images/s")
+    if found.utilisation is not None:
+        yield Row(preset, f"{name}: the card is busy", found.utilisation, "%")
+
+
+def _limit(bench: Bench, preset: str, found: Speed) -> Iterator[Row]:
+    config = bench.config(preset)
+    operations = operations_an_image(config, bench.pixels(config).shape[1:])
+    yield Row(preset, "operations an image", operations / 1e9, "GFLOP")
+    if bench.rates:
+        limit = bench.rates[0] / operations
+        yield Row(preset, "arithmetic limit", limit, "images/s")
+        yield Row(preset, "share of that limit", 100 * found.images_a_second / limit, "%")
+
+
+def whole_run(bench: Bench, epochs: int, data_dir: Path | None) -> Iterator[Row]:
+    """``fit`` as a person runs it: data, samples, curves, checkpoints and, last, a score."""
+    name, flags = "dcgan-28, whole run", dict[str, Any](preset="dcgan-28", epochs=epochs)
+    with TemporaryDirectory() as folder:
+        if bench.quick:
+            data_dir = _few(Path(folder) / "data")
+            flags |= {"epochs": 2, "threads": 1, **_SMALL}
+        elif data_dir:
+            flags["score_every"] = epochs
+        flags |= {"data_dir": data_dir, "device": bench.where.type}
+        run, began = Run(Path(folder) / "run"), time.perf_counter()
+        try:
+            fit(run.folder, flags, resume=False)
+        except TrainingError as error:
+            raise NotRunError(f"{error} (see --data-dir)") from error
+        passed, lines = time.perf_counter() - began, run.epochs()
+    yield Row(name, f"{len(lines)} epochs, all in all", passed, "s")
+    yield Row(name, "images of an epoch", lines[-1]["images_per_second"], "images/s")
+    if SCORE in lines[-1]:
+        yield Row(name, SCORE, lines[-1][SCORE], note="to training images")
+
+
+def _few(folder: Path) -> Path:
+    """A data set of 64 images of noise, in Fashion-MNIST's files."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name, shape in (("images-idx3", (64, 28, 28)), ("labels-idx1", (64,))):
+        values = random.integers(0, 10, shape, dtype=np.uint8)
+        header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+        for part in ("train", "t10k"):
+            path = folder / f"{part}-{name}-ubyte.gz"
+            path.write_bytes(gzip.compress(header + values.tobytes()))
+    return folder

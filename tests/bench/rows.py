@@ -1,0 +1,59 @@
+"""What a benchmark of many parts found, a line each: a figure, or why there is none."""
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line."""
+
+    part: str
+    what: str
+    value: float | None
+    unit: str = ""
+    note: str = ""
+
+
+class NotRunError(Exception):
+    """A part that cannot run here; the text says why."""
+
+
+class Table:
+    """Prints every row as it is found, and keeps it."""
+
+    def __init__(self, deadline: float) -> None:
+        """No part begins that would end after ``deadline``, in ``time.monotonic`` seconds."""
+        self.rows: list[Row] = []
+        self._deadline = deadline
+
+    def part(self, name: str, seconds: float, measure: Callable[[], Iterable[Row]]) -> None:
+        """Add what ``measure`` finds, which takes about ``seconds``; a failure ends no other."""
+        left = self._deadline - time.monotonic()
+        if left < seconds:
+            self._add(Row(name, "not run", None, note=f"{left:.0f} s were left of the time"))
+            return
+        try:
+            for row in measure():
+                self._add(row)
+        except NotRunError as error:
+            self._add(Row(name, "not run", None, note=str(error)))
+        except Exception as error:  # noqa: BLE001 whatever it is, the others are still wanted
+            traceback.print_exc()
+            told = f"{type(error).__name__}: {error}".partition("\n")[0]
+            self._add(Row(name, "not run", None, note=told))
+
+    def write(self, path: Path, facts: dict[str, str]) -> None:
+        """Write the rows and ``facts`` about where they were found as JSON."""
+        found = {"facts": facts, "rows": [asdict(row) for row in self.rows]}
+        path.write_text(json.dumps(found, indent=2) + "\n")
+
+    def _add(self, row: Row) -> None:
+        self.rows.append(row)
+        value = "-" if row.value is None else f"{row.value:,.4g}" if row.value < 1000 else ""
+        value = value or f"{row.value:,.0f}"
+        print(f"{row.part:24}{row.what:34}{value:>14} {row.unit:12}{row.note}", flush=True)
