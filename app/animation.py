@@ -5,6 +5,7 @@ thousandths.
 """
 
 import io
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -43,7 +44,15 @@ def encode(pixels: Pixels, form: Form, fps: float, *, repeat: bool) -> bytes:
     With ``repeat`` it plays for ever, else once. Grey images are exact, colours too but for GIF,
     where each image has the 256 that fit it best. ``fps`` is from 1 to 50.
     """
-    first, *rest = (_frame(image, form) for image in pixels)
+    frames = [_frame(image, form) for image in pixels]
+    return save(frames, form, durations(len(pixels), fps, _UNITS[form]), repeat=repeat)
+
+
+def save(
+    frames: Sequence[Image.Image], form: Form, milliseconds: Sequence[int], *, repeat: bool
+) -> bytes:
+    """Frames of one size, one or more, each shown for so many ``milliseconds``, as one file."""
+    first, *rest = frames
     options = dict(_OPTIONS[form])
     if repeat:
         options["loop"] = 0
@@ -55,7 +64,7 @@ def encode(pixels: Pixels, form: Form, fps: float, *, repeat: bool) -> bytes:
         _NAMES[form],
         save_all=True,
         append_images=rest,
-        duration=durations(len(pixels), fps, _UNITS[form]),
+        duration=[*milliseconds],
         **options,
     )
     return buffer.getvalue()

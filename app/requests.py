@@ -141,7 +141,10 @@ class InterpolateQuery(ColumnsQuery, EditQuery, ModelQuery):
         False,
         description="lead back to the first seed; an animation repeats for ever, else plays once",
     )
-    easing: Easing = Field("linear", description="how every leg is set out on and ended")
+    easing: Easing = Field(
+        "linear",
+        description="whether the frames of a leg lie closer at its beginning, its end, or both",
+    )
     format: Format | None = Field(
         None, description="what is answered; by default what `Accept` prefers, else a strip in PNG"
     )

@@ -1,11 +1,12 @@
 """The animation of a run: its sample grids, one after another."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from app.animation import save
 
 MOST_FRAMES = 60
 """More are thinned out evenly."""
@@ -29,12 +30,7 @@ def gif(grids: Sequence[tuple[int, Path]]) -> bytes:
     """The sample grids of ``(epoch, file)``, one or more, as a GIF that repeats for ever."""
     frames = [_frame(*grids[k]) for k in chosen(len(grids))]
     durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
-    buffer = io.BytesIO()
-    first, *rest = frames
-    first.save(
-        buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, disposal=1
-    )
-    return buffer.getvalue()
+    return save(frames, "gif", durations, repeat=True)
 
 
 def _frame(epoch: int, path: Path) -> Image.Image:

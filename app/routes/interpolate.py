@@ -61,12 +61,12 @@ async def interpolate(
     sheet = query.sheet(query.columns or count)
     limit.check_size(served, sheet, count, **_asked(query), **query.told)
     rows = paths.through(served.latents(seeds), steps, query.method, loop=loop, easing=easing)
-    positions = paths.positions(len(seeds), steps, loop=loop, easing=easing)
     if media_type == NDJSON:
-        return await streaming.frames(served, rows, positions, seeds[0], request.url.path)
+        places = _positions(query, seeds)
+        return await streaming.frames(served, rows, places, seeds[0], request.url.path)
     drawn = await served.draw(rows)
     if media_type == JSON:
-        return await _told(query, seeds, drawn, positions)
+        return await _told(query, seeds, drawn)
     if media_type in responses.ANIMATIONS:
         return await responses.animated(media_type, drawn, seeds[0], query.fps, repeat=loop)
     if media_type == ZIP:
@@ -75,9 +75,12 @@ async def interpolate(
     return await responses.png(sheet, drawn, seeds[0], mixed=True)
 
 
-async def _told(
-    query: InterpolateQuery, seeds: list[int], drawn: Drawn, positions: list[float]
-) -> Response:
+def _positions(query: InterpolateQuery, seeds: list[int]) -> list[float]:
+    """Where on the way each frame is."""
+    return paths.positions(len(seeds), query.steps, loop=query.loop, easing=query.easing)
+
+
+async def _told(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Response:
     """Every frame in JSON."""
     files = map(responses.base64_text, await responses.pngs(drawn))
     body = Interpolated(
@@ -89,7 +92,7 @@ async def _told(
         easing=query.easing,
         frames=[
             Frame(position=position, png=file)
-            for position, file in zip(positions, files, strict=True)
+            for position, file in zip(_positions(query, seeds), files, strict=True)
         ],
     )
     return responses.json(body, drawn, seeds[0])

@@ -101,3 +101,11 @@ def test_easing_moves_frames_and_tells_where_they_are(client: TestClient, decode
     assert (decode(a) != decode(b)).any()
     assert even[0] == late[0]
     assert even[1] == late[1]
+
+
+def test_a_file_of_too_many_pixels_is_refused(client: TestClient) -> None:
+    path = "/interpolate?from=1&to=2&model=faces&format=webp&scale=8"
+    assert client.get(f"{path}&steps=64").status_code == 200
+    answer = client.get(f"{path}&steps=65")
+    assert answer.status_code == 422
+    assert {offence["parameter"] for offence in answer.json()["errors"]} == {"steps", "scale"}
