@@ -77,7 +77,7 @@ async def statistics(catalog: InService) -> AllStatistics:
 @router.get("/models/{model}", responses=_FINDING)
 async def model_metadata(served: Highest, catalog: InService) -> ModelMetadata:
     """The tensors of a model, in its highest version."""
-    return _described(served.card, sorted(catalog.models[served.card.name]))
+    return _described(served.card, sorted(catalog.models.get(served.card.name, ())))
 
 
 @router.get("/models/{model}/versions/{version}", responses=_FINDING)
@@ -101,7 +101,7 @@ async def version_ready(served: Exact) -> ModelReady:
 @router.get("/models/{model}/stats", responses=_FINDING)
 async def model_statistics(served: Highest, catalog: InService) -> AllStatistics:
     """What every version of a model has computed, by the process that answers."""
-    versions = catalog.models[served.card.name]
+    versions = catalog.models.get(served.card.name, {})  # it may have been retired since
     return AllStatistics(model_stats=[_counted(versions[number]) for number in sorted(versions)])
 
 

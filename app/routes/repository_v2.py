@@ -1,16 +1,38 @@
 """``/v2/repository``: what the models folder holds, as the protocol's extension tells it."""
 
-from fastapi import APIRouter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from app import openapi
 from app.catalog import MODELS, Refused
 from app.deps import Administered, InService
 from app.errors import NotFoundError, ParameterError, RepositoryError, TooLargeError
+from app.negotiation import JSON
 from app.routes.models_v2 import Name
 from app.schemas_v2 import Done, IndexEntry, IndexRequest, LoadRequest, UnloadRequest
 
-router = APIRouter(prefix="/v2/repository", tags=["open inference protocol"])
-administration = APIRouter(prefix="/v2/repository", tags=["administration"])
+
+class JsonRoute(APIRoute):
+    """A route whose body is JSON, whatever it is called: Triton's clients call it text."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI's, but of a request that says so."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            headers = [one for one in request.scope["headers"] if one[0] != b"content-type"]
+            headers.append((b"content-type", JSON.encode()))
+            return await handle(Request({**request.scope, "headers": headers}, request.receive))
+
+        return handled
+
+
+_PREFIX = "/v2/repository"
+router = APIRouter(prefix=_PREFIX, tags=["open inference protocol"], route_class=JsonRoute)
+administration = APIRouter(prefix=_PREFIX, tags=["administration"], route_class=JsonRoute)
 
 _ORDERING = openapi.protocol_errors(NotFoundError, RepositoryError, TooLargeError, ParameterError)
 

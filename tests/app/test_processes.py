@@ -44,7 +44,10 @@ def workers(text: str) -> set[str]:
 
 
 def test_workers_count_together_and_no_count_dies_with_one(serve: Serve) -> None:
-    with serve("--workers", "2", "--access-log", "false", "--cache-bytes", "0") as (process, address):
+    with serve("--workers", "2", "--access-log", "false", "--cache-bytes", "0") as (
+        process,
+        address,
+    ):
         first, _ = started(process, 2)
         draw(address, 40)
         texts = [told(address) for _ in range(8)]

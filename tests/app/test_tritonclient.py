@@ -18,12 +18,14 @@ aio = pytest.importorskip("tritonclient.http.aio", reason="tritonclient[http] is
 triton = pytest.importorskip("tritonclient.utils", reason="tritonclient[http] is not installed")
 
 MODEL = "fashion-mnist"
+ADMINISTRATOR = {"X-API-Key": "administrators-key"}
 
 
 @pytest.fixture(scope="module")
 def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("server") / "log"
-    with serving([sys.executable, "-m", "app", "--provider", "cpu"], root, log) as url:
+    command = [sys.executable, "-m", "app", "--provider", "cpu"]
+    with serving([*command, "--admin-keys", ADMINISTRATOR["X-API-Key"]], root, log) as url:
         yield url.removeprefix("http://")
 
 
@@ -131,6 +133,17 @@ def test_it_is_told_what_is_wrong(client: Any, rows: np.ndarray) -> None:
         client.infer(MODEL, sent(rows, binary=True), outputs=[http.InferRequestedOutput("images")])
 
 
+def test_it_unloads_and_loads(client: Any, rows: np.ndarray) -> None:
+    client.unload_model("faces", headers=ADMINISTRATOR)
+    assert not client.is_model_ready("faces")
+    client.load_model("faces", headers=ADMINISTRATOR)
+    assert client.is_model_ready("faces")
+    with pytest.raises(triton.InferenceServerException) as wrong:
+        client.load_model("faces")
+    assert wrong.value.status() == "401"
+    assert client.infer(MODEL, sent(rows, binary=True)).as_numpy("pixels").shape[0] == 3
+
+
 @pytest.mark.parametrize("binary", [True, False])
 def test_the_asynchronous_client_works_alike(
     address: str, rows: np.ndarray, image: np.ndarray, binary: bool
@@ -140,6 +153,8 @@ def test_the_asynchronous_client_works_alike(
             assert await client.is_server_ready()
             assert await client.is_model_ready(MODEL)
             assert (await client.get_model_metadata(MODEL))["platform"] == "onnxruntime_onnx"
+            assert await client.get_model_repository_index()
+            await client.load_model("faces", headers=ADMINISTRATOR)
             asked = [
                 client.infer(MODEL, sent(rows, binary=binary), outputs=wanted(binary=binary))
                 for _ in range(4)
