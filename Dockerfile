@@ -34,23 +34,29 @@ LABEL org.opencontainers.image.title="dcgan-server" \
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv
 
-FROM base AS cpu
+FROM base AS service
 ENV DCGAN_HOST=0.0.0.0
-COPY --from=cpu-environment /venv /venv
-COPY --from=server /srv /srv
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f\"http://127.0.0.1:{os.environ.get('DCGAN_PORT', 8000)}/health/ready\", timeout=2)"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-m", "app.deploy.healthy"]
 ENTRYPOINT ["python", "-m", "app"]
 
-FROM cpu-environment AS openvino-environment
-ARG PIP_OPTIONS
-COPY --from=requirements /requirements/openvino /
-RUN python3 -m pip --python /venv/bin/python install --no-cache-dir $PIP_OPTIONS -r /openvino
+FROM service AS cpu
+COPY --from=cpu-environment /venv /venv
+COPY --from=server /srv /srv
 
-FROM cpu AS openvino
+FROM ${PYTHON_IMAGE} AS openvino-environment
+ARG PIP_OPTIONS
+# For AMD's CPUs: --build-arg OPENVINO=openvino-build
+ARG OPENVINO=openvino
+RUN python3 -m venv --without-pip /venv
+COPY --from=requirements /requirements/${OPENVINO} /extra
+RUN python3 -m pip --python /venv/bin/python install --no-cache-dir $PIP_OPTIONS -r /extra
+
+FROM service AS openvino
 COPY --from=openvino-environment /venv /venv
+COPY --from=server /srv /srv
 
 FROM cpu-environment AS train-environment
 ARG PIP_OPTIONS
@@ -84,12 +90,11 @@ LABEL org.opencontainers.image.title="dcgan-server" \
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DCGAN_HOST=0.0.0.0
 WORKDIR /srv
 COPY --from=gpu-environment /venv /venv
-COPY models models
-COPY app app
+COPY --from=server /srv /srv
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-c", "import os; from urllib.request import urlopen; urlopen(f\"http://127.0.0.1:{os.environ.get('DCGAN_PORT', 8000)}/health/ready\", timeout=2)"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-m", "app.deploy.healthy"]
 ENTRYPOINT ["python", "-m", "app"]
 
 # The last is what `docker build` makes where no target is named.
