@@ -43,6 +43,9 @@ Compute = Callable[[Rows], Array]
 
 logger = logging.getLogger(__name__)
 
+_AT_ONCE = 0.0005
+"""Seconds for which the event loop may be held up: less than a request takes besides."""
+
 # Weight of the newest batch in the measured speed: a memory of about ten batches.
 _NEWEST = 0.1
 
@@ -201,9 +204,7 @@ class Batcher:
         self._batches += 1
         self.running = self._batches
         try:
-            results, seconds = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._timed, _merged(parts), count
-            )
+            results, seconds = await self._computed(_merged(parts), count)
         except Exception as error:
             fault = secrets.token_hex(4)
             logger.exception("fault %s: a batch of %d images failed", fault, count)
@@ -223,8 +224,15 @@ class Batcher:
             job.fail(error)
             self._drop(job, "failed")
 
+    async def _computed(self, rows: Rows, count: int) -> tuple[Array, float]:
+        """On the thread, unless the batch should be done by the time that one wakes and tells."""
+        if not self._queue and self._seconds_for(count) < _AT_ONCE:
+            return self._timed(rows, count)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._timed, rows, count)
+
     def _timed(self, rows: Rows, count: int) -> tuple[Array, float]:
-        """On the thread: the results of ``count`` rows, and the seconds that they took."""
+        """The results of ``count`` rows, and the seconds that they took."""
         began = time.perf_counter()
         results = self._compute(rows)
         if len(results) != count:
