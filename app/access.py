@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -75,7 +76,11 @@ def client(connection: HTTPConnection) -> str:
     access: Access = connection.app.state.access
     if access.drawing and (owner := access.drawing.owner(connection)) is not None:
         return f"key:{owner}"
-    host = connection.client.host if connection.client else ""
+    return _address(connection.client.host if connection.client else "")
+
+
+@lru_cache(1024)
+def _address(host: str) -> str:
     with suppress(ValueError):  # an IPv4 address, or what a proxy calls its client
         host = str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
     return f"address:{host}"

@@ -37,34 +37,37 @@ from app.jobs import (
     Watch,
     unwatched,
 )
+from app.pace import Pace
 from app.shares import Shares
 
 Compute = Callable[[Rows], Array]
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 0.0005
-"""Seconds for which the event loop may be held up: less than a request takes besides."""
-
-# Weight of the newest batch in the measured speed: a memory of about ten batches.
-_NEWEST = 0.1
-
 
 class Batcher:
     """Runs ``compute`` on merged rows, one batch at a time, on a thread of its own."""
 
     def __init__(
-        self, compute: Compute, max_batch: int, max_queue: int, watch: Watch = unwatched
+        self,
+        compute: Compute,
+        max_batch: int,
+        max_queue: int,
+        watch: Watch = unwatched,
+        at_once: float = 0.0,
     ) -> None:
-        """``compute`` gives one result for every row, along the first axis."""
-        self._watch = watch
+        """``compute`` gives one result for every row, along the first axis.
+
+        For up to ``at_once`` seconds it may hold up the event loop.
+        """
+        self._watch, self._at_once = watch, at_once
         self._compute, self._max_batch = compute, max_batch
         self._queue: deque[Job] = deque()
         self._shares = Shares(max_queue)
         self._arrived = asyncio.Event()
         self._closing = False
         self._batches = 0
-        self._rows_a_second = 0.0
+        self._pace = Pace()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self.counts = Counts()
@@ -105,9 +108,9 @@ class Batcher:
         if self._closing:
             raise ClosedError
         if excess := self._shares.excess(client, count):
-            raise ShareError(self.waiting, self._seconds_for(excess))
+            raise ShareError(self.waiting, self._pace.seconds(excess))
         if surplus := self._shares.surplus(client, count):
-            raise QueueFullError(self.waiting, self._seconds_for(surplus))
+            raise QueueFullError(self.waiting, self._pace.seconds(surplus))
 
     @contextmanager
     def _watched(self, job: Job) -> Iterator[None]:
@@ -213,7 +216,7 @@ class Batcher:
         finally:
             self.running = 0
         self._count("computed", count)
-        self._measure(count, seconds)
+        self._pace.measure(count, seconds)
         ends = np.cumsum(lengths)[:-1]
         for (job, _), part in zip(batch, np.split(results, ends), strict=True):
             job.give(part, seconds)
@@ -226,7 +229,7 @@ class Batcher:
 
     async def _computed(self, rows: Rows, count: int) -> tuple[Array, float]:
         """On the thread, unless the batch should be done by the time that one wakes and tells."""
-        if not self._queue and self._seconds_for(count) < _AT_ONCE:
+        if not self._queue and self._pace.seconds(count) < self._at_once:
             return self._timed(rows, count)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._timed, rows, count)
@@ -238,15 +241,6 @@ class Batcher:
         if len(results) != count:
             raise ValueError(f"{count} rows gave {len(results)} results")
         return results, time.perf_counter() - began
-
-    def _measure(self, rows: int, seconds: float) -> None:
-        speed = rows / max(seconds, 1e-9)
-        known = self._rows_a_second or speed
-        self._rows_a_second = (1 - _NEWEST) * known + _NEWEST * speed
-
-    def _seconds_for(self, count: int) -> float:
-        """How long ``count`` rows take, at the measured speed."""
-        return count / self._rows_a_second if self._rows_a_second else 1.0
 
 
 def _merged(parts: list[Rows]) -> Rows:

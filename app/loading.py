@@ -19,6 +19,9 @@ from app.statistics import Statistics
 
 logger = logging.getLogger(__name__)
 
+AT_ONCE = 0.0005
+"""Seconds of computing that are over by the time that another thread is awake and has told."""
+
 Watcher = Callable[[str, int], Watch]
 """From a model's name and version."""
 
@@ -45,7 +48,7 @@ def load(folder: Path, settings: Settings, watcher: Watcher = nobody) -> Served:
     engine = _engine(folder, described, contents, places(settings), settings.max_batch)
     statistics, watch = Statistics(), watcher(described.name, described.version)
     compute = statistics.counting(engine)
-    batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch)
+    batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch, AT_ONCE)
     served = Served(described, engine, batcher, statistics=statistics)
     weakref.finalize(served.hold, batcher.let_go).atexit = False
     return served

@@ -33,3 +33,11 @@ def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
             process.communicate()
 
     return started
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _on_a_thread() -> Iterator[None]:
+    """No batch is computed on the event loop, which a test that holds the engine would hold up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.loading.AT_ONCE", 0.0)
+        yield

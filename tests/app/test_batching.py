@@ -449,3 +449,22 @@ def test_ten_thousand_random_requests_each_get_their_own(doubler: Doubler) -> No
 
     run(scenario())
     assert max(map(len, doubler.batches)) <= 16
+
+
+def test_what_is_soon_computed_wakes_no_thread() -> None:
+    """Once the pace is known; the first batch is computed on the engine's thread."""
+    threads = []
+
+    def compute(rows: Rows) -> Array:
+        threads.append(threading.current_thread().name)
+        return rows["x"]
+
+    async def scenario() -> None:
+        batcher = Batcher(compute, max_batch=8, max_queue=8, at_once=0.9)
+        for _ in range(3):
+            await computed(batcher, numbers(1))
+        await batcher.close()
+
+    run(scenario())
+    assert threads[0].startswith("engine")
+    assert threads[1:] == [threading.main_thread().name] * 2

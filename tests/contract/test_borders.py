@@ -23,6 +23,7 @@ LEAVES = {
     "app.inference",
     "app.latents",
     "app.look",
+    "app.pace",
     "app.paths",
     "app.png",
     "app.providers",
