@@ -15,7 +15,9 @@ from app.access import Access
 from app.bodies import BodyLimit
 from app.callers import Callers
 from app.catalog import Catalog
+from app.compression import Compression
 from app.connections import Limits
+from app.cors import Cors
 from app.draining import Drain
 from app.gate import Gate, Gated
 from app.metrics import Metrics
@@ -93,6 +95,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     app.add_middleware(Gated, gate=app.state.gate)
+    app.add_middleware(Compression)
+    app.add_middleware(Cors, origins=settings.cors_origins.replace(" ", "").split(","))
     problems.install(app)
     openapi.install(app, settings.timeout)
     _route(app, settings)

@@ -47,6 +47,10 @@ Key = Annotated[SecretStr, AfterValidator(_strong)]
 Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_listed)]
 
 
+_ORIGIN = r"https?://[^\s/,*]+"
+Origins = Annotated[str, Field(pattern=rf"^(\*|({_ORIGIN}(, ?{_ORIGIN})*)?)$")]
+
+
 class Engines(BaseSettings):
     """Which generators there are, and where they run."""
 
@@ -104,6 +108,9 @@ class Settings(Engines):
     )
     access_log: bool = Field(True, description="a line on standard output for every request")
     log_format: LogFormat = Field("text", description="how the log is written; json: for machines")
+    cors_origins: Origins = Field(
+        "*", description="origins whose pages may ask, with commas; * for all, nothing for none"
+    )
     api_keys: Keys = Field((), description="keys, one of which it takes to draw; none for all")
     rate: float = Field(
         0, ge=0, allow_inf_nan=False, description="images a second for a client; 0 for any number"

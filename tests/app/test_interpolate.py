@@ -44,7 +44,7 @@ def test_a_form_is_chosen_by_name_or_by_accept(
     accepted = client.get(PATH, headers={"Accept": media_type})
     assert named.headers["Content-Type"] == accepted.headers["Content-Type"] == media_type
     assert named.headers["X-Seed"] == "3"
-    assert named.headers["Vary"] == "Accept"
+    assert "Accept" in named.headers["Vary"].split(", ")
     assert named.content == accepted.content
 
 

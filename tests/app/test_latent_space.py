@@ -204,7 +204,8 @@ def test_json_has_the_images_of_the_sheet_and_tells_of_its_layout(
 ) -> None:
     sheet = tiles(decode(ask(PNG).content)).reshape(9, 28, 28)
     answer = ask(JSON)
-    assert (answer.headers["X-Seed"], answer.headers["Vary"]) == ("3", "Accept")
+    assert answer.headers["X-Seed"] == "3"
+    assert "Accept" in answer.headers["Vary"].split(", ")
     body = answer.json()
     np.testing.assert_array_equal([decode(png) for png in pngs(body.pop("images"))], sheet)
     assert body == {

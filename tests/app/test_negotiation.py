@@ -1,7 +1,7 @@
 import pytest
 
 from app.errors import NotAcceptableError
-from app.negotiation import JSON, PNG, ZIP, choose
+from app.negotiation import JSON, PNG, ZIP, choose, takes_gzip
 
 OFFERED = (JSON, PNG, ZIP)
 
@@ -24,10 +24,49 @@ OFFERED = (JSON, PNG, ZIP)
         ("application/*;q=0.2, application/zip;q=0.3", ZIP),
         ("image/png;q=much, */*;q=0.1", JSON),
         ("image/png;q=7", PNG),
+        ("", JSON),
+        ("application/json;q=0, image/png;q=0.001, application/zip;Q=0.002", ZIP),
+        ("application/json;q=1.0;q=0, image/png;q=0.5", JSON),
+        ("application/json;q=-1, image/png;q=.5", PNG),
+        ("application/json;q=nan, image/png;q=1e-3, application/zip;q=0.1", ZIP),
+        ("application/json;q=inf, image/png;q=0.5", PNG),
+        ("application/json;q=\u0661, image/png;q=0.5", PNG),
+        ("application/json ; q=0.5\t,\timage/png ;q=0.6,,", PNG),
+        ("image/png;q=0.2, application/json;q=0.1, image/png;q=0.05", PNG),
+        ("application/json;charset=utf-8, image/png;q=0.5", JSON),
+        ("image/png, image/png;level=1;q=0, application/json;q=0.5", PNG),
+        ("image/png;level=1, image/png;q=0.1, application/json;q=0.5", JSON),
+        ("image/png;level=1;q=0, image/*;q=0.5", None),
+        ('image/png;title="a, b;q=0", application/json;q=0.5', PNG),
+        ('image/png;title="\\"application/json", application/zip;q=0.5', PNG),
+        ('application/zip, image/png;title="open, application/json', PNG),
+        ("*/*;q=0.1, image/*;q=0.2, image/png;q=0, application/zip;q=0.15", ZIP),
+        ("text/*, */json, *, application/zip;q=0.1", ZIP),
     ],
 )
-def test_the_heaviest_offer_is_chosen(accept: str | None, chosen: str) -> None:
-    assert choose(accept, OFFERED) == chosen
+def test_the_heaviest_offer_is_chosen(accept: str | None, chosen: str | None) -> None:
+    if chosen is None:
+        with pytest.raises(NotAcceptableError):
+            choose(accept, OFFERED)
+    else:
+        assert choose(accept, OFFERED) == chosen
+
+
+@pytest.mark.parametrize(
+    "told", ["gzip", "deflate, gzip;q=0.5, br", "x-gzip", "*", "*;q=0.1", "identity;q=0, GZIP"]
+)
+def test_gzip_is_taken(told: str) -> None:
+    assert takes_gzip(told)
+
+
+@pytest.mark.parametrize("told", ["", "br", "gzip;q=0", "*, gzip;q=0.000", "*;q=0", "gzipped"])
+def test_gzip_is_not_taken(told: str) -> None:
+    assert not takes_gzip(told)
+
+
+def test_a_header_as_long_as_any_is_read_at_once() -> None:
+    for text in ('"\\' * 30_000, '";,' * 20_000, "image/png;" * 6_000):
+        assert choose(f"*/*;q=0.5, {text}", OFFERED)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/webp", "image/png;q=0", "nonsense", ","])

@@ -56,7 +56,7 @@ def test_every_file_that_is_named_is_there(client: TestClient, parts: dict[str, 
 
 @pytest.mark.parametrize("path", ["/", "/web/main.js"])
 def test_a_copy_that_is_still_good_is_not_sent_again(client: TestClient, path: str) -> None:
-    first = client.get(path)
+    first = client.get(path, headers={"Accept-Encoding": "identity"})
     tag = first.headers["ETag"]
     assert first.headers["Cache-Control"] == "no-cache"
     for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
@@ -75,7 +75,7 @@ def test_different_files_have_different_tags(client: TestClient, parts: dict[str
 def test_a_head_is_the_answer_without_its_body(client: TestClient) -> None:
     head, whole = client.head("/"), client.get("/")
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["Content-Length"] == str(len(whole.content))
+    assert head.headers["Content-Length"] == whole.headers["Content-Length"]
     assert head.headers["ETag"] == whole.headers["ETag"]
 
 

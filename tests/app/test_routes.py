@@ -42,7 +42,7 @@ def test_generate_answers_sixteen_images_by_default(client: TestClient, decode: 
         assert client.get(image["url"]).content == base64.b64decode(image["png"])
     assert answer.headers["X-Seed"] == str(body["images"][0]["seed"])
     assert answer.headers["X-Model"] == "fashion-mnist/2"
-    assert answer.headers["Vary"] == "Accept"
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
 
 
 def test_random_requests_draw_other_seeds(client: TestClient) -> None:
