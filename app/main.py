@@ -92,15 +92,20 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.watchdog = Watchdog(catalog.running, settings.stalled)
     app.state.pictures = Pictures(settings.cache_bytes)
     metrics.look_at(catalog, partial(deps.hindrance, app.state))
+    _wrap(app, settings)
+    problems.install(app)
+    openapi.install(app, settings.timeout)
+    _route(app, settings)
+    return app
+
+
+def _wrap(app: FastAPI, settings: Settings) -> None:
+    """Add all middleware, from the innermost to what sees a request first."""
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
     app.add_middleware(Gated, gate=app.state.gate)
     app.add_middleware(Compression)
     app.add_middleware(Cors, origins=settings.cors_origins.replace(" ", "").split(","))
-    problems.install(app)
-    openapi.install(app, settings.timeout)
-    _route(app, settings)
-    return app
 
 
 @asynccontextmanager
