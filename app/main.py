@@ -68,8 +68,6 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     """
     metrics = Metrics(shared)
     catalog = Catalog.load(settings, metrics.watch)
-    orders = Orders(shared and shared / "orders")
-    repository = Repository(catalog, settings, orders, metrics)
 
     app = FastAPIOffline(
         title="DCGAN server",
@@ -85,7 +83,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.metrics = metrics
     app.state.traces = traces.from_environment()
     telemetry.install(app, metrics, app.state.traces, log=settings.access_log)
-    app.state.repository = repository
+    orders = Orders(shared and shared / "orders")
+    app.state.repository = Repository(catalog, settings, orders, metrics)
     app.state.limits = Limits(settings.max_connections, settings.patience)
     app.state.gate = Gate()
     app.state.drain = Drain(settings.grace)
