@@ -98,7 +98,7 @@ def test_by_keyboard_the_way_is_walked_and_played(open_page: Open, rest: Rest) -
 @pytest.mark.parametrize("form", ["GIF", "WEBP"])
 def test_the_way_is_taken_home_as_an_animation(open_page: Open, server: str, form: str) -> None:
     page = open_page("#panel=between&pins=3,17,99&truncation=0.8")
-    link = page.get_by_role("link", name=re.compile(f"download {form}", re.IGNORECASE))
+    link = page.get_by_role("link", name=re.compile(f"save {form}", re.IGNORECASE))
     with page.expect_download() as download:
         link.click()
     assert download.value.suggested_filename == f"fashion-mnist-2.{form.lower()}"
@@ -119,7 +119,7 @@ def test_a_long_way_of_large_images_is_taken_home_as_large_as_is_allowed(
     pins = ",".join(map(str, range(16)))
     page = open_page(f"#model=colours&panel=between&scale=8&pins={pins}")
     rest(page)
-    href = str(page.get_by_role("link", name="Download GIF").get_attribute("href"))
+    href = str(page.get_by_role("link", name="Save GIF").get_attribute("href"))
     assert "scale=8" in href
     with Image.open(io.BytesIO(httpx.get(f"{server}/{href}").content)) as animation:
         assert (animation.n_frames, animation.size) == (240, (256, 256))
