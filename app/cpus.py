@@ -2,17 +2,18 @@
 
 import math
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
-def available(cgroups: Path = _CGROUPS) -> int:
+def available(cgroups: Path = _CGROUPS, own: Path = _OWN) -> int:
     """Whole CPUs, at least one; half a CPU of quota is one thread."""
     # Not every system has an affinity to ask for.
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _quota_v2(cgroups) or _quota_v1(cgroups) or float(allowed or 1)
-    return max(1, min(allowed or 1, math.ceil(quota)))
+    quotas = [quota for folder in _folders(cgroups, own) if (quota := _quota(folder))]
+    return max(1, min([allowed or 1, *map(math.ceil, quotas)]))
 
 
 def has_bfloat16(described: Path = Path("/proc/cpuinfo")) -> bool:
@@ -21,18 +22,25 @@ def has_bfloat16(described: Path = Path("/proc/cpuinfo")) -> bool:
     return bool(flags)
 
 
-def _quota_v2(cgroups: Path) -> float | None:
-    """Of ``cpu.max``: "200000 100000" is two CPUs, "max 100000" no limit."""
-    match _words(cgroups / "cpu.max"):
-        case [quota, period] if quota != "max":
-            return int(quota) / int(period)
-    return None
+def _folders(cgroups: Path, own: Path) -> Iterator[Path]:
+    """The process's control groups, of both versions, and all that are around them (cgroups(7)).
+
+    A container sees its own as the outermost, though their path may be told as the host's.
+    """
+    for line in _words(own) or ["0::/", "0:cpu:/"]:
+        _, _, told = line.partition(":")
+        controllers, _, path = told.partition(":")
+        if not controllers or "cpu" in controllers.split(","):
+            root = cgroups / "cpu" if controllers else cgroups
+            inner = PurePosixPath(path.strip("/"))
+            yield from (root / folder for folder in (inner, *inner.parents))
 
 
-def _quota_v1(cgroups: Path) -> float | None:
-    """Of the ``cpu`` controller's two files; a quota of -1 is no limit."""
-    match _words(cgroups / "cpu/cpu.cfs_quota_us"), _words(cgroups / "cpu/cpu.cfs_period_us"):
-        case [quota], [period] if int(quota) > 0:
+def _quota(folder: Path) -> float | None:
+    """In CPUs: "200000 100000" is two of them; "max 100000", or -1, no limit."""
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    match _words(folder / "cpu.max") or [word for name in names for word in _words(folder / name)]:
+        case [quota, period] if quota.isdecimal():
             return int(quota) / int(period)
     return None
 

@@ -1,0 +1,78 @@
+"""Half a core and 300 MB: it starts, serves, and has no more threads than that is good for.
+
+    python -m tests.faults.quota [--seconds 20]
+
+A control group of each kind (cgroups v1, writable by root) bounds a server and its threads.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.faults.overload import saturated
+from tests.faults.server import Server, family, started
+
+CGROUPS = Path("/sys/fs/cgroup")
+CPU, MEMORY = "cpu.cfs_quota_us", "memory.limit_in_bytes"
+
+
+@contextmanager
+def group(controller: str, limit: str, value: int) -> Iterator[Path]:
+    """A control group inside of this process's own, with one limit. Raises OSError without."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    own = next(
+        (path for _, kind, path in (line.split(":", 2) for line in lines) if kind == controller),
+        None,
+    )
+    if own is None:
+        raise FileNotFoundError(f"no control group of cgroups v1 for {controller}")
+    folder = CGROUPS / controller / own.strip("/") / f"dcgan-test-{os.getpid()}"
+    folder.mkdir()
+    try:
+        (folder / limit).write_text(str(value))
+        yield folder
+    finally:
+        folder.rmdir()
+
+
+@contextmanager
+def bounded(cpus: float, memory: int, *flags: str) -> Iterator[tuple[Server, Path]]:
+    """A server in such bounds, and the control group of its memory."""
+    with ExitStack() as stack:
+        cpu = stack.enter_context(group("cpu", CPU, int(100_000 * cpus)))
+        room = stack.enter_context(group("memory", MEMORY, memory))
+
+        def enter() -> None:
+            for folder in (cpu, room):
+                (folder / "cgroup.procs").write_text(str(os.getpid()))
+
+        yield stack.enter_context(started(*flags, preexec_fn=enter)), room
+
+
+def threads(server: Server) -> int:
+    """How many it has."""
+    return sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in family(server.process.pid))
+
+
+def main() -> None:
+    """The figures, on standard output."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20)
+    told = parser.parse_args()
+    with started() as server:
+        asyncio.run(saturated(server, 1, 16))
+        print(f"without bounds: {threads(server)} threads")
+    with bounded(0.5, 300 * 10**6) as (server, room):
+        found = asyncio.run(saturated(server, told.seconds, 16))
+        peak = int((room / "memory.max_usage_in_bytes").read_text())
+        refused = int((room / "memory.failcnt").read_text())
+        print(f"half a core, 300 MB: {threads(server)} threads, {found.rate:.0f} images/s,")
+        print(f"statuses {dict(found.statuses)}, {found.lost} lost, CPU {found.busy:.1f} s of")
+        print(f"{found.seconds:.1f} s, memory at most {peak / 1e6:.0f} MB, {refused} times short")
+
+
+if __name__ == "__main__":
+    main()
