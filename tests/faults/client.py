@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 LIMIT = 2**16
@@ -49,16 +50,16 @@ class Client:
             writer.write("\r\n".join([*lines, "", ""]).encode() + body)
             status, found, content = await _answer(reader)
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
-            self.close()
+            await self.close()
             raise LostError(f"{method} {path}: {error!r}") from error
         if found.get("connection") == "close":
-            self.close()
+            await self.close()
         return Answer(status, found, content, time.perf_counter() - began)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         # What was closed while nothing was asked is no loss (RFC 9112, section 9.3.1).
         if self._streams and self._streams[0].at_eof():
-            self.close()
+            await self.close()
         if self._streams is None:
             try:
                 opened = asyncio.open_connection("127.0.0.1", self._port, limit=LIMIT)
@@ -67,11 +68,13 @@ class Client:
                 raise UnreachableError(repr(error)) from error
         return self._streams
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connection; the next request opens another."""
-        if self._streams:
-            self._streams[1].close()
-        self._streams = None
+        streams, self._streams = self._streams, None
+        if streams:
+            streams[1].close()
+            with suppress(OSError):
+                await streams[1].wait_closed()
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:

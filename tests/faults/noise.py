@@ -80,7 +80,7 @@ async def thrown(port: int, times: int, connections: int) -> tuple[Counter[int],
                 wrong.append(f"{answer.status}: {headers} {body!r}")
             elif answer.status != 200:
                 assert json.loads(answer.body)["error"]
-        connection.close()
+        await connection.close()
 
     await asyncio.gather(*(client(seed) for seed in range(connections)))
     return statuses, wrong

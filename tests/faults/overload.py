@@ -64,7 +64,7 @@ async def saturated(server: Server, seconds: float, images: int) -> Found:
         connection = Client(server.port)
         while time.perf_counter() - began < seconds:
             await found.ask(connection)
-        connection.close()
+        await connection.close()
 
     await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
     found.seconds, found.drawn = time.perf_counter() - began, found.statuses[200]
@@ -96,7 +96,7 @@ async def flooded(server: Server, seconds: float, images: int, rate: float) -> F
     found.drawn = found.statuses[200]  # what comes from now on is drawn without overload
     await asyncio.gather(*tasks)
     for client in idle:
-        client.close()
+        await client.close()
     return found
 
 

@@ -65,6 +65,7 @@ async def rude(port: int, kind: Callable[[Any, Any], Coroutine[Any, Any, None]])
                 await kind(reader, writer)
             finally:
                 writer.transport.abort()
+                await writer.wait_closed()
 
 
 async def polite(port: int, until: float) -> list[float]:
@@ -74,7 +75,7 @@ async def polite(port: int, until: float) -> list[float]:
         answer = await client.ask("POST", "/generate?n=1", Accept="image/png")
         assert answer.status == 200, answer
         waited.append(answer.seconds)
-    client.close()
+    await client.close()
     return waited
 
 

@@ -41,7 +41,7 @@ async def asking(server: Server, found: Found, seed: int) -> None:
             break
         except (LostError, AssertionError) as error:
             found.failed.append(str(error))
-    client.close()
+    await client.close()
 
 
 async def stopped(server: Server, connections: int, seconds: float) -> Found:

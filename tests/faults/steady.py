@@ -64,6 +64,7 @@ async def loaded(
             found.requests[request.path.partition("?")[0].split("/")[1]] += 1
             if rate:
                 await asyncio.sleep(began + found.images / rate - time.perf_counter())
+        await connection.close()
 
     async def looking() -> None:
         while True:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -93,10 +92,3 @@ def test_half_a_core_and_300_mb_are_enough() -> None:
     assert found.statuses.keys() == {200}
     # One computes for each model, beside the event loop, the watchdog, and those that encode.
     assert mine <= models + 2 + min(32, (os.cpu_count() or 1) + 4)
-
-
-def test_the_scripts_tell_what_they_do(root: Path) -> None:
-    for name in ("steady", "overload", "signals", "rude", "noise", "quota"):
-        command = ["python", "-m", f"tests.faults.{name}", "--help"]
-        ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
-        assert f"python -m tests.faults.{name}" in ended.stdout
