@@ -1,8 +1,10 @@
 """The README's example for a browser, word for word but for the server's address."""
 
-import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -13,31 +15,34 @@ from playwright.sync_api import Page, expect
 Open = Callable[..., Page]
 
 ADDRESS = "http://127.0.0.1:8000"
+WAY = "interpolate?from=3&to=17&steps=64&scale=4&format=json"
 
 
-def test_the_example_shows_images_and_plays_the_way(
-    open_page: Open, server: str, root: Path
-) -> None:
+@pytest.fixture
+def elsewhere(root: Path, server: str, tmp_path: Path) -> Iterator[str]:
+    """The address of another site, which has the example."""
     readme = (root / "README.md").read_text()
     (example,) = (block.partition("```")[0] for block in readme.split("```html\n")[1:])
     assert example.count(ADDRESS) == 2
-    page = open_page()
-    page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
-    page.route(
-        "**/example",
-        lambda route: route.fulfill(
-            content_type="text/html", body=example.replace(ADDRESS, server)
-        ),
-    )
-    page.goto(f"{server}/example")
-    expect(page.get_by_role("img", name="Image 42", exact=True)).to_have_js_property(
-        "naturalWidth", 112
-    )
+    icon = '<link rel="icon" href="data:,">'  # for which a browser would ask
+    (tmp_path / "index.html").write_text(icon + example.replace(ADDRESS, server))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        thread = Thread(target=site.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{site.server_port}"
+        site.shutdown()
+        thread.join()
+
+
+def test_on_another_site_the_example_shows_images_and_plays_the_way(
+    open_page: Open, elsewhere: str, server: str
+) -> None:
+    page = open_page(base=elsewhere)
     images = page.locator("body > img")
     expect(images).to_have_count(6)
     for image in images.all():
         expect(image).to_have_js_property("naturalWidth", 112)
-    last = httpx.get(f"{server}/interpolate?from=3&to=17&steps=64&scale=4&format=json")
-    png = last.json()["frames"][-1]["png"]
-    assert base64.b64decode(png).startswith(b"\x89PNG")
-    expect(page.locator("#moving")).to_have_attribute("src", f"data:image/png;base64,{png}")
+    expect(images.first).to_have_attribute("alt", "Image 42")
+    last = httpx.get(f"{server}/{WAY}").json()["frames"][-1]["png"]
+    expect(page.locator("#moving")).to_have_attribute("src", f"data:image/png;base64,{last}")
