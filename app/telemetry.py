@@ -47,6 +47,7 @@ class Telemetry:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces | None, *, log: bool) -> None:
         self._app, self._metrics, self._traces, self._log = app, metrics, traces, log
+        self._literal: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on. ``scope["state"]["request_id"]`` is its id, and in the answer."""
@@ -72,13 +73,23 @@ class Telemetry:
 
     def _write(self, scope: Scope, known: Record) -> None:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
-        route = getattr(scope.get("route"), "path_format", None) or OTHER
+        route = self._route(scope)
         self._metrics.request(method, route, known)
         if self._traces:
             self._traces.write(scope, method, route, known)
         if self._log and logger.isEnabledFor(logging.INFO):
             line = _LINE + _DRAWN + _ID if known.images else _LINE + _ID
             logger.info(line, facts(scope, route, known))
+
+    def _route(self, scope: Scope) -> str:
+        """Its template; OTHER for what has none, so that labels are as few as routes."""
+        path = scope["path"]
+        template: str | None = getattr(scope.get("route"), "path_format", None)
+        if template == path:
+            self._literal.add(path)
+        elif template is None and path in self._literal:
+            return str(path)  # answered by some middleware before it was routed
+        return template or OTHER
 
 
 def facts(scope: Scope, route: str, known: Record) -> dict[str, object]:

@@ -104,6 +104,17 @@ def test_nobody_can_make_time_series_up(client: TestClient) -> None:
     assert methods == {"GET", "other"}
 
 
+def test_what_is_answered_before_it_is_routed_has_its_route_too(client: TestClient) -> None:
+    preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    client.post("/generate?n=1")
+    for path in ("/generate", "/nowhere"):
+        assert client.options(path, headers=preflight).status_code == 204
+    told = text(client)
+    for route in ("/generate", "other"):
+        labels = {"method": "OPTIONS", "route": route, "status": "204"}
+        assert value(told, "dcgan_requests_total", **labels) == 1
+
+
 def test_what_is_served_is_told(client: TestClient, models: Path) -> None:
     told = text(client)
     assert value(told, "dcgan_ready") == 1
@@ -156,7 +167,7 @@ def test_refusals_are_counted_by_reason(
 ) -> None:
     batcher = client.app.state.catalog.models["fashion-mnist"][2].batcher  # type: ignore[attr-defined]
     monkeypatch.setattr(batcher, "_shares", Shares(0))
-    for reason, flag in (("full", False), ("closed", True)):
+    for reason, flag in (("closed", True), ("full", False)):
         monkeypatch.setattr(batcher, "_closing", flag)
         assert client.post("/generate?n=1").status_code == 503
         told = text(client)
