@@ -121,9 +121,11 @@ def _limit(bench: Bench, preset: str, found: Speed) -> Iterator[Row]:
         yield Row(preset, "share of that limit", 100 * found.images_a_second / limit, "%")
 
 
-def whole_run(bench: Bench, epochs: int, data_dir: Path | None) -> Iterator[Row]:
+def whole_run(
+    bench: Bench, name: str, epochs: int, data_dir: Path | None, **options: str
+) -> Iterator[Row]:
     """``fit`` as a person runs it: data, samples, curves, checkpoints and, last, a score."""
-    name, flags = "dcgan-28, whole run", dict[str, Any](preset="dcgan-28", epochs=epochs)
+    flags: dict[str, Any] = {"preset": "dcgan-28", "epochs": epochs, **options}
     with TemporaryDirectory() as folder:
         if bench.quick:
             data_dir = _few(Path(folder) / "data")
