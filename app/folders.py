@@ -43,8 +43,9 @@ def check_inside(folder: Path, models: Path) -> None:
     """Raise CardError where ``folder``, or a file in it, really lies outside of ``models``."""
     root = models.resolve()
     try:
-        real = {path: path.resolve() for path in (folder, *sorted(folder.iterdir()))}
-    except (OSError, RuntimeError) as error:  # the latter where a link leads to itself
+        paths = [folder, *sorted(folder.iterdir())]
+        real = {path: path.resolve(strict=True) for path in paths}
+    except (OSError, RuntimeError) as error:  # the latter for loops, before Python 3.13
         raise CardError(f"{folder}: cannot be read: {error}") from error
     for path, place in real.items():
         if not place.is_relative_to(root):

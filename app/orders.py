@@ -88,4 +88,6 @@ def _lives(path: Path) -> bool:
     except ProcessLookupError:
         path.unlink(missing_ok=True)
         return False
+    except PermissionError:  # somebody else's, who has the number now
+        return False
     return True

@@ -1,8 +1,11 @@
 """The models folder while the server runs, through the application's own routes."""
 
+import asyncio
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +21,14 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
+from app import folders, loading, repository
+from app.catalog import Catalog
 from app.engine import Engine
-from app.errors import StartupError
+from app.errors import RepositoryError, StartupError
 from app.main import create_app
+from app.metrics import Metrics
+from app.orders import Orders
+from app.repository import Repository
 from app.settings import Settings
 from tests.versions import publish
 
@@ -215,10 +223,45 @@ def test_what_fails_unforeseen_is_no_version(
 
     publish(folder, "cats", 2)
     with monkeypatch.context() as patch:
-        patch.setattr("app.loading.Engine", broken)
+        patch.setattr(loading, "load", broken)
         assert "no provider" in load(server).json()["error"]
     assert drawing(server) == "cats/1"
     assert load(server).is_success
+
+
+def test_what_fails_unforeseen_ends_no_watch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Path) -> None:
+        raise ZeroDivisionError
+
+    with started(folder, watch=0.05) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(folders, "marks", broken)
+            eventually(lambda: "could not be looked at" in caplog.text)
+        publish(folder, "cats", 2)
+        eventually(lambda: drawing(server) == "cats/2")
+
+
+def test_an_order_that_another_worker_does_not_follow_is_told(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    monkeypatch.setattr(repository, "_LONGEST", 0.3)
+    settings = Settings(models=folder, provider="cpu")
+    alone = Repository(Catalog.load(settings), settings, Orders(shared), Metrics())
+
+    async def scenario(other: "subprocess.Popen[bytes]") -> None:
+        async with alone.attended():
+            await alone.unload("cats")
+            (shared / f"obeyed-{other.pid}").write_text("1")
+            with pytest.raises(RepositoryError, match="not every worker has answered"):
+                await alone.load("cats")
+            other.communicate(b"\n")
+            await alone.load("cats")
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        asyncio.run(scenario(other))
 
 
 def test_requests_finish_on_the_version_that_they_began_with(
@@ -253,8 +296,6 @@ def test_requests_finish_on_the_version_that_they_began_with(
 def test_orders_of_one_model_are_carried_out_one_after_the_other(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app import loading  # noqa: PLC0415
-
     publish(folder, "cats", 2)
     at_once, most, really = 0, 0, loading.load
 
