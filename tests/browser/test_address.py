@@ -105,6 +105,7 @@ def test_by_keyboard_attributes_edit_whatever_is_drawn(open_page: Open) -> None:
 
 def test_truncation_changes_whatever_is_drawn(open_page: Open) -> None:
     page = open_page("#model=fashion-mnist&pins=3,17")
+    page.wait_for_selector("body.ready")
     slider = page.get_by_label("Truncation")
     slider.focus()
     for _ in range(6):
@@ -126,6 +127,7 @@ def test_size_is_that_of_images_on_the_page_and_of_those_taken_away(
     open_page: Open, server: str
 ) -> None:
     page = open_page()
+    page.wait_for_selector("body.ready")
     image = page.locator(".tile img").first
     for size, width in (("8 ×", "224px"), ("1 ×", "28px"), ("Auto", "112px")):
         page.get_by_label("Size").select_option(size)

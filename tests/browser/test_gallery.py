@@ -135,6 +135,7 @@ def test_by_mouse_pins_are_put_into_another_order(open_page: Open, rest: Rest) -
 
 def test_by_keyboard_pins_are_put_into_another_order(open_page: Open) -> None:
     page = open_page("#pins=3,17,99")
+    page.wait_for_selector("body.ready")
     moved = page.get_by_role("button", name="Pinned image 99")
     moved.focus()
     for order in ("3,99,17", "99,3,17", "99,3,17"):
