@@ -13,6 +13,7 @@ import random
 from collections import Counter
 
 from tests.faults.client import Client, LostError
+from tests.faults.figures import keep
 from tests.faults.server import started
 
 PATH = "/v2/models/fashion-mnist/infer"
@@ -87,7 +88,7 @@ async def thrown(port: int, times: int, connections: int) -> tuple[Counter[int],
 
 
 def main() -> None:
-    """The figures, on standard output."""
+    """The figures, into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=100_000)
     parser.add_argument("--connections", type=int, default=8)
@@ -95,8 +96,11 @@ def main() -> None:
     with started() as server:
         statuses, wrong = asyncio.run(thrown(server.port, told.times, told.connections))
         assert "Traceback" not in server.said, server.said[-4000:]
-    print(f"{told.times} bodies: {dict(sorted(statuses.items()))}, {len(wrong)} lost or wrong")
-    print(*wrong[:10], sep="\n")
+    text = (
+        f"`python -m tests.faults.noise`: {told.times:,} bodies, {dict(sorted(statuses.items()))}"
+    )
+    text += f" by status, {len(wrong)} lost or answered with an error of the server's."
+    keep("Random bodies", "\n".join([text, *wrong[:10]]))
 
 
 if __name__ == "__main__":

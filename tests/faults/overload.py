@@ -14,6 +14,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from tests.faults.client import Client, LostError
+from tests.faults.figures import keep
 from tests.faults.server import Server, started
 
 CONNECTIONS = 8
@@ -114,27 +115,31 @@ async def measured(server: Server, seconds: float, images: int, times: float) ->
     assert not found.lost
     assert not found.unsaid
     assert found.statuses.keys() <= {200, 429, 503}, found.statuses
-    return (
-        f"{found.statuses.total()} requests for {images} images each in {found.seconds:.0f} s, "
-        f"{found.statuses.total() * images / found.seconds / capacity:.1f} × the capacity: "
-        f"{found.rate:.0f} images/s drawn, {100 * found.rate / capacity:.0f} % of the capacity of "
-        f"{capacity:.0f}/s ({before.rate:.0f} before, {after.rate:.0f} after); "
-        f"by a second of the server's CPU time {found.efficiency:.0f} images, "
-        f"without overload {efficiency:.0f}; "
-        f"{dict(found.statuses)}; memory {first / 2**20:.0f} MiB before, "
-        f"{memory / 2**20:.0f} MiB after"
-    )
+    times = found.statuses.total() * images / found.seconds / capacity
+    return f"""\
+{found.statuses.total()} requests for {images} images each in {found.seconds:.0f} s, {times:.1f}
+times the capacity: {dict(found.statuses)} by status, none lost, every refusal with `Retry-After`.
+
+| | images/s | by a second of the server's CPU time | memory |
+| --- | --- | --- | --- |
+| before | {before.rate:.0f} | {before.efficiency:.0f} | {first / 2**20:.0f} MiB |
+| overloaded | {found.rate:.0f} | {found.efficiency:.0f} | {memory / 2**20:.0f} MiB |
+| after | {after.rate:.0f} | {after.efficiency:.0f} | |
+
+Of the capacity {found.rate / capacity:.0%}; by CPU time {found.efficiency / efficiency:.0%}.
+"""
 
 
 def main() -> None:
-    """The figures, on standard output."""
+    """The figures, into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--times", type=float, default=10)
     options = parser.parse_args()
     with started() as server:
-        print(asyncio.run(measured(server, options.seconds, options.images, options.times)))
+        text = asyncio.run(measured(server, options.seconds, options.images, options.times))
+    keep("Ten times the capacity", f"`python -m tests.faults.overload`: {text}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.faults.figures import keep
 from tests.faults.overload import saturated
 from tests.faults.server import Server, family, started
 
@@ -58,20 +59,24 @@ def threads(server: Server) -> int:
 
 
 def main() -> None:
-    """The figures, on standard output."""
+    """The figures, into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20)
     told = parser.parse_args()
     with started() as server:
         asyncio.run(saturated(server, 1, 16))
-        print(f"without bounds: {threads(server)} threads")
+        free = threads(server)
     with bounded(0.5, 300 * 10**6) as (server, room):
         found = asyncio.run(saturated(server, told.seconds, 16))
+        mine = threads(server)
         peak = int((room / "memory.max_usage_in_bytes").read_text())
-        refused = int((room / "memory.failcnt").read_text())
-        print(f"half a core, 300 MB: {threads(server)} threads, {found.rate:.0f} images/s,")
-        print(f"statuses {dict(found.statuses)}, {found.lost} lost, CPU {found.busy:.1f} s of")
-        print(f"{found.seconds:.1f} s, memory at most {peak / 1e6:.0f} MB, {refused} times short")
+    assert found.statuses.keys() == {200}
+    text = f"`python -m tests.faults.quota`, in control groups of cgroups v1: {mine} threads, where"
+    text += f" {free} without bounds; {found.rate:.0f} images/s in requests for 16, none failed;"
+    text += (
+        f" {found.busy:.1f} s of CPU in {found.seconds:.1f} s; memory at most {peak / 1e6:.0f} MB."
+    )
+    keep("Half a core and 300 MB", text)
 
 
 if __name__ == "__main__":

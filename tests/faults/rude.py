@@ -16,6 +16,7 @@ from statistics import quantiles
 from typing import Any
 
 from tests.faults.client import Client
+from tests.faults.figures import keep
 from tests.faults.server import Server, started
 
 POLITE = 4
@@ -111,18 +112,24 @@ def percentile(waited: list[float], percent: int) -> float:
 
 
 def main() -> None:
-    """The figures, on standard output."""
+    """The figures, into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of each side")
     parser.add_argument("--rude", type=int, default=40)
     told = parser.parse_args()
     with started("--patience", "2") as server:
         alone, beside = asyncio.run(compared(server, told.seconds, told.rude))
-        print(f"memory {server.resident() / 2**20:.0f} MiB")
+        memory = server.resident() / 2**20
+    rows = ["| | answers | p50 | p99 |", "| --- | --- | --- | --- |"]
     for name, waited in (("alone", alone), (f"beside {told.rude} rude ones", beside)):
         p50, p99 = percentile(waited, 50), percentile(waited, 99)
-        print(f"{name}: {len(waited)} answers, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
-    print(f"p99: {percentile(beside, 99) / percentile(alone, 99):.2f} ×")
+        rows.append(f"| {name} | {len(waited)} | {p50:.1f} ms | {p99:.1f} ms |")
+    ratio = percentile(beside, 99) / percentile(alone, 99)
+    text = (
+        f"`python -m tests.faults.rude`: {POLITE} polite connections. p99 is {ratio:.2f} times what"
+    )
+    text += f" it is alone; memory {memory:.0f} MiB in the end."
+    keep("Rude clients", "\n".join([text, "", *rows]))
 
 
 if __name__ == "__main__":

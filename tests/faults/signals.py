@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 from tests.faults.client import Client, LostError, UnreachableError
+from tests.faults.figures import keep
 from tests.faults.mix import Mix
 from tests.faults.server import Server, started
 
@@ -85,19 +86,26 @@ def ended(times: int, connections: int) -> tuple[Found, float]:
 
 
 def main() -> None:
-    """The figures, on standard output."""
+    """The figures, into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--connections", type=int, default=16)
     told = parser.parse_args()
+    rows = ["| signal | workers | times | answered | failed |", "| --- | --- | --- | --- | --- |"]
     found, longest = ended(told.times, told.connections)
-    print(f"SIGTERM {told.times} times: {found.answered} answered, {len(found.failed)} failed,")
-    print(f"ended after {longest:.1f} s at most", *found.failed[:5], sep="\n")
+    rows.append(f"| SIGTERM | 1, 2 | {told.times} | {found.answered} | {len(found.failed)} |")
+    failed = found.failed
     for workers in ("1", "2"):
         with started("--workers", workers) as server:
             found = asyncio.run(hung_up(server, told.connections, told.times // 2, 0.5))
-        print(f"SIGHUP {told.times // 2} times, {workers} workers: {found.answered} answered,")
-        print(f"{len(found.failed)} failed", *found.failed[:5], sep="\n")
+        times, count = told.times // 2, len(found.failed)
+        rows.append(f"| SIGHUP | {workers} | {times} | {found.answered} | {count} |")
+        failed += found.failed
+    text = (
+        f"`python -m tests.faults.signals`, {told.connections} connections that ask again at once."
+    )
+    text += f" After SIGTERM a server had ended within {longest:.1f} s."
+    keep("Signals under load", "\n".join([text, "", *rows, *failed[:5]]))
 
 
 if __name__ == "__main__":

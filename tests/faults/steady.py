@@ -1,6 +1,6 @@
 """Mixed endpoints for long: nothing lost, every answer whole, and the memory flat.
 
-    python -m tests.faults.steady [--images 1000000] [--minutes 30] [--connections 6] [--rate 0]
+    python -m tests.faults.steady [--images 1000000] [--minutes 30] [--rate 650]
 
 It ends when so many images have come and so many minutes have passed. Every image of every answer
 is decoded; of one answer in twenty, four images are held against the model computed without the
@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.faults.client import Client
+from tests.faults.figures import keep
 from tests.faults.mix import Mix
 from tests.faults.server import Server, started
 
@@ -78,24 +79,25 @@ async def loaded(
 
 
 def main() -> None:
-    """The figures, on standard output."""
+    """The figures, into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--connections", type=int, default=6)
-    parser.add_argument("--rate", type=float, default=0, help="most images a second; 0: no bound")
+    parser.add_argument("--rate", type=float, default=650, help="images a second; 0: no bound")
     told = parser.parse_args()
     with started() as server:
         load = (told.images, 60 * told.minutes, told.connections, told.rate, 10)
         found = asyncio.run(loaded(server, *load))
     seconds = found.memory[-1][0]
-    print(f"{found.images} images in {seconds / 60:.1f} min, {found.compared} compared, 0 lost")
-    print(dict(found.requests))
-    for after in (SETTLED, 2 * SETTLED):
-        if seconds > after:
-            print(f"memory after {after // 60} min: {found.growth(after):+.2f} %")
-    for at, size in found.memory[:: max(1, len(found.memory) // 30)]:
-        print(f"{at / 60:6.1f} min {size / 2**20:8.1f} MiB")
+    text = f"`python -m tests.faults.steady`: {found.images:,} images in {seconds / 60:.1f} min,"
+    text += f" all decoded, {found.compared:,} compared, 0 lost. Requests: {dict(found.requests)}."
+    if seconds > SETTLED:
+        text += f" Memory since the fifth minute: {found.growth(SETTLED):+.2f} %."
+    rows = ["| minute | memory |", "| --- | --- |"]
+    for at, size in found.memory[:: max(1, len(found.memory) // 12)]:
+        rows.append(f"| {at / 60:.0f} | {size / 2**20:.1f} MiB |")
+    keep("Mixed load", "\n".join([text, "", *rows]))
 
 
 if __name__ == "__main__":
