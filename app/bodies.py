@@ -6,19 +6,33 @@ import zlib
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.catalog import Catalog
 from app.errors import ParameterError, TooLargeError, offence, refusal
 
 LONGEST = 2**16
-"""Ten times the longest body that means anything, in bytes."""
-
+"""Ten times the longest body that means anything, in bytes, but for one with latents."""
+_NUMBER = 32
+"""The longest double in JSON takes 24 bytes; the rest is for commas and blanks."""
 
 # These routes read the body themselves, by ``read``: its bound depends on the model.
 _TENSORS = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 
-class BodyLimit:
-    """ASGI middleware: a route that reads more of a body than LONGEST meets TooLargeError.
+def _longest(scope: Scope) -> int:
+    """How long the body of a request may be: of one that gives latents, as long as those are."""
+    if scope["path"] != "/generate":
+        return LONGEST
+    state = scope["app"].state
+    catalog: Catalog = state.catalog
+    widest = max((served.card.latent.width for served in catalog), default=0)
+    most: int = state.settings.max_images
+    return LONGEST + most * widest * _NUMBER
 
+
+class BodyLimit:
+    """ASGI middleware: a route that reads more of a body than is allowed meets TooLargeError.
+
+    That is LONGEST, but for latents.
     It counts what arrives: a length that is announced may be missing, or wrong.
     """
 
@@ -30,14 +44,14 @@ class BodyLimit:
         if scope["type"] == "http" and _TENSORS.fullmatch(scope["path"]):
             await self._app(scope, receive, send)
             return
-        length = 0
+        length, most = 0, LONGEST
 
         async def counted() -> Message:
-            nonlocal length
+            nonlocal length, most
             message = await receive()
             length += len(message.get("body", b""))
-            if length > LONGEST:
-                raise _too_large(LONGEST)
+            if length > most and (length > (most := _longest(scope))):
+                raise _too_large(most)
             return message
 
         await self._app(scope, counted, send)

@@ -39,7 +39,7 @@ class Caller:
         Raises ParameterError for a timeout that is not allowed, OverRateError past the rate.
         """
         claim = Claim(
-            access.client(HTTPConnection(self.scope)), self.arrived + self._seconds(), self._gone
+            access.client(HTTPConnection(self.scope)), self.arrived + self.seconds(), self._gone
         )
         rates: Rates = self.scope["app"].state.rates
         if not self.admitted and (wait := rates.wait(claim.client)):
@@ -49,7 +49,8 @@ class Caller:
         rates.spend(claim.client, images)
         return claim
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
+        """How long the client waits. Raises ParameterError for what is not allowed."""
         told = [value for name, value in self.scope["headers"] if name == _NAME]
         if not told:
             return self.timeout
@@ -84,6 +85,12 @@ def claim(images: int) -> Claim:
         return lent
     caller = _caller.get()
     return caller.claim(images) if caller else ANYBODY
+
+
+def check() -> None:
+    """Raise ParameterError for a timeout that is not allowed, even where nothing is drawn."""
+    if caller := _caller.get():
+        caller.seconds()
 
 
 def lend(claim: Claim) -> None:

@@ -14,8 +14,10 @@ from app.values import (
     Group,
     OddSquare,
     Radius,
+    Rows,
     Scale,
     Seed,
+    Seeds,
     Steps,
     Stops,
     Strength,
@@ -117,6 +119,19 @@ class GenerateQuery(ColumnsQuery, ModelQuery):
 
     n: int = Field(16, ge=1, le=256, description="how many images")
     seed: Seed | None = Field(None, description=f"the first image's seed; {_SEED}")
+
+
+class GenerateBody(EditBody):
+    """Of ``POST /generate``, where the query does not say all."""
+
+    seeds: Seeds | None = Field(
+        None, description="the images' seeds, in place of `n` and `seed`", examples=[[3, 17, 99]]
+    )
+    latents: Rows | None = Field(
+        None,
+        description="the images' latents, in place of seeds: as many numbers each as the model's "
+        "card tells, from -100 to 100",
+    )
 
 
 class InterpolateQuery(ColumnsQuery, EditQuery, ModelQuery):

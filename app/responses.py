@@ -24,10 +24,11 @@ _AT_ONCE = 2**14
 """A picture of so many bytes is encoded sooner than a thread is woken and heard of."""
 
 
-def _headers(drawn: Drawn, seed: int) -> dict[str, str]:
+def _headers(drawn: Drawn, seed: int | None) -> dict[str, str]:
+    named = {} if seed is None else {"X-Seed": str(seed)}
     return {
         "X-Model": drawn.served.title,
-        "X-Seed": str(seed),
+        **named,
         "Server-Timing": timing(drawn),
         "Vary": "Accept",
     }
@@ -55,13 +56,13 @@ def caption(served: Served, seed: int | None) -> Text:
     return known | served.changes
 
 
-def json(body: BaseModel, drawn: Drawn, seed: int) -> Response:
-    """``body`` as JSON. ``seed`` is the first that the request draws from."""
+def json(body: BaseModel, drawn: Drawn, seed: int | None) -> Response:
+    """``body`` as JSON. ``seed`` is the first that the request draws from, if any."""
     content = body.model_dump_json(by_alias=True)
     return Response(content, media_type=JSON, headers=_headers(drawn, seed))
 
 
-async def png(sheet: Sheet, drawn: Drawn, seed: int, *, mixed: bool = False) -> Response:
+async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = False) -> Response:
     """What was drawn on one ``sheet`` as PNG.
 
     A ``mixed`` one is of more than ``seed`` and those that follow, and its file names none.
@@ -116,14 +117,14 @@ def numbered(files: Sequence[bytes]) -> dict[str, bytes]:
     return {f"{k:03}.png": file for k, file in enumerate(files)}
 
 
-def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int) -> Response:
+def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int | None) -> Response:
     """``files`` as a ZIP, stored: PNG does not shrink again."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         for name, content in files.items():
             file.writestr(zipfile.ZipInfo(name), content)
     card = drawn.served.card
-    name = f"{card.name}-{card.version}-{seed}.zip"
+    name = f"{card.name}-{card.version}-{'latents' if seed is None else seed}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(drawn, seed)}
     return Response(buffer.getvalue(), media_type=ZIP, headers=headers)
 

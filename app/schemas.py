@@ -32,6 +32,21 @@ class Generated(BaseModel):
     images: list[GeneratedImage]
 
 
+class LatentImage(BaseModel):
+    """One image of a latent that the request gave."""
+
+    latent: list[float] = Field(description="as it was drawn from, in 32-bit floats")
+    png: PngText
+
+
+class GeneratedFromLatents(BaseModel):
+    """Answer of ``POST /generate`` to latents."""
+
+    model: str = Field(examples=["fashion-mnist"])
+    version: int = Field(examples=[1])
+    images: list[LatentImage]
+
+
 class Frame(BaseModel):
     """One frame of an interpolation."""
 

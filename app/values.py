@@ -54,6 +54,12 @@ OddSquare = Annotated[
     AfterValidator(_odd_square),
     Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
 ]
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=256, fail_fast=True)]
+FARTHEST = 100
+"""Many times what any seed draws; a generator turns white, black or grey long before."""
+_Number = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
+_Row = Annotated[list[_Number], Field(min_length=1, max_length=4096, fail_fast=True)]
+Rows = Annotated[list[_Row], Field(min_length=1, max_length=256, fail_fast=True)]
 Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
 Corners = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=4, max_length=4)]
 Stops = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=2, max_length=16)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from app import etags, openapi
+from app import callers, etags, openapi
 from app.card import ModelName, ModelVersion
 from app.deps import Accept, Configured, IfNoneMatch, ImageLimit, InService, KeptPictures
 from app.images import Sheet
@@ -72,6 +72,7 @@ async def _picture(
     form: Annotated[Form, Path(description="what kind of file; both have the same pixels")],
     accept: Accept,
 ) -> Picture:
+    callers.check()
     choose(accept, [_TYPES[form]])
     return Picture(served, seed, _TYPES[form])
 

@@ -355,11 +355,3 @@ def test_a_misspelt_parameter_of_an_image_is_refused(client: TestClient) -> None
 def test_an_edit_belongs_in_the_body_of_generate(client: TestClient) -> None:
     (error,) = refused(client, f"/generate?edit={TEXT}")["errors"]
     assert (error["parameter"], error["in"]) == ("edit", "query")
-
-
-def test_a_body_longer_than_any_edit_is_refused(client: TestClient) -> None:
-    longest = json.dumps({"edit": EDIT}).encode().ljust(2**16)
-    headers = {"Content-Type": JSON}
-    assert client.post("/generate?n=1", content=longest, headers=headers).is_success
-    answer = client.post("/generate?n=1", content=longest + b" ", headers=headers)
-    assert answer.status_code == 413

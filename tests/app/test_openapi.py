@@ -171,7 +171,7 @@ def test_an_edit_in_a_query_is_a_list_that_is_described(
 
 def test_an_edit_in_a_body_is_described_and_may_be_left_out(document: dict[str, Any]) -> None:
     assert not document["paths"]["/generate"]["post"]["requestBody"].get("required")
-    for name in ("EditBody", "ArithmeticBody"):
+    for name in ("GenerateBody", "ArithmeticBody"):
         edit = document["components"]["schemas"][name]["properties"]["edit"]
         strength = edit["additionalProperties"]
         assert (strength["type"], strength["minimum"], strength["maximum"]) == ("number", -5, 5)

@@ -88,6 +88,14 @@ def test_an_error_goes_before_what_the_client_has(fresh: TestClient) -> None:
     assert fresh.get(PATH, headers=told | {"Accept": "text/html"}).status_code == 406
 
 
+def test_a_deadline_that_is_none_is_refused_whether_anything_is_drawn_or_not(
+    fresh: TestClient,
+) -> None:
+    for _ in range(2):
+        assert fresh.get(PATH, headers={"X-Request-Timeout": "soon"}).status_code == 422
+        fresh.get(PATH)
+
+
 def test_head_tells_the_same_without_drawing(fresh: TestClient) -> None:
     before = fresh.head(PATH)
     assert (before.status_code, before.content, computed(fresh)) == (200, b"", 0)

@@ -7,7 +7,16 @@ from http import HTTPStatus
 from dcgan_client import Client
 from dcgan_client.api.health import ready
 from dcgan_client.api.images import arithmetic, generate, grid, image
-from dcgan_client.models import ArithmeticBody, EditBody, Generated, Problem, Ready, Surroundings
+from dcgan_client.models import (
+    ArithmeticBody,
+    Generated,
+    GeneratedFromLatents,
+    GenerateBody,
+    ImageForm,
+    Problem,
+    Ready,
+    Surroundings,
+)
 from dcgan_client.types import File, Response
 
 PNG = b"\x89PNG"
@@ -18,12 +27,16 @@ def main(address: str) -> None:
     health = ready.sync(client=client)
     assert isinstance(health, Ready)
 
-    made = generate.sync(client=client, n=4, seed=42, body=EditBody())
+    made = generate.sync(client=client, n=4, seed=42, body=GenerateBody())
     assert isinstance(made, Generated)
     assert [one.seed for one in made.images] == [42, 43, 44, 45]
     assert base64.b64decode(made.images[0].png).startswith(PNG)
 
-    picture = image.sync(made.model, made.version, 42, client=client)
+    sent = generate.sync(client=client, body=GenerateBody(latents=[[0.5] * 64]))
+    assert isinstance(sent, GeneratedFromLatents)
+    assert sent.images[0].latent == [0.5] * 64
+
+    picture = image.sync(made.model, made.version, 42, ImageForm.PNG, client=client)
     assert isinstance(picture, File)
     assert picture.payload.read() == base64.b64decode(made.images[0].png)
     plane = grid.sync(client=client, corners=[1, 2, 3, 4], rows=3, cols=3)
@@ -34,8 +47,8 @@ def main(address: str) -> None:
     assert isinstance(summed, Surroundings)
     assert len(summed.images) == summed.rows * summed.cols
 
-    refused: Response[Generated | Problem] = generate.sync_detailed(
-        client=client, n=257, body=EditBody()
+    refused: Response[Generated | GeneratedFromLatents | Problem] = generate.sync_detailed(
+        client=client, n=257, body=GenerateBody()
     )
     assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert isinstance(refused.parsed, Problem)
