@@ -115,9 +115,13 @@ def _origin(query: GenerateQuery, body: GenerateBody) -> _Origin:
 
 
 def _alone(name: str, query: GenerateQuery, *others: str) -> None:
-    """Raise ParameterError for those of ``others`` that the client gave beside ``name``."""
+    """Raise ParameterError for those of ``others`` that say something beside ``name``.
+
+    Clients that are generated from the document say their defaults, too.
+    """
     allowed = f"left out where {name} is given"
-    given = [other for other in others if other in query.model_fields_set]
+    defaults = GenerateQuery.model_fields
+    given = [other for other in others if getattr(query, other) != defaults[other].default]
     if given:
         raise refusal(*(offence(one, "query", getattr(query, one), allowed) for one in given))
 

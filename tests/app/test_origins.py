@@ -134,8 +134,8 @@ BAD = [
     ("", {"latents": [[0] * WIDTH, [0] * 3]}, "latents.1", f"a list of {WIDTH} numbers"),
     ("", {"latents": [[0] * WIDTH], "seeds": [1]}, "seeds", LEFT_OUT.format("latents")),
     ("n=3", {"latents": [[0] * WIDTH]}, "n", LEFT_OUT.format("latents")),
-    ("truncation=1", {"latents": [[0] * WIDTH]}, "truncation", LEFT_OUT.format("latents")),
-    ("n=16", {"seeds": [1]}, "n", LEFT_OUT.format("seeds")),
+    ("truncation=0.5", {"latents": [[0] * WIDTH]}, "truncation", LEFT_OUT.format("latents")),
+    ("n=1", {"seeds": [1]}, "n", LEFT_OUT.format("seeds")),
     ("seed=1", {"seeds": [1]}, "seed", LEFT_OUT.format("seeds")),
 ]
 

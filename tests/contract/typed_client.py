@@ -9,9 +9,9 @@ from dcgan_client.api.health import ready
 from dcgan_client.api.images import arithmetic, generate, grid, image
 from dcgan_client.models import (
     ArithmeticBody,
+    GenerateBody,
     Generated,
     GeneratedFromLatents,
-    GenerateBody,
     ImageForm,
     Problem,
     Ready,
