@@ -3,11 +3,15 @@
 import json
 import logging
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from uvicorn.config import LOGGING_CONFIG
 
 from app.settings import Settings
+
+# What json.dumps would build anew for every line.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def config(settings: Settings) -> dict[str, Any]:
@@ -33,7 +37,7 @@ class Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """``record`` without line breaks."""
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{_second(int(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname,
             "logger": record.name,
         }
@@ -43,4 +47,10 @@ class Json(logging.Formatter):
             line["message"] = record.getMessage()
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return _encode(line)
+
+
+@lru_cache(1)
+def _second(seconds: int) -> str:
+    """Seconds since 1970 by RFC 3339, without what follows."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
