@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 
@@ -34,6 +35,7 @@ class Drain:
         self._grace = grace
         self._signal: signal.Signals | None = None
         self._task: asyncio.Task[None] | None = None
+        self._accepted: list[asyncio.Task[object]] = []
 
     @property
     def began(self) -> bool:
@@ -75,8 +77,9 @@ class Drain:
             logger.info("not ready any more; new connections are refused in %g s", self._grace)
             await asyncio.sleep(self._grace)
         for listener in server.servers:
-            for one in listener.sockets:
-                _shut(one)
+            if not all(_shut(one) for one in listener.sockets):
+                self._accepted += _accept_the_rest(server, listener)
+                listener.close()
         await asyncio.sleep(SETTLE)
         server.handle_exit(received, None)
 
@@ -89,15 +92,41 @@ def _server() -> uvicorn.Server | None:
     return owner if isinstance(owner, uvicorn.Server) else None
 
 
-def _shut(listener: socket.socket) -> None:
+def _shut(listener: socket.socket) -> bool:
     """Let no handshake begin on ``listener``, while those that have begun end well.
 
     To close it would reset connections that wait to be accepted, of which some have sent requests.
+    False where the system does not let this process: some kernels demand CAP_NET_ADMIN.
     """
     if sys.platform != "linux":
-        return
-    with suppress(OSError), socket.socket(fileno=os.dup(listener.fileno())) as same:
-        code = b"".join(struct.pack("HBBI", *step) for step in _NO_SYN)
-        buffer = ctypes.create_string_buffer(code)
-        program = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(buffer))
-        same.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        return False
+    try:
+        with socket.socket(fileno=os.dup(listener.fileno())) as same:
+            code = b"".join(struct.pack("HBBI", *step) for step in _NO_SYN)
+            buffer = ctypes.create_string_buffer(code)
+            program = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(buffer))
+            same.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    except OSError:
+        return False
+    return True
+
+
+def _accept_the_rest(
+    server: uvicorn.Server, listener: asyncio.Server
+) -> list[asyncio.Task[object]]:
+    """Connections that wait on ``listener``, which closing it would reset, as the server's own."""
+    loop = asyncio.get_running_loop()
+    made = partial(  # type: ignore[call-arg]  # as uvicorn makes them
+        server.config.http_protocol_class,
+        config=server.config,
+        server_state=server.server_state,
+        app_state=server.lifespan.state,
+    )
+    tasks: list[asyncio.Task[object]] = []
+    for one in listener.sockets:
+        with socket.socket(fileno=os.dup(one.fileno())) as same, suppress(OSError):
+            same.setblocking(False)
+            while True:
+                connection, _ = same.accept()
+                tasks.append(loop.create_task(loop.connect_accepted_socket(made, connection)))
+    return tasks

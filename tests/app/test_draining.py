@@ -1,9 +1,11 @@
 """The end: real processes and signals."""
 
+import ctypes
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -51,6 +53,29 @@ def test_without_grace_no_connection_is_taken_while_the_rest_is_finished() -> No
         answer = connection.recv(1000)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer
+        assert server.ends() == 0
+
+
+def _unprivileged() -> None:
+    # prctl(2): PR_CAPBSET_DROP of CAP_NET_ADMIN, as in a container; who has it not may not drop it.
+    ctypes.CDLL(None).prctl(24, 12, 0, 0, 0)
+
+
+@pytest.mark.parametrize("before", [None, _unprivileged])
+def test_connections_that_were_not_accepted_yet_are_answered(
+    before: Callable[[], None] | None,
+) -> None:
+    with started(preexec_fn=before) as server:
+        server.process.send_signal(signal.SIGSTOP)
+        address = ("127.0.0.1", server.port)
+        waiting = [socket.create_connection(address, timeout=20) for _ in range(20)]
+        for connection in waiting:
+            connection.sendall(b"POST /generate?n=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
+        for connection in waiting:
+            with connection:
+                assert connection.recv(1000).startswith(b"HTTP/1.1 200")
         assert server.ends() == 0
 
 
