@@ -165,7 +165,8 @@ class CudaGraphs:
         """The graph of ``work``, with memory of its own. RuntimeError where there can be none."""
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._stream):
+            # The first of them leaves the stream even where the second breaks off.
+            with torch.cuda.stream(self._stream), torch.cuda.graph(graph, stream=self._stream):
                 work()
         except RuntimeError:
             _free_random_numbers()

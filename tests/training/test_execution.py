@@ -1,7 +1,9 @@
 """How steps run. What a GPU is needed for is in tests/gpu."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from training import execution
 from training.errors import TrainingError
-from training.execution import WARM_UP, Recorded, Step, Work, choose
+from training.execution import WARM_UP, CudaGraphs, Recorded, Step, Work, choose
 from training.group import Group
 from training.loop import order, train
 from training.trainer import Trainer
@@ -217,6 +219,84 @@ def test_what_must_be_recorded_and_cannot_is_refused(
     with pytest.raises(TrainingError, match="not permitted; use --execution eager"):  # noqa: PT012
         for _ in range(14):
             step(images[:4])
+
+
+class Card:
+    """Stands for CUDA: notes what is asked of it, and records as it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+        self.notes: list[str] = []
+        self.works = works
+        stands = {
+            "Stream": lambda: self._stream("side"),
+            "current_stream": lambda: self._stream("main"),
+            "stream": self._on,
+            "graph": self._graph,
+            "CUDAGraph": lambda: SimpleNamespace(replay=lambda: self.note("replay")),
+            "current_device": lambda: 0,
+            "default_generators": [self],
+        }
+        for name, stand in stands.items():
+            monkeypatch.setattr(torch.cuda, name, stand)
+
+    def note(self, what: str) -> None:
+        self.notes.append(what)
+
+    def clone_state(self) -> str:
+        return "as it was"
+
+    def graphsafe_set_state(self, state: str) -> None:
+        self.note(f"random numbers {state}")
+
+    def _stream(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            name=name, wait_stream=lambda other: self.note(f"{name} waits for {other.name}")
+        )
+
+    @contextmanager
+    def _on(self, stream: SimpleNamespace) -> Iterator[None]:
+        self.note(f"on {stream.name}")
+        try:
+            yield
+        finally:
+            self.note(f"off {stream.name}")
+
+    @contextmanager
+    def _graph(self, _: object, stream: SimpleNamespace) -> Iterator[None]:
+        yield
+        if not self.works:
+            raise RuntimeError("the capture is invalid")
+        self.note(f"recorded on {stream.name}")
+
+
+def test_work_is_rehearsed_and_recorded_on_a_stream_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = Card(monkeypatch, works=True)
+    graphs = CudaGraphs()
+    graphs.rehearse(lambda: card.note("work"))
+    rehearsal = ["side waits for main", "on side", "work", "off side", "main waits for side"]
+    assert card.notes == rehearsal
+    again = graphs.record(lambda: card.note("work"))
+    again()
+    assert card.notes[5:] == ["on side", "work", "recorded on side", "off side", "replay"]
+
+
+def test_a_recording_that_breaks_off_gives_stream_and_random_numbers_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = Card(monkeypatch, works=False)
+    with pytest.raises(RuntimeError, match="the capture is invalid"):
+        CudaGraphs().record(lambda: card.note("work"))
+    assert card.notes == ["on side", "work", "off side", "random numbers as it was"]
+
+
+def test_one_gpu_records(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer()
+    trainer.device = torch.device("cuda")
+    Card(monkeypatch, works=True)
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)  # which would be on the GPU
+    assert isinstance(choose(trainer, "auto"), Recorded)
 
 
 # The choice.
