@@ -87,12 +87,16 @@ export function change(part, { kept = true } = {}) {
 
 /** Takes the view out of the URL, and mends the URL where it tells what is not there. */
 export function open() {
+  read();
+  announce();
+  history.replaceState(null, "", address());
+}
+
+function read() {
   const told = new URLSearchParams(location.hash.slice(1));
   for (const [name, [kind, initial]] of Object.entries(FIELDS)) {
     view[name] = (told.has(name) ? kind.read(told.get(name)) : undefined) ?? initial;
   }
-  announce();
-  history.replaceState(null, "", address());
 }
 
 /** Lets a number field set a seed of the view. What is no seed gives way to the one that was. */
@@ -113,4 +117,5 @@ function announce() {
   for (const listener of listeners) listener();
 }
 
+read(); // a hand may be faster than the server
 addEventListener("popstate", open);

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 Open = Callable[..., Page]
 
@@ -169,3 +169,17 @@ def test_a_model_without_directions_has_no_sliders(open_page: Open) -> None:
     page.get_by_label("Model").select_option("fashion-mnist")
     expect(page.get_by_text("Attributes")).to_be_hidden()
     draws(page, "images/fashion-mnist/2/0.png")
+
+
+def test_a_hand_that_is_faster_than_the_server_is_heeded(open_page: Open, server: str) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/health/ready", lambda route: held.append(route))  # noqa: PLW0108
+    page.goto("about:blank")
+    page.goto(f"{server}/#pins=3,17", wait_until="load")
+    page.get_by_label("Size").select_option("2 ×")
+    page.get_by_label("Truncation").press("ArrowLeft")
+    expect(page).to_have_url(re.compile("pins=3,17&truncation=0.95&scale=2$"))
+    held[0].continue_()
+    draws(page, "images/fashion-mnist/2/0.png?truncation=0.95")
+    expect(page).to_have_url(re.compile("model=fashion-mnist&version=2&pins=3,17"))
