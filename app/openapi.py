@@ -1,6 +1,7 @@
 """How the OpenAPI document describes answers that FastAPI cannot see in a signature."""
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,6 +18,11 @@ Responses = dict[int | str, dict[str, Any]]
 
 OCTETS = "application/octet-stream"
 
+
+def _header(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _LINES = {
     "schema": {
@@ -25,16 +31,48 @@ _LINES = {
     },
     "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
 }
+_DRAWN = {
+    "X-Model": _header("what drew it, `name/version`", "fashion-mnist/2"),
+    "X-Seed": _header("the first seed, where the request has any", "42"),
+    "Server-Timing": _header(
+        "milliseconds; `cache` for what was kept",
+        "queue;dur=0.21, compute;dur=3.08, encode;dur=0.35",
+    ),
+}
+_CACHED = {
+    "ETag": _header("the name of these very bytes", '"c6c379c99d237e887e03a24c4b424104"'),
+    "Cache-Control": _header(
+        "for ever; `private` where drawing takes a key", "public, max-age=31536000, immutable"
+    ),
+}
+_RETRY = {"Retry-After": _header("seconds, where it is known", "1")}
+_RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+IF_NONE_MATCH = {
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "required": False,
+            "description": "the `ETag` of what the client has",
+            "schema": {"type": "string"},
+        }
+    ]
+}
 _COMPONENT = "#/components/schemas/{model}"
 
 
 def pictures(media_types: Sequence[str], description: str) -> Responses:
     """A 200 answer in any of ``media_types``; JSON's schema is the route's response model."""
     content = {name: _LINES if name == NDJSON else _BINARY for name in media_types if name != JSON}
-    return {200: {"description": description, "content": content}}
+    return {200: {"description": description, "content": content, "headers": _DRAWN}}
 
 
-NOT_MODIFIED: Responses = {304: {"description": "The client has it: `If-None-Match` names it"}}
+def kept(*media_types: str) -> Responses:
+    """A 200 answer in any of ``media_types`` that may be cached for ever, or 304 to who has it."""
+    found = pictures(media_types, "The image")
+    found[200]["headers"] = {**_DRAWN, **_CACHED}
+    had = "The client has it: `If-None-Match` names it"
+    return {**found, 304: {"description": had, "headers": _CACHED}}
 
 
 def tensors(description: str, header: str) -> Responses:
@@ -71,6 +109,8 @@ def _refusals(
     for error in errors:
         description = (error.__doc__ or "").partition("\n")[0]
         answer = answers.setdefault(error.status.value, {"description": "", "content": {}})
+        if error.status in _RETRIED:
+            answer["headers"] = _RETRY
         answer["description"] = f"{answer['description']} {description}".strip()
         schema = {"$ref": _COMPONENT.format(model=model.__name__)}
         content = answer["content"].setdefault(media_type, {"schema": schema, "examples": {}})

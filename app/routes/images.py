@@ -97,7 +97,8 @@ async def _asked(
 @router.get(
     _PATH,
     response_class=Response,
-    responses=openapi.pictures([*_TYPES.values()], "The image") | openapi.NOT_MODIFIED,
+    responses=openapi.kept(*_TYPES.values()),
+    openapi_extra=openapi.IF_NONE_MATCH,
 )
 async def image(asked: Annotated[_Asked, Depends(_asked)], pictures: KeptPictures) -> Response:
     """Draw the image of one seed, edited where `edit` says so. It may be cached for ever.
@@ -113,7 +114,12 @@ async def image(asked: Annotated[_Asked, Depends(_asked)], pictures: KeptPicture
     return asked.answer(file.content, file.timing)
 
 
-@router.head(_PATH, response_class=Response, responses=openapi.NOT_MODIFIED)
+@router.head(
+    _PATH,
+    response_class=Response,
+    responses=openapi.kept(),
+    openapi_extra=openapi.IF_NONE_MATCH,
+)
 async def image_head(asked: Annotated[_Asked, Depends(_asked)], pictures: KeptPictures) -> Response:
     """Tell what `GET` would, without the image. It is not drawn for that.
 

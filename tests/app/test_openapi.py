@@ -80,6 +80,19 @@ def test_a_drawing_route_tells_all_its_answers(
     assert named.count("X-Request-Timeout") == 1
 
 
+def test_answers_tell_their_headers(document: dict[str, Any]) -> None:
+    for (method, path), operation in operations(document).items():
+        answers = operation["responses"]
+        if (method, path) in DRAWING:
+            assert answers["200"]["headers"].keys() >= {"X-Model", "X-Seed", "Server-Timing"}
+            assert "Retry-After" in answers["503"]["headers"]
+        if "{form}" in path:
+            named = {one["name"] for one in operation["parameters"]}
+            assert named >= {"If-None-Match", "form", "scale", "truncation", "edit"}
+            for status in ("200", "304"):
+                assert answers[status]["headers"].keys() >= {"ETag", "Cache-Control"}
+
+
 def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:
     errors = [
         (status, answer["content"])

@@ -50,6 +50,7 @@ def test_every_curl_example_works(readme: str, server: str, tmp_path: Path) -> N
     sheets = (
         "sheet",
         "large",
+        "chosen",
         "42",
         "strip",
         "loop",
