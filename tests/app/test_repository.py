@@ -334,24 +334,6 @@ def refused(server: TestClient) -> list[dict[str, str]]:
     return list(server.get("/models").json()["refused"])
 
 
-def test_a_watched_folder_that_is_half_copied_is_neither_served_nor_refused(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    whole = publish(tmp_path_factory.mktemp("elsewhere"), "cats", 2)
-    graph = (whole / "generator.onnx").read_bytes()
-    copy = folder / "cats/2"
-    with started(folder, watch=0.4) as server:
-        copy.mkdir()
-        shutil.copy(whole / "card.json", copy)
-        for end in range(0, len(graph), 20):
-            (copy / "generator.onnx").write_bytes(graph[:end])
-            assert drawing(server) == "cats/1"
-            assert refused(server) == []
-            time.sleep(0.05)
-        (copy / "generator.onnx").write_bytes(graph)
-        eventually(lambda: drawing(server) == "cats/2")
-
-
 def test_a_copy_that_was_long_interrupted_is_served_once_it_is_whole(folder: Path) -> None:
     whole = publish(folder.with_name("elsewhere"), "cats", 2)
     copy = folder / "cats/2"
