@@ -101,6 +101,7 @@ def lend(claim: Claim) -> None:
 def _number(text: str) -> float:
     """``text`` as a number, NaN where it is none."""
     try:
-        return float(text)
+        # Python alone writes 1_0 for 10.
+        return float(text) if "_" not in text else math.nan
     except ValueError:
         return math.nan

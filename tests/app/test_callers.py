@@ -104,7 +104,7 @@ def test_what_is_not_drawn_in_time_is_504_and_says_what_was_waited_for(
         assert engine.images == 2 + 4
 
 
-@pytest.mark.parametrize("told", ["0", "-1", "9.1", "nan", "inf", "soon", "", "1, 2"])
+@pytest.mark.parametrize("told", ["0", "-1", "9.1", "nan", "inf", "soon", "", "1, 2", "1_0"])
 def test_a_timeout_that_is_not_allowed_is_named(app: FastAPI, told: str) -> None:
     with TestClient(app) as client:
         problem = client.post(GENERATE, headers={"X-Request-Timeout": told}).json()
