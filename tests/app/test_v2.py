@@ -268,6 +268,26 @@ def test_a_full_queue_says_when_to_come_back(small: TestClient, rows: np.ndarray
     assert int(refused.headers["Retry-After"]) >= 1
 
 
+def test_keys_rates_and_deadlines_are_told_in_the_form_of_the_protocol(
+    models: Path, rows: np.ndarray
+) -> None:
+    key = "somebodys-drawing-key"
+    told = {"models": models, "provider": "cpu", "api_keys": (key,), "rate": 0.01}
+    app = create_app(Settings.model_validate(told))
+    with TestClient(app, headers={"X-API-Key": key}) as client:
+        answers = [
+            client.post(INFER, json=asking(rows), headers={"X-API-Key": "another-drawing-key"}),
+            client.post(INFER, json=asking(rows), headers={"X-Request-Timeout": "0.000001"}),
+        ]
+        while (answer := client.post(INFER, json=asking(rows))).is_success:
+            pass
+    answers.append(answer)
+    assert [answer.status_code for answer in answers] == [401, 504, 429]
+    assert all(answer.json().keys() == {"error"} for answer in answers)
+    assert "WWW-Authenticate" in answers[0].headers
+    assert int(answers[2].headers["Retry-After"]) >= 1
+
+
 def test_other_errors_stay_problems(client: TestClient) -> None:
     answer = client.get("/v22")
     assert answer.headers["Content-Type"] == "application/problem+json"
