@@ -31,7 +31,10 @@ def _listed(told: object) -> object:
         return told
     if told.lstrip().startswith("["):
         return json.loads(told)
-    return [value.strip() for value in told.split(",") if value.strip()]
+    values = [value.strip() for value in told.split(",") if value.strip()]
+    if not values:  # a secret that was not found, most likely
+        raise ValueError("names no key; leave it out, or say [], where there shall be none")
+    return values
 
 
 def _strong(key: SecretStr) -> SecretStr:

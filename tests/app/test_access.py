@@ -125,7 +125,7 @@ def test_a_network_of_ipv6_is_one_client(host: str, told: str) -> None:
         (",".join(KEYS), KEYS),
         (f" {KEYS[0]} ,", KEYS[:1]),
         (f'["{KEYS[0]}", "with,a-comma-in-it"]', (KEYS[0], "with,a-comma-in-it")),
-        ("", ()),
+        ("[]", ()),
     ],
 )
 def test_keys_are_read_from_the_environment(
@@ -135,6 +135,15 @@ def test_keys_are_read_from_the_environment(
     settings = Settings()
     assert tuple(key.get_secret_value() for key in settings.api_keys) == keys
     assert not any(key in repr(settings) + settings.model_dump_json() for key in keys)
+
+
+@pytest.mark.parametrize("empty", ["", " ", ","])
+def test_a_secret_that_was_not_found_does_not_open_the_server(
+    monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    monkeypatch.setenv("DCGAN_API_KEYS", empty)
+    with pytest.raises(ValidationError, match="names no key"):
+        Settings()
 
 
 @pytest.mark.parametrize("wrong", ["fifteen-letters", "with a space inside", "sixteen-lettérs-x"])
