@@ -4,9 +4,11 @@ A step of small networks is some five hundred short operations, and a GPU does t
 Python can ask for them. A CUDA graph asks for all of them at once.
 """
 
+import os
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from shutil import which
 from typing import Protocol
 
 import torch
@@ -66,14 +68,15 @@ def untold(_: str) -> None:
 def choose(trainer: Stepping, execution: Execution, tell: Tell = untold) -> Step:
     """How the steps of ``trainer`` run by ``execution``; ``auto`` falls back and tells why.
 
-    Raises TrainingError for ``graph`` where there can be none.
+    Raises TrainingError for ``graph`` where there can be none, and for ``compile`` where what that
+    needs is not installed.
     """
     obstacle = _obstacle(trainer)
     if execution == "graph" and obstacle:
         raise TrainingError(f"--execution graph: {obstacle}; use --execution auto")
     if execution == "compile":
-        if trainer.device.type == "cuda" and find_spec("triton") is None:
-            raise TrainingError("--execution compile: needs Triton; use --execution auto")
+        if missing := _missing_to_compile(trainer.device):
+            raise TrainingError(f"--execution compile: needs {missing}; use --execution auto")
         trainer.compile()
     if execution == "eager" or obstacle:
         if execution == "auto" and trainer.device.type == "cuda":
@@ -89,6 +92,15 @@ def _obstacle(trainer: Stepping) -> str:
     if trainer.group.size > 1:
         return "the processes of a group talk to each other in every step"
     return ""
+
+
+def _missing_to_compile(device: torch.device) -> str:
+    """What torch.compile needs on ``device`` and does not find; empty where it finds it all."""
+    if device.type == "cuda" and find_spec("triton") is None:
+        return "Triton"
+    compilers = ("gcc", "clang") if device.type == "cuda" else ("g++", "clang++")
+    named = os.environ.get("CC" if device.type == "cuda" else "CXX")
+    return "" if named or any(map(which, compilers)) else f"a compiler, {' or '.join(compilers)}"
 
 
 class Recorded:

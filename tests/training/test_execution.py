@@ -315,14 +315,39 @@ def test_a_graph_on_a_cpu_is_refused(make_trainer: MakeTrainer, images: Tensor) 
         next(train(make_trainer(execution="graph"), images, 1))
 
 
-def test_compiling_for_a_gpu_without_triton_is_refused(
+@pytest.mark.parametrize(
+    ("device", "triton", "missing"),
+    [
+        ("cuda", None, "Triton"),
+        ("cuda", "there", "a compiler, gcc or clang"),
+        ("cpu", None, r"a compiler, g\+\+ or clang\+\+"),
+    ],
+)
+def test_compiling_without_what_it_needs_is_refused(
+    make_trainer: MakeTrainer,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    triton: str | None,
+    missing: str,
+) -> None:
+    monkeypatch.setattr(execution, "find_spec", lambda _: triton)
+    monkeypatch.setenv("PATH", "")
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    trainer = make_trainer()
+    trainer.device = torch.device(device)
+    with pytest.raises(TrainingError, match=f"--execution compile: needs {missing}; use"):
+        choose(trainer, "compile")
+
+
+def test_what_compiles_is_compiled(
     make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "find_spec", lambda _: None)
-    trainer = make_trainer()
-    trainer.device = torch.device("cuda")
-    with pytest.raises(TrainingError, match="--execution compile: needs Triton"):
-        choose(trainer, "compile")
+    monkeypatch.setenv("CXX", "some compiler")
+    trainer, called = make_trainer(), list[str]()
+    monkeypatch.setattr(trainer, "compile", lambda: called.append("compile"))
+    assert choose(trainer, "compile") == trainer.train_step
+    assert called == ["compile"]
 
 
 def test_a_group_on_gpus_is_eager_and_says_why(make_trainer: MakeTrainer) -> None:
