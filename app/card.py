@@ -23,6 +23,7 @@ from pydantic import (
     field_validator,
 )
 
+from app import files
 from app.latents import Prior
 
 SCHEMA: Final = 1
@@ -206,7 +207,7 @@ def write(card: Card, folder: Path) -> None:
     absent = None if card.directions else {"directions"}
     content = json.dumps(card.model_dump(mode="json", exclude=absent), indent=2)
     flat = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", content)
-    (folder / CARD).write_text(flat + "\n")
+    files.write(folder / CARD, (flat + "\n").encode())
 
 
 def load(folder: Path, variant: Variant) -> bytes:

@@ -19,6 +19,9 @@ Rows = Mapping[str, NDArray[np.generic]]
 """The graph's inputs by name; the first axis of each counts the images."""
 Draw = Callable[[Latents], Pixels]
 
+_MANY = 16
+"""Images of one request, most likely."""
+
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 logger = logging.getLogger(__name__)
@@ -48,13 +51,18 @@ class Engine:
 
 
 def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
-    several = one = _drawing(_verified(card, providers.session(graph, place)))
+    asleep = awake = _drawing(_verified(card, providers.session(graph, place)))
     if place.threads > 1:
-        # One image is drawn before a thread that sleeps could be of help.
-        one = _drawing(providers.session(graph, place, awake=True))
-    _warm(card, several, 2)
-    _warm(card, one, 1)
-    return lambda latents: one(latents) if len(latents) == 1 else several(latents)
+        awake = _drawing(providers.session(graph, place, awake=True))
+    _warm(card, asleep, 2)
+    _warm(card, awake, 1)
+
+    def draw(latents: Latents) -> Pixels:
+        # A few images at once are those of many clients, whose requests need the CPUs meanwhile.
+        few = 1 < len(latents) < _MANY
+        return asleep(latents) if few else awake(latents)
+
+    return draw
 
 
 def _on_openvino(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:

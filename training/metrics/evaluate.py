@@ -27,7 +27,8 @@ def evaluate(folder: Path, options: Measuring) -> None:
     """
     device.keep_to_quota()
     where = device.resolve(options.device)
-    measured = subject.find(folder, where, options.checkpoint)
+    drawn_by = options.provider, options.precision
+    measured = subject.find(folder, where, options.checkpoint, *drawn_by)
     own = None if measured.step is None else Run(folder).evaluation
     found = measure(measured, where, options)
     print(*found.table(), sep="\n")

@@ -11,15 +11,17 @@ from torch import nn
 
 from app import card, latents
 from app.card import CardError, Directions, Latent
+from app.cpus import available
 from app.images import Pixels
 from app.latents import Latents
 from training import checkpoint
 from training.config import Which
 from training.errors import EvaluationError
 from training.export.pixels import of_seeds, to_pixels
-from training.export.runtime import run_graph
+from training.export.runtime import onnxruntime, run
 from training.journal import Run
 from training.metrics import edits
+from training.metrics.options import Precision, Provider
 from training.trainer import Trainer
 
 
@@ -52,18 +54,25 @@ class Subject:
         return of_seeds(self.draw, latents.consecutive(seed, count), self.latent)
 
 
-def find(folder: Path, device: torch.device, which: Which | None = None) -> Subject:
+def find(
+    folder: Path,
+    device: torch.device,
+    which: Which | None = None,
+    provider: Provider = "cpu",
+    precision: Precision = "fp32",
+) -> Subject:
     """The subject in ``folder``: a run, which computes on ``device``, or a published version.
 
-    Of a run, the checkpoint that ``which`` says. Raises EvaluationError for a folder that is
-    neither, or a version if ``which`` is given, RunError for a run that cannot be read.
+    Of a run, the checkpoint that ``which`` says; a version is drawn by ``provider``. Raises
+    EvaluationError for a folder that is neither, a version if ``which`` is given, or a provider
+    that does not run; RunError for a run that cannot be read.
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder")
     if (folder / card.CARD).exists():
         if which:
             raise EvaluationError(f"{folder}: is a published version, without --checkpoint {which}")
-        return _version(folder)
+        return _version(folder, provider, precision)
     run = Run(folder)
     if not run.options.exists():
         raise EvaluationError(
@@ -93,19 +102,32 @@ def of_run(run: Run, device: torch.device, which: Which | None = None) -> Subjec
     )
 
 
-def _version(folder: Path) -> Subject:
+def _version(folder: Path, provider: Provider, precision: Precision) -> Subject:
     folder = folder.resolve()  # a card is checked against the names of its folders
     try:
         described = card.read(folder)
-        graph = card.load(folder, described.variant("cpu"))
+        graph = card.load(folder, described.variant(provider))
     except CardError as error:
         raise EvaluationError(str(error)) from error
-    image = described.image
+    image, draw = described.image, drawing(graph, provider, precision)
     return Subject(
         title=f"{described.name}/{described.version}",
         dataset=described.dataset.name,
         image_shape=(image.channels, image.height, image.width),
         latent=described.latent,
-        draw=lambda z: run_graph(graph, z),
+        draw=draw,
         directions=described.directions,
     )
+
+
+def drawing(graph: bytes, provider: Provider, precision: Precision) -> Callable[[Latents], Pixels]:
+    """``graph`` on ``provider``. Raises EvaluationError where that does not run."""
+    onnxruntime()
+    from app.providers import GraphError, ProviderError, candidates, session
+
+    try:
+        (place,) = candidates(provider, precision, available())
+        loaded = session(graph, place)
+    except (GraphError, ProviderError) as error:
+        raise EvaluationError(str(error)) from error
+    return lambda z: run(loaded, {card.INPUT: z})

@@ -1,0 +1,83 @@
+"""A generator's ONNX graph as a chain of steps, which can be rewritten and written again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from app.card import INPUT, OUTPUT
+from training.errors import ExportError
+from training.export.graph import Writer, finished
+
+Constant = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator, what it takes beside the step before, and its attributes."""
+
+    operator: str
+    constants: Sequence[Constant | None] = ()
+    attributes: dict[str, Any] = field(default_factory=dict)
+    branches: "Sequence[Chain]" = ()
+    """Chains that all take what the step before gives; the operator takes what they give."""
+
+    def write(self, writer: Writer, output: str = "") -> None:
+        """Add it after what ``writer`` wrote last."""
+        before, ends = writer.value, []
+        for branch in self.branches:
+            writer.value = before
+            for step in branch:
+                step.write(writer)
+            ends.append(writer.value)
+        writer.value, *others = ends or [before]
+        names = ["" if one is None else writer.constant(one) for one in self.constants]
+        writer.node(self.operator, *others, *names, output=output, **self.attributes)
+
+
+Chain = list[Step]
+Rewrite = Callable[[Chain], Chain]
+
+
+def read(model: onnx.ModelProto) -> Chain:
+    """The steps of ``model``. Raises ExportError where one does not follow upon the other."""
+    constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    chain: Chain = []
+    value = INPUT
+    for node in model.graph.node:
+        first, *others = node.input
+        if first != value or len(node.output) != 1 or not {*others} <= {"", *constants}:
+            raise ExportError(f"the graph is no chain of operators at {node.name or node.op_type}")
+        attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        found = [constants.get(name) for name in others]
+        chain.append(Step(node.op_type, found, attributes))
+        value = node.output[0]
+    return chain
+
+
+def rewritten(content: bytes, *rewrites: Rewrite) -> bytes:
+    """The graph ``content`` after all ``rewrites``, with its metadata and opset."""
+    model = onnx.load_from_string(content)
+    chain = read(model)
+    for rewrite in rewrites:
+        chain = rewrite(chain)
+    writer = Writer()
+    *steps, last = chain
+    for step in steps:
+        step.write(writer)
+    last.write(writer, OUTPUT)
+    metadata = {one.key: one.value for one in model.metadata_props}
+    width, shape = _axes(model.graph.input[0])[0], _axes(model.graph.output[0])
+    return finished(writer, width, (shape[0], shape[1], shape[2]), metadata, _opset(model))
+
+
+def _axes(value: onnx.ValueInfoProto) -> list[int]:
+    return [axis.dim_value for axis in value.type.tensor_type.shape.dim[1:]]
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next(int(one.version) for one in model.opset_import if one.domain in ("", "ai.onnx"))
