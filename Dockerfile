@@ -2,8 +2,8 @@
 # `--target openvino`, `gpu` or `train` make the others.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
-# Has CUDA 12 and cuDNN 9; its Debian or Ubuntu packages Python 3.11 or newer.
-ARG CUDA_IMAGE=nvidia/cuda:12.9.1-cudnn-runtime-ubuntu24.04
+# Has CUDA 13 and cuDNN 9, as onnxruntime-gpu demands; its packages have Python 3.11 or newer.
+ARG CUDA_IMAGE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
 # What pip is to install, a file for each extra: pyproject.toml changes more often than these do.
 FROM ${PYTHON_IMAGE} AS requirements
