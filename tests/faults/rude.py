@@ -20,15 +20,16 @@ from tests.faults.figures import keep
 from tests.faults.server import Server, started
 
 POLITE = 4
-HEAD = b"POST /generate?n=64 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+# Little to draw: how much load is too much is told by the overload.
+HEAD = b"POST /generate?n=4 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+LARGE = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Asks for megabytes and reads none of them."""
     writer.transport.pause_reading()  # type: ignore[attr-defined]
-    for _ in range(20):
-        writer.write(HEAD + b"Content-Length: 2\r\n\r\n{}")
+    writer.write(LARGE * 5)
     await asyncio.sleep(60)
 
 

@@ -44,7 +44,7 @@ class Server:
 
 @contextmanager
 def started(*flags: str, program: tuple[str, ...] = ("app",), **limits: object) -> Iterator[Server]:
-    """A server with ``flags``, once it listens; killed in the end with all its workers."""
+    """A server with ``flags``, once it listens; ended in the end with all its workers."""
     command = [sys.executable, "-m", *program, "--port", "0", "--access-log", "false", *flags]
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -55,6 +55,9 @@ def started(*flags: str, program: tuple[str, ...] = ("app",), **limits: object) 
         try:
             yield Server(process, _port(process, log), log)
         finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
