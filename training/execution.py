@@ -68,21 +68,28 @@ def untold(_: str) -> None:
 def choose(trainer: Stepping, execution: Execution, tell: Tell = untold) -> Step:
     """How the steps of ``trainer`` run by ``execution``; ``auto`` falls back and tells why.
 
-    Raises TrainingError for ``graph`` where there can be none, and for ``compile`` where what that
-    needs is not installed.
+    Raises TrainingError where ``check`` does.
     """
+    check(trainer, execution)
     obstacle = _obstacle(trainer)
-    if execution == "graph" and obstacle:
-        raise TrainingError(f"--execution graph: {obstacle}; use --execution auto")
     if execution == "compile":
-        if missing := _missing_to_compile(trainer.device):
-            raise TrainingError(f"--execution compile: needs {missing}; use --execution auto")
         trainer.compile()
     if execution == "eager" or obstacle:
         if execution == "auto" and trainer.device.type == "cuda":
             tell(f"steps run one operation at a time: {obstacle}")
         return trainer.train_step
     return Recorded(trainer, CudaGraphs(), tell if execution == "auto" else None)
+
+
+def check(trainer: Stepping, execution: Execution) -> None:
+    """Raise TrainingError where steps cannot run by ``execution``.
+
+    That is ``graph`` where there can be none, and ``compile`` where what it needs is not installed.
+    """
+    if execution == "graph" and (obstacle := _obstacle(trainer)):
+        raise TrainingError(f"--execution graph: {obstacle}; use --execution auto")
+    if execution == "compile" and (missing := _missing_to_compile(trainer.device)):
+        raise TrainingError(f"--execution compile: needs {missing}; use --execution auto")
 
 
 def _obstacle(trainer: Stepping) -> str:

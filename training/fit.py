@@ -9,14 +9,13 @@ import torch
 from tqdm import tqdm
 
 from app.cpus import available
-from training import checkpoint, config, device
+from training import checkpoint, config, device, execution
 from training.collapse import Watch
 from training.config import Config
 from training.data import sets
 from training.data.images import ImageSet
 from training.display import Display
 from training.errors import RunError
-from training.execution import untold
 from training.group import Group, joined
 from training.journal import SCORE, Data, Run
 from training.loop import steps_an_epoch, train
@@ -42,6 +41,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
             raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
         steps = steps_an_epoch(data.images, options.batch_size) * options.epochs
         trainer = Trainer(options, data.shape, where, group)
+        execution.check(trainer, options.execution)
         scored = options.score_every and group.leads
         score = scoring.scorer(options, image_set, where) if scored else None
         if resume:
@@ -49,7 +49,9 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
         elif group.leads:
             run.begin(options, data)
         device.choose_algorithms(where)
-        pixels = device.resident(image_set.pixels, where, tqdm.write if group.leads else untold)
+        pixels = device.resident(
+            image_set.pixels, where, tqdm.write if group.leads else execution.untold
+        )
         if group.leads:
             _epochs(run, trainer, pixels, steps, score)
         else:

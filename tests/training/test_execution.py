@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -348,6 +349,14 @@ def test_what_compiles_is_compiled(
     monkeypatch.setattr(trainer, "compile", lambda: called.append("compile"))
     assert choose(trainer, "compile") == trainer.train_step
     assert called == ["compile"]
+
+
+def test_what_is_refused_begins_no_run(
+    fit: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--execution", "graph") == 1
+    assert "error: --execution graph: a CUDA graph needs a CUDA device" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_group_on_gpus_is_eager_and_says_why(make_trainer: MakeTrainer) -> None:
