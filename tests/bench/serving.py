@@ -97,8 +97,8 @@ def ours(model: Path, *flags: str) -> Iterator[Server]:
     """Our server with one version, ``models/<name>/<version>``."""
     with TemporaryDirectory() as folder:
         models = Path(folder) / "models"
-        (models / model.parent.name).mkdir(parents=True)
-        (models / model.parent.name / model.name).symlink_to(model.resolve())
+        # A link would lead out of the models folder, which no server follows.
+        shutil.copytree(model, models / model.parent.name / model.name)
         command = [sys.executable, "-m", "app", "--models", models, "--port", "0", *flags]
         log = Path(folder) / "log"
         with running(list(map(str, command)), log) as process:

@@ -110,3 +110,13 @@ def test_stages_by_number_of_connections(root: Path, tmp_path: Path) -> None:
         assert sum(one["stages"].values()) == pytest.approx(one["mean"])
     with Image.open(tmp_path / "scaling.png") as image:
         assert len(np.unique(np.asarray(image))) > 2
+
+
+@needs_wrk
+def test_images_drawn_kept_and_with_the_client(root: Path, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--seconds", "1", "--out", tmp_path / "images.json"]
+    command = [sys.executable, "-m", "tests.bench.images", *few]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    result = json.loads((tmp_path / "images.json").read_text())
+    assert result.keys() == {"drawn", "kept", "304"}
+    assert all(one["requests_per_second"] > 0 for one in result.values())

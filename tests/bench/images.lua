@@ -1,0 +1,25 @@
+-- What wrk asks for: `wrk … URL -- SEEDS [HEADER VALUE]`, the images of so many seeds in turn.
+-- A thread of wrk; its answer is a line of JSON on standard error.
+
+local seeds, seed = 1, 0
+
+function init(arguments)
+    seeds = tonumber(arguments[1])
+    if arguments[2] then
+        wrk.headers[arguments[2]] = arguments[3]
+    end
+end
+
+function request()
+    seed = (seed + 1) % seeds
+    return wrk.format("GET", wrk.path .. seed .. ".png")
+end
+
+function done(summary)
+    local errors = summary.errors
+    io.stderr:write(string.format(
+        '{"requests": %d, "seconds": %f, "failures": %d}\n', summary.requests,
+        summary.duration / 1e6,
+        errors.connect + errors.read + errors.write + errors.status + errors.timeout
+    ))
+end
