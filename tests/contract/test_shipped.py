@@ -92,3 +92,35 @@ def test_an_edit_gives_faces_what_it_names_and_little_else(
 def test_a_negative_strength_takes_it_away(client: TestClient, decode: Decode) -> None:
     before, after = faces(client, decode), faces(client, decode, glasses=-3)
     assert after[:, GLASSES].mean() < before[:, GLASSES].mean() / 2
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_a_truncated_image_is_nearer_to_the_typical_one_and_a_larger_one_the_same(
+    client: TestClient, decode: Decode, model: str
+) -> None:
+    version = client.get(f"/models/{model}").json()["default_version"]
+
+    def drawn(query: str) -> NDArray[np.float64]:
+        path = f"/grid?rows=8&cols=8&seed=0&model={model}&version={version}&{query}"
+        sheet = decode(client.get(path).content).astype(float)
+        height, width, *_ = SHAPES[model]
+        parts = sheet.reshape(8, height, 8, width, -1).swapaxes(1, 2)
+        return parts.reshape(64, height, width, -1)
+
+    spread = [drawn(f"truncation={t}").std(axis=0).mean() for t in (0.25, 0.5, 1)]
+    assert spread == sorted(spread)
+    path = f"/images/{model}/{version}/42.png"
+    plain, larger = (decode(client.get(f"{path}?scale={k}").content) for k in (1, 8))
+    np.testing.assert_array_equal(larger[3::8, 5::8], plain)
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_latents_that_a_client_made_are_drawn(
+    client: TestClient, decode: Decode, model: str
+) -> None:
+    width = client.get(f"/models/{model}").json()["versions"][-1]["card"]["latent"]["width"]
+    rows = np.random.default_rng(0).normal(size=(4, width)).tolist()
+    answer = client.post(f"/generate?model={model}", headers=PNG, json={"latents": rows})
+    height, across, *_ = SHAPES[model]
+    assert decode(answer.content).shape[:2] == (2 * height, 2 * across)
+    assert decode(answer.content).std() > 30
