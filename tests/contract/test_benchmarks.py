@@ -53,6 +53,18 @@ def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
     assert all(part in ended.stdout for part, _ in found)
 
 
+def test_the_engine_beside_plain_onnxruntime(root: Path, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--seconds", "0.001", "--images", "1,16", "--provider", "cpu"]
+    command = [sys.executable, "-m", "tests.bench.engine", *few, "--out", tmp_path / "engine.json"]
+    ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    assert "faces/1: generator.onnx on cpu in fp32" in ended.stdout
+    rows = json.loads((tmp_path / "engine.json").read_text())
+    assert [(row["model"], row["images"]) for row in rows] == [
+        (model, images) for model in ("fashion-mnist/2", "faces/1") for images in (1, 16)
+    ]
+    assert all(row["ratio"] == row["ours"] / row["plain"] > 0 for row in rows)
+
+
 def test_png_files_beside_pillows(root: Path, tmp_path: Path) -> None:
     few = ["--rounds", "1", "--seconds", "0.001"]
     command = [sys.executable, "-m", "tests.bench.png", *few, "--out", tmp_path / "png.json"]

@@ -1,0 +1,104 @@
+"""Images a second of a loaded model: ours against the plain graph on the CPU provider.
+
+    python -m tests.bench.engine [--models models/fashion-mnist/2,models/faces/1] [--images 1,16,64]
+        [--provider auto] [--precision auto] [--threads 0] [--out result.json]
+
+Ours is what a server runs here: the card's graph for the best provider. The other side is
+onnxruntime as one writes it first: its CPU provider, its own options, the same threads. Rounds
+alternate, and the medians are compared.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import onnxruntime as ort
+
+from app import card, latents
+from app.card import INPUT
+from app.cpus import available
+from app.loading import load
+from app.settings import Settings
+
+MODELS = (Path("models/fashion-mnist/2"), Path("models/faces/1"))
+Draw = Callable[[latents.Latents], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=listed(Path), default=MODELS)
+    parser.add_argument("--provider", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--threads", type=int, default=0, help="0 for all")
+    parser.add_argument("--images", type=listed(int), default=[1, 16, 64])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.1, help="of a round")
+    parser.add_argument("--out", type=Path, help="a JSON file for the result")
+    options = parser.parse_args()
+    results = [row for folder in options.models for row in compared(folder.resolve(), options)]
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def listed(kind: Callable[[str], object]) -> Callable[[str], list[object]]:
+    return lambda text: [kind(part) for part in text.split(",")]
+
+
+def compared(folder: Path, options: argparse.Namespace) -> list[dict[str, object]]:
+    """One row for every number of images."""
+    asked = {name: getattr(options, name) for name in ("provider", "precision", "threads")}
+    served = load(folder, Settings(models=folder.parents[1], **asked))
+    engine, described = served.engine, served.card
+    plain = by_onnxruntime(card.load(folder, described.variant("any")), options.threads)
+    print(f"\n{served.title}: {served.variant.file} on {engine.provider} in {engine.precision}")
+    print(f"{'images':>6}{'ours/s':>10}{'plain/s':>10}{'ratio':>8}")
+    rows = []
+    for count in options.images:
+        z = latents.from_seeds(range(count), described.latent.width, described.latent.prior)
+        sides: dict[str, Draw] = {"ours": lambda z: engine({INPUT: z}), "plain": plain}
+        ours, other = rates(sides, z, options.rounds, options.seconds)
+        print(f"{count:6}{ours:10.0f}{other:10.0f}{ours / other:8.2f}")
+        rows.append(
+            {
+                "model": served.title,
+                "provider": engine.provider,
+                "precision": engine.precision,
+                "images": count,
+                "ours": ours,
+                "plain": other,
+                "ratio": ours / other,
+            }
+        )
+    return rows
+
+
+def by_onnxruntime(graph: bytes, threads: int) -> Draw:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or available()
+    session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return lambda z: session.run(None, {INPUT: z})
+
+
+def rates(
+    sides: dict[str, Draw], z: latents.Latents, rounds: int, seconds: float
+) -> tuple[float, float]:
+    """Images a second of both sides."""
+    found: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(rounds):
+        for side, draw in sides.items():
+            time.sleep(0.01)  # threads that still spin for the other side have gone to sleep
+            draw(z)
+            began, count = time.perf_counter(), 0
+            while (passed := time.perf_counter() - began) < seconds:
+                draw(z)
+                count += 1
+            found[side].append(len(z) * count / passed)
+    ours, other = (median(speeds) for speeds in found.values())
+    return ours, other
+
+
+if __name__ == "__main__":
+    main()
