@@ -9,6 +9,7 @@ from the first of them, the noise around it from the words of the second half.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -25,7 +26,6 @@ SEEDS = 2**32
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
-_LOW = np.uint64(0xFFFFFFFF)
 _SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 30, 31, 32))
 
 # The noise around a seed begins half-way through its words; every neighbour has as many as the
@@ -48,8 +48,7 @@ def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
 
 def _words_from(first: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
     """The ``count`` words after each position of ``first``, shape ``(len(first), count)``."""
-    z: NDArray[np.uint64] = np.add(first[:, None], np.arange(1, count + 1, dtype=np.uint64))
-    z *= _GAMMA
+    z: NDArray[np.uint64] = np.add((first * _GAMMA)[:, None], _gammas(count))
     z ^= z >> _SHIFT_30
     z *= _MIX_1
     z ^= z >> _SHIFT_27
@@ -58,12 +57,17 @@ def _words_from(first: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
     return z
 
 
+@cache
+def _gammas(count: int) -> NDArray[np.uint64]:
+    return np.arange(1, count + 1, dtype=np.uint64) * _GAMMA
+
+
 def _halves(random: NDArray[np.uint64]) -> tuple[Exact, Exact]:
-    """Two numbers of every word, inside (0, 1)."""
-    # Half a step above zero: a logarithm never meets a zero.
-    u = ((random >> _SHIFT_32).astype(np.float64) + 0.5) / SEEDS
-    v = ((random & _LOW).astype(np.float64) + 0.5) / SEEDS
-    return u, v
+    """Two numbers of every word, inside (0, 1): of its upper and of its lower 32 bits."""
+    both = random.astype("<u8", copy=False).view("<u4").astype(np.float64)
+    both += 0.5  # half a step above zero: a logarithm never meets a zero
+    both /= SEEDS
+    return both[:, 1::2], both[:, ::2]
 
 
 def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Latents:
@@ -75,13 +79,13 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     if any(not 0 <= seed < SEEDS for seed in seeds):
         raise ValueError(f"seeds must be from 0 to {SEEDS - 1}, got {list(seeds)}")
     u, v = _halves(words(seeds, (width + 1) // 2))
+    pairs = np.empty((*u.shape, 2), dtype=np.float32)
     if prior == "uniform":
-        pairs = np.stack((2 * u - 1, 2 * v - 1), axis=-1)
+        pairs[..., 0], pairs[..., 1] = 2 * u - 1, 2 * v - 1
     else:
         radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
-        pairs = np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=-1)
-    drawn: Latents = pairs.reshape(len(seeds), -1)[:, :width].astype(np.float32)
-    return drawn
+        pairs[..., 0], pairs[..., 1] = radius * np.cos(angle), radius * np.sin(angle)
+    return np.ascontiguousarray(pairs.reshape(len(seeds), -1)[:, :width])
 
 
 def truncated(rows: Latents, truncation: float) -> Latents:
