@@ -10,7 +10,7 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, deps, errors, openapi, problems, telemetry, traces
+from app import __version__, deps, errors, memory, openapi, problems, telemetry, traces
 from app.access import Access
 from app.bodies import BodyLimit
 from app.callers import Callers
@@ -66,6 +66,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     Raises StartupError where the provider that was asked for does not run. Damaged models are left
     out; without any model the application is live and not ready.
     """
+    memory.share()
     metrics = Metrics(shared)
     catalog = Catalog.load(settings, metrics.watch)
 

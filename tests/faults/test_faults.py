@@ -42,8 +42,6 @@ def test_overload_is_refused_with_the_time_to_come_back(size: float) -> None:
     assert alone.statuses.keys() == {200}
     assert found.statuses.keys() == {200, 503}
     assert (found.lost, found.unsaid) == (0, 0)
-    assert found.drawn
-    assert found.efficiency > 0
     assert memory < 400 * 2**20
 
 
