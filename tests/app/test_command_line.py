@@ -77,7 +77,7 @@ def test_without_onnxruntime_it_says_which_extras_there_are(
     ("flags", "words"),
     [
         (["--port", "eighty"], "port: Input should be a valid integer"),
-        (["--provider", "tpu"], "provider: Input should be 'auto', 'cpu' or 'cuda'"),
+        (["--provider", "tpu"], "provider: Input should be 'auto', 'cpu', 'cuda' or 'openvino'"),
         (["--max-queue", "5"], "max_queue 5 has no room for max_images 256"),
     ],
 )

@@ -1,9 +1,13 @@
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 
-from app import card, latents
+from app import card, latents, providers
+from app.buckets import Buckets
 from app.card import Card, CardError
 from app.engine import Engine
 from app.providers import Placement
@@ -62,3 +66,54 @@ def test_a_graph_that_is_not_what_the_card_says_tells_both(
     other = Card.model_validate({**described.model_dump(), **change})
     with pytest.raises(CardError, match=words):
         Engine(other, graph, Placement("cpu"))
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """A GPU made of the CPU: whether each of its sessions was to capture graphs."""
+    captures: list[bool] = []
+
+    def session(graph: bytes, _: Placement, *, captured: bool) -> onnxruntime.InferenceSession:
+        captures.append(captured)
+        return providers.session(graph, Placement("cpu"))
+
+    real = SimpleNamespace(session=session)
+    monkeypatch.setattr("app.engine.providers", real)
+    monkeypatch.setattr("app.engine.Buckets", partial(Buckets, device="cpu"))
+    return captures
+
+
+def test_on_a_gpu_batches_run_in_captured_buckets(
+    shipped: tuple[Card, bytes], engine: Engine, pretended: list[bool]
+) -> None:
+    rows = latents.from_seeds(range(7), 100)
+    drawn = Engine(*shipped, Placement("cuda"), largest=4)({"latents": rows})
+    np.testing.assert_array_equal(drawn, engine({"latents": rows}))
+    assert pretended == [True]
+
+
+def test_where_graphs_cannot_be_captured_it_runs_without(
+    shipped: tuple[Card, bytes],
+    pretended: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def buckets(*told: object) -> Buckets:
+        if pretended[-1]:
+            raise RuntimeError("no capture")
+        return Buckets(*told, device="cpu")  # type: ignore[arg-type]
+
+    monkeypatch.setattr("app.engine.Buckets", buckets)
+    drawn = Engine(*shipped, Placement("cuda"))({"latents": latents.from_seeds([1], 100)})
+    assert drawn.shape == (1, 28, 28, 1)
+    assert pretended == [True, False]
+    assert "without CUDA graphs" in caplog.text
+
+
+def test_a_graph_of_another_card_is_refused_on_a_gpu_too(
+    shipped: tuple[Card, bytes], pretended: list[bool]
+) -> None:
+    described, graph = shipped
+    with pytest.raises(CardError, match="metadata"):
+        Engine(described.model_copy(update={"version": 7}), graph, Placement("cuda"))
+    assert pretended == [True]

@@ -1,6 +1,12 @@
 """Which provider runs, and what is said of one that does not."""
 
+import json
+import sys
+from collections.abc import Iterator
+from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import onnxruntime
@@ -129,3 +135,67 @@ def test_auto_goes_on_without_it_and_tells_what_really_runs(
     engine = loading.load(models / VERSION, Settings()).engine
     assert (engine.provider, engine.precision) == ("cpu", "fp32")
     assert "provider=cuda: onnxruntime has it, but it does not start" in caplog.text
+
+
+class Plugin:
+    """onnxruntime-ep-openvino, and what onnxruntime is told of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.registered: list[tuple[str, str]] = []
+        self.chosen: list[tuple[list[Any], dict[str, str]]] = []
+        module = ModuleType("onnxruntime_ep_openvino")
+        module.get_library_path = lambda: "openvino.so"  # type: ignore[attr-defined]
+        module.__spec__ = ModuleSpec("onnxruntime_ep_openvino", None)
+        monkeypatch.setitem(sys.modules, "onnxruntime_ep_openvino", module)
+        patch = partial(monkeypatch.setattr, onnxruntime, raising=False)
+        patch("register_execution_provider_library", lambda *told: self.registered.append(told))
+        patch("get_ep_devices", lambda: DEVICES)
+        patch("get_available_providers", lambda: [CPU])
+        monkeypatch.setattr(providers, "has_bfloat16", lambda: True)
+        patch("SessionOptions", lambda: self)
+        patch("InferenceSession", lambda *_: self)
+        providers._openvino_devices.cache_clear()  # noqa: SLF001 # a process registers it once
+
+    def add_session_config_entry(self, *_: str) -> None:
+        """Of the options."""
+
+    def add_provider_for_devices(self, devices: list[Any], told: dict[str, str]) -> None:
+        self.chosen.append((devices, told))
+
+    def disable_fallback(self) -> None:
+        """Of the session."""
+
+    def get_providers(self) -> list[str]:
+        return [OPENVINO, CPU]
+
+
+HARDWARE = onnxruntime.OrtHardwareDeviceType
+DEVICES = [
+    SimpleNamespace(ep_name=name, device=SimpleNamespace(type=kind))
+    for name, kind in [
+        (CPU, HARDWARE.CPU),
+        (f"{OPENVINO}.AUTO", HARDWARE.CPU),
+        (OPENVINO, HARDWARE.GPU),
+        (OPENVINO, HARDWARE.CPU),
+    ]
+]
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
+    yield Plugin(monkeypatch)
+    providers._openvino_devices.cache_clear()  # noqa: SLF001 # the same
+
+
+def test_the_plugin_is_registered_once_and_told_of_the_cpu(plugin: Plugin) -> None:
+    """Written to its documentation: on the CPUs of these tests it offers no device."""
+    place = candidates("openvino", "auto", 3)[0]
+    assert place == Placement("openvino", 3, "bf16")
+    for _ in range(2):
+        providers.session(b"", place)
+    assert plugin.registered == [("onnxruntime_ep_openvino", "openvino.so")]
+    devices, told = plugin.chosen[-1]
+    assert devices == DEVICES[3:]
+    assert json.loads(told["load_config"]) == {
+        "CPU": {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": "3"}
+    }

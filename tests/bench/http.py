@@ -90,6 +90,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2, help="of a round")
     parser.add_argument("--flags", default="", help="of our server: --flags='--workers 2'")
+    words = "runs our server: one of another extra, openvino say"
+    parser.add_argument("--python", default=sys.executable, help=words)
     parser.add_argument(
         "--cache",
         type=Path,
@@ -129,7 +131,8 @@ def environment(name: str, cache: Path) -> tuple[Path, str]:
 def against(name: str, programs: Path, options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Both servers at every size and number of connections."""
     flags = options.flags.split()
-    with ours(options.model, *flags) as one, started(name, programs, options.model) as two:
+    our_server = ours(options.model, *flags, python=options.python)
+    with our_server as one, started(name, programs, options.model) as two:
         for images in options.images:
             targets = {
                 "ours": Target(f"{one.address}/generate?n={images}"),

@@ -93,13 +93,13 @@ def answer(target: Target) -> bytes:
 
 
 @contextmanager
-def ours(model: Path, *flags: str) -> Iterator[Server]:
+def ours(model: Path, *flags: str, python: str = sys.executable) -> Iterator[Server]:
     """Our server with one version, ``models/<name>/<version>``."""
     with TemporaryDirectory() as folder:
         models = Path(folder) / "models"
         # A link would lead out of the models folder, which no server follows.
         shutil.copytree(model, models / model.parent.name / model.name)
-        command = [sys.executable, "-m", "app", "--models", models, "--port", "0", *flags]
+        command = [python, "-m", "app", "--models", models, "--port", "0", *flags]
         log = Path(folder) / "log"
         with running(list(map(str, command)), log) as process:
             while not (found := re.search(r"http://\S+", log.read_text())):
