@@ -19,9 +19,6 @@ Rows = Mapping[str, NDArray[np.generic]]
 """The graph's inputs by name; the first axis of each counts the images."""
 Draw = Callable[[Latents], Pixels]
 
-_MANY = 16
-"""Images of one request, most likely."""
-
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 logger = logging.getLogger(__name__)
@@ -58,9 +55,9 @@ def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
     _warm(card, awake, 1)
 
     def draw(latents: Latents) -> Pixels:
-        # A few images at once are those of many clients, whose requests need the CPUs meanwhile.
-        few = 1 < len(latents) < _MANY
-        return asleep(latents) if few else awake(latents)
+        # It is over before a thread that sleeps is awake. Several images are those of a busy
+        # server, most likely, whose event loop and encoder need the CPUs in between.
+        return awake(latents) if len(latents) == 1 else asleep(latents)
 
     return draw
 

@@ -12,6 +12,7 @@ from app.callers import HEADER
 from app.errors import MEDIA_TYPE, AppError, LateError, Problem
 from app.inference import InferenceRequest
 from app.negotiation import JSON, NDJSON
+from app.requests import GenerateBody
 from app.schemas_v2 import ProtocolError
 
 Responses = dict[int | str, dict[str, Any]]
@@ -136,6 +137,7 @@ def install(app: FastAPI, timeout: float) -> None:
             (Problem, "serialization"),
             (ProtocolError, "serialization"),
             (InferenceRequest, "validation"),
+            (GenerateBody, "validation"),
         ],
         ref_template=_COMPONENT,
     )

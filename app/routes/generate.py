@@ -2,14 +2,12 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Request, Response
 
-from app import openapi, responses
+from app import openapi, reading, responses
 from app.allowed import told
-from app.deps import Accept, ImageLimit, InService
 from app.errors import TooLargeError, offence, refusal
 from app.images import square
 from app.latents import SEEDS, Latents, consecutive
@@ -69,14 +67,9 @@ class _Origin:
         **openapi.pictures(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs"),
         **openapi.problems(TooLargeError),
     },
+    openapi_extra=reading.described(GenerateQuery, GenerateBody),
 )
-async def generate(
-    query: Annotated[GenerateQuery, Query()],
-    catalog: InService,
-    accept: Accept,
-    limit: ImageLimit,
-    body: GenerateBody | None = None,
-) -> Response:
+async def generate(request: Request) -> Response:
     """Draw `n` images of the seeds `seed`, `seed + 1`, … (modulo 2³²), or of a random seed on.
 
     The body may give `seeds` in their place, or `latents`, which are drawn as they are.
@@ -86,8 +79,10 @@ async def generate(
     With `edit` in the body all are given attributes, or lose them, out of those that the model has,
     see `/models`.
     """
+    catalog, limit, accept = reading.surroundings(request)
+    query = reading.query(request, GenerateQuery)
+    said = await reading.body(request, GenerateBody) or _NOTHING
     media_type = choose(accept, _OFFERED)
-    said = body or _NOTHING
     origin = _origin(query, said)
     limit.check(origin.count, origin.place, **origin.asked)
     served = catalog.find(query.model, query.version).editing(said.edit, query.look, "body")
