@@ -3,7 +3,7 @@
 /** The element of this id. */
 export const $ = (id) => document.getElementById(id);
 
-/** Calls `listener` at every event of that type at the element of this id. */
+/** Calls `listener` at every event of that type at this element. */
 export const on = (id, type, listener) => $(id).addEventListener(type, listener);
 
 /** A new element with properties or attributes, and children. */

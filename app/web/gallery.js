@@ -31,8 +31,11 @@ const paint = latest(() =>
 
 /** Shows what the view says. */
 export function render() {
+  const field = $("gallery-seed");
+  // Nothing is taken from a hand that was faster than the server.
+  const typed = first === null && field.matches(":focus") && field.value;
   if (view.seed !== first) restart();
-  $("gallery-seed").value = first;
+  if (!typed) field.value = first;
   for (const tile of $("tiles").children) mark(tile);
   if (view.panel === "gallery") paint();
 }

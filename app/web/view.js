@@ -60,7 +60,7 @@ const FIELDS = {
 export const view = {};
 const listeners = [];
 
-/** Calls `listener` after every change of the view, in the order of subscription. */
+/** Calls `listener` after every change of the view. */
 export function subscribe(listener) {
   listeners.push(listener);
 }

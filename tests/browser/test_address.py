@@ -183,3 +183,20 @@ def test_a_hand_that_is_faster_than_the_server_is_heeded(open_page: Open, server
     held[0].continue_()
     draws(page, "images/fashion-mnist/2/0.png?truncation=0.95")
     expect(page).to_have_url(re.compile("model=fashion-mnist&version=2&pins=3,17"))
+
+
+def test_what_is_typed_while_the_server_answers_stays(open_page: Open, server: str) -> None:
+    page = open_page()
+    held: list[Route] = []
+    page.route("**/health/ready", lambda route: held.append(route))  # noqa: PLW0108
+    page.goto("about:blank")
+    page.goto(f"{server}/", wait_until="load")
+    seed = page.get_by_label("From seed")
+    seed.fill("41")
+    held[0].continue_()
+    draws(page, "images/fashion-mnist/2/0.png")
+    expect(seed).to_have_value("41")
+    seed.press("Enter")
+    draws(page, "images/fashion-mnist/2/41.png")
+    page.go_back()
+    expect(seed).to_have_value("0")
