@@ -27,5 +27,5 @@ def image(engine: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The server's image, built as `docker compose build` does."""
     assert engine
     with containers.project(root, tmp_path_factory.mktemp("build")) as project:
-        project.compose("build", "app")
+        project.compose("build")
     return containers.IMAGE

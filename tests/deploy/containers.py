@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -11,12 +13,17 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.bench.serving import free_port
+
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 IMAGE = "dcgan-server:cpu"
 HERE = Path(__file__).parent
 
 # Packages come from where this machine has them from.
-_OVERRIDE = "services: {{app: {{image: '{image}', build: {{network: host}}}}}}\n"
+_OVERRIDE = "services: {{server: {{image: '{image}', build: {{network: host}}}}}}\n"
+
+# Where docker-compose.yml publishes, by the variable that says otherwise.
+PORTS = {"PORT": 8000, "BALANCER_PORT": 8080, "PROMETHEUS_PORT": 9090, "GRAFANA_PORT": 3000}
 
 # Debian's packages in place of images that cannot be pulled.
 STAND_INS = {
@@ -59,9 +66,20 @@ def stand_in(name: str) -> str:
     return tag
 
 
+def moved() -> dict[str, str]:
+    """Another port for each that somebody else on this machine has; none where all are free."""
+    told = {}
+    for name, port in PORTS.items():
+        try:
+            socket.create_server(("", port)).close()
+        except OSError:
+            told[name] = str(free_port())
+    return told
+
+
 @dataclass
 class Project:
-    """One run of the compose file under a name and ports of its own."""
+    """One run of the compose file under a name of its own."""
 
     root: Path
     name: str
@@ -69,12 +87,18 @@ class Project:
     profiles: Sequence[str]
     environment: dict[str, str] = field(default_factory=dict)
 
+    def call(self, command: str, *arguments: str) -> str:
+        """A command of the README, word for word."""
+        files = f"{self.root / 'docker-compose.yml'}:{self.override}"
+        mine = {"COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": files}
+        told = {name: value for name, value in os.environ.items() if name not in PORTS}
+        words = [*shlex.split(command), *arguments]
+        assert words[0] == "docker"
+        return docker(*words[1:], cwd=self.root, env={**told, **mine, **self.environment})
+
     def compose(self, *arguments: str) -> str:
-        files = ["-f", str(self.root / "docker-compose.yml"), "-f", str(self.override)]
-        profiles = [word for profile in self.profiles for word in ("--profile", profile)]
-        ports = ("PORT", "BALANCER_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
-        told = {**os.environ, **dict.fromkeys(ports, "0"), **self.environment}
-        return docker("compose", "-p", self.name, *files, *profiles, *arguments, env=told)
+        profiles = " ".join(f"--profile {profile}" for profile in self.profiles)
+        return self.call(f"docker compose {profiles}", *arguments)
 
     def images(self) -> dict[str, str]:
         """The image of every service."""
@@ -154,7 +178,7 @@ def project(
     """A project that is taken down, volumes included, at the end."""
     override = folder / "override.yml"
     override.write_text(_OVERRIDE.format(image=image))
-    compose = Project(root, f"dcgan-{uuid4().hex[:8]}", override, profiles)
+    compose = Project(root, f"dcgan-{uuid4().hex[:8]}", override, profiles, moved())
     try:
         yield compose
     finally:

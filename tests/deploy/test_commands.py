@@ -22,7 +22,7 @@ def services(root: Path) -> dict[str, Any]:
 
 def test_every_setting_can_be_given_to_a_container(services: dict[str, Any]) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for service in ("app", "gpu"):
+    for service in ("server", "app", "gpu"):
         given = {name for name in services[service]["environment"] if name.startswith(PREFIX)}
         assert given - FIXED == known - FIXED
 
@@ -38,6 +38,16 @@ def test_the_readmes_commands_are_about_services_and_profiles_that_there_are(
     assert told <= profiles
     assert named == {"gpu", "train"}
     assert set(re.findall(r"--scale (\w+)=", readme)) == {"app"}
+    for tried in ("docker compose up", "docker compose --profile scale up --scale app=3"):
+        assert f"\n{tried}\n" in readme  # which tests call, word for word
+
+
+def test_one_server_comes_by_itself_and_those_of_scale_share_no_port(
+    services: dict[str, Any],
+) -> None:
+    assert [name for name in services if "profiles" not in services[name]] == ["server"]
+    assert services["server"]["ports"] == ["${PORT:-8000}:8000"]
+    assert "ports" not in services["app"]
 
 
 def test_every_service_is_bounded_watched_and_started_again(services: dict[str, Any]) -> None:
@@ -45,13 +55,14 @@ def test_every_service_is_bounded_watched_and_started_again(services: dict[str, 
         assert service["deploy"]["resources"]["limits"]["memory"], name
         if name != "train":
             assert service["restart"] == "unless-stopped", name
-        assert service["image"].startswith("dcgan-server:") == ("build" in service), name
+        ours = service["image"].startswith("dcgan-server:")
+        assert ours == ("build" in service or service.get("pull_policy") == "never"), name
 
 
 def test_the_stop_waits_for_longer_than_the_server(services: dict[str, Any]) -> None:
     settings = Settings()
     longest = settings.timeout + getattr(settings, "grace", 0)
-    for service in ("app", "gpu", "balancer"):
+    for service in ("server", "app", "gpu", "balancer"):
         assert int(services[service]["stop_grace_period"].removesuffix("s")) > longest
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.deploy.containers import Project, await_healthy, killed, project, state
+from tests.deploy.containers import PORTS, Project, await_healthy, killed, project, state
 
 
 @pytest.fixture(scope="module")
@@ -16,14 +16,15 @@ def up(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One server."""
     assert image
     with project(root, tmp_path_factory.mktemp("up")) as one:
-        one.compose("up", "-d", "--wait", "app")
+        one.call("docker compose up", "--detach", "--wait")
         yield one
 
 
 def test_it_is_healthy_and_draws_sixteen_images(up: Project) -> None:
-    (container,) = up.containers("app")
+    (container,) = up.containers("server")
     assert state(container)["State"]["Health"]["Status"] == "healthy"
-    answer = httpx.post(up.address("app", 8000) + "/generate?n=16")
+    port = up.environment.get("PORT", PORTS["PORT"])
+    answer = httpx.post(f"http://localhost:{port}/generate?n=16")
     assert len(answer.json()["images"]) == 16
 
 
@@ -38,12 +39,12 @@ for folder in ("/", "/srv", "/venv", "/srv/models", "/tmp"):
     except OSError as error:
         print(error.errno)
 """
-    told = up.compose("exec", "-T", "app", "python", "-c", seen).split()
+    told = up.compose("exec", "-T", "server", "python", "-c", seen).split()
     assert told == ["10001", "10001", "0" * 16, "30", "30", "30", "30", "/tmp"]  # noqa: S108
 
 
 def test_it_comes_back_after_a_kill(up: Project) -> None:
-    (container,) = up.containers("app")
+    (container,) = up.containers("server")
     before = state(container)["RestartCount"]
     killed(container)
     until = time.monotonic() + 30
@@ -51,13 +52,14 @@ def test_it_comes_back_after_a_kill(up: Project) -> None:
         assert time.monotonic() < until
         time.sleep(0.1)
     await_healthy(container)
-    assert httpx.post(up.address("app", 8000) + "/generate?n=1").status_code == 200
+    assert up.address("server", 8000).endswith(f":{up.environment.get('PORT', PORTS['PORT'])}")
+    assert httpx.post(up.address("server", 8000) + "/generate?n=1").status_code == 200
 
 
 def test_a_stop_under_load_fails_no_request(up: Project) -> None:
-    (container,) = up.containers("app")
-    with up.load("http://app:8000") as load:
-        up.compose("stop", "app")
+    (container,) = up.containers("server")
+    with up.load("http://server:8000") as load:
+        up.compose("stop", "server")
     found = load.end()
     assert found["answered"] > 8
     assert "failed" not in found, json.dumps(found)

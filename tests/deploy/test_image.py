@@ -66,7 +66,7 @@ def test_changed_code_leaves_all_layers_but_the_last(
     with (tmp_path / "app" / "main.py").open("a") as module:
         module.write("# changed\n")
     with project(tmp_path, tmp_path, f"{image}-changed") as copy:
-        copy.compose("build", "app")
+        copy.compose("build")
     *same, last = layers(image)
     *same_too, changed = layers(f"{image}-changed")
     assert same == same_too

@@ -122,10 +122,11 @@ def test_grafana_is_told_where_everything_is(deploy: Path, root: Path) -> None:
 def watched(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Two servers that Prometheus watches."""
     assert image
-    with project(root, tmp_path_factory.mktemp("watched"), profiles=["monitoring"]) as one:
+    profiles = ["monitoring", "scale"]
+    with project(root, tmp_path_factory.mktemp("watched"), profiles=profiles) as one:
         if not there(one.images()["prometheus"]):
             one.environment["PROMETHEUS_IMAGE"] = stand_in("PROMETHEUS_IMAGE")
-        one.compose("up", "-d", "--wait", "--scale", "app=2", "app", "prometheus")
+        one.compose("up", "--detach", "--wait", "server", "app", "prometheus")
         yield one
 
 

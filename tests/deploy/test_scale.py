@@ -6,17 +6,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.deploy.containers import Project, docker, killed, project, stand_in, there
+from tests.deploy.containers import PORTS, Project, docker, killed, project, stand_in, state, there
 
 
 @pytest.fixture(scope="module")
 def three(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Three servers behind the load balancer."""
+    """Three servers behind the load balancer, and the one that was there before them."""
     assert image
     with project(root, tmp_path_factory.mktemp("scale"), profiles=["scale"]) as scaled:
         if not there(scaled.images()["balancer"]):
             scaled.environment["HAPROXY_IMAGE"] = stand_in("HAPROXY_IMAGE")
-        scaled.compose("up", "-d", "--wait", "--scale", "app=3", "app", "balancer")
+        scaled.call("docker compose up", "--detach", "--wait")
+        scaled.call("docker compose --profile scale up --scale app=3", "--detach", "--wait")
         yield scaled
 
 
@@ -25,15 +26,24 @@ def drawn(container: str) -> int:
     return docker("logs", container).count("POST /generate")
 
 
-def test_all_three_are_asked(three: Project) -> None:
+def test_all_are_asked(three: Project) -> None:
     with three.load("http://balancer:8080") as load:
         pass
     found = load.end()
     assert found["answered"] >= 8
     assert "failed" not in found, found
     assert len(three.containers("app")) == 3
-    assert all(drawn(container) for container in three.containers("app"))
-    assert httpx.get(three.address("balancer", 8080) + "/health/ready").status_code == 200
+    for container in three.containers("app") + three.containers("server"):
+        assert state(container)["State"]["Health"]["Status"] == "healthy"
+        assert drawn(container)
+    port = three.environment.get("BALANCER_PORT", PORTS["BALANCER_PORT"])
+    assert httpx.get(f"http://localhost:{port}/health/ready").status_code == 200
+
+
+def test_the_one_that_was_there_goes_on(three: Project) -> None:
+    (first,) = three.containers("server")
+    others = [state(container)["Created"] for container in three.containers("app")]
+    assert state(first)["State"]["StartedAt"] < min(others)
 
 
 def test_one_that_is_killed_under_load_is_missed_by_nobody(three: Project) -> None:
@@ -41,7 +51,7 @@ def test_one_that_is_killed_under_load_is_missed_by_nobody(three: Project) -> No
     with three.load("http://balancer:8080", "8", "3") as load:
         before = [drawn(container) for container in others]
         killed(first)
-        three.compose("up", "-d", "--wait", "--scale", "app=3", "--no-recreate", "app")
+        three.compose("up", "--detach", "--wait", "--scale", "app=3", "--no-recreate", "app")
     found = load.end()
     assert found["answered"] > 8
     assert not found.keys() & {"failed", "refused", "busy"}, found
