@@ -79,9 +79,11 @@ RUN apt-get update -qq \
 
 FROM cuda AS gpu-environment
 ARG PIP_OPTIONS
+# For provider tensorrt: --build-arg TENSORRT='tensorrt-cu13-libs<11'
+ARG TENSORRT
 RUN python3 -m venv /venv
 COPY --from=requirements /requirements/gpu /
-RUN /venv/bin/python -m pip install --no-cache-dir $PIP_OPTIONS -r /gpu
+RUN /venv/bin/python -m pip install --no-cache-dir $PIP_OPTIONS -r /gpu $TENSORRT
 
 FROM cuda AS gpu
 LABEL org.opencontainers.image.title="dcgan-server" \
@@ -91,6 +93,8 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DCGAN_HOST
 WORKDIR /srv
 COPY --from=gpu-environment /venv /venv
 COPY --from=server /srv /srv
+# A volume that is mounted here belongs to who serves.
+RUN install -d -o 10001 -g 10001 /engines
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

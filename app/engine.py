@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import cast
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from app import providers
+from app import providers, tensorrt
 from app.buckets import Buckets, sizes
 from app.card import INPUT, OUTPUT, Card, CardError, digest
 from app.images import Pixels
@@ -70,8 +71,7 @@ def _on_openvino(card: Card, graph: bytes, place: Placement, largest: int) -> Dr
 
 def _on_cuda(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
     def buckets(*, captured: bool) -> Buckets:
-        session = _verified(card, providers.session(graph, place, captured=captured))
-        return Buckets(session, card.latent.width, card.image.shape, largest)
+        return _buckets(card, providers.session(graph, place, captured=captured), largest)
 
     try:
         return buckets(captured=True)
@@ -82,7 +82,19 @@ def _on_cuda(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
         return buckets(captured=False)
 
 
-_DRAWING = {"cpu": _on_cpu, "openvino": _on_openvino, "cuda": _on_cuda}
+def _on_tensorrt(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
+    def buckets(folder: Path | None) -> Buckets:
+        more = tensorrt.options(card.latent.width, largest, folder)
+        return _buckets(card, providers.session(graph, place, more=more), largest)
+
+    return tensorrt.kept(place.engines, tensorrt.name(graph, place, largest), buckets)
+
+
+_DRAWING = {"cpu": _on_cpu, "openvino": _on_openvino, "cuda": _on_cuda, "tensorrt": _on_tensorrt}
+
+
+def _buckets(card: Card, session: ort.InferenceSession, largest: int) -> Buckets:
+    return Buckets(_verified(card, session), card.latent.width, card.image.shape, largest)
 
 
 def _drawing(session: ort.InferenceSession) -> Draw:

@@ -3,6 +3,7 @@
 import logging
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from app import card, folders, graphs, providers
@@ -35,9 +36,10 @@ def places(settings: Settings) -> list[Placement]:
     """Where generators may run, best first. Raises StartupError where nothing asked for runs."""
     threads = settings.threads or available()
     try:
-        return providers.candidates(settings.provider, settings.precision, threads)
+        found = providers.candidates(settings.provider, settings.precision, threads)
     except ProviderError as error:
         raise StartupError(str(error)) from error
+    return [replace(place, engines=settings.engine_cache) for place in found]
 
 
 def load(folder: Path, settings: Settings, watcher: Watcher = nobody) -> Served:

@@ -2,24 +2,32 @@
 
 import importlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import onnxruntime as ort
 
 from app.cpus import has_bfloat16
 
-Name = Literal["cpu", "cuda", "openvino"]
-Precision = Literal["fp32", "bf16"]
+Name = Literal["cpu", "cuda", "openvino", "tensorrt"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
-_CPU, _CUDA, _OPENVINO = (
+_CPU, _CUDA, _OPENVINO, _TENSORRT = (
     "CPUExecutionProvider",
     "CUDAExecutionProvider",
     "OpenVINOExecutionProvider",
+    "TensorrtExecutionProvider",
 )
 _PLUGIN = "onnxruntime_ep_openvino"
+_LIBRARIES = "tensorrt_libs"
+"""What pip installs of TensorRT. To import it is to load it, as no loader looks there."""
+_REDUCED: dict[Precision, Name] = {"bf16": "openvino", "fp16": "tensorrt"}
+"""Who has it; fp32 all have."""
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 # A thread that spins while it waits for work takes a CPU from the event loop and the encoder: not
@@ -44,6 +52,8 @@ class Placement:
     threads: int = 1
     """Of the CPU."""
     precision: Precision = "fp32"
+    engines: Path | None = None
+    """The folder where engines that took long to build are kept; None where they are not."""
 
 
 def candidates(
@@ -54,11 +64,13 @@ def candidates(
     """What may run here of what is asked for, best first.
 
     Left to itself it is a GPU; else OpenVINO where the CPU has bfloat16 units, without which it is
-    not the faster one; else the CPU provider. Raises ProviderError where there is nothing.
+    not the faster one; else the CPU provider. TensorRT has to be asked for: its engines take their
+    time at every start, unless somebody gives them a folder. So has half precision, whose images
+    are to be evaluated first. Raises ProviderError where there is nothing.
     """
-    best: Precision = "bf16" if precision != "fp32" and has_bfloat16() else "fp32"
+    units = precision in {"auto", "bf16"} and has_bfloat16()
     if provider == "auto":
-        asked: list[Name] = ["cuda", "openvino", "cpu"] if best == "bf16" else ["cuda", "cpu"]
+        asked: list[Name] = ["cuda", "openvino", "cpu"] if units else ["cuda", "cpu"]
         hindrances = {name: _hindrance(name, precision) for name in asked}
         found = [name for name in asked if not hindrances[name]]
     else:
@@ -66,19 +78,30 @@ def candidates(
         found = [] if hindrances[provider] else [provider]
     if not found:
         raise ProviderError("; ".join(filter(None, hindrances.values())))
-    return [Placement(name, threads, best if name == "openvino" else "fp32") for name in found]
+    best: dict[Name, Precision] = {
+        "openvino": "bf16" if units else "fp32",
+        "tensorrt": "fp16" if precision == "fp16" else "fp32",
+    }
+    return [Placement(name, threads, best.get(name, "fp32")) for name in found]
 
 
-def _hindrance(provider: Name, precision: str) -> str | None:
+def _hindrance(provider: Name, precision: Precision | Literal["auto"]) -> str | None:
     """Why ``provider`` does not run here, and what to do."""
-    if precision == "bf16" and provider != "openvino":
-        return f"precision=bf16: provider={provider} has fp32 alone; use provider=openvino"
+    if precision in _REDUCED and provider != _REDUCED[precision]:
+        has = " and ".join(["fp32", *(name for name, by in _REDUCED.items() if by == provider)])
+        told = f"precision={precision}: provider={provider} has {has} alone"
+        return f"{told}; use provider={_REDUCED[precision]}"
     if precision == "bf16" and not has_bfloat16():
         return "precision=bf16: this CPU has no bfloat16 units; use precision=fp32"
     if provider == "cuda" and not _has_cuda():
         return (
             "provider=cuda: this onnxruntime has no CUDA provider; "
             "install the extra gpu in place of cpu, or use provider=cpu"
+        )
+    if provider == "tensorrt" and _TENSORRT not in ort.get_available_providers():
+        return (
+            "provider=tensorrt: this onnxruntime has no TensorRT provider; install the extra gpu "
+            "in place of cpu, and TensorRT 10, or use provider=cuda or provider=cpu"
         )
     if provider == "openvino" and not _has_openvino():
         return (
@@ -111,13 +134,19 @@ def _openvino_devices() -> list[Any]:
 
 
 def session(
-    graph: bytes, placement: Placement, *, awake: bool = False, captured: bool = False
+    graph: bytes,
+    placement: Placement,
+    *,
+    awake: bool = False,
+    captured: bool = False,
+    more: Mapping[str, str] | None = None,
 ) -> ort.InferenceSession:
     """``graph`` on the provider of ``placement``, with no other to fall back upon.
 
     ``awake`` lets its CPU threads spin for moments between operators, for runs too short to
-    sleep in; ``captured`` lets a GPU replay runs as CUDA graphs. Raises ProviderError for a
-    provider that does not start, GraphError for bytes that are no graph which it can run.
+    sleep in; ``captured`` lets CUDA replay runs as graphs; ``more`` are options of TensorRT. Raises
+    ProviderError for a provider that does not start, GraphError for bytes that are no graph which
+    it can run.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = placement.threads
@@ -128,7 +157,7 @@ def session(
         # From bytes, not from a path: these are the bytes whose hash was checked, and a graph
         # without a path has no folder to read further files from.
         made = ort.InferenceSession(
-            graph, options, **_arguments(placement, options, captured=captured)
+            graph, options, **_arguments(placement, options, captured, more or {})
         )
     except Exception as error:  # onnxruntime's errors have no common class
         first_line = str(error).partition("\n")[0]
@@ -143,22 +172,20 @@ def session(
     return made
 
 
-_NEEDS = {"cuda": " (the NVIDIA driver, CUDA and cuDNN)"}
+_NEEDS = {
+    "cuda": " (the NVIDIA driver, CUDA and cuDNN)",
+    "tensorrt": " (TensorRT 10, the NVIDIA driver, CUDA and cuDNN)",
+}
 
 
 def _arguments(
-    placement: Placement, options: ort.SessionOptions, *, captured: bool
+    placement: Placement, options: ort.SessionOptions, captured: bool, more: Mapping[str, str]
 ) -> dict[str, Any]:
     """Which provider, as InferenceSession wants it told."""
     if placement.provider == "cuda":
-        told = {
-            "enable_cuda_graph": str(int(captured)),
-            # By default every algorithm is timed for every shape of a convolution,
-            "cudnn_conv_algo_search": "HEURISTIC",
-            # and factors are rounded to 11 bits, which one pixel in fifty shows.
-            "use_tf32": "0",
-        }
-        return {"providers": [(_CUDA, told), _CPU]}
+        return {"providers": [_cuda(captured=captured), _CPU]}
+    if placement.provider == "tensorrt":
+        return {"providers": [_tensorrt(placement, more), _cuda(captured=False), _CPU]}
     if placement.provider == "cpu":
         return {"providers": [_CPU]}
     told = {
@@ -170,3 +197,22 @@ def _arguments(
         return {"providers": [(_OPENVINO, {"device_type": "CPU", **config})]}
     options.add_provider_for_devices(_openvino_devices()[:1], config)
     return {}
+
+
+def _cuda(*, captured: bool) -> tuple[str, dict[str, str]]:
+    return _CUDA, {
+        "enable_cuda_graph": str(int(captured)),
+        # By default every algorithm is timed for every shape of a convolution,
+        "cudnn_conv_algo_search": "HEURISTIC",
+        # and factors are rounded to 11 bits, which one pixel in fifty shows.
+        "use_tf32": "0",
+    }
+
+
+def _tensorrt(placement: Placement, more: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """CUDA comes after it, for operators that it does not know."""
+    # TensorRT rounds factors so, too, and has no option against it (onnxruntime, issue 26029).
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
+    if find_spec(_LIBRARIES):
+        importlib.import_module(_LIBRARIES)
+    return _TENSORRT, {"trt_fp16_enable": str(int(placement.precision == "fp16")), **more}

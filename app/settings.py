@@ -18,8 +18,8 @@ from app.latents import SEEDS
 from app.look import Look
 from app.values import Scale, Seed, Steps, Truncation
 
-Provider = Literal["auto", "cpu", "cuda", "openvino"]
-Precision = Literal["auto", "fp32", "bf16"]
+Provider = Literal["auto", "cpu", "cuda", "openvino", "tensorrt"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 LogFormat = Literal["text", "json"]
 
 PREFIX = "DCGAN_"
@@ -69,6 +69,9 @@ class Engines(BaseSettings):
     provider: Provider = Field("auto", description="where generators run; auto prefers a GPU")
     precision: Precision = Field(
         "auto", description="of their arithmetic; auto is bf16 for openvino where the CPU has it"
+    )
+    engine_cache: Path | None = Field(
+        None, description="folder where tensorrt's engines are kept; none: built at every start"
     )
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads; 0 for all this process may use"

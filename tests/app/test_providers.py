@@ -1,6 +1,7 @@
 """Which provider runs, and what is said of one that does not."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +18,9 @@ from app.errors import StartupError
 from app.providers import Placement, ProviderError, candidates
 from app.settings import Settings
 
-CPU, CUDA, OPENVINO = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "OpenVINO"))
+CPU, CUDA, OPENVINO, TENSORRT = (
+    f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "OpenVINO", "Tensorrt")
+)
 VERSION = Path("fashion-mnist/1")
 
 
@@ -72,6 +75,13 @@ def test_openvino_that_is_asked_for_runs_as_the_cpu_can(
     assert names("openvino", precision) == [("openvino", runs)]
 
 
+def test_tensorrt_and_half_precision_are_for_who_asks_for_them(machine: Machine) -> None:
+    machine.has(TENSORRT, CUDA, CPU, bfloat16=True)
+    assert names() == [("cuda", "fp32"), ("cpu", "fp32")]
+    assert names("tensorrt") == [("tensorrt", "fp32")]
+    assert names("tensorrt", "fp16") == [("tensorrt", "fp16")]
+
+
 @pytest.mark.parametrize(
     ("built_in", "bfloat16", "asked", "words"),
     [
@@ -81,6 +91,10 @@ def test_openvino_that_is_asked_for_runs_as_the_cpu_can(
         ([CPU, CUDA], True, ("cuda", "bf16"), r"provider=cuda has fp32 alone"),
         ([CPU, OPENVINO], False, ("openvino", "bf16"), "no bfloat16 units"),
         ([CPU], False, ("auto", "bf16"), "use provider=openvino"),
+        ([CPU, CUDA], True, ("tensorrt", "auto"), r"provider=tensorrt.* extra gpu .*TensorRT 10"),
+        ([CPU, CUDA, TENSORRT], True, ("auto", "fp16"), "cuda has fp32 alone; use .*=tensorrt"),
+        ([CPU, OPENVINO], True, ("openvino", "fp16"), "openvino has fp32 and bf16 alone"),
+        ([CPU, TENSORRT], True, ("tensorrt", "bf16"), "tensorrt has fp32 and fp16 alone"),
     ],
 )
 def test_what_does_not_run_here_says_what_to_do(
@@ -126,6 +140,17 @@ def test_cuda_that_does_not_start_refuses(models: Path, broken_cuda: Broken) -> 
     with pytest.raises(StartupError, match="does not start"):
         loading.load(models / VERSION, Settings(provider="cuda"))
     assert broken_cuda.asked == [CUDA, CPU]
+
+
+def test_tensorrt_that_does_not_start_refuses(
+    models: Path, machine: Machine, broken_cuda: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    machine.has(TENSORRT, CUDA, CPU)
+    with pytest.raises(StartupError, match=r"provider=tensorrt: .* not start; .*TensorRT 10"):
+        loading.load(models / VERSION, Settings(provider="tensorrt"))
+    assert broken_cuda.asked == [TENSORRT, CUDA, CPU]
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
 
 
 @pytest.mark.usefixtures("broken_cuda")

@@ -48,7 +48,9 @@ def main() -> None:
     table.part("serving", 1 if quick else 30, lambda: gpu_serving.engines(serving))
     table.part("serving, memory", 1 if quick else 60, lambda: gpu_serving.memory(serving))
     table.part("serving, HTTP", 1 if quick else 15, lambda: gpu_serving.http(serving))
-    table.part("serving, TensorRT", 1, lambda: gpu_serving.tensorrt(serving))
+    for model in serving.models:
+        build = partial(gpu_serving.tensorrt, serving, model)
+        table.part(f"TensorRT {model.name}", 1 if quick else 45, build)
     table.part("PNG", 1 if quick else 25, lambda: gpu_serving.png_stage(serving))
     for preset in () if quick else PRESETS:  # last: it takes minutes
         table.part(f"{preset}, compiled", 60, partial(gpu_training.compiled, bench, preset))

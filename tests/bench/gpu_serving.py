@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,14 +21,15 @@ from app.cpus import available
 from app.engine import Engine
 from app.images import Pixels
 from app.latents import Latents
-from app.providers import Placement, ProviderError, candidates
+from app.providers import Placement, Precision, ProviderError, candidates
 from tests.bench.rows import NotRunError, Row
 from tests.serving import serving
 
 ROOT = Path(__file__).parent.parent.parent
 MODELS = ("fashion-mnist/2", "faces/1")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+"""Of TensorRT."""
 Draw = Callable[[Latents], Pixels]
-_TENSORRT = "TensorrtExecutionProvider"
 
 
 @dataclass(frozen=True)
@@ -174,24 +175,39 @@ def _load(url: str, clients: int, seconds: float) -> tuple[int, float]:
     return answered, time.perf_counter() - began
 
 
-def tensorrt(serving: Serving) -> Iterator[Row]:
-    """onnxruntime's TensorRT provider in half precision, where it is installed."""
-    if _TENSORRT not in onnxruntime.get_available_providers():
-        raise NotRunError("this onnxruntime has no TensorRT provider")
-    model = serving.models[0]
-    with tempfile.TemporaryDirectory() as folder:
-        cache = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
-        began = time.perf_counter()
-        draw = model.plain(_TENSORRT, {"trt_fp16_enable": "1", **cache})
-        rows = model.latents(64)
-        drawn = draw(rows)
-        yield Row("serving, TensorRT", "engine built", time.perf_counter() - began, "s")
-        on_cpu = model.ours(Placement("cpu", available()))(rows)
-        apart = np.abs(drawn.astype(int) - on_cpu)
-        close = 100 * float((apart <= 1).mean())
-        yield Row("serving, TensorRT", "pixels within one grey level", close, "%")
-        taken = float(np.median(times(draw, rows, serving.seconds)))
-        yield Row("serving, TensorRT", "n=64", 64_000 / taken, "images/s")
+def tensorrt(serving: Serving, model: Model) -> Iterator[Row]:
+    """TensorRT beside the provider's own engine: how long its takes to build, and to draw."""
+    part, rows = f"TensorRT {model.name}", model.latents(64)
+    on_cpu = model.ours(Placement("cpu", available()))(rows)
+    for precision in PRECISIONS:
+        with tempfile.TemporaryDirectory() as folder:
+            place = _with_tensorrt(precision, Path(folder))
+            for what in ("engine built", "engine found again"):
+                began = time.perf_counter()
+                draw = _started(model, place)
+                yield Row(part, f"{precision}, {what}", time.perf_counter() - began, "s")
+        apart = np.abs(draw(rows).astype(int) - on_cpu)
+        yield Row(part, f"{precision}, pixels as on the CPU", 100 * float((apart == 0).mean()), "%")
+        yield Row(part, f"{precision}, most grey levels apart", float(apart.max()))
+        for count in (1, 64, 256):
+            taken = float(np.median(times(draw, model.latents(count), serving.seconds)))
+            yield Row(part, f"{precision}, n={count}", taken, "ms")
+            yield Row(part, f"{precision}, n={count}", 1000 * count / taken, "images/s")
+
+
+def _with_tensorrt(precision: Precision, folder: Path) -> Placement:
+    try:
+        (place,) = candidates("tensorrt", precision, available())
+    except ProviderError as error:
+        raise NotRunError(str(error)) from error
+    return replace(place, engines=folder)
+
+
+def _started(model: Model, place: Placement) -> Draw:
+    try:
+        return model.ours(place)
+    except ProviderError as error:
+        raise NotRunError(str(error)) from error
 
 
 def png_stage(serving: Serving) -> Iterator[Row]:

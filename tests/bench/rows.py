@@ -56,4 +56,4 @@ class Table:
         self.rows.append(row)
         value = "-" if row.value is None else f"{row.value:,.4g}" if row.value < 1000 else ""
         value = value or f"{row.value:,.0f}"
-        print(f"{row.part:24}{row.what:34}{value:>14} {row.unit:12}{row.note}", flush=True)
+        print(f"{row.part:26}{row.what:34}{value:>14} {row.unit:12}{row.note}", flush=True)

@@ -1,6 +1,8 @@
 """What needs a card. Without one every test is skipped, and says what is missing."""
 
 from collections.abc import Callable, Iterator
+from ctypes.util import find_library
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from app import card
 from app.card import Card
+from app.providers import Name
 from training.config import from_flags
 from training.trainer import Trainer
 
@@ -33,6 +36,24 @@ def cuda_provider() -> str:
     if not torch.cuda.is_available() and not Path("/dev/nvidia0").exists():
         pytest.skip("there is no NVIDIA GPU")
     return "cuda"
+
+
+@pytest.fixture(scope="session")
+def tensorrt_provider(cuda_provider: str) -> str:
+    """The same by TensorRT."""
+    assert cuda_provider
+    if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has no TensorRT provider")
+    if not find_library("nvinfer") and not find_spec("tensorrt_libs"):
+        pytest.skip("TensorRT is not installed: pip install 'tensorrt-cu13-libs<11' brings it")
+    return "tensorrt"
+
+
+@pytest.fixture(scope="session", params=["cuda", "tensorrt"])
+def provider(request: pytest.FixtureRequest) -> Name:
+    """One after the other of those that there are."""
+    found: Name = request.getfixturevalue(f"{request.param}_provider")
+    return found
 
 
 @pytest.fixture

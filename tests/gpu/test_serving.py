@@ -1,4 +1,4 @@
-"""Serving by the CUDA provider, beside the CPU's."""
+"""Serving by the providers of a card, beside the CPU's."""
 
 import io
 import os
@@ -18,7 +18,7 @@ from app import latents
 from app.card import INPUT, Card
 from app.engine import Engine
 from app.images import Pixels
-from app.providers import Placement
+from app.providers import Name, Placement
 from tests.serving import serving
 
 pytestmark = pytest.mark.gpu
@@ -27,10 +27,10 @@ SIZES = (1, 2, 3, 5, 8, 13, 16, 33, 64, 150)
 
 
 @pytest.fixture(scope="module")
-def engines(cuda_provider: str, shipped: tuple[Card, bytes]) -> tuple[Engine, Engine]:
+def engines(provider: Name, shipped: tuple[Card, bytes]) -> tuple[Engine, Engine]:
     """The same graph on the card and on the CPU."""
-    on_card = Engine(*shipped, Placement("cuda"))
-    assert on_card.provider == cuda_provider
+    on_card = Engine(*shipped, Placement(provider))
+    assert on_card.provider == provider
     return on_card, Engine(*shipped, Placement("cpu"))
 
 
@@ -93,6 +93,7 @@ def test_memory_stays_as_it_is(engines: tuple[Engine, Engine], shipped: tuple[Ca
 
 
 WITHOUT_CARD = """
+import sys
 from pathlib import Path
 from app import card
 from app.engine import Engine
@@ -101,15 +102,15 @@ from app.providers import Placement, ProviderError
 folder = Path("models/fashion-mnist/2")
 described = card.read(folder)
 try:
-    Engine(described, card.load(folder, described.variants[0]), Placement("cuda"))
+    Engine(described, card.load(folder, described.variants[0]), Placement(sys.argv[1]))
 except ProviderError as error:
     print(error)
 """
 
 
-def test_a_card_that_cannot_be_seen_is_refused(cuda_provider: str, root: Path) -> None:
+def test_a_card_that_cannot_be_seen_is_refused(provider: Name, root: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", WITHOUT_CARD],
+        [sys.executable, "-c", WITHOUT_CARD, provider],
         cwd=root,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         check=True,
@@ -117,7 +118,7 @@ def test_a_card_that_cannot_be_seen_is_refused(cuda_provider: str, root: Path) -
         text=True,
     )
     # onnxruntime has something to say, too.
-    assert f"\nprovider={cuda_provider}: " in "\n" + ended.stdout
+    assert f"\nprovider={provider}: " in "\n" + ended.stdout
 
 
 def sheet(address: str, seed: int) -> Pixels:
@@ -128,13 +129,13 @@ def sheet(address: str, seed: int) -> Pixels:
 
 
 def test_concurrent_requests_are_answered_from_the_card(
-    cuda_provider: str, root: Path, tmp_path: Path
+    provider: Name, root: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "app", "--provider"]
+    command = [sys.executable, "-m", "app", "--engine-cache", str(tmp_path / "engines")]
     sheets = []
-    for provider in (cuda_provider, "cpu"):
-        with serving([*command, provider], root, tmp_path / provider) as address:
-            assert provider in httpx.get(f"{address}/health/ready").text
+    for one in (provider, "cpu"):
+        with serving([*command, "--provider", one], root, tmp_path / one) as address:
+            assert one in httpx.get(f"{address}/health/ready").text
             with ThreadPoolExecutor(16) as threads:
                 drawn = threads.map(lambda seed, at=address: sheet(at, seed), range(200))
                 sheets.append(np.stack(list(drawn)))

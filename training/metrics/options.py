@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from training.config import Device, Which
 
 Labelled = Literal["fashion-mnist", "avatars"]
-Provider = Literal["cpu", "cuda", "openvino"]
-Precision = Literal["fp32", "bf16"]
+Provider = Literal["cpu", "cuda", "openvino", "tensorrt"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 FEWEST = 100
 """Images of a set: more than the 64 features, whose covariance is estimated, and 1% is one."""
@@ -73,7 +73,9 @@ class Measuring(_Recorded, _Options):
         None, description="file pt_inception-2015-12-05 for the true FID, too"
     )
     provider: Provider = Field("cpu", description="which draws what a published version does")
-    precision: Precision = Field("fp32", description="of its arithmetic; openvino has bf16, too")
+    precision: Precision = Field(
+        "fp32", description="of its arithmetic; openvino has bf16, tensorrt fp16"
+    )
 
 
 class Editing(_Recorded):

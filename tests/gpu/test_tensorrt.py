@@ -1,0 +1,57 @@
+"""What TensorRT alone has: half precision, and engines that are kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app import latents, tensorrt
+from app.card import INPUT, Card
+from app.engine import Engine
+from app.images import Pixels
+from app.providers import Placement
+
+pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("tensorrt_provider")]
+
+
+def drawn(engine: Engine, card: Card, sizes: tuple[int, ...] = (64,)) -> Pixels:
+    prior = card.latent
+    batches = [latents.from_seeds(range(size), prior.width, prior.prior) for size in sizes]
+    return np.concatenate([engine({INPUT: batch}) for batch in batches])
+
+
+def test_half_precision_draws_nearly_the_same(shipped: tuple[Card, bytes]) -> None:
+    # How good its images are, a person tells by `evaluate`; that they are these images, this does.
+    half = Engine(*shipped, Placement("tensorrt", precision="fp16"))
+    apart = drawn(half, shipped[0]).astype(int) - drawn(
+        Engine(*shipped, Placement("cpu")), shipped[0]
+    )
+    assert half.precision == "fp16"
+    assert (np.abs(apart) <= 2).mean() >= 0.99
+
+
+def test_the_second_start_finds_the_engine_of_the_first(
+    shipped: tuple[Card, bytes], tmp_path: Path
+) -> None:
+    place = Placement("tensorrt", engines=tmp_path)
+    first = Engine(*shipped, place, 16)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")}
+    assert kept
+    second = Engine(*shipped, place, 16)
+    every = tuple(range(1, 17))  # for each of which an engine could have been built
+    np.testing.assert_array_equal(drawn(second, shipped[0], every), drawn(first, shipped[0], every))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")} == kept
+
+
+def test_an_engine_that_is_damaged_is_built_anew(
+    shipped: tuple[Card, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = Placement("tensorrt", engines=tmp_path)
+    Engine(*shipped, place, 16)
+    for path in tmp_path.rglob("*.engine"):
+        path.write_bytes(path.read_bytes()[:1000])
+    images = drawn(Engine(*shipped, place, 16), shipped[0])
+    assert "is built anew" in caplog.text
+    on_cpu = drawn(Engine(*shipped, Placement("cpu")), shipped[0])
+    assert (images == on_cpu).mean() >= 0.999
+    assert [path.name for path in tmp_path.iterdir()] == [tensorrt.name(shipped[1], place, 16)]
