@@ -3,14 +3,21 @@
 import asyncio
 import select
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.errors import MEDIA_TYPE, Problem
+from app import problems
+from app.errors import (
+    AppError,
+    CrowdedError,
+    LongHeadError,
+    LongUrlError,
+    MalformedError,
+    SlowError,
+)
 
 LONGEST_URL, LONGEST_HEAD = 2**13, 2**15
 """Bytes."""
@@ -56,11 +63,12 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits: Limits = app_state["limits"]
         self._ending: Ending = app_state["ending"]
-        self._refused: tuple[HTTPStatus, str] | None = None
+        self._refused: AppError | None = None
         self._began: float | None = None
         self._framing = 0
         """Bytes of the request that is arriving, less those of its body."""
         self._unread = 0
+        self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -73,11 +81,11 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what arrived. A client that sends nothing but line breaks has begun, too."""
         if self._began is None:
-            self._began = self.loop.time()
+            self._began, self.url = self.loop.time(), b""
         self._framing += len(data)
         super().data_received(data)
         if self._framing > LONGEST_HEAD and not self.transport.is_closing():
-            self._end(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD)
+            self._end(LongHeadError(_HEAD))
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the request's head is too much."""
@@ -100,7 +108,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, or was refused."""
-        self._end(*(self._refused or (HTTPStatus.BAD_REQUEST, msg)))
+        self._end(self._refused or MalformedError(msg))
 
     def retire(self) -> None:
         """Let the answer that is under way, if any, be the last, and say so."""
@@ -116,14 +124,14 @@ class Connection(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    def _excess(self) -> tuple[HTTPStatus, str] | None:
+    def _excess(self) -> AppError | None:
         if len(self.connections) > self._limits.connections:
-            return HTTPStatus.SERVICE_UNAVAILABLE, "the server has no room for more connections"
+            return CrowdedError("the server has no room for more connections", retry_after=1)
         if len(self.url) > LONGEST_URL:
-            return HTTPStatus.REQUEST_URI_TOO_LONG, f"the URL is longer than {LONGEST_URL} bytes"
+            return LongUrlError(f"the URL is longer than {LONGEST_URL} bytes")
         size = sum(len(name) + len(value) for name, value in self.headers)
         if size > LONGEST_HEAD or len(self.headers) > MOST_HEADERS:
-            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _HEAD
+            return LongHeadError(_HEAD)
         return None
 
     def _look(self) -> None:
@@ -135,7 +143,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         elif self._began is not None and self._late(self._began):
             text = f"the request had not arrived after {self._limits.patience:g} s"
-            self._end(HTTPStatus.REQUEST_TIMEOUT, text)
+            self._end(SlowError(text))
         self._unread = unread
         self.loop.call_later(self._limits.patience / 2, self._look)
 
@@ -148,23 +156,23 @@ class Connection(HttpToolsProtocol):
         poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
         return bool(poll.poll(0))
 
-    def _end(self, status: HTTPStatus, detail: str) -> None:
-        """Close the connection, with a Problem unless another answer is under way."""
+    def _end(self, error: AppError) -> None:
+        """Close the connection, with word of ``error`` unless another answer is under way."""
         if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
             return
-        self.transport.write(_answer(status, detail))
+        self.transport.write(self._told(error))
         self.transport.close()
+
+    def _told(self, error: AppError) -> bytes:
+        """The answer to what has arrived of a request."""
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        headers = {**error.headers, "Connection": "close"}
+        answer = problems.answer(path, error.status, error.detail, headers=headers)
+        lines = [b": ".join(header) for header in answer.raw_headers]
+        body = b"" if self.parser.get_method() == b"HEAD" else bytes(answer.body)
+        status = f"HTTP/1.1 {error.status.value} {error.status.phrase}".encode()
+        return b"\r\n".join([status, *lines, b"", body])
 
 
 _HEAD = f"the request's head is longer than {LONGEST_HEAD} bytes, or {MOST_HEADERS} headers"
-
-
-def _answer(status: HTTPStatus, detail: str) -> bytes:
-    problem = Problem(title=status.phrase, status=status, detail=detail, instance="")
-    body = problem.model_dump_json(by_alias=True).encode()
-    headers = {"Content-Type": MEDIA_TYPE, "Content-Length": len(body), "Connection": "close"}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = 1
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{k}: {v}" for k, v in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode() + body

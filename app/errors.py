@@ -1,6 +1,11 @@
 """What can go wrong, with the status and the words that a client is told.
 
 AppError                     has an HTTP status; its text is the problem's detail
+├── MalformedError       400 what is not HTTP
+├── SlowError            408 a request that does not arrive
+├── LongUrlError         414 a URL that is longer than any request needs
+├── LongHeadError        431 a request's head that is
+├── CrowdedError         503 more connections than the server has room for
 ├── AccessError          401 no key, or none of the server's
 ├── ForbiddenError       403 what this server does for nobody
 ├── RepositoryError      409 a models folder that cannot be served as it lies there
@@ -163,6 +168,44 @@ class OverRateError(OverloadedError):
     status = HTTPStatus.TOO_MANY_REQUESTS
     example = "10 images a second are allowed on average"
     refusal = "rate"
+
+
+class MalformedError(AppError):
+    """What is not HTTP."""
+
+    status = HTTPStatus.BAD_REQUEST
+    example = "Invalid HTTP request received."
+
+
+class SlowError(AppError):
+    """A request that does not arrive in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    example = "the request had not arrived after 20 s"
+
+
+class LongUrlError(AppError):
+    """A URL that is longer than any request needs."""
+
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+    example = "the URL is longer than 8192 bytes"
+
+
+class LongHeadError(AppError):
+    """A request's head that is longer than any request needs."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    example = "the request's head is longer than 32768 bytes, or 100 headers"
+
+
+class CrowdedError(OverloadedError):
+    """The server has no room for more connections; ``Retry-After`` says when to come back."""
+
+    example = "the server has no room for more connections"
+
+
+UNREAD = (MalformedError, SlowError, LongUrlError, LongHeadError, CrowdedError)
+"""What any request may be answered before anybody has read it."""
 
 
 class ClosedError(AppError):

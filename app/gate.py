@@ -3,7 +3,7 @@
 import re
 from collections.abc import Hashable
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import access, problems, record
@@ -52,7 +52,8 @@ class Gated:
             await self._app(scope, receive, send)
             return
         record.current().refused = error.refusal
-        refused = problems.answer(Request(scope), error.status, error.detail, headers=error.headers)
+        path = scope["path"]
+        refused = problems.answer(path, error.status, error.detail, headers=error.headers)
         await refused(scope, receive, send)
 
 

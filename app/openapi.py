@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.callers import HEADER
-from app.errors import MEDIA_TYPE, AppError, LateError, Problem
+from app.errors import MEDIA_TYPE, UNREAD, AppError, LateError, Problem
 from app.inference import InferenceRequest
 from app.negotiation import JSON, NDJSON
+from app.problems import speaks_v2
 from app.requests import GenerateBody
 from app.schemas_v2 import ProtocolError
 
@@ -60,6 +61,7 @@ IF_NONE_MATCH = {
     ]
 }
 _COMPONENT = "#/components/schemas/{model}"
+_ANSWER = "#/components/responses/{name}"
 
 
 def pictures(media_types: Sequence[str], description: str) -> Responses:
@@ -150,6 +152,7 @@ def install(app: FastAPI, timeout: float) -> None:
         for path in document["paths"].values():
             for operation in path.values():
                 _complete(operation, timeout)
+        _refuse_unread(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -174,3 +177,28 @@ def _complete(operation: dict[str, Any], timeout: float) -> None:
             "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": timeout},
         }
         operation.setdefault("parameters", []).append(waiting)
+
+
+def _refuse_unread(document: dict[str, Any]) -> None:
+    """Say what any request may be answered before anybody has read it."""
+    forms = {Problem: problems(*UNREAD), ProtocolError: protocol_errors(*UNREAD)}
+    shared = document["components"]["responses"] = {}
+    for path, operations in document["paths"].items():
+        model = ProtocolError if speaks_v2(path) else Problem
+        for operation in operations.values():
+            answers = operation["responses"]
+            for status, answer in forms[model].items():
+                if own := answers.get(str(status)):
+                    _join(own, answer)
+                    continue
+                name = f"{model.__name__}{status}"
+                shared[name] = answer
+                answers[str(status)] = {"$ref": _ANSWER.format(name=name)}
+            operation["responses"] = dict(sorted(answers.items()))
+
+
+def _join(answer: dict[str, Any], other: dict[str, Any]) -> None:
+    """Let ``answer`` tell of what ``other`` does, too."""
+    answer["description"] += f" {other['description']}"
+    for media_type, content in other["content"].items():
+        answer["content"][media_type]["examples"].update(content["examples"])

@@ -42,7 +42,8 @@ def install(app: FastAPI) -> None:
         record.current().refused = error.refusal
         if error.status == HTTPStatus.SERVICE_UNAVAILABLE and isinstance(error, OverloadedError):
             request.app.state.gate.shut(request.scope, error)
-        return answer(request, error.status, error.detail, error.errors, error.headers)
+        path = request.url.path
+        return answer(path, error.status, error.detail, error.errors, error.headers)
 
     @app.exception_handler(LeftError)
     async def left(_: Request, __: LeftError) -> Response:
@@ -64,13 +65,13 @@ def install(app: FastAPI) -> None:
         detail = f"{request.method} {request.url.path}: {error.detail}"
         if "Allow" in headers:
             detail += f"; allowed: {headers['Allow']}"
-        return answer(request, status, detail, headers=headers)
+        return answer(request.url.path, status, detail, headers=headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, _: Exception) -> JSONResponse:
         # Starlette raises the error again behind this answer; the web server logs its trace.
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return answer(request, status, "the server failed; its log says why")
+        return answer(request.url.path, status, "the server failed; its log says why")
 
 
 def speaks_v2(path: str) -> bool:
@@ -79,20 +80,20 @@ def speaks_v2(path: str) -> bool:
 
 
 def answer(
-    request: Request,
+    path: str,
     status: HTTPStatus,
     detail: str,
     errors: list[Offence] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A Problem as a response, or what the Open Inference Protocol has in its place."""
-    if speaks_v2(request.url.path):
+    """A Problem with a request for ``path``, or what the Open Inference Protocol has instead."""
+    if speaks_v2(path):
         return JSONResponse({"error": detail}, status, headers)
     problem = Problem(
         title=status.phrase,
         status=status,
         detail=detail,
-        instance=request.url.path,
+        instance=path,
         errors=errors or [],
     )
     body = problem.model_dump(mode="json", by_alias=True)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from app.errors import MEDIA_TYPE, Problem
+from app.schemas_v2 import ProtocolError
 from tests.faults.server import Server, started
 
 HOST = b"Host: x\r\n"
@@ -93,6 +95,53 @@ def test_a_request_that_does_not_arrive_is_408(server: Server, sent: bytes) -> N
         assert answered(rest(connection)) == (408, "the request had not arrived after 0.4 s")
 
 
+BEGUN = b" HTTP/1.1\r\nHost: x\r\n"
+LONG = b"a" * 9000
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (BEGUN + b"Content-Length: none\r\n\r\n", 400),
+        (BEGUN, 408),
+        (b"?" + LONG + BEGUN + b"\r\n", 414),
+        (BEGUN + b"a: b\r\n" * 120 + b"\r\n", 431),
+    ],
+)
+@pytest.mark.parametrize(
+    ("path", "media_type", "model"),
+    [("/models", MEDIA_TYPE, Problem), ("/v2/models/stats", "application/json", ProtocolError)],
+)
+def test_what_is_refused_unread_is_refused_in_the_form_that_is_documented(
+    server: Server,
+    sent: bytes,
+    status: int,
+    path: str,
+    media_type: str,
+    model: type[Problem | ProtocolError],
+) -> None:
+    document = httpx.get(f"http://127.0.0.1:{server.port}/openapi.json").json()
+    reference = document["paths"][path]["get"]["responses"][str(status)]["$ref"]
+    told = document["components"]["responses"][reference.rpartition("/")[2]]["content"]
+    assert told[media_type]["schema"]["$ref"].endswith(f"/{model.__name__}")
+    with connected(server) as connection:
+        connection.sendall(b"GET " + path.encode() + sent)
+        head, _, body = rest(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert f"content-type: {media_type}\r\n".encode() in head + b"\r\n"
+    problem = model.model_validate_json(body)
+    assert not isinstance(problem, Problem) or problem.instance == path
+
+
+def test_what_is_refused_of_head_has_no_body(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(b"HEAD /images/faces/1/3.png?" + LONG + BEGUN + b"\r\n")
+        head, _, body = rest(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 414 ")
+    assert b"content-type: application/problem+json" in head
+    assert body == b""
+
+
 @pytest.mark.parametrize(("first", "piece"), [(b"", b"\r\n"), (b"GET /", b"a")])
 def test_a_byte_now_and_then_does_not_keep_a_connection(
     server: Server, first: bytes, piece: bytes
@@ -137,7 +186,7 @@ def test_more_connections_than_allowed_are_told_when_to_come_back(server: Server
             connection.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n")
             content = rest(connection)
             assert answered(content) == (503, "the server has no room for more connections")
-            assert b"Retry-After: 1\r\n" in content
+            assert b"retry-after: 1\r\n" in content
         others += [connected(server) for _ in range(10)]
         assert rest(others[-1]) == b""  # not even that
     finally:
