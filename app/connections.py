@@ -5,6 +5,7 @@ import select
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -83,12 +84,15 @@ class Connection(HttpToolsProtocol):
         if self._began is None:
             self._began, self.url = self.loop.time(), b""
         self._framing += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self._framing > LONGEST_HEAD and not self.transport.is_closing():
             self._end(LongHeadError(_HEAD))
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the request's head is too much."""
+        if self._offers_another_protocol():
+            return
         if refused := self._excess():
             self._refused = refused
             raise _RefusedError  # which reaches ``send_400_response``
@@ -103,6 +107,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request has arrived."""
+        if self._offers_another_protocol():
+            return
         self._began, self._framing = None, 0
         super().on_message_complete()
 
@@ -123,6 +129,34 @@ class Connection(HttpToolsProtocol):
             self.retire()
         else:
             super().shutdown()
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            fed, data = data, b""
+            try:
+                self.parser.feed_data(fed)
+            except HttpParserUpgrade as offer:
+                data = self._without_offer(fed[offer.args[0] :])
+            except HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+
+    def _offers_another_protocol(self) -> bool:
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _without_offer(self, rest: bytes) -> bytes:
+        """The request again, which ``rest`` ends, as if it offered no protocol but this one.
+
+        A server may ignore such an offer (RFC 9110, section 7.8), but the parser leaves the body to
+        the other protocol. Java's client offers HTTP/2 with every request.
+        """
+        if not self._offers_another_protocol():
+            return b""
+        version = self.parser.get_http_version().encode()
+        first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)
+        headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        return b"\r\n".join([first, *headers, b"", rest])
 
     def _excess(self) -> AppError | None:
         if len(self.connections) > self._limits.connections:

@@ -1,6 +1,7 @@
 """What a client may send, and how slowly: a real server, raw sockets."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -69,6 +70,44 @@ def test_too_much_of_a_head_is_refused(
             told = answered(content)
             assert told[0] == status
             assert words in told[1]
+
+
+OFFERS = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+SUM = b'{"plus": [[3, 4, 5]], "neighbours": 1}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: %d\r\n\r\n%b" % (len(SUM), SUM),
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(SUM), SUM),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 200, 10_000])
+def test_who_offers_another_protocol_is_answered_in_this_one(
+    server: Server, body: bytes, size: int
+) -> None:
+    """As Java's client does with every request, on a connection that it keeps."""
+    post = b"POST /arithmetic HTTP/1.1\r\n" + JSON + OFFERS + body
+    get = b"GET /v2 HTTP/1.1\r\n" + HOST + OFFERS + b"\r\n"
+    last = b"GET /models/cats HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    sent = post + get + post + last
+    with connected(server) as connection:
+        for start in range(0, len(sent), size):
+            connection.sendall(sent[start : start + size])
+        content = rest(connection)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", content) == [b"200", b"200", b"200", b"404"]
+    assert content.count(b"content-type: image/png") == 2
+
+
+@pytest.mark.parametrize(
+    "offer", [b"CONNECT x:80", b"CONNECT /models", b"GET /models/cats HTTP/1.1\r\nUpgrade: h2c"]
+)
+def test_an_offer_that_is_none_is_answered(server: Server, offer: bytes) -> None:
+    version = b"" if b"HTTP" in offer else b" HTTP/1.1"
+    with connected(server) as connection:
+        connection.sendall(offer + version + b"\r\n" + HOST + b"Connection: close\r\n\r\n")
+        assert rest(connection)[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 405"}
 
 
 def test_headers_after_a_body_in_pieces_are_bounded_too(server: Server) -> None:
