@@ -69,6 +69,8 @@ class Connection(HttpToolsProtocol):
         self._framing = 0
         """Bytes of the request that is arriving, less those of its body."""
         self._unread = 0
+        self._deaf = False
+        """Whether nothing more is read, for what came first is yet to be answered."""
         self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -81,6 +83,8 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived. A client that sends nothing but line breaks has begun, too."""
+        if self._deaf:
+            return
         if self._began is None:
             self._began, self.url = self.loop.time(), b""
         self._framing += len(data)
@@ -176,10 +180,23 @@ class Connection(HttpToolsProtocol):
         if unread and unread == self._unread:
             self.transport.abort()
         elif self._began is not None and self._late(self._began):
-            text = f"the request had not arrived after {self._limits.patience:g} s"
-            self._end(SlowError(text))
+            self._end_late()
         self._unread = unread
         self.loop.call_later(self._limits.patience / 2, self._look)
+
+    def _end_late(self) -> None:
+        """End a request that does not arrive, unless it is the server that does not read on."""
+        if self._owes():
+            self._began = self.loop.time()
+            return
+        text = f"the request had not arrived after {self._limits.patience:g} s"
+        self._end(SlowError(text))
+
+    def _owes(self) -> bool:
+        """Whether what came before the request that is arriving is yet to be answered."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        return bool(self.pipeline) or not self.cycle.more_body
 
     def _late(self, began: float) -> bool:
         return self.loop.time() - began > self._limits.patience
@@ -191,12 +208,18 @@ class Connection(HttpToolsProtocol):
         return bool(poll.poll(0))
 
     def _end(self, error: AppError) -> None:
-        """Close the connection, with word of ``error`` unless another answer is under way."""
-        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
+        """Close the connection, with word of ``error``, or after the answers to what came before.
+
+        An answer that is under way to the very request is broken off.
+        """
+        if self._owes():
+            self._deaf = True
+            self.retire()
+        elif self.cycle and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
-            return
-        self.transport.write(self._told(error))
-        self.transport.close()
+        else:
+            self.transport.write(self._told(error))
+            self.transport.close()
 
     def _told(self, error: AppError) -> bytes:
         """The answer to what has arrived of a request."""

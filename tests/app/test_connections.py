@@ -23,6 +23,12 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def patient() -> Iterator[Server]:
+    with started() as server:
+        yield server
+
+
 def connected(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=20)
 
@@ -85,14 +91,14 @@ SUM = b'{"plus": [[3, 4, 5]], "neighbours": 1}'
 )
 @pytest.mark.parametrize("size", [1, 200, 10_000])
 def test_who_offers_another_protocol_is_answered_in_this_one(
-    server: Server, body: bytes, size: int
+    patient: Server, body: bytes, size: int
 ) -> None:
     """As Java's client does with every request, on a connection that it keeps."""
     post = b"POST /arithmetic HTTP/1.1\r\n" + JSON + OFFERS + body
     get = b"GET /v2 HTTP/1.1\r\n" + HOST + OFFERS + b"\r\n"
     last = b"GET /models/cats HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
     sent = post + get + post + last
-    with connected(server) as connection:
+    with connected(patient) as connection:
         for start in range(0, len(sent), size):
             connection.sendall(sent[start : start + size])
         content = rest(connection)
@@ -103,9 +109,9 @@ def test_who_offers_another_protocol_is_answered_in_this_one(
 @pytest.mark.parametrize(
     "offer", [b"CONNECT x:80", b"CONNECT /models", b"GET /models/cats HTTP/1.1\r\nUpgrade: h2c"]
 )
-def test_an_offer_that_is_none_is_answered(server: Server, offer: bytes) -> None:
+def test_an_offer_that_is_none_is_answered(patient: Server, offer: bytes) -> None:
     version = b"" if b"HTTP" in offer else b" HTTP/1.1"
-    with connected(server) as connection:
+    with connected(patient) as connection:
         connection.sendall(offer + version + b"\r\n" + HOST + b"Connection: close\r\n\r\n")
         assert rest(connection)[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 405"}
 
@@ -170,6 +176,26 @@ def test_what_is_refused_unread_is_refused_in_the_form_that_is_documented(
     assert f"content-type: {media_type}\r\n".encode() in head + b"\r\n"
     problem = model.model_validate_json(body)
     assert not isinstance(problem, Problem) or problem.instance == path
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"GET /?" + LONG + BEGUN + b"\r\n",
+        b"GET /v2" + BEGUN + b"a: " + b"x" * 40_000,
+    ],
+)
+def test_a_refusal_is_no_answer_to_what_came_before(
+    patient: Server, wrong: bytes, times: int
+) -> None:
+    asked = b"POST /generate?n=64&seed=1" + BEGUN + b"Content-Length: 0\r\n\r\n"
+    with connected(patient) as connection:
+        connection.sendall(asked * times + wrong)
+        content = rest(connection)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", content) == [b"200"] * times
+    assert content.endswith(b"}]}")
 
 
 def test_what_is_refused_of_head_has_no_body(server: Server) -> None:
