@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.errors import MEDIA_TYPE, Problem
 from tests.deploy.containers import PORTS, Project, docker, killed, project, stand_in, state, there
 
 
@@ -69,3 +70,17 @@ def test_one_that_is_stopped_under_load_is_missed_by_nobody(three: Project) -> N
 
 def test_the_configuration_is_one_that_haproxy_takes(three: Project) -> None:
     three.compose("exec", "-T", "balancer", "haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg")
+
+
+def test_the_balancer_without_a_server_says_so_and_is_not_healthy(three: Project) -> None:
+    (balancer,) = three.containers("balancer")
+    assert state(balancer)["State"]["Health"]["Status"] == "healthy"
+    three.compose("stop", "server", "app")
+    answer = httpx.get(three.address("balancer", 8080) + "/grid?rows=1")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.headers["Content-Type"] == MEDIA_TYPE
+    problem = Problem.model_validate(answer.json())
+    assert (problem.status, problem.instance) == (503, "/grid")
+    _, *check = state(balancer)["Config"]["Healthcheck"]["Test"]
+    with pytest.raises(AssertionError):
+        docker("exec", balancer, *check)
