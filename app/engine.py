@@ -1,6 +1,7 @@
 """A loaded generator: one model version on one provider. Knows no HTTP."""
 
 import logging
+import timeit
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -15,10 +16,13 @@ from app.card import INPUT, OUTPUT, Card, CardError, digest
 from app.images import Pixels
 from app.latents import Latents
 from app.providers import GraphError, Placement, ProviderError
+from app.slices import Slices
 
 Rows = Mapping[str, NDArray[np.generic]]
 """The graph's inputs by name; the first axis of each counts the images."""
 Draw = Callable[[Latents], Pixels]
+
+_WARMING, _TRIES = 2, 10
 
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
@@ -49,16 +53,16 @@ class Engine:
 
 
 def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
-    asleep = awake = _drawing(_verified(card, providers.session(graph, place)))
-    if place.threads > 1:
-        awake = _drawing(providers.session(graph, place, awake=True))
-    _warm(card, asleep, 2)
-    _warm(card, awake, 1)
+    slices = Slices(graph, place)
+    _verified(card, slices.session)
+    _warm(card, slices, _WARMING)
+    if place.threads == 1:
+        return slices
+    both: list[Draw] = [_drawing(providers.session(graph, place)), slices]
+    few = min(both, key=lambda draw: _latency(card, draw))
 
     def draw(latents: Latents) -> Pixels:
-        # It is over before a thread that sleeps is awake. Several images are those of a busy
-        # server, most likely, whose event loop and encoder need the CPUs in between.
-        return awake(latents) if len(latents) == 1 else asleep(latents)
+        return few(latents) if len(latents) < place.threads else slices(latents)
 
     return draw
 
@@ -104,6 +108,12 @@ def _drawing(session: ort.InferenceSession) -> Draw:
         return pixels
 
     return draw
+
+
+def _latency(card: Card, draw: Draw) -> float:
+    """Seconds that one image takes at best: what else the machine does only ever takes time."""
+    row = np.zeros((1, card.latent.width), np.float32)
+    return min(timeit.repeat(lambda: draw(row), number=1, repeat=_TRIES))
 
 
 def _warm(card: Card, draw: Draw, largest: int) -> None:

@@ -30,10 +30,10 @@ _REDUCED: dict[Precision, Name] = {"bf16": "openvino", "fp16": "tensorrt"}
 """Who has it; fp32 all have."""
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
-# A thread that spins while it waits for work takes a CPU from the event loop and the encoder: not
-# at all, or no longer than until the next operator of a run.
-_ASLEEP = {"allow_spinning": "0"}
+# Threads that wait for the next operator spin for moments: it may be there before they slept.
+# Longer, or where they have nothing to do, it takes CPUs from the event loop and the encoder.
 _AWAKE = {"allow_spinning": "1", "spin_duration_us": "100"}
+_ASLEEP = {"allow_spinning": "0"}
 
 
 class ProviderError(Exception):
@@ -137,20 +137,18 @@ def session(
     graph: bytes,
     placement: Placement,
     *,
-    awake: bool = False,
     captured: bool = False,
     more: Mapping[str, str] | None = None,
 ) -> ort.InferenceSession:
     """``graph`` on the provider of ``placement``, with no other to fall back upon.
 
-    ``awake`` lets its CPU threads spin for moments between operators, for runs too short to
-    sleep in; ``captured`` lets CUDA replay runs as graphs; ``more`` are options of TensorRT. Raises
+    ``captured`` lets CUDA replay runs as graphs; ``more`` are options of TensorRT. Raises
     ProviderError for a provider that does not start, GraphError for bytes that are no graph which
     it can run.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = placement.threads
-    for name, value in (_AWAKE if awake else _ASLEEP).items():
+    for name, value in (_AWAKE if placement.provider == "cpu" else _ASLEEP).items():
         options.add_session_config_entry(f"session.intra_op.{name}", value)
     options.log_severity_level = 3  # what fails is told once, by who asked
     try:

@@ -32,6 +32,7 @@ LEAVES = {
     "app.record",
     "app.schemas_v2",
     "app.shares",
+    "app.slices",
     "app.slots",
     "app.statistics",
     "app.values",

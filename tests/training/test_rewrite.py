@@ -17,7 +17,7 @@ from training.errors import ExportError
 from training.export.chain import Rewrite, read, rewritten
 from training.export.graph import graph
 from training.export.optimise import CANDIDATES
-from training.export.rewrite import folded, multiplied, shuffled, split
+from training.export.rewrite import folded, multiplied, shuffled, split, woven
 from training.export.runtime import run, run_graph, session
 from training.presets import PRESETS
 
@@ -71,25 +71,30 @@ def test_at_every_preset_it_computes_the_same(preset: str, rewrites: Sequence[Re
     assert difference.max() <= 1
 
 
-def doubling(kernel: int, padding: int, more: int, *, bias: bool) -> nn.Sequential:
-    layer = nn.ConvTranspose2d(2, 3, kernel, 2, padding, more, bias=bias)
+def doubling(kernel: int, padding: int, more: int, channels: int, *, bias: bool) -> nn.Sequential:
+    layer = nn.ConvTranspose2d(2, channels, kernel, 2, padding, more, bias=bias)
     return nn.Sequential(nn.Linear(WIDTH, 2 * 35), nn.Unflatten(1, (2, 5, 7)), layer, nn.Tanh())
 
 
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("rewrite", [shuffled, split])
+@pytest.mark.parametrize(("rewrite", "channels"), [(shuffled, 3), (split, 3), (woven, 16)])
 @pytest.mark.parametrize("shape", [(2, 0, 0), (3, 1, 1), (4, 1, 0), (5, 2, 1)])
 def test_every_doubling_becomes_ordinary_convolutions(
-    shape: tuple[int, int, int], rewrite: Rewrite, *, bias: bool
+    shape: tuple[int, int, int], rewrite: Rewrite, channels: int, *, bias: bool
 ) -> None:
     """A shape is kernel, padding and output padding."""
     torch.manual_seed(0)
-    network = lively(doubling(*shape, bias=bias), WIDTH)
-    plain = graph(network, WIDTH, (10, 14, 3), {})
+    network = lively(doubling(*shape, channels, bias=bias), WIDTH)
+    plain = graph(network, WIDTH, (10, 14, channels), {})
     content = rewritten(plain, rewrite)
     rows = latents.from_seeds(range(4), WIDTH)
     assert "ConvTranspose" not in operators(content)
     np.testing.assert_allclose(floats(content, rows), floats(plain, rows), rtol=0, atol=1e-5)
+
+
+def test_doublings_that_leave_a_cpus_blocks_empty_are_not_woven() -> None:
+    plain = graph(lively(doubling(4, 1, 0, 15, bias=True), WIDTH), WIDTH, (10, 14, 15), {})
+    assert operators(rewritten(plain, woven)) == operators(plain)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +113,7 @@ def test_other_transposed_convolutions_stay(layer: nn.ConvTranspose2d) -> None:
     unflatten = nn.Unflatten(1, (2, 5, 5))
     network = nn.Sequential(nn.Linear(WIDTH, 50), unflatten, layer, nn.Tanh()).eval()
     plain = graph(network, WIDTH, (height, width, layer.out_channels), {})
-    for rewrite in (shuffled, split):
+    for rewrite in (shuffled, split, woven):
         assert operators(rewritten(plain, rewrite)) == operators(plain)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import helper, numpy_helper, shape_inference
 
 from app.card import INPUT, OUTPUT
 from training.errors import ExportError
@@ -25,6 +25,8 @@ class Step:
     attributes: dict[str, Any] = field(default_factory=dict)
     branches: "Sequence[Chain]" = ()
     """Chains that all take what the step before gives; the operator takes what they give."""
+    taken: tuple[int, ...] = ()
+    """The shape of what the step before gives, without the batch."""
 
     def write(self, writer: Writer, output: str = "") -> None:
         """Add it after what ``writer`` wrote last."""
@@ -46,6 +48,8 @@ Rewrite = Callable[[Chain], Chain]
 def read(model: onnx.ModelProto) -> Chain:
     """The steps of ``model``. Raises ExportError where one does not follow upon the other."""
     constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    inferred = shape_inference.infer_shapes(model).graph
+    shapes = {one.name: _axes(one) for one in (*inferred.input, *inferred.value_info)}
     chain: Chain = []
     value = INPUT
     for node in model.graph.node:
@@ -54,7 +58,7 @@ def read(model: onnx.ModelProto) -> Chain:
             raise ExportError(f"the graph is no chain of operators at {node.name or node.op_type}")
         attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
         found = [constants.get(name) for name in others]
-        chain.append(Step(node.op_type, found, attributes))
+        chain.append(Step(node.op_type, found, attributes, taken=tuple(shapes[value])))
         value = node.output[0]
     return chain
 

@@ -5,7 +5,7 @@ provider that runs here. The graph for any provider stays, and with it what the 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from app.latents import Latents
 from training.errors import ExportError
 from training.export.chain import Rewrite, rewritten
 from training.export.publish import compare
-from training.export.rewrite import folded, multiplied, shuffled, split
+from training.export.rewrite import folded, multiplied, shuffled, split, woven
 from training.export.runtime import onnxruntime, run_graph
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ CANDIDATES: dict[str, tuple[Rewrite, ...]] = {
     "folded": (folded, multiplied),
     "shuffled": (folded, multiplied, shuffled),
     "split": (folded, multiplied, split),
+    "woven": (folded, multiplied, woven),
 }
 PROVIDERS: "tuple[Name, ...]" = ("cpu", "openvino", "cuda")
 
@@ -106,19 +107,30 @@ def _places() -> "Iterator[Placement]":
 
 def _measured(place: "Placement", graphs: dict[str, bytes], rows: Latents) -> Measured:
     """The best of rounds that alternate: what else the machine does only ever takes time."""
-    from app.providers import GraphError, ProviderError, session
+    from app.providers import GraphError, ProviderError
 
     try:
-        sessions = {name: session(content, place, awake=True) for name, content in graphs.items()}
+        loaded = {name: _loaded(content, place) for name, content in graphs.items()}
     except (GraphError, ProviderError) as error:
         raise ExportError(f"provider {place.provider}: {error}") from error
     seconds = dict.fromkeys(graphs, float("inf"))
     for _ in range(_ROUNDS):
-        for name, loaded in sessions.items():
+        for name, draw in loaded.items():
             began = time.perf_counter()
-            loaded.run(None, {card.INPUT: rows})
+            draw(rows)
             seconds[name] = min(seconds[name], time.perf_counter() - began)
     return Measured(place, {name: len(rows) / best for name, best in seconds.items()})
+
+
+def _loaded(content: bytes, place: "Placement") -> "Callable[[Latents], object]":
+    """``content`` as a server runs it."""
+    from app.providers import session
+    from app.slices import Slices
+
+    if place.provider == "cpu":
+        return Slices(content, place)
+    loaded = session(content, place)
+    return lambda rows: loaded.run(None, {card.INPUT: rows})
 
 
 def _write(folder: Path, described: Card, graphs: dict[str, bytes], found: list[Measured]) -> None:
