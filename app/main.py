@@ -76,6 +76,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         version=__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
+        redirect_slashes=False,  # an answer without words, to what a path parameter may hold, too
         generate_unique_id_function=lambda route: route.name,
         lifespan=_lifespan,
     )

@@ -349,7 +349,13 @@ def test_an_unacceptable_form_is_refused_with_the_offers(
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nothing", 404), ("GET", "/generate", 405), ("DELETE", "/models", 405)],
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/models/faces/", 404),
+        ("POST", "/generate/", 404),
+        ("GET", "/generate", 405),
+        ("DELETE", "/models", 405),
+    ],
 )
 def test_a_wrong_path_or_method_is_a_problem_too(
     client: TestClient, method: str, path: str, status: int

@@ -202,6 +202,7 @@ def test_the_statistics_count_requests_batches_and_images(
     ("method", "path", "options", "status", "reason"),
     [
         ("GET", "/v2/nothing", {}, 404, "GET /v2/nothing: Not Found"),
+        ("GET", "/v2/models/faces%2F", {}, 404, "GET /v2/models/faces/: Not Found"),
         ("GET", INFER, {}, 405, "allowed: POST"),
         ("GET", "/v2/models/cats", {}, 404, "model is 'cats' but must be one of "),
         ("GET", "/v2/models/cats/ready", {}, 404, "model is 'cats'"),
