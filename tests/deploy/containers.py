@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import time
@@ -20,7 +21,10 @@ IMAGE = "dcgan-server:cpu"
 HERE = Path(__file__).parent
 
 # Packages come from where this machine has them from.
-_OVERRIDE = "services: {{server: {{image: '{image}', build: {{network: host}}}}}}\n"
+_OVERRIDE = """services:
+  server: {{image: '{image}', build: {{network: host}}}}
+  train: {{build: {{network: host}}}}
+"""
 
 # Where docker-compose.yml publishes, by the variable that says otherwise.
 PORTS = {"PORT": 8000, "BALANCER_PORT": 8080, "PROMETHEUS_PORT": 9090, "GRAFANA_PORT": 3000}
@@ -64,6 +68,15 @@ def stand_in(name: str) -> str:
     )
     docker("build", "--network", "host", "--quiet", "-t", tag, "-", input=source)
     return tag
+
+
+def copied(root: Path, folder: Path) -> Path:
+    """What images are built from, in another folder."""
+    for name in ("app", "models", "training"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Dockerfile", ".dockerignore", "docker-compose.yml", "pyproject.toml"):
+        shutil.copy(root / name, folder)
+    return folder
 
 
 def moved() -> dict[str, str]:

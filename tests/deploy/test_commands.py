@@ -50,6 +50,15 @@ def test_one_server_comes_by_itself_and_those_of_scale_share_no_port(
     assert "ports" not in services["app"]
 
 
+def test_the_gpu_is_reserved_and_the_trainers_folders_are_ones_own(
+    services: dict[str, Any],
+) -> None:
+    (device,) = services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    mounts = services["train"]["volumes"]
+    assert mounts == [f"./{name}:/srv/{name}" for name in ("data", "runs", "models")]
+
+
 def test_every_service_is_bounded_watched_and_started_again(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert service["deploy"]["resources"]["limits"]["memory"], name

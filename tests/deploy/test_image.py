@@ -1,10 +1,9 @@
 """What is in the image, and what is not."""
 
 import json
-import shutil
 from pathlib import Path
 
-from tests.deploy.containers import docker, project, state
+from tests.deploy.containers import copied, docker, project, state
 
 MB = 1_000_000
 
@@ -58,11 +57,7 @@ def test_what_is_wrong_with_a_call_is_told(image: str) -> None:
 def test_changed_code_leaves_all_layers_but_the_last(
     image: str, root: Path, tmp_path: Path
 ) -> None:
-    for name in ("app", "models", "training"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / name, tmp_path / name, ignore=ignored)
-    for name in ("Dockerfile", ".dockerignore", "docker-compose.yml", "pyproject.toml"):
-        shutil.copy(root / name, tmp_path)
+    copied(root, tmp_path)
     with (tmp_path / "app" / "main.py").open("a") as module:
         module.write("# changed\n")
     with project(tmp_path, tmp_path, f"{image}-changed") as copy:
