@@ -6,6 +6,8 @@ import io
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 
 from fastapi import Response
 from pydantic import BaseModel
@@ -13,6 +15,7 @@ from pydantic import BaseModel
 from app import animation, record, webp
 from app.animation import Form
 from app.arithmetic import Neighbourhood
+from app.cpus import available
 from app.images import Sheet
 from app.negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
 from app.png import Text, encode, encode_all
@@ -22,6 +25,8 @@ from app.served import Drawn, Served
 ANIMATIONS: dict[str, Form] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
 _AT_ONCE = 2**14
 """A picture of so many bytes is encoded sooner than a thread is woken and heard of."""
+_APART = 2**18
+"""So many bytes of pixels, milliseconds of work, are worth a thread of their own."""
 
 
 def _headers(drawn: Drawn, seed: int | None) -> dict[str, str]:
@@ -101,10 +106,28 @@ async def animated(
 
 
 async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
-    """Every image as a PNG file, encoded beside the event loop."""
+    """Every image as a PNG file, encoded beside the event loop, many of them on several CPUs."""
     known: Sequence[int | None] = seeds or [None] * len(drawn.pixels)
     texts = [caption(drawn.served, seed) for seed in known]
-    return await asyncio.to_thread(lambda: encode_all(drawn.enlarged, texts))
+
+    def encoded(part: slice) -> list[bytes]:
+        return encode_all(drawn.part(part).enlarged, texts[part])
+
+    parts = _parts(len(texts), drawn.pixels[0].nbytes * drawn.served.look.scale**2)
+    found = await asyncio.gather(*(asyncio.to_thread(encoded, part) for part in parts))
+    return [file for files in found for file in files]
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    """Nearly equal parts of ``count`` images of ``size`` bytes, as many as are worth a CPU each."""
+    number = max(1, min(_cpus(), count, count * size // _APART))
+    ends = [count * k // number for k in range(number + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
+
+
+@cache
+def _cpus() -> int:
+    return available()
 
 
 def base64_text(content: bytes) -> str:

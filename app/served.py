@@ -135,6 +135,10 @@ class Drawn:
     at: float = field(default_factory=time.perf_counter)
     """When they were ready to be encoded, by the clock ``time.perf_counter``."""
 
+    def part(self, which: slice) -> "Drawn":
+        """Some of them."""
+        return replace(self, pixels=self.pixels[which])
+
     @property
     def enlarged(self) -> Pixels:
         """The same pixels, as wide and high as they shall look; this may take its time."""

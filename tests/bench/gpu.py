@@ -17,7 +17,7 @@ import onnxruntime
 import torch
 
 from app.cpus import available
-from tests.bench import gpu_serving, gpu_training
+from tests.bench import gpu_http, gpu_losses, gpu_serving, gpu_training
 from tests.bench.gpu_training import Bench
 from tests.bench.graphics import arithmetic_rate
 from tests.bench.rows import Row, Table
@@ -40,6 +40,9 @@ def main() -> None:
     bench = Bench(where, 0.1 if quick else 4.0, quick, rates)
     for preset in PRESETS:
         table.part(preset, 1 if quick else 25, partial(gpu_training.sides, bench, preset))
+    for preset in ("keras-28", "dcgan-28"):
+        losses = partial(gpu_losses.curves, bench, preset)
+        table.part(f"{preset}, losses", 1 if quick else 15, losses)
     whole = partial(gpu_training.whole_run, bench, epochs=options.epochs, data_dir=options.data_dir)
     name = "dcgan-28, whole run"
     table.part(name, 1 if quick else 70, partial(whole, name))
@@ -47,16 +50,17 @@ def main() -> None:
     serving = gpu_serving.Serving(provider, 0.05 if quick else 1.5, quick)
     table.part("serving", 1 if quick else 30, lambda: gpu_serving.engines(serving))
     table.part("serving, memory", 1 if quick else 60, lambda: gpu_serving.memory(serving))
-    table.part("serving, HTTP", 1 if quick else 15, lambda: gpu_serving.http(serving))
+    table.part("serving, HTTP", 1 if quick else 35, lambda: gpu_http.requests(serving))
     for model in serving.models:
         build = partial(gpu_serving.tensorrt, serving, model)
         table.part(f"TensorRT {model.name}", 1 if quick else 45, build)
     table.part("PNG", 1 if quick else 25, lambda: gpu_serving.png_stage(serving))
     for preset in () if quick else PRESETS:  # last: it takes minutes
         table.part(f"{preset}, compiled", 60, partial(gpu_training.compiled, bench, preset))
+    plainly = "dcgan-28, plainly"
     if options.scores:
-        name = "dcgan-28, plainly"
-        table.part(name, 70, partial(whole, name, execution="eager", precision="fp32"))
+        table.part(plainly, 70, partial(whole, plainly, execution="eager", precision="fp32"))
+    table.part("score", 0, lambda: gpu_training.scores(table.rows, name, plainly))
     if options.out:
         table.write(options.out, told)
 

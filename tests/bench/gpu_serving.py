@@ -1,7 +1,6 @@
-"""Serving on a GPU: engine, memory, HTTP, and the stage that becomes the slowest, PNG."""
+"""Serving on a GPU without HTTP: engines, memory, and the stage that becomes the slowest, PNG."""
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import httpx
 import numpy as np
 import onnxruntime
 import torch
@@ -23,7 +21,6 @@ from app.images import Pixels
 from app.latents import Latents
 from app.providers import Placement, Precision, ProviderError, candidates
 from tests.bench.rows import NotRunError, Row
-from tests.serving import serving
 
 ROOT = Path(__file__).parent.parent.parent
 MODELS = ("fashion-mnist/2", "faces/1")
@@ -47,7 +44,7 @@ class Model:
 
     def ours(self, placement: Placement) -> Draw:
         """By the engine of the server."""
-        engine = Engine(self.card, self.graph, placement)
+        engine = Engine(self.card, self.graph, placement, 256)
         return lambda rows: engine({INPUT: rows})
 
     def plain(self, provider: str, options: dict[str, str] | None = None) -> Draw:
@@ -126,53 +123,27 @@ def engines(serving: Serving) -> Iterator[Row]:
 
 
 def memory(serving: Serving) -> Iterator[Row]:
-    """What the card's memory grows by in 100,000 batches."""
-    placement = serving.placement
-    if placement.provider != "cuda" or not torch.cuda.is_available():
-        raise NotRunError("the memory of a card needs the provider cuda, and PyTorch with CUDA")
-    model, sizes = serving.models[0], (1, 3, 16, 64)
-    draw = model.ours(placement)
+    """What the memory of the process, and the card's, grow by in 100,000 batches."""
+    model, sizes, count = serving.models[0], (1, 3, 16, 64), 400 if serving.quick else 100_000
+    draw = model.ours(serving.placement)
     batches = [model.latents(size) for size in sizes]
-    for rows in batches:
-        draw(rows)
-    before, count = torch.cuda.mem_get_info()[0], 400 if serving.quick else 100_000
+    for number in range(100):
+        draw(batches[number % len(batches)])
+    on_card = serving.provider != "cpu" and torch.cuda.is_available()
+    resident, free = _resident(), torch.cuda.mem_get_info()[0] if on_card else 0
     for number in range(count):
         draw(batches[number % len(batches)])
-    grown = (before - torch.cuda.mem_get_info()[0]) / 2**20
-    yield Row("serving, memory", f"growth in {count:,} batches", grown, "MiB")
+    what = f"growth in {count:,} batches"
+    yield Row("serving, memory", what, (_resident() - resident) / 2**20, "MiB", "of the process")
+    if not on_card:
+        raise NotRunError("the memory of a card needs the provider cuda, and PyTorch with CUDA")
+    grown = (free - torch.cuda.mem_get_info()[0]) / 2**20
+    yield Row("serving, memory", what, grown, "MiB", "of the card")
 
 
-def http(bench: Serving) -> Iterator[Row]:
-    """Concurrent requests to a real server, from threads of this process."""
-    bench.placement  # noqa: B018 where it is not there, no server need be started
-    command = [sys.executable, "-m", "app", "--provider", bench.provider, "--access-log", "false"]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serving(command, ROOT, Path(folder) / "log") as address,
-    ):
-        for count in (1, 16):
-            seconds, clients = (0.3, 2) if bench.quick else (4.0, 16)
-            url = f"{address}/generate?n={count}"
-            answered, passed = _load(url, clients, seconds)
-            note = f"{clients} connections, client on the same CPUs"
-            yield Row("serving, HTTP", f"PNG of n={count}", answered / passed, "requests/s", note)
-
-
-def _load(url: str, clients: int, seconds: float) -> tuple[int, float]:
-    """Requests that were answered, and the seconds that took."""
-    began = time.perf_counter()
-
-    def ask(_: int) -> int:
-        done = 0
-        with httpx.Client(headers={"Accept": "image/png"}, timeout=60) as client:
-            while time.perf_counter() - began < seconds:
-                client.post(url).raise_for_status()
-                done += 1
-        return done
-
-    with ThreadPoolExecutor(clients) as threads:
-        answered = sum(threads.map(ask, range(clients)))
-    return answered, time.perf_counter() - began
+def _resident() -> int:
+    """Bytes of this process that are in memory (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def tensorrt(serving: Serving, model: Model) -> Iterator[Row]:

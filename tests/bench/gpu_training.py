@@ -145,6 +145,17 @@ def whole_run(
         yield Row(name, SCORE, lines[-1][SCORE], note="to training images")
 
 
+def scores(rows: list[Row], ours: str, plain: str) -> Iterator[Row]:
+    """How far the score of one whole run is from another's."""
+    found = {row.part: row.value for row in rows if row.what == SCORE and row.value}
+    if not {ours, plain} <= found.keys():
+        raise NotRunError(
+            "a whole run has no score: give --data-dir, and for both of them --scores"
+        )
+    apart = 100 * (found[ours] / found[plain] - 1)
+    yield Row("score", f"{ours} beside {plain}", apart, "%", "within 5 is the aim")
+
+
 def _few(folder: Path) -> Path:
     """A data set of 64 images of noise, in Fashion-MNIST's files."""
     folder.mkdir()

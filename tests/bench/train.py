@@ -107,12 +107,7 @@ def ours(config: Config, pixels: np.ndarray, where: torch.device, every: int) ->
 
 
 def plain(config: Config, pixels: np.ndarray, where: torch.device) -> Side:
-    plain_config = config.model_copy(update={"average_decay": 0.0, "precision": "fp32"})
-    trainer = Trainer(plain_config, pixels.shape[1:], where)
-    for name in ("generator", "discriminator"):
-        network = getattr(trainer, name).to(memory_format=torch.contiguous_format)
-        rate, betas = getattr(config, f"{name}_lr"), (config.beta1, config.beta2)
-        setattr(trainer, f"{name}_adam", torch.optim.Adam(network.parameters(), rate, betas))
+    trainer = plain_trainer(config, pixels, where)
     batches = endless(pixels, config.batch_size)
     next(batches)  # the workers' start is not counted
 
@@ -122,6 +117,17 @@ def plain(config: Config, pixels: np.ndarray, where: torch.device) -> Side:
         return steps
 
     return side
+
+
+def plain_trainer(config: Config, pixels: np.ndarray, where: torch.device) -> Trainer:
+    """The networks, and PyTorch's own Adam, for ``plain_step``."""
+    plain_config = config.model_copy(update={"average_decay": 0.0, "precision": "fp32"})
+    trainer = Trainer(plain_config, pixels.shape[1:], where)
+    for name in ("generator", "discriminator"):
+        network = getattr(trainer, name).to(memory_format=torch.contiguous_format)
+        rate, betas = getattr(config, f"{name}_lr"), (config.beta1, config.beta2)
+        setattr(trainer, f"{name}_adam", torch.optim.Adam(network.parameters(), rate, betas))
+    return trainer
 
 
 class OneByOne(Dataset[Tensor]):

@@ -43,15 +43,22 @@ def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
         for what in ("auto", "eager", "plain loop", "auto beside the plain loop"):
             assert found[preset, what] > 0
         assert found[preset, "operations an image"] > 0
+    for name in ("ours", "another seed"):
+        assert 0 < found["dcgan-28, 8 losses", f"{name}: D, most apart"] < 100
     assert found["dcgan-28, whole run", "2 epochs, all in all"] > 0
     assert found["serving fashion-mnist/2", "pixels as on the CPU"] == 100
-    assert found["serving, HTTP", "PNG of n=16"] > 0
+    assert abs(found["serving, memory", "growth in 400 batches"]) < 100
+    for form in ("png of n=16", "zip of n=256"):
+        assert found["HTTP, workers=1", form] > 0
+        for stage in ("queue", "compute", "encode"):
+            assert found["HTTP, workers=1", f"{form}, {stage}"] > 0
     assert found["PNG faces/1", "encoded by 1 threads"] > 0
     why = {row["part"]: row["note"] for row in rows if row["what"] == "not run"}
     assert why.keys() == {
         "serving, memory",
         "TensorRT fashion-mnist/2",
         "TensorRT faces/1",
+        "score",
     }, ended.stderr
     assert all(why.values())
     assert all(part in ended.stdout for part, _ in found)

@@ -1,0 +1,80 @@
+"""Serving on a GPU by HTTP: how many requests, and where their time goes."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from app.cpus import available
+from tests.bench.gpu_serving import ROOT, Serving
+from tests.bench.rows import Row
+from tests.prometheus import value
+from tests.serving import serving
+
+
+def requests(bench: Serving) -> Iterator[Row]:
+    """Concurrent requests to real servers of one process and of several, and where they wait."""
+    bench.placement  # noqa: B018 where it is not there, no server need be started
+    for workers in (1,) if bench.quick else (1, max(2, min(8, available() // 2))):
+        told = ["--provider", bench.provider, "--max-batch", "256", "--workers", str(workers)]
+        command = [sys.executable, "-m", "app", *told, "--access-log", "false"]
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            serving(command, ROOT, Path(folder) / "log") as address,
+        ):
+            _wait(address)
+            for kind, count in (("image/png", 1), ("image/png", 16), ("application/zip", 256)):
+                yield from _asked(bench, address, kind, count, workers)
+
+
+def _asked(bench: Serving, address: str, kind: str, count: int, workers: int) -> Iterator[Row]:
+    seconds, clients = (0.3, 2) if bench.quick else (3.0, 16)
+    before = _stages(address)
+    answered, passed = _load(f"{address}/generate?n={count}", kind, clients, seconds)
+    part, form = f"HTTP, workers={workers}", kind.rpartition("/")[2]
+    note = f"{clients} connections, client on the same CPUs"
+    yield Row(part, f"{form} of n={count}", answered / passed, "requests/s", note)
+    for stage, (total, number) in _stages(address).items():
+        mean = 1000 * (total - before[stage][0]) / max(1, number - before[stage][1])
+        yield Row(part, f"{form} of n={count}, {stage}", mean, "ms", "of a request")
+
+
+def _wait(address: str) -> None:
+    """Until it can draw: workers listen one after the other."""
+    while True:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{address}/health/ready").is_success:
+                return
+        time.sleep(0.1)
+
+
+def _stages(address: str) -> dict[str, tuple[float, float]]:
+    """Of every stage of drawing, the seconds that requests took, and how many they were."""
+    text = httpx.get(f"{address}/metrics", timeout=60).text
+    names = {stage: f"dcgan_{stage}_seconds" for stage in ("queue", "compute", "encode")}
+    return {
+        stage: (value(text, f"{name}_sum"), value(text, f"{name}_count"))
+        for stage, name in names.items()
+    }
+
+
+def _load(url: str, kind: str, clients: int, seconds: float) -> tuple[int, float]:
+    """Requests that were answered, and the seconds that took."""
+    began = time.perf_counter()
+
+    def ask(_: int) -> int:
+        done = 0
+        with httpx.Client(headers={"Accept": kind}, timeout=60) as client:
+            while time.perf_counter() - began < seconds:
+                client.post(url).raise_for_status()
+                done += 1
+        return done
+
+    with ThreadPoolExecutor(clients) as threads:
+        answered = sum(threads.map(ask, range(clients)))
+    return answered, time.perf_counter() - began

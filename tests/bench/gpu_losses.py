@@ -1,0 +1,71 @@
+"""Whether training on a GPU is still the plain loop's: loss curves over 200 steps."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tests.bench.gpu_training import Bench
+from tests.bench.rows import Row
+from tests.bench.train import endless, plain_step, plain_trainer
+from training import device
+from training.config import Config
+from training.loop import train
+from training.presets import Preset
+from training.trainer import Trainer
+
+PARTS = 4
+Curves = NDArray[np.float64]
+"""Means of both losses, discriminator's and generator's, over a part of the steps: (parts, 2)."""
+
+
+def curves(bench: Bench, preset: Preset) -> Iterator[Row]:
+    """How far ours are from the plain loop's, and how far those are from its own with a new seed.
+
+    The latter is noise: weights, latents and batches are others. So they are between ours and the
+    plain loop, which begin with the same weights.
+    """
+    config, steps = bench.config(preset), 8 if bench.quick else 200
+    pixels = _ramps(steps * config.batch_size, bench.pixels(config).shape[1:])
+    reseeded = config.model_copy(update={"seed": config.seed + 1})
+    plain = _plain(config, pixels, bench.where, steps)
+    compared = {
+        "ours": _ours(config, pixels, bench.where, steps),
+        "another seed": _plain(reseeded, pixels, bench.where, steps),
+    }
+    for name, found in compared.items():
+        for k, player in enumerate(("D", "G")):
+            apart = 100 * float(np.abs(found[:, k] / plain[:, k] - 1).max())
+            told = f"{_told(found[:, k])} beside {_told(plain[:, k])}"
+            yield Row(
+                f"{preset}, {steps} losses", f"{name}: {player}, most apart", apart, "%", told
+            )
+
+
+def _ours(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Curves:
+    trainer = Trainer(config, pixels.shape[1:], where)
+    resident = device.resident(pixels, where)
+    reports = list(train(trainer, resident, steps, steps // PARTS))
+    # Means since the epoch began, which is as long as the run.
+    sums = [(r.step * r.discriminator_loss, r.step * r.generator_loss) for r in reports[:PARTS]]
+    return np.diff(np.array(sums), axis=0, prepend=0) / (steps // PARTS)
+
+
+def _plain(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Curves:
+    torch.manual_seed(config.seed)
+    trainer, batches = plain_trainer(config, pixels, where), endless(pixels, config.batch_size)
+    found = [plain_step(trainer, next(batches).to(where)) for _ in range(steps)]
+    losses = np.array([(step["discriminator"], step["generator"]) for step in found])
+    return cast("Curves", losses.reshape(PARTS, -1, 2).mean(axis=1))
+
+
+def _ramps(count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Images that are brighter to their right, which can be learned: noise is told at once."""
+    noise = np.random.default_rng(0).integers(0, 128, (count, *shape), dtype=np.uint8)
+    return noise + np.linspace(0, 127, shape[-1]).astype(np.uint8)
+
+
+def _told(curve: NDArray[np.float64]) -> str:
+    return " ".join(f"{value:.2f}" for value in curve)
