@@ -1,7 +1,10 @@
 """What is in the image, and what is not."""
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 from tests.deploy.containers import copied, docker, project, state
 
@@ -18,9 +21,14 @@ def layers(image: str) -> list[str]:
     return found
 
 
-def test_it_adds_at_most_350_mb(image: str, engine: str) -> None:
+def test_it_adds_what_the_readme_tells_and_at_most_350_mb(
+    image: str, engine: str, root: Path
+) -> None:
     added = int(str(inspected(image)["Size"])) - int(str(inspected(engine)["Size"]))
-    assert 50 * MB < added < 350 * MB
+    told = re.search(r"The image adds (\d+) MB to", (root / "README.md").read_text())
+    assert told
+    assert added == pytest.approx(int(told[1]) * MB, rel=0.1)
+    assert added < 350 * MB
 
 
 def test_it_holds_neither_torch_nor_a_compiler_nor_tests(image: str) -> None:
