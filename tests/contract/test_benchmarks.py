@@ -1,14 +1,36 @@
 """The benchmarks run; how fast anything is, only a person who watches the machine can tell."""
 
+import gzip
 import json
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from tests.bench import search
+from training.__main__ import parser
+from training.config import Config, from_flags
+from training.trainer import Trainer
+
+
+@pytest.fixture
+def grey_images(tmp_path: Path) -> Path:
+    """A hundred images of noise in Fashion-MNIST's files."""
+    (tmp_path / "data").mkdir()
+    for name, shape in (("images-idx3", (100, 28, 28)), ("labels-idx1", (100,))):
+        values = np.random.default_rng(0).integers(0, 10, shape, dtype=np.uint8)
+        header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+        for part in ("train", "t10k"):
+            path = tmp_path / "data" / f"{part}-{name}-ubyte.gz"
+            path.write_bytes(gzip.compress(header + values.tobytes()))
+    return tmp_path / "data"
+
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
 
@@ -62,6 +84,76 @@ def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
     }, ended.stderr
     assert all(why.values())
     assert all(part in ended.stdout for part, _ in found)
+
+
+@pytest.mark.parametrize("dataset", search.SETTINGS)
+def test_every_setting_of_a_search_is_one_of_fit(dataset: str) -> None:
+    preset, settings = search.SETTINGS[dataset]
+    seen = set()
+    for flags in settings.values():
+        told = ["fit", "--out", "run", "--dataset", dataset, *preset.split(), *flags.split()]
+        options = vars(parser().parse_args(told))
+        config = from_flags({k: v for k, v in options.items() if k in Config.model_fields})
+        Trainer(config, (3, 64, 64) if dataset == "avatars" else (1, 28, 28), torch.device("cpu"))
+        seen.add(config)
+    assert len(seen) == len(settings)
+
+
+def test_a_search_repeats_nothing(root: Path, tmp_path: Path, grey_images: Path) -> None:
+    out = tmp_path / "search"
+    few = ["--epochs", "1", "--rounds", "1", "--only", "mirrored", "--out", out]
+    small = ["--generator-filters=4", "--discriminator-filters=4", "--device=cpu", "--threads=1"]
+    command = [sys.executable, "-m", "tests.bench.search", *few, "--", *small]
+
+    def searched() -> tuple[str, list[dict[str, object]]]:
+        command_here = [*command, "--data-dir", grey_images]
+        ended = subprocess.run(command_here, cwd=root, check=True, capture_output=True, text=True)
+        return ended.stdout, json.loads((out / "search.json").read_text())
+
+    said, (one,) = searched()
+    assert one["epochs"] == 1
+    assert one["score"] > 0  # type: ignore[operator]
+    assert "| mirrored | `--mirror` |" in said
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
+    assert written
+    assert searched() == (said, [one])
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")} == written
+
+
+def test_a_search_goes_on_with_the_better_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = list(search.SETTINGS["avatars"][1])
+    scores = {name: float(number) for number, name in enumerate(reversed(names))}
+    scores[names[-1]] = float("inf")  # it would have been the best, but failed
+
+    def trained(_: Path, name: str, flags: str, epochs: int, *__: object) -> search.Found:
+        known = scores[name] if np.isfinite(scores[name]) else None
+        return search.Found(name, flags, epochs, known, 1.0)
+
+    monkeypatch.setattr(search, "trained", trained)
+    monkeypatch.setattr(
+        sys, "argv", ["search", "--dataset", "avatars", "--out", str(tmp_path), "--epochs", "3"]
+    )
+    search.main()
+    found = json.loads((tmp_path / "search.json").read_text())
+    by_epochs = {n: [one["setting"] for one in found if one["epochs"] == n] for n in (3, 12, 48)}
+    assert len(by_epochs[3]) == len(names) == 15
+    assert by_epochs[3][-1] == names[-1]
+    assert by_epochs[12] == names[-2:-6:-1]
+    assert by_epochs[48] == names[-2:-3:-1]
+
+
+def test_a_search_tells_of_runs_that_fail(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench.search", "--rounds", "1", "--only", "mirrored"]
+    nowhere = ["--out", tmp_path, "--", "--device=cpu", "--data-dir", tmp_path / "nowhere"]
+    ended = subprocess.run(
+        [*command, *nowhere], cwd=root, check=True, capture_output=True, text=True
+    )
+    (one,) = json.loads((tmp_path / "search.json").read_text())
+    assert one["score"] is None
+    assert "nowhere" in one["note"]
+    assert "nowhere" in ended.stdout
 
 
 def test_the_engine_beside_plain_onnxruntime(root: Path, tmp_path: Path) -> None:
