@@ -217,9 +217,10 @@ class Batcher:
             self.running = 0
         self._count("computed", count)
         self._pace.measure(count, seconds)
-        ends = np.cumsum(lengths)[:-1]
-        for (job, _), part in zip(batch, np.split(results, ends), strict=True):
-            job.give(part, seconds)
+        start = 0
+        for (job, _), length in zip(batch, lengths, strict=True):
+            job.give(results[start : start + length], seconds)
+            start += length
 
     def _fail(self, batch: list[tuple[Job, Rows]], count: int, error: BatchError) -> None:
         self._count("failed", count)

@@ -1,7 +1,6 @@
 """A loaded generator: one model version on one provider. Knows no HTTP."""
 
 import logging
-import timeit
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -16,13 +15,15 @@ from app.card import INPUT, OUTPUT, Card, CardError, digest
 from app.images import Pixels
 from app.latents import Latents
 from app.providers import GraphError, Placement, ProviderError
-from app.slices import Slices
+from app.slices import Slices, latency
 
 Rows = Mapping[str, NDArray[np.generic]]
 """The graph's inputs by name; the first axis of each counts the images."""
 Draw = Callable[[Latents], Pixels]
 
-_WARMING, _TRIES = 2, 10
+_WARMING = 2
+_WORTH = 0.8
+"""Of the seconds for an image on one CPU: to share it is worth the others' only below."""
 
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
@@ -56,13 +57,15 @@ def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
     slices = Slices(graph, place)
     _verified(card, slices.session)
     _warm(card, slices, _WARMING)
+    alone = slices.measure(card.latent.width)
     if place.threads == 1:
         return slices
-    both: list[Draw] = [_drawing(providers.session(graph, place)), slices]
-    few = min(both, key=lambda draw: _latency(card, draw))
+    shared = _drawing(providers.session(graph, place))
+    if latency(shared, card.latent.width) > _WORTH * alone:
+        return slices
 
     def draw(latents: Latents) -> Pixels:
-        return few(latents) if len(latents) < place.threads else slices(latents)
+        return shared(latents) if len(latents) < place.threads else slices(latents)
 
     return draw
 
@@ -108,12 +111,6 @@ def _drawing(session: ort.InferenceSession) -> Draw:
         return pixels
 
     return draw
-
-
-def _latency(card: Card, draw: Draw) -> float:
-    """Seconds that one image takes at best: what else the machine does only ever takes time."""
-    row = np.zeros((1, card.latent.width), np.float32)
-    return min(timeit.repeat(lambda: draw(row), number=1, repeat=_TRIES))
 
 
 def _warm(card: Card, draw: Draw, largest: int) -> None:

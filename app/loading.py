@@ -16,12 +16,13 @@ from app.jobs import Watch, unwatched
 from app.providers import Placement, ProviderError
 from app.served import Served
 from app.settings import Settings
+from app.slices import WAKING
 from app.statistics import Statistics
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 0.0005
-"""Seconds of computing that are over by the time that another thread is awake and has told."""
+AT_ONCE = WAKING
+"""Seconds for which a batch may hold up the event loop, which no thread would do sooner."""
 
 Watcher = Callable[[str, int], Watch]
 """From a model's name and version."""

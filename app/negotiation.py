@@ -1,7 +1,7 @@
 """Which representation a client wants (RFC 9110, section 12.5)."""
 
 import re
-from collections.abc import Sequence
+from functools import lru_cache
 
 from app.allowed import told
 from app.errors import NotAcceptableError, offence
@@ -14,7 +14,8 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?')
 _QUALITY = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
 
 
-def choose(accept: str | None, offered: Sequence[str]) -> str:
+@lru_cache(64)
+def choose(accept: str | None, offered: tuple[str, ...]) -> str:
     """The media type of ``offered`` that ``accept`` weighs highest; the first of equals.
 
     A range matches by its most exact form: ``image/png;q=0`` refuses PNG whatever ``*/*`` says.

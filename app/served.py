@@ -80,6 +80,8 @@ class Served:
 
         The client named them in ``place``. Raises ParameterError for those that it does not have.
         """
+        if not strengths and look == self.look:
+            return self
         vectors = {name: found.vector for name, found in self.card.attributes.items()}
         unknown = [told(name) for name in strengths if name not in vectors]
         if unknown:

@@ -17,7 +17,7 @@ from app.routes.images import url
 from app.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
 from app.served import Drawn, Served
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=reading.DirectRoute)
 
 _OFFERED = (JSON, PNG, ZIP)
 _NOTHING = GenerateBody()

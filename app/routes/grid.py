@@ -28,7 +28,7 @@ async def grid(
     With `corners` it is the plane between four seeds, which are in its corners: along great arcs
     where the model's latents are normal, bilinear where they are uniform.
     """
-    choose(accept, [PNG])
+    choose(accept, (PNG,))
     corners = _corners(query)
     count = query.rows * query.cols
     limit.check(count, rows=query.rows, cols=query.cols)

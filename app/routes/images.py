@@ -73,7 +73,7 @@ async def _picture(
     accept: Accept,
 ) -> Picture:
     callers.check()
-    choose(accept, [_TYPES[form]])
+    choose(accept, (_TYPES[form],))
     return Picture(served, seed, _TYPES[form])
 
 

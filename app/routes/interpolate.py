@@ -53,7 +53,7 @@ async def interpolate(
     once; `json` every frame as base64; `ndjson` the same in a line each, sent while the next are
     drawn, of which the last tells of a failure, if any; `zip` a PNG file each.
     """
-    media_type = _OFFERED[query.format] if query.format else choose(accept, [*_OFFERED.values()])
+    media_type = _OFFERED[query.format] if query.format else choose(accept, (*_OFFERED.values(),))
     seeds, steps, loop, easing = _seeds(query), query.steps, query.loop, query.easing
     count = paths.frames(len(seeds), steps, loop=loop)
     limit.check(count, **_asked(query))
