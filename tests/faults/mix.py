@@ -63,7 +63,7 @@ class Model:
         self.card = card.read(folder)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        path = folder / self.card.variants[0].file
+        path = folder / self.card.variant("cpu").file
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def latents(self, seeds: Sequence[int]) -> Latents:
