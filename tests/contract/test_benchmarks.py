@@ -78,6 +78,7 @@ def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
     why = {row["part"]: row["note"] for row in rows if row["what"] == "not run"}
     assert why.keys() == {
         "serving, memory",
+        "serving, copies",
         "TensorRT fashion-mnist/2",
         "TensorRT faces/1",
         "score",

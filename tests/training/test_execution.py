@@ -122,6 +122,23 @@ def test_the_losses_are_those_of_a_plain_loop(
     assert torch.tensor(found).std(dim=0).min() > 0.01  # the curves are no straight lines
 
 
+def test_over_200_steps_the_curves_are_a_plain_loops(
+    make_trainer: MakeTrainer, images: Tensor
+) -> None:
+    """Rounding grows from step to step, so that what is compared are means of fifty."""
+    slow = {"generator_lr": 2e-4, "discriminator_lr": 2e-4}
+    trainer = make_trainer(generator_filters=4, discriminator_filters=4, **slow)
+    plain, state = Plain(trainer), torch.get_rng_state()
+    batches = [images[order(30, 0, epoch)[:4]] for epoch in range(200)]
+    expected = torch.tensor([plain.step(real, number) for number, real in enumerate(batches)])
+    torch.set_rng_state(state)
+    step = choose(trainer, "auto")
+    found = torch.stack([step(real)[:2].clone() for real in batches])
+    curves = [losses.reshape(4, 50, 2).mean(dim=1) for losses in (found, expected)]
+    torch.testing.assert_close(*curves, rtol=0.05, atol=0.01)
+    assert (curves[0][0] - curves[0][3]).abs().min() > 0.02  # the curves are no straight lines
+
+
 def steps(step: Step, images: Tensor) -> list[list[float]]:
     """What fourteen steps return."""
     return [step(images[2 * k : 2 * k + 4]).tolist() for k in range(14)]
