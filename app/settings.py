@@ -37,6 +37,11 @@ def _listed(told: object) -> object:
     return values
 
 
+def _given(told: object) -> object:
+    """Nothing where a variable is there but empty: the current folder is not what it means."""
+    return None if told == "" else told
+
+
 def _strong(key: SecretStr) -> SecretStr:
     secret = key.get_secret_value()
     if len(secret) < SHORTEST_KEY or not re.fullmatch(r"[!-~]*", secret):
@@ -70,7 +75,7 @@ class Engines(BaseSettings):
     precision: Precision = Field(
         "auto", description="of their arithmetic; auto is bf16 for openvino where the CPU has it"
     )
-    engine_cache: Path | None = Field(
+    engine_cache: Annotated[Path | None, BeforeValidator(_given)] = Field(
         None, description="folder where tensorrt's engines are kept; none: built at every start"
     )
     threads: int = Field(

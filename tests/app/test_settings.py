@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -42,3 +44,12 @@ def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCGAN_PORT", "81")
     monkeypatch.setenv("DCGAN_PROT", "82")
     assert settings.unknown_variables() == ["DCGAN_PROT"]
+
+
+@pytest.mark.parametrize(("told", "meant"), [("", None), ("engines", Path("engines"))])
+def test_an_empty_variable_names_no_folder(
+    monkeypatch: pytest.MonkeyPatch, told: str, meant: Path | None
+) -> None:
+    monkeypatch.setenv("DCGAN_ENGINE_CACHE", told)
+    assert Settings().engine_cache == meant
+    assert Settings(_cli_parse_args=["--engine-cache", told]).engine_cache == meant
