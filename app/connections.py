@@ -86,7 +86,7 @@ class Connection(HttpToolsProtocol):
         if self._deaf:
             return
         if self._began is None:
-            self._began, self.url = self.loop.time(), b""
+            self._began = self.loop.time()
         self._framing += len(data)
         self._unset_keepalive_if_required()
         self._parse(data)
@@ -113,7 +113,7 @@ class Connection(HttpToolsProtocol):
         """The request has arrived."""
         if self._offers_another_protocol():
             return
-        self._began, self._framing = None, 0
+        self._began, self._framing, self.url = None, 0, b""
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
