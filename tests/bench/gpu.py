@@ -51,7 +51,7 @@ def main() -> None:
     table.part("serving", 1 if quick else 30, lambda: gpu_serving.engines(serving))
     table.part("serving, memory", 1 if quick else 60, lambda: gpu_serving.memory(serving))
     table.part("serving, copies", 1 if quick else 6, lambda: gpu_serving.copies(serving))
-    table.part("serving, HTTP", 1 if quick else 35, lambda: gpu_http.requests(serving))
+    table.part("serving, HTTP", 1 if quick else 45, lambda: gpu_http.requests(serving))
     for model in serving.models:
         build = partial(gpu_serving.tensorrt, serving, model)
         table.part(f"TensorRT {model.name}", 1 if quick else 45, build)

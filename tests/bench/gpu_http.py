@@ -4,13 +4,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
 
 from app.cpus import available
+from tests.bench import clients
 from tests.bench.gpu_serving import ROOT, Serving
 from tests.bench.rows import Row
 from tests.prometheus import value
@@ -33,12 +33,14 @@ def requests(bench: Serving) -> Iterator[Row]:
 
 
 def _asked(bench: Serving, address: str, kind: str, count: int, workers: int) -> Iterator[Row]:
-    seconds, clients = (0.3, 2) if bench.quick else (3.0, 16)
+    seconds = 0.3 if bench.quick else 3.0
+    processes, connections = (1, 2) if bench.quick else (max(1, min(8, available() // 2)), 4)
     before = _stages(address)
-    answered, passed = _load(f"{address}/generate?n={count}", kind, clients, seconds)
+    url = f"{address}/generate?n={count}"
+    speed = clients.load(url, kind, processes, connections, seconds)
     part, form = f"HTTP, workers={workers}", kind.rpartition("/")[2]
-    note = f"{clients} connections, client on the same CPUs"
-    yield Row(part, f"{form} of n={count}", answered / passed, "requests/s", note)
+    note = f"{processes * connections} connections, {processes} clients on the same CPUs"
+    yield Row(part, f"{form} of n={count}", speed, "requests/s", note)
     for stage, (total, number) in _stages(address).items():
         mean = 1000 * (total - before[stage][0]) / max(1, number - before[stage][1])
         yield Row(part, f"{form} of n={count}, {stage}", mean, "ms", "of a request")
@@ -61,20 +63,3 @@ def _stages(address: str) -> dict[str, tuple[float, float]]:
         stage: (value(text, f"{name}_sum"), value(text, f"{name}_count"))
         for stage, name in names.items()
     }
-
-
-def _load(url: str, kind: str, clients: int, seconds: float) -> tuple[int, float]:
-    """Requests that were answered, and the seconds that took."""
-    began = time.perf_counter()
-
-    def ask(_: int) -> int:
-        done = 0
-        with httpx.Client(headers={"Accept": kind}, timeout=60) as client:
-            while time.perf_counter() - began < seconds:
-                client.post(url).raise_for_status()
-                done += 1
-        return done
-
-    with ThreadPoolExecutor(clients) as threads:
-        answered = sum(threads.map(ask, range(clients)))
-    return answered, time.perf_counter() - began
