@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
@@ -217,10 +218,8 @@ class Batcher:
             self.running = 0
         self._count("computed", count)
         self._pace.measure(count, seconds)
-        start = 0
-        for (job, _), length in zip(batch, lengths, strict=True):
-            job.give(results[start : start + length], seconds)
-            start += length
+        for (job, _), length, end in zip(batch, lengths, accumulate(lengths), strict=True):
+            job.give(results[end - length : end], seconds)
 
     def _fail(self, batch: list[tuple[Job, Rows]], count: int, error: BatchError) -> None:
         self._count("failed", count)
