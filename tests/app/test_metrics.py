@@ -118,9 +118,9 @@ def test_what_is_answered_before_it_is_routed_has_its_route_too(client: TestClie
 def test_what_is_served_is_told(client: TestClient, models: Path) -> None:
     told = text(client)
     assert value(told, "dcgan_ready") == 1
-    graph = digest((models / "fashion-mnist" / "2" / "generator.onnx").read_bytes())
+    graph = digest((models / "fashion-mnist" / "2" / "generator.cpu.onnx").read_bytes())
     labels = {"digest": graph, "provider": "cpu", "precision": "fp32", **VERSION}
-    assert value(told, "dcgan_model_info", graph="generator.onnx", **labels) == 1
+    assert value(told, "dcgan_model_info", graph="generator.cpu.onnx", **labels) == 1
     assert value(told, "dcgan_model_info") == len(list(models.glob("*/*/card.json")))
 
 
