@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -244,6 +245,13 @@ def test_a_byte_now_and_then_does_not_keep_a_connection(
         assert rest(connection) == b""
 
 
+def holds(server: Server, connection: socket.socket) -> bool:
+    """Whether the server keeps its end of a connection open, by Linux's table of them."""
+    ends = f"0100007F:{server.port:04X} 0100007F:{connection.getsockname()[1]:04X}"
+    established = 1
+    return f"{ends} {established:02X} " in Path("/proc/net/tcp").read_text()
+
+
 def test_an_answer_that_nobody_reads_is_given_up(server: Server) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -251,11 +259,13 @@ def test_an_answer_that_nobody_reads_is_given_up(server: Server) -> None:
         connection.connect(("127.0.0.1", server.port))
         requests = b"POST /generate?n=256 HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n"
         connection.sendall(requests * 30)
-        time.sleep(2.5)  # several times the server's patience
-        with pytest.raises(ConnectionError):  # noqa: PT012
-            while connection.recv(2**16):
-                pass
-            raise ConnectionResetError  # closed amid an answer, which a client knows by its length
+        assert holds(server, connection)
+        end = time.monotonic() + 60
+        while holds(server, connection):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        content = rest(connection)  # what was on its way
+    assert 1 <= content.count(b"HTTP/1.1 200 ") < 30
 
 
 def test_more_connections_than_allowed_are_told_when_to_come_back(server: Server) -> None:
@@ -271,8 +281,9 @@ def test_more_connections_than_allowed_are_told_when_to_come_back(server: Server
     finally:
         for other in others:
             other.close()
-    time.sleep(0.2)
-    assert httpx.get(f"http://127.0.0.1:{server.port}/health/live").is_success
+    while (answer := httpx.get(f"http://127.0.0.1:{server.port}/health/live")).is_error:
+        assert answer.status_code == 503  # it has not seen yet that they are gone
+        time.sleep(0.02)
 
 
 def test_a_request_of_ordinary_size_is_answered(server: Server) -> None:
