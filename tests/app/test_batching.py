@@ -53,7 +53,7 @@ def numbers(*values: int) -> Rows:
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(scenario, 20))
+    asyncio.run(asyncio.wait_for(scenario, 60))
 
 
 async def computed(batcher: Batcher, rows: Rows) -> Array:
