@@ -1,8 +1,11 @@
-"""How many CPUs this process may use, its affinity cut to its container's quota, and their kind."""
+"""The CPUs that this process may use: how many, its container's quota heeded, and which."""
 
+import ctypes
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 _CGROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
@@ -20,6 +23,28 @@ def has_bfloat16(described: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the CPU multiplies bfloat16, by AVX-512 or AMX; elsewhere than on Linux: unknown."""
     flags = {word for word in _words(described) if word.startswith(("avx512_bf16", "amx_bf16"))}
     return bool(flags)
+
+
+def current() -> int | None:
+    """The CPU that runs the thread that asks; None where the system does not tell."""
+    found = _sched_getcpu()
+    return None if found is None else found()
+
+
+def leave(threads: Iterable[int], cpu: int) -> None:
+    """Let ``threads``, by their native ids, run on any other CPU of this process than that one."""
+    others = os.sched_getaffinity(0) - {cpu}
+    with suppress(OSError):  # there is no other, or the thread has ended
+        for thread in threads:
+            os.sched_setaffinity(thread, others)
+
+
+@cache
+def _sched_getcpu() -> Callable[[], int] | None:
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    found: Callable[[], int] | None = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+    return found
 
 
 def _folders(cgroups: Path, own: Path) -> Iterator[Path]:

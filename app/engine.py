@@ -15,15 +15,13 @@ from app.card import INPUT, OUTPUT, Card, CardError, digest
 from app.images import Pixels
 from app.latents import Latents
 from app.providers import GraphError, Placement, ProviderError
-from app.slices import Slices, latency
+from app.slices import Slices
 
 Rows = Mapping[str, NDArray[np.generic]]
 """The graph's inputs by name; the first axis of each counts the images."""
 Draw = Callable[[Latents], Pixels]
 
 _WARMING = 2
-_WORTH = 0.8
-"""Of the seconds for an image on one CPU: to share it is worth the others' only below."""
 
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
@@ -57,12 +55,11 @@ def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
     slices = Slices(graph, place)
     _verified(card, slices.session)
     _warm(card, slices, _WARMING)
-    alone = slices.measure(card.latent.width)
+    slices.measure(card.latent.width)
     if place.threads == 1:
         return slices
     shared = _drawing(providers.session(graph, place))
-    if latency(shared, card.latent.width) > _WORTH * alone:
-        return slices
+    _warm(card, shared, _WARMING)
 
     def draw(latents: Latents) -> Pixels:
         return shared(latents) if len(latents) < place.threads else slices(latents)

@@ -5,15 +5,14 @@ for. Threads that each run a slice of the batch meet once, at its end.
 """
 
 import math
-import time
-from collections.abc import Callable
+import threading
+import timeit
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from statistics import median
 
 import numpy as np
 
-from app import providers
+from app import cpus, providers
 from app.card import INPUT, OUTPUT
 from app.images import Pixels
 from app.latents import Latents
@@ -21,7 +20,7 @@ from app.providers import Placement
 
 WAKING = 0.0005
 """Seconds of computing that are over by the time that another thread is awake and has told."""
-_TRIES, _PAUSE = 11, 0.001
+_TRIES = 10
 
 
 class Slices:
@@ -33,16 +32,18 @@ class Slices:
         self._threads, self._least = place.threads, 1
         # The thread that calls has a slice as well.
         others = max(1, place.threads - 1)
-        self._others = ThreadPoolExecutor(others, thread_name_prefix="slice")
+        self._others = ThreadPoolExecutor(others, "slice", initializer=self._begin)
+        self._ids: list[int] = []
+        self._left: object = None
 
-    def measure(self, width: int) -> float:
-        """The seconds that one image takes, of a latent ``(width,)``.
+    def measure(self, width: int) -> None:
+        """Let slices be of so many images that to wake a thread for one is worth it.
 
-        Slices will be of so many from then on that each takes longer than to wake a thread for it.
+        Latents are ``(width,)``.
         """
-        seconds = latency(self._draw, width)
+        row = np.zeros((1, width), np.float32)
+        seconds = min(timeit.repeat(lambda: self._draw(row), number=1, repeat=_TRIES))
         self._least = math.ceil(WAKING / seconds)
-        return seconds
 
     def __call__(self, latents: Latents) -> Pixels:
         """Latents float32 ``(n, width)``, n ≥ 1, to uint8 ``(n, height, width, channels)``."""
@@ -50,22 +51,24 @@ class Slices:
         if count <= 1:
             return self._draw(latents)
         own, *others = np.array_split(latents, count)
+        self._make_way()
         drawn = [self._others.submit(self._draw, part) for part in others]
         return np.concatenate([self._draw(own), *(part.result() for part in drawn)])
+
+    def _begin(self) -> None:
+        self._ids.append(threading.get_native_id())
+
+    def _make_way(self) -> None:
+        """Keep the others off the CPU of the thread that calls, which is about to be busy.
+
+        A system that sees no other CPU near by would wake them there, to wait until it is free.
+        """
+        here = cpus.current()
+        if here is not None and self._left != (here, len(self._ids)):
+            cpus.leave(self._ids, here)
+            self._left = (here, len(self._ids))
 
     def _draw(self, latents: Latents) -> Pixels:
         pixels: Pixels
         (pixels,) = self.session.run([OUTPUT], {INPUT: latents})
         return pixels
-
-
-def latency(draw: Callable[[Latents], Pixels], width: int) -> float:
-    """The seconds that ``draw`` takes for one latent ``(width,)`` after a pause: the median."""
-    row = np.zeros((1, width), np.float32)
-    found = []
-    for _ in range(_TRIES):
-        time.sleep(_PAUSE)  # as requests come: threads that were awake are not any more
-        began = time.perf_counter()
-        draw(row)
-        found.append(time.perf_counter() - began)
-    return median(found)

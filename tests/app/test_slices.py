@@ -1,9 +1,12 @@
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from app import card, latents
+from app import card, cpus, latents
 from app.providers import GraphError, Placement
 from app.slices import Slices
 
@@ -33,3 +36,40 @@ def test_a_slice_that_fails_fails_the_batch_and_no_other(graph: bytes) -> None:
 def test_what_is_no_graph_has_no_slices() -> None:
     with pytest.raises(GraphError, match="cannot load the graph"):
         Slices(b"not onnx", Placement("cpu", 2))
+
+
+def test_what_is_too_little_to_wake_a_thread_for_is_not_cut(graph: bytes) -> None:
+    slices, before = Slices(graph, Placement("cpu", 64)), threading.active_count()
+    slices.measure(64)
+    slices(np.zeros((1, 64), np.float32))
+    assert threading.active_count() == before
+    assert len(slices(np.zeros((64, 64), np.float32))) == 64
+    assert before < threading.active_count() <= before + 63
+
+
+@pytest.fixture
+def idle() -> Iterator[int]:
+    """The native id of a thread that does nothing."""
+    done, began = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: began.set() or done.wait())
+    thread.start()
+    began.wait()
+    yield thread.native_id or 0
+    done.set()
+    thread.join()
+
+
+@pytest.mark.skipif(cpus.current() is None, reason="this system does not tell a thread's CPU")
+def test_threads_leave_a_cpu_where_there_is_another(idle: int) -> None:
+    allowed = os.sched_getaffinity(0)
+    assert cpus.current() in allowed
+    for cpu in allowed:
+        cpus.leave([idle], cpu)
+        assert os.sched_getaffinity(idle) == (allowed - {cpu} or allowed)
+
+
+def test_where_the_system_tells_no_cpu_threads_go_where_they_like(
+    graph: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpus, "current", lambda: None)
+    assert len(Slices(graph, Placement("cpu", 2))(np.zeros((4, 64), np.float32))) == 4
