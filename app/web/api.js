@@ -5,6 +5,7 @@ import { editText, view } from "./view.js";
 
 const LONGEST = 15; // seconds between two attempts
 let asking = null;
+let keys = 0;
 
 /** A request that asking again does not mend. */
 export class Refusal extends Error {
@@ -21,6 +22,7 @@ export async function ask(path, options = {}) {
   for (let attempt = 0; ; attempt += 1) {
     await rested();
     options.signal?.throwIfAborted();
+    const known = keys;
     const answer = await fetch(path, options).catch((error) => {
       if (error.name === "AbortError") throw error;
       return null;
@@ -30,7 +32,8 @@ export async function ask(path, options = {}) {
       return answer;
     }
     if (answer?.status === 401) {
-      await (asking ??= askKey());
+      // The last key may be newer than the request.
+      if (known === keys) await (asking ??= askKey());
       continue;
     }
     const { words, seconds } = await trouble(answer);
@@ -52,6 +55,7 @@ async function askKey() {
   const headers = { Authorization: `Bearer ${key}` };
   await fetch("access", { method: "POST", headers }).catch(() => null);
   asking = null;
+  keys += 1;
 }
 
 async function trouble(answer) {

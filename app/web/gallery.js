@@ -32,7 +32,7 @@ const paint = latest(() =>
 /** Shows what the view says. */
 export function render() {
   const field = $("gallery-seed");
-  // Nothing is taken from a hand that was faster than the server.
+  // A hand may be faster than the server.
   const typed = first === null && field.matches(":focus") && field.value;
   if (view.seed !== first) restart();
   if (!typed) field.value = first;

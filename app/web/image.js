@@ -25,7 +25,7 @@ export async function load(img, path) {
   }
 }
 
-/** The same for those who cannot wait, nor mend a refusal: the last path of several is shown. */
+/** The same for who cannot mend a refusal: the last path of several is shown. */
 export async function draw(img, path) {
   const busy = wanted.has(img);
   wanted.set(img, path);

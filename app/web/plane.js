@@ -1,4 +1,4 @@
-/* The plane between the first four pinned images: a sheet to move on, and the image at that place. */
+/* The plane between the first four pinned images: a sheet, and the image at a place of it. */
 
 import { drawingPath } from "./api.js";
 import { $ } from "./dom.js";
