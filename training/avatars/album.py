@@ -110,7 +110,7 @@ def _blocks(options: Album) -> Iterator[Iterator[Block]]:
     finally:
         for reader, worker in zip(readers, workers, strict=True):
             reader.close()
-            worker.terminate()
+            worker.kill()  # it has nothing to tidy up, and cannot be kept from ending
         for worker in workers:
             worker.join()
 
