@@ -9,6 +9,7 @@ import threading
 import timeit
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -30,11 +31,12 @@ class Slices:
         """Raises what ``providers.session`` raises."""
         self.session = providers.session(graph, replace(place, threads=1))
         self._threads, self._least = place.threads, 1
-        # The thread that calls has a slice as well.
-        others = max(1, place.threads - 1)
-        self._others = ThreadPoolExecutor(others, "slice", initializer=self._begin)
         self._ids: list[int] = []
         self._left: object = None
+        # The thread that calls has a slice as well.
+        others = max(1, place.threads - 1)
+        # Threads keep what they begin with: a method of this would keep it in memory, and them.
+        self._others = ThreadPoolExecutor(others, "slice", partial(_begin, self._ids))
 
     def measure(self, width: int) -> None:
         """Let slices be of so many images that to wake a thread for one is worth it.
@@ -55,9 +57,6 @@ class Slices:
         drawn = [self._others.submit(self._draw, part) for part in others]
         return np.concatenate([self._draw(own), *(part.result() for part in drawn)])
 
-    def _begin(self) -> None:
-        self._ids.append(threading.get_native_id())
-
     def _make_way(self) -> None:
         """Keep the others off the CPU of the thread that calls, which is about to be busy.
 
@@ -72,3 +71,7 @@ class Slices:
         pixels: Pixels
         (pixels,) = self.session.run([OUTPUT], {INPUT: latents})
         return pixels
+
+
+def _begin(ids: list[int]) -> None:
+    ids.append(threading.get_native_id())

@@ -1,5 +1,6 @@
 import os
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,12 +40,25 @@ def test_what_is_no_graph_has_no_slices() -> None:
 
 
 def test_what_is_too_little_to_wake_a_thread_for_is_not_cut(graph: bytes) -> None:
-    slices, before = Slices(graph, Placement("cpu", 64)), threading.active_count()
+    slices, before = Slices(graph, Placement("cpu", 64)), set(threading.enumerate())
     slices.measure(64)
     slices(np.zeros((1, 64), np.float32))
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
     assert len(slices(np.zeros((64, 64), np.float32))) == 64
-    assert before < threading.active_count() <= before + 63
+    assert 0 < len(set(threading.enumerate()) - before) <= 63
+
+
+def test_what_nobody_holds_any_more_ends_with_its_threads(graph: bytes) -> None:
+    before = set(threading.enumerate())
+    slices = Slices(graph, Placement("cpu", 3))
+    slices(np.zeros((6, 64), np.float32))
+    threads, held = set(threading.enumerate()) - before, weakref.ref(slices)
+    assert threads
+    del slices
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert held() is None
 
 
 @pytest.fixture
