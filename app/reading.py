@@ -13,10 +13,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.access import Access
 from app.catalog import Catalog
 from app.deps import Limit
+from app.jobs import LeftError
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -64,8 +66,14 @@ def query(request: Request, model: type[Model]) -> Model:
 
 
 async def body(request: Request, model: type[Model]) -> Model | None:
-    """The body, of JSON, as a ``model``; None without one. Raises RequestValidationError too."""
-    content = await request.body()
+    """The body, of JSON, as a ``model``; None without one.
+
+    Raises RequestValidationError too, and LeftError where the body ends early.
+    """
+    try:
+        content = await request.body()
+    except ClientDisconnect as error:
+        raise LeftError from error
     if not content:
         return None
     told = _json(content) if _is_json(request) else content
@@ -103,7 +111,7 @@ def _json(content: bytes) -> object:
     except json.JSONDecodeError as error:
         problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": error.msg}
         raise RequestValidationError([problem], body=error.doc) from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no text, a number of thousands of digits
         raise HTTPException(HTTPStatus.BAD_REQUEST) from error
 
 

@@ -42,11 +42,13 @@ class HeldUp:
         monkeypatch.setattr(Engine, "__call__", held)
 
 
-def drawing(app: FastAPI, gone: Callable[[], Awaitable[Message]]) -> Awaitable[list[Message]]:
+def drawing(
+    app: FastAPI, gone: Callable[[], Awaitable[Message]], *, whole: bool = True
+) -> Awaitable[list[Message]]:
     """What the application answers to a client that has sent all that it will."""
     scope = {"type": "http", "method": "POST", "path": "/generate", "query_string": b"n=4&seed=1"}
     sent: list[Message] = []
-    received = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    received = iter([{"type": "http.request", "body": b"", "more_body": not whole}])
 
     async def receive() -> Message:
         return next(received, None) or await gone()
@@ -86,6 +88,16 @@ def test_a_client_that_leaves_frees_its_rows_before_they_are_computed(
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
     assert engine.images == 4
+
+
+def test_a_client_that_leaves_before_all_of_its_request_is_there_is_no_failure(
+    app: FastAPI,
+) -> None:
+    async def leave() -> Message:
+        return {"type": "http.disconnect"}
+
+    (start, _) = asyncio.run(drawing(app, leave, whole=False))
+    assert start["status"] == 499
 
 
 def test_what_is_not_drawn_in_time_is_504_and_says_what_was_waited_for(

@@ -376,8 +376,11 @@ def test_what_is_no_json_is_told_what_is_expected(
     [b"\xff", b'{"plus": ' + b"[" * 60_000, b'{"plus": [[' + b"9" * 5000 + b"]]}"],
     ids=["no text", "too deep", "too long a number"],
 )
-def test_what_cannot_be_read_at_all_is_a_problem_too(client: TestClient, content: bytes) -> None:
-    answer = client.post("/arithmetic", content=content, headers={"Content-Type": JSON})
+@pytest.mark.parametrize("path", ["/arithmetic", "/generate"])
+def test_what_cannot_be_read_at_all_is_a_problem_too(
+    client: TestClient, path: str, content: bytes
+) -> None:
+    answer = client.post(path, content=content, headers={"Content-Type": JSON})
     assert answer.status_code == 422
     allowed = "a JSON object, sent as application/json"
     assert answer.json()["detail"] == f"body cannot be read but must be {allowed}"
