@@ -90,6 +90,7 @@ def main() -> None:
     chosen = {name: settings[name] for name in options.only or settings}
     fixed = [f"--dataset={options.dataset}", *preset.split(), *more]
     deadline = time.monotonic() + 60 * options.minutes
+    options.out.mkdir(parents=True, exist_ok=True)
     rounds: list[list[Found]] = []
     for number in range(options.rounds):
         epochs = options.epochs * 4**number
@@ -101,6 +102,8 @@ def main() -> None:
         better = [one for one in rounds[-1] if one.score is not None]
         chosen = {one.setting: one.flags for one in better[: max(1, len(better) // 3)]}
         print(*table(rounds[-1]), sep="\n", flush=True)
+        if not chosen:
+            break
     told = [asdict(one) for part in rounds for one in part]
     (options.out / "search.json").write_text(json.dumps(told, indent=2) + "\n")
 
@@ -139,7 +142,8 @@ def trained(
             capture_output=True,
             text=True,
         )
-        note = ended.stderr.strip().splitlines()[-1] if ended.returncode else ""
+        told = ended.stderr.strip().splitlines() or [f"ended with status {ended.returncode}"]
+        note = told[-1] if ended.returncode else ""
     lines = run.epochs() if run.options.exists() else []
     scores = [line[SCORE] for line in lines if SCORE in line]
     seconds = sum(line["seconds"] for line in lines)

@@ -145,16 +145,21 @@ def test_a_search_goes_on_with_the_better_settings(
     assert by_epochs[48] == names[-2:-3:-1]
 
 
-def test_a_search_tells_of_runs_that_fail(root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.bench.search", "--rounds", "1", "--only", "mirrored"]
-    nowhere = ["--out", tmp_path, "--", "--device=cpu", "--data-dir", tmp_path / "nowhere"]
+@pytest.mark.parametrize(("minutes", "told"), [("9", "nowhere"), ("0", "there was no time")])
+def test_a_search_tells_of_runs_that_fail(
+    root: Path, tmp_path: Path, minutes: str, told: str
+) -> None:
+    command = [sys.executable, "-m", "tests.bench.search", "--only", "mirrored"]
+    command += ["--minutes", minutes]
+    out = tmp_path / "search"
+    nowhere = ["--out", out, "--", "--device=cpu", "--data-dir", tmp_path / "nowhere"]
     ended = subprocess.run(
         [*command, *nowhere], cwd=root, check=True, capture_output=True, text=True
     )
-    (one,) = json.loads((tmp_path / "search.json").read_text())
+    (one,) = json.loads((out / "search.json").read_text())
     assert one["score"] is None
-    assert "nowhere" in one["note"]
-    assert "nowhere" in ended.stdout
+    assert told in one["note"]
+    assert told in ended.stdout
 
 
 def test_the_engine_beside_plain_onnxruntime(root: Path, tmp_path: Path) -> None:
