@@ -30,7 +30,7 @@ class Clients:
         self.address, self.found = address, Counter[str]()
         self.stop, self.lock = threading.Event(), threading.Lock()
         self.bodies: set[bytes] = set()
-        self.threads = [threading.Thread(target=self.ask) for _ in range(number)]
+        self.threads = [threading.Thread(target=self.ask, daemon=True) for _ in range(number)]
 
     def count(self, what: str) -> None:
         with self.lock:
