@@ -1,7 +1,6 @@
 """Who asks, and whether they may."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from app.errors import AccessError, ForbiddenError
 from app.main import create_app
 from app.settings import Settings
 from tests.serving import serving
+from tests.waiting import eventually
 
 KEYS = ("first-of-two-keys", "second-of-two-keys")
 ADMIN = "administrators-key"
@@ -270,8 +270,8 @@ def test_no_key_is_ever_told(
     told = []
     transport = httpx.HTTPTransport(retries=3)
     with serving(command, root, log) as address, httpx.Client(transport=transport) as asked:
-        while "Application startup complete" not in log.read_text():  # by one of the workers
-            time.sleep(0.05)
+        # By one of the workers.
+        eventually(lambda: "Application startup complete" in log.read_text())
         for key in (*KEYS, ADMIN, "wrong-" + KEYS[0]):
             for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
                 for path in ("/generate?n=1", "/generate?n=0", "/access", "/v2/repository/index"):

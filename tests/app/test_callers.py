@@ -36,7 +36,7 @@ class HeldUp:
         def held(engine: Engine, rows: Rows) -> Pixels:
             self.images += sum(map(len, rows.values()))
             self.entered.set()
-            assert self.open.wait(10)
+            assert self.open.wait(60)
             return compute(engine, rows)
 
         monkeypatch.setattr(Engine, "__call__", held)
@@ -72,12 +72,12 @@ def test_a_client_that_leaves_frees_its_rows_before_they_are_computed(
         return await asyncio.Future()
 
     async def leave() -> Message:
-        await asyncio.to_thread(engine.entered.wait, 10)
+        await asyncio.to_thread(engine.entered.wait, 60)
         return {"type": "http.disconnect"}
 
     async def scenario() -> None:
         first = asyncio.create_task(drawing(app, stay))
-        await asyncio.to_thread(engine.entered.wait, 10)
+        await asyncio.to_thread(engine.entered.wait, 60)
         (start, _) = await drawing(app, leave)
         assert start["status"] == 499
         engine.open.set()

@@ -4,13 +4,13 @@ import ctypes
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 
 import httpx
 import pytest
 
 from tests.faults.server import Server, started
+from tests.waiting import eventually
 
 SLOW = b"POST /generate?n=1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 SLOW += b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
@@ -30,8 +30,7 @@ def test_in_its_grace_it_is_not_ready_but_draws() -> None:
         with httpx.Client(timeout=30) as kept:
             assert kept.get(f"{address}/health/ready").is_success
             server.process.send_signal(signal.SIGTERM)
-            while kept.get(f"{address}/health/ready").is_success:
-                time.sleep(0.02)
+            eventually(lambda: kept.get(f"{address}/health/ready").is_error)
             for path in ("/health/ready", "/v2/health/ready"):
                 refused = kept.get(f"{address}{path}")
                 assert refused.status_code == 503
@@ -54,8 +53,7 @@ def takes_connections(server: Server) -> bool:
 def test_without_grace_no_connection_is_taken_while_the_rest_is_finished() -> None:
     with started() as server, begun(server) as connection:
         server.process.send_signal(signal.SIGTERM)
-        while takes_connections(server):
-            time.sleep(0.02)
+        eventually(lambda: not takes_connections(server))
         connection.sendall(b"{}")
         answer = connection.recv(1000)
         assert answer.startswith(b"HTTP/1.1 200")
@@ -93,7 +91,7 @@ def test_a_second_signal_ends_at_once(workers: str) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             server.ends(1.5)
         server.process.send_signal(signal.SIGTERM)
-        assert server.ends(5) == (143 if workers == "1" else 0)
+        assert server.ends(10) == (143 if workers == "1" else 0)
         assert "a second signal: ending at once" in server.said
 
 

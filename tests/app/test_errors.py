@@ -36,7 +36,7 @@ class HeldUp:
 
         def held(engine: Engine, rows: dict[str, np.ndarray]) -> Pixels:
             self.entered.set()
-            assert self.open.wait(10)
+            assert self.open.wait(60)
             return compute(engine, rows)
 
         monkeypatch.setattr(Engine, "__call__", held)
@@ -53,9 +53,9 @@ def test_a_full_queue_is_refused_with_the_time_to_come_back(
 ) -> None:
     with ThreadPoolExecutor() as threads:
         computed = threads.submit(small.post, "/generate?n=1")
-        assert held_up.entered.wait(10)
+        assert held_up.entered.wait(60)
         two = [threads.submit(small.post, "/generate?n=16") for _ in range(2)]
-        done, waiting = wait(two, timeout=10, return_when=FIRST_COMPLETED)
+        done, waiting = wait(two, timeout=60, return_when=FIRST_COMPLETED)
         held_up.open.set()
         assert all(future.result().is_success for future in (computed, *waiting))
     (refused,) = (future.result() for future in done)

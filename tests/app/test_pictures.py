@@ -173,7 +173,7 @@ class Gate:
 
         def held(rows: Any) -> Any:
             self.entered.set()
-            assert self.opened.wait(10)
+            assert self.opened.wait(60)
             self.batches.append(len(next(iter(rows.values()))))
             if self.failure:
                 raise self.failure
@@ -186,7 +186,7 @@ def test_many_who_ask_at_once_have_one_image_drawn(fresh: TestClient) -> None:
     gate = Gate(fresh)
     with ThreadPoolExecutor(16) as pool:
         asked = [pool.submit(fresh.get, PATH) for _ in range(16)]
-        assert gate.entered.wait(10)
+        assert gate.entered.wait(60)
         late = fresh.get(PATH, headers={"X-Request-Timeout": "0.05"})
         gate.opened.set()
         answers = [one.result(10) for one in asked]
@@ -202,7 +202,7 @@ def test_a_failure_is_told_to_all_and_not_kept(fresh: TestClient) -> None:
     gate.failure = RuntimeError("the engine broke")
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(fresh.get, PATH) for _ in range(4)]
-        assert gate.entered.wait(10)
+        assert gate.entered.wait(60)
         gate.opened.set()
         assert {one.result(10).status_code for one in asked} == {500}
     gate.failure = None

@@ -31,6 +31,7 @@ from app.orders import Orders
 from app.repository import Repository
 from app.settings import Settings
 from tests.versions import publish
+from tests.waiting import eventually
 
 Decode = Callable[[bytes], np.ndarray]
 
@@ -76,13 +77,6 @@ def drawing(server: TestClient, model: str = "cats") -> str:
     answer = server.post(f"/generate?n=1&model={model}")
     assert answer.is_success, answer.text
     return str(answer.headers["X-Model"])
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_version_that_appears_is_served_when_it_is_loaded(
@@ -273,13 +267,13 @@ def test_requests_finish_on_the_version_that_they_began_with(
 
     def held(engine: Engine, rows: dict[str, np.ndarray]) -> np.ndarray:
         entered.set()
-        assert release.wait(10)
+        assert release.wait(60)
         return compute(engine, rows)
 
     with ThreadPoolExecutor() as threads, monkeypatch.context() as patch:
         patch.setattr(Engine, "__call__", held)
         begun = [threads.submit(drawing, server)]
-        assert entered.wait(10)
+        assert entered.wait(60)
         begun += [threads.submit(drawing, server) for _ in range(2)]
         eventually(lambda: batcher.waiting == 2)
         patch.undo()
@@ -348,10 +342,10 @@ def test_a_copy_that_was_long_interrupted_is_served_once_it_is_whole(folder: Pat
 
 def test_at_sighup_a_server_looks_for_new_models(serve: Callable[..., Any], folder: Path) -> None:
     with serve("--models", str(folder), "--default-model", "cats") as (process, address):
-        assert httpx.get(f"{address}/images/cats/2/0.png").status_code == 404
+        assert httpx.get(f"{address}/images/cats/2/0.png", timeout=60).status_code == 404
         publish(folder, "cats", 2)
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: httpx.get(f"{address}/images/cats/2/0.png").is_success)
+        eventually(lambda: httpx.get(f"{address}/images/cats/2/0.png", timeout=60).is_success)
         assert process.poll() is None
 
 
@@ -366,11 +360,11 @@ def test_orders_reach_every_worker(serve: Callable[..., Any], folder: Path) -> N
     with serve(*flags, "--admin-keys", KEY) as (process, address):
         eventually(lambda: answers("/v2/models/dogs/ready") == {200})
         order = f"{address}/v2/repository/models/dogs"
-        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR).is_success
+        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR, timeout=60).is_success
         assert answers("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR).is_success
+        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR, timeout=60).is_success
         assert answers("/v2/models/dogs/ready") == {200}
-        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR).is_success
+        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR, timeout=60).is_success
         publish(folder, "cats", 2)
         process.send_signal(signal.SIGHUP)
         eventually(lambda: answers("/v2/models/cats/versions/2/ready") == {200})
@@ -380,7 +374,7 @@ def test_orders_reach_every_worker(serve: Callable[..., Any], folder: Path) -> N
         eventually(lambda: len(set(children(process.pid)) - set(before)) == 1)
         eventually(lambda: answers("/v2/models/cats/versions/2/ready") == {200})
         assert answers("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR).is_success
+        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR, timeout=60).is_success
         assert answers("/v2/models/dogs/ready") == {200}
 
 

@@ -2,8 +2,7 @@
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,6 +20,7 @@ from app.errors import Problem
 from app.images import Pixels
 from app.main import create_app
 from app.settings import Settings
+from tests.waiting import eventually
 
 WAY = "/interpolate?from=3&to=17&format=ndjson&steps"
 
@@ -41,7 +41,7 @@ class Gate:
 
         def held(engine: Engine, rows: dict[str, np.ndarray]) -> Pixels:
             self.batches.append(len(rows["latents"]))
-            assert self._open.acquire(timeout=10)
+            assert self._open.acquire(timeout=60)
             if self.fails:
                 raise RuntimeError("the engine broke")
             return compute(engine, rows)
@@ -67,7 +67,7 @@ def gated(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gated]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        until(lambda: server.started)
+        eventually(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield Gated(server, f"http://127.0.0.1:{port}", gate)
     finally:
@@ -77,15 +77,10 @@ def gated(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gated]:
     assert not thread.is_alive()
 
 
-def until(true: Callable[[], object]) -> None:
-    while not true():
-        time.sleep(0.005)
-
-
 @contextmanager
 def lines(address: str) -> Iterator[Iterator[dict[str, object]]]:
     """The lines of an answer, each as soon as it is there."""
-    with httpx.stream("GET", address, timeout=10) as answer:
+    with httpx.stream("GET", address, timeout=60) as answer:
         assert answer.status_code == 200
         yield (json.loads(line) for line in answer.iter_lines())
 
@@ -106,8 +101,8 @@ def test_who_leaves_ends_the_drawing(gated: Gated, caplog: pytest.LogCaptureFixt
     gate.open()
     with lines(f"{address}{WAY}=200") as read:
         next(read)
-        until(lambda: len(gate.batches) == 2)
-    until(lambda: not gated.server.server_state.tasks)
+        eventually(lambda: len(gate.batches) == 2)
+    eventually(lambda: not gated.server.server_state.tasks)
     gate.open(10)
     assert httpx.get(f"{address}/images/fashion-mnist/2/5.png").is_success
     assert gate.batches == [1, 2, 1]  # of 200 images three, and then the other request's

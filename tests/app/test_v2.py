@@ -3,7 +3,6 @@
 import gzip
 import json
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from app.engine import Engine
 from app.main import create_app
 from app.providers import Placement
 from app.settings import Settings
+from tests.waiting import eventually
 
 INFER = "/v2/models/fashion-mnist/infer"
 HEADER = "Inference-Header-Content-Length"
@@ -151,17 +151,16 @@ def test_requests_of_several_clients_share_a_batch(
     def held(engine: Engine, asked: dict[str, np.ndarray]) -> np.ndarray:
         sizes.append(len(asked["latents"]))
         entered.set()
-        assert release.wait(10)
+        assert release.wait(60)
         return compute(engine, asked)
 
     alone = [pixels(small.post(INFER, json=asking(row[None]))) for row in rows]
     monkeypatch.setattr(Engine, "__call__", held)
     with ThreadPoolExecutor(8) as threads:
         first = threads.submit(small.post, INFER, json=asking(rows[:1]))
-        assert entered.wait(10)
+        assert entered.wait(60)
         others = [threads.submit(small.post, INFER, json=asking(row[None])) for row in rows]
-        while small.app.state.catalog.find().batcher.waiting < 3:
-            time.sleep(0.01)
+        eventually(lambda: small.app.state.catalog.find().batcher.waiting >= 3)
         release.set()
         drawn = [pixels(future.result()) for future in (first, *others)]
     assert sizes == [1, 3]

@@ -10,6 +10,7 @@ import pytest
 
 from app.watchdog import Watchdog
 from tests.faults.server import started
+from tests.waiting import eventually
 
 BROKEN = "tests.faults.broken"
 
@@ -68,24 +69,24 @@ def ready(port: int) -> httpx.Response:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_engine_that_stops_answering_ends_its_process(tmp_path: Path, workers: int) -> None:
-    flags = ("--stalled", "1", "--timeout", "0.2", "--workers", str(workers))
+    flags = ("--stalled", "2", "--timeout", "0.2", "--workers", str(workers))
     with started(*flags, program=(BROKEN, str(tmp_path))) as server:
         url = f"http://127.0.0.1:{server.port}/generate?n=1"
         (tmp_path / "stall").touch()
-        with httpx.Client() as kept:
+        with httpx.Client(timeout=30) as kept:
             assert kept.post(url).status_code == 504
-            while (refused := kept.get(f"http://127.0.0.1:{server.port}/health/ready")).is_success:
-                time.sleep(0.02)
+            told = f"http://127.0.0.1:{server.port}/health/ready"
+            eventually(lambda: kept.get(told).is_error)
+            refused = kept.get(told)
             assert refused.status_code == 503
             assert "the engine of fashion-mnist/2 has not answered for" in refused.json()["detail"]
         if workers == 1:
             assert server.ends() == 70
         else:
-            while "CRITICAL" not in server.said:
-                time.sleep(0.02)
+            eventually(lambda: "CRITICAL" in server.said)
             with pytest.raises(subprocess.TimeoutExpired):
                 server.ends(0.5)
-        last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 2 s: this process"
+        last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 4 s: this process"
         assert last in re.sub(" +", " ", server.said)
         if workers > 1:  # somebody started it again
             (tmp_path / "stall").unlink()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+MOST = 30_000
+"""Milliseconds that something takes on a page, whatever else the machine does."""
 SMALL, LARGE = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 
 
@@ -51,6 +54,7 @@ def browser() -> "Iterator[Browser]":
     """Debian's Chromium, with an empty profile."""
     reason = "playwright is not installed; it is in the extra dev"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
+    playwright.expect.set_options(timeout=MOST)
     if (chromium := shutil.which("chromium")) is None:
         pytest.skip("chromium is not installed; on Debian: apt-get install chromium")
     with playwright.sync_playwright() as driver:
@@ -85,7 +89,7 @@ def open_page(
             context: BrowserContext = browser.new_context(**{"viewport": LARGE} | options)
             contexts.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(MOST)
             page.on("console", lambda told: _note(complaints, told.type, told.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             # Playwright marks what it calls, and a method of a set takes no marks.
@@ -105,8 +109,9 @@ def rest(under_way: set[object]) -> "Callable[[Page], None]":
 
     def rested(page: "Page") -> None:
         page.wait_for_selector("body.ready")
-        quiet = 0
+        quiet, end = 0, time.monotonic() + 120
         while quiet < 4:
+            assert time.monotonic() < end, under_way
             page.wait_for_timeout(25)
             quiet = 0 if under_way else quiet + 1
 

@@ -48,14 +48,14 @@ def test_the_page_asks_for_the_key_until_it_is_right(
     asked = entering(page, "not-the-right-key", "no key in any ¢å§€", KEY)
     page.goto(f"{locked}/#seed=5")
     first = page.locator("#tiles img").first
-    expect(first).to_have_js_property("naturalWidth", 28, timeout=20_000)
+    expect(first).to_have_js_property("naturalWidth", 28)
     rest(page)
     assert asked == ["Drawing takes a key. Which is yours?"] * 3
     forgive(complaints)
     # From now on the browser is known, and no script can read by what.
     assert page.evaluate("document.cookie") == ""
     page.reload()
-    expect(first).to_have_js_property("naturalWidth", 28, timeout=20_000)
+    expect(first).to_have_js_property("naturalWidth", 28)
     rest(page)
     assert len(asked) == 3
 

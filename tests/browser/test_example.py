@@ -44,5 +44,5 @@ def test_on_another_site_the_example_shows_images_and_plays_the_way(
     for image in images.all():
         expect(image).to_have_js_property("naturalWidth", 112)
     expect(images.first).to_have_attribute("alt", "Image 42")
-    last = httpx.get(f"{server}/{WAY}").json()["frames"][-1]["png"]
+    last = httpx.get(f"{server}/{WAY}", timeout=60).json()["frames"][-1]["png"]
     expect(page.locator("#moving")).to_have_attribute("src", f"data:image/png;base64,{last}")

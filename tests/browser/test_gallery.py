@@ -58,7 +58,7 @@ def test_by_mouse_an_image_is_copied_downloaded_and_pinned(open_page: Open, serv
     with page.expect_download() as download:
         dialog.get_by_role("link", name="Download").click()
     assert download.value.suggested_filename == "fashion-mnist-2-5.png"
-    assert download.value.path().read_bytes() == httpx.get(url).content
+    assert download.value.path().read_bytes() == httpx.get(url, timeout=60).content
     dialog.get_by_role("button", name="Pin").click()
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()

@@ -103,7 +103,7 @@ def test_the_way_is_taken_home_as_an_animation(open_page: Open, server: str, for
         link.click()
     assert download.value.suggested_filename == f"fashion-mnist-2.{form.lower()}"
     content = download.value.path().read_bytes()
-    assert content == httpx.get(f"{server}/{link.get_attribute('href')}").content
+    assert content == httpx.get(f"{server}/{link.get_attribute('href')}", timeout=60).content
     with Image.open(io.BytesIO(content)) as animation:
         animation.load()
         assert (animation.format, animation.size) == (form, (224, 224))
@@ -121,7 +121,7 @@ def test_a_long_way_of_large_images_is_taken_home_as_large_as_is_allowed(
     rest(page)
     href = str(page.get_by_role("link", name="Save GIF").get_attribute("href"))
     assert "scale=8" in href
-    with Image.open(io.BytesIO(httpx.get(f"{server}/{href}").content)) as animation:
+    with Image.open(io.BytesIO(httpx.get(f"{server}/{href}", timeout=60).content)) as animation:
         assert (animation.n_frames, animation.size) == (240, (256, 256))
 
 
@@ -165,7 +165,7 @@ def test_variations_lie_around_the_image_that_is_chosen(
     expect(page).to_have_url(re.compile("radius=0(&|$)"))
     expect(sheet).to_have_attribute("src", re.compile("radius=0&"))
     source = str(sheet.get_attribute("src"))
-    assert httpx.get(f"{server}/{source}").headers["X-Seed"] == "7"
+    assert httpx.get(f"{server}/{source}", timeout=60).headers["X-Seed"] == "7"
     page.get_by_label("Seed", exact=True).fill("12")
     page.keyboard.press("Enter")
     expect(page.get_by_role("img", name="Image 12 in the middle")).to_be_visible()
@@ -174,7 +174,9 @@ def test_variations_lie_around_the_image_that_is_chosen(
 def shows_sum(page: Page, server: str, plus: list[list[int]], minus: list[list[int]]) -> None:
     """Wait until the page shows what the server answers to the same request."""
     body = {**MODEL, "plus": plus, "minus": minus, "radius": 0.25, "neighbours": 9}
-    answer = httpx.post(f"{server}/arithmetic", json=body, headers={"Accept": "application/json"})
+    answer = httpx.post(
+        f"{server}/arithmetic", json=body, headers={"Accept": "application/json"}, timeout=60
+    )
     for k, image in enumerate(answer.json()["images"]):
         shown = page.locator("#sums-result img").nth(k)
         expect(shown).to_have_attribute("src", f"data:image/png;base64,{image['png']}")

@@ -37,7 +37,7 @@ def test_a_busy_server_is_waited_for(
     with serving([*command, *flags, "--max-batch", "1"], root, tmp_path / "log") as address:
         page = open_page("#panel=variations&seed=1", base=address)
         sheet = page.locator("#variations-sheet")
-        expect(sheet).to_have_js_property("naturalWidth", 96, timeout=20_000)
+        expect(sheet).to_have_js_property("naturalWidth", 96)
         with ThreadPoolExecutor(2) as others:
             asked = [
                 others.submit(httpx.post, f"{address}/generate?n=16", timeout=60) for _ in "12"
@@ -49,8 +49,8 @@ def test_a_busy_server_is_waited_for(
             page.keyboard.press("Enter")
             expect(page.get_by_text("The server is busy.")).to_be_visible()
             expect(page.get_by_text(re.compile(r"Trying again in \d+ s"))).to_be_visible()
-        expect(sheet).to_have_attribute("src", re.compile("seed=2&.*rows=3"), timeout=20_000)
-        expect(sheet).to_have_js_property("naturalWidth", 96, timeout=20_000)
+        expect(sheet).to_have_attribute("src", re.compile("seed=2&.*rows=3"))
+        expect(sheet).to_have_js_property("naturalWidth", 96)
         expect(page.get_by_text("The server is busy.")).to_be_hidden()
     forgive(complaints)
 
@@ -69,7 +69,7 @@ def test_a_server_without_models_is_waited_for(
         expect(page.get_by_text("The server is not ready: no model is served")).to_be_visible()
     full = [*command, "--models", str(served_models)]
     with serving(full, root, tmp_path / "second", port(address)):
-        expect(page.locator(".tile").first).to_have_text("42", timeout=20_000)
+        expect(page.locator(".tile").first).to_have_text("42")
         expect(page.locator(".tile img").first).to_have_js_property("naturalWidth", 28)
         expect(page.locator("#notice-words")).to_have_text("")
     forgive(complaints)

@@ -24,7 +24,7 @@ def test_it_is_healthy_and_draws_sixteen_images(up: Project) -> None:
     (container,) = up.containers("server")
     assert state(container)["State"]["Health"]["Status"] == "healthy"
     port = up.environment.get("PORT", PORTS["PORT"])
-    answer = httpx.post(f"http://localhost:{port}/generate?n=16")
+    answer = httpx.post(f"http://localhost:{port}/generate?n=16", timeout=60)
     assert len(answer.json()["images"]) == 16
 
 
@@ -53,7 +53,7 @@ def test_it_comes_back_after_a_kill(up: Project) -> None:
         time.sleep(0.1)
     await_healthy(container)
     assert up.address("server", 8000).endswith(f":{up.environment.get('PORT', PORTS['PORT'])}")
-    assert httpx.post(up.address("server", 8000) + "/generate?n=1").status_code == 200
+    assert httpx.post(up.address("server", 8000) + "/generate?n=1", timeout=60).status_code == 200
 
 
 def test_a_stop_under_load_fails_no_request(up: Project) -> None:

@@ -131,7 +131,7 @@ def watched(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def asked(address: str, query: str) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{address}/api/v1/query", params={"query": query}).json()
+    answer = httpx.get(f"{address}/api/v1/query", params={"query": query}, timeout=60).json()
     assert answer["status"] == "success", answer
     found: list[dict[str, Any]] = answer["data"]["result"]
     return found
@@ -141,7 +141,7 @@ def test_prometheus_scrapes_every_server(watched: Project) -> None:
     address = watched.address("prometheus", 9090)
     until = time.monotonic() + 60
     while [one["value"][1] for one in asked(address, 'up{job="dcgan"}')] != ["1", "1"]:
-        assert time.monotonic() < until, httpx.get(f"{address}/api/v1/targets").text
+        assert time.monotonic() < until, httpx.get(f"{address}/api/v1/targets", timeout=60).text
         time.sleep(0.5)
     assert len(asked(address, "dcgan_ready == 1")) == 2
     assert len(asked(address, "dcgan_model_info == 1")) >= 4
@@ -153,7 +153,7 @@ def test_prometheus_understands_every_panel_and_alert(watched: Project, deploy: 
         for target in panel["targets"]:
             told = target["expr"].replace("$__rate_interval", "1m").replace("$model", ".*")
             asked(address, told)
-    rules = httpx.get(f"{address}/api/v1/rules").json()["data"]["groups"]
+    rules = httpx.get(f"{address}/api/v1/rules", timeout=60).json()["data"]["groups"]
     loaded = {rule["name"] for group in rules for rule in group["rules"]}
     assert loaded == {rule["alert"] for rule in alerts(deploy)}
 

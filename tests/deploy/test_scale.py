@@ -38,7 +38,7 @@ def test_all_are_asked(three: Project) -> None:
         assert state(container)["State"]["Health"]["Status"] == "healthy"
         assert drawn(container)
     port = three.environment.get("BALANCER_PORT", PORTS["BALANCER_PORT"])
-    assert httpx.get(f"http://localhost:{port}/health/ready").status_code == 200
+    assert httpx.get(f"http://localhost:{port}/health/ready", timeout=60).status_code == 200
 
 
 def test_the_one_that_was_there_goes_on(three: Project) -> None:
@@ -76,7 +76,7 @@ def test_the_balancer_without_a_server_says_so_and_is_not_healthy(three: Project
     (balancer,) = three.containers("balancer")
     assert state(balancer)["State"]["Health"]["Status"] == "healthy"
     three.compose("stop", "server", "app")
-    answer = httpx.get(three.address("balancer", 8080) + "/grid?rows=1")
+    answer = httpx.get(three.address("balancer", 8080) + "/grid?rows=1", timeout=60)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.headers["Content-Type"] == MEDIA_TYPE
     problem = Problem.model_validate(answer.json())

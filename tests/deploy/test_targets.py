@@ -33,7 +33,7 @@ def test_every_server_draws(
     try:
         await_healthy(container)
         address = docker("port", container, "8000").strip()
-        drawn = httpx.post(f"http://{address}/generate?n=16").json()
+        drawn = httpx.post(f"http://{address}/generate?n=16", timeout=60).json()
         assert len(drawn["images"]) == 16
         seen = "import onnxruntime; print(onnxruntime.get_available_providers())"
         assert "CUDA" in docker("exec", container, "python", "-c", seen) or target != "gpu"

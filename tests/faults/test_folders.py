@@ -202,7 +202,7 @@ def test_a_watched_folder_is_taken_up_when_it_has_been_copied_whole(
     whole = publish(tmp_path / "elsewhere", "cats", 2)
     served = shutil.copytree(models, tmp_path / "models")
     content = (whole / GRAPH).read_bytes()
-    with started("--models", str(served), "--provider", "cpu", "--watch", "1") as server:
+    with started("--models", str(served), "--provider", "cpu", "--watch", "2") as server:
         address = f"http://127.0.0.1:{server.port}"
         with httpx.Client(base_url=address, timeout=30) as client:
             copy = served / "cats/2"

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from PIL import Image
 pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
 pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
 
+from tests.waiting import PATIENCE, eventually
 from training.__main__ import main
 from training.avatars import drawing
 from training.avatars.faces import ATTRIBUTES, choose, described
@@ -24,8 +24,6 @@ from training.data import avatars
 from training.data.avatars import FILE, SHEET
 
 COUNT, SEED = 40, 3
-PATIENCE = 60
-"""Seconds to wait for other processes."""
 
 
 def draw(out: Path, *flags: object) -> int:
@@ -197,13 +195,6 @@ def alive(pid: int) -> bool:
     return False
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
 @contextlib.contextmanager
 def started(
     root: Path, out: Path, log: Path
@@ -215,7 +206,7 @@ def started(
             [sys.executable, "-m", "training", *call], cwd=root, stderr=file, start_new_session=True
         )
     try:
-        wait_until(lambda: "32/100000" in log.read_text())
+        eventually(lambda: "32/100000" in log.read_text())
         workers = children(process.pid)
         assert len(workers) >= 2
         yield process, workers
@@ -239,7 +230,7 @@ def test_an_end_in_the_middle_leaves_no_faces_and_no_process(
     with started(root, place / "faces", log) as (process, workers):
         process.send_signal(stop)
         code = process.wait(PATIENCE)
-        wait_until(lambda: not any(alive(pid) for pid in workers))
+        eventually(lambda: not any(alive(pid) for pid in workers))
     assert code == (130 if stop == signal.SIGINT else -stop)
     assert "Traceback" not in log.read_text()
     # Who is killed cannot tidy up: what is left is hidden, and no set of faces.
