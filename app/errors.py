@@ -5,7 +5,6 @@ AppError                     has an HTTP status; its text is the problem's detai
 ├── SlowError            408 a request that does not arrive
 ├── LongUrlError         414 a URL that is longer than any request needs
 ├── LongHeadError        431 a request's head that is
-├── CrowdedError         503 more connections than the server has room for
 ├── AccessError          401 no key, or none of the server's
 ├── ForbiddenError       403 what this server does for nobody
 ├── RepositoryError      409 a models folder that cannot be served as it lies there
@@ -13,9 +12,11 @@ AppError                     has an HTTP status; its text is the problem's detai
 ├── NotFoundError        404 a model, version or page that is not served
 ├── NotAcceptableError   406 no representation that the client accepts
 ├── TooLargeError        413 a body that is longer than any request needs
-├── OverShareError       429 the client's share of the queue is full; says when to come back
 ├── NotReadyError        503 no model is served
 ├── OverloadedError      503 the queue is full; says when to come back
+│   ├── OverShareError   429 the client's share of the queue is full
+│   ├── OverRateError    429 more images a second than its client may draw
+│   └── CrowdedError     503 more connections than the server has room for
 ├── ClosedError          503 the server is shutting down
 ├── LateError            504 the deadline passed; says what was waited for
 └── EngineError          500 a batch that could not be computed
