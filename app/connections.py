@@ -23,6 +23,8 @@ from app.errors import (
 LONGEST_URL, LONGEST_HEAD = 2**13, 2**15
 """Bytes."""
 MOST_HEADERS = 100
+_LATE = 3
+"""Looks at one request, half of ``patience`` apart: the first may be just after its beginning."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Connection(HttpToolsProtocol):
     """uvicorn's protocol, but what a client may send, and how slowly, is bounded.
 
     What is too much is answered as soon as it is known. Slowness is looked for by a timer that
-    costs a request nothing, so that it is found after ``patience`` or half as long again.
+    costs a request nothing, so that it is found after ``patience`` or half as long again. Looks are
+    counted, not the time: while this process as a whole stands still, nobody is slow.
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class Connection(HttpToolsProtocol):
         self._limits: Limits = app_state["limits"]
         self._ending: Ending = app_state["ending"]
         self._refused: AppError | None = None
-        self._began: float | None = None
+        self._looks: int | None = None
+        """How often a request was seen that is arriving; None while there is none."""
         self._framing = 0
         """Bytes of the request that is arriving, less those of its body."""
         self._unread = 0
@@ -76,7 +80,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._began = self.loop.time()
+        self._looks = 0
         self.loop.call_later(self._limits.patience / 2, self._look)
         if len(self.connections) > 2 * self._limits.connections:
             transport.abort()
@@ -85,8 +89,8 @@ class Connection(HttpToolsProtocol):
         """Parse what arrived. A client that sends nothing but line breaks has begun, too."""
         if self._deaf:
             return
-        if self._began is None:
-            self._began = self.loop.time()
+        if self._looks is None:
+            self._looks = 0
         self._framing += len(data)
         self._unset_keepalive_if_required()
         self._parse(data)
@@ -113,7 +117,7 @@ class Connection(HttpToolsProtocol):
         """The request has arrived."""
         if self._offers_another_protocol():
             return
-        self._began, self._framing, self.url = None, 0, b""
+        self._looks, self._framing, self.url = None, 0, b""
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -179,15 +183,17 @@ class Connection(HttpToolsProtocol):
         unread = self.transport.get_write_buffer_size()
         if unread and unread == self._unread:
             self.transport.abort()
-        elif self._began is not None and self._late(self._began):
-            self._end_late()
+        elif self._looks is not None:
+            self._looks += 1
+            if self._looks >= _LATE:
+                self._end_late()
         self._unread = unread
         self.loop.call_later(self._limits.patience / 2, self._look)
 
     def _end_late(self) -> None:
         """End a request that does not arrive, unless it is the server that does not read on."""
         if self._owes():
-            self._began = self.loop.time()
+            self._looks = 0
             return
         text = f"the request had not arrived after {self._limits.patience:g} s"
         self._end(SlowError(text))
@@ -197,9 +203,6 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             return False
         return bool(self.pipeline) or not self.cycle.more_body
-
-    def _late(self, began: float) -> bool:
-        return self.loop.time() - began > self._limits.patience
 
     def _pending(self) -> bool:
         """Whether bytes have arrived that nobody has read yet."""

@@ -2,7 +2,9 @@
 
 import json
 import re
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -154,6 +156,19 @@ def test_a_request_that_does_not_arrive_is_408(server: Server, sent: bytes) -> N
     with connected(server) as connection:
         connection.sendall(sent)
         assert answered(rest(connection)) == (408, "the request had not arrived after 0.4 s")
+
+
+def test_a_server_that_stood_still_holds_it_against_nobody() -> None:
+    head = b"POST /generate?n=1 HTTP/1.1\r\n" + JSON
+    with started("--patience", "2") as server, connected(server) as connection:
+        connection.sendall(head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert b" 100 " in connection.recv(1000)
+        server.process.send_signal(signal.SIGSTOP)
+        time.sleep(3.2)
+        server.process.send_signal(signal.SIGCONT)
+        time.sleep(0.1)  # it has seen by now how late it is
+        connection.sendall(b"{}")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 BEGUN = b" HTTP/1.1\r\nHost: x\r\n"
