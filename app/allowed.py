@@ -54,7 +54,8 @@ def words(schema: Schema, *, separated: bool = False) -> str:
     if kind == "object" and "maxProperties" in schema:
         each = words(schema["additionalProperties"])
         return f"a JSON object of at most {schema['maxProperties']} values, each {each}"
-    return _OTHERS.get(kind) or f"text like {schema['pattern']}"
+    examples = "".join(f"{example}, of the form " for example in schema.get("examples", [])[:1])
+    return _OTHERS.get(kind) or f"text like {examples}{schema['pattern']}"
 
 
 def _least(schema: Schema) -> str:

@@ -61,7 +61,7 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == HTTPStatus.BAD_REQUEST:
             return await foreseen(request, _unreadable(error))
-        status, headers = HTTPStatus(error.status_code), dict(error.headers or {})
+        status, headers = HTTPStatus(error.status_code), _headers(request, error)
         detail = f"{request.method} {request.url.path}: {error.detail}"
         if "Allow" in headers:
             detail += f"; allowed: {headers['Allow']}"
@@ -100,6 +100,17 @@ def answer(
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
+def _headers(request: Request, error: HTTPException) -> dict[str, str]:
+    """Those of ``error``; but ``Allow`` is for all routes at a path (RFC 9110, section 10.2.1)."""
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        path = getattr(request.scope.get("route"), "path_format", None)
+        documented = request.app.openapi()["paths"].get(path, {})
+        methods = {*headers["Allow"].split(", "), *map(str.upper, documented)}
+        headers["Allow"] = ", ".join(sorted(methods))
+    return headers
+
+
 def _unreadable(error: HTTPException) -> AppError:
     """Why FastAPI could not read a body: the only thing that it calls a bad request."""
     if isinstance(error.__cause__, AppError):
@@ -115,8 +126,7 @@ def _refused(request: Request, problem: dict[str, Any], body: object) -> Offence
         return offence("body", place, told(body), _BODY)
     schema, components = _schemas(request, place)
     if problem["type"] == "extra_forbidden":
-        names = ", ".join(within(schema, [], components)["properties"]) or "in the body"
-        allowed = f"left out: the parameters here are {names}"
+        allowed = _belonging(request, place, path)
         return offence(_name(path), place, told(problem["input"]), allowed)
     if place == "query":
         path = path[:1]  # a list is one parameter, whichever of its values is wrong
@@ -144,6 +154,18 @@ def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
         return operation["requestBody"]["content"]["application/json"]["schema"], components
     listed = operation.get("parameters", [])
     return {"properties": {p["name"]: p["schema"] for p in listed if p["in"] == place}}, components
+
+
+def _belonging(request: Request, place: str, path: list[str]) -> str:
+    """What is to become of a parameter that the route does not take in ``place``."""
+    other = {"body": "query", "query": "body"}[place]
+    schema, components = _schemas(request, place)
+    try:
+        within(_schemas(request, other)[0], path, components)
+    except KeyError:
+        names = ", ".join(within(schema, [], components)["properties"]) or "in the body"
+        return f"left out: the parameters here are {names}"
+    return f"sent in the {other}"
 
 
 def _name(path: list[str]) -> str:

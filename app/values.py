@@ -72,7 +72,7 @@ def _each_once(steps: list[str]) -> list[str]:
 
 Strength = Annotated[float, Field(ge=-edits.STRONGEST, le=edits.STRONGEST, allow_inf_nan=False)]
 Steps = Annotated[
-    list[Annotated[str, Field(pattern=edits.STEP)]],
+    list[Annotated[str, Field(pattern=edits.STEP, examples=["glasses:2"])]],
     BeforeValidator(_split),
     AfterValidator(_each_once),
     Field(min_length=1, max_length=edits.MOST),

@@ -22,6 +22,10 @@ EDIT = {"type": "object", "additionalProperties": STRENGTH, "maxProperties": 16}
         ({"type": "integer", "enum": [1, 9]}, "one of 1, 9"),
         ({"type": "boolean"}, "true or false"),
         ({"type": "string", "pattern": "^a$"}, "text like ^a$"),
+        (
+            {"type": "string", "pattern": "^a+$", "examples": ["aa", "a"]},
+            "text like aa, of the form ^a+$",
+        ),
         (GROUP, "a list of 1 to 16 values, each an integer from 0 to 4294967295"),
         (BODY, "a JSON object"),
         (EDIT, "a JSON object of at most 16 values, each a number from -5 to 5"),

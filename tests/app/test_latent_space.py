@@ -410,7 +410,7 @@ def test_deep_lists_are_told_by_their_beginning(client: TestClient, depth: int) 
 def test_nothing_belongs_in_the_query_and_unknown_models_are_named(client: TestClient) -> None:
     (offence,) = client.post("/arithmetic?model=fashion-mnist", json=SUM).json()["errors"]
     assert (offence["parameter"], offence["in"]) == ("model", "query")
-    assert offence["allowed"] == "left out: the parameters here are in the body"
+    assert offence["allowed"] == "sent in the body"
     for name, value, allowed in (
         ("model", "cats", "one of faces, fashion-mnist"),
         ("version", 99, "1"),
