@@ -12,7 +12,7 @@ let seed = null;
 /** Opens the dialog on the image of a seed. */
 export function openActions(chosen) {
   seed = chosen;
-  // The image before this one must not stand under its name, however long this one takes.
+  // The one before must not stand under its name, however long it takes.
   const img = $("actions-image");
   if (img.getAttribute("src") !== imagePath(seed)) img.removeAttribute("src");
   render();

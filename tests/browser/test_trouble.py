@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
@@ -52,6 +54,24 @@ def test_a_busy_server_is_waited_for(
         expect(sheet).to_have_attribute("src", re.compile("seed=2&.*rows=3"))
         expect(sheet).to_have_js_property("naturalWidth", 96)
         expect(page.get_by_text("The server is busy.")).to_be_hidden()
+    forgive(complaints)
+
+
+def test_what_cannot_be_drawn_yet_is_an_empty_frame(open_page: Open, complaints: list[str]) -> None:
+    page = open_page("#seed=42")
+    page.route("**/images/**", lambda route: route.abort())
+    page.get_by_label("From seed").fill("7")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The server does not answer.")).to_be_visible()
+    first = page.locator(".tile img").first
+    expect(first).not_to_have_attribute("src", re.compile(""))
+    with Image.open(BytesIO(first.screenshot())) as seen:
+        # Between its rounded corners it is of one colour: Chromium's own frame is not there.
+        frame = seen.convert("RGB").crop((0, 12, seen.width, seen.height - 12))
+    assert len(frame.getcolors() or []) == 1
+    page.unroute("**/images/**")
+    page.get_by_role("button", name="Try now").click()
+    expect(first).to_have_js_property("naturalWidth", 28)
     forgive(complaints)
 
 
