@@ -195,6 +195,14 @@ def alive(pid: int) -> bool:
     return False
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell runs in the background ignores interrupts, and so does all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextlib.contextmanager
 def started(
     root: Path, out: Path, log: Path
@@ -222,6 +230,7 @@ listed = pytest.mark.skipif(
 
 
 @listed
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_end_in_the_middle_leaves_no_faces_and_no_process(
     stop: signal.Signals, root: Path, tmp_path: Path
