@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app import providers, tensorrt
 from app.buckets import Buckets, sizes
 from app.card import INPUT, OUTPUT, Card, CardError, digest
+from app.crew import Crew
 from app.images import Pixels
 from app.latents import Latents
 from app.providers import GraphError, Placement, ProviderError
@@ -58,11 +59,16 @@ def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
     slices.measure(card.latent.width)
     if place.threads == 1:
         return slices
-    shared = _drawing(providers.session(graph, place))
+    crew = Crew()
+    with crew.joined_by_others():
+        shared = _drawing(providers.session(graph, place))
     _warm(card, shared, _WARMING)
 
     def draw(latents: Latents) -> Pixels:
-        return shared(latents) if len(latents) < place.threads else slices(latents)
+        if slices.count(len(latents)) > 1:
+            return slices(latents)
+        crew.make_way()
+        return shared(latents)
 
     return draw
 

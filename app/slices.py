@@ -5,16 +5,15 @@ for. Threads that each run a slice of the batch meet once, at its end.
 """
 
 import math
-import threading
 import timeit
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
-from app import cpus, providers
+from app import providers
 from app.card import INPUT, OUTPUT
+from app.crew import Crew
 from app.images import Pixels
 from app.latents import Latents
 from app.providers import Placement
@@ -31,12 +30,11 @@ class Slices:
         """Raises what ``providers.session`` raises."""
         self.session = providers.session(graph, replace(place, threads=1))
         self._threads, self._least = place.threads, 1
-        self._ids: list[int] = []
-        self._left: object = None
+        self._crew = Crew()
         # The thread that calls has a slice as well.
         others = max(1, place.threads - 1)
         # Threads keep what they begin with: a method of this would keep it in memory, and them.
-        self._others = ThreadPoolExecutor(others, "slice", partial(_begin, self._ids))
+        self._others = ThreadPoolExecutor(others, "slice", self._crew.join)
 
     def measure(self, width: int) -> None:
         """Let slices be of so many images that to wake a thread for one is worth it.
@@ -49,29 +47,19 @@ class Slices:
 
     def __call__(self, latents: Latents) -> Pixels:
         """Latents float32 ``(n, width)``, n ≥ 1, to uint8 ``(n, height, width, channels)``."""
-        count = min(self._threads, len(latents) // self._least)
-        if count <= 1:
+        count = self.count(len(latents))
+        if count == 1:
             return self._draw(latents)
         own, *others = np.array_split(latents, count)
-        self._make_way()
+        self._crew.make_way()
         drawn = [self._others.submit(self._draw, part) for part in others]
         return np.concatenate([self._draw(own), *(part.result() for part in drawn)])
 
-    def _make_way(self) -> None:
-        """Keep the others off the CPU of the thread that calls, which is about to be busy.
-
-        A system that sees no other CPU near by would wake them there, to wait until it is free.
-        """
-        here = cpus.current()
-        if here is not None and self._left != (here, len(self._ids)):
-            cpus.leave(self._ids, here)
-            self._left = (here, len(self._ids))
+    def count(self, images: int) -> int:
+        """How many slices so many images are drawn in."""
+        return max(1, min(self._threads, images // self._least))
 
     def _draw(self, latents: Latents) -> Pixels:
         pixels: Pixels
         (pixels,) = self.session.run([OUTPUT], {INPUT: latents})
         return pixels
-
-
-def _begin(ids: list[int]) -> None:
-    ids.append(threading.get_native_id())

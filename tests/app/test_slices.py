@@ -1,7 +1,5 @@
-import os
 import threading
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -59,27 +57,6 @@ def test_what_nobody_holds_any_more_ends_with_its_threads(graph: bytes) -> None:
         thread.join(60)
         assert not thread.is_alive()
     assert held() is None
-
-
-@pytest.fixture
-def idle() -> Iterator[int]:
-    """The native id of a thread that does nothing."""
-    done, began = threading.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: began.set() or done.wait())
-    thread.start()
-    began.wait()
-    yield thread.native_id or 0
-    done.set()
-    thread.join()
-
-
-@pytest.mark.skipif(cpus.current() is None, reason="this system does not tell a thread's CPU")
-def test_threads_leave_a_cpu_where_there_is_another(idle: int) -> None:
-    allowed = os.sched_getaffinity(0)
-    assert cpus.current() in allowed
-    for cpu in allowed:
-        cpus.leave([idle], cpu)
-        assert os.sched_getaffinity(idle) == (allowed - {cpu} or allowed)
 
 
 def test_where_the_system_tells_no_cpu_threads_go_where_they_like(

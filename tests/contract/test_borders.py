@@ -14,6 +14,7 @@ LEAVES = {
     "app.arithmetic",
     "app.card",
     "app.cpus",
+    "app.crew",
     "app.cache",
     "app.edits",
     "app.files",
