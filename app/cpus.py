@@ -34,8 +34,8 @@ def current() -> int | None:
 def leave(threads: Iterable[int], cpu: int) -> None:
     """Let ``threads``, by their native ids, run on any other CPU of this process than that one."""
     others = os.sched_getaffinity(0) - {cpu}
-    with suppress(OSError):  # there is no other, or the thread has ended
-        for thread in threads:
+    for thread in threads:
+        with suppress(OSError):  # there is no other, or the thread has ended
             os.sched_setaffinity(thread, others)
 
 

@@ -34,7 +34,7 @@ export function render() {
   fetchSheet();
 }
 
-/** Draws the image at the place, out of the four of the sheet around it. */
+/** Draws the image of the sheet at the place. */
 function show() {
   pad.style.setProperty("--x", at.x);
   pad.style.setProperty("--y", at.y);
@@ -42,27 +42,10 @@ function show() {
   const words = `${Math.round(100 * at.x)}% to the right, ${Math.round(100 * at.y)}% down`;
   pad.ariaValueText = words;
   if (!sheet.naturalWidth) return;
-  const [column, right] = split(at.x);
-  const [row, down] = split(at.y);
-  const corner = right * down;
-  paste(column, row, 1);
-  paste(column + 1, row, right);
-  // What is drawn later covers what was drawn: these weights come out bilinear.
-  paste(column, row + 1, (down - corner) / (1 - corner));
-  paste(column + 1, row + 1, corner);
-}
-
-/** The image before a place along a side, and how far the place is from there to the next. */
-function split(share) {
-  const place = Math.min(Math.max(share * side - 0.5, 0), side - 1.001);
-  return [Math.floor(place), place % 1];
-}
-
-function paste(column, row, alpha) {
   const { width, height } = canvas;
-  const context = canvas.getContext("2d");
-  context.globalAlpha = alpha;
-  context.drawImage(sheet, column * width, row * height, width, height, 0, 0, width, height);
+  const [column, row] = [at.x, at.y].map((share) => Math.min(Math.floor(share * side), side - 1));
+  const from = [column * width, row * height, width, height];
+  canvas.getContext("2d").drawImage(sheet, ...from, 0, 0, width, height);
 }
 
 function move(x, y) {
@@ -79,7 +62,7 @@ function follow({ clientX, clientY }) {
 pad.addEventListener("pointerdown", follow);
 pad.addEventListener("pointermove", follow);
 pad.addEventListener("keydown", (event) => {
-  const step = 1 / 32;
+  const step = 1 / side;
   const steps = { ArrowLeft: [-step, 0], ArrowRight: [step, 0] };
   Object.assign(steps, { ArrowUp: [0, -step], ArrowDown: [0, step] });
   if (!steps[event.key]) return;

@@ -78,7 +78,9 @@ def test_the_threads_of_a_session_join_and_none_of_pythons(models: Path) -> None
 
 
 def test_members_that_have_ended_are_no_trouble() -> None:
-    crew = Crew()
+    allowed, crew = os.sched_getaffinity(0), Crew()
     with idle(crew):
         pass
-    crew.make_way()
+    with idle(crew) as member:
+        crew.make_way()
+        assert os.sched_getaffinity(member) in others(allowed)

@@ -139,14 +139,12 @@ def test_the_plane_follows_mouse_and_arrow_keys(open_page: Open, rest: Rest) -> 
         pad.hover(position={"x": x, "y": y})
         assert pixels(canvas) == pixels(thumbnails.nth(number))
     pad.focus()
-    for _ in range(32):
+    for _ in range(8):
         page.keyboard.press("ArrowRight")
-    last = [pixels(canvas), pixels(thumbnails.nth(3))]
-    furthest = max(abs(a - b) for a, b in zip(*last, strict=True))
-    assert furthest <= 2  # it stands a thousandth before the corner
+    assert pixels(canvas) == pixels(thumbnails.nth(3))
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowLeft")
-    expect(pad).to_have_attribute("aria-valuetext", re.compile(r"^97% to the right, 9\d% down$"))
+    expect(pad).to_have_attribute("aria-valuetext", re.compile(r"^88% to the right, 8\d% down$"))
 
 
 def test_variations_lie_around_the_image_that_is_chosen(
