@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _Told = TypeVar("_Told", Settings, Rendering)
 
+_SECRET = ("api_keys", "admin_keys")
 _NO_ENGINE = """\
 onnxruntime is not installed. It comes in builds that exclude each other; choose one:
   pip install '.[cpu]'               for any machine
@@ -60,8 +61,12 @@ def _told(kind: type[_Told], arguments: list[str]) -> _Told | None:
 
 def _tell(error: ValidationError) -> None:
     for problem in error.errors():
-        name = ".".join(map(str, problem["loc"]))
-        print(f"error: {name or 'settings'}: {problem['msg']}", file=sys.stderr)
+        name = ".".join(map(str, problem["loc"])) or "settings"
+        value = problem["input"]
+        # A key is told to nobody; other values that are no single one are long.
+        single = isinstance(value, str | int | float) and not name.startswith(_SECRET)
+        given = f", not {value!r}" if single else ""
+        print(f"error: {name}: {problem['msg']}{given}", file=sys.stderr)
 
 
 def _serve(settings: Settings) -> int:

@@ -4,7 +4,7 @@ import { openActions } from "./actions.js";
 import { imagePath } from "./api.js";
 import { $, make, on } from "./dom.js";
 import { draggable } from "./drag.js";
-import { draw } from "./image.js";
+import { clear, draw } from "./image.js";
 import { latest } from "./pace.js";
 import { pinned, toggle } from "./pins.js";
 import { SEEDS, change, seedField, view } from "./view.js";
@@ -36,7 +36,10 @@ export function render() {
   const typed = first === null && field.matches(":focus") && field.value;
   if (view.seed !== first) restart();
   if (!typed) field.value = first;
-  for (const tile of $("tiles").children) mark(tile);
+  for (const tile of $("tiles").children) {
+    mark(tile);
+    if (!visible.has(tile)) clear(tile.firstChild, imagePath(tile.seed));
+  }
   if (view.panel === "gallery") paint();
 }
 

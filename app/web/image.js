@@ -43,6 +43,13 @@ export async function draw(img, path) {
   }
 }
 
+/** Empties an element that shows another image. */
+export function clear(img, path) {
+  if (wanted.has(img) || shown.get(img) === path) return;
+  shown.delete(img);
+  img.removeAttribute("src");
+}
+
 /** Shows the first of `paths` that the server does not find too large; answers which. */
 export async function loadFirst(img, paths) {
   for (const [k, path] of paths.entries()) {

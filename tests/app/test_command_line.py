@@ -47,6 +47,13 @@ def refusal(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return ended
 
 
+def test_a_wrong_value_is_told_but_no_key(root: Path) -> None:
+    ended = refusal(root, "--port", "99999", "--api-keys", "hush")
+    assert "error: port: Input should be less than or equal to 65535, not '99999'" in ended.stderr
+    assert "error: api_keys.0: Value error, must be 16 ASCII characters" in ended.stderr
+    assert "hush" not in ended.stderr
+
+
 def test_a_port_in_use_is_said(root: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = refusal(root, "--port", str(taken.getsockname()[1]))

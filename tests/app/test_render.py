@@ -177,11 +177,11 @@ def test_files_of_others_are_not_touched(
     ("flags", "status", "words"),
     [
         ([], 2, "error: count: Field required"),
-        (["--count", 0], 2, "error: count: Input should be greater than or equal to 1"),
+        (["--count", 0], 2, "error: count: Input should be greater than or equal to 1, not '0'"),
         (["--count", 1, "--model", "cats"], 1, "model is 'cats' but must be one of faces,"),
         (["--count", 1, "--version", 77], 1, "version of fashion-mnist is 77 but must be one of"),
         (["--count", 1, "--edit", "hat:1"], 1, "fashion-mnist/2 has no attributes to edit"),
-        (["--count", 1, "--scale", 9], 2, "error: scale: Input should be less than or equal to 8"),
+        (["--count", 1, "--scale", 9], 2, "scale: Input should be less than or equal to 8, not"),
         (["--count", 1, "--edit", "hat"], 2, "error: edit.0: String should match pattern"),
         (["--count", 1, "--out", "file/out"], 1, "Not a directory"),
     ],

@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 Open = Callable[..., Page]
+Rest = Callable[[Page], None]
 
 FULL = (
     "#model=colours&version=1&panel=sums&seed=7&pins=3,17&edit=bright:1.5,warm_sky:-2"
@@ -161,6 +162,19 @@ def test_by_mouse_a_slider_moves_images_and_is_one_step_back(open_page: Open) ->
     page.go_back()
     expect(slider).to_have_value("0")
     draws(page, "images/colours/1/0.png")
+
+
+def test_tiles_out_of_sight_show_nothing_of_another_model(open_page: Open, rest: Rest) -> None:
+    page = open_page()
+    for down in (1, 1, 1, 0):
+        page.evaluate(f"scrollTo(0, {down} * document.body.scrollHeight)")
+        rest(page)
+    page.get_by_label("Model").select_option("colours")
+    draws(page, "images/colours/1/0.png")
+    rest(page)
+    paths = page.locator(".tile img[src]").evaluate_all("(all) => all.map(({src}) => src)")
+    assert 0 < len(paths) < page.locator(".tile").count()
+    assert {"images/colours/1" in path for path in paths} == {True}
 
 
 def test_a_model_without_directions_has_no_sliders(open_page: Open) -> None:
