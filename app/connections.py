@@ -19,6 +19,7 @@ from app.errors import (
     MalformedError,
     SlowError,
 )
+from app.joined import Joined
 
 LONGEST_URL, LONGEST_HEAD = 2**13, 2**15
 """Bytes."""
@@ -105,6 +106,8 @@ class Connection(HttpToolsProtocol):
             self._refused = refused
             raise _RefusedError  # which reaches ``send_400_response``
         super().on_headers_complete()
+        joined = Joined(self.transport, self.loop)
+        self.cycle.transport = joined  # type: ignore[assignment]  # it is asked for no more
         if self._ending.began:
             self.cycle.keep_alive = False
 

@@ -1,9 +1,11 @@
-"""Requests that would be refused are refused before they are read: that costs a third."""
+"""Requests that would be refused are refused before they are read: that costs a fraction."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import cache
 
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import access, problems, record
@@ -19,22 +21,29 @@ class Gate:
     """Which queues refused a request for which there is no room still."""
 
     def __init__(self) -> None:
-        self._shut: dict[Hashable, OverloadedError] = {}
+        self._shut: dict[Hashable, tuple[OverloadedError, Callable[[str], Response]]] = {}
 
     def shut(self, scope: Scope, error: OverloadedError) -> None:
         """Whoever asks for the same queue is refused until there is room for this request."""
         if scope["path"] in _PATHS and len(self._shut) < _MOST:
-            self._shut[_queue(scope)] = error
 
-    def refusal(self, scope: Scope) -> OverloadedError | None:
-        """Why ``scope``'s request need not be read, if so."""
+            @cache  # it is the same for everybody
+            def answer(path: str) -> Response:
+                return problems.answer(path, error.status, error.detail, headers=error.headers)
+
+            self._shut[_queue(scope)] = error, answer
+
+    def refusal(self, scope: Scope) -> Response | None:
+        """The answer to ``scope``'s request where it need not be read."""
         if not self._shut or scope["path"] not in _PATHS:
             return None
         queue = _queue(scope)
-        if (error := self._shut.get(queue)) is None:
+        if (known := self._shut.get(queue)) is None:
             return None
+        error, answer = known
         if error.holds(access.client(HTTPConnection(scope))):
-            return error
+            record.current().refused = error.refusal
+            return answer(scope["path"])
         del self._shut[queue]
         return None
 
@@ -47,14 +56,8 @@ class Gated:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        error = self._gate.refusal(scope) if scope["type"] == "http" else None
-        if error is None:
-            await self._app(scope, receive, send)
-            return
-        record.current().refused = error.refusal
-        path = scope["path"]
-        refused = problems.answer(path, error.status, error.detail, headers=error.headers)
-        await refused(scope, receive, send)
+        refused = self._gate.refusal(scope) if scope["type"] == "http" else None
+        await (refused or self._app)(scope, receive, send)
 
 
 def _queue(scope: Scope) -> Hashable:

@@ -104,8 +104,8 @@ def _wrap(app: FastAPI, settings: Settings) -> None:
     """Add all middleware, from the innermost to what sees a request first."""
     app.add_middleware(BodyLimit)
     app.add_middleware(Callers, timeout=settings.timeout)
-    app.add_middleware(Gated, gate=app.state.gate)
     app.add_middleware(Compression)
+    app.add_middleware(Gated, gate=app.state.gate)
     app.add_middleware(Cors, origins=settings.cors_origins.replace(" ", "").split(","))
 
 

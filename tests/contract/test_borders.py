@@ -22,6 +22,7 @@ LEAVES = {
     "app.graphs",
     "app.images",
     "app.inference",
+    "app.joined",
     "app.latents",
     "app.look",
     "app.pace",
