@@ -31,8 +31,10 @@ def test_a_server_serves_until_it_is_told_to_stop(serve: Serve, stop: signal.Sig
 def test_requests_are_logged_unless_told_otherwise(
     serve: Serve, told: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with serve("--access-log", told) as (_, address):
+    with serve("--access-log", told) as (process, address):
         httpx.get(f"{address}/health/live").raise_for_status()
+        process.terminate()  # an answer is logged after it was sent
+        process.wait(60)
     assert ("GET /health/live" in capfd.readouterr().out) == (told == "true")
 
 
