@@ -19,8 +19,11 @@ from app.connections import Connection
 
 logger = logging.getLogger(__name__)
 
-SETTLE = 0.2
-"""Seconds for handshakes that have begun to become connections, and for those to be used."""
+SETTLE = 0.5
+"""Seconds for handshakes that have begun to become connections, and for those to be used.
+
+On a busy machine 0.2 was too short once: a client does not always run when it could.
+"""
 
 # Classic BPF over a TCP segment: one with the flag SYN (RFC 9293, section 3.1) is dropped.
 _NO_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
