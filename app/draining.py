@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 SETTLE = 0.5
 """Seconds for handshakes that have begun to become connections, and for those to be used.
 
-On a busy machine 0.2 was too short once: a client does not always run when it could.
+A client on a busy machine does not always run when it could.
 """
 
 # Classic BPF over a TCP segment: one with the flag SYN (RFC 9293, section 3.1) is dropped.
