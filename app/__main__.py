@@ -89,8 +89,8 @@ def _serve(settings: Settings) -> int:
 
 def _render(options: Rendering) -> int:
     from app.errors import AppError, StartupError
-    from app.outputs import OutputError
-    from app.render import render
+    from app.rendering.outputs import OutputError
+    from app.rendering.render import render
 
     try:
         there = render(options)
@@ -108,8 +108,8 @@ def _render(options: Rendering) -> int:
 
 
 def _supervise(settings: Settings) -> int:
-    from app import workers
-    from app.orders import Orders
+    from app.registry.reload_log import Orders
+    from app.server import workers
 
     with TemporaryDirectory(prefix="dcgan-") as folder:
         shared = Path(folder)
@@ -120,8 +120,8 @@ def _supervise(settings: Settings) -> int:
 def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
     import uvicorn
 
-    from app import logs
-    from app.connections import Connection
+    from app.observability import logs
+    from app.server.protocol import Connection
 
     return uvicorn.Config(
         create,
@@ -133,7 +133,7 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         ws="none",
         timeout_keep_alive=settings.keep_alive,
         server_header=False,
-        access_log=False,  # app.telemetry writes it, and knows more
+        access_log=False,  # app.middleware.access_log writes it, and knows more
         log_config=logs.config(settings),
     )
 

@@ -10,39 +10,43 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, deps, errors, memory, openapi, problems, telemetry, traces
-from app.access import Access
-from app.bodies import BodyLimit
-from app.callers import Callers
-from app.catalog import Catalog
-from app.compression import Compression
-from app.connections import Limits
-from app.cors import Cors
-from app.draining import Drain
-from app.gate import Gate, Gated
-from app.metrics import Metrics
-from app.orders import Orders
-from app.pictures import Pictures
-from app.rates import Rates
-from app.repository import Repository
-from app.routes import access as entrance
-from app.routes import (
+from app import __version__, errors
+from app.api import dependencies, openapi, problems
+from app.api.image_cache import Pictures
+from app.api.routes import access as entrance
+from app.api.routes import (
     arithmetic,
     generate,
     grid,
     health,
     images,
-    inference_v2,
     interpolate,
     models,
-    models_v2,
     page,
-    repository_v2,
     variations,
 )
-from app.routes import metrics as measured
+from app.api.routes import metrics as measured
+from app.api.v2 import inference as v2_inference
+from app.api.v2 import models as v2_models
+from app.api.v2 import repository as v2_repository
+from app.auth.api_keys import Access
+from app.auth.rate_limit import Rates
+from app.middleware import access_log
+from app.middleware.body_limit import BodyLimit
+from app.middleware.compression import Compression
+from app.middleware.cors import Cors
+from app.middleware.load_shedding import Gate, Gated
+from app.middleware.request_context import Callers
+from app.observability import tracing
+from app.observability.metrics import Metrics
+from app.registry.registry import Catalog
+from app.registry.reload_log import Orders
+from app.registry.reloader import Repository
+from app.server import malloc
+from app.server.protocol import Limits
+from app.server.shutdown import Drain
+from app.server.watchdog import Watchdog
 from app.settings import Settings
-from app.watchdog import Watchdog
 
 _DRAWING = openapi.problems(
     errors.NotFoundError,
@@ -66,7 +70,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     Raises StartupError where the provider that was asked for does not run. Damaged models are left
     out; without any model the application is live and not ready.
     """
-    memory.share()
+    malloc.share()
     metrics = Metrics(shared)
     catalog = Catalog.load(settings, metrics.watch)
 
@@ -83,8 +87,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.settings, app.state.catalog = settings, catalog
     app.state.access, app.state.rates = Access(settings), Rates(settings.rate)
     app.state.metrics = metrics
-    app.state.traces = traces.from_environment()
-    telemetry.install(app, metrics, app.state.traces, log=settings.access_log)
+    app.state.traces = tracing.from_environment()
+    access_log.install(app, metrics, app.state.traces, log=settings.access_log)
     orders = Orders(shared and shared / "orders")
     app.state.repository = Repository(catalog, settings, orders, metrics)
     app.state.limits = Limits(settings.max_connections, settings.patience)
@@ -92,7 +96,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.drain = Drain(settings.grace)
     app.state.watchdog = Watchdog(catalog.running, settings.stalled)
     app.state.pictures = Pictures(settings.cache_bytes)
-    metrics.look_at(catalog, partial(deps.hindrance, app.state))
+    metrics.look_at(catalog, partial(dependencies.hindrance, app.state))
     _wrap(app, settings)
     problems.install(app)
     openapi.install(app, settings.timeout)
@@ -127,18 +131,26 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
 
 def _route(app: FastAPI, settings: Settings) -> None:
     """Add all routes: those that draw take a key where there are any, orders take one always."""
-    keyed = [Depends(deps.keyed)] if settings.api_keys else []
+    keyed = [Depends(dependencies.keyed)] if settings.api_keys else []
     wrong = [errors.AccessError] if settings.api_keys else []
     described = {**_DRAWING, **openapi.problems(*wrong)}
     for drawing in (generate, images, interpolate, grid, variations, arithmetic):
         app.include_router(drawing.router, responses=described, dependencies=keyed)
     described = openapi.protocol_errors(*wrong)
-    app.include_router(inference_v2.router, responses=described, dependencies=keyed)
+    app.include_router(v2_inference.router, responses=described, dependencies=keyed)
     closed = errors.AccessError if settings.admin_keys else errors.ForbiddenError
     app.include_router(
-        repository_v2.administration,
+        v2_repository.administration,
         responses=openapi.protocol_errors(closed),
-        dependencies=[Depends(deps.administering)],
+        dependencies=[Depends(dependencies.administering)],
     )
-    for open_to_all in (models, models_v2, repository_v2, health, measured, entrance, page):
+    for open_to_all in (
+        models,
+        v2_models,
+        v2_repository,
+        health,
+        measured,
+        entrance,
+        page,
+    ):
         app.include_router(open_to_all.router)

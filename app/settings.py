@@ -12,11 +12,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app import edits
-from app.card import ModelName, ModelVersion
-from app.latents import SEEDS
-from app.look import Look
-from app.values import Scale, Seed, Steps, Truncation
+from app.api.values import Scale, Seed, Steps, Truncation
+from app.artifact.card import ModelName, ModelVersion
+from app.imaging.render_options import Look
+from app.latent import edits
+from app.latent.sampling import SEEDS
 
 Provider = Literal["auto", "cpu", "cuda", "openvino", "tensorrt"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

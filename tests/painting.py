@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from app import card
-from app.card import Card, DataSet, Direction, Directions, Image, Latent, Training, Variant
-from app.latents import Prior
+from app.artifact import card
+from app.artifact.card import Card, DataSet, Direction, Directions, Image, Latent, Training, Variant
+from app.latent.sampling import Prior
 
 OPSET, WIDTH = 17, 12
 SHAPES = {"grey": (3, 4, 1), "colour": (2, 2, 3), "plain": (3, 4, 1)}

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from app import card
-from app.card import Card, DataSet, Image, Latent, Training, Variant
+from app.artifact import card
+from app.artifact.card import Card, DataSet, Image, Latent, Training, Variant
 
 WIDTH = 4
 

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from training.avatars.options import Album
 from training.config import Config, Style, Which
+from training.data.avatars.options import Album
 from training.errors import TrainingError
-from training.metrics.options import Drawing, Editing, Learning, Measuring, Probing
+from training.evaluation.options import Drawing, Editing, Learning, Measuring, Probing
 
 # What add_subparsers gives has no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -132,13 +132,13 @@ def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> N
 
 
 def _fit(options: dict[str, Any]) -> None:
-    from training.fit import fit
+    from training.loop.fit import fit
 
     fit(options.pop("out"), options, options.pop("resume"))
 
 
 def _avatars(options: dict[str, Any]) -> None:
-    from training.avatars.album import draw
+    from training.data.avatars.album import draw
 
     print(f"drew {draw(Album.model_validate(options))}")
 
@@ -170,7 +170,7 @@ def _adopt(options: dict[str, Any]) -> None:
 
 
 def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> None:
-    from app.card import DataSet
+    from app.artifact.card import DataSet
     from training.export.publish import free, release
 
     place = free(options["models"], options["name"], options["version"])
@@ -179,31 +179,31 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
 
 
 def _evaluate(options: dict[str, Any]) -> None:
-    from training.metrics.evaluate import evaluate
+    from training.evaluation.evaluate import evaluate
 
     evaluate(options.pop("folder"), Measuring.model_validate(options))
 
 
 def _attributes(options: dict[str, Any]) -> None:
-    from training.metrics.attributes import attributes
+    from training.evaluation.attributes import attributes
 
     attributes(options.pop("folder"), Editing.model_validate(options))
 
 
 def _probe(options: dict[str, Any]) -> None:
-    from training.metrics.probe import probe
+    from training.evaluation.probe import probe
 
     probe(options.pop("run"), Probing.model_validate(options))
 
 
 def _figures(options: dict[str, Any]) -> None:
-    from training.figures import figures
+    from training.figures.figures import figures
 
     figures(options.pop("run"), Drawing.model_validate(options))
 
 
 def _features(options: dict[str, Any]) -> None:
-    from training.metrics.classifier import learn
+    from training.evaluation.classifier import learn
 
     learn(Learning.model_validate(options))
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from app.latents import Prior
+from app.latent.sampling import Prior
 from training.errors import RunError
 from training.presets import PRESETS, Preset
 

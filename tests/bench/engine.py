@@ -17,14 +17,15 @@ from statistics import median
 
 import onnxruntime as ort
 
-from app import card, latents
-from app.card import INPUT
-from app.cpus import available
-from app.loading import load
+from app.artifact import card
+from app.artifact.card import INPUT
+from app.latent import sampling
+from app.registry.loader import load
+from app.runtime.cpus import available
 from app.settings import Settings
 
 MODELS = (Path("models/fashion-mnist/2"), Path("models/faces/1"))
-Draw = Callable[[latents.Latents], object]
+Draw = Callable[[sampling.Latents], object]
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def compared(folder: Path, options: argparse.Namespace) -> list[dict[str, object
     print(f"{'images':>6}{'ours/s':>10}{'plain/s':>10}{'ratio':>8}")
     rows = []
     for count in options.images:
-        z = latents.from_seeds(range(count), described.latent.width, described.latent.prior)
+        z = sampling.from_seeds(range(count), described.latent.width, described.latent.prior)
         sides: dict[str, Draw] = {"ours": lambda z: engine({INPUT: z}), "plain": plain}
         ours, other = rates(sides, z, options.rounds, options.seconds)
         print(f"{count:6}{ours:10.0f}{other:10.0f}{ours / other:8.2f}")
@@ -83,7 +84,7 @@ def by_onnxruntime(graph: bytes, threads: int) -> Draw:
 
 
 def rates(
-    sides: dict[str, Draw], z: latents.Latents, rounds: int, seconds: float
+    sides: dict[str, Draw], z: sampling.Latents, rounds: int, seconds: float
 ) -> tuple[float, float]:
     """Images a second of both sides."""
     found: dict[str, list[float]] = {side: [] for side in sides}

@@ -16,12 +16,12 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from app.cpus import available
+from app.runtime.cpus import available
 from tests.bench import gpu_http, gpu_losses, gpu_serving, gpu_training
 from tests.bench.gpu_training import Bench
 from tests.bench.graphics import arithmetic_rate
 from tests.bench.rows import Row, Table
-from training import device
+from training.loop import device
 
 PRESETS = ("keras-28", "paper-64", "dcgan-28")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from app.cpus import available
+from app.runtime.cpus import available
 from tests.bench import clients
 from tests.bench.gpu_serving import ROOT, Serving
 from tests.bench.rows import Row

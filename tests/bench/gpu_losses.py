@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from tests.bench.gpu_training import Bench
 from tests.bench.rows import Row
 from tests.bench.train import endless, plain_step, plain_trainer
-from training import device
 from training.config import Config
-from training.loop import train
+from training.gan.step import Trainer
+from training.loop import device
+from training.loop.epochs import train
 from training.presets import Preset
-from training.trainer import Trainer
 
 PARTS = 4
 Curves = NDArray[np.float64]

@@ -14,13 +14,15 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from app import card, latents, png
-from app.card import INPUT, OUTPUT
-from app.cpus import available
-from app.engine import Engine
-from app.images import Pixels
-from app.latents import Latents
-from app.providers import Placement, Precision, ProviderError, candidates
+from app.artifact import card
+from app.artifact.card import INPUT, OUTPUT
+from app.imaging import png
+from app.imaging.sheets import Pixels
+from app.latent import sampling
+from app.latent.sampling import Latents
+from app.runtime.cpus import available
+from app.runtime.engine import Engine
+from app.runtime.providers import Placement, Precision, ProviderError, candidates
 from tests.bench.rows import NotRunError, Row
 
 ROOT = Path(__file__).parent.parent.parent
@@ -41,7 +43,7 @@ class Model:
     def latents(self, count: int, seed: int = 0) -> Latents:
         """Those of ``count`` seeds."""
         prior = self.card.latent
-        return latents.from_seeds(range(seed, seed + count), prior.width, prior.prior)
+        return sampling.from_seeds(range(seed, seed + count), prior.width, prior.prior)
 
     def ours(self, placement: Placement) -> Draw:
         """By the engine of the server."""

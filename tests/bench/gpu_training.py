@@ -18,8 +18,8 @@ from tests.bench.rows import NotRunError, Row
 from tests.bench.train import Side, noise, ours, plain
 from training.config import Config, Execution, from_flags
 from training.errors import TrainingError
-from training.fit import fit
-from training.journal import SCORE, Run
+from training.loop.fit import fit
+from training.run.journal import SCORE, Run
 
 BATCH = 128
 _SMALL = {"batch_size": 8, "generator_filters": 4, "discriminator_filters": 4, "precision": "fp32"}

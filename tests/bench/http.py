@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from app.cpus import available
+from app.runtime.cpus import available
 from tests.bench.serving import (
     Load,
     Server,

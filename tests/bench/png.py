@@ -17,8 +17,8 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from app import png
-from app.images import Pixels
+from app.imaging import png
+from app.imaging.sheets import Pixels
 
 SAMPLES = Path("models/fashion-mnist/2/samples.png")
 Encoder = Callable[[Pixels], bytes]

@@ -16,7 +16,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.cpus import available
+from app.runtime.cpus import available
 from tests.bench.http import numbers
 from tests.bench.serving import Target, ours, require_wrk, staged
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from training.journal import SCORE, Run
+from training.run.journal import SCORE, Run
 
 # Flags of `fit` on top of the preset, which is the first setting of each.
 SETTINGS = {

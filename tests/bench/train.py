@@ -22,11 +22,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from app.cpus import available
-from training import device
+from app.runtime.cpus import available
 from training.config import Config, from_flags
-from training.loop import train
-from training.trainer import Trainer
+from training.gan.step import Trainer
+from training.loop import device
+from training.loop.epochs import train
 
 IMAGES = 16_384
 ENDLESS = 2**40

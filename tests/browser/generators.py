@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from app import card
-from app.card import Card, DataSet, Direction, Directions, Image, Latent, Training, Variant
+from app.artifact import card
+from app.artifact.card import Card, DataSet, Direction, Directions, Image, Latent, Training, Variant
 
 OPSET, COARSE, SIDE = 17, 4, 32
 WIDTH = 3 * COARSE**2

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from app import card
-from app.card import Card
-from app.providers import Name
+from app.artifact import card
+from app.artifact.card import Card
+from app.runtime.providers import Name
 from training.config import from_flags
-from training.trainer import Trainer
+from training.gan.step import Trainer
 
 MakeTrainer = Callable[..., Trainer]
 

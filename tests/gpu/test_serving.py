@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from app import latents
-from app.card import INPUT, Card
-from app.engine import Engine
-from app.images import Pixels
-from app.providers import Name, Placement
+from app.artifact.card import INPUT, Card
+from app.imaging.sheets import Pixels
+from app.latent import sampling
+from app.runtime.engine import Engine
+from app.runtime.providers import Name, Placement
 from tests.serving import serving
 
 pytestmark = pytest.mark.gpu
@@ -36,7 +36,7 @@ def engines(provider: Name, shipped: tuple[Card, bytes]) -> tuple[Engine, Engine
 
 def rows(card: Card, first: int, count: int) -> dict[str, NDArray[np.float32]]:
     seeds = range(first, first + count)
-    return {INPUT: latents.from_seeds(seeds, card.latent.width, card.latent.prior)}
+    return {INPUT: sampling.from_seeds(seeds, card.latent.width, card.latent.prior)}
 
 
 def alike(one: Pixels, other: Pixels) -> float:
@@ -95,9 +95,9 @@ def test_memory_stays_as_it_is(engines: tuple[Engine, Engine], shipped: tuple[Ca
 WITHOUT_CARD = """
 import sys
 from pathlib import Path
-from app import card
-from app.engine import Engine
-from app.providers import Placement, ProviderError
+from app.artifact import card
+from app.runtime.engine import Engine
+from app.runtime.providers import Placement, ProviderError
 
 folder = Path("models/fashion-mnist/2")
 described = card.read(folder)

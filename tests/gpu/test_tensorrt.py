@@ -5,18 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app import latents, tensorrt
-from app.card import INPUT, Card
-from app.engine import Engine
-from app.images import Pixels
-from app.providers import Placement
+from app.artifact.card import INPUT, Card
+from app.imaging.sheets import Pixels
+from app.latent import sampling
+from app.runtime import tensorrt
+from app.runtime.engine import Engine
+from app.runtime.providers import Placement
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("tensorrt_provider")]
 
 
 def drawn(engine: Engine, card: Card, sizes: tuple[int, ...] = (64,)) -> Pixels:
     prior = card.latent
-    batches = [latents.from_seeds(range(size), prior.width, prior.prior) for size in sizes]
+    batches = [sampling.from_seeds(range(size), prior.width, prior.prior) for size in sizes]
     return np.concatenate([engine({INPUT: batch}) for batch in batches])
 
 

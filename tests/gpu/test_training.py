@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from training import checkpoint, device
-from training.execution import Step, choose
-from training.loop import order, train
-from training.trainer import Trainer
+from training.gan.step import Trainer
+from training.loop import checkpoint, device
+from training.loop.epochs import order, train
+from training.loop.execution import Step, choose
 
 pytestmark = pytest.mark.gpu
 

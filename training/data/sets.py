@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, Config
-from training.data import avatars, folder, idx
+from training.data import folder, idx
+from training.data.avatars import dataset
 from training.data.folder import Skipped
 from training.data.idx import Published
 from training.data.images import ByteCount, ImageSet, scaled
@@ -19,8 +20,8 @@ def load(config: Config, progress: ByteCount, skipped: Skipped) -> ImageSet:
 
     Raises DataError where they are missing, damaged, too few, or of a size no network is made for.
     """
-    if config.dataset == avatars.NAME:
-        return _in_size(avatars.load(config.data_dir), config.image_size)
+    if config.dataset == dataset.NAME:
+        return _in_size(dataset.load(config.data_dir), config.image_size)
     if config.folder is None:
         return _published(config, progress)
     if config.data_dir is not None:
@@ -35,8 +36,8 @@ def test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:
     None where there are none: a folder has no such part, nor has a handful of faces. Raises
     DataError where they are missing or damaged.
     """
-    if config.dataset == avatars.NAME:
-        pixels = avatars.read(config.data_dir or avatars.PLACE).test.images
+    if config.dataset == dataset.NAME:
+        pixels = dataset.read(config.data_dir or dataset.PLACE).test.images
     elif config.dataset in LABELLED:
         pixels = idx.images(idx.locate(_named(config), config.data_dir, progress), "t10k")
     else:

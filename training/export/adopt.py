@@ -12,9 +12,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, compose, external_data_helper, inliner, version_converter
 
-from app.card import DataSet, Image, Latent, Training
-from app.images import Pixels
-from app.latents import Latents, Prior, from_seeds
+from app.artifact.card import DataSet, Image, Latent, Training
+from app.imaging.sheets import Pixels
+from app.latent.sampling import Latents, Prior, from_seeds
 from training.errors import ExportError
 from training.export.graph import OPSET, Layout, Writer, finished
 from training.export.publish import Provenance, Source

@@ -9,7 +9,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper, shape_inference
 
-from app.card import INPUT, OUTPUT
+from app.artifact.card import INPUT, OUTPUT
 from training.errors import ExportError
 from training.export.graph import Writer, finished
 

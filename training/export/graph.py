@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from app.card import INPUT, OUTPUT
+from app.artifact.card import INPUT, OUTPUT
 from training.errors import ExportError
 
 OPSET = 17

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from app import card, files, latents
-from app.card import Card, CardError, Metric, Variant
-from app.cpus import available
-from app.latents import Latents
+from app.artifact import atomic_files, card
+from app.artifact.card import Card, CardError, Metric, Variant
+from app.latent import sampling
+from app.latent.sampling import Latents
+from app.runtime.cpus import available
 from training.errors import ExportError
 from training.export.chain import Rewrite, rewritten
 from training.export.publish import compare
@@ -23,7 +24,7 @@ from training.export.rewrite import folded, multiplied, shuffled, split, woven
 from training.export.runtime import onnxruntime, run_graph
 
 if TYPE_CHECKING:
-    from app.providers import Name, Placement
+    from app.runtime.providers import Name, Placement
 
 PLAIN = "plain"
 CANDIDATES: dict[str, tuple[Rewrite, ...]] = {
@@ -75,7 +76,7 @@ def optimise(folder: Path) -> Iterator[Measured]:
         plain = card.load(folder, described.variant("any"))
     except CardError as error:
         raise ExportError(str(error)) from error
-    rows = latents.from_seeds(range(_COMPARED), described.latent.width, described.latent.prior)
+    rows = sampling.from_seeds(range(_COMPARED), described.latent.width, described.latent.prior)
     graphs = {PLAIN: plain, **candidates(plain, rows)}
     found = []
     for place in _places():
@@ -96,7 +97,7 @@ def candidates(plain: bytes, rows: Latents) -> dict[str, bytes]:
 def _places() -> "Iterator[Placement]":
     """Every provider that runs here."""
     onnxruntime()
-    from app.providers import ProviderError, candidates
+    from app.runtime.providers import ProviderError, candidates
 
     for provider in PROVIDERS:
         try:
@@ -107,7 +108,7 @@ def _places() -> "Iterator[Placement]":
 
 def _measured(place: "Placement", graphs: dict[str, bytes], rows: Latents) -> Measured:
     """The best of rounds that alternate: what else the machine does only ever takes time."""
-    from app.providers import GraphError, ProviderError
+    from app.runtime.providers import GraphError, ProviderError
 
     try:
         loaded = {name: _loaded(content, place) for name, content in graphs.items()}
@@ -124,8 +125,8 @@ def _measured(place: "Placement", graphs: dict[str, bytes], rows: Latents) -> Me
 
 def _loaded(content: bytes, place: "Placement") -> "Callable[[Latents], object]":
     """``content`` as a server runs it."""
-    from app.providers import session
-    from app.slices import Slices
+    from app.runtime.parallel_sessions import Slices
+    from app.runtime.providers import session
 
     if place.provider == "cpu":
         return Slices(content, place)
@@ -146,7 +147,7 @@ def _write(folder: Path, described: Card, graphs: dict[str, bytes], found: list[
         if one.best != PLAIN:
             provider, content = one.place.provider, graphs[one.best]
             file = f"generator.{provider}.onnx"
-            files.write(folder / file, content)
+            atomic_files.write(folder / file, content)
             kept.append(Variant(file=file, sha256=card.digest(content), provider=provider))
             metrics[f"speed_up_{provider}"] = _speed_up(one)
     card.write(described.model_copy(update={"variants": kept, "metrics": metrics}), folder)

@@ -13,20 +13,22 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from app import card, files, images, latents, png
-from app.card import Card, DataSet, Directions, Image, Latent, Metric, Training, Variant
-from app.images import Pixels
-from app.latents import Latents
-from training.checkpoint import load
+from app.artifact import atomic_files, card
+from app.artifact.card import Card, DataSet, Directions, Image, Latent, Metric, Training, Variant
+from app.imaging import png, sheets
+from app.imaging.sheets import Pixels
+from app.latent import sampling
+from app.latent.sampling import Latents
 from training.config import PLACEMENT, Config, Which
 from training.errors import ExportError
+from training.evaluation import edits_record
+from training.evaluation.evaluation_record import Evaluation
 from training.export.graph import OPSET, graph
-from training.export.pixels import to_pixels
 from training.export.runtime import onnxruntime, run_graph
-from training.journal import Run
-from training.metrics import edits
-from training.metrics.evaluation import Evaluation
-from training.trainer import Trainer
+from training.gan.pixels import to_pixels
+from training.gan.step import Trainer
+from training.loop.checkpoint import load
+from training.run.journal import Run
 
 GRAPH = "generator.onnx"
 SHEET_IMAGES = 64
@@ -80,7 +82,7 @@ def export(
             DataSet(name=data.name, licence=data.licence, images=data.images),
             _training(journal, config, trainer.step),
             _evaluated(journal, trainer.step),
-            edits.directions_of(journal, trainer.step),
+            edits_record.directions_of(journal, trainer.step),
         ),
     )
     return release(source, place)
@@ -108,7 +110,7 @@ def release(source: Source, place: Path) -> Path:
     """
     name, version = place.parent.name, int(place.name)
     content = source.graph(card.metadata(name, version))
-    seeds = latents.from_seeds(range(_PARITY_SEEDS), source.latent.width, source.latent.prior)
+    seeds = sampling.from_seeds(range(_PARITY_SEEDS), source.latent.width, source.latent.prior)
     pixels, parity = compare(source.draw(seeds), content, seeds)
     made = Card(
         name=name,
@@ -205,11 +207,11 @@ def publish(made: Card, graphs: dict[str, bytes], samples: Pixels, place: Path) 
         card.write(made, staging)
         for file, content in graphs.items():
             (staging / file).write_bytes(content)
-        sheet = images.sheet(samples, images.square(len(samples)))
+        sheet = sheets.sheet(samples, sheets.square(len(samples)))
         (staging / card.SHEET).write_bytes(png.encode(sheet))
         for variant in card.read(staging).variants:
             card.load(staging, variant)
         for path in staging.iterdir():
-            files.sync(path)
+            atomic_files.sync(path)
         staging.rename(place)
-    files.sync(place.parent)
+    atomic_files.sync(place.parent)

@@ -5,9 +5,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from app import card
-from app.images import Pixels
-from app.latents import Latents
+from app.artifact import card
+from app.imaging.sheets import Pixels
+from app.latent.sampling import Latents
 from training.errors import ExportError
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from app.card import DataSet, Image, Latent, Training
-from app.latents import Prior
+from app.artifact.card import DataSet, Image, Latent, Training
+from app.latent.sampling import Prior
 from training.errors import ExportError
 from training.export.publish import Provenance, Source, of_network
 

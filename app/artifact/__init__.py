@@ -1,0 +1,1 @@
+"""The model folder: card, hashes, graph safety, atomic files."""

@@ -1,0 +1,1 @@
+"""Pixels to sheets, PNG, WebP and animations."""

@@ -1,0 +1,1 @@
+"""Seeds to latents, and what can be done with latents."""

@@ -1,0 +1,1 @@
+"""ASGI middleware: request context, access log, load shedding, limits, CORS, compression."""

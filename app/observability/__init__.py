@@ -1,0 +1,1 @@
+"""Prometheus metrics, tracing, logging and the statistics of one request."""

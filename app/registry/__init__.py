@@ -1,0 +1,1 @@
+"""Model versions in service: load, verify, warm up, reload, retire."""

@@ -1,0 +1,1 @@
+"""Many images into files, without HTTP."""

@@ -1,0 +1,145 @@
+"""What is seen of every request: its id, and its line in the log."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+from starlette.types import Message
+
+from app.main import create_app
+from app.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def app(models: Path) -> FastAPI:
+    app = create_app(Settings(models=models, provider="cpu"))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a fault of ours")
+
+    @app.get("/told")
+    async def told(request: Request) -> str:
+        name: str = request.state.request_id
+        return name
+
+    return app
+
+
+@pytest.fixture(scope="module")
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+ANSWERS = [
+    ("GET", "/health/live", 200),
+    ("GET", "/", 200),
+    ("GET", "/openapi.json", 200),
+    ("GET", "/metrics", 200),
+    ("GET", "/nowhere", 404),
+    ("GET", "/generate", 405),
+    ("POST", "/generate?n=0", 422),
+    ("POST", "/generate?n=1", 200),
+    ("GET", "/broken", 500),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
+def test_every_answer_bears_an_id(client: TestClient, method: str, path: str, status: int) -> None:
+    made = [client.request(method, path) for _ in range(2)]
+    assert {answer.status_code for answer in made} == {status}
+    first, second = (answer.headers["X-Request-ID"] for answer in made)
+    assert re.fullmatch("[0-9a-f]{16}", first)
+    assert first != second
+    given = client.request(method, path, headers={"X-Request-ID": "My-1.2_3"})
+    assert given.headers.get_list("X-Request-ID") == ["My-1.2_3"]
+
+
+@pytest.mark.parametrize("wrong", ["", " ", "a b", "a\tb", "é", "x" * 65, '"', "<script>", "a;b"])
+def test_an_id_that_might_do_harm_is_replaced(client: TestClient, wrong: str) -> None:
+    answer = client.get("/health/live", headers={"X-Request-ID": wrong.encode()})
+    assert re.fullmatch("[0-9a-f]{16}", answer.headers["X-Request-ID"])
+
+
+def test_routes_know_the_id(client: TestClient) -> None:
+    answer = client.get("/told", headers={"X-Request-ID": "mine"})
+    assert answer.json() == "mine"
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.name == "app.middleware.access_log"]
+
+
+def test_a_drawing_is_told_in_a_line(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        client.post("/generate?n=3&seed=1", headers={"X-Request-ID": "mine"})
+    (line,) = lines(caplog)
+    told = r'testclient:50000 "POST /generate\?n=3&seed=1" 200 route=/generate seconds=0\.\d+ '
+    told += r"images=3 model=fashion-mnist/2 queue=0\.\d+ compute=0\.\d+ encode=0\.\d+ id=mine"
+    assert re.fullmatch(told, line)
+
+
+def test_so_is_what_draws_nothing(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        client.get("/nowhere", headers={"X-Request-ID": "mine"})
+    (line,) = lines(caplog)
+    told = r'testclient:50000 "GET /nowhere" 404 route=other seconds=0\.\d+ id=mine'
+    assert re.fullmatch(told, line)
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/a%0Ab", "/a%0Ab"),
+        ("/a%22b?c=%22", "/a%22b?c=%22"),
+        ("/a%C3%A9", "/a%C3%A9"),
+    ],
+)
+def test_nobody_writes_lines_of_their_own(
+    client: TestClient, caplog: pytest.LogCaptureFixture, path: str, told: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        client.get(path)
+    (line,) = lines(caplog)
+    assert f'"GET {told}" 404' in line
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"), [(b'/a"b', "/a%22b"), (b"/\xff", r"/\xff"), (b"/a\nb", r"/a\nb")]
+)
+def test_not_even_with_bytes_that_no_path_has(
+    app: FastAPI, caplog: pytest.LogCaptureFixture, raw: bytes, told: str
+) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: Message) -> None:
+        pass
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/x",
+        "raw_path": raw,
+        "query_string": b"",
+        "headers": [],
+        "client": None,
+    }
+    with caplog.at_level(logging.INFO):
+        asyncio.run(app(scope, receive, send))
+    assert f'- "GET {told}" 404' in lines(caplog)[0]
+
+
+def test_a_log_that_nobody_wants_is_not_written(
+    models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = create_app(Settings(models=models, provider="cpu", access_log=False))
+    with caplog.at_level(logging.INFO), TestClient(app) as client:
+        client.post("/generate?n=1")
+    assert lines(caplog) == []

@@ -1,0 +1,211 @@
+"""Every kind of damage to a model folder keeps that version, and only it, out of service."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+import pytest
+from fastapi.testclient import TestClient
+from onnx import TensorProto, helper
+
+from app.artifact import card
+from app.artifact.card import Direction, Directions
+from app.main import create_app
+from app.registry.registry import Catalog
+from app.settings import Settings
+
+Damage = Callable[[Path], object]
+
+
+def missing_card(folder: Path) -> None:
+    (folder / "card.json").unlink()
+
+
+def unreadable_card(folder: Path) -> None:
+    (folder / "card.json").write_text("{")
+
+
+def missing_graph(folder: Path) -> None:
+    (folder / "generator.onnx").unlink()
+
+
+def truncated_graph(folder: Path) -> None:
+    graph = (folder / "generator.onnx").read_bytes()
+    (folder / "generator.onnx").write_bytes(graph[: len(graph) // 2])
+
+
+def flipped_bit(folder: Path) -> None:
+    graph = bytearray((folder / "generator.onnx").read_bytes())
+    graph[1000] ^= 1
+    (folder / "generator.onnx").write_bytes(graph)
+
+
+def somebody_elses_place(folder: Path) -> None:
+    folder.rename(folder.with_name("3"))
+
+
+def no_number(folder: Path) -> None:
+    folder.rename(folder.with_name("latest"))
+
+
+def _rewritten(folder: Path, change: Callable[[onnx.ModelProto], object]) -> None:
+    """Change the graph and let the card carry its new hash: only its content is wrong now."""
+    model = onnx.load(folder / "generator.onnx")
+    change(model)
+    graph = model.SerializeToString()
+    (folder / "generator.onnx").write_bytes(graph)
+    described = card.read(folder)
+    variant = described.variants[0].model_copy(update={"sha256": card.digest(graph)})
+    card.write(described.model_copy(update={"variants": [variant]}), folder)
+
+
+def not_a_graph(folder: Path) -> None:
+    _rewritten(folder, lambda model: model.graph.ClearField("node"))
+
+
+def fixed_batch(folder: Path) -> None:
+    def change(model: onnx.ModelProto) -> None:
+        dimension = model.graph.input[0].type.tensor_type.shape.dim[0]
+        dimension.ClearField("dim_param")
+        dimension.dim_value = 1
+
+    _rewritten(folder, change)
+
+
+def second_output(folder: Path) -> None:
+    def change(model: onnx.ModelProto) -> None:
+        first_layer = model.graph.node[0].output[0]
+        extra = helper.make_tensor_value_info(first_layer, TensorProto.FLOAT, None)
+        model.graph.output.append(extra)
+
+    _rewritten(folder, change)
+
+
+def other_name_inside(folder: Path) -> None:
+    _rewritten(folder, lambda model: helper.set_model_props(model, card.metadata("shirts", 2)))
+
+
+def other_width_in_card(folder: Path) -> None:
+    described = card.read(folder)
+    latent = described.latent.model_copy(update={"width": 64})
+    card.write(described.model_copy(update={"latent": latent}), folder)
+
+
+def direction_of_another_width(folder: Path) -> None:
+    direction = Direction(vector=[1, 2, 3], gained=1, kept=1)
+    directions = Directions(protocol="", attributes={"sleeves": direction})
+    described = card.read(folder)
+    card.write(described.model_copy(update={"directions": directions}), folder)
+
+
+DAMAGES: dict[Damage, str] = {
+    missing_card: "2/card.json: cannot be read: No such file",
+    unreadable_card: "2/card.json: the whole: Invalid JSON",
+    missing_graph: "2/generator.onnx: cannot be read: No such file",
+    truncated_graph: "2/generator.onnx: has SHA-256",
+    flipped_bit: "2/generator.onnx: has SHA-256",
+    somebody_elses_place: "3/card.json: says fashion-mnist/2 but lies in fashion-mnist/3",
+    no_number: "latest/card.json: says fashion-mnist/2 but lies in fashion-mnist/latest",
+    not_a_graph: "2/generator.onnx: onnxruntime cannot load the graph",
+    fixed_batch: "2/generator.onnx: the graph's input is",
+    second_output: "2/generator.onnx: the graph's output is",
+    other_name_inside: "2/generator.onnx: the graph's metadata is",
+    other_width_in_card: "2/generator.onnx: the graph's input is",
+    direction_of_another_width: "2/card.json: directions: sleeves has 3 numbers, a latent has 100",
+}
+
+
+def _relabelled(folder: Path, version: int) -> None:
+    """Give a copied version folder a number of its own, inside and out."""
+    _rewritten(
+        folder,
+        lambda model: helper.set_model_props(model, card.metadata("fashion-mnist", version)),
+    )
+
+
+@pytest.fixture
+def folder(models: Path, tmp_path: Path) -> Path:
+    """A models folder with a sound version 1 and a version 2 for the test to damage."""
+    name = tmp_path / "fashion-mnist"
+    shutil.copytree(models / "fashion-mnist/1", name / "1")
+    shutil.copytree(models / "fashion-mnist/1", name / "2")
+    described = card.read(name / "1").model_copy(update={"version": 2})
+    card.write(described, name / "2")
+    _relabelled(name / "2", 2)
+    return tmp_path
+
+
+def load(folder: Path) -> Catalog:
+    return Catalog.load(Settings(models=folder, provider="cpu"))
+
+
+def test_undamaged_both_versions_are_served_and_the_higher_one_by_default(folder: Path) -> None:
+    catalog = load(folder)
+    assert [served.title for served in catalog] == ["fashion-mnist/1", "fashion-mnist/2"]
+    assert not catalog.refused
+    assert catalog.find().title == "fashion-mnist/2"
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_version_is_left_out_named_and_logged(
+    folder: Path, damage: Damage, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(folder / "fashion-mnist/2")
+    catalog = load(folder)
+    assert catalog.find().title == "fashion-mnist/1"
+    (refused,) = catalog.refused
+    assert DAMAGES[damage] in refused.reason
+    assert refused.reason in caplog.text
+
+
+def test_what_is_left_out_stands_in_the_readiness(folder: Path) -> None:
+    flipped_bit(folder / "fashion-mnist/2")
+    with TestClient(create_app(Settings(models=folder))) as client:
+        ready = client.get("/health/ready")
+    assert ready.status_code == 200
+    assert ready.json()["version"] == 1
+    (refused,) = ready.json()["refused"]
+    assert refused["folder"] == "fashion-mnist/2"
+    assert "has SHA-256" in refused["reason"]
+
+
+def test_unfinished_publications_and_loose_files_are_passed_over(folder: Path) -> None:
+    (folder / "fashion-mnist/2").rename(folder / "fashion-mnist/.part-2")
+    (folder / ".hidden/1").mkdir(parents=True)
+    (folder / "README").touch()
+    (folder / "fashion-mnist/notes.txt").touch()
+    catalog = load(folder)
+    assert [served.title for served in catalog] == ["fashion-mnist/1"]
+    assert not catalog.refused
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda _: None, "models: cannot be read: No such file or directory"),
+        (Path.touch, "models: cannot be read: Not a directory"),
+        (Path.mkdir, "the models folder is empty"),
+    ],
+    ids=["no folder", "a file", "an empty folder"],
+)
+def test_without_any_model_the_server_is_live_and_not_ready(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
+    folder = tmp_path / "models"
+    make(folder)
+    with TestClient(create_app(Settings(models=folder))) as client:
+        assert client.get("/health/live").status_code == 200
+        ready, generate = client.get("/health/ready"), client.post("/generate")
+        listed = client.get("/models").json()
+        unknown = client.post("/generate?model=cats")
+    assert ready.status_code == generate.status_code == 503
+    assert "no model is served" in ready.json()["detail"]
+    assert reason in ready.json()["detail"]
+    assert (listed["default"], listed["models"]) == (None, [])
+    assert unknown.status_code == 404
+
+
+def test_where_the_named_default_is_absent_the_first_model_is_meant(folder: Path) -> None:
+    catalog = Catalog.load(Settings(models=folder, default_model="cats", provider="cpu"))
+    assert catalog.find().card.name == "fashion-mnist"

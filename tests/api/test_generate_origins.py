@@ -1,0 +1,169 @@
+"""``POST /generate`` with seeds or latents in its body, of generators whose pixels are latents."""
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+
+from app.latent import sampling
+from app.main import create_app
+from app.middleware.body_limit import LONGEST
+from app.settings import Settings
+from tests.painting import SHAPES, VECTORS, WIDTH, publish
+
+Decode = Callable[[bytes], NDArray[np.uint8]]
+PNG, ZIP, JSON = "image/png", "application/zip", "application/json"
+SEEDS = [99, 3, 17, 3]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    models = tmp_path_factory.mktemp("models")
+    for name in SHAPES:
+        publish(name, models)
+    app = create_app(Settings(models=models, default_model="grey", provider="cpu"))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def generate(client: TestClient, query: str = "", accept: str = JSON, **body: Any) -> Any:
+    return client.post(f"/generate?{query}", json=body, headers={"Accept": accept})
+
+
+def painted(rows: NDArray[Any]) -> NDArray[np.uint8]:
+    values = np.clip(rows.astype(np.float32) * 16 + 128, 0, 255).astype(np.uint8)
+    return values.reshape(-1, *SHAPES["grey"][:2])
+
+
+def of_json(answer: Any, decode: Decode) -> list[NDArray[np.uint8]]:
+    return [decode(base64.b64decode(image["png"])) for image in answer.json()["images"]]
+
+
+def test_seeds_are_drawn_in_their_order(client: TestClient, decode: Decode) -> None:
+    answer = generate(client, seeds=SEEDS)
+    assert [image["seed"] for image in answer.json()["images"]] == SEEDS
+    assert answer.headers["X-Seed"] == "99"
+    expected = painted(sampling.from_seeds(SEEDS, WIDTH))
+    np.testing.assert_array_equal(of_json(answer, decode), expected)
+    for image in answer.json()["images"]:
+        assert client.get(image["url"]).content == base64.b64decode(image["png"])
+
+
+def test_a_sheet_of_seeds_has_as_many_images(client: TestClient, decode: Decode) -> None:
+    sheet = decode(generate(client, "columns=4", PNG, seeds=SEEDS).content)
+    images = painted(sampling.from_seeds(SEEDS, WIDTH))
+    np.testing.assert_array_equal(sheet, np.concatenate(list(images), axis=1))
+    alone = generate(client, accept=PNG, seeds=[17])
+    assert alone.content == client.get("/images/grey/1/17.png").content
+    same = generate(client, accept=PNG, seeds=[5, 6, 7, 8]).content
+    assert same == client.post("/generate?n=4&seed=5", headers={"Accept": PNG}).content
+
+
+def test_a_zip_of_seeds_has_a_file_for_each(client: TestClient) -> None:
+    content = generate(client, accept=ZIP, seeds=SEEDS).content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == ["99.png", "3.png", "17.png"]
+
+
+def test_latents_are_drawn_as_they_are(client: TestClient, decode: Decode) -> None:
+    rows = np.random.default_rng(0).normal(size=(5, WIDTH)) * 3
+    answer = generate(client, latents=rows.tolist())
+    np.testing.assert_array_equal(of_json(answer, decode), painted(rows))
+    found = [image["latent"] for image in answer.json()["images"]]
+    np.testing.assert_array_equal(found, rows.astype(np.float32))
+    assert set(answer.json()["images"][0]) == {"latent", "png"}
+    assert "X-Seed" not in answer.headers
+    assert answer.headers["X-Model"] == "grey/1"
+
+
+def test_latents_of_seeds_give_the_images_of_seeds(client: TestClient, decode: Decode) -> None:
+    rows = sampling.from_seeds(SEEDS, WIDTH).tolist()
+    for edit in ({}, {"glasses": 2}):
+        by_seeds, by_rows = (
+            of_json(generate(client, "scale=2", edit=edit, **one), decode)
+            for one in ({"seeds": SEEDS}, {"latents": rows})
+        )
+        np.testing.assert_array_equal(by_seeds, by_rows)
+    moved = np.array(rows) + 2 * VECTORS["glasses"]
+    np.testing.assert_array_equal(by_rows[0][::2, ::2], painted(moved)[0])
+
+
+def test_files_of_latents_are_numbered_and_name_no_seed(client: TestClient) -> None:
+    answer = generate(client, accept=ZIP, latents=[[0] * WIDTH, [1.5] * WIDTH])
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.namelist() == ["000.png", "001.png"]
+        assert b"seed" not in archive.read("000.png")
+    assert 'filename="grey-1-latents.zip"' in answer.headers["Content-Disposition"]
+    assert b"seed" not in generate(client, accept=PNG, latents=[[0] * WIDTH]).content
+
+
+def test_the_longest_body_is_read_and_a_longer_one_is_not(client: TestClient) -> None:
+    number = -1.2345678901234567e-123
+    longest = json.dumps({"latents": [[number] * WIDTH] * 256})
+    assert len(longest) > LONGEST
+    headers = {"Content-Type": JSON}
+    answer = client.post("/generate", content=longest, headers=headers)
+    assert len(answer.json()["images"]) == 256
+    bound = LONGEST + 256 * WIDTH * 32
+    for path, most in (("/generate", bound), ("/arithmetic", LONGEST)):
+        refused = client.post(path, content=longest.ljust(most + 1), headers=headers)
+        assert refused.status_code == 413
+        assert str(most) in refused.json()["detail"]
+
+
+NUMBER = "a number from -100 to 100"
+LEFT_OUT = "left out where {} is given"
+BAD = [
+    ("", {"seeds": []}, "seeds", "a list of 1 to 256 values, each an integer"),
+    ("", {"seeds": [1] * 257}, "seeds", "a list of 1 to 256 values, each an integer"),
+    ("", {"seeds": [1, -1]}, "seeds.1", "an integer from 0 to 4294967295"),
+    ("", {"seeds": ["1"]}, "seeds.0", "an integer from 0 to 4294967295"),
+    ("", {"latents": []}, "latents", "a list of 1 to 256 values, each a list of 1 to 4096"),
+    ("", {"latents": [[0.0] * WIDTH] * 257}, "latents", "a list of 1 to 256 values"),
+    ("", {"latents": [[]]}, "latents.0", "a list of 1 to 4096 values, each a number"),
+    ("", {"latents": [[0] * WIDTH, [100.5] * WIDTH]}, "latents.1.0", NUMBER),
+    ("", {"latents": [[0] * WIDTH, ["0"] * WIDTH]}, "latents.1.0", NUMBER),
+    ("", {"latents": [[None] * WIDTH]}, "latents.0.0", NUMBER),
+    ("", {"latents": [[0] * WIDTH, [0] * 3]}, "latents.1", f"a list of {WIDTH} numbers"),
+    ("", {"latents": [[0] * WIDTH], "seeds": [1]}, "seeds", LEFT_OUT.format("latents")),
+    ("n=3", {"latents": [[0] * WIDTH]}, "n", LEFT_OUT.format("latents")),
+    ("truncation=0.5", {"latents": [[0] * WIDTH]}, "truncation", LEFT_OUT.format("latents")),
+    ("n=1", {"seeds": [1]}, "n", LEFT_OUT.format("seeds")),
+    ("seed=1", {"seeds": [1]}, "seed", LEFT_OUT.format("seeds")),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "parameter", "allowed"), BAD)
+def test_what_is_not_allowed_is_named(
+    client: TestClient, query: str, body: dict[str, Any], parameter: str, allowed: str
+) -> None:
+    answer = generate(client, query, **body)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["errors"]
+    assert problem["parameter"] == parameter
+    assert problem["allowed"].startswith(allowed)
+    assert problem["in"] == ("query" if query else "body")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_are_finite(client: TestClient, number: str) -> None:
+    content = f'{{"latents": [[{",".join([number] * WIDTH)}]]}}'
+    answer = client.post("/generate", content=content, headers={"Content-Type": JSON})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["allowed"] == NUMBER
+
+
+def test_a_server_that_draws_fewer_bounds_them_too(tmp_path: Any) -> None:
+    publish("grey", tmp_path)
+    app = create_app(Settings(models=tmp_path, provider="cpu", max_images=16))
+    with TestClient(app) as client:
+        for body in ({"seeds": [1] * 17}, {"latents": [[0] * WIDTH] * 17}):
+            (problem,) = generate(client, **body).json()["errors"]
+            assert problem["allowed"] == "at most 16 images in all"

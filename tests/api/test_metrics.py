@@ -1,0 +1,189 @@
+"""``GET /metrics``: what is counted, and by which labels."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.artifact.card import digest
+from app.batching.fair_share import Shares
+from app.main import create_app
+from app.settings import Settings
+from tests.prometheus import samples, value
+
+VERSION = {"model": "fashion-mnist", "version": "2"}
+
+
+@pytest.fixture
+def client(models: Path) -> Iterator[TestClient]:
+    """A server that has counted nothing yet."""
+    app = create_app(Settings(models=models, provider="cpu"))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def text(client: TestClient) -> str:
+    answer = client.get("/metrics")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return answer.text
+
+
+def test_the_names_and_labels_are_those_that_dashboards_know(client: TestClient) -> None:
+    client.get("/images/fashion-mnist/2/1.png")
+    families = list(text_string_to_metric_families(text(client)))
+    found = {
+        f.name: {frozenset(s.labels.keys() - {"le"}) for s in f.samples}
+        for f in families
+        if f.name.startswith("dcgan_")
+    }
+    version = {"model", "version"}
+    assert found == {
+        name: {frozenset(labels)}
+        for name, labels in {
+            "dcgan_requests": {"method", "route", "status"},
+            "dcgan_request_seconds": {"route"},
+            "dcgan_refusals": {"reason"},
+            "dcgan_reloads": {"result"},
+            "dcgan_ready": set(),
+            "dcgan_queue_seconds": version,
+            "dcgan_compute_seconds": version,
+            "dcgan_encode_seconds": version,
+            "dcgan_batch_images": version,
+            "dcgan_images_computed": version,
+            "dcgan_images_dropped": {*version, "reason"},
+            "dcgan_queue_images": version,
+            "dcgan_model_info": {*version, "digest", "provider", "precision", "graph"},
+        }.items()
+    }
+    kinds = {f.name: f.type for f in families}
+    assert kinds["dcgan_requests"] == "counter"
+    assert kinds["dcgan_queue_images"] == "gauge"
+    assert kinds["dcgan_compute_seconds"] == "histogram"
+
+
+def test_what_is_drawn_is_counted(client: TestClient) -> None:
+    for _ in range(3):
+        assert client.post("/generate?n=5").status_code == 200
+    assert client.get("/generate?n=5").status_code == 405
+    assert client.post("/generate?n=0").status_code == 422
+    told = text(client)
+    for status, method, times in (("200", "POST", 3), ("422", "POST", 1), ("405", "GET", 1)):
+        labels = {"route": "/generate", "status": status, "method": method}
+        assert value(told, "dcgan_requests_total", **labels) == times
+    assert value(told, "dcgan_request_seconds_count", route="/generate") == 5
+    assert value(told, "dcgan_images_computed_total") == 15
+    assert value(told, "dcgan_images_computed_total", **VERSION) == 15
+    assert value(told, "dcgan_batch_images_count", **VERSION) == 3
+    assert value(told, "dcgan_batch_images_sum", **VERSION) == 15
+    for stage in ("queue", "compute", "encode"):
+        assert value(told, f"dcgan_{stage}_seconds_count", **VERSION) == 3
+        assert value(told, f"dcgan_{stage}_seconds_sum", **VERSION) > 0
+    assert value(told, "dcgan_queue_images") == 0
+    assert value(told, "dcgan_images_dropped_total") == 0
+
+
+def test_nobody_can_make_time_series_up(client: TestClient) -> None:
+    before = samples(text(client)).keys()
+    for k in range(20):
+        client.get(f"/nowhere/{k}")
+        client.get(f"/images/fashion-mnist/2/{k}.png")
+        client.get(f"/models/unknown-{k}")
+        client.request(f"MADE{k}", "/nowhere")
+    new = samples(text(client)).keys() - before
+    routes = {dict(labels)["route"] for name, labels in new if name == "dcgan_requests_total"}
+    assert routes == {
+        "other",
+        "/images/{model}/{version}/{seed}.{form}",
+        "/models/{name}",
+        "/metrics",
+    }
+    methods = {dict(labels)["method"] for name, labels in new if name == "dcgan_requests_total"}
+    assert methods == {"GET", "other"}
+
+
+def test_what_is_answered_before_it_is_routed_has_its_route_too(client: TestClient) -> None:
+    preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    client.post("/generate?n=1")
+    for path in ("/generate", "/nowhere"):
+        assert client.options(path, headers=preflight).status_code == 204
+    told = text(client)
+    for route in ("/generate", "other"):
+        labels = {"method": "OPTIONS", "route": route, "status": "204"}
+        assert value(told, "dcgan_requests_total", **labels) == 1
+
+
+def test_what_is_served_is_told(client: TestClient, models: Path) -> None:
+    told = text(client)
+    assert value(told, "dcgan_ready") == 1
+    graph = digest((models / "fashion-mnist" / "2" / "generator.cpu.onnx").read_bytes())
+    labels = {"digest": graph, "provider": "cpu", "precision": "fp32", **VERSION}
+    assert value(told, "dcgan_model_info", graph="generator.cpu.onnx", **labels) == 1
+    assert value(told, "dcgan_model_info") == len(list(models.glob("*/*/card.json")))
+
+
+def test_a_version_that_is_no_longer_served_is_told_too(client: TestClient) -> None:
+    catalog = client.app.state.catalog  # type: ignore[attr-defined]
+    text(client)
+    retired = catalog.models["fashion-mnist"].pop(1)
+    told = text(client)
+    assert value(told, "dcgan_model_info", model="fashion-mnist", version="1") == 0
+    assert value(told, "dcgan_model_info", model="fashion-mnist", version="2") == 1
+    catalog.models["fashion-mnist"][1] = retired
+
+
+def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:
+    with TestClient(create_app(Settings(models=tmp_path))) as client:
+        assert value(text(client), "dcgan_ready") == 0
+
+
+def test_a_server_that_is_about_to_end_is_not_ready(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.app.state.drain, "_signal", signal.SIGTERM)  # type: ignore[attr-defined]
+    assert value(text(client), "dcgan_ready") == 0
+
+
+def test_failures_are_counted_by_images(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = client.app.state.catalog.models["fashion-mnist"][2].batcher  # type: ignore[attr-defined]
+
+    def failing(_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(batcher, "_compute", failing)
+    assert client.post("/generate?n=7").status_code == 500
+    told = text(client)
+    assert value(told, "dcgan_images_dropped_total", reason="failed", **VERSION) == 7
+    assert value(told, "dcgan_images_computed_total", **VERSION) == 0
+    assert value(told, "dcgan_requests_total", route="/generate", status="500") == 1
+
+
+def test_refusals_are_counted_by_reason(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = client.app.state.catalog.models["fashion-mnist"][2].batcher  # type: ignore[attr-defined]
+    monkeypatch.setattr(batcher, "_shares", Shares(0))
+    for reason, flag in (("closed", True), ("full", False)):
+        monkeypatch.setattr(batcher, "_closing", flag)
+        assert client.post("/generate?n=1").status_code == 503
+        told = text(client)
+        assert value(told, "dcgan_refusals_total", reason=reason) == 1
+    assert value(told, "dcgan_refusals_total") == 2
+    assert value(told, "dcgan_requests_total", status="503") == 2
+
+
+def test_reloads_are_counted(client: TestClient) -> None:
+    client.app.state.metrics.reloaded("refused")  # type: ignore[attr-defined]
+    told = text(client)
+    assert value(told, "dcgan_reloads_total", result="refused") == 1
+    assert value(told, "dcgan_reloads_total") == 1
+
+
+def test_the_process_is_measured(client: TestClient) -> None:
+    told = text(client)
+    assert value(told, "process_resident_memory_bytes", worker="0") > 10e6
+    assert value(told, "process_cpu_seconds_total", worker="0") > 0

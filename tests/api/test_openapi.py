@@ -1,0 +1,233 @@
+"""The document that clients are written from."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.api.v2.schemas import ProtocolError
+from app.errors import Problem
+
+DRAWING = {
+    ("post", "/generate"): {"application/json", "image/png", "application/zip"},
+    ("get", "/images/{model}/{version}/{seed}.{form}"): {"image/png", "image/webp"},
+    ("get", "/interpolate"): {
+        *(f"image/{name}" for name in ("png", "gif", "webp", "apng")),
+        *(f"application/{name}" for name in ("json", "x-ndjson", "zip")),
+    },
+    ("get", "/grid"): {"image/png"},
+    ("get", "/variations"): {"application/json", "image/png", "application/zip"},
+    ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},
+}
+DRAWN = {"404", "406", "422", "429", "500", "504"}
+FOUND = {"404", "422"}
+ORDERED = {"403", "404", "409", "413", "422"}
+OTHERS = {
+    ("head", "/images/{model}/{version}/{seed}.{form}"): DRAWN | {"304"},
+    ("get", "/metrics"): set(),
+    ("get", "/models"): set(),
+    ("get", "/models/{name}"): FOUND,
+    ("get", "/health/live"): set(),
+    ("get", "/health/ready"): set(),
+}
+PROTOCOL = {
+    ("get", "/v2"): set(),
+    ("get", "/v2/health/live"): set(),
+    ("get", "/v2/health/ready"): set(),
+    ("get", "/v2/models/stats"): set(),
+    ("get", "/v2/models/{model}"): FOUND,
+    ("get", "/v2/models/{model}/ready"): FOUND,
+    ("get", "/v2/models/{model}/stats"): FOUND,
+    ("get", "/v2/models/{model}/versions/{version}"): FOUND,
+    ("get", "/v2/models/{model}/versions/{version}/ready"): FOUND,
+    ("get", "/v2/models/{model}/versions/{version}/stats"): FOUND,
+    ("post", "/v2/models/{model}/infer"): DRAWN - {"406"} | {"413"},
+    ("post", "/v2/models/{model}/versions/{version}/infer"): DRAWN - {"406"} | {"413"},
+    ("post", "/v2/repository/index"): {"413", "422"},
+    ("post", "/v2/repository/models/{model}/load"): ORDERED,
+    ("post", "/v2/repository/models/{model}/unload"): ORDERED,
+}
+UNREAD = {"400", "408", "414", "431", "503"}
+"""What any request may be answered before anybody has read it."""
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    answer = client.get("/openapi.json")
+    assert answer.is_success
+    return dict(answer.json())
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every route's, with its answers in their place, whether others share them or not."""
+    found = {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    shared = document["components"]["responses"]
+    for operation in found.values():
+        for status, answer in operation["responses"].items():
+            if "$ref" in answer:
+                name = answer["$ref"].removeprefix("#/components/responses/")
+                operation["responses"][status] = shared[name]
+    return found
+
+
+def test_it_has_every_route_and_no_other(document: dict[str, Any]) -> None:
+    assert operations(document).keys() == DRAWING.keys() | OTHERS.keys() | PROTOCOL.keys()
+
+
+@pytest.mark.parametrize(("route", "media_types"), DRAWING.items(), ids=str)
+def test_a_drawing_route_tells_all_its_answers(
+    document: dict[str, Any], route: tuple[str, str], media_types: set[str]
+) -> None:
+    answers = operations(document)[route]["responses"]
+    assert answers["200"]["content"].keys() == media_types
+    own = {"413"} if route[0] == "post" else set()  # only those have a body
+    own |= {"304"} if "images" in route[1] else set()
+    assert answers.keys() == UNREAD | {"200"} | DRAWN | own
+    named = [one["name"] for one in operations(document)[route]["parameters"]]
+    assert named.count("X-Request-Timeout") == 1
+
+
+@pytest.mark.parametrize(("route", "own"), [*OTHERS.items(), *PROTOCOL.items()], ids=str)
+def test_a_route_that_draws_nothing_or_tensors_tells_all_its_answers(
+    document: dict[str, Any], route: tuple[str, str], own: set[str]
+) -> None:
+    assert operations(document)[route]["responses"].keys() == UNREAD | {"200"} | own
+
+
+def test_what_any_request_may_be_answered_is_described_once(document: dict[str, Any]) -> None:
+    forms = ("Problem", "ProtocolError")
+    shared = document["components"]["responses"]
+    assert shared.keys() == {f"{form}{status}" for form in forms for status in UNREAD}
+    for answers in (operation["responses"] for operation in operations(document).values()):
+        assert list(answers) == sorted(answers)
+        (content,) = answers["503"]["content"].values()
+        assert "CrowdedError" in content["examples"]
+        assert "no room for more connections" in answers["503"]["description"]
+        assert "Retry-After" in answers["503"]["headers"]
+
+
+def test_answers_tell_their_headers(document: dict[str, Any]) -> None:
+    for (method, path), operation in operations(document).items():
+        answers = operation["responses"]
+        if (method, path) in DRAWING:
+            assert answers["200"]["headers"].keys() >= {"X-Model", "X-Seed", "Server-Timing"}
+        if "{form}" in path:
+            named = {one["name"] for one in operation["parameters"]}
+            assert named >= {"If-None-Match", "form", "scale", "truncation", "edit"}
+            for status in ("200", "304"):
+                assert answers[status]["headers"].keys() >= {"ETag", "Cache-Control"}
+
+
+def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:
+    errors = [
+        (status, answer["content"])
+        for (_, path), operation in operations(document).items()
+        for status, answer in operation["responses"].items()
+        if status not in {"200", "304"} and not path.startswith("/v2")
+    ]
+    assert len(errors) > 100
+    for status, content in errors:
+        problem = content["application/problem+json"]
+        assert content.keys() == {"application/problem+json"}
+        assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+        for example in problem["examples"].values():
+            assert str(Problem.model_validate(example["value"]).status) == status
+
+
+def test_every_error_of_the_protocol_has_its_form(document: dict[str, Any]) -> None:
+    for route in PROTOCOL:
+        for status, answer in operations(document)[route]["responses"].items():
+            if status != "200":
+                assert answer["content"].keys() == {"application/json"}
+                described = answer["content"]["application/json"]
+                assert described["schema"] == {"$ref": "#/components/schemas/ProtocolError"}
+                for example in described["examples"].values():
+                    assert ProtocolError.model_validate(example["value"]).error
+
+
+@pytest.mark.parametrize("path", ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"])
+def test_tensors_are_described_in_both_forms(document: dict[str, Any], path: str) -> None:
+    infer = operations(document)["post", f"{path}/infer"]
+    answers = infer["responses"]
+    both = {"application/json", "application/octet-stream"}
+    assert answers["200"]["content"].keys() == infer["requestBody"]["content"].keys() == both
+    header = "Inference-Header-Content-Length"
+    assert header in answers["200"]["headers"]
+    found = {one["name"]: one["required"] for one in infer["parameters"] if one["in"] == "header"}
+    assert found == {header: False, "X-Request-Timeout": False}
+
+
+def test_every_reference_resolves_and_every_parameter_is_described(
+    document: dict[str, Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+    references = {
+        piece.partition('"')[0]
+        for piece in json.dumps(document).split('"#/components/schemas/')[1:]
+    }
+    assert "Problem" in references
+    assert references <= schemas.keys()
+    for operation in operations(document).values():
+        assert operation["description"]
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "least", "most"),
+    [("/interpolate", "seeds", 2, 16), ("/grid", "corners", 4, 4)],
+)
+def test_a_list_is_described_as_integers_separated_by_commas(
+    document: dict[str, Any], path: str, name: str, least: int, most: int
+) -> None:
+    parameters = document["paths"][path]["get"]["parameters"]
+    (found,) = (parameter for parameter in parameters if parameter["name"] == name)
+    assert (found["style"], found["explode"], found["required"]) == ("form", False, False)
+    listed = found["schema"]
+    assert (listed["type"], listed["minItems"], listed["maxItems"]) == ("array", least, most)
+    items = listed["items"]
+    assert (items["type"], items["minimum"], items["maximum"]) == ("integer", 0, 2**32 - 1)
+    assert {p["name"] for p in parameters if "explode" in p} == {name, "edit"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/images/{model}/{version}/{seed}.{form}", "/interpolate", "/grid", "/variations"]
+)
+def test_an_edit_in_a_query_is_a_list_that_is_described(
+    document: dict[str, Any], path: str
+) -> None:
+    parameters = document["paths"][path]["get"]["parameters"]
+    (found,) = (parameter for parameter in parameters if parameter["name"] == "edit")
+    assert (found["style"], found["explode"], found["required"]) == ("form", False, False)
+    assert found["schema"]["examples"] == [["glasses:2", "beard:-1.5"]]
+    listed = found["schema"]
+    assert (listed["minItems"], listed["maxItems"]) == (1, 16)
+    for text in found["schema"]["examples"][0]:
+        assert re.fullmatch(listed["items"]["pattern"], text)
+
+
+def test_an_edit_in_a_body_is_described_and_may_be_left_out(document: dict[str, Any]) -> None:
+    assert not document["paths"]["/generate"]["post"]["requestBody"].get("required")
+    for name in ("GenerateBody", "ArithmeticBody"):
+        edit = document["components"]["schemas"][name]["properties"]["edit"]
+        strength = edit["additionalProperties"]
+        assert (strength["type"], strength["minimum"], strength["maximum"]) == ("number", -5, 5)
+        assert (edit["maxProperties"], edit["default"]) == (16, {})
+        assert edit["examples"] == [{}, {"glasses": 2, "beard": -1.5}]
+
+
+def test_the_body_of_arithmetic_is_described(document: dict[str, Any]) -> None:
+    body = document["components"]["schemas"]["ArithmeticBody"]
+    assert body["required"] == ["plus"]
+    assert body["additionalProperties"] is False
+    assert body["properties"]["neighbours"]["enum"] == [1, 9, 25, 49, 81, 121, 169, 225]
+    assert all(value["description"] for value in body["properties"].values())
+    groups = body["properties"]["plus"]
+    assert (groups["minItems"], groups["maxItems"]) == (1, 8)
+    assert (groups["items"]["minItems"], groups["items"]["maxItems"]) == (1, 16)

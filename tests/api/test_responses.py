@@ -1,0 +1,57 @@
+"""Many images are encoded on several CPUs, to the same bytes."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.api import responses
+from app.imaging.png import encode_all
+from app.main import create_app
+from app.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def client(models: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+        yield client
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How many images each thread was given, on a machine of three CPUs."""
+    found: list[int] = []
+
+    def encoded(*told: object) -> list[bytes]:
+        files = encode_all(*told)  # type: ignore[arg-type]
+        found.append(len(files))
+        return files
+
+    monkeypatch.setattr(responses, "available", lambda: 3)
+    monkeypatch.setattr(responses, "encode_all", encoded)
+    responses._cpus.cache_clear()  # noqa: SLF001 # a process asks once
+    yield found
+    responses._cpus.cache_clear()  # noqa: SLF001 # the same
+
+
+def zipped(client: TestClient, path: str) -> dict[str, bytes]:
+    answer = client.post(path, headers={"Accept": "application/zip"})
+    with zipfile.ZipFile(io.BytesIO(answer.raise_for_status().content)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def test_many_pixels_are_encoded_in_parts(client: TestClient, parts: list[int]) -> None:
+    files = zipped(client, "/generate?n=64&seed=7&model=faces")
+    assert list(files) == [f"{seed}.png" for seed in range(7, 71)]
+    assert sorted(parts) == [21, 21, 22]
+    for seed in (7, 27, 28, 49, 70):
+        single = client.get(f"/images/faces/1/{seed}.png").content
+        assert files[f"{seed}.png"] == single
+
+
+def test_few_pixels_are_not_worth_a_second_thread(client: TestClient, parts: list[int]) -> None:
+    assert len(zipped(client, "/generate?n=16&seed=7&model=faces")) == 16
+    assert parts == [16]

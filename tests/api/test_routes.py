@@ -1,0 +1,378 @@
+"""Every endpoint, over the shipped model: what it answers and what it refuses."""
+
+import base64
+import io
+import time
+import zipfile
+from collections.abc import Callable
+from http import HTTPStatus
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.latent.sampling import SEEDS
+
+Decode = Callable[[bytes], NDArray[np.uint8]]
+
+PNG, ZIP, JSON = "image/png", "application/zip", "application/json"
+
+
+def drawn(client: TestClient, query: str) -> dict[int, bytes]:
+    """Seeds and PNG files of a JSON answer of ``/generate``."""
+    answer = client.post(f"/generate?{query}")
+    assert answer.status_code == 200
+    return {image["seed"]: base64.b64decode(image["png"]) for image in answer.json()["images"]}
+
+
+def accepting(media_type: str) -> dict[str, str]:
+    return {"Accept": media_type}
+
+
+def test_generate_answers_sixteen_images_by_default(client: TestClient, decode: Decode) -> None:
+    answer = client.post("/generate")
+    body = answer.json()
+    assert (body["model"], body["version"]) == ("fashion-mnist", 2)
+    assert len(body["images"]) == 16
+    for image in body["images"]:
+        assert decode(base64.b64decode(image["png"])).shape == (28, 28)
+        assert image["url"] == f"/images/fashion-mnist/2/{image['seed']}.png"
+        assert client.get(image["url"]).content == base64.b64decode(image["png"])
+    assert answer.headers["X-Seed"] == str(body["images"][0]["seed"])
+    assert answer.headers["X-Model"] == "fashion-mnist/2"
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+
+
+def test_random_requests_draw_other_seeds(client: TestClient) -> None:
+    first, second = (next(iter(drawn(client, "n=1"))) for _ in range(2))
+    assert first != second
+
+
+@pytest.mark.parametrize("n", [1, 2, 16, 65, 256])
+def test_a_seeded_request_has_consecutive_seeds(client: TestClient, n: int) -> None:
+    assert list(drawn(client, f"n={n}&seed=42")) == list(range(42, 42 + n))
+
+
+def test_seeds_wrap_around(client: TestClient) -> None:
+    assert list(drawn(client, f"n=3&seed={SEEDS - 2}")) == [SEEDS - 2, SEEDS - 1, 0]
+
+
+def test_a_seed_has_the_same_pixels_alone_in_a_batch_and_at_its_url(
+    client: TestClient, decode: Decode
+) -> None:
+    alone = decode(drawn(client, "n=1&seed=42")[42])
+    in_batch = decode(drawn(client, "n=16&seed=30")[42])
+    at_url = decode(client.get("/images/fashion-mnist/2/42.png").content)
+    sheet = decode(client.post("/generate?n=4&seed=40", headers=accepting(PNG)).content)
+    np.testing.assert_array_equal(in_batch, alone)
+    np.testing.assert_array_equal(at_url, alone)
+    np.testing.assert_array_equal(sheet[28:, :28], alone)
+
+
+def test_png_answers_the_image_itself_or_a_sheet(client: TestClient, decode: Decode) -> None:
+    one = client.post("/generate?n=1&seed=42", headers=accepting(PNG))
+    assert one.content == client.get("/images/fashion-mnist/2/42.png").content
+    assert one.headers["X-Seed"] == "42"
+    sheet = client.post("/generate?n=16&seed=42", headers=accepting(PNG))
+    assert decode(sheet.content).shape == (112, 112)
+    assert sheet.headers["Content-Type"] == PNG
+
+
+def test_zip_holds_a_file_for_every_seed(client: TestClient) -> None:
+    answer = client.post("/generate?n=3&seed=7", headers=accepting(ZIP))
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        files = {name: archive.read(name) for name in archive.namelist()}
+    assert files == {f"{seed}.png": png for seed, png in drawn(client, "n=3&seed=7").items()}
+    assert 'filename="fashion-mnist-2-7.zip"' in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept"),
+    [
+        ("POST", "/generate", JSON),
+        ("POST", "/generate", PNG),
+        ("POST", "/generate", ZIP),
+        ("GET", "/images/fashion-mnist/2/4242.png", PNG),
+        ("GET", "/interpolate?from=3&to=17", PNG),
+        ("GET", "/interpolate?from=3&to=17", JSON),
+        ("GET", "/interpolate?from=3&to=17", ZIP),
+        ("GET", "/interpolate?from=3&to=17", "image/webp"),
+        ("GET", "/interpolate?from=3&to=17", "application/x-ndjson"),
+        ("GET", "/grid?seed=1", PNG),
+        ("GET", "/grid?corners=1,2,3,4", PNG),
+        ("GET", "/variations?seed=1", PNG),
+        ("GET", "/variations?seed=1", JSON),
+        ("GET", "/variations?seed=1", ZIP),
+    ],
+)
+def test_every_answer_with_images_tells_where_its_time_went(
+    client: TestClient, method: str, path: str, accept: str
+) -> None:
+    began = time.perf_counter()
+    answer = client.request(method, path, headers=accepting(accept))
+    milliseconds = 1000 * (time.perf_counter() - began)
+    told = [part.split(";dur=") for part in answer.headers["Server-Timing"].split(", ")]
+    assert [name for name, _ in told] == ["queue", "compute", "encode"]
+    durations = [float(number) for _, number in told]
+    assert min(durations) >= 0
+    assert 0 < sum(durations) <= milliseconds
+
+
+def test_an_image_may_be_cached_for_ever(client: TestClient) -> None:
+    answer = client.get("/images/fashion-mnist/2/42.png")
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.content == client.get("/images/fashion-mnist/2/42.png").content
+
+
+def test_a_strip_is_as_wide_as_its_steps_and_ends_at_its_seeds(
+    client: TestClient, decode: Decode
+) -> None:
+    strip = decode(client.get("/interpolate?from=3&to=17&steps=8").content)
+    assert strip.shape == (28, 8 * 28)
+    for seed, end in ((3, strip[:, :28]), (17, strip[:, -28:])):
+        image = decode(client.get(f"/images/fashion-mnist/2/{seed}.png").content)
+        np.testing.assert_array_equal(end, image)
+
+
+def test_an_interpolation_in_json_is_the_strip_frame_by_frame(
+    client: TestClient, decode: Decode
+) -> None:
+    path = "/interpolate?from=3&to=17&steps=5"
+    body = client.get(path, headers=accepting(JSON)).json()
+    assert [frame["position"] for frame in body["frames"]] == [0, 0.25, 0.5, 0.75, 1]
+    assert (body["seeds"], body["loop"]) == ([3, 17], False)
+    frames = [decode(base64.b64decode(frame["png"])) for frame in body["frames"]]
+    strip = decode(client.get(path).content)
+    np.testing.assert_array_equal(np.concatenate(frames, axis=1), strip)
+    assert body["method"] == "slerp"
+
+
+def test_the_methods_differ_between_the_ends(client: TestClient, decode: Decode) -> None:
+    path = "/interpolate?from=3&to=17&steps=3"
+    arc, line = (decode(client.get(path + m).content) for m in ("", "&method=lerp"))
+    np.testing.assert_array_equal(arc[:, :28], line[:, :28])
+    assert (arc[:, 28:56] != line[:, 28:56]).any()
+
+
+def test_a_grid_is_its_seeds_row_by_row(client: TestClient, decode: Decode) -> None:
+    answer = client.get("/grid?rows=2&cols=3&seed=5")
+    grid = decode(answer.content)
+    assert grid.shape == (56, 84)
+    image = decode(client.get("/images/fashion-mnist/2/9.png").content)
+    np.testing.assert_array_equal(grid[28:, 28:56], image)
+    assert answer.headers["X-Seed"] == "5"
+    assert decode(client.get("/grid").content).shape == (112, 112)
+
+
+def test_a_file_says_which_model_and_seed_drew_it(client: TestClient) -> None:
+    content = client.get("/images/fashion-mnist/2/42.png").content
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.info == {"model": "fashion-mnist/2", "seed": "42"}
+    for mixed in ("/interpolate?from=1&to=2", "/grid?corners=1,2,3,4", "/variations?seed=1"):
+        with Image.open(io.BytesIO(client.get(mixed).content)) as image:
+            assert set(image.info) == {"model"}
+
+
+def test_models_are_listed_with_their_cards(client: TestClient) -> None:
+    listed = client.get("/models").json()
+    assert listed["default"] == "fashion-mnist"
+    model = client.get("/models/fashion-mnist").json()
+    assert model in listed["models"]
+    version = next(v for v in model["versions"] if v["version"] == 2)
+    assert version["provider"] == "cpu"
+    assert version["card"]["dataset"]["images"] == 60_000
+    assert version["card"]["training"]["epochs"] >= 25
+
+
+def test_health_tells_what_really_runs(client: TestClient) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+    ready = client.get("/health/ready").json()
+    assert ready["status"] == "ready"
+    assert (ready["model"], ready["provider"]) == ("fashion-mnist", "cpu")
+    assert ready["refused"] == []
+
+
+def test_the_documentation_needs_no_network(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert "swagger-ui" in page.text
+    assert "https://" not in page.text
+
+
+SEED_RANGE = f"an integer from 0 to {SEEDS - 1}"
+FOUR = f"4 values separated by commas, each {SEED_RANGE}"
+STOPS = f"2 to 16 values separated by commas, each {SEED_RANGE}"
+SEVENTEEN = ",".join(map(str, range(17)))
+IMAGE = "/images/fashion-mnist/2"
+BAD = [
+    ("POST", "/generate?n=0", "n", "0", "an integer from 1 to 256"),
+    ("POST", "/generate?n=257", "n", "257", "an integer from 1 to 256"),
+    ("POST", "/generate?n=many", "n", "many", "an integer from 1 to 256"),
+    ("POST", "/generate?n=1.5", "n", "1.5", "an integer from 1 to 256"),
+    ("POST", "/generate?n=", "n", "", "an integer from 1 to 256"),
+    ("POST", "/generate?seed=-1", "seed", "-1", SEED_RANGE),
+    ("POST", f"/generate?seed={SEEDS}", "seed", str(SEEDS), SEED_RANGE),
+    ("POST", "/generate?version=0", "version", "0", "an integer from 1 to 2147483647"),
+    ("POST", "/generate?version=new", "version", "new", "an integer from 1 to 2147483647"),
+    ("POST", "/generate?model=../x", "model", "../x", "text like fashion-mnist, of the form ^["),
+    ("POST", "/generate?sead=1", "sead", "1", "left out: the parameters here are"),
+    ("GET", "/interpolate?from=3&to=17&steps=1", "steps", "1", "an integer from 2 to 256"),
+    ("GET", "/interpolate?from=3&to=17&steps=257", "steps", "257", "an integer from 2 to 256"),
+    ("GET", "/interpolate?from=x&to=17", "from", "x", SEED_RANGE),
+    ("GET", "/interpolate?from=3", "to", None, SEED_RANGE),
+    ("GET", "/interpolate?from=3&to=17&method=cubic", "method", "cubic", "one of slerp, lerp"),
+    ("GET", "/grid?rows=0", "rows", "0", "an integer from 1 to 256"),
+    ("GET", "/grid?cols=257", "cols", "257", "an integer from 1 to 256"),
+    ("GET", "/grid?rows=16&cols=17", "rows", 16, "at most 256 images in all"),
+    ("GET", "/grid?corners=1,2,3", "corners", "1,2,3", FOUR),
+    ("GET", "/grid?corners=1,2,3,4,5", "corners", "1,2,3,4,5", FOUR),
+    ("GET", "/grid?corners=1,2,3,x", "corners", "1,2,3,x", FOUR),
+    ("GET", "/grid?corners=", "corners", "", FOUR),
+    ("GET", f"/grid?corners=1,{SEEDS},-1,4", "corners", f"1,{SEEDS},-1,4", FOUR),
+    ("GET", "/grid?corners=1,2,3,4&seed=5", "seed", 5, "left out where corners is given"),
+    ("GET", "/grid?corners=1,2,3,4&rows=1", "rows", 1, "an integer from 2 to 256 where corners"),
+    ("GET", "/grid?corners=1,2,3,4&cols=1", "cols", 1, "an integer from 2 to 256 where corners"),
+    ("GET", "/grid?corners=1,2,3,4&rows=16&cols=17", "rows", 16, "at most 256 images in all"),
+    ("GET", "/interpolate?seeds=1", "seeds", "1", STOPS),
+    ("GET", f"/interpolate?seeds={SEVENTEEN}", "seeds", SEVENTEEN, STOPS),
+    ("GET", "/interpolate?seeds=1,2,", "seeds", "1,2,", STOPS),
+    ("GET", "/interpolate?seeds=1,2.5", "seeds", "1,2.5", STOPS),
+    ("GET", "/interpolate?seeds=1;2", "seeds", "1;2", STOPS),
+    ("GET", "/interpolate?seeds=1,2&from=3", "from", 3, "left out where seeds is given"),
+    ("GET", "/interpolate?seeds=1,2&to=0", "to", 0, "left out where seeds is given"),
+    ("GET", "/interpolate", "from", None, SEED_RANGE),
+    ("GET", "/interpolate?to=1", "from", None, SEED_RANGE),
+    ("GET", "/interpolate?seeds=1,2&loop=maybe", "loop", "maybe", "true or false"),
+    ("GET", "/interpolate?seeds=1,2,3&steps=130", "seeds", "1,2,3", "at most 256 images in all"),
+    ("GET", "/interpolate?from=1&to=2&steps=130&loop=1", "steps", 130, "at most 256 images in all"),
+    ("GET", "/variations", "seed", None, SEED_RANGE),
+    ("GET", "/variations?seed=1,2", "seed", "1,2", SEED_RANGE),
+    ("GET", "/variations?seed=1&radius=2.1", "radius", "2.1", "a number from 0 to 2"),
+    ("GET", "/variations?seed=1&radius=-1", "radius", "-1", "a number from 0 to 2"),
+    ("GET", "/variations?seed=1&radius=nan", "radius", "nan", "a number from 0 to 2"),
+    ("GET", "/variations?seed=1&rows=0", "rows", "0", "an integer from 1 to 256"),
+    ("GET", "/variations?seed=1&rows=2&cols=129", "rows", 2, "at most 256 images in all"),
+    ("GET", "/variations?seed=1&n=9", "n", "9", "left out: the parameters here are"),
+    ("POST", "/generate?n=256&model=faces&scale=8", "n", 256, "at most 16777216 pixels"),
+    ("POST", "/generate?n=65&model=faces&scale=8", "scale", 8, "at most 16777216 pixels"),
+    (
+        "POST",
+        "/generate?n=2&columns=256&padding=64&scale=8&model=faces",
+        "padding",
+        64,
+        "at most 16777216",
+    ),
+    ("GET", "/grid?rows=16&cols=16&scale=8&padding=64", "rows", 16, "at most 16777216 pixels"),
+    ("GET", "/grid?corners=1,2,3,4&rows=9&cols=9&scale=8&model=faces", "cols", 9, "at most 1677"),
+    ("GET", "/variations?seed=1&rows=9&cols=9&scale=8&model=faces", "rows", 9, "at most 1677"),
+    ("GET", "/interpolate?from=1&to=2&steps=256&model=faces&scale=5", "steps", 256, "at most 167"),
+    ("GET", f"{IMAGE}/-1.png", "seed", "-1", SEED_RANGE),
+    ("GET", f"{IMAGE}/{SEEDS}.png", "seed", str(SEEDS), SEED_RANGE),
+    ("GET", f"{IMAGE}/abc.png", "seed", "abc", SEED_RANGE),
+    ("GET", "/images/fashion-mnist/x/1.png", "version", "x", "an integer from 1 to 2147483647"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "parameter", "value", "allowed"), BAD)
+def test_a_bad_parameter_is_named_with_its_value_and_what_is_allowed(
+    client: TestClient, method: str, path: str, parameter: str, value: object, allowed: str
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["status"], problem["title"]) == (422, HTTPStatus(422).phrase)
+    offence = next(error for error in problem["errors"] if error["parameter"] == parameter)
+    assert offence["value"] == value
+    assert offence["allowed"].startswith(allowed)
+    assert parameter in problem["detail"]
+    assert allowed in problem["detail"]
+    assert problem["instance"] == path.partition("?")[0]
+
+
+UNKNOWN = [
+    ("POST", "/generate?model=cats", "model", "cats", "one of faces, fashion-mnist"),
+    ("POST", "/generate?version=99", "version", 99, "one of 1, 2"),
+    ("GET", "/images/cats/1/1.png", "model", "cats", "one of faces, fashion-mnist"),
+    ("GET", "/images/fashion-mnist/99/1.png", "version", 99, "one of 1, 2"),
+    ("GET", "/interpolate?from=1&to=2&model=cats", "model", "cats", "one of faces, fashion-mnist"),
+    ("GET", "/grid?model=cats", "model", "cats", "one of faces, fashion-mnist"),
+    ("GET", "/grid?corners=1,2,3,4&model=cats", "model", "cats", "one of faces, fashion-mnist"),
+    ("GET", "/variations?seed=1&version=99", "version", 99, "one of 1, 2"),
+    ("GET", "/models/cats", "name", "cats", "one of faces, fashion-mnist"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "parameter", "value", "allowed"), UNKNOWN)
+def test_what_is_not_served_is_named_with_what_is(
+    client: TestClient, method: str, path: str, parameter: str, value: object, allowed: str
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    (offence,) = answer.json()["errors"]
+    assert (offence["parameter"], offence["value"]) == (parameter, value)
+    assert offence["allowed"].startswith(allowed)
+    assert offence["in"] == ("query" if "?" in path else "path")
+
+
+FRAMES = "image/png, image/gif, image/webp, image/apng, application/json, application/x-ndjson"
+FRAMES += ", application/zip"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "offered"),
+    [
+        ("POST", "/generate", "text/html", "application/json, image/png, application/zip"),
+        ("GET", "/interpolate?from=1&to=2", "image/avif", FRAMES),
+        ("GET", "/grid", "application/json", "image/png"),
+        ("GET", "/grid?corners=1,2,3,4", "application/json", "image/png"),
+        ("GET", "/variations?seed=1", "a/b", "image/png, application/json, application/zip"),
+        ("GET", f"{IMAGE}/1.png", "image/webp", "image/png"),
+    ],
+)
+def test_an_unacceptable_form_is_refused_with_the_offers(
+    client: TestClient, method: str, path: str, accept: str, offered: str
+) -> None:
+    answer = client.request(method, path, headers=accepting(accept))
+    assert answer.status_code == 406
+    (offence,) = answer.json()["errors"]
+    assert offence == {
+        "parameter": "Accept",
+        "in": "header",
+        "value": accept,
+        "allowed": f"one of {offered}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "/models/faces/", 404),
+        ("POST", "/generate/", 404),
+        ("GET", "/generate", 405),
+        ("DELETE", "/models", 405),
+    ],
+)
+def test_a_wrong_path_or_method_is_a_problem_too(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert f"{method} {path}" in answer.json()["detail"]
+    if status == 405:
+        assert answer.headers["Allow"] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/models", "GET"), ("/generate", "POST"), ("/images/faces/1/5.png", "GET, HEAD")],
+)
+def test_a_wrong_method_is_told_all_that_are_right(
+    client: TestClient, path: str, methods: str
+) -> None:
+    assert client.request("PUT", path).headers["Allow"] == methods

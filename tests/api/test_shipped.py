@@ -1,0 +1,126 @@
+"""The shipped models side by side: every endpoint draws with each, and edits do what cards say."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+
+from training.evaluation import features
+from training.evaluation.features import AVATARS, SHIPPED
+
+SHAPES = {"fashion-mnist": (28, 28), "faces": (64, 64, 3)}
+PNG = {"Accept": "image/png"}
+SUM = {"plus": [[3, 4, 5], [6, 7, 8]], "minus": [[0, 1, 2]]}
+SEEDS = 256
+
+Decode = Callable[[bytes], NDArray[np.uint8]]
+GLASSES = AVATARS.names.index("glasses")
+
+
+def test_they_are_served_with_the_data_that_they_learned_from(client: TestClient) -> None:
+    models = {model["name"]: model for model in client.get("/models").json()["models"]}
+    assert models.keys() == SHAPES.keys()
+    for name, shape in SHAPES.items():
+        card = models[name]["versions"][-1]["card"]
+        image = card["image"]
+        assert (image["height"], image["width"], *shape[2:]) == shape
+        assert SHIPPED[card["dataset"]["name"]].image_shape[0] == image["channels"]
+        assert card["metrics"].keys() >= {"parity", "fd_cnn", "precision", "recall", "coverage"}
+
+
+@pytest.mark.parametrize("model", SHAPES)
+@pytest.mark.parametrize(
+    ("method", "path", "rows", "columns"),
+    [
+        ("POST", "/generate?n=9&seed=3", 3, 3),
+        ("GET", "/images/{model}/{version}/42.png", 1, 1),
+        ("GET", "/interpolate?from=3&to=17&steps=5", 1, 5),
+        ("GET", "/interpolate?seeds=3,17,99&steps=4&loop=true", 1, 9),
+        ("GET", "/grid?rows=2&cols=3&seed=0", 2, 3),
+        ("GET", "/grid?corners=1,2,3,4&rows=3&cols=4", 3, 4),
+        ("GET", "/variations?seed=42", 3, 3),
+        ("POST", "/arithmetic", 3, 3),
+    ],
+)
+def test_every_endpoint_draws_with_each(
+    client: TestClient, decode: Decode, model: str, method: str, path: str, rows: int, columns: int
+) -> None:
+    version = client.get(f"/models/{model}").json()["default_version"]
+    asked: dict[str, Any] = {"headers": PNG}
+    if "{model}" in path:
+        path = path.format(model=model, version=version)
+    elif path == "/arithmetic":
+        asked["json"] = {**SUM, "model": model}
+    else:
+        path += f"&model={model}"
+    answer = client.request(method, path, **asked)
+    assert answer.status_code == 200
+    assert answer.headers["X-Model"] == f"{model}/{version}"
+    height, width, *channels = SHAPES[model]
+    sheet = decode(answer.content)
+    assert sheet.shape == (rows * height, columns * width, *channels)
+    assert sheet.std() > 30
+
+
+def faces(client: TestClient, decode: Decode, **edit: float) -> NDArray[np.bool_]:
+    """The attributes of the faces of SEEDS seeds, edited."""
+    query = f"/generate?n={SEEDS}&seed=0&model=faces"
+    sheet = decode(client.post(query, headers=PNG, json={"edit": edit}).content)
+    across = sheet.shape[1] // 64
+    parts = sheet.reshape(-1, 64, across, 64, 3).transpose(0, 2, 4, 1, 3).reshape(-1, 3, 64, 64)
+    return features.features(features.load(AVATARS), parts[:SEEDS].copy(), AVATARS).labels
+
+
+@pytest.mark.parametrize("name", ["glasses", "beard"])
+def test_an_edit_gives_faces_what_it_names_and_little_else(
+    client: TestClient, decode: Decode, name: str
+) -> None:
+    told = client.get("/models/faces").json()["versions"][-1]["attributes"][name]
+    assert told["gained"] >= 0.8
+    assert told["kept"] >= 0.75  # at strength 2
+    before, after = faces(client, decode), faces(client, decode, **{name: 2})
+    k = AVATARS.names.index(name)
+    without = ~before[:, k]
+    assert after[without, k].mean() == pytest.approx(told["gained"], abs=0.1)
+    same = np.delete(before == after, k, axis=1)[without]
+    assert same.mean() == pytest.approx(told["kept"], abs=0.1)
+
+
+def test_a_negative_strength_takes_it_away(client: TestClient, decode: Decode) -> None:
+    before, after = faces(client, decode), faces(client, decode, glasses=-3)
+    assert after[:, GLASSES].mean() < before[:, GLASSES].mean() / 2
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_a_truncated_image_is_nearer_to_the_typical_one_and_a_larger_one_the_same(
+    client: TestClient, decode: Decode, model: str
+) -> None:
+    version = client.get(f"/models/{model}").json()["default_version"]
+
+    def drawn(query: str) -> NDArray[np.float64]:
+        path = f"/grid?rows=8&cols=8&seed=0&model={model}&version={version}&{query}"
+        sheet = decode(client.get(path).content).astype(float)
+        height, width, *_ = SHAPES[model]
+        parts = sheet.reshape(8, height, 8, width, -1).swapaxes(1, 2)
+        return parts.reshape(64, height, width, -1)
+
+    spread = [drawn(f"truncation={t}").std(axis=0).mean() for t in (0.25, 0.5, 1)]
+    assert spread == sorted(spread)
+    path = f"/images/{model}/{version}/42.png"
+    plain, larger = (decode(client.get(f"{path}?scale={k}").content) for k in (1, 8))
+    np.testing.assert_array_equal(larger[3::8, 5::8], plain)
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_latents_that_a_client_made_are_drawn(
+    client: TestClient, decode: Decode, model: str
+) -> None:
+    width = client.get(f"/models/{model}").json()["versions"][-1]["card"]["latent"]["width"]
+    rows = np.random.default_rng(0).normal(size=(4, width)).tolist()
+    answer = client.post(f"/generate?model={model}", headers=PNG, json={"latents": rows})
+    height, across, *_ = SHAPES[model]
+    assert decode(answer.content).shape[:2] == (2 * height, 2 * across)
+    assert decode(answer.content).std() > 30

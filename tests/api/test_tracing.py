@@ -1,0 +1,190 @@
+"""Requests as traces, sent by a real server to a collector of ours."""
+
+import gzip
+import importlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.observability import tracing
+from app.settings import Settings
+from tests.serving import serving
+
+Serve = Callable[..., AbstractContextManager[Any]]
+
+MISSING = "OpenTelemetry is not installed; it is the extra otel"
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+class Collector(HTTPServer):
+    """Keeps what is sent to it by OTLP over HTTP."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.bodies: list[bytes] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:  # it is called so
+        assert isinstance(self.server, Collector)
+        assert self.path == "/v1/traces"
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        zipped = self.headers.get("Content-Encoding") == "gzip"
+        self.server.bodies.append(gzip.decompress(body) if zipped else body)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason=MISSING)
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        yield collector
+        collector.shutdown()
+        thread.join()
+
+
+def spans(collector: Collector) -> tuple[dict[str, str], dict[str, list[Any]]]:
+    """What the server says of itself, and its spans by name."""
+    name = "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
+    sent = importlib.import_module(name).ExportTraceServiceRequest
+    resource: dict[str, str] = {}
+    found: dict[str, list[Any]] = {}
+    for body in collector.bodies:
+        for part in sent.FromString(body).resource_spans:
+            resource = {one.key: one.value.string_value for one in part.resource.attributes}
+            for span in (span for scope in part.scope_spans for span in scope.spans):
+                found.setdefault(span.name, []).append(span)
+    return resource, found
+
+
+def attributes(span: Any) -> dict[str, str | int]:
+    return {a.key: a.value.string_value or a.value.int_value for a in span.attributes}
+
+
+def run(root: Path, tmp_path: Path, *requests: tuple[str, str, dict[str, str]]) -> None:
+    """Starts a server, sends it requests, and stops it."""
+    command = [sys.executable, "-m", "app", "--provider", "cpu"]
+    with serving(command, root, tmp_path / "log") as address:
+        for method, path, headers in requests:
+            httpx.request(method, address + path, headers=headers)
+
+
+def test_a_request_is_a_span_with_its_stages_inside(
+    root: Path, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENDPOINT, collector.address)
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    headers = {"traceparent": f"00-{trace}-{parent}-01", "X-Request-ID": "mine"}
+    run(root, tmp_path, ("POST", "/generate?n=3&seed=1", headers), ("GET", "/nowhere", {}))
+    resource, found = spans(collector)
+    assert resource["service.name"] == "dcgan-server"
+    assert found.keys() == {"POST /generate", "queue", "compute", "encode", "GET other"}
+    (request,) = found["POST /generate"]
+    assert (request.trace_id.hex(), request.parent_span_id.hex()) == (trace, parent)
+    assert attributes(request) == {
+        "http.request.method": "POST",
+        "http.route": "/generate",
+        "http.response.status_code": 200,
+        "url.path": "/generate",
+        "url.scheme": "http",
+        "dcgan.request_id": "mine",
+        "dcgan.model": "fashion-mnist/2",
+        "dcgan.images": 3,
+    }
+    before = request.start_time_unix_nano
+    for name in ("queue", "compute", "encode"):
+        (stage,) = found[name]
+        assert (stage.trace_id.hex(), stage.parent_span_id) == (trace, request.span_id)
+        assert before <= stage.start_time_unix_nano <= stage.end_time_unix_nano
+        before = stage.end_time_unix_nano
+    assert before <= request.end_time_unix_nano
+    (lost,) = found["GET other"]
+    assert lost.trace_id != request.trace_id
+    assert attributes(lost)["http.response.status_code"] == 404
+    assert lost.status.code == 0  # the client's fault is none of the server's
+
+
+def test_a_failure_of_the_server_is_an_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = pytest.importorskip(
+        "opentelemetry.sdk.trace.export.in_memory_span_exporter", reason=MISSING
+    )
+    exporter = memory.InMemorySpanExporter()
+    written = tracing.Traces(exporter)
+    monkeypatch.setattr(tracing, "from_environment", lambda: written)
+    app = create_app(Settings(models=models, provider="cpu"))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a fault of ours")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        client.get("/broken")
+    (span,) = exporter.get_finished_spans()  # at the server's end, if not before
+    assert span.status.status_code.name == "ERROR"
+    assert span.attributes["http.response.status_code"] == 500
+
+
+def test_the_environment_names_the_service_and_samples(
+    root: Path, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{collector.address}/v1/traces")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "faces")
+    unsampled = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}
+    run(root, tmp_path, ("GET", "/health/live", {}), ("POST", "/generate?n=1", unsampled))
+    resource, found = spans(collector)
+    assert resource["service.name"] == "faces"
+    assert found.keys() == {"GET /health/live"}
+
+
+def test_a_collector_that_is_away_holds_nobody_up(
+    root: Path, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENDPOINT, collector.address.replace(str(collector.server_port), "9"))
+    run(root, tmp_path, ("POST", "/generate?n=1", {}))  # which waits for the server's end
+    assert collector.bodies == []
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {ENDPOINT: ""},
+        {ENDPOINT: "http://127.0.0.1:9", "OTEL_SDK_DISABLED": "true"},
+        {ENDPOINT: "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"},
+    ],
+)
+def test_without_its_variables_there_are_no_traces(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str]
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert tracing.from_environment() is None
+
+
+def test_without_the_extra_the_log_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    assert tracing.from_environment() is None
+    assert "pip install '.[otel]'" in caplog.text

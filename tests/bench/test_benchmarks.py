@@ -1,0 +1,243 @@
+"""The benchmarks run; how fast anything is, only a person who watches the machine can tell."""
+
+import gzip
+import json
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.bench import search
+from training.__main__ import parser
+from training.config import Config, from_flags
+from training.gan.step import Trainer
+
+
+@pytest.fixture
+def grey_images(tmp_path: Path) -> Path:
+    """A hundred images of noise in Fashion-MNIST's files."""
+    (tmp_path / "data").mkdir()
+    for name, shape in (("images-idx3", (100, 28, 28)), ("labels-idx1", (100,))):
+        values = np.random.default_rng(0).integers(0, 10, shape, dtype=np.uint8)
+        header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+        for part in ("train", "t10k"):
+            path = tmp_path / "data" / f"{part}-{name}-ubyte.gz"
+            path.write_bytes(gzip.compress(header + values.tobytes()))
+    return tmp_path / "data"
+
+
+needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
+
+
+def test_training_beside_a_plain_loop(root: Path, tmp_path: Path) -> None:
+    few = ["--batch-size", "8", "--steps", "2", "--rounds", "2"]
+    command = [sys.executable, "-m", "tests.bench.train", *few, "--out", tmp_path / "train.json"]
+    ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    assert "ratio" in ended.stdout
+    result = json.loads((tmp_path / "train.json").read_text())
+    assert result["ratio"] > 0
+    assert {side: len(speeds) for side, speeds in result["rounds"].items()} == {
+        "ours": 2,
+        "plain": 2,
+    }
+
+
+def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
+    root: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "tests.bench.gpu", "--device", "cpu", "--quick"]
+    ended = subprocess.run(
+        [*command, "--out", tmp_path / "gpu.json"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
+    found = {(row["part"], row["what"]): row["value"] for row in rows}
+    for preset in ("keras-28", "paper-64", "dcgan-28"):
+        for what in ("auto", "eager", "plain loop", "auto beside the plain loop"):
+            assert found[preset, what] > 0
+        assert found[preset, "operations an image"] > 0
+    for name in ("ours", "another seed"):
+        assert 0 < found["dcgan-28, 8 losses", f"{name}: D, most apart"] < 100
+    assert found["dcgan-28, whole run", "2 epochs, all in all"] > 0
+    assert found["serving fashion-mnist/2", "pixels as on the CPU"] == 100
+    assert abs(found["serving, memory", "growth in 400 batches"]) < 100
+    for form in ("png of n=16", "zip of n=256"):
+        assert found["HTTP, workers=1", form] > 0
+        for stage in ("queue", "compute", "encode"):
+            assert found["HTTP, workers=1", f"{form}, {stage}"] > 0
+    assert found["PNG faces/1", "encoded by 1 threads"] > 0
+    why = {row["part"]: row["note"] for row in rows if row["what"] == "not run"}
+    assert why.keys() == {
+        "serving, memory",
+        "serving, copies",
+        "TensorRT fashion-mnist/2",
+        "TensorRT faces/1",
+        "score",
+    }, ended.stderr
+    assert all(why.values())
+    assert all(part in ended.stdout for part, _ in found)
+
+
+@pytest.mark.parametrize("dataset", search.SETTINGS)
+def test_every_setting_of_a_search_is_one_of_fit(dataset: str) -> None:
+    preset, settings = search.SETTINGS[dataset]
+    seen = set()
+    for flags in settings.values():
+        told = ["fit", "--out", "run", "--dataset", dataset, *preset.split(), *flags.split()]
+        options = vars(parser().parse_args(told))
+        config = from_flags({k: v for k, v in options.items() if k in Config.model_fields})
+        Trainer(config, (3, 64, 64) if dataset == "avatars" else (1, 28, 28), torch.device("cpu"))
+        seen.add(config)
+    assert len(seen) == len(settings)
+
+
+def test_a_search_repeats_nothing(root: Path, tmp_path: Path, grey_images: Path) -> None:
+    out = tmp_path / "search"
+    few = ["--epochs", "1", "--rounds", "1", "--only", "mirrored", "--out", out]
+    small = ["--generator-filters=4", "--discriminator-filters=4", "--device=cpu", "--threads=1"]
+    command = [sys.executable, "-m", "tests.bench.search", *few, "--", *small]
+
+    def searched() -> tuple[str, list[dict[str, object]]]:
+        command_here = [*command, "--data-dir", grey_images]
+        ended = subprocess.run(command_here, cwd=root, check=True, capture_output=True, text=True)
+        return ended.stdout, json.loads((out / "search.json").read_text())
+
+    said, (one,) = searched()
+    assert one["epochs"] == 1
+    assert one["score"] > 0  # type: ignore[operator]
+    assert "| mirrored | `--mirror` |" in said
+    written = {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
+    assert written
+    assert searched() == (said, [one])
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")} == written
+
+
+def test_a_search_goes_on_with_the_better_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = list(search.SETTINGS["avatars"][1])
+    scores = {name: float(number) for number, name in enumerate(reversed(names))}
+    scores[names[-1]] = float("inf")  # it would have been the best, but failed
+
+    def trained(_: Path, name: str, flags: str, epochs: int, *__: object) -> search.Found:
+        known = scores[name] if np.isfinite(scores[name]) else None
+        return search.Found(name, flags, epochs, known, 1.0)
+
+    monkeypatch.setattr(search, "trained", trained)
+    monkeypatch.setattr(
+        sys, "argv", ["search", "--dataset", "avatars", "--out", str(tmp_path), "--epochs", "3"]
+    )
+    search.main()
+    found = json.loads((tmp_path / "search.json").read_text())
+    by_epochs = {n: [one["setting"] for one in found if one["epochs"] == n] for n in (3, 12, 48)}
+    assert len(by_epochs[3]) == len(names) == 15
+    assert by_epochs[3][-1] == names[-1]
+    assert by_epochs[12] == names[-2:-6:-1]
+    assert by_epochs[48] == names[-2:-3:-1]
+
+
+@pytest.mark.parametrize(("minutes", "told"), [("9", "nowhere"), ("0", "there was no time")])
+def test_a_search_tells_of_runs_that_fail(
+    root: Path, tmp_path: Path, minutes: str, told: str
+) -> None:
+    command = [sys.executable, "-m", "tests.bench.search", "--only", "mirrored"]
+    command += ["--minutes", minutes]
+    out = tmp_path / "search"
+    nowhere = ["--out", out, "--", "--device=cpu", "--data-dir", tmp_path / "nowhere"]
+    ended = subprocess.run(
+        [*command, *nowhere], cwd=root, check=True, capture_output=True, text=True
+    )
+    (one,) = json.loads((out / "search.json").read_text())
+    assert one["score"] is None
+    assert told in one["note"]
+    assert told in ended.stdout
+
+
+def test_the_engine_beside_plain_onnxruntime(root: Path, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--seconds", "0.001", "--images", "1,16", "--provider", "cpu"]
+    command = [sys.executable, "-m", "tests.bench.engine", *few, "--out", tmp_path / "engine.json"]
+    ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    assert "faces/1: generator.cpu.onnx on cpu in fp32" in ended.stdout
+    rows = json.loads((tmp_path / "engine.json").read_text())
+    assert [(row["model"], row["images"]) for row in rows] == [
+        (model, images) for model in ("fashion-mnist/2", "faces/1") for images in (1, 16)
+    ]
+    assert all(row["ratio"] == row["ours"] / row["plain"] > 0 for row in rows)
+
+
+def test_png_files_beside_pillows(root: Path, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--seconds", "0.001"]
+    command = [sys.executable, "-m", "tests.bench.png", *few, "--out", tmp_path / "png.json"]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    result = json.loads((tmp_path / "png.json").read_text())
+    assert len(result) == 3
+    assert all(sides["ratio"] > 0 for sides in result.values())
+
+
+@needs_wrk
+def test_requests_beside_a_naive_servers(root: Path, tmp_path: Path) -> None:
+    few = ["--rivals", "naive", "--images", "1,4", "--connections", "2", "--rounds", "1"]
+    command = [sys.executable, "-m", "tests.bench.http", *few, "--seconds", "1"]
+    ended = subprocess.run(
+        [*command, "--out", tmp_path / "http.json"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "ratio" in ended.stdout
+    result = json.loads((tmp_path / "http.json").read_text())
+    assert [one["images"] for one in result["results"]] == [1, 4]
+    for one in result["results"]:
+        assert one["ratio"] > 0
+        assert 0 < one["ours"]["p50"] <= one["ours"]["p99"]
+        assert one["naive"]["requests_per_second"] > 0
+
+
+@needs_wrk
+def test_starts_and_memory_beside_a_naive_servers(root: Path, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--requests", "10", "--out", tmp_path / "startup.json"]
+    command = [sys.executable, "-m", "tests.bench.startup", *few]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    result = json.loads((tmp_path / "startup.json").read_text())
+    assert result["ready_seconds"]["ours"] > 0
+    assert result["resident_megabytes"]["ours"] > 10
+
+
+@needs_wrk
+def test_stages_by_number_of_connections(root: Path, tmp_path: Path) -> None:
+    few = ["--images", "1,4", "--connections", "1,2", "--seconds", "1"]
+    out = ["--out", tmp_path / "scaling.json", "--picture", tmp_path / "scaling.png"]
+    command = [sys.executable, "-m", "tests.bench.scaling", *few, *out]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    points = json.loads((tmp_path / "scaling.json").read_text())["points"]
+    assert [(one["images"], one["connections"]) for one in points] == [
+        (1, 1),
+        (1, 2),
+        (4, 1),
+        (4, 2),
+    ]
+    for one in points:
+        assert one["stages"]["compute"] > 0
+        assert sum(one["stages"].values()) == pytest.approx(one["mean"])
+    with Image.open(tmp_path / "scaling.png") as image:
+        assert len(np.unique(np.asarray(image))) > 2
+
+
+@needs_wrk
+def test_images_drawn_kept_and_with_the_client(root: Path, tmp_path: Path) -> None:
+    few = ["--rounds", "1", "--seconds", "1", "--out", tmp_path / "images.json"]
+    command = [sys.executable, "-m", "tests.bench.images", *few]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    result = json.loads((tmp_path / "images.json").read_text())
+    assert result.keys() == {"drawn", "kept", "304"}
+    assert all(one["requests_per_second"] > 0 for one in result.values())

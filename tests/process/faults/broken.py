@@ -1,0 +1,31 @@
+"""The server with an engine that fails or stops answering when it is told to.
+
+    python -m tests.process.faults.broken FOLDER [flags of the server]
+
+A file ``fail`` in FOLDER makes every batch fail, a file ``stall`` lets none come back.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from app.__main__ import main
+from app.runtime.engine import Engine
+
+FOLDER = Path(sys.argv[1])
+_compute = Engine.__call__
+
+
+def _broken(engine: Engine, rows: object) -> object:
+    if (FOLDER / "fail").exists():
+        raise RuntimeError("device lost at 0xdeadbeef")
+    while (FOLDER / "stall").exists():
+        time.sleep(0.01)
+    return _compute(engine, rows)
+
+
+# Where a worker is started, this module is imported before its application is made.
+Engine.__call__ = _broken
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[2:]))

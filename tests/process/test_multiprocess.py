@@ -1,0 +1,70 @@
+"""Metrics of several workers, of which one dies: real processes, asked over real sockets."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import httpx
+from tests.app.test_workers import started
+
+from tests.prometheus import samples, value
+
+Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
+
+FACES = {"model": "faces", "version": "1"}
+
+
+def told(address: str) -> str:
+    """By whichever worker takes a new connection."""
+    for _ in range(50):
+        try:
+            return httpx.get(f"{address}/metrics", timeout=10).raise_for_status().text
+        except httpx.TransportError:  # of the worker that was killed just now
+            time.sleep(0.1)
+    raise AssertionError("nobody answers")
+
+
+def draw(address: str, count: int) -> None:
+    """So many images, each over a connection of its own, so that every worker has some."""
+    paths = [f"{address}/images/faces/1/{k}.png" for k in range(count)]
+    patient = httpx.HTTPTransport(retries=5)  # until a worker listens
+    client = httpx.Client(transport=patient, headers={"Connection": "close"})
+    with client, ThreadPoolExecutor(4) as threads:
+        assert {answer.status_code for answer in threads.map(client.get, paths)} == {200}
+
+
+def workers(text: str) -> set[str]:
+    return {
+        dict(labels)["worker"]
+        for name, labels in samples(text)
+        if name == "process_resident_memory_bytes"
+    }
+
+
+def test_workers_count_together_and_no_count_dies_with_one(serve: Serve) -> None:
+    with serve("--workers", "2", "--cache-bytes", "0") as (process, address):
+        first, _ = started(process, 2)
+        draw(address, 40)
+        texts = [told(address) for _ in range(8)]
+        assert {value(t, "dcgan_images_computed_total", **FACES) for t in texts} == {40}
+        assert all(workers(t) == {"0", "1"} for t in texts)
+        os.kill(first, signal.SIGKILL)
+        started(process, 1)
+        draw(address, 10)
+        while value(text := told(address), "dcgan_ready") != 1:  # all workers draw again
+            time.sleep(0.1)
+        assert workers(text) == {"0", "1"}
+        route = "/images/{model}/{version}/{seed}.{form}"
+        assert value(text, "dcgan_requests_total", route=route, status="200") == 50
+        assert value(text, "dcgan_request_seconds_count", route=route) == 50
+        for name in ("images_computed_total", "batch_images_sum", "queue_seconds_count"):
+            assert value(text, f"dcgan_{name}", **FACES) == 50
+        # Gauges are of those that live, however many there are.
+        assert value(text, "dcgan_queue_images") == 0
+        assert value(text, "dcgan_model_info", **FACES) == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0

@@ -1,0 +1,82 @@
+"""The provider OpenVINO: the server on a build of onnxruntime that has it."""
+
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.runtime.cpus import has_bfloat16
+from tests.serving import serving
+
+pytestmark = pytest.mark.network
+BUILD = "onnxruntime-openvino>=1.24,<2"
+SHEETS = ("fashion-mnist", "faces")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with that build in place of ours, and all else of ours."""
+    folder = tmp_path_factory.mktemp("openvino")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", BUILD], check=True)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    # Its own packages come first.
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "ours.pth").write_text("\n".join(ours))
+    return python
+
+
+@pytest.fixture(scope="module")
+def plain(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    command = [sys.executable, "-m", "app", "--provider", "cpu"]
+    with serving(command, root, tmp_path_factory.mktemp("cpu") / "log") as address:
+        yield address
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_draws_what_the_cpu_provider_draws(
+    root: Path, python: Path, plain: str, precision: str, tmp_path: Path
+) -> None:
+    if precision == "bf16" and not has_bfloat16():
+        pytest.skip("this CPU has no bfloat16 units")
+    options = ["--provider", "openvino", "--precision", precision]
+    with serving([str(python), "-m", "app", *options], root, tmp_path / "log") as address:
+        ready = httpx.get(f"{address}/health/ready").json()
+        differences = [sheet(address, model) - sheet(plain, model) for model in SHEETS]
+    assert (ready["provider"], ready["precision"]) == ("openvino", precision)
+    for difference in differences:
+        if precision == "fp32":
+            assert (difference == 0).mean() >= 0.999
+            assert np.abs(difference).max() <= 1
+        else:
+            assert 0 < np.abs(difference).mean() < 1  # grey levels of 255
+
+
+def sheet(address: str, model: str) -> np.ndarray:
+    """64 images, as a server draws them."""
+    url, png = f"{address}/generate?n=64&seed=0&model={model}", {"Accept": "image/png"}
+    return np.asarray(Image.open(BytesIO(httpx.post(url, headers=png).content))).astype(int)
+
+
+def test_auto_takes_it_where_the_cpu_has_bfloat16_units(
+    root: Path, python: Path, tmp_path: Path
+) -> None:
+    with serving([str(python), "-m", "app"], root, tmp_path / "log") as address:
+        ready = httpx.get(f"{address}/health/ready").json()
+    wanted = ("openvino", "bf16") if has_bfloat16() else ("cpu", "fp32")
+    assert (ready["provider"], ready["precision"]) == wanted
+
+
+def test_it_is_refused_where_it_is_not_installed(root: Path) -> None:
+    command = [sys.executable, "-m", "app", "--provider", "openvino", "--port", "0"]
+    refused = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "install the extra openvino" in refused.stderr

@@ -1,0 +1,101 @@
+"""The end: real processes and signals."""
+
+import ctypes
+import signal
+import socket
+import subprocess
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.process.faults.server import Server, started
+from tests.waiting import eventually
+
+SLOW = b"POST /generate?n=1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+SLOW += b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+
+def begun(server: Server) -> socket.socket:
+    """A connection whose request waits for its body."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    connection.sendall(SLOW)
+    assert b" 100 " in connection.recv(1000)
+    return connection
+
+
+def test_in_its_grace_it_is_not_ready_but_draws() -> None:
+    with started("--grace", "60") as server:
+        address = f"http://127.0.0.1:{server.port}"
+        with httpx.Client(timeout=30) as kept:
+            assert kept.get(f"{address}/health/ready").is_success
+            server.process.send_signal(signal.SIGTERM)
+            eventually(lambda: kept.get(f"{address}/health/ready").is_error)
+            for path in ("/health/ready", "/v2/health/ready"):
+                refused = kept.get(f"{address}{path}")
+                assert refused.status_code == 503
+                assert "shutting down" in refused.text
+                assert refused.headers["Connection"] == "close"
+            assert httpx.get(f"{address}/health/live").is_success
+            assert httpx.post(f"{address}/generate?n=1").is_success
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ends() == 143
+
+
+def takes_connections(server: Server) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=2).close()
+    except OSError:  # refused, or no answer at all
+        return False
+    return True
+
+
+def test_without_grace_no_connection_is_taken_while_the_rest_is_finished() -> None:
+    with started() as server, begun(server) as connection:
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: not takes_connections(server))
+        connection.sendall(b"{}")
+        answer = connection.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer
+        assert server.ends() == 0
+
+
+def _unprivileged() -> None:
+    # prctl(2): PR_CAPBSET_DROP of CAP_NET_ADMIN, as in a container; who has it not may not drop it.
+    ctypes.CDLL(None).prctl(24, 12, 0, 0, 0)
+
+
+@pytest.mark.parametrize("before", [None, _unprivileged])
+def test_connections_that_were_not_accepted_yet_are_answered(
+    before: Callable[[], None] | None,
+) -> None:
+    with started(preexec_fn=before) as server:
+        server.process.send_signal(signal.SIGSTOP)
+        address = ("127.0.0.1", server.port)
+        waiting = [socket.create_connection(address, timeout=20) for _ in range(20)]
+        for connection in waiting:
+            connection.sendall(b"POST /generate?n=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
+        for connection in waiting:
+            with connection:
+                assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        assert server.ends() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_signal_ends_at_once(workers: str) -> None:
+    with started("--workers", workers) as server, begun(server):
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.ends(1.5)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.ends(10) == (143 if workers == "1" else 0)
+        assert "a second signal: ending at once" in server.said
+
+
+def test_ctrl_c_has_no_grace() -> None:
+    with started("--grace", "60") as server:
+        server.process.send_signal(signal.SIGINT)
+        assert server.ends() == 0

@@ -1,0 +1,93 @@
+"""Engines that fail, and engines that stop answering."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.server.watchdog import Watchdog
+from tests.process.faults.server import started
+from tests.waiting import eventually
+
+BROKEN = "tests.process.faults.broken"
+
+
+def seen(watchdog: Watchdog, times: int) -> str | None:
+    for _ in range(times):
+        watchdog.look()
+    return watchdog.reason
+
+
+def test_batches_that_end_are_nobodys_trouble() -> None:
+    batches = iter(range(1, 99))
+    assert seen(Watchdog(lambda: [("a/1", next(batches)), ("b/1", 0)], 10), 50) is None
+
+
+def test_a_batch_that_does_not_end_is_told_until_it_does() -> None:
+    batch = 7
+    watchdog = Watchdog(lambda: [("a/1", 0), ("b/1", batch)], 10)
+    assert seen(watchdog, 10) is None
+    assert seen(watchdog, 1) == "the engine of b/1 has not answered for 10 s"
+    assert seen(watchdog, 5) == "the engine of b/1 has not answered for 15 s"
+    batch = 8
+    assert seen(watchdog, 1) is None
+
+
+def test_a_version_that_goes_while_it_looks_is_looked_at_again() -> None:
+    def gone() -> list[tuple[str, int]]:
+        raise KeyError
+
+    assert seen(Watchdog(gone, 10), 20) is None
+
+
+def test_a_failed_batch_names_its_fault_and_the_next_one_works(tmp_path: Path) -> None:
+    with started(program=(BROKEN, str(tmp_path))) as server:
+        url = f"http://127.0.0.1:{server.port}/generate?n=1"
+        (tmp_path / "fail").touch()
+        failed = httpx.post(url)
+        assert failed.status_code == 500
+        assert (fault := re.search(r"by fault (\w{8})$", failed.json()["detail"]))
+        assert f"fault {fault[1]}: a batch of 1 images failed" in server.said
+        assert "0xdeadbeef" in server.said
+        assert f"request {failed.headers['X-Request-ID']}: these images" in server.said
+        (tmp_path / "fail").unlink()
+        assert httpx.post(url).is_success
+
+
+def ready(port: int) -> httpx.Response:
+    """The first answer of a server that may be starting."""
+    for _ in range(200):
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health/ready")
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_engine_that_stops_answering_ends_its_process(tmp_path: Path, workers: int) -> None:
+    flags = ("--stalled", "2", "--timeout", "0.2", "--workers", str(workers))
+    with started(*flags, program=(BROKEN, str(tmp_path))) as server:
+        url = f"http://127.0.0.1:{server.port}/generate?n=1"
+        (tmp_path / "stall").touch()
+        with httpx.Client(timeout=30) as kept:
+            assert kept.post(url).status_code == 504
+            told = f"http://127.0.0.1:{server.port}/health/ready"
+            eventually(lambda: kept.get(told).is_error)
+            refused = kept.get(told)
+            assert refused.status_code == 503
+            assert "the engine of fashion-mnist/2 has not answered for" in refused.json()["detail"]
+        if workers == 1:
+            assert server.ends() == 70
+        else:
+            eventually(lambda: "CRITICAL" in server.said)
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.ends(0.5)
+        last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 4 s: this process"
+        assert last in re.sub(" +", " ", server.said)
+        if workers > 1:  # somebody started it again
+            (tmp_path / "stall").unlink()
+            assert all(ready(server.port).is_success for _ in range(8))

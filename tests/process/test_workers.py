@@ -1,0 +1,108 @@
+"""``python -m app --workers N``: real processes, of which some are stopped and killed."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from uvicorn.config import STARTUP_FAILURE
+
+from app.runtime.cpus import available
+from app.server import workers
+from app.settings import Settings
+
+Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
+
+
+def started(process: "subprocess.Popen[str]", count: int) -> list[int]:
+    """The next ``count`` workers that the log tells of, by process number."""
+    assert process.stderr
+    lines = iter(process.stderr.readline, "")
+    told = (m for line in lines if (m := re.search(r"Started server process \[(\d+)\]", line)))
+    return [int(next(told)[1]) for _ in range(count)]
+
+
+@contextmanager
+def paused(worker: int) -> Iterator[None]:
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def drawn(address: str) -> bytes:
+    """An image by a worker that is not paused: every other connection is one's that is."""
+    for _ in range(200):
+        with suppress(httpx.TransportError):
+            return httpx.get(f"{address}/images/fashion-mnist/2/42.png", timeout=0.3).content
+    raise AssertionError("nobody answers")
+
+
+def test_each_worker_serves_and_one_that_dies_is_replaced(serve: Serve) -> None:
+    with serve("--workers", "2") as (process, address):
+        first, second = started(process, 2)
+        answers = []
+        for other in (first, second):
+            drawn(address)
+            with paused(other):
+                answers.append(drawn(address))
+        assert answers[0] == answers[1]
+        os.kill(first, signal.SIGKILL)
+        (third,) = started(process, 1)
+        assert third not in {first, second}
+        with paused(second):
+            assert drawn(address) == answers[0]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_stop_waits_for_a_request_that_is_under_way(serve: Serve) -> None:
+    with serve("--workers", "2") as (process, address):
+        started(process, 2)
+        drawn(address)
+        url = urlsplit(address)
+        with socket.create_connection((url.hostname, url.port), timeout=20) as connection:
+            head = "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            head += "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+            connection.sendall(head.encode())
+            assert b" 100 " in connection.recv(1000)  # now a worker awaits the body
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(1.5)
+            connection.sendall(b"{}")
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        assert process.wait(20) == 0
+
+
+def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def failing(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr("app.main.create_app", failing)
+    with pytest.raises(SystemExit) as end:
+        workers.factory(Settings(workers=2), tmp_path)()
+    assert end.value.code == STARTUP_FAILURE  # at which uvicorn's supervisor gives up
+    assert "no room" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("told", "threads"),
+    [
+        ({"workers": 2, "threads": 8}, 4),
+        ({"workers": 3, "threads": 8}, 2),
+        ({"workers": 8, "threads": 2}, 1),
+        ({"workers": 1}, available()),
+    ],
+)
+def test_workers_share_the_threads(told: dict[str, int], threads: int) -> None:
+    assert workers.share(Settings(**told)).threads == threads

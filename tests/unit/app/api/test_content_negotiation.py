@@ -1,0 +1,78 @@
+import pytest
+
+from app.api.content_negotiation import JSON, PNG, ZIP, choose, takes_gzip
+from app.errors import NotAcceptableError
+
+OFFERED = (JSON, PNG, ZIP)
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, JSON),
+        ("*/*", JSON),
+        ("application/json", JSON),
+        ("image/png", PNG),
+        ("IMAGE/PNG", PNG),
+        ("application/zip", ZIP),
+        ("image/*", PNG),
+        ("image/avif,image/webp,image/*,*/*;q=0.8", PNG),
+        ("text/html, */*;q=0.1", JSON),
+        ("application/json;q=0.5, image/png", PNG),
+        ("application/json; q=0.5 , image/png ; q=0.4", JSON),
+        ("*/*, application/json;q=0", PNG),
+        ("application/*;q=0.2, application/zip;q=0.3", ZIP),
+        ("image/png;q=much, */*;q=0.1", JSON),
+        ("image/png;q=7", PNG),
+        ("", JSON),
+        ("application/json;q=0, image/png;q=0.001, application/zip;Q=0.002", ZIP),
+        ("application/json;q=1.0;q=0, image/png;q=0.5", JSON),
+        ("application/json;q=-1, image/png;q=.5", PNG),
+        ("application/json;q=nan, image/png;q=1e-3, application/zip;q=0.1", ZIP),
+        ("application/json;q=inf, image/png;q=0.5", PNG),
+        ("application/json;q=\u0661, image/png;q=0.5", PNG),
+        ("application/json ; q=0.5\t,\timage/png ;q=0.6,,", PNG),
+        ("image/png;q=0.2, application/json;q=0.1, image/png;q=0.05", PNG),
+        ("application/json;charset=utf-8, image/png;q=0.5", JSON),
+        ("image/png, image/png;level=1;q=0, application/json;q=0.5", PNG),
+        ("image/png;level=1, image/png;q=0.1, application/json;q=0.5", JSON),
+        ("image/png;level=1;q=0, image/*;q=0.5", None),
+        ('image/png;title="a, b;q=0", application/json;q=0.5', PNG),
+        ('image/png;title="\\"application/json", application/zip;q=0.5', PNG),
+        ('application/zip, image/png;title="open, application/json', PNG),
+        ("*/*;q=0.1, image/*;q=0.2, image/png;q=0, application/zip;q=0.15", ZIP),
+        ("text/*, */json, *, application/zip;q=0.1", ZIP),
+    ],
+)
+def test_the_heaviest_offer_is_chosen(accept: str | None, chosen: str | None) -> None:
+    if chosen is None:
+        with pytest.raises(NotAcceptableError):
+            choose(accept, OFFERED)
+    else:
+        assert choose(accept, OFFERED) == chosen
+
+
+@pytest.mark.parametrize(
+    "told", ["gzip", "deflate, gzip;q=0.5, br", "x-gzip", "*", "*;q=0.1", "identity;q=0, GZIP"]
+)
+def test_gzip_is_taken(told: str) -> None:
+    assert takes_gzip(told)
+
+
+@pytest.mark.parametrize("told", ["", "br", "gzip;q=0", "*, gzip;q=0.000", "*;q=0", "gzipped"])
+def test_gzip_is_not_taken(told: str) -> None:
+    assert not takes_gzip(told)
+
+
+def test_a_header_as_long_as_any_is_read_at_once() -> None:
+    for text in ('"\\' * 30_000, '";,' * 20_000, "image/png;" * 6_000):
+        assert choose(f"*/*;q=0.5, {text}", OFFERED)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/webp", "image/png;q=0", "nonsense", ","])
+def test_nothing_acceptable_names_the_header_and_the_offers(accept: str) -> None:
+    with pytest.raises(NotAcceptableError) as refusal:
+        choose(accept, (PNG, ZIP))
+    (offence,) = refusal.value.errors
+    assert (offence.parameter, offence.place, offence.value) == ("Accept", "header", accept)
+    assert offence.allowed == "one of image/png, application/zip"

@@ -1,0 +1,183 @@
+"""Tensors to arrays and back, byte for byte, without HTTP."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.api.v2 import tensors
+from app.api.v2.tensors import InferenceRequest, TensorError
+from app.artifact import card
+from app.artifact.card import Card
+
+MOST = 16
+
+
+@pytest.fixture(scope="module")
+def described(models: Path) -> Card:
+    found = card.read(models / "faces" / "1")
+    latent = found.latent.model_copy(update={"width": 3})
+    return found.model_copy(update={"latent": latent})
+
+
+def tensor(**changes: Any) -> dict[str, Any]:
+    whole = {"name": "latents", "shape": [2, 3], "datatype": "FP32", "data": [0, 1, 2, 3, 4, 5]}
+    return {name: value for name, value in {**whole, **changes}.items() if value is not None}
+
+
+def binary(size: object, **changes: Any) -> dict[str, Any]:
+    return tensor(data=None, parameters={"binary_data_size": size}, **changes)
+
+
+def request(*inputs: dict[str, Any], **others: Any) -> InferenceRequest:
+    return tensors.read(json.dumps({"inputs": inputs, **others}).encode(), None)
+
+
+def latents(described: Card, asked: InferenceRequest, tail: bytes = b"") -> np.ndarray:
+    return tensors.latents(asked, memoryview(tail), described, MOST)
+
+
+@pytest.mark.parametrize("data", [[0.5, 1, 2, 3, 4, 5], [[0.5, 1, 2], [3, 4, 5]]])
+def test_numbers_in_json_may_be_flat_or_rows(described: Card, data: list[Any]) -> None:
+    rows = latents(described, request(tensor(data=data)))
+    assert rows.dtype == np.float32
+    assert rows.tolist() == [[0.5, 1, 2], [3, 4, 5]]
+
+
+def test_binary_numbers_are_not_copied(described: Card) -> None:
+    sent = np.arange(6, dtype="<f4").reshape(2, 3)
+    tail = sent.tobytes()
+    rows = latents(described, request(binary(24)), tail)
+    assert np.array_equal(rows, sent)
+    assert np.shares_memory(rows, np.frombuffer(tail, np.uint8))
+
+
+def test_the_json_ends_where_the_header_says() -> None:
+    content = json.dumps({"id": "a", "inputs": [binary(24)]}).encode()
+    assert tensors.read(content + b"\xff" * 24, len(content)).id == "a"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "tail", "reason"),
+    [
+        ([tensor(name="z")], 0, "the inputs are 'z' but must be 'latents' alone"),
+        ([tensor(), tensor()], 0, "the inputs are 'latents', 'latents' but must be"),
+        ([tensor(datatype="FP64")], 0, "latents has datatype 'FP64' but must have FP32"),
+        ([tensor(shape=[6])], 0, r"latents has shape \[6\] but must have \[n, 3\] with n from 1 "),
+        ([tensor(shape=[2, 4])], 0, r"latents has shape \[2, 4\] but must have \[n, 3\]"),
+        ([tensor(shape=[0, 3])], 0, r"latents has shape \[0, 3\] but must have \[n, 3\]"),
+        ([tensor(shape=[17, 3])], 0, "with n from 1 to 16"),
+        ([tensor(shape=[1, 3])], 0, r"shape \[1, 3\], but its data has shape \[6\]"),
+        ([tensor(data=[[1, 2], [3, 4], [5, 6]])], 0, r"but its data has shape \[3, 2\]"),
+        ([tensor(data=[[1, 2, 3], [4, 5]])], 0, "rows of different lengths"),
+        ([tensor(data=[0, 1, 2, 3, 4, 1e39])], 0, "not finite as 32-bit floats"),
+        ([tensor(data=None)], 0, "neither data nor parameter binary_data_size"),
+        ([tensor()], 24, "24 bytes follow the JSON, where no input says binary_data_size"),
+        ([tensor(parameters={"binary_data_size": 24})], 24, "both data and parameter"),
+        ([binary(20)], 20, "binary_data_size 20 but its shape needs 24"),
+        ([binary("24")], 24, "binary_data_size '24' but its shape needs 24"),
+        ([binary(24)], 23, "23 bytes follow the JSON but must be 24"),
+        ([binary(24)], 25, "25 bytes follow the JSON but must be 24"),
+        ([tensor(parameters={"shared_memory_region": "a"})], 0, "shared_memory_region, which is"),
+    ],
+)
+def test_a_tensor_that_is_not_the_models_is_named(
+    described: Card, inputs: list[dict[str, Any]], tail: int, reason: str
+) -> None:
+    with pytest.raises(TensorError, match=reason):
+        latents(described, request(*inputs), bytes(tail))
+
+
+def test_binary_numbers_are_finite(described: Card) -> None:
+    tail = np.array([[0, 1, np.nan], [3, 4, 5]], "<f4").tobytes()
+    with pytest.raises(TensorError, match="not finite"):
+        latents(described, request(binary(24)), tail)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "reason"),
+    [
+        ([{"name": "images"}], "the outputs are 'images' but must be 'pixels' alone"),
+        ([{"name": "pixels"}] * 2, "the outputs are 'pixels', 'pixels' but must be"),
+        ([{"name": "pixels", "parameters": {"classification": 3}}], "classification, which is"),
+    ],
+)
+def test_an_output_that_is_not_the_models_is_named(
+    described: Card, outputs: list[Any], reason: str
+) -> None:
+    with pytest.raises(TensorError, match=reason):
+        latents(described, request(tensor(), outputs=outputs))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "the body: Invalid JSON"),
+        (b"[" * 10**5, "recursion limit"),
+        (b'{"inputs": [], "id": "\\ud800"}', "Invalid JSON"),
+        (b'{"id": ' + b"9" * 10**5 + b"}", "Invalid JSON"),
+        (b"[]", "the body: Input should be an object"),
+        (b'{"inputs": []}', "inputs: List should have at least 1 item"),
+        (b'{"inputs": [{"name": "latents", "datatype": "FP32"}]}', "inputs.0.shape: Field requ"),
+        (json.dumps({"inputs": [tensor(data=[True])]}).encode(), "inputs.0.data must be a list"),
+        (json.dumps({"inputs": [tensor(data=["1"])]}).encode(), "inputs.0.data must be a list"),
+        (json.dumps({"inputs": [tensor(data=[float("nan")])]}).encode(), "list of finite numbers"),
+        (json.dumps({"inputs": [tensor(shape=[-1, 3])]}).encode(), "inputs.0.shape.0: "),
+    ],
+)
+def test_json_that_is_no_request_is_refused_with_the_place(body: bytes, reason: str) -> None:
+    with pytest.raises(TensorError, match=reason):
+        tensors.read(body, None)
+
+
+def test_a_header_beyond_the_body_is_refused() -> None:
+    with pytest.raises(TensorError, match="is 3, but the body has 2 bytes"):
+        tensors.read(b"{}", 3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "outputs", "wanted"),
+    [
+        ({}, [], False),
+        ({"binary_data_output": True}, [], True),
+        ({}, [{"name": "pixels"}], False),
+        ({"binary_data_output": True}, [{"name": "pixels"}], True),
+        ({}, [{"name": "pixels", "parameters": {"binary_data": True}}], True),
+        (
+            {"binary_data_output": True},
+            [{"name": "pixels", "parameters": {"binary_data": False}}],
+            False,
+        ),
+    ],
+)
+def test_an_output_says_for_itself_whether_it_is_binary(
+    parameters: dict[str, Any], outputs: list[Any], wanted: bool
+) -> None:
+    assert request(tensor(), parameters=parameters, outputs=outputs).binary is wanted
+
+
+def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
+    pixels = np.arange(2 * 2 * 64 * 3, dtype=np.uint16).astype(np.uint8).reshape(2, 2, 64, 3)
+    body, head = tensors.answer(request(tensor(), id="7"), described, pixels)
+    assert head is None
+    told = json.loads(body)
+    assert (told["id"], told["model_name"], told["model_version"]) == ("7", "faces", "1")
+    (output,) = told["outputs"]
+    assert (output["name"], output["datatype"]) == ("pixels", "UINT8")
+    assert np.array_equal(np.reshape(output["data"], output["shape"]), pixels)
+    asked = request(tensor(), parameters={"binary_data_output": True})
+    body, head = tensors.answer(asked, described, pixels[:, ::-1])
+    told = json.loads(body[:head])
+    assert "id" not in told
+    assert told["outputs"][0]["parameters"] == {"binary_data_size": pixels.nbytes}
+    assert body[head:] == pixels[:, ::-1].tobytes()
+
+
+def test_the_longest_request_for_so_many_images_has_room(described: Card) -> None:
+    number = -1.2345678901234567e-300
+    body = json.dumps({"inputs": [tensor(shape=[MOST, 3], data=[number] * MOST * 3)]})
+    assert len(body) < tensors.longest(described, MOST)
+    more = tensors.longest(described, 2 * MOST) - tensors.longest(described, MOST)
+    assert more >= len(json.dumps([number] * MOST * 3))

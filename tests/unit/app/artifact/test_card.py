@@ -1,0 +1,168 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.artifact import card
+from app.artifact.card import CardError
+
+
+@pytest.fixture
+def folder(models: Path, tmp_path: Path) -> Path:
+    """A copy of a shipped version, to be damaged."""
+    return Path(shutil.copytree(models / "fashion-mnist/1", tmp_path / "fashion-mnist/1"))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads((folder / "card.json").read_text())
+    change(content)
+    (folder / "card.json").write_text(json.dumps(content))
+
+
+def test_what_is_written_is_read(folder: Path) -> None:
+    before = card.read(folder)
+    card.write(before, folder)
+    assert card.read(folder) == before
+
+
+@pytest.fixture
+def directions() -> dict[str, Any]:
+    """Two attributes, along the axes of the shipped model's latents and back."""
+    return {
+        "protocol": "two [\n1,\n2\n] axes",
+        "attributes": {
+            "long_sleeves": {"gained": 0.75, "kept": 0.9, "vector": [1] + [0] * 99},
+            "heels": {"gained": 1, "kept": 0, "vector": [0] * 99 + [-1.5e-7]},
+        },
+    }
+
+
+def test_directions_are_read_and_written_each_on_a_line(
+    folder: Path, directions: dict[str, Any]
+) -> None:
+    assert card.read(folder).attributes == {}
+    edit(folder, lambda c: c.update(directions=directions))
+    before = card.read(folder)
+    assert list(before.attributes) == ["long_sleeves", "heels"]
+    assert before.attributes["heels"].vector == [0] * 99 + [-1.5e-7]
+    card.write(before, folder)
+    assert card.read(folder) == before
+    written = (folder / "card.json").read_text()
+    assert "[1.0, 0.0, " in written
+    assert written.count("0.0, -1.5e-07]\n") == 1
+    assert json.loads(written)["directions"] == directions
+
+
+def test_a_card_without_directions_says_nothing_of_them(folder: Path) -> None:
+    before = json.loads((folder / "card.json").read_text())
+    card.write(card.read(folder), folder)
+    assert json.loads((folder / "card.json").read_text()) == before
+    assert "directions" not in before
+
+
+def attribute(c: dict[str, Any], name: str = "heels") -> dict[str, Any]:
+    direction: dict[str, Any] = c["directions"]["attributes"][name]
+    return direction
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: attribute(c)["vector"].pop(), "directions: heels has 99 numbers, a latent has "),
+        (lambda c: attribute(c)["vector"].append(0), "directions: heels has 101 numbers, a latent"),
+        (lambda c: attribute(c).update(vector=[]), "directions: heels has 0 numbers, a latent has"),
+        (lambda c: c["latent"].update(width=101), "long_sleeves has 100 numbers, a latent has 101"),
+        (lambda c: c.update(latent={}), "latent.width: Field required"),
+        (lambda c: attribute(c)["vector"].__setitem__(3, float("nan")), "heels.vector.3: Input"),
+        (lambda c: attribute(c)["vector"].__setitem__(3, float("inf")), "heels.vector.3: Input"),
+        (lambda c: attribute(c).update(gained=1.01), "directions.attributes.heels.gained: Input"),
+        (lambda c: attribute(c).pop("kept"), "directions.attributes.heels.kept: Field required"),
+        (lambda c: attribute(c).update(colour="red"), "heels.colour: Extra inputs"),
+        (lambda c: c["directions"].pop("protocol"), "directions.protocol: Field required"),
+        (lambda c: c["directions"].update(attributes={}), "directions.attributes: Dictionary"),
+        (lambda c: c["directions"]["attributes"].update(Heels=attribute(c)), "attributes.Heels"),
+        (lambda c: c["directions"]["attributes"].update({"2": attribute(c)}), "attributes.2"),
+        (lambda c: c["directions"]["attributes"].update({"a" * 33: attribute(c)}), "attributes.a"),
+    ],
+)
+def test_directions_against_the_contract_say_what_is_wrong(
+    folder: Path,
+    directions: dict[str, Any],
+    change: Callable[[dict[str, Any]], object],
+    words: str,
+) -> None:
+    edit(folder, lambda c: c.update(directions=directions))
+    edit(folder, change)
+    with pytest.raises(CardError, match=rf"1/card\.json: .*{words}"):
+        card.read(folder)
+
+
+def test_a_graph_is_loaded_by_its_hash(folder: Path) -> None:
+    variant, *_ = card.read(folder).variants
+    assert card.load(folder, variant) == (folder / variant.file).read_bytes()
+
+
+def test_a_missing_card_is_named(folder: Path) -> None:
+    (folder / "card.json").unlink()
+    with pytest.raises(CardError, match=r"1/card\.json: cannot be read: No such file"):
+        card.read(folder)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\x00"])
+def test_an_unreadable_card_is_named(folder: Path, content: str) -> None:
+    (folder / "card.json").write_text(content)
+    with pytest.raises(CardError, match=r"1/card\.json: "):
+        card.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.pop("latent"), "latent: Field required"),
+        (lambda c: c.update(surprise=1), "surprise: Extra inputs"),
+        (lambda c: c["latent"].update(width=0), "latent.width"),
+        (lambda c: c["latent"].update(prior="cauchy"), "latent.prior"),
+        (lambda c: c["image"].update(channels=2), "image.channels"),
+        (lambda c: c.update(schema_version=2), "schema_version"),
+        (lambda c: c.update(variants=[]), "variants"),
+        (lambda c: c["variants"][0].update(file="../secret.onnx"), "variants.0.file"),
+        (lambda c: c["variants"][0].update(file=".onnx"), "variants.0.file"),
+        (lambda c: c["variants"][0].update(sha256="00"), "variants.0.sha256"),
+        (lambda c: c.update(name="Shirts!"), "name"),
+    ],
+)
+def test_a_card_against_the_contract_says_which_field(
+    folder: Path, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    edit(folder, change)
+    with pytest.raises(CardError, match=words):
+        card.read(folder)
+
+
+@pytest.mark.parametrize("change", [{"name": "shirts"}, {"version": 2}])
+def test_a_card_in_the_wrong_place_says_both(folder: Path, change: dict[str, Any]) -> None:
+    edit(folder, lambda c: c.update(change))
+    said = {"name": "fashion-mnist", "version": 1, **change}
+    words = f"says {said['name']}/{said['version']} but lies in fashion-mnist/1"
+    with pytest.raises(CardError, match=words):
+        card.read(folder)
+
+
+def test_a_missing_graph_is_named(folder: Path) -> None:
+    variant, *_ = card.read(folder).variants
+    (folder / variant.file).unlink()
+    with pytest.raises(CardError, match=r"generator\.onnx: cannot be read: No such file"):
+        card.load(folder, variant)
+
+
+def test_one_flipped_bit_is_found_and_both_hashes_told(folder: Path) -> None:
+    variant, *_ = card.read(folder).variants
+    graph = bytearray((folder / variant.file).read_bytes())
+    graph[len(graph) // 2] ^= 1
+    (folder / variant.file).write_bytes(graph)
+    words = f"has SHA-256 {card.digest(bytes(graph))}, the card says {variant.sha256}"
+    with pytest.raises(CardError, match=words):
+        card.load(folder, variant)

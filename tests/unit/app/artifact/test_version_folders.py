@@ -1,0 +1,74 @@
+"""The models folder as it lies on the disk."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.artifact import version_folders
+from app.artifact.card import CardError
+from tests.versions import publish
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    publish(tmp_path / "models", "cats", 2)
+    publish(tmp_path / "models", "cats", 10)
+    return tmp_path / "models"
+
+
+def test_every_version_folder_has_a_mark_that_changes_with_its_files(models: Path) -> None:
+    (models / "cats/.part-3").mkdir()
+    (models / "notes").touch()
+    before = version_folders.marks(models)
+    assert list(before) == ["cats/10", "cats/2"]
+    assert version_folders.marks(models) == before
+    content = (models / "cats/2/card.json").read_bytes()
+    times = (models / "cats/2/card.json").stat()
+    (models / "cats/2/card.json").write_bytes(content[::-1])
+    os.utime(models / "cats/2/card.json", ns=(times.st_atime_ns, times.st_mtime_ns))
+    after = version_folders.marks(models)
+    assert after["cats/10"] == before["cats/10"]
+    assert after["cats/2"] != before["cats/2"]
+    (models / "cats/10/samples.png").touch()
+    assert version_folders.marks(models)["cats/10"] != before["cats/10"]
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_has_an_empty_mark(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def going(path: Path) -> object:
+        if Path(path).name == "2":
+            raise FileNotFoundError
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", going)
+    assert version_folders.marks(models)["cats/2"] == ()
+
+
+def test_no_file_may_lead_out_of_the_models_folder(models: Path, tmp_path: Path) -> None:
+    folder = models / "cats/2"
+    version_folders.check_inside(folder, models)
+    (folder / "also.json").symlink_to(models / "cats/10/card.json")
+    version_folders.check_inside(folder, models)
+    (tmp_path / "secret").touch()
+    (folder / "secret").symlink_to("../../../secret")
+    with pytest.raises(CardError, match=r"cats/2/secret: leads to .*/secret, outside of the mod"):
+        version_folders.check_inside(folder, models)
+
+
+def test_the_models_folder_itself_may_be_a_link(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(models)
+    version_folders.check_inside(tmp_path / "link/cats/2", tmp_path / "link")
+
+
+def test_what_cannot_be_followed_is_refused(models: Path) -> None:
+    (models / "cats/2/loop").symlink_to("loop")
+    with pytest.raises(CardError, match="cats/2: cannot be read: "):
+        version_folders.check_inside(models / "cats/2", models)
+    shutil.rmtree(models / "cats/10")
+    with pytest.raises(CardError, match="cats/10: cannot be read: "):
+        version_folders.check_inside(models / "cats/10", models)

@@ -1,0 +1,107 @@
+"""Animations, as Pillow reads them back."""
+
+import io
+from typing import get_args
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.imaging import animation
+from app.imaging.animation import Form
+
+FORMS = get_args(Form)
+NAMES = {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}
+
+
+@pytest.fixture
+def pixels(request: pytest.FixtureRequest) -> NDArray[np.uint8]:
+    """Seven smooth images, no two alike, of so many channels."""
+    channels: int = request.param
+    y, x, k = np.mgrid[:20, :24, :7].astype(float)
+    planes = [np.sin(x / (3 + c) + k / 2) * np.cos(y / (4 + c)) for c in range(channels)]
+    waves = np.stack(planes, axis=-1).transpose(2, 0, 1, 3)
+    return np.round(127.5 + 127.5 * waves).astype(np.uint8)
+
+
+def read(content: bytes, form: Form) -> tuple[list[NDArray[np.uint8]], list[int], object]:
+    """Its frames, their milliseconds, and how often it plays (0 for ever, None not told)."""
+    frames, lengths = [], []
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == NAMES[form]
+        for k in range(image.n_frames):
+            image.seek(k)
+            frames.append(np.asarray(image.convert("RGB")))
+            lengths.append(round(image.info["duration"]))
+        return frames, lengths, image.info.get("loop")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pixels", [1], indirect=True)
+def test_grey_frames_are_exact_in_every_form(pixels: NDArray[np.uint8], form: Form) -> None:
+    frames, _, _ = read(animation.encode(pixels, form, 10, repeat=True), form)
+    np.testing.assert_array_equal(frames, np.repeat(pixels, 3, axis=-1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pixels", [3], indirect=True)
+def test_colours_are_exact_but_in_gif(pixels: NDArray[np.uint8], form: Form) -> None:
+    frames, _, _ = read(animation.encode(pixels, form, 10, repeat=True), form)
+    off = np.abs(np.stack(frames).astype(int) - pixels)
+    assert off.shape == (7, 20, 24, 3)
+    # Nearly every pixel has a colour of its own here, and a palette 256 of them.
+    assert off.mean() < 8 if form == "gif" else off.max() == 0
+
+
+@pytest.mark.parametrize("pixels", [3], indirect=True)
+def test_a_gif_of_few_colours_is_exact(pixels: NDArray[np.uint8]) -> None:
+    few = pixels // 64 * 64
+    frames, _, _ = read(animation.encode(few, "gif", 10, repeat=True), "gif")
+    np.testing.assert_array_equal(frames, few)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pixels", [1, 3], indirect=True)
+def test_it_repeats_for_ever_or_plays_once(pixels: NDArray[np.uint8], form: Form) -> None:
+    plays = [read(animation.encode(pixels, form, 10, repeat=repeat), form)[2] for repeat in (1, 0)]
+    assert plays == [0, None if form == "gif" else 1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("fps", "lengths", "hundredths"),
+    [
+        (1, [1000] * 7, [1000] * 7),
+        (50, [20] * 7, [20] * 7),
+        (12, [83, 84, 83, 83, 84, 83, 83], [80, 90, 80, 80, 90, 80, 80]),
+        (29.97, [33, 34, 33, 33, 34, 33, 34], [30, 40, 30, 30, 40, 30, 30]),
+    ],
+)
+@pytest.mark.parametrize("pixels", [1], indirect=True)
+def test_a_frame_is_as_long_as_its_form_can_tell(
+    pixels: NDArray[np.uint8], form: Form, fps: float, lengths: list[int], hundredths: list[int]
+) -> None:
+    _, told, _ = read(animation.encode(pixels, form, fps, repeat=True), form)
+    assert told == (hundredths if form == "gif" else lengths)
+
+
+@pytest.mark.parametrize("fps", [1, 7, 12, 23.976, 29.97, 50])
+@pytest.mark.parametrize("unit", [1, 10])
+def test_what_is_rounded_does_not_add_up(fps: float, unit: int) -> None:
+    lengths = animation.durations(256, fps, unit)
+    assert len(lengths) == 256
+    assert min(lengths) >= unit
+    assert all(length % unit == 0 for length in lengths)
+    begins = np.cumsum([0, *lengths])
+    assert np.abs(begins - 1000 / fps * np.arange(257)).max() <= unit / 2
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("pixels", [1], indirect=True)
+def test_a_frame_like_the_one_before_lengthens_it(pixels: NDArray[np.uint8], form: Form) -> None:
+    twice = pixels[[0, 1, 1, 1, 2]]
+    frames, lengths, _ = read(animation.encode(twice, form, 10, repeat=True), form)
+    assert sum(lengths) == 500
+    shown = np.repeat(frames, np.array(lengths) // 100, axis=0)
+    np.testing.assert_array_equal(shown, np.repeat(twice, 3, axis=-1))

@@ -1,0 +1,58 @@
+import asyncio
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from app.errors import TooLargeError
+from app.middleware.body_limit import LONGEST, BodyLimit
+
+
+async def reader(scope: Scope, receive: Receive, _: Send) -> None:
+    """Reads a body to its end, as FastAPI does, and keeps its length."""
+    scope["length"] = 0
+    more = True
+    while more:
+        message = await receive()
+        scope["length"] += len(message.get("body", b""))
+        more = message.get("more_body", False)
+
+
+class Client:
+    """Sends so many pieces of 1000 bytes, one when it is asked."""
+
+    def __init__(self, pieces: int) -> None:
+        self.left = pieces
+
+    async def send(self) -> Message:
+        self.left -= 1
+        return {"type": "http.request", "body": b" " * 1000, "more_body": self.left > 0}
+
+
+async def unsent(_: Message) -> None:
+    raise AssertionError
+
+
+def read(client: Client) -> int:
+    scope: Scope = {"type": "http", "path": "/"}
+    asyncio.run(BodyLimit(reader)(scope, client.send, unsent))
+    return int(scope["length"])
+
+
+def test_a_body_in_pieces_is_read_to_its_end() -> None:
+    assert read(Client(LONGEST // 1000)) == LONGEST // 1000 * 1000
+
+
+def test_a_body_without_an_end_is_read_no_further_than_the_limit() -> None:
+    client = Client(10**9)
+    with pytest.raises(TooLargeError, match=str(LONGEST)):
+        read(client)
+    assert 10**9 - client.left == LONGEST // 1000 + 1
+
+
+def test_what_brings_no_body_is_passed_on() -> None:
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope: Scope = {"type": "http", "path": "/"}
+    asyncio.run(BodyLimit(reader)(scope, gone, unsent))
+    assert scope["length"] == 0

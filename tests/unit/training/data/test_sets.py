@@ -1,0 +1,350 @@
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import ValidationError
+
+from app.artifact import card
+from training.__main__ import main
+from training.config import Config, from_flags
+from training.data import idx, sets
+from training.data.idx import FASHION_MNIST, MNIST, Published
+from training.errors import DataError
+from training.loop import device
+from training.run.journal import Run
+
+TINY = "--generator-filters 1 --discriminator-filters 1 --latent-dim 2 --batch-size 4 --epochs 1"
+
+
+def unheard(*_: object) -> None:
+    pass
+
+
+def unwarned(path: Path, reason: str) -> None:
+    raise AssertionError((path, reason))
+
+
+def encoded(values: NDArray[np.uint8]) -> bytes:
+    shape = b"".join(length.to_bytes(4, "big") for length in values.shape)
+    return bytes((0, 0, 8, values.ndim)) + shape + values.tobytes()
+
+
+@pytest.fixture
+def idx_folder(tmp_path: Path) -> Path:
+    """Four images of 28×28 and their labels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 28, 28), dtype=np.uint8)
+    place = tmp_path / "idx"
+    place.mkdir()
+    (place / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(encoded(pixels)))
+    (place / "train-labels-idx1-ubyte").write_bytes(encoded(np.zeros(4, np.uint8)))
+    return place
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Sixteen colours, and a file that is no picture."""
+    place = tmp_path / "pictures"
+    place.mkdir()
+    for k in range(16):
+        Image.new("RGB", (30, 20), (10 * k, 100, 200)).save(place / f"{k:02d}.png")
+    (place / "notes.txt").write_text("no picture")
+    return place
+
+
+def fit(out: Path, *flags: object) -> int:
+    place = ["--out", str(out), "--device", "cpu", "--threads", "1"]
+    return main(["fit", *place, *TINY.split(), *map(str, flags)])
+
+
+# The name of a data set.
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "mnist", "folder:.", "folder:a b", "folder:/x"])
+def test_a_data_set_has_a_known_name_or_a_folder(name: str) -> None:
+    assert from_flags({"dataset": name}).dataset == name
+
+
+@pytest.mark.parametrize("name", ["", "cifar-10", "MNIST", "folder", "folder:", "/x", "mnist "])
+def test_any_other_name_is_refused_with_what_is_allowed(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(
+        ValidationError, match="must be fashion-mnist, mnist, avatars or folder:PATH"
+    ):
+        from_flags({"dataset": name})
+    assert fit(tmp_path / "run", f"--dataset={name}") == 2
+    assert capsys.readouterr().err == (
+        f"error: --dataset {name}: must be fashion-mnist, mnist, avatars or folder:PATH\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("mnist", None),
+        ("folder:.", Path()),
+        ("folder:/a/folder:b", Path("/a/folder:b")),
+        ("folder:~/pets", Path("/home/someone/pets")),
+    ],
+)
+def test_a_folders_path_follows_its_colon(
+    name: str, path: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert Config(dataset=name).folder == path
+
+
+# Published sets.
+
+
+def test_mnist_is_pinned_file_by_file() -> None:
+    assert MNIST.sha256.keys() == FASHION_MNIST.sha256.keys()
+    hashes = {*MNIST.sha256.values(), *FASHION_MNIST.sha256.values()}
+    assert len(hashes) == 8
+    assert all(len(bytes.fromhex(digest)) == 32 for digest in hashes)
+    assert MNIST.url.startswith("https://")
+    assert MNIST.licence.startswith("CC BY-SA 3.0")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_a_folder_of_idx_files_is_read_as_the_set_that_is_named(
+    name: str, idx_folder: Path
+) -> None:
+    found = sets.load(Config(dataset=name, data_dir=idx_folder), unheard, unwarned)
+    assert (found.name, found.pixels.shape) == (name, (4, 1, 28, 28))
+    assert found.licence == {"mnist": MNIST, "fashion-mnist": FASHION_MNIST}[name].licence
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch, idx_folder: Path) -> Published:
+    """MNIST's address, but with four images behind it; what is asked for is not the network's."""
+    contents = {
+        name: idx.read(next(idx_folder.glob(name.removesuffix(".gz") + "*")))
+        for name in MNIST.sha256
+        if name.startswith("train")
+    }
+    files = {name: gzip.compress(encoded(values)) for name, values in contents.items()}
+
+    def stream(_: str, url: str, **__: object) -> Any:
+        def answered(__: httpx.Request) -> httpx.Response:
+            content = files[url.removeprefix(MNIST.url)]
+            return httpx.Response(200, stream=httpx.ByteStream(content))
+
+        return httpx.Client(transport=httpx.MockTransport(answered)).stream("GET", url)
+
+    monkeypatch.setattr(httpx, "stream", stream)
+    hashes = {
+        n: hashlib.sha256(gzip.decompress(content)).hexdigest() for n, content in files.items()
+    }
+    return Published(MNIST.name, MNIST.url, MNIST.licence, None, None, hashes)
+
+
+def test_mnist_is_downloaded_where_it_is_not_here(
+    mirror: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(idx, "MNIST", mirror)
+    found = sets.load(Config(dataset="mnist"), unheard, unwarned)
+    assert found.pixels.shape == (4, 1, 28, 28)
+    cache = tmp_path / "cache" / "dcgan-server" / "mnist"
+    assert {path.name for path in cache.iterdir()} == set(mirror.sha256)
+
+
+def test_what_is_downloaded_must_be_mnist(
+    mirror: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(DataError, match=r"SHA-256 [0-9a-f]{64}, not ba891046"):
+        sets.load(Config(dataset="mnist"), unheard, unwarned)
+    assert mirror.url == MNIST.url
+
+
+def test_without_a_network_a_set_without_package_names_data_dir(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("no route to host")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(httpx, "stream", stream)
+    with pytest.raises(DataError, match="mnist is not here") as caught:
+        sets.load(Config(dataset="mnist"), unheard, unwarned)
+    assert str(caught.value).endswith(". Name a folder with its four files by --data-dir")
+    assert "Debian" not in str(caught.value)
+
+
+# Folders.
+
+
+@pytest.mark.parametrize(("size", "expected"), [(None, 64), (32, 32)])
+def test_a_folders_images_have_the_size_that_is_asked_for_or_64(
+    pictures: Path, size: int | None, expected: int
+) -> None:
+    skipped: list[Path] = []
+    config = Config(dataset=f"folder:{pictures}", image_size=size, batch_size=4)
+    found = sets.load(config, unheard, lambda path, _: skipped.append(path))
+    assert found.pixels.shape == (16, 3, expected, expected)
+    assert [path.name for path in skipped] == ["notes.txt"]
+
+
+def test_a_folder_has_no_second_folder(pictures: Path) -> None:
+    config = Config(dataset=f"folder:{pictures}", data_dir=pictures)
+    with pytest.raises(DataError, match=f"--data-dir {pictures}: "):
+        sets.load(config, unheard, unwarned)
+
+
+def test_a_folder_is_learned_published_and_gone_on_with(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, chosen = tmp_path / "run", ["--dataset", f"folder:{pictures}", "--image-size", "16"]
+    assert fit(run, *chosen) == 0
+    told = capsys.readouterr().err
+    warning = f"warning: {pictures / 'notes.txt'}: skipped: is no image that Pillow can read\n"
+    assert told.count(warning) == 1
+    assert told.count("folder:pictures:   0%") == 1
+    assert Run(run).data().model_dump() == {
+        "name": "folder:pictures",
+        "licence": "unknown, the user's own",
+        "images": 16,
+        "channels": 3,
+        "height": 16,
+        "width": 16,
+    }
+    assert main(["fit", "--out", str(run), "--resume", "--epochs", "2"]) == 0
+    export = ["export", str(run), "--name", "pets", "--version", "1", "--models", str(tmp_path)]
+    assert main(export) == 0
+    made = card.read(tmp_path / "pets" / "1")
+    assert made.dataset.model_dump() == {
+        "name": "folder:pictures",
+        "licence": "unknown, the user's own",
+        "images": 16,
+    }
+    # Where a person keeps pictures is not told to everyone who asks for the card.
+    assert str(pictures.parent) not in made.model_dump_json()
+    assert made.training.options["dataset"] == "folder:pictures"
+
+
+def test_pictures_that_went_missing_are_noticed_when_a_run_goes_on(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (20, 20)).save(pictures / "one-more.png")
+    assert fit(tmp_path / "run", "--dataset", f"folder:{pictures}", "--image-size", "16") == 0
+    (pictures / "one-more.png").unlink()
+    assert main(["fit", "--out", str(tmp_path / "run"), "--resume"]) == 1
+    told = capsys.readouterr().err
+    assert "images=17" in told
+    assert "images=16" in told
+
+
+@pytest.mark.parametrize("flags", [[], ["--batch-size", "20"]], ids=["none", "too few"])
+def test_a_folder_that_cannot_be_learned_begins_nothing(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    place = pictures if flags else tmp_path / "absent"
+    assert fit(tmp_path / "run", "--dataset", f"folder:{place}", *flags) == 1
+    assert f"{place}: " in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_earlier_card_is_told_as_before(idx_folder: Path, tmp_path: Path) -> None:
+    assert fit(tmp_path / "run", "--data-dir", idx_folder, "--dataset", "mnist") == 0
+    export = ["export", str(tmp_path / "run"), "--name", "a", "--version", "1"]
+    assert main([*export, "--models", str(tmp_path)]) == 0
+    told = json.loads((tmp_path / "a" / "1" / "card.json").read_text())
+    assert told["training"]["options"]["dataset"] == told["dataset"]["name"] == "mnist"
+    assert told["training"]["options"].keys() == Config.model_fields.keys() - {
+        "data_dir",
+        "device",
+        "execution",
+        "threads",
+    }
+
+
+# Where the pixels live.
+
+
+class Moves:
+    """Stands for the GPU: notes what is sent there, and from which memory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, free: int = 0) -> None:
+        self.sent: list[tuple[torch.device, dict[str, object]]] = []
+        self.pinned = 0
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 2**40))
+        monkeypatch.setattr(torch.Tensor, "to", self._to)
+        monkeypatch.setattr(torch.Tensor, "pin_memory", self._pin)
+
+    def _to(self, where: torch.device, **options: object) -> str:
+        self.sent.append((where, options))
+        return "on the GPU"
+
+    def _pin(self) -> torch.Tensor:
+        self.pinned += 1
+        return torch.zeros(1)
+
+
+PIXELS = np.zeros((10, 1, 10, 10), dtype=np.uint8)  # a thousand bytes
+GPU, CPU = torch.device("cuda"), torch.device("cpu")
+
+
+@pytest.mark.parametrize(("free", "fits"), [(0, False), (1999, False), (2000, True), (2**36, True)])
+def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
+    monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
+) -> None:
+    moves, told = Moves(monkeypatch, free), list[str]()
+    images = device.resident(PIXELS, GPU, told.append)
+    if fits:
+        assert told == []
+        assert images == "on the GPU"
+        assert moves.sent == [(GPU, {})]
+    else:
+        assert isinstance(images, torch.Tensor)
+        assert images.dtype == torch.uint8
+        assert images.shape == (10, 1, 10, 10)
+        assert moves.sent == []
+        (line,) = told
+        assert line.startswith("the images stay in the host's memory: 1,000 bytes are more than")
+
+
+def test_cudnn_tries_algorithms_out_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    device.choose_algorithms(GPU)
+    assert torch.backends.cudnn.benchmark
+    device.choose_algorithms(CPU)
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_on_a_cpu_they_are_not_copied_without_need(writable: bool) -> None:
+    pixels = PIXELS.copy()
+    pixels.flags.writeable = writable  # PyTorch takes no other
+    images = device.resident(pixels, CPU)
+    assert images.equal(torch.zeros_like(images))
+    assert (images.data_ptr() == pixels.ctypes.data) is writable
+    channel = np.zeros((10, 3, 10, 10), np.uint8)[:, :1]
+    assert device.resident(channel, CPU).is_contiguous()
+
+
+def test_a_batch_reaches_the_gpu_from_pinned_memory_without_a_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = torch.zeros(2)
+    assert device.moved(batch, CPU) is batch
+    moves = Moves(monkeypatch)
+    device.moved(batch, GPU)
+    assert moves.pinned == 1
+    assert moves.sent == [(GPU, {"non_blocking": True})]
+
+
+def test_a_batch_on_the_gpu_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    moves = Moves(monkeypatch)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    device.moved(torch.zeros(2), GPU)
+    assert moves.pinned == 0

@@ -1,0 +1,263 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from app.artifact import card
+from app.artifact.card import Direction, Latent
+from app.imaging.sheets import Pixels
+from app.latent.sampling import Latents, from_seeds
+from training.__main__ import main
+from training.data.avatars import parts
+from training.data.avatars.faces import Face, choose
+from training.evaluation import attributes, steering, subject
+from training.evaluation.attributes import Images
+from training.evaluation.directions import Table
+from training.evaluation.edits_record import Edit, Edits
+from training.evaluation.features import AVATARS
+from training.evaluation.records import FeatureNetwork
+from training.evaluation.subject import Subject
+from training.export.publish import export
+from training.gan.pixels import to_pixels
+from training.run.journal import Run
+
+CPU = torch.device("cpu")
+
+WIDTH = 8
+NAMES = ("first", "second", "third")
+
+
+def seen(z: Latents) -> Table:
+    """Attributes that a latent has by its own numbers; the second often comes with the first."""
+    return np.stack([z[:, 0] > 0.5, z[:, 1] + z[:, 0] > 0.5, z[:, 2] < -1], axis=1)
+
+
+def images(first: int, count: int) -> Images:
+    z = from_seeds(range(first, first + count), WIDTH)
+    return Images(z, seen(z))
+
+
+@pytest.fixture(scope="module")
+def edits() -> dict[str, Edit]:
+    return attributes.edits(images(0, 4000), images(4000, 4000), NAMES, seen)
+
+
+def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, Edit]) -> None:
+    assert tuple(edits) == NAMES
+    judged = images(4000, 4000)
+    for k, (name, edit) in enumerate(edits.items()):
+        assert edit.share == judged.has[:, k].mean()
+        assert edit.kept.keys() == {*NAMES} - {name}
+        assert edit.direction.kept == pytest.approx(np.mean(list(edit.kept.values())))
+        assert edit.direction.gained > 0.8
+        assert min(edit.kept.values()) > 0.85
+
+
+def test_a_direction_is_that_of_its_attribute_alone(edits: dict[str, Edit]) -> None:
+    # z[0] + z[1] stays while z[0] grows, and the other way round.
+    expected = {"first": [1, -1, 0], "second": [0, 1, 0], "third": [0, 0, -1]}
+    for name, edit in edits.items():
+        vector, way = np.array(edit.direction.vector), np.array([*expected[name], *[0] * 5])
+        assert vector @ way > 0.95 * np.linalg.norm(vector) * np.linalg.norm(way)
+
+
+def test_strength_1_gives_an_attribute_to_half_of_the_images_without_it(
+    edits: dict[str, Edit],
+) -> None:
+    for k, name in enumerate(NAMES):
+        without = images(4000, 4000).without(k, attributes.JUDGED)
+        step = np.array(edits[name].direction.vector, dtype=np.float32)
+        assert seen(without.z + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
+        assert edits[name].direction.gained == seen(without.z + 2 * step)[:, k].mean()
+
+
+def test_what_is_rare_or_out_of_reach_has_no_edit() -> None:
+    def sight(z: Latents) -> Table:
+        # Everyone has it; hardly anyone; half of them, but no direction leads there.
+        return np.stack([z[:, 0] > -9, z[:, 0] > 3, np.abs(z[:, 0]) < 0.67], axis=1)
+
+    found, judged = images(0, 1000), images(1000, 1000)
+    found, judged = found._replace(has=sight(found.z)), judged._replace(has=sight(judged.z))
+    assert attributes.edits(found, judged, NAMES, sight) == {}
+
+
+# The command.
+
+
+def hidden(face: Face) -> tuple[str, ...]:
+    """What would hide a beard, or glasses, or be hidden by them."""
+    return face.hat, face.beard, face.moustache, face.glasses
+
+
+@pytest.fixture(scope="module")
+def drawer() -> Subject:
+    """Draws four faces: glasses where the first number is positive, a beard where the second is."""
+    pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
+    pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
+    from training.data.avatars import drawing  # noqa: PLC0415 it needs what may not be there
+
+    plain = next(face for face in (choose(0, k) for k in range(100)) if not any(hidden(face)))
+    glasses, beard = {"glasses": next(iter(parts.CLEAR))}, {"beard": next(iter(parts.BEARDS))}
+    looks = (plain, replace(plain, **glasses), replace(plain, **beard))
+    looks = (*looks, replace(plain, **glasses, **beard))
+    faces = np.stack([drawing.drawn(look) for look in looks]).transpose(0, 2, 3, 1)
+    return Subject(
+        title="four",
+        dataset="avatars",
+        image_shape=(3, 64, 64),
+        latent=Latent(width=WIDTH, prior="normal"),
+        draw=lambda z: faces[(z[:, 0] > 0) + 2 * (z[:, 1] > 0)],
+    )
+
+
+def test_the_directions_of_a_generator_are_found_by_what_its_images_show(drawer: Subject) -> None:
+    found = attributes.find(drawer, CPU, 600)
+    assert (found.subject, found.step, found.count) == ("four", None, 600)
+    assert found.feature_network == FeatureNetwork.of(AVATARS)
+    for k, name in enumerate(("glasses", "beard")):
+        vector = np.array(found.edits[name].direction.vector)
+        assert vector[k] == pytest.approx(np.linalg.norm(vector), rel=0.1)
+        # Twice the way from which half of a half of the normal distribution crosses its middle.
+        assert found.edits[name].direction.gained == pytest.approx(0.823, abs=0.15)
+        assert found.edits[name].share == pytest.approx(0.5, abs=0.06)
+    directions = found.directions()
+    assert directions is not None
+    assert directions.attributes["beard"] == found.edits["beard"].direction
+    assert "seeds 0 to 299" in directions.protocol
+    assert "seeds 300 to 599" in directions.protocol
+
+
+class Blend(torch.nn.Module):
+    """Draws what ``drawer`` does, in PyTorch and without its steps."""
+
+    def __init__(self, faces: Pixels) -> None:
+        super().__init__()
+        images = torch.from_numpy(faces).permute(0, 3, 1, 2).float() / 127.5 - 1
+        self.register_buffer("images", images)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        a, b = (20 * z[:, :2]).sigmoid().T
+        shares = torch.stack([(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b], dim=1)
+        return torch.einsum("nk,kchw->nchw", shares, self.get_buffer("images"))
+
+
+def test_where_there_are_slopes_directions_are_steered(
+    drawer: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "STEPS", 10)
+    corners = np.float32([[-9, -9], [9, -9], [-9, 9], [9, 9]])
+    faces = drawer.draw(np.pad(corners, ((0, 0), (0, WIDTH - 2))))
+    generator = Blend(faces)
+    shown = replace(
+        drawer, generator=generator, draw=lambda z: to_pixels(generator, torch.from_numpy(z))
+    )
+    straight, steered = attributes.find(drawer, CPU, 400), attributes.find(shown, CPU, 400)
+    assert "steered" in steered.protocol
+    assert "steered" not in straight.protocol
+    for k, name in enumerate(("glasses", "beard")):
+        vector = np.array(steered.edits[name].direction.vector)
+        assert vector[k] == max(vector)
+        assert steered.edits[name].direction.vector != straight.edits[name].direction.vector
+        assert steered.edits[name].direction.gained > 0.7
+
+
+def test_the_command_prints_a_table_and_writes_the_record(
+    drawer: Subject,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(subject, "find", lambda *_: drawer)
+    out = tmp_path / "attributes.json"
+    call = ["attributes", "models/four/1", "--count=400", "--device=cpu", f"--out={out}"]
+    assert main(call) == 0
+    found = Edits.read(out)
+    assert found is not None
+    told = capsys.readouterr().out
+    assert told.startswith("four: 400 images\n")
+    for name, edit in found.edits.items():
+        assert f"{name:14}{edit.share:8.1%}{edit.direction.gained:8.1%}" in told
+        assert f"{edit.direction.kept:8.1%}  {edit.least}\n" in told
+    assert found.edits.keys() == {"glasses", "beard"}
+    assert told.endswith(f"written to {out}\n")
+
+
+def test_a_generator_of_classes_has_no_attributes(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["attributes", str(models / "fashion-mnist" / "1"), "--device=cpu"]) == 1
+    assert "no attributes are known" in capsys.readouterr().err
+
+
+# Its way into the card.
+
+
+@pytest.fixture
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    """A run whose images can be edited."""
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    assert written(folder, step_of(folder)).directions() is not None
+    return folder
+
+
+def step_of(run: Path) -> int:
+    return int(Run(run).epochs()[-1]["step"])
+
+
+def written(run: Path, step: int, **changed: object) -> Edits:
+    """The record of an edit in the folder of ``run``, as of ``step``."""
+    vector = [round(0.1 * k, 4) for k in range(Run(run).config().latent_dim)]
+    edit = Edit(
+        share=0.4,
+        direction=Direction(vector=vector, gained=0.9, kept=0.8),
+        kept={"hat": 0.7, "beard": 0.9},
+    )
+    found = Edits(
+        subject=str(run),
+        step=step,
+        dataset="avatars",
+        feature_network=FeatureNetwork.of(AVATARS),
+        device="CPU",
+        seconds=1,
+        count=100,
+        protocol="by hand",
+        edits={"glasses": edit},
+    ).model_copy(update=changed)
+    found.write(Run(run).edits)
+    return found
+
+
+def test_directions_of_the_same_checkpoint_join_the_card(run: Path, tmp_path: Path) -> None:
+    place = export(run, "mine", 1, tmp_path / "models")
+    found = Edits.read(Run(run).edits)
+    assert found is not None
+    assert card.read(place).directions == found.directions()
+    assert subject.find(place, CPU).directions == found.directions()
+
+
+def test_directions_of_another_step_do_not_and_a_line_says_so(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = step_of(run)
+    written(run, step - 1)
+    place = export(run, "mine", 1, tmp_path / "models")
+    assert card.read(place).directions is None
+    expected = f"{Run(run).edits}: left out, as it is of step {step - 1}, not of {step}\n"
+    assert expected in capsys.readouterr().out
+
+
+def test_where_nothing_can_be_edited_the_card_has_no_directions(run: Path, tmp_path: Path) -> None:
+    written(run, step_of(run), edits={})
+    assert card.read(export(run, "mine", 1, tmp_path / "models")).directions is None
+
+
+def test_a_damaged_record_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Run(run).edits.write_text("{")
+    call = ["export", str(run), "--name=mine", "--version=1", f"--models={tmp_path / 'models'}"]
+    assert main(call) == 1
+    assert f"error: {Run(run).edits}: " in capsys.readouterr().err

@@ -1,0 +1,548 @@
+"""``evaluate``, from a tiny run and a tiny version to the card, on real images of clothes."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from app.artifact import card
+from training.__main__ import main
+from training.data import idx
+from training.errors import EvaluationError
+from training.evaluation import features, inception, measures, subject
+from training.evaluation.evaluation_record import Evaluation, Measure
+from training.evaluation.features import FASHION_MNIST
+from training.evaluation.inception import Inception, Rgb
+from training.evaluation.measures import Bytes, Sets
+from training.loop.checkpoint import load
+from training.run.journal import Run
+
+INSTALLED = idx.FASHION_MNIST.installed
+TRAIN, TEST, SAMPLES = 400, 150, 120
+MEASURES = {
+    "fd_cnn",
+    "kid_cnn",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "copies",
+    "class_kl",
+}
+JUDGED = {"discriminator_real", "discriminator_fake"}
+CPU = torch.device("cpu")
+
+pytestmark = pytest.mark.skipif(
+    not INSTALLED.is_dir(), reason=f"Fashion-MNIST is not installed in {INSTALLED}"
+)
+
+
+@pytest.fixture(scope="session")
+def clothes(encode: Callable[..., bytes]) -> Callable[..., Path]:
+    """Writes a data set of the first images of Fashion-MNIST, cut to a size."""
+
+    def written(folder: Path, train: int = TRAIN, test: int = TEST, size: int = 28) -> Path:
+        folder.mkdir(exist_ok=True)
+        for split, count in (("train", train), ("t10k", test)):
+            images = idx.images(INSTALLED, split)[:count, 0, :size, :size]
+            (folder / f"{split}-images-idx3-ubyte").write_bytes(encode(images))
+            labels = idx.labels(INSTALLED, split)[:count]
+            (folder / f"{split}-labels-idx1-ubyte").write_bytes(encode(labels))
+        return folder
+
+    return written
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, clothes: Callable[..., Path]) -> Path:
+    return clothes(tmp_path_factory.mktemp("data"))
+
+
+def fit(out: Path, data: Path, *flags: str) -> None:
+    tiny = {"batch-size": 50, "latent-dim": 8, "generator-filters": 2, "discriminator-filters": 2}
+    call = [f"--{flag}={value}" for flag, value in tiny.items()]
+    call += [f"--data-dir={data}", "--epochs=1", "--device=cpu", "--threads=1"]
+    assert main(["fit", f"--out={out}", *call, *flags]) == 0
+
+
+def evaluate(folder: Path, data: Path, *flags: str) -> int:
+    samples = f"--samples={SAMPLES}"
+    return main(["evaluate", str(folder), f"--data-dir={data}", samples, "--device=cpu", *flags])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """The folder of a tiny run that was evaluated. Only for reading."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    fit(folder, data)
+    assert evaluate(folder, data) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def version(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same generator, exported. Only for reading."""
+    models = tmp_path_factory.mktemp("models")
+    names = ["--name", "tiny", "--version", "7", "--models", str(models)]
+    assert main(["export", str(run), *names]) == 0
+    return models / "tiny" / "7"
+
+
+@pytest.fixture(scope="module")
+def found(run: Path) -> Evaluation:
+    """What was measured of the run."""
+    record = Evaluation.read(Run(run).evaluation)
+    assert record is not None
+    return record
+
+
+@pytest.fixture(scope="module")
+def pixels(data: Path) -> Sets[Bytes]:
+    """The fakes are the same as the test images, in another order."""
+    test = idx.images(data, "t10k")
+    return Sets(idx.images(data), test, test[::-1])
+
+
+@pytest.fixture(scope="module")
+def seen(pixels: Sets[Bytes]) -> Sets[features.Seen]:
+    network = features.load(FASHION_MNIST)
+    return Sets(*(features.features(network, images, FASHION_MNIST) for images in pixels))
+
+
+# The record.
+
+
+def test_the_record_says_what_was_measured_on_what(found: Evaluation, run: Path) -> None:
+    assert (found.subject, found.dataset) == (str(run), "fashion-mnist")
+    assert (found.samples, found.training_images, found.test_images) == (SAMPLES, TRAIN, TEST)
+    assert found.step == load(Run(run).checkpoint)["step"] == TRAIN // 50
+    assert found.feature_network.sha256 == FASHION_MNIST.sha256
+    assert found.feature_network.file == "fashion-mnist.pt"
+    assert found.seconds > 0
+
+
+def test_the_record_is_plain_json(run: Path) -> None:
+    content = json.loads((run / "evaluation.json").read_text())
+    assert content.keys() == Evaluation.model_fields.keys()
+    assert content["metrics"].keys() == MEASURES | JUDGED
+    for measure in content["metrics"].values():
+        assert measure.keys() == {"value", "floor", "protocol"}
+        assert isinstance(measure["value"], float)
+    assert list(content["class_shares"]) == list(FASHION_MNIST.names)
+
+
+def test_every_measure_tells_its_protocol(found: Evaluation) -> None:
+    for name, measure in found.metrics.items():
+        assert not set(measure.protocol) & set("{}"), name
+        of_features = FASHION_MNIST.sha256[:12] in measure.protocol
+        assert of_features == (name not in JUDGED), name
+        assert any(f"{count} " in measure.protocol for count in (SAMPLES, TEST)), name
+
+
+def test_shares_are_shares(found: Evaluation) -> None:
+    for name in ("precision", "recall", "coverage", "copies", *JUDGED):
+        assert 0 <= found.metrics[name].value <= 1, name
+    for side in ("generated", "training"):
+        shares = [getattr(share, side) for share in found.class_shares.values()]
+        assert sum(shares) == pytest.approx(1)
+
+
+def test_only_what_needs_no_fakes_has_no_floor(found: Evaluation) -> None:
+    without = {name for name, measure in found.metrics.items() if measure.floor is None}
+    assert without == {"discriminator_real"}
+
+
+def test_a_barely_trained_generator_is_worse_than_real_images(found: Evaluation) -> None:
+    for name in ("fd_cnn", "kid_cnn", "class_kl"):
+        measure = found.metrics[name]
+        assert measure.floor is not None
+        assert measure.value > 2 * measure.floor, name
+    for name in ("precision", "recall", "coverage"):
+        measure = found.metrics[name]
+        assert measure.floor is not None
+        assert measure.value < measure.floor, name
+
+
+def test_the_command_prints_every_figure(
+    run: Path, found: Evaluation, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(run, data, f"--out={tmp_path / 'again.json'}") == 0
+    told = capsys.readouterr().out
+    for name, measure in found.metrics.items():
+        assert f"\n{name:20}{measure.value:12.4f}" in told
+    assert all(f"\n{name}" in told for name in FASHION_MNIST.names)
+    assert f"written to {tmp_path / 'again.json'}\n" in told
+    again = Evaluation.read(tmp_path / "again.json")
+    assert again is not None
+    assert again.metrics == found.metrics
+
+
+# The run and the version that is served.
+
+
+def test_the_served_graph_scores_as_the_run_that_it_was_exported_from(
+    version: Path, found: Evaluation, data: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in version.iterdir()}
+    assert evaluate(version, data, f"--out={tmp_path / 'a.json'}") == 0
+    served = Evaluation.read(tmp_path / "a.json")
+    assert served is not None
+    assert (served.subject, served.step) == ("tiny/7", None)
+    assert served.metrics.keys() == MEASURES
+    for name, measure in served.metrics.items():
+        assert measure.floor == found.metrics[name].floor
+    for name in ("fd_cnn", "kid_cnn", "density"):
+        assert served.metrics[name].value == pytest.approx(found.metrics[name].value, rel=0.01)
+    assert {path: path.read_bytes() for path in version.iterdir()} == before
+
+
+def test_a_published_version_is_not_written_to(
+    version: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path.name for path in version.iterdir()}
+    assert evaluate(version, data) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("tiny/7: 120 images against 150 test images")
+    assert "written" not in told
+    assert {path.name for path in version.iterdir()} == before
+
+
+def test_a_subject_draws_the_same_images_in_batches_of_any_length(
+    run: Path, version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (run, version):
+        measured = subject.find(folder, CPU)
+        whole = measured.images(20)
+        monkeypatch.setattr("training.gan.pixels._BATCH", 7)
+        parts = measured.images(20)
+        assert (whole.shape, whole.dtype) == ((20, 1, 28, 28), np.uint8)
+        difference = np.abs(parts.astype(int) - whole)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() <= 0.001
+        assert len({image.tobytes() for image in whole}) == 20
+        monkeypatch.undo()
+
+
+# The measures.
+
+
+def test_the_same_images_on_both_sides_score_perfectly(seen: Sets[features.Seen]) -> None:
+    found = measures.measures(seen, FASHION_MNIST)
+    assert found["fd_cnn"].value == pytest.approx(0, abs=1e-6)
+    # The estimate is unbiased and may fall below 0: it leaves out each image's pair with itself.
+    assert found["kid_cnn"].value < 0
+    for name in ("precision", "recall", "coverage"):
+        assert found[name].value == 1, name
+    assert found["copies"].value == pytest.approx(0.01, abs=0.005)
+
+
+def test_the_floor_is_the_measure_of_training_images(seen: Sets[features.Seen]) -> None:
+    count = len(seen.fake.labels)
+    train = features.Seen(seen.train.features[:count], seen.train.labels[:count])
+    floors = measures.measures(seen, FASHION_MNIST)
+    values = measures.measures(seen._replace(fake=train), FASHION_MNIST)
+    for name in MEASURES - {"copies"}:
+        assert values[name].value == floors[name].floor, name
+    # Among the other training images alone they are no copies.
+    assert values["copies"].value == 1
+    assert floors["copies"].floor is not None
+    assert floors["copies"].floor < 0.1
+
+
+@pytest.mark.parametrize("change", ["noise", "blur", "mirror", "one class"])
+def test_worse_images_lie_further_away(
+    pixels: Sets[Bytes], seen: Sets[features.Seen], change: str
+) -> None:
+    test = pixels.test
+    if change == "noise":
+        noise = np.random.default_rng(0).integers(-40, 41, test.shape)
+        worse = np.clip(test + noise, 0, 255).astype(np.uint8)
+    elif change == "blur":
+        worse = test.reshape(TEST, 1, 14, 2, 14, 2).mean(axis=(3, 5)).astype(np.uint8)
+        worse = worse.repeat(2, axis=2).repeat(2, axis=3)
+    elif change == "mirror":
+        worse = test[..., ::-1]
+    else:
+        worse = np.resize(test[seen.test.labels == 1], test.shape)
+    fake = features.features(features.load(FASHION_MNIST), worse, FASHION_MNIST)
+    found = measures.measures(seen._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
+    assert found.floor is not None
+    assert found.value > 1.3 * found.floor
+
+
+def test_neighbours_are_sought_among_the_first_images_alone(
+    seen: Sets[features.Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measures.measures(seen, FASHION_MNIST)
+    monkeypatch.setattr(measures, "MOST", 110)
+    part = measures.measures(seen, FASHION_MNIST)
+    assert part["fd_cnn"] == whole["fd_cnn"]
+    assert "the 110 images of seeds 0 to 109" in part["precision"].protocol
+    assert "110 test images" in part["precision"].protocol
+    assert part["precision"].value < 1  # the fakes are the last test images first
+
+
+class Brightness(torch.nn.Module):
+    """Takes dark images for real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return -self.weight * images.mean(dim=(1, 2, 3))[:, None]
+
+
+def test_a_discriminator_is_asked_about_all_three_sets() -> None:
+    def grey(dark: int, bright: int) -> Bytes:
+        levels = np.array([0] * dark + [255] * bright, dtype=np.uint8)
+        return np.broadcast_to(levels[:, None, None, None], (dark + bright, 1, 4, 4))
+
+    train = np.concatenate([grey(9, 1), grey(0, 990)])
+    judged = measures.judged(Brightness(), Sets(train, grey(600, 400), grey(3, 7)))
+    assert judged["discriminator_real"].value == 0.6
+    assert judged["discriminator_fake"].value == pytest.approx(0.7)
+    assert judged["discriminator_fake"].floor == pytest.approx(0.1)
+
+
+# The card.
+
+
+@pytest.fixture
+def run_copy(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def export(run: Path, models: Path) -> dict[str, card.Metric]:
+    call = ["export", str(run), "--name", "tiny", "--version", "1", "--models", str(models)]
+    assert main(call) == 0
+    return card.read(models / "tiny" / "1").metrics
+
+
+def test_an_evaluation_of_the_same_checkpoint_joins_the_card(
+    run: Path, found: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = export(run, tmp_path)
+    assert metrics.keys() == {"parity"} | MEASURES | JUDGED
+    for name, measure in found.metrics.items():
+        assert metrics[name].value == measure.value
+        assert metrics[name].protocol.startswith(measure.protocol)
+    assert f"{found.metrics['fd_cnn'].floor:.4g}" in metrics["fd_cnn"].protocol
+    assert capsys.readouterr().out == f"published {tmp_path / 'tiny' / '1'}\n"
+
+
+def test_an_evaluation_of_another_step_does_not_and_a_line_says_so(
+    run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--resume", f"--out={run_copy}", "--epochs=2"]) == 0
+    capsys.readouterr()
+    assert export(run_copy, tmp_path / "models").keys() == {"parity"}
+    told = capsys.readouterr().out
+    assert f"{run_copy / 'evaluation.json'}: left out, as it is of step 8, not of 16" in told
+
+
+def test_without_an_evaluation_the_card_has_the_parity_alone(
+    run_copy: Path, tmp_path: Path
+) -> None:
+    (run_copy / "evaluation.json").unlink()
+    assert export(run_copy, tmp_path / "models").keys() == {"parity"}
+
+
+def test_a_damaged_evaluation_is_named(run_copy: Path, tmp_path: Path) -> None:
+    (run_copy / "evaluation.json").write_text("{")
+    call = ["export", str(run_copy), "--name", "tiny", "--version", "1"]
+    assert main([*call, "--models", str(tmp_path / "models")]) == 1
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_measure_without_floor_is_told_without() -> None:
+    measure = Measure(value=1.5, floor=None, protocol="counted")
+    assert measure.metric() == card.Metric(value=1.5, protocol="counted")
+
+
+def test_a_relativistic_discriminator_is_not_asked_about_single_images(
+    data: Path, tmp_path: Path
+) -> None:
+    fit(tmp_path / "run", data, "--loss=relativistic")
+    assert evaluate(tmp_path / "run", data) == 0
+    record = Evaluation.read(Run(tmp_path / "run").evaluation)
+    assert record is not None
+    assert record.metrics.keys() == MEASURES
+
+
+# The true FID, by a stand-in of torch-fidelity.
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The calls to ``calculate_metrics``, which answers 10, 11, …"""
+    calls: list[dict[str, Any]] = []
+
+    def calculate_metrics(**options: Any) -> dict[str, float]:
+        calls.append(options)
+        return {"frechet_inception_distance": 9.0 + len(calls)}
+
+    library = ModuleType("torch_fidelity")
+    vars(library).update(
+        calculate_metrics=calculate_metrics,
+        KEY_METRIC_FID="frechet_inception_distance",
+        __version__="0.0",
+    )
+    monkeypatch.setitem(sys.modules, "torch_fidelity", library)
+    return calls
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "pt_inception.pth"
+    path.write_bytes(b"weights")
+    monkeypatch.setattr(inception, "WEIGHTS_SHA256", card.digest(b"weights"))
+    return path
+
+
+def test_fid_is_torch_fidelitys(
+    calls: list[dict[str, Any]], weights: Path, pixels: Sets[Bytes]
+) -> None:
+    measure = Inception(weights).fid(pixels, CPU)
+    assert (measure.value, measure.floor) == (10.0, 11.0)
+    assert "torch-fidelity 0.0" in measure.protocol
+    for call, images in zip(calls, (pixels.fake, pixels.train[:TEST]), strict=True):
+        assert call["fid"] is True
+        assert call["cuda"] is False
+        assert call["feature_extractor_weights_path"] == str(weights)
+        for name, expected in (("input1", images), ("input2", pixels.test)):
+            assert len(call[name]) == len(expected)
+            assert (call[name][3].shape, call[name][3].dtype) == ((3, 28, 28), torch.uint8)
+            assert all((channel.numpy() == expected[3, 0]).all() for channel in call[name][3])
+    # What is kept for the second call is kept nowhere else, and not for longer.
+    assert calls[0]["cache_root"] == calls[1]["cache_root"]
+    assert not Path(calls[0]["cache_root"]).exists()
+
+
+def test_colours_are_left_as_they_are() -> None:
+    image = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
+    np.testing.assert_array_equal(Rgb(image)[1].numpy(), image[1])
+
+
+@pytest.mark.usefixtures("calls")
+def test_with_inception_the_fid_stands_beside_the_rest(
+    run: Path, data: Path, weights: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "fid.json"
+    assert evaluate(run, data, f"--inception={weights}", f"--out={out}") == 0
+    found = Evaluation.read(out)
+    assert found is not None
+    assert found.metrics.keys() == MEASURES | JUDGED | {"fid"}
+    assert found.metrics["fid"].value == 10.0
+
+
+def test_without_torch_fidelity_the_command_that_installs_it_is_told(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    with pytest.raises(EvaluationError, match="pip install torch-fidelity"):
+        Inception(weights)
+
+
+@pytest.mark.usefixtures("calls")
+def test_other_weights_than_those_of_fid_are_refused(weights: Path) -> None:
+    weights.write_bytes(b"others")
+    with pytest.raises(EvaluationError, match="has SHA-256") as caught:
+        Inception(weights)
+    assert card.digest(b"others") in str(caught.value)
+    assert card.digest(b"weights") in str(caught.value)
+    weights.unlink()
+    with pytest.raises(EvaluationError, match="No such file"):
+        Inception(weights)
+
+
+# What is refused, in words and before anything is drawn.
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What the command says of a folder that it cannot measure."""
+
+    def told(folder: Path, data: Path, *flags: str, code: int = 1) -> str:
+        capsys.readouterr()
+        assert evaluate(folder, data, *flags) == code
+        output = capsys.readouterr()
+        assert not output.out
+        assert "drawing" not in output.err
+        return output.err
+
+    return told
+
+
+def test_a_folder_that_is_not_there_or_nothing_of_ours_is_refused(
+    refused: Callable[..., str], data: Path, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    assert refused(missing, data) == f"error: {missing}: there is no such folder\n"
+    told = refused(tmp_path, data)
+    assert told.startswith(f"error: {tmp_path}: is neither a run, with options.json, nor")
+
+
+@pytest.mark.parametrize("missing", ["data.json", "checkpoints/last.pt"])
+def test_a_run_that_lacks_a_part_is_refused_by_its_name(
+    refused: Callable[..., str], run_copy: Path, data: Path, missing: str
+) -> None:
+    (run_copy / missing).unlink()
+    assert str(run_copy / missing) in refused(run_copy, data)
+
+
+def test_a_damaged_version_is_refused(
+    refused: Callable[..., str], version: Path, data: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(version, tmp_path / "tiny" / "7"))
+    (folder / "generator.onnx").write_bytes(b"")
+    assert "generator.onnx: has SHA-256" in refused(folder, data)
+    described = card.read(folder)
+    gpu_only = described.variants[0].model_copy(update={"provider": "cuda"})
+    card.write(described.model_copy(update={"variants": [gpu_only]}), folder)
+    assert "has no graph for provider cpu" in refused(folder, data)
+
+
+def test_a_data_set_without_feature_network_is_refused(
+    refused: Callable[..., str], run_copy: Path, data: Path
+) -> None:
+    facts = json.loads((run_copy / "data.json").read_text())
+    (run_copy / "data.json").write_text(json.dumps({**facts, "name": "shoes"}))
+    assert "learned from shoes, but there is a feature network" in refused(run_copy, data)
+
+
+def test_images_of_another_shape_are_refused(
+    refused: Callable[..., str], run: Path, clothes: Callable[..., Path], tmp_path: Path
+) -> None:
+    small = clothes(tmp_path / "small", size=16)
+    told = refused(run, small)
+    assert "its images have the shape (1, 16, 16)" in told
+    assert "draws (1, 28, 28)" in told
+
+
+def test_too_few_images_are_refused(
+    refused: Callable[..., str],
+    run: Path,
+    data: Path,
+    clothes: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    assert "error: --samples 99: " in refused(run, data, "--samples=99", code=2)
+    assert "400 training images are too few" in refused(run, data, "--samples=400")
+    few = clothes(tmp_path / "few", test=99)
+    assert "99 test images are too few, 100 are needed" in refused(run, few)
+
+
+def test_a_record_that_cannot_be_written_is_named_without_a_traceback(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert evaluate(run, data, f"--out={tmp_path / 'file' / 'a.json'}") == 1
+    assert f"'{tmp_path / 'file'}'" in capsys.readouterr().err

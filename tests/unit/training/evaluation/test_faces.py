@@ -1,0 +1,288 @@
+"""The feature network of drawn faces, and ``evaluate`` and ``fit`` with it."""
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training.__main__ import main
+from training.data.avatars import dataset
+from training.data.avatars.dataset import Avatars
+from training.data.avatars.faces import ATTRIBUTES, choose, described
+from training.errors import DataError
+from training.evaluation import classifier, features, measures, real, scoring
+from training.evaluation.evaluation_record import Evaluation
+from training.evaluation.features import AVATARS, FEATURES, Seen
+from training.evaluation.measures import Sets
+from training.evaluation.options import Learning
+from training.evaluation.real import Part
+from training.run.journal import Run
+
+COUNT, LEARNED, TESTED, SAMPLES = 500, 400, 100, 120
+MEASURES = [
+    "fd_cnn",
+    "kid_cnn",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "copies",
+    "attribute_gap",
+]
+JUDGED = ["discriminator_real", "discriminator_fake"]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def faces() -> Avatars:
+    """Coarse noise in place of faces, and the attributes of others."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (COUNT, 3, 8, 8), dtype=np.uint8)
+    table = random.random((COUNT, len(ATTRIBUTES))) < 0.3
+    columns = dict(zip(ATTRIBUTES, table.T, strict=True))
+    return Avatars(images.repeat(8, axis=2).repeat(8, axis=3), columns, "none")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, faces: Avatars) -> Path:
+    folder = tmp_path_factory.mktemp("faces")
+    dataset.write(folder / dataset.FILE, faces, 0, {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Sequential:
+    return features.load(AVATARS)
+
+
+def fit(out: Path, place: Path, *flags: str) -> int:
+    tiny = {"batch-size": 50, "latent-dim": 8, "generator-filters": 2, "discriminator-filters": 2}
+    call = [f"--{flag}={value}" for flag, value in tiny.items()]
+    call += ["--dataset=avatars", f"--data-dir={place}", "--epochs=1", "--device=cpu"]
+    return main(["fit", f"--out={out}", "--threads=1", *call, *flags])
+
+
+def evaluate(folder: Path, place: Path, *flags: str) -> int:
+    call = [f"--data-dir={place}", f"--samples={SAMPLES}", "--device=cpu"]
+    return main(["evaluate", str(folder), *call, *flags])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, place: Path) -> Path:
+    """The folder of a tiny run that was evaluated. Only for reading."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert fit(folder, place) == 0
+    assert evaluate(folder, place) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(run: Path) -> Evaluation:
+    record = Evaluation.read(Run(run).evaluation)
+    assert record is not None
+    return record
+
+
+# The shipped network.
+
+
+def test_the_shipped_weights_are_small_and_have_the_pinned_hash() -> None:
+    content = AVATARS.path.read_bytes()
+    assert len(content) <= 2 * 2**20
+    assert hashlib.sha256(content).hexdigest() == AVATARS.sha256
+
+
+def test_the_shipped_network_tells_the_attributes_of_faces_that_were_never_learned(
+    network: nn.Sequential,
+) -> None:
+    pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
+    pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
+    from training.data.avatars import drawing  # noqa: PLC0415 it needs what may not be there
+
+    others = [choose(7, number) for number in range(200)]
+    pixels = np.stack([drawing.drawn(face) for face in others])
+    seen = features.features(network, pixels, AVATARS)
+    right = seen.labels == np.array([*map(described, others)])
+    assert right.mean() == pytest.approx(AVATARS.accuracy, abs=0.01)
+
+
+def test_features_and_attributes_have_their_shapes_and_types(
+    network: nn.Sequential, faces: Avatars
+) -> None:
+    seen = features.features(network, faces.images[:3], AVATARS)
+    assert (seen.features.shape, seen.features.dtype) == ((3, FEATURES), np.float32)
+    assert (seen.labels.shape, seen.labels.dtype) == ((3, len(ATTRIBUTES)), np.bool_)
+
+
+def test_an_attribute_is_seen_where_it_is_likelier_than_not(
+    network: nn.Sequential, faces: Avatars
+) -> None:
+    with torch.no_grad():
+        logits = network(torch.from_numpy(faces.images[:20] / np.float32(127.5) - 1))
+    seen = features.features(network, faces.images[:20], AVATARS)
+    np.testing.assert_array_equal(seen.labels, logits.sigmoid().numpy() > 0.5)
+
+
+# How it learns.
+
+
+def test_attributes_are_learned_each_on_its_own() -> None:
+    shipped = replace(AVATARS, names=("bright", "red"), image_shape=(3, 16, 16))
+    labels = np.array([(k % 2, k // 2 % 2) for k in range(128)], dtype=bool)
+    pixels = np.zeros((128, 3, 16, 16), np.uint8)
+    pixels[labels[:, 0], 1:] = 200
+    pixels[labels[:, 1], 0] = 200
+    learned = classifier.fit(Part(pixels, labels), shipped, Learning(epochs=20), CPU)
+    seen = features.features(learned, pixels, shipped)
+    np.testing.assert_array_equal(seen.labels, labels)
+
+
+def test_attributes_surprise_by_the_sum_and_classes_by_one_log() -> None:
+    logits = torch.tensor([[0.0, 1.0, -2.0], [3.0, 0.5, 0.0]])
+    has = torch.tensor([[True, False, False], [True, True, False]])
+    p = torch.where(has, logits.sigmoid(), 1 - logits.sigmoid())
+    expected = -p.prod(dim=1).log().mean()
+    torch.testing.assert_close(classifier.surprise(logits, has), expected)
+    classes = torch.tensor([2, 0], dtype=torch.uint8)
+    expected = -logits.softmax(dim=1)[[0, 1], [2, 0]].log().mean()
+    torch.testing.assert_close(classifier.surprise(logits, classes), expected)
+
+
+def test_the_command_tells_how_well_each_attribute_is_told(
+    place: Path, faces: Avatars, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["--dataset=avatars", f"--data-dir={place}", "--epochs=1", "--device=cpu"]
+    assert main(["features", *call, f"--out={tmp_path / 'a.pt'}"]) == 0
+    content = (tmp_path / "a.pt").read_bytes()
+    first, heading, *rows = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{tmp_path / 'a.pt'}: SHA-256 {hashlib.sha256(content).hexdigest()}, ")
+    assert heading.split() == ["attribute", "share", "accuracy", "balanced"]
+    table = {name: shares for name, *shares in map(str.split, rows)}
+    assert list(table) == list(ATTRIBUTES)
+    trained = features.unpack(content, AVATARS)
+    seen = features.features(trained, faces.test.images, AVATARS)
+    for k, (name, had) in enumerate(faces.test.attributes.items()):
+        assert table[name][0] == f"{had.mean():.1%}"
+        assert table[name][1] == f"{(seen.labels[:, k] == had).mean():.2%}"
+    accuracies = [float(share.rstrip("%")) for _, share, _ in table.values()]
+    total = re.search(r"test accuracy (\S+)%$", first)
+    assert total
+    assert float(total[1]) == pytest.approx(np.mean(accuracies), abs=0.01)
+
+
+def test_balanced_accuracy_is_not_moved_by_rarity() -> None:
+    has = np.array([[1, 1, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]], dtype=bool)
+    right = np.array([[0, 1, 1], [1, 1, 1], [1, 0, 1], [1, 0, 0]], dtype=bool)
+    _, *rows = classifier.table(["denied", "guessed", "everywhere"], has, right)
+    assert [row.split() for row in rows] == [
+        ["denied", "25.0%", "75.00%", "50.00%"],
+        ["guessed", "25.0%", "50.00%", "66.67%"],
+        ["everywhere", "100.0%", "75.00%", "75.00%"],
+    ]
+
+
+def test_labels_of_other_attributes_are_refused(faces: Avatars, tmp_path: Path) -> None:
+    labels = np.zeros((LEARNED, 3), dtype=bool)
+    with pytest.raises(DataError, match=r"labels \(3,\) .* of 16 attributes that are needed"):
+        classifier.fit(Part(faces.training.images, labels), AVATARS, Learning(), CPU)
+    few = dict(list(faces.attributes.items())[:2])
+    dataset.write(tmp_path / dataset.FILE, replace(faces, attributes=few), 0, {})
+    with pytest.raises(DataError, match="has the attributes glasses, sunglasses, not glasses, "):
+        real.read(AVATARS, tmp_path)
+
+
+# Evaluation.
+
+
+def test_the_record_compares_with_the_test_faces(found: Evaluation, run: Path) -> None:
+    assert (found.subject, found.dataset) == (str(run), "avatars")
+    counts = (found.samples, found.training_images, found.test_images)
+    assert counts == (SAMPLES, LEARNED, TESTED)
+    assert found.feature_network.sha256 == AVATARS.sha256
+    assert list(found.metrics) == MEASURES + JUDGED
+    content = json.loads((run / "evaluation.json").read_text())
+    assert content["class_shares"] == {}
+    assert list(content["attribute_shares"]) == list(ATTRIBUTES)
+
+
+def test_every_measure_tells_its_protocol(found: Evaluation) -> None:
+    for name, measure in found.metrics.items():
+        assert not set(measure.protocol) & set("{}"), name
+        assert (AVATARS.sha256[:12] in measure.protocol) == (name not in JUDGED), name
+    told = found.metrics["attribute_gap"].protocol
+    assert "over 16 attributes" in told
+    assert f"the {SAMPLES} images of seeds 0 to {SAMPLES - 1}" in told
+    assert f"{TESTED} test images" in told
+
+
+def test_the_gap_is_that_of_the_shares_to_the_test_faces(
+    found: Evaluation, faces: Avatars, network: nn.Sequential
+) -> None:
+    test = features.features(network, faces.test.images, AVATARS).labels.mean(axis=0)
+    shares = found.attribute_shares.values()
+    gap = found.metrics["attribute_gap"]
+    for side, value in (("generated", gap.value), ("training", gap.floor)):
+        sought = np.array([getattr(share, side) for share in shares])
+        assert value == pytest.approx(np.abs(sought - test).mean())
+
+
+def test_faces_without_an_attribute_widen_the_gap_by_its_share() -> None:
+    random = np.random.default_rng(0)
+    seen = Seen(random.normal(size=(200, FEATURES)), random.random((200, 16)) < 0.5)
+    bare = seen.labels.copy()
+    bare[:, 3] = False
+    fake = Seen(seen.features, bare)
+    gap = measures.measures(Sets(Seen(*map(np.tile, seen, [(2, 1)] * 2)), seen, fake), AVATARS)
+    assert gap["attribute_gap"].value == pytest.approx(seen.labels[:, 3].mean() / 16)
+    assert gap["attribute_gap"].floor == 0
+
+
+def test_the_command_prints_the_share_of_every_attribute(
+    run: Path, place: Path, found: Evaluation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert evaluate(run, place) == 0
+    told = capsys.readouterr().out
+    assert f"{SAMPLES} images against {TESTED} test images\n" in told
+    for name, share in found.attribute_shares.items():
+        assert f"\n{name:20}{share.generated:12.1%}{share.training:12.1%}\n" in told
+    assert "features: avatars.pt" in told
+
+
+def test_missing_faces_are_told_with_the_way_to_have_them(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(run, tmp_path) == 1
+    told = capsys.readouterr().err
+    assert f"error: {tmp_path / 'avatars.npz'}: is not there" in told
+    assert f"`python -m training avatars --out {tmp_path}` draws the faces" in told
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", str(run)]) == 1
+    assert "--out data/avatars` draws" in capsys.readouterr().err
+
+
+def test_faces_of_another_size_are_refused(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", place, "--image-size=16") == 0
+    assert evaluate(tmp_path / "run", place) == 1
+    told = capsys.readouterr().err
+    assert "its images have the shape (3, 64, 64)" in told
+    assert "draws (3, 16, 16)" in told
+
+
+def test_a_run_is_scored_while_it_learns_faces(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "SAMPLES", SAMPLES)
+    assert fit(tmp_path / "run", place, "--score-every=1") == 0
+    run = Run(tmp_path / "run")
+    (line,) = run.epochs()
+    assert line["fd_cnn"] > 0
+    assert run.best.exists()

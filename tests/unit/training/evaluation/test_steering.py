@@ -1,0 +1,42 @@
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.latent.sampling import Latents, from_seeds
+from training.evaluation import steering
+
+WIDTH = 8
+NORMALS = np.zeros((3, WIDTH), dtype=np.float32)
+NORMALS[0, 0] = NORMALS[1, 0] = NORMALS[1, 1] = NORMALS[2, 2] = 4
+
+
+def logits(z: Tensor) -> Tensor:
+    """Of attributes on one side of three hyperplanes; the second crosses the first one's normal."""
+    return z @ torch.from_numpy(NORMALS.T)
+
+
+def test_a_step_is_steered_past_the_other_attributes() -> None:
+    z = from_seeds(range(2000), WIDTH)
+    has = z @ NORMALS.T > 0
+    without = ~has[:, 0]
+    z, has = z[without], has[without]
+    straight = np.array([2, 0, 1, 0, 0, 0, 0, 0], dtype=np.float32)
+    step = steering.steered(straight, z, has, 0, logits)
+    assert (step.shape, step.dtype) == ((WIDTH,), np.float32)
+
+    def kept(way: Latents) -> float:
+        return float((((z + way) @ NORMALS.T > 0) == has)[:, 1:].mean())
+
+    gained = ((z + step) @ NORMALS.T > 0)[:, 0].mean()
+    assert gained > 0.8
+    assert kept(step) > kept(straight) + 0.1
+    assert step[1] < -0.5  # against the first number's part in the second attribute
+    assert abs(step[2]) < 0.3
+    np.testing.assert_array_equal(straight, [2, 0, 1, 0, 0, 0, 0, 0])
+
+
+def test_the_same_call_gives_the_same_step() -> None:
+    z = from_seeds(range(200), WIDTH)
+    z = z[z[:, 0] < 0]
+    call = (np.ones(WIDTH, dtype=np.float32), z, z @ NORMALS.T > 0, 0, logits)
+    np.testing.assert_array_equal(steering.steered(*call), steering.steered(*call))

@@ -1,0 +1,99 @@
+"""A published version gets graphs that are faster where it will be served."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from app.artifact import card
+from app.artifact.card import INPUT, Card
+from app.latent import sampling
+from app.registry import loader
+from app.settings import Settings
+from training.__main__ import main
+from training.export import optimise
+from training.export.optimise import CANDIDATES, Measured
+
+SPLIT = {"plain": 100.0, "folded": 101.0, "shuffled": 90.0, "split": 150.0}
+
+
+@pytest.fixture
+def folder(models: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(models / "fashion-mnist" / "1", tmp_path / "fashion-mnist" / "1"))
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, float]], None]:
+    """Lets graphs be so fast."""
+
+    def set_to(rates: dict[str, float]) -> None:
+        monkeypatch.setattr(optimise, "PROVIDERS", ("cpu",))
+        monkeypatch.setattr(optimise, "_measured", lambda place, *_: Measured(place, rates))
+
+    return set_to
+
+
+def pixels(folder: Path) -> np.ndarray:
+    engine = loader.load(folder, Settings(models=folder.parents[1])).engine
+    return engine({INPUT: sampling.from_seeds(range(64), 100)})
+
+
+def call(folder: Path) -> Card:
+    assert main(["optimise", str(folder)]) == 0
+    return card.read(folder)
+
+
+def test_it_measures_every_graph_and_tells(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(optimise, "_ROUNDS", 1)
+    before = pixels(folder)
+    described = call(folder)
+    told = capsys.readouterr().out
+    assert told.startswith("cpu in fp32: plain ")
+    assert all(f"{name} " in told for name in CANDIDATES)
+    assert {one.file for one in described.variants} == {path.name for path in folder.glob("*.onnx")}
+    difference = np.abs(pixels(folder).astype(int) - before)
+    assert (difference == 0).mean() >= 0.999
+
+
+def test_what_is_worth_its_file_is_kept_and_served(
+    folder: Path, rates: Callable[[dict[str, float]], None]
+) -> None:
+    before, plain = pixels(folder), (folder / "generator.onnx").read_bytes()
+    rates(SPLIT)
+    described = call(folder)
+    variant = described.variant("cpu")
+    assert (variant.file, variant.provider) == ("generator.cpu.onnx", "cpu")
+    assert described.metrics["speed_up_cpu"].value == 1.5
+    assert "split" in described.metrics["speed_up_cpu"].protocol
+    assert (folder / "generator.onnx").read_bytes() == plain
+    assert described.variant("cuda").file == "generator.onnx"
+    operators = {node.op_type for node in onnx.load(folder / variant.file).graph.node}
+    assert "ConvTranspose" not in operators
+    difference = np.abs(pixels(folder).astype(int) - before)
+    assert (difference == 0).mean() >= 0.999
+    assert difference.max() <= 1
+
+
+def test_a_graph_that_is_no_faster_any_more_goes(
+    folder: Path, rates: Callable[[dict[str, float]], None]
+) -> None:
+    rates(SPLIT)
+    call(folder)
+    rates({**SPLIT, "split": 109.0})
+    described = call(folder)
+    assert described.variant("cpu").file == "generator.onnx"
+    assert "speed_up_cpu" not in described.metrics
+    assert not (folder / "generator.cpu.onnx").exists()
+
+
+def test_a_version_that_cannot_be_read_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "generator.onnx").write_bytes(b"")
+    assert main(["optimise", str(folder)]) == 1
+    assert "generator.onnx: has SHA-256" in capsys.readouterr().err

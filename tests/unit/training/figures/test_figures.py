@@ -1,0 +1,289 @@
+import dataclasses
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from app.artifact.card import Direction, Directions
+from app.imaging.sheets import Pixels
+from app.latent import sampling
+from training.__main__ import main
+from training.data import idx
+from training.evaluation import subject
+from training.evaluation.features import AVATARS, FASHION_MNIST, SHIPPED
+from training.evaluation.subject import Subject
+from training.figures import arithmetic, canvas, figures
+from training.run.journal import Run
+
+CPU = torch.device("cpu")
+SIDE, SCALE = 16, 2
+NAMES = ("walk", "arithmetic", "neighbours")
+
+
+@pytest.fixture(scope="module")
+def data(
+    write_data: Callable[..., Path],
+    encode: Callable[..., bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The tiny run's data, with test images."""
+    folder = write_data(tmp_path_factory.mktemp("figures"))
+    test = np.random.default_rng(7).integers(0, 256, (9, SIDE, SIDE), dtype=np.uint8)
+    (folder / "t10k-images-idx3-ubyte").write_bytes(encode(test))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(encode(np.zeros(9, dtype=np.uint8)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(finished_run: Path) -> Subject:
+    return subject.of_run(Run(finished_run), CPU)
+
+
+@pytest.fixture
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "run"))
+
+
+def opened(content: bytes) -> Pixels:
+    """A PNG as grey pixels ``(h, w)``, of which each is as large as it was drawn."""
+    return np.asarray(Image.open(io.BytesIO(content)).convert("L"))
+
+
+def cell(sheet: Pixels, row: int, column: int, left: int = 0, top: int = 0) -> Pixels:
+    """One image of a grid whose corner is at ``left``, ``top``; as it was before it was scaled."""
+    step = (SIDE + canvas.LINE) * SCALE
+    down, right = top + row * step, left + column * step
+    return sheet[down : down + SIDE * SCALE : SCALE, right : right + SIDE * SCALE : SCALE]
+
+
+def assert_alike(image: Pixels, expected: Pixels) -> None:
+    """Equal but for the rounding of sums, which depends on the size of a batch."""
+    difference = np.abs(image.astype(int) - expected.reshape(image.shape))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() <= 0.01
+
+
+# The canvas.
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_shows_every_image_between_white_lines(channels: int) -> None:
+    pixels = np.arange(6 * 2 * 2 * channels, dtype=np.uint8).reshape(6, 2, 2, channels)
+    sheet = canvas.grid(pixels, columns=3, scale=2)
+    assert sheet.shape == (2 * (2 + 1 + 2), 2 * (2 + 1 + 2 + 1 + 2), channels)
+    for k in range(6):
+        top, left = 6 * (k // 3), 6 * (k % 3)
+        found = sheet[top : top + 4, left : left + 4]
+        np.testing.assert_array_equal(found, pixels[k].repeat(2, axis=0).repeat(2, axis=1))
+    assert (sheet[4:6] == 255).all()
+    assert (sheet[:, [4, 5, 10, 11]] == 255).all()
+
+
+def test_a_canvas_shows_grey_and_colour() -> None:
+    sheet = canvas.Canvas(30, 20)
+    sheet.paste(np.full((4, 4, 1), 100, np.uint8), 0, 0)
+    sheet.paste(np.full((4, 4, 3), (1, 2, 3), np.uint8), 10, 10)
+    sheet.frame(10, 10, 4, 1)
+    pixels = np.asarray(Image.open(io.BytesIO(sheet.png())))
+    assert (pixels[:4, :4] == 100).all()
+    assert (pixels[10:14, 10:14] == (1, 2, 3)).all()
+    edge = pixels[9:15, 9:15].reshape(-1, 3)
+    assert (edge == (0xD5, 0x5E, 0)).all(axis=1).sum() == 20
+
+
+# The command.
+
+
+def test_every_figure_is_drawn_alike_from_the_same_seed(
+    run: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = []
+    for seed in (0, 0, 5):
+        call = ["figures", str(run), f"--data-dir={data}", f"--seed={seed}", "--device=cpu"]
+        assert main(call) == 0
+        drawn.append([(run / "figures" / f"{name}.png").read_bytes() for name in NAMES])
+    assert drawn[0] == drawn[1]
+    assert all(before != after for before, after in zip(drawn[0], drawn[2], strict=True))
+    assert f"drew {run / 'figures' / 'walk.png'}\n" in capsys.readouterr().out
+    sheet = opened(drawn[0][0])
+    assert sheet.shape == tuple(
+        SCALE * (count * (SIDE + 1) - 1) for count in (figures.WALKS, figures.STEPS)
+    )
+
+
+def test_other_data_than_the_runs_are_refused(
+    run: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = json.loads((run / "data.json").read_text())
+    (run / "data.json").write_text(json.dumps({**facts, "images": 41}))
+    assert main(["figures", str(run), f"--data-dir={data}", "--device=cpu"]) == 1
+    assert f"error: {run}: learned from other data: " in capsys.readouterr().err
+
+
+def test_without_test_images_what_needs_none_is_drawn(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["figures", str(run), "--device=cpu"]) == 1  # on the run's own data
+    assert "has neither t10k-images" in capsys.readouterr().err
+    assert {path.stem for path in (run / "figures").iterdir()} == {"walk", "arithmetic"}
+
+
+def test_a_folder_without_a_run_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["figures", str(tmp_path)]) == 1
+    assert "is neither a run" in capsys.readouterr().err
+
+
+# The walk.
+
+
+def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: Subject) -> None:
+    sheet = opened(figures.walk(measured, 3, SCALE))
+    ends = measured.images(2 * figures.WALKS, seed=3)
+    for row in range(figures.WALKS):
+        assert_alike(cell(sheet, row, 0), ends[2 * row])
+        assert_alike(cell(sheet, row, figures.STEPS - 1), ends[2 * row + 1])
+
+
+# Arithmetic.
+
+
+def test_the_middle_is_the_exact_result_and_the_others_are_near_it() -> None:
+    z = sampling.from_seeds(range(9), 50)
+    mean = arithmetic.means(z)
+    np.testing.assert_allclose(mean[1], (z[3] + z[4] + z[5]) / 3, rtol=1e-5, atol=1e-6)
+    around = arithmetic.around(z, seed=1)
+    assert (around.shape, around.dtype) == ((9, 50), np.float32)
+    exact = mean[0] - mean[1] + mean[2]
+    np.testing.assert_allclose(around[4], exact, rtol=1e-6, atol=1e-6)
+    others = np.abs(np.delete(around, 4, axis=0) - exact)
+    assert 0.2 < others.max() <= 0.2501
+    assert others.mean() == pytest.approx(0.125, abs=0.02)
+
+
+def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: Subject) -> None:
+    sheet = opened(arithmetic.sheet(measured, 2, SCALE))
+    z = measured.latents(range(2, 11))
+    mean = arithmetic.means(z)
+    result = measured.draw(arithmetic.around(z, 2))
+    side, pitch = SIDE * SCALE, 68 + 28
+    for k in range(9):
+        left = k // 3 * pitch + (68 - side) // 2
+        assert_alike(cell(sheet, k % 3, 0, left, canvas.WORDS), measured.draw(z)[k])
+        three = 3 * side + 2 * SCALE
+        found = cell(sheet, k // 3, k % 3, 3 * pitch, len(sheet) - three)
+        assert_alike(found, result[k])
+    for k, image in enumerate(measured.draw(mean)):
+        left = k * pitch + (68 - side) // 2
+        assert_alike(cell(sheet, 0, 0, left, len(sheet) - side), image)
+
+
+def test_where_classes_are_known_the_sums_are_of_them(models: Path) -> None:
+    shown = subject.find(models / "fashion-mnist" / "1", CPU)
+    found = arithmetic.sums(shown, seed=0)
+    assert [names for names, _ in found] == list(arithmetic.EQUATIONS["fashion-mnist"])
+    for names, seeds in found:
+        assert len(set(seeds)) == 9
+        drawn = shown.draw(shown.latents(seeds)).transpose(0, 3, 1, 2)
+        labels = arithmetic.certainty(FASHION_MNIST, drawn).argmax(axis=1)
+        assert [FASHION_MNIST.names[k] for k in labels[::3]] == list(names)
+
+
+def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: Subject) -> None:
+    def black(z: sampling.Latents) -> Pixels:
+        return np.zeros((len(z), 28, 28, 1), dtype=np.uint8)
+
+    shown = dataclasses.replace(measured, image_shape=(1, 28, 28), draw=black)
+    assert shown.dataset == FASHION_MNIST.dataset
+    assert arithmetic.sums(shown, 6) == [(("A", "B", "C"), list(range(6, 15)))]
+
+
+def test_a_look_is_as_sure_as_its_attributes_together() -> None:
+    sure = np.full((3, len(AVATARS.names)), 0.25, dtype=np.float32)
+    sure[1:, AVATARS.names.index("glasses")] = (0.75, 0.4)
+    wanted = arithmetic.LOOKS["glasses"]
+    found = arithmetic.showing("glasses", sure, AVATARS)
+    np.testing.assert_allclose(found, [0, 0.75 ** len(wanted), 0], rtol=1e-5)
+    assert arithmetic.best(found) == [1]
+
+
+def test_every_sum_is_of_what_a_shipped_network_can_tell() -> None:
+    assert arithmetic.EQUATIONS.keys() == SHIPPED.keys()
+    for dataset, equations in arithmetic.EQUATIONS.items():
+        for name in (name for names in equations for name in names):
+            told = arithmetic.LOOKS.get(name, {name: True})
+            assert told.keys() <= {*SHIPPED[dataset].names}
+
+
+# Edits.
+
+
+def test_edits_stand_beside_the_images_that_they_are_made_of(measured: Subject) -> None:
+    width = measured.latent.width
+    vectors = {"glasses": [0.5] * width, "long_hair": [-1.0] + [0.0] * (width - 1)}
+    ways = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
+    directions = Directions(protocol="by hand", attributes=ways)
+    sheet = opened(figures.edits(measured, directions, 3, SCALE))
+    z = measured.latents(range(3, 3 + figures.EDITED))
+    for row in range(figures.EDITED):
+        steps = (z[row], z[row] + 1, z[row] - np.float32([2] + [0] * (width - 1)))
+        for column, latent in enumerate(steps):
+            expected = measured.draw(latent[None].astype(np.float32))
+            assert_alike(cell(sheet, row, column, top=canvas.WORDS), expected[0])
+
+
+def test_a_published_version_has_the_figures_that_need_no_data(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures"
+    call = ["figures", str(models / "fashion-mnist" / "1"), f"--out={out}", "--device=cpu"]
+    assert main(call) == 0
+    assert {path.stem for path in out.iterdir()} == {"walk", "arithmetic"}
+    assert f"drew {out / 'walk.png'}\n" in capsys.readouterr().out
+
+
+# Neighbours.
+
+
+def test_the_closest_is_found_by_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    points = random.normal(100, 1, (20, 5)).astype(np.float32)
+    among = random.normal(100, 1, (57, 5)).astype(np.float32)
+    expected = [np.linalg.norm(among - point, axis=1).argmin() for point in points]
+    for block in (1000, 10):
+        monkeypatch.setattr(figures, "_BLOCK", block)
+        np.testing.assert_array_equal(figures.closest(points, among), expected)
+
+
+@pytest.mark.parametrize("split", ["t10k", "train"])
+def test_each_generated_image_stands_where_its_neighbour_stands(
+    measured: Subject, data: Path, split: str
+) -> None:
+    train = idx.images(data)
+    test = None if split == "train" else idx.images(data, split)
+    sheet = opened(figures.neighbours(measured, train, test, 4, SCALE))
+    drawn = measured.images(figures.ROWS * figures.COLUMNS, seed=4)
+    width = SCALE * (figures.COLUMNS * (SIDE + 1) - 1)
+    lefts = [k * (width + figures.GAP) for k in range(3)]
+    reals = {image.tobytes() for image in idx.images(data, split)}
+    for k, image in enumerate(drawn):
+        place = divmod(k, figures.COLUMNS)
+        real, fake, near = (cell(sheet, *place, left, canvas.WORDS) for left in lefts)
+        assert real.tobytes() in reals
+        assert_alike(fake, image)
+        distances = np.square(train.astype(float) - image).sum(axis=(1, 2, 3))
+        np.testing.assert_array_equal(near, train[distances.argmin(), 0])
+
+
+def test_clothes_are_compared_by_what_the_shipped_network_sees(measured: Subject) -> None:
+    pixels = np.zeros((3, 1, 28, 28), dtype=np.uint8)
+    shown = dataclasses.replace(measured, image_shape=(1, 28, 28))
+    assert figures.seen(shown, pixels).shape == (3, 64)
+    assert figures.seen(measured, pixels).shape == (3, 28 * 28)

@@ -1,0 +1,93 @@
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import batch_norm
+
+from training.gan import averaging, networks
+
+
+def filled(module: nn.Linear, value: float) -> nn.Linear:
+    nn.init.constant_(module.weight, value)
+    return module
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9])
+def test_the_average_follows_its_closed_form(decay: float) -> None:
+    module = filled(nn.Linear(2, 2), 7.0)
+    average = averaging.Average(module, decay)
+    values = [3.0, -1.0, 4.0, 1.5]
+    for value in values:
+        average.update(filled(module, value), first=value == values[0])
+    first, *rest = values  # the first update copies
+    later = [(1 - decay) * value * decay**k for k, value in enumerate(reversed(rest))]
+    expected = decay ** len(rest) * first + sum(later)
+    torch.testing.assert_close(average.module.weight, torch.full((2, 2), expected))
+
+
+def test_the_average_is_its_own_module() -> None:
+    module = filled(nn.Linear(2, 2), 1.0)
+    average = averaging.Average(module, 0.5)
+    average.update(module, first=True)
+    filled(module, 2.0)
+    assert average.module.weight.eq(1).all()
+
+
+def statistics(network: nn.Sequential, batches: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Mean and variance of what enters each batch norm, batch by batch and then averaged."""
+    found: list[list[tuple[Tensor, Tensor]]] = []
+    for batch in batches:
+        found.append([])
+        x = batch
+        for layer in network:
+            if isinstance(layer, nn.BatchNorm2d):
+                found[-1].append((x.mean((0, 2, 3)), x.var((0, 2, 3))))
+                x = batch_norm(x, None, None, layer.weight, layer.bias, training=True)
+            else:
+                x = layer(x)
+    return [
+        (torch.stack(means).mean(0), torch.stack(variances).mean(0))
+        for means, variances in (zip(*layer, strict=True) for layer in zip(*found, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_finished_generators_statistics_are_those_of_its_own_activations(count: int) -> None:
+    torch.manual_seed(0)
+    generator = networks.generator(4, 1, 16, 3)
+    average = averaging.Average(generator, 0.9)
+    for number in range(3):
+        generator(10 * torch.randn(8, 4))  # training leaves statistics of its own
+        average.update(generator, first=number == 0)
+    batches = [torch.randn(16, 4) for _ in range(count)]
+    with torch.no_grad():
+        expected = statistics(average.module, batches)
+    network = averaging.finished(average, batches)
+    norms = [layer for layer in network if isinstance(layer, nn.BatchNorm2d)]
+    assert len(norms) == len(expected) == 4
+    for norm, (mean, variance) in zip(norms, expected, strict=True):
+        torch.testing.assert_close(norm.running_mean, mean)
+        torch.testing.assert_close(norm.running_var, variance)
+
+
+def test_finishing_leaves_both_generators_untouched() -> None:
+    torch.manual_seed(0)
+    generator = networks.generator(4, 1, 16, 2)
+    average = averaging.Average(generator, 0.9)
+    generator(torch.randn(8, 4))
+    average.update(generator, first=True)
+    before = copy.deepcopy((generator.state_dict(), average.state_dict()))
+    network = averaging.finished(average, [torch.randn(8, 4)])
+    torch.testing.assert_close(
+        (generator.state_dict(), average.state_dict()), before, rtol=0, atol=0
+    )
+    assert generator.training
+    assert average.module.training
+    assert not any(module.training for module in network.modules())
+    torch.testing.assert_close(
+        dict(network.named_parameters()),
+        dict(average.module.named_parameters()),
+        rtol=0,
+        atol=0,
+    )

@@ -1,0 +1,87 @@
+import math
+
+import pytest
+import torch
+
+from training.config import Loss
+from training.gan.losses import accuracies, discriminator_loss, generator_loss
+
+REAL, FAKE = [2.0, 0.5, -1.0], [-2.0, -0.5, 1.0, 3.0]
+
+
+def column(values: list[float]) -> torch.Tensor:
+    return torch.tensor(values).unsqueeze(1).requires_grad_()
+
+
+def surprise(logit: float) -> float:
+    return -math.log(1 / (1 + math.exp(-logit)))
+
+
+def test_the_hinge_loss_counts_what_is_within_the_margin() -> None:
+    loss = discriminator_loss(column(REAL), column(FAKE), "hinge")
+    assert loss.item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 0.5 + 2 + 4) / 4)
+    assert generator_loss(column(REAL), column(FAKE), "hinge").item() == pytest.approx(-1.5 / 4)
+
+
+def test_the_bce_loss_is_minus_the_log_of_the_sigmoid() -> None:
+    loss = discriminator_loss(column(REAL), column(FAKE), "bce")
+    real = sum(surprise(logit) for logit in REAL) / len(REAL)
+    fake = sum(surprise(-logit) for logit in FAKE) / len(FAKE)
+    assert loss.item() == pytest.approx(real + fake)
+    missed = sum(surprise(logit) for logit in FAKE) / len(FAKE)
+    assert generator_loss(column(REAL), column(FAKE), "bce").item() == pytest.approx(missed)
+
+
+def test_the_bce_loss_stays_finite_at_logits_whose_sigmoid_does_not() -> None:
+    loss = discriminator_loss(column([-1000.0]), column([1000.0]), "bce")
+    assert loss.item() == pytest.approx(2000)
+    assert generator_loss(column([0.0]), column([-1000.0]), "bce").item() == pytest.approx(1000)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
+def test_the_players_pull_in_opposite_directions(loss: Loss) -> None:
+    real, fake = column([0.0, -0.5]), column([0.0, 0.5])
+    discriminator_loss(real, fake, loss).backward()
+    assert (real.grad < 0).all()
+    assert (fake.grad > 0).all()
+    fake = column([0.0, 0.5])
+    generator_loss(column([0.0, -0.5]), fake, loss).backward()
+    assert (fake.grad < 0).all()
+
+
+def test_beyond_the_margin_the_hinge_loss_is_content() -> None:
+    real, fake = column([1.5]), column([-1.5])
+    discriminator_loss(real, fake, "hinge").backward()
+    assert real.grad.item() == 0
+    assert fake.grad.item() == 0
+
+
+PAIRS = [2.0, 0.5, -1.0, 0.0], [-2.0, 1.0, -1.0, 3.0]
+
+
+def test_the_relativistic_loss_is_minus_the_log_of_the_sigmoid_of_each_pairs_difference() -> None:
+    real, fake = (column(values) for values in PAIRS)
+    differences = [4, -0.5, 0, -3]
+    missed = sum(surprise(difference) for difference in differences) / 4
+    assert discriminator_loss(real, fake, "relativistic").item() == pytest.approx(missed)
+    missed = sum(surprise(-difference) for difference in differences) / 4
+    assert generator_loss(real, fake, "relativistic").item() == pytest.approx(missed)
+
+
+def test_the_relativistic_loss_cares_for_nothing_that_both_logits_have_in_common() -> None:
+    real, fake = (column(values) for values in PAIRS)
+    for loss in (discriminator_loss, generator_loss):
+        before = loss(real, fake, "relativistic").item()
+        assert loss(real + 64, fake + 64, "relativistic").item() == before
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [("hinge", (0.5, 0.5)), ("bce", (0.5, 0.5)), ("relativistic", (0.25, 0.25))],
+)
+def test_accuracies_count_signs_or_for_pairs_who_has_more(
+    loss: Loss, expected: tuple[float, float]
+) -> None:
+    real, fake = (column(values) for values in PAIRS)
+    told = accuracies(real, fake, loss)
+    assert tuple(share.item() for share in told) == expected

@@ -1,0 +1,112 @@
+import pytest
+import torch
+from torch import nn
+
+from training.config import DiscriminatorStack, Style
+from training.gan import networks
+
+SIZES = [16, 28, 64, 128]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_generator_draws_images_from_minus_one_to_one(size: int, channels: int) -> None:
+    torch.manual_seed(0)
+    images = networks.generator(5, channels, size, filters=2)(100 * torch.randn(3, 5))
+    assert images.shape == (3, channels, size, size)
+    assert images.abs().max() <= 1
+    assert images.std() > 0
+
+
+@pytest.mark.parametrize("spectral_norm", [True, False])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_discriminator_gives_one_unbounded_logit_an_image(
+    size: int, channels: int, spectral_norm: bool
+) -> None:
+    torch.manual_seed(0)
+    network = networks.discriminator(channels, size, 2, spectral_norm)
+    logits = network(torch.rand(3, channels, size, size))
+    assert logits.shape == (3, 1)
+    assert isinstance(network[-1], nn.Linear)
+
+
+@pytest.mark.parametrize("size", [-16, 0, 4, 8, 12, 15, 17, 18, 126, 132, 256])
+def test_a_size_that_cannot_be_halved_to_a_stem_is_refused(size: int) -> None:
+    for build in (networks.generator, networks.discriminator):
+        with pytest.raises(ValueError, match=f"got {size}$"):
+            build(1, 1, size, 1) if build is networks.generator else build(1, size, 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "stem"), [(16, (4, 2)), (20, (5, 2)), (28, (7, 2)), (64, (4, 4)), (128, (4, 5))]
+)
+def test_a_size_is_its_stem_doubled(size: int, stem: tuple[int, int]) -> None:
+    assert networks.stem(size) == stem
+
+
+def test_the_default_generator_has_the_known_number_of_parameters() -> None:
+    network = networks.generator(64, 1, 28, 64)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 718_593
+
+
+def test_initial_weights_are_the_papers() -> None:
+    torch.manual_seed(0)
+    stacks = networks.generator(100, 1, 28, 64), networks.discriminator(1, 28, 64, False)
+    for layer in (layer for stack in stacks for layer in stack):
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.weight.mean().item() == pytest.approx(1, abs=0.01)
+        elif isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            assert layer.weight.mean().item() == pytest.approx(0, abs=0.003)
+        else:
+            continue
+        assert layer.weight.std().item() == pytest.approx(0.02, rel=0.2)
+        assert layer.bias is None or not layer.bias.any()
+
+
+def test_spectral_norm_holds_the_largest_singular_value_of_every_layer_at_one() -> None:
+    torch.manual_seed(0)
+    network = networks.discriminator(1, 28, 8)
+    for _ in range(30):  # each pass is one step of the power iteration
+        network(torch.rand(2, 1, 28, 28))
+    layers = [layer for layer in network if isinstance(layer, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 4
+    for layer in layers:
+        largest = torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item()
+        assert largest == pytest.approx(1, abs=0.02)
+
+
+def test_spectral_norm_takes_the_place_of_batch_norm() -> None:
+    network = networks.discriminator(1, 64, 2, True)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network)
+
+
+def test_without_spectral_norm_the_inner_convolutions_have_batch_norm() -> None:
+    network = networks.discriminator(1, 64, 2, False)
+    pairs = zip(network, list(network)[1:], strict=False)
+    after = [following for layer, following in pairs if isinstance(layer, nn.Conv2d)]
+    assert isinstance(after[0], nn.LeakyReLU)  # the first looks at the image itself
+    assert all(isinstance(layer, nn.BatchNorm2d) for layer in after[1:])
+    assert len(after) == 5
+    assert not any(nn.utils.parametrize.is_parametrized(layer) for layer in network)
+
+
+@pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
+def test_a_discriminator_may_have_no_norm_at_all(stack: DiscriminatorStack) -> None:
+    style = Style(discriminator=stack, batch_norm=False)
+    for layer in networks.discriminator(1, 28, 2, False, style):
+        assert not isinstance(layer, nn.BatchNorm2d)
+        assert not nn.utils.parametrize.is_parametrized(layer)
+
+
+def test_without_batch_norm_a_discriminator_with_spectral_norm_is_the_same() -> None:
+    names = [
+        list(networks.discriminator(1, 28, 2, True, Style(batch_norm=batch_norm)).state_dict())
+        for batch_norm in (True, False)
+    ]
+    assert names[0] == names[1]
+
+
+def test_the_generator_keeps_its_batch_norm() -> None:
+    layers = networks.generator(3, 1, 28, 2, Style(batch_norm=False))
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in layers)

@@ -1,0 +1,99 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from training.errors import CollapsedError
+from training.gan.step import Trainer
+from training.loop import checkpoint, collapse
+from training.loop.collapse import Watch, collapsed
+from training.run.journal import Run
+from training.run.report import Report
+
+
+def report(
+    epoch: int = 1, loss: float = 0.001, real: float = 1.0, fake: float = 1.0, steps: int = 500
+) -> Report:
+    return Report(epoch, epoch * steps, True, loss, 9.0, real, fake, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "real", "fake", "expected"),
+    [
+        (0.001, 1, 1, True),
+        (0.01, 0.999, 0.999, True),
+        (0.02, 1, 1, False),
+        (0.001, 0.998, 1, False),
+        (0.001, 1, 0.998, False),
+        (0.78, 0.8, 0.8, False),
+        (1.39, 0.5, 0.5, False),
+    ],
+)
+def test_a_game_is_lost_when_the_discriminator_is_right_and_certain(
+    loss: float, real: float, fake: float, expected: bool
+) -> None:
+    assert collapsed(report(loss=loss, real=real, fake=fake)) is expected
+
+
+def watch(epochs: int, losses: list[float], steps: int = 500) -> list[bool]:
+    watcher = Watch(epochs, 0)
+    return [
+        watcher.lost(report(epoch, loss, steps=steps)) for epoch, loss in enumerate(losses, start=1)
+    ]
+
+
+def test_the_last_of_so_many_lost_epochs_in_a_row_ends_the_run() -> None:
+    assert watch(3, [0.8, 0, 0, 0.8, 0, 0]) == [False, True, True, False, True, True]
+    with pytest.raises(CollapsedError, match=r"epoch 7: for 3 epochs .* loss is 0: .*--r1-gamma"):
+        watch(3, [0.8, 0, 0, 0.8, 0, 0, 0])
+
+
+def test_few_steps_are_no_reason_to_end() -> None:
+    assert watch(3, [0] * 9, steps=100) == [True] * 9
+    with pytest.raises(CollapsedError, match="epoch 10: for 10 epochs"):
+        watch(3, [0] * 10, steps=100)
+
+
+def test_who_asks_for_no_end_gets_none() -> None:
+    assert watch(0, [0] * 9) == [False] * 9
+
+
+# In a run.
+
+
+@pytest.fixture
+def losing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the third epoch on, of five steps each, the discriminator has won; ten are enough."""
+    train_step = Trainer.train_step
+
+    def step(self: Trainer, real: Tensor) -> Tensor:
+        values = train_step(self, real)
+        return torch.tensor([0.0, 9, 1, 1]) if self.step > 10 else values
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    monkeypatch.setattr(collapse, "FEWEST_STEPS", 10)
+
+
+@pytest.mark.usefixtures("losing")
+def test_a_lost_run_ends_with_the_checkpoint_from_before(
+    fit: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path)
+    assert fit(tmp_path, "--epochs", 9) == 1
+    assert "error: epoch 5: for 3 epochs the discriminator" in capsys.readouterr().err
+    assert checkpoint.load(run.checkpoint)["step"] == 10
+    assert len(run.epochs()) == 5
+    assert fit(tmp_path, "--resume", "--epochs", 9) == 1  # it goes the same way again
+    assert fit(tmp_path, "--resume", "--epochs", 9, "--collapse-epochs", 0) == 0
+    assert checkpoint.load(run.checkpoint)["step"] == 45
+    assert len(run.epochs()) == 9
+
+
+@pytest.mark.usefixtures("losing")
+def test_a_run_that_reaches_its_end_first_keeps_its_end(
+    fit: Callable[..., int], tmp_path: Path
+) -> None:
+    assert fit(tmp_path, "--epochs", 4) == 0
+    assert checkpoint.load(Run(tmp_path).checkpoint)["step"] == 20

@@ -1,0 +1,234 @@
+import io
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from training.config import Loss
+from training.loop.epochs import Report
+from training.run import animation, curves, display
+from training.run.journal import Run
+from training.run.tensorboard import SAMPLES, TAGS, Events
+
+
+def lines(count: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": k,
+            "discriminator_loss": 1 / k,
+            "generator_loss": -0.1 * k,
+            "accuracy_real": 0.75,
+            "accuracy_fake": 0.5 + 0.01 * k,
+        }
+        for k in range(1, count + 1)
+    ]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved, to look into."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def saved(figure: Figure, *arguments: Any, **options: Any) -> None:
+        figures.append(figure)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    return figures
+
+
+# The curves.
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_both_players_are_drawn_over_the_epochs(drawn: list[Figure], count: int) -> None:
+    epochs = lines(count)
+    contents = curves.losses(epochs, "bce"), curves.accuracy(epochs)
+    for content in contents:
+        assert Image.open(io.BytesIO(content)).size == (960, 540)
+    columns = [
+        ("discriminator", "discriminator_loss"),
+        ("generator", "generator_loss"),
+        ("real images", "accuracy_real"),
+        ("generated images", "accuracy_fake"),
+    ]
+    found = {line.get_label(): line for figure in drawn for line in figure.axes[0].get_lines()}
+    assert found.keys() == {label for label, _ in columns} | {"chance"}
+    for label, name in columns:
+        np.testing.assert_array_equal(found[label].get_xdata(), range(1, count + 1))
+        np.testing.assert_array_equal(found[label].get_ydata(), [line[name] for line in epochs])
+
+
+def test_the_axes_tell_their_units(drawn: list[Figure]) -> None:
+    curves.losses(lines(2), "bce")
+    curves.losses(lines(2), "hinge")
+    curves.accuracy(lines(2))
+    assert {figure.axes[0].get_xlabel() for figure in drawn} == {"epoch"}
+    assert [figure.axes[0].get_ylabel() for figure in drawn] == [
+        "mean loss (nats)",
+        "mean loss (hinge loss, no unit)",
+        "told right by the discriminator (%)",
+    ]
+
+
+def test_equal_metrics_are_equal_bytes() -> None:
+    assert curves.accuracy(lines(3)) == curves.accuracy(lines(3))
+
+
+# The animation.
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Callable[..., Path]:
+    def drawn(epoch: int, mode: str = "L", side: int = 32) -> Path:
+        path = tmp_path / f"{epoch}.png"
+        Image.new(mode, (side, side), "black").save(path)
+        return path
+
+    return drawn
+
+
+def test_long_runs_are_thinned_out_evenly() -> None:
+    assert animation.chosen(1) == [0]
+    assert animation.chosen(60) == list(range(60))
+    chosen = animation.chosen(1000)
+    assert (len(chosen), chosen[0], chosen[-1]) == (60, 0, 999)
+    assert {16, 17} >= set(np.diff(chosen).tolist())
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_every_epoch_is_a_frame_and_the_last_is_held(grid: Callable[..., Path], mode: str) -> None:
+    content = animation.gif([(epoch, grid(epoch, mode)) for epoch in (1, 2, 3)])
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.info["loop"] == 0
+        # Equal grids are frames of their own, as each tells its epoch.
+        assert (image.format, image.n_frames) == ("GIF", 3)
+        assert image.size == (32, 32 + animation.CAPTION)
+        durations = []
+        for k in range(3):
+            image.seek(k)
+            durations.append(image.info["duration"])
+            assert image.convert("L").getpixel((16, 16)) == 0
+    assert durations == [animation.FRAME, animation.FRAME, animation.LAST_FRAME]
+
+
+def test_large_grids_are_scaled_down(grid: Callable[..., Path]) -> None:
+    with Image.open(io.BytesIO(animation.gif([(1, grid(1, side=1024))]))) as image:
+        assert image.width == animation.LARGEST_SIDE
+
+
+# TensorBoard's events, read back by TensorBoard.
+
+
+def accumulated(folder: Path) -> EventAccumulator:
+    return EventAccumulator(str(folder), {"scalars": 0, "images": 0}).Reload()
+
+
+def test_events_tell_every_figure_and_show_the_samples(tmp_path: Path) -> None:
+    events = Events(tmp_path, 0)
+    events.write(Report(1, 5, True, 1.5, -0.5, 0.75, 0.25, 123.0), np.zeros((8, 8, 1), np.uint8))
+    events.close()
+    found = accumulated(tmp_path)
+    assert {tag: found.Scalars(tag)[0].value for tag in TAGS.values()} == {
+        "loss/discriminator": 1.5,
+        "loss/generator": -0.5,
+        "accuracy/real": 0.75,
+        "accuracy/generated": 0.25,
+        "speed/images_per_second": 123.0,
+    }
+    (image,) = found.Images(SAMPLES)
+    assert (image.step, image.width, image.height) == (5, 8, 8)
+
+
+# The run's folder.
+
+
+def test_a_finished_run_is_drawn(finished_run: Path) -> None:
+    run = Run(finished_run)
+    assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
+    assert run.accuracy.read_bytes() == curves.accuracy(run.epochs())
+    with Image.open(run.animation) as image:
+        assert (image.n_frames, image.size) == (2, (128, 128 + animation.CAPTION))
+    found = accumulated(run.events)
+    for name, tag in TAGS.items():
+        told = [(event.step, event.value) for event in found.Scalars(tag)]
+        assert [step for step, _ in told] == [5, 10]
+        values = [line[name] for line in run.epochs()]
+        assert [value for _, value in told] == pytest.approx(values, rel=1e-6)
+
+
+def test_a_run_that_goes_on_draws_no_step_twice(
+    fit: Callable[..., int], finished_run: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
+    # It was cut off after an epoch was drawn, before its checkpoint was written.
+    events = Events(folder / "events", 10)
+    events.write(Report(3, 15, True, 9, 9, 0, 0, 1), np.zeros((8, 8, 1), np.uint8))
+    events.close()
+    assert fit(folder, "--resume", "--epochs", 3) == 0
+    told = accumulated(folder / "events").Scalars(TAGS["discriminator_loss"])
+    assert [event.step for event in told] == [5, 10, 15]
+    assert told[-1].value == pytest.approx(Run(folder).epochs()[-1]["discriminator_loss"])
+    with Image.open(Run(folder).animation) as image:
+        assert image.n_frames == 3
+
+
+@pytest.mark.parametrize(("share", "times"), [(1e-9, 2), (math.inf, 4)])
+def test_curves_take_their_share_of_the_time_and_are_whole_in_the_end(
+    fit: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    times: int,
+) -> None:
+    drawn: list[int] = []
+    draw = curves.losses
+
+    def losses(epochs: list[dict[str, Any]], loss: Loss) -> bytes:
+        drawn.append(len(epochs))
+        return draw(epochs, loss)
+
+    monkeypatch.setattr(curves, "losses", losses)
+    monkeypatch.setattr(display, "_SHARE", share)
+    assert fit(tmp_path / "run", "--epochs", 4) == 0
+    assert len(drawn) == times
+    assert (drawn[0], drawn[-1]) == (1, 4)
+
+
+@pytest.mark.parametrize("broken", ["Events", "files.write"])
+def test_a_failure_to_draw_loses_no_run(
+    fit: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: str,
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    class Files:
+        write = staticmethod(fails)
+
+    monkeypatch.setattr(display, *(("files", Files) if "." in broken else (broken, fails)))
+    assert fit(tmp_path / "run") == 0
+    run = Run(tmp_path / "run")
+    assert len(run.epochs()) == 2
+    assert run.checkpoint.exists()
+    assert run.events.exists() is ("." in broken)
+    assert run.losses.exists() is ("." not in broken)
+    assert "warning: the run is not drawn: OSError: the disk is full" in capsys.readouterr().err
+
+
+def test_a_run_without_an_epoch_has_nothing_to_show(finished_run: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    with display.Display(run, Run(finished_run).config(), 0):
+        pass
+    assert not run.animation.exists()

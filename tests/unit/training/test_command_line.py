@@ -1,0 +1,516 @@
+import dataclasses
+import gzip
+import hashlib
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from training.__main__ import main
+from training.config import Config
+from training.data import idx
+from training.gan.step import Trainer
+from training.loop import checkpoint
+from training.run.journal import Run
+
+Fit = Callable[..., int]
+WriteData = Callable[..., Path]
+
+
+def last(run: Path) -> dict[str, Any]:
+    return checkpoint.load(run / "checkpoints" / "last.pt")
+
+
+def assert_same_end(first: Path, second: Path) -> None:
+    torch.testing.assert_close(last(first), last(second), rtol=0, atol=0)
+    measured = [
+        [{**line, "seconds": 0, "images_per_second": 0} for line in Run(run).epochs()]
+        for run in (first, second)
+    ]
+    # A run that went on in the middle of an epoch would show other means.
+    assert measured[0] == measured[1]
+    names = sorted(path.name for path in (first / "samples").iterdir())
+    assert names == sorted(path.name for path in (second / "samples").iterdir())
+    for name in names:
+        assert (first / "samples" / name).read_bytes() == (second / "samples" / name).read_bytes()
+
+
+# A run from its beginning to its end.
+
+
+def test_fit_tells_of_every_epoch_and_keeps_everything(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert fit(run) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in told] == ["epoch 1/2", "epoch 2/2"]
+    kept = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    (events,) = (name for name in kept if name.startswith("events/"))
+    assert kept - {events} == {
+        "options.json",
+        "data.json",
+        "metrics.jsonl",
+        "losses.png",
+        "accuracy.png",
+        "training.gif",
+        "samples/epoch-001.png",
+        "samples/epoch-002.png",
+        "checkpoints/last.pt",
+    }
+    assert json.loads((run / "options.json").read_text())["batch_size"] == 8
+    assert Run(run).data().shape == (1, 16, 16)
+    assert [(line["epoch"], line["step"]) for line in Run(run).epochs()] == [(1, 5), (2, 10)]
+    assert all(line["seconds"] > 0 for line in Run(run).epochs())
+    assert last(run)["step"] == 10
+    sheet = Image.open(io.BytesIO((run / "samples" / "epoch-002.png").read_bytes()))
+    assert sheet.size == (128, 128)
+
+
+def test_the_same_call_gives_the_same_bits(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
+    assert fit(tmp_path / "run") == 0
+    assert_same_end(tmp_path / "run", finished_run)
+
+
+def test_only_an_epochs_end_is_kept_however_long_the_epoch(
+    fit: Fit, tmp_path: Path, write_data: WriteData
+) -> None:
+    data = write_data(tmp_path / "data", count=110)
+    run = tmp_path / "run"
+    assert fit(run, "--data-dir", data, "--batch-size", 2, "--epochs", 1) == 0
+    assert [(line["epoch"], line["step"]) for line in Run(run).epochs()] == [(1, 55)]
+    assert last(run)["step"] == 55
+
+
+@pytest.mark.parametrize(
+    ("threads", "usual", "allowed", "meant"),
+    [(3, 8, 2, 3), (0, 8, 2, 2), (0, 8, 64, 8)],
+    ids=["asked for", "within the quota", "as many as PyTorch takes"],
+)
+def test_threads_are_those_that_are_asked_for_or_all_that_this_process_may_use(
+    fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    usual: int,
+    allowed: int,
+    meant: int,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: usual)
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr("training.loop.fit.available", lambda: allowed)
+    assert fit(tmp_path / "run", "--threads", threads, "--epochs", 1) == 0
+    assert asked == [meant]
+
+
+def test_without_data_here_they_are_downloaded_first(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_data: WriteData,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    served = write_data(tmp_path / "served", count=2000)  # too many for one packet
+    labels = served / "train-labels-idx1-ubyte"
+    (served / f"{labels.name}.gz").write_bytes(gzip.compress(labels.read_bytes()))
+    names = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
+    contents = {name: gzip.decompress((served / name).read_bytes()) for name in names}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        published = dataclasses.replace(
+            idx.FASHION_MNIST,
+            url=f"http://127.0.0.1:{server.server_port}/",
+            installed=tmp_path / "absent",
+            sha256=hashes,
+        )
+        monkeypatch.setattr(idx, "FASHION_MNIST", published)
+        small = ["--batch-size", "500", "--epochs", "1", "--device", "cpu"]
+        small += ["--generator-filters", "1", "--discriminator-filters", "1"]
+        try:
+            assert main(["fit", "--out", str(tmp_path / "run"), *small]) == 0
+        finally:
+            server.shutdown()
+            thread.join()
+    assert Run(tmp_path / "run").data().images == 2000
+    told = capsys.readouterr().err
+    for name in names:
+        assert told.count(f"{name}:   0%|          | 0.00/") == 1, "one bar a file"
+        assert f"{name}: 100%" in told
+
+
+# Going on.
+
+
+def test_a_resumed_run_equals_an_undisturbed_one(
+    fit: Fit, finished_run: Path, tmp_path: Path
+) -> None:
+    assert fit(tmp_path / "run", "--epochs", 1) == 0
+    assert fit(tmp_path / "run", "--resume", "--epochs", 2) == 0
+    assert_same_end(tmp_path / "run", finished_run)
+    assert Run(tmp_path / "run").config() == Run(finished_run).config()
+
+
+def test_a_run_goes_on_by_its_folder_alone(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert fit(run, "--epochs", 1) == 0
+    Run(run).write_options(Run(run).config().model_copy(update={"epochs": 2}))
+    assert main(["fit", "--out", str(run), "--resume"]) == 0
+    assert_same_end(run, finished_run)
+
+
+def test_flags_that_are_not_given_keep_what_the_run_began_with(fit: Fit, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert fit(run, "--epochs", 1, "--spectral-norm", "--loss", "hinge") == 0
+    before = Run(run).config()
+    assert main(["fit", "--out", str(run), "--resume"]) == 0
+    assert Run(run).config() == before
+    assert (before.spectral_norm, before.loss) == (True, "hinge")
+
+
+def test_a_finished_run_stays_as_it_is(fit: Fit, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert fit(run, "--epochs", 1) == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert fit(run, "--resume", "--epochs", 1) == 0
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("step", [3, 8], ids=["in the first epoch", "in the second epoch"])
+def test_a_run_stopped_by_a_person_goes_on_from_its_last_epoch(
+    fit: Fit,
+    finished_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    step: int,
+) -> None:
+    train_step = Trainer.train_step
+
+    def interrupted(self: Trainer, real: torch.Tensor) -> torch.Tensor:
+        if self.step == step:
+            raise KeyboardInterrupt
+        return train_step(self, real)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", interrupted)
+        assert fit(tmp_path / "run") == 130
+    assert "--resume goes on" in capsys.readouterr().err
+    assert len(Run(tmp_path / "run").epochs()) == step // 5
+    assert fit(tmp_path / "run", "--resume") == 0
+    assert_same_end(tmp_path / "run", finished_run)
+
+
+def test_an_epoch_cut_off_before_its_checkpoint_has_one_line_in_the_end(
+    fit: Fit, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = checkpoint.save
+
+    def interrupted(state: dict[str, Any], path: Path) -> None:
+        if state["step"] == 10:
+            raise KeyboardInterrupt
+        save(state, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", interrupted)
+        assert fit(tmp_path / "run") == 130
+    assert len(Run(tmp_path / "run").epochs()) == 2
+    assert last(tmp_path / "run")["step"] == 5
+    assert fit(tmp_path / "run", "--resume") == 0
+    assert_same_end(tmp_path / "run", finished_run)
+
+
+def test_a_line_cut_off_in_its_middle_is_written_anew(
+    fit: Fit, finished_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    assert fit(run, "--epochs", 1) == 0
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 2, "st')
+    assert fit(run, "--resume") == 0
+    assert_same_end(run, finished_run)
+
+
+def test_a_killed_run_resumed_ends_with_the_bits_of_an_undisturbed_one(
+    fit: Fit, tiny_flags: list[str], root: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "killed"
+    call = ["-m", "training", "fit", "--out", str(run), *tiny_flags, "--epochs", "100000"]
+    with subprocess.Popen(
+        [sys.executable, *call], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        metrics = run / "metrics.jsonl"
+        try:
+            while not (metrics.exists() and metrics.stat().st_size):
+                assert process.poll() is None
+                time.sleep(0.01)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
+    # Where the signal struck is chance: one epoch more than it saw is always a way to go.
+    epochs = len(metrics.read_text().splitlines()) + 1
+    assert fit(run, "--resume", "--epochs", epochs) == 0
+    assert fit(tmp_path / "undisturbed", "--epochs", epochs) == 0
+    assert_same_end(run, tmp_path / "undisturbed")
+
+
+# What is refused, and how.
+
+
+def refused(capsys: pytest.CaptureFixture[str], *parts: object) -> None:
+    """The last call ended with its failure in plain words, these parts among them."""
+    *_, told = re.split("^error: ", capsys.readouterr().err, maxsplit=1, flags=re.MULTILINE)
+    assert "Traceback" not in told
+    for part in parts:
+        assert str(part) in told
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--dataset", "cifar-10"),
+        ("--preset", "dcgan-256"),
+        ("--epochs", "0"),
+        ("--epochs", "many"),
+        ("--batch-size", "1"),
+        ("--seed", "-1"),
+        ("--seed", str(2**32)),
+        ("--latent-dim", "4097"),
+        ("--prior", "cauchy"),
+        ("--generator-filters", "0"),
+        ("--loss", "wgan"),
+        ("--generator-lr", "0"),
+        ("--discriminator-lr", "nan"),
+        ("--beta1", "1"),
+        ("--average-decay", "-0.5"),
+        ("--device", "tpu"),
+        ("--precision", "fp16"),
+        ("--threads", "-1"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_flag_and_nothing_is_begun(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str
+) -> None:
+    assert fit(tmp_path / "run", flag, value) == 2
+    refused(capsys, f"{flag} {value}: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_bad_value_is_told_at_once(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--epochs", 0, "--loss", "wgan") == 2
+    refused(capsys, "--epochs 0: ", "--loss wgan: ")
+
+
+def test_a_used_folder_is_refused(
+    fit: Fit, finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = last(finished_run)
+    assert fit(finished_run) == 1
+    refused(capsys, finished_run, "--resume")
+    torch.testing.assert_close(last(finished_run), before, rtol=0, atol=0)
+
+
+def test_a_folder_without_a_run_cannot_be_resumed(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path, "--resume") == 1
+    refused(capsys, tmp_path / "options.json")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").touch()
+    assert fit(tmp_path / "run") == 1
+    refused(capsys, tmp_path / "run", "cannot be written")
+
+
+@pytest.mark.parametrize(
+    ("flags", "before"),
+    [
+        (["--seed", "3"], "--seed 0"),
+        (["--loss", "hinge"], "--loss bce"),
+        (["--spectral-norm"], "--no-spectral-norm"),
+    ],
+)
+def test_a_run_is_not_resumed_with_other_options(
+    fit: Fit,
+    finished_run: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    before: str,
+) -> None:
+    assert fit(finished_run, "--resume", *flags) == 1
+    words = f"{' '.join(flags)} contradicts the run, which began with {before}"
+    refused(capsys, words)
+
+
+def test_a_run_is_not_resumed_for_fewer_epochs_than_it_has_done(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--epochs", 2) == 0
+    before = (tmp_path / "run/options.json").read_bytes()
+    assert fit(tmp_path / "run", "--resume", "--epochs", 1) == 1
+    refused(capsys, "--epochs 1: the run is past that already")
+    assert (tmp_path / "run/options.json").read_bytes() == before
+
+
+def test_a_run_is_not_resumed_from_the_checkpoint_of_another(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, filters in (("run", 2), ("other", 3)):
+        assert fit(tmp_path / name, "--epochs", 1, "--generator-filters", filters) == 0
+    (tmp_path / "other/checkpoints/last.pt").replace(tmp_path / "run/checkpoints/last.pt")
+    assert fit(tmp_path / "run", "--resume") == 1
+    refused(capsys, "the checkpoint is not of these networks")
+
+
+def test_a_run_is_not_resumed_with_a_bad_value(
+    fit: Fit, finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(finished_run, "--resume", "--epochs", 0) == 2
+    refused(capsys, "--epochs 0: ")
+
+
+def test_a_run_is_not_resumed_with_other_data(
+    fit: Fit,
+    finished_run: Path,
+    tmp_path: Path,
+    write_data: WriteData,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = write_data(tmp_path / "other", count=48)
+    assert fit(finished_run, "--resume", "--data-dir", other) == 1
+    refused(capsys, finished_run, "images=40", "images=48")
+
+
+def test_a_run_with_a_damaged_checkpoint_is_not_resumed(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--epochs", 1) == 0
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert fit(tmp_path / "run", "--resume") == 1
+    refused(capsys, path)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count", "complaint"),
+    [(14, 14, 40, "14"), (16, 20, 40, "20"), (256, 256, 8, "256"), (16, 16, 5, "5 images")],
+    ids=["too small", "not square", "too large", "too few"],
+)
+def test_images_that_cannot_be_learned_are_refused_and_nothing_is_begun(
+    fit: Fit,
+    tmp_path: Path,
+    write_data: WriteData,
+    capsys: pytest.CaptureFixture[str],
+    height: int,
+    width: int,
+    count: int,
+    complaint: str,
+) -> None:
+    data = write_data(tmp_path / "data", count, height, width)
+    assert fit(tmp_path / "run", "--data-dir", data) == 1
+    refused(capsys, complaint)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_data_is_refused(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--data-dir", tmp_path) == 1
+    refused(capsys, tmp_path, "train-images-idx3-ubyte")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_is_not_there_is_refused(
+    fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert fit(tmp_path / "run", "--device", "cuda") == 1
+    refused(capsys, "--device cuda")
+    assert not (tmp_path / "run").exists()
+
+
+def test_losses_that_are_no_numbers_are_told_and_the_last_epoch_is_kept(
+    fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train_step = Trainer.train_step
+
+    def poisoned(self: Trainer, real: torch.Tensor) -> torch.Tensor:
+        if self.step == 7:
+            with torch.no_grad():
+                next(self.generator.parameters()).fill_(float("nan"))
+        return train_step(self, real)
+
+    monkeypatch.setattr(Trainer, "train_step", poisoned)
+    assert fit(tmp_path / "run") == 1
+    refused(capsys, "step 10: ")
+    assert last(tmp_path / "run")["step"] == 5
+
+
+def test_exporting_what_is_no_run_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(tmp_path), "--name", "a", "--version", "1"]) == 1
+    refused(capsys, tmp_path / "options.json")
+
+
+# The help.
+
+
+def test_help_lists_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    for name, field in Config.model_fields.items():
+        assert f"--{name.replace('_', '-')}" in told
+        if field.annotation is bool:
+            assert f"--no-{name.replace('_', '-')}" in told
+
+
+@pytest.mark.parametrize(
+    "call",
+    [[], ["train"], ["fit"], ["fit", "--out", "x", "--colour", "blue"], ["export", "x"]],
+    ids=["no command", "unknown command", "no --out", "unknown flag", "no name"],
+)
+def test_a_wrong_call_tells_the_usage(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(call)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: python -m training")
+
+
+def test_the_module_is_a_program(root: Path) -> None:
+    call = [sys.executable, "-m", "training", "fit"]
+    ended = subprocess.run(call, cwd=root, check=False, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("usage: python -m training")

@@ -1,0 +1,207 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import ValidationError
+
+from training.__main__ import main
+from training.config import Config, Style, from_flags
+from training.data.images import fitted, scaled
+from training.gan import networks
+from training.gan.step import Trainer
+from training.run.journal import Run
+
+SIZES = range(16, 129, 4)
+MISFITS = [-16, 0, 4, 12, 15, 17, 18, 30, 126, 132, 256]
+
+
+# The option.
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_multiple_of_four_is_taken(size: int) -> None:
+    assert from_flags({"image_size": str(size)}).image_size == size
+
+
+@pytest.mark.parametrize("size", MISFITS)
+def test_any_other_size_is_refused_with_what_is_allowed(
+    size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValidationError, match="must be a multiple of 4 from 16 to 128"):
+        Config(image_size=size)
+    assert main(["fit", "--out", str(tmp_path / "run"), f"--image-size={size}"]) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: --image-size {size}: must be a multiple of 4 from 16 to 128\n"
+
+
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(ValidationError, match="image_size"):
+        from_flags({"image_size": "large"})
+
+
+# The networks.
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stack", ["paper", "keras", "upsample"])
+def test_every_generator_is_built_for_every_size(stack: Any, size: int, channels: int) -> None:
+    torch.manual_seed(0)
+    network = networks.generator(3, channels, size, 1, Style(generator=stack))
+    images = network(100 * torch.randn(2, 3))
+    assert images.shape == (2, channels, size, size)
+    assert images.abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
+@pytest.mark.parametrize("spectral_norm", [True, False])
+def test_every_discriminator_is_built_for_every_size(
+    stack: Any, size: int, spectral_norm: bool
+) -> None:
+    torch.manual_seed(0)
+    network = networks.discriminator(3, size, 1, spectral_norm, Style(discriminator=stack))
+    logits = network(torch.rand(2, 3, size, size))
+    assert logits.shape == (2, 1)
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stack", ["keras", "upsample"])
+def test_the_small_stacks_begin_at_a_quarter_of_the_size(stack: Any, size: int) -> None:
+    network = networks.generator(3, 1, size, 2, Style(generator=stack))
+    assert network[1].unflattened_size == (4, size // 4, size // 4)
+
+
+@pytest.mark.parametrize("size", MISFITS)
+def test_no_stack_is_built_for_another_size(size: int) -> None:
+    for name in ("paper", "keras", "upsample"):
+        style = Style.model_validate({"generator": name, "discriminator": name})
+        with pytest.raises(ValueError, match=f"a multiple of 4 from 16 to 128, got {size}$"):
+            networks.generator(1, 1, size, 1, style)
+        with pytest.raises(ValueError, match=f"a multiple of 4 from 16 to 128, got {size}$"):
+            networks.discriminator(1, size, 1, True, style)
+
+
+def test_images_that_are_not_square_are_not_trained_on() -> None:
+    with pytest.raises(ValueError, match="images must be square, got 32×28"):
+        Trainer(Config(), (1, 28, 32), torch.device("cpu"))
+
+
+# The scaling.
+
+
+def test_the_middle_square_is_what_is_kept() -> None:
+    pixels = np.zeros((20, 40, 3), dtype=np.uint8)
+    pixels[:, 10:30] = 255
+    for picture in (pixels, pixels.swapaxes(0, 1)):
+        for size in (10, 20, 80):
+            drawn = np.asarray(fitted(Image.fromarray(picture), size))
+            assert drawn.shape == (size, size, 3)
+            assert drawn.min() == 255
+
+
+def test_a_square_of_the_right_size_stays_to_the_bit() -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (16, 20, 3), dtype=np.uint8)
+    drawn = np.asarray(fitted(Image.fromarray(pixels), 16))
+    np.testing.assert_array_equal(drawn, pixels[:, 2:18])
+
+
+def test_scaling_is_lanczoss() -> None:
+    random = np.random.default_rng(0)
+    picture = Image.fromarray(random.integers(0, 256, (28, 28), dtype=np.uint8))
+    expected = picture.resize((64, 64), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(np.asarray(fitted(picture, 64)), np.asarray(expected))
+
+
+def test_a_whole_set_is_scaled_image_by_image() -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (3, 1, 28, 28), dtype=np.uint8)
+    grown = scaled(pixels, 32)
+    assert (grown.shape, grown.dtype) == ((3, 1, 32, 32), np.uint8)
+    for one, image in zip(grown, pixels, strict=True):
+        expected = np.asarray(fitted(Image.fromarray(image[0]), 32))
+        np.testing.assert_array_equal(one[0], expected)
+    assert scaled(pixels, 28) is pixels
+
+
+# From the flag to the samples.
+
+
+@pytest.fixture
+def run(tmp_path: Path, write: Callable[[Path, NDArray[np.uint8]], None]) -> Callable[..., int]:
+    """A run of one step on six random images of a shape, with further flags."""
+
+    def ran(height: int, width: int, *flags: str) -> int:
+        pixels = np.random.default_rng(0).integers(0, 256, (6, height, width), dtype=np.uint8)
+        write(tmp_path / "train-images-idx3-ubyte", pixels)
+        write(tmp_path / "train-labels-idx1-ubyte", np.zeros(6, np.uint8))
+        tiny = "--epochs 1 --batch-size 6 --generator-filters 1 --discriminator-filters 1"
+        place = ["--out", str(tmp_path / "run"), "--data-dir", str(tmp_path), "--device", "cpu"]
+        return main(["fit", *place, *tiny.split(), "--latent-dim", "2", "--threads", "1", *flags])
+
+    return ran
+
+
+@pytest.fixture
+def write() -> Callable[[Path, NDArray[np.uint8]], None]:
+    def written(path: Path, values: NDArray[np.uint8]) -> None:
+        shape = b"".join(length.to_bytes(4, "big") for length in values.shape)
+        path.write_bytes(bytes((0, 0, 8, values.ndim)) + shape + values.tobytes())
+
+    return written
+
+
+def shape(run: Path) -> tuple[int, int, int]:
+    return Run(run).data().shape
+
+
+@pytest.mark.parametrize(
+    ("flags", "size"),
+    [
+        ("", 28),
+        ("--image-size 16", 16),
+        ("--image-size 36", 36),
+        ("--preset keras-28", 28),
+        ("--preset upsample-28 --image-size 20", 20),
+        ("--preset dcgan-64", 64),
+        ("--preset paper-64 --image-size 28", 28),
+    ],
+)
+def test_the_flag_decides_then_the_preset_then_the_data(
+    run: Callable[..., int], tmp_path: Path, flags: str, size: int
+) -> None:
+    assert run(28, 28, *flags.split()) == 0
+    assert shape(tmp_path / "run") == (1, size, size)
+    with Image.open(tmp_path / "run" / "samples" / "epoch-001.png") as sheet:
+        assert sheet.size == (8 * size, 8 * size)
+
+
+@pytest.mark.parametrize(("height", "width"), [(14, 14), (30, 30), (28, 32), (132, 132)])
+def test_data_that_fit_no_network_must_be_scaled(
+    run: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    height: int,
+    width: int,
+) -> None:
+    assert run(height, width) == 1
+    told = capsys.readouterr().err
+    for part in (f"{width}×{height}", "--image-size", "a multiple of 4 from 16 to 128"):
+        assert part in told
+    assert not (tmp_path / "run").exists()
+    assert run(height, width, "--image-size", "16") == 0
+    assert shape(tmp_path / "run") == (1, 16, 16)
+
+
+def test_a_run_goes_on_in_its_size(run: Callable[..., int], tmp_path: Path) -> None:
+    assert run(28, 28, "--image-size", "16") == 0
+    assert run(28, 28, "--resume", "--epochs", "2") == 0
+    assert shape(tmp_path / "run") == (1, 16, 16)
+    assert len(Run(tmp_path / "run").epochs()) == 2

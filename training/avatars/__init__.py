@@ -1,1 +1,0 @@
-"""Drawn faces: what they look like, how they are drawn, and how they become a data set."""

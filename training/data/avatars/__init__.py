@@ -1,0 +1,1 @@
+"""Drawn faces: chosen by number, drawn, and stored as a data set."""

@@ -1,0 +1,70 @@
+"""A face as pixels: composed by python-avatars, rendered by resvg."""
+
+import io
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.data.avatars.dataset import SIZE
+from training.data.avatars.faces import Face
+from training.errors import DataError
+
+FRAME = "28 12 208 208"
+"""What is shown of Avataaars' 264×280 units, x, y, width and height: a square that the head fills,
+hair to collar."""
+
+
+def libraries() -> dict[str, str]:
+    """The versions of what draws. Raises DataError with advice where it is not installed."""
+    try:
+        import python_avatars  # noqa: F401
+        import resvg_py  # noqa: F401
+    except ImportError as error:
+        raise DataError(
+            f"faces are drawn by python-avatars and resvg-py: pip install '.[avatars]' ({error})"
+        ) from error
+    return {name: version(name) for name in ("python-avatars", "resvg-py")}
+
+
+def drawn(face: Face) -> NDArray[np.uint8]:
+    """``face`` in RGB: ``(3, SIZE, SIZE)``."""
+    import resvg_py
+
+    whole = composed(face)
+    # One picture inside another, as the outer one decides what is seen of the inner one.
+    framed = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIZE}" height="{SIZE}" '
+        f'viewBox="{FRAME}">{whole[whole.index("<svg") :]}</svg>'
+    )
+    # There are no words in it, so that a system's fonts need not be looked for.
+    png = resvg_py.svg_to_bytes(
+        svg_string=framed, background=face.background, skip_system_fonts=True
+    )
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
+
+
+def composed(face: Face) -> str:
+    """``face`` as an SVG document of 264×280 units, without a background."""
+    import python_avatars as library
+
+    top = library.HatType[face.hat] if face.hat else library.HairType[face.hair]
+    avatar = library.Avatar(
+        style=library.AvatarStyle.TRANSPARENT,
+        top=top,
+        hat_color=library.ClothingColor[face.hat_cloth],
+        eyebrows=library.EyebrowType[face.eyebrows],
+        eyes=library.EyeType[face.eyes],
+        nose=library.NoseType.DEFAULT,
+        mouth=library.MouthType[face.mouth],
+        facial_hair=library.FacialHairType[face.beard or face.moustache or "NONE"],
+        skin_color=face.skin,
+        hair_color=library.HairColor[face.hair_colour],
+        facial_hair_color=library.HairColor[face.hair_colour],
+        accessory=library.AccessoryType[face.glasses or "NONE"],
+        clothing=library.ClothingType[face.clothes],
+        clothing_color=library.ClothingColor[face.cloth],
+    )
+    return str(avatar.render())

@@ -1,0 +1,98 @@
+"""The Fréchet inception distance, computed by torch-fidelity, which the user brings."""
+
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from app.artifact.card import digest
+from training.errors import EvaluationError
+from training.evaluation.evaluation_record import Measure
+from training.evaluation.measures import Bytes, Sets
+
+WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the one network that FID is defined on: Inception of 2015-12-05, converted to PyTorch."""
+
+
+class Inception:
+    """The network of FID."""
+
+    def __init__(self, weights: Path) -> None:
+        """With the weights in the file ``weights``.
+
+        Raises EvaluationError for another file, and where torch-fidelity is not installed.
+        """
+        self._library = _library()
+        try:
+            found = digest(weights.read_bytes())
+        except OSError as error:
+            raise EvaluationError(f"{weights}: cannot be read: {error.strerror}") from error
+        if found != WEIGHTS_SHA256:
+            raise EvaluationError(
+                f"{weights}: has SHA-256 {found}, but FID is defined on the weights "
+                f"pt_inception-2015-12-05 with {WEIGHTS_SHA256}"
+            )
+        self._weights = weights
+
+    def fid(self, pixels: Sets[Bytes], device: torch.device) -> Measure:
+        """FID of the fakes, and of as many training images, against the test images."""
+        real, fake = pixels.test, pixels.fake
+        with tempfile.TemporaryDirectory() as cache:
+            value, floor = (
+                self._distance(images, real, device, cache)
+                for images in (fake, pixels.train[: len(fake)])
+            )
+        protocol = (
+            f"Fréchet inception distance (Heusel et al. 2017) of the {len(fake)} images of seeds "
+            f"0 to {len(fake) - 1} to {len(real)} test images, as Lucic et al. 2018 (arXiv "
+            f"1711.10337) take it with 10,000 each; {'grey as ' if real.shape[1] == 1 else ''}RGB; "
+            f"torch-fidelity {self._library.__version__}, weights of SHA-256 "
+            f"{WEIGHTS_SHA256[:12]}…"
+        )
+        return Measure(value=value, floor=floor, protocol=protocol)
+
+    def _distance(self, fake: Bytes, real: Bytes, device: torch.device, cache: str) -> float:
+        measured = self._library.calculate_metrics(
+            input1=Rgb(fake),
+            input2=Rgb(real),
+            # The real images' statistics are computed once, not once for each set against them.
+            input2_cache_name="real",
+            cache_root=cache,
+            cuda=device.type == "cuda",
+            fid=True,
+            feature_extractor="inception-v3-compat",
+            feature_extractor_weights_path=str(self._weights),
+            save_cpu_ram=True,  # no worker processes: the images are in memory already
+            verbose=True,  # on a CPU this takes the better part of an hour
+        )
+        return float(measured[self._library.KEY_METRIC_FID])
+
+
+def _library() -> ModuleType:
+    try:
+        import torch_fidelity
+    except ImportError as error:
+        raise EvaluationError(
+            "--inception needs torch-fidelity: pip install torch-fidelity"
+        ) from error
+    library: ModuleType = torch_fidelity
+    return library
+
+
+class Rgb(Dataset[Tensor]):
+    """Images as torch-fidelity takes them: each uint8 ``(3, height, width)``."""
+
+    def __init__(self, pixels: Bytes) -> None:
+        """Of ``pixels``, ``(n, 1 or 3, height, width)``; grey becomes red, green and blue."""
+        self._pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __getitem__(self, index: int) -> Tensor:
+        _, *size = self._pixels[index].shape
+        return torch.from_numpy(np.broadcast_to(self._pixels[index], (3, *size)).copy())

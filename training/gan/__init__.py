@@ -1,0 +1,1 @@
+"""Networks, losses, penalties, augmentation, averaging and the optimiser step."""

@@ -1,0 +1,37 @@
+"""What the exported graph computes, in PyTorch: the reference that it is checked against."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from app.artifact.card import Latent
+from app.imaging.sheets import Pixels
+from app.latent.sampling import Latents, from_seeds
+
+_BATCH = 500
+
+
+def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
+    """Latents ``(n, z)`` to uint8 ``(n, height, width, channels)``: -1…1 becomes 0…255."""
+    with torch.no_grad():
+        images: Tensor = generator(latents)  # (n, channels, height, width)
+    scaled = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    pixels: Pixels = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return pixels
+
+
+def of_latents(draw: Callable[[Latents], Pixels], latents: Latents) -> NDArray[np.uint8]:
+    """What ``draw`` draws of ``latents`` ``(n, z)``, in batches: uint8 ``(n, c, h, w)``."""
+    starts = range(0, len(latents), _BATCH)
+    drawn = [draw(latents[start : start + _BATCH]) for start in starts]
+    return np.concatenate(drawn).transpose(0, 3, 1, 2)
+
+
+def of_seeds(
+    draw: Callable[[Latents], Pixels], seeds: Sequence[int], latent: Latent
+) -> NDArray[np.uint8]:
+    """What ``draw`` draws of ``seeds``, in batches: uint8 ``(len(seeds), c, h, w)``."""
+    return of_latents(draw, from_seeds(seeds, latent.width, latent.prior))

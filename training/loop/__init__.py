@@ -1,0 +1,1 @@
+"""The training loop: devices, execution, distribution, checkpoints."""

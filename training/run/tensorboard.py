@@ -1,0 +1,40 @@
+"""TensorBoard's events of a run."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from app.imaging.sheets import Pixels
+from training.run.report import Report
+
+TAGS = {
+    "discriminator_loss": "loss/discriminator",
+    "generator_loss": "loss/generator",
+    "accuracy_real": "accuracy/real",
+    "accuracy_fake": "accuracy/generated",
+    "images_per_second": "speed/images_per_second",
+}
+"""The tag of each figure of a Report."""
+SAMPLES = "samples"
+"""The tag of the sample grids."""
+
+
+class Events:
+    """A writer of events into a folder, one file for each time that the run is started."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        """Goes on after ``step``: later ones, of a run that was cut off, are no longer shown."""
+        from torch.utils.tensorboard import SummaryWriter  # takes seconds
+
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def write(self, report: Report, grid: Pixels) -> None:
+        """Write an epoch's figures and its sample grid ``(h, w, c)``; they are in the file then."""
+        figures = asdict(report)
+        for name, tag in TAGS.items():
+            self._writer.add_scalar(tag, figures[name], report.step)
+        self._writer.add_image(SAMPLES, grid, report.step, dataformats="HWC")
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()
