@@ -96,7 +96,10 @@ def main() -> None:
     with started() as server:
         statuses, wrong = asyncio.run(thrown(server.port, told.times, told.connections))
         assert "Traceback" not in server.said, server.said[-4000:]
-    text = f"`python -m tests.process.faults.noise`: {told.times:,} bodies, {dict(sorted(statuses.items()))}"
+    text = (
+        "`python -m tests.process.faults.noise`: "
+        f"{told.times:,} bodies, {dict(sorted(statuses.items()))}"
+    )
     text += f" by status, {len(wrong)} lost or answered with an error of the server's."
     keep("Random bodies", "\n".join([text, *wrong[:10]]))
 

@@ -1,4 +1,5 @@
-"""Reloads under load: ``python -m tests.process.faults.reload``. Nobody may notice but by the version.
+"""Reloads under load: ``python -m tests.process.faults.reload``.
+
 
 Eight connections ask a real server all the time, each answer's pixels must be those of the version
 that it names. Meanwhile good versions appear and bad ones, old ones go, and the server is told by

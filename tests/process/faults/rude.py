@@ -127,7 +127,10 @@ def main() -> None:
         p50, p99 = percentile(waited, 50), percentile(waited, 99)
         rows.append(f"| {name} | {len(waited)} | {p50:.1f} ms | {p99:.1f} ms |")
     ratio = percentile(beside, 99) / percentile(alone, 99)
-    text = f"`python -m tests.process.faults.rude`: {POLITE} polite connections. p99 is {ratio:.2f} times what"
+    text = (
+        "`python -m tests.process.faults.rude`: "
+        f"{POLITE} polite connections. p99 is {ratio:.2f} times what"
+    )
     text += f" it is alone; memory {memory:.0f} MiB in the end."
     keep("Rude clients", "\n".join([text, "", *rows]))
 

@@ -101,7 +101,10 @@ def main() -> None:
         times, count = told.times // 2, len(found.failed)
         rows.append(f"| SIGHUP | {workers} | {times} | {found.answered} | {count} |")
         failed += found.failed
-    text = f"`python -m tests.process.faults.signals`, {told.connections} connections that ask again at once."
+    text = (
+        "`python -m tests.process.faults.signals`, "
+        f"{told.connections} connections that ask again at once."
+    )
     text += f" After SIGTERM a server had ended within {longest:.1f} s."
     keep("Signals under load", "\n".join([text, "", *rows, *failed[:5]]))
 

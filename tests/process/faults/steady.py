@@ -90,7 +90,10 @@ def main() -> None:
         load = (told.images, 60 * told.minutes, told.connections, told.rate, 10)
         found = asyncio.run(loaded(server, *load))
     seconds = found.memory[-1][0]
-    text = f"`python -m tests.process.faults.steady`: {found.images:,} images in {seconds / 60:.1f} min,"
+    text = (
+        "`python -m tests.process.faults.steady`: "
+        f"{found.images:,} images in {seconds / 60:.1f} min,"
+    )
     text += f" all decoded, {found.compared:,} compared, 0 lost. Requests: {dict(found.requests)}."
     if seconds > SETTLED:
         text += f" Memory since the fifth minute: {found.growth(SETTLED):+.2f} %."

@@ -1,4 +1,7 @@
-"""Versions come and go while clients ask: ``python -m tests.process.faults.reload`` is the long form."""
+"""Hot reload while clients send requests.
+
+``python -m tests.process.faults.reload`` is the long form.
+"""
 
 from pathlib import Path
 

@@ -203,7 +203,7 @@ def test_curves_take_their_share_of_the_time_and_are_whole_in_the_end(
     assert (drawn[0], drawn[-1]) == (1, 4)
 
 
-@pytest.mark.parametrize("broken", ["Events", "files.write"])
+@pytest.mark.parametrize("broken", ["Events", "atomic_files.write"])
 def test_a_failure_to_draw_loses_no_run(
     fit: Callable[..., int],
     tmp_path: Path,
@@ -217,7 +217,7 @@ def test_a_failure_to_draw_loses_no_run(
     class Files:
         write = staticmethod(fails)
 
-    monkeypatch.setattr(display, *(("files", Files) if "." in broken else (broken, fails)))
+    monkeypatch.setattr(display, *(("atomic_files", Files) if "." in broken else (broken, fails)))
     assert fit(tmp_path / "run") == 0
     run = Run(tmp_path / "run")
     assert len(run.epochs()) == 2
