@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.datastructures import State
 
 from app import __version__, errors
 from app.api import dependencies, openapi, problems
@@ -38,7 +39,7 @@ from app.middleware.cors import Cors
 from app.middleware.load_shedding import Gate, Gated
 from app.middleware.request_context import Callers
 from app.observability import tracing
-from app.observability.metrics import Metrics
+from app.observability.metrics import Metrics, Sample, VersionSample
 from app.registry.registry import Catalog
 from app.registry.reload_log import Orders
 from app.registry.reloader import Repository
@@ -72,7 +73,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     """
     malloc.share()
     metrics = Metrics(shared)
-    catalog = Catalog.load(settings, metrics.watch)
+    catalog = Catalog.load(settings, metrics.image_counter)
 
     app = FastAPIOffline(
         title="DCGAN server",
@@ -96,12 +97,31 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     app.state.drain = Drain(settings.grace)
     app.state.watchdog = Watchdog(catalog.running, settings.stalled)
     app.state.pictures = Pictures(settings.cache_bytes)
-    metrics.look_at(catalog, partial(dependencies.hindrance, app.state))
+    metrics.sample_from(partial(_sample, app.state))
     _wrap(app, settings)
     problems.install(app)
     openapi.install(app, settings.timeout)
     _route(app, settings)
     return app
+
+
+def _sample(state: State) -> Sample:
+    """The readiness of this process and its versions in service, for the metrics."""
+    catalog: Catalog = state.catalog
+    versions = [
+        VersionSample(
+            model=served.card.name,
+            version=served.card.version,
+            waiting=served.batcher.waiting,
+            digest=served.variant.sha256,
+            provider=served.engine.provider,
+            precision=served.engine.precision,
+            graph=served.variant.file,
+        )
+        for served in catalog
+    ]
+    ready = bool(catalog.models) and not dependencies.hindrance(state)
+    return Sample(ready, versions)
 
 
 def _wrap(app: FastAPI, settings: Settings) -> None:

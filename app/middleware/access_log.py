@@ -74,7 +74,7 @@ class Telemetry:
     def _write(self, scope: Scope, known: Record) -> None:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
         route = self._route(scope)
-        self._metrics.request(method, route, known)
+        self._metrics.count_request(method, route, known)
         if self._traces:
             self._traces.write(scope, method, route, known)
         if self._log and logger.isEnabledFor(logging.INFO):

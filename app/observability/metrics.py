@@ -1,10 +1,12 @@
-"""What is counted, as Prometheus reads it at ``GET /metrics``."""
+"""Prometheus metrics, served by ``GET /metrics``."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,11 +17,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.batching.jobs import Fate, Watch
 from app.observability.multiprocess import Processes, Together
 from app.observability.request_stats import Record
-from app.registry.model_version import Served
-from app.registry.registry import Catalog
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,24 +28,58 @@ _SIZES = tuple(2**k for k in range(13))
 _VERSION = ("model", "version")
 _INFO = (*_VERSION, "digest", "provider", "precision", "graph")
 
+Outcome = Literal["computed", "left", "deadline", "failed"]
+
+
+@dataclass(frozen=True)
+class VersionSample:
+    """One model version in service, at one moment."""
+
+    model: str
+    version: int
+    waiting: int
+    """Images in its queue."""
+    digest: str
+    """SHA-256 of its model file, in hexadecimal."""
+    provider: str
+    precision: str
+    graph: str
+    """Name of its model file."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The state of this process at one moment."""
+
+    ready: bool
+    versions: Sequence[VersionSample]
+
+
+Sampler = Callable[[], Sample]
+
+
+def _nothing() -> Sample:
+    return Sample(ready=False, versions=())
+
 
 class Metrics:
-    """Every figure of one process, or of all that serve together."""
+    """The metrics of one process, or the sums over all worker processes."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """``folder`` is what several processes share, once each has joined them."""
+        """With ``folder``, which every worker has joined, metrics are summed over the workers."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         own = CollectorRegistry()
-        self._requests, self._versions = _Requests(own), _Versions(own)
-        self._read = (Together(folder) if folder else own, Processes(folder))
+        self._requests, self._versions = _RequestMetrics(own), _VersionMetrics(own)
+        self._collectors = (Together(folder) if folder else own, Processes(folder))
+        self._sampler: Sampler = _nothing
 
     def text(self) -> bytes:
-        """All of it in Prometheus's text format, version 0.0.4."""
-        return b"".join(map(generate_latest, self._read))
+        """Return all metrics in Prometheus's text format, version 0.0.4."""
+        return b"".join(map(generate_latest, self._collectors))
 
-    def request(self, method: str, route: str, record: Record) -> None:
-        """A request was answered, or its client left."""
-        count, seconds = self._requests.of(method, route, record.status)
+    def count_request(self, method: str, route: str, record: Record) -> None:
+        """Count a request that was answered, or whose client disconnected."""
+        count, seconds = self._requests.children(method, route, record.status)
         count.inc()
         seconds.observe(record.seconds)
         if record.refused:
@@ -57,8 +90,8 @@ class Metrics:
             compute.observe(record.compute)
             encode.observe(record.encode)
 
-    def watch(self, model: str, version: int) -> Watch:
-        """What the batcher of a version is to tell of its images."""
+    def image_counter(self, model: str, version: int) -> Callable[[Outcome, int], None]:
+        """Return the function by which a version's batcher counts images by their outcome."""
         labels = (model, str(version))
         sizes = self._versions.batches.labels(*labels)
         counts = {
@@ -67,24 +100,24 @@ class Metrics:
         }
         counts["computed"] = self._versions.images.labels(*labels)
 
-        def watch(fate: Fate, images: int) -> None:
-            counts[fate].inc(images)
-            if fate == "computed":
+        def count(outcome: Outcome, images: int) -> None:
+            counts[outcome].inc(images)
+            if outcome == "computed":
                 sizes.observe(images)
 
-        return watch
+        return count
 
-    def reloaded(self, result: str) -> None:
-        """A version was ``served``, ``refused`` or ``retired`` while the server ran."""
+    def count_reload(self, result: str) -> None:
+        """Count a version that was ``served``, ``refused`` or ``retired`` by a reload."""
         self._requests.reloads.labels(result).inc()
 
-    def look_at(self, catalog: Catalog, hindrance: Callable[[], str | None]) -> None:
-        """Let samples be taken of these: what is served, and why it is not ready, if so."""
-        self._catalog, self._hindrance = catalog, hindrance
+    def sample_from(self, sampler: Sampler) -> None:
+        """Take the values of all gauges from ``sampler`` from now on."""
+        self._sampler = sampler
 
     @asynccontextmanager
     async def sampling(self) -> AsyncIterator[None]:
-        """Sample every second: another worker may be the one that is asked."""
+        """Set the gauges every second: another worker may answer the next ``GET /metrics``."""
         task = asyncio.create_task(self._keep_sampling())
         try:
             yield
@@ -97,13 +130,14 @@ class Metrics:
             await asyncio.sleep(1)
 
     def sample(self) -> None:
-        """Look how things are now: what is served, and how many images wait."""
-        self._requests.ready.set(bool(self._catalog.models) and not self._hindrance())
-        self._versions.sample(self._catalog)
+        """Set the gauges: readiness, images in the queue and versions in service."""
+        sample = self._sampler()
+        self._requests.ready.set(sample.ready)
+        self._versions.sample(sample.versions)
 
 
-class _Requests:
-    """Of requests, whatever they ask for."""
+class _RequestMetrics:
+    """Metrics of the process, without a label for the model."""
 
     def __init__(self, own: CollectorRegistry) -> None:
         self.requests = Counter(
@@ -111,84 +145,99 @@ class _Requests:
         )
         self.seconds = Histogram(
             "dcgan_request_seconds",
-            "How long they took.",
+            "Time from the start of a request to the end of its response.",
             ("route",),
             registry=own,
             buckets=_SECONDS,
         )
         self.refusals = Counter(
-            "dcgan_refusals", "Requests without room, by reason.", ("reason",), registry=own
+            "dcgan_refusals",
+            "Requests refused because of load, by reason.",
+            ("reason",),
+            registry=own,
         )
         self.reloads = Counter(
-            "dcgan_reloads", "Versions loaded while the server ran.", ("result",), registry=own
+            "dcgan_reloads",
+            "Model versions loaded, refused or retired while the server ran.",
+            ("result",),
+            registry=own,
         )
         self.ready = Gauge(
-            "dcgan_ready", "1 if all workers draw.", registry=own, multiprocess_mode="livemin"
+            "dcgan_ready",
+            "1 if every worker can generate images, else 0.",
+            registry=own,
+            multiprocess_mode="livemin",
         )
         for reason in ("full", "share", "rate", "closed"):
             self.refusals.labels(reason)
         for result in ("served", "refused", "retired"):
             self.reloads.labels(result)
-        self.of = cache(self._of)
+        self.children = cache(self._children)
 
-    def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    def _children(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self.requests.labels(method, route, str(status)), self.seconds.labels(route)
 
 
-class _Versions:
-    """Of each version, whoever asks for it."""
+class _VersionMetrics:
+    """Metrics of each model version."""
 
     def __init__(self, own: CollectorRegistry) -> None:
         self._stages = [
-            Histogram(f"dcgan_{name}_seconds", words, _VERSION, registry=own, buckets=_STAGES)
-            for name, words in (
-                ("queue", "How long requests waited for the engine."),
-                ("compute", "How long the engine took for requests."),
-                ("encode", "How long it took to encode their images."),
+            Histogram(f"dcgan_{name}_seconds", text, _VERSION, registry=own, buckets=_STAGES)
+            for name, text in (
+                ("queue", "Time that the images of a request waited for the engine."),
+                ("compute", "Time of the batches that held the images of a request."),
+                ("encode", "Time to encode the images of a request."),
             )
         ]
         self.batches = Histogram(
-            "dcgan_batch_images", "Images of a batch.", _VERSION, registry=own, buckets=_SIZES
+            "dcgan_batch_images",
+            "Number of images in a batch.",
+            _VERSION,
+            registry=own,
+            buckets=_SIZES,
         )
         self.images = Counter("dcgan_images_computed", "Images computed.", _VERSION, registry=own)
         self.dropped = Counter(
-            "dcgan_images_dropped", "Images not drawn.", (*_VERSION, "reason"), registry=own
+            "dcgan_images_dropped",
+            "Images accepted but not computed, by reason.",
+            (*_VERSION, "reason"),
+            registry=own,
         )
         self._waiting = Gauge(
             "dcgan_queue_images",
-            "Images that wait.",
+            "Images in the queue.",
             _VERSION,
             registry=own,
             multiprocess_mode="livesum",
         )
         self._info = Gauge(
             "dcgan_model_info",
-            "1 for what is served, 0 for what was.",
+            "1 for a model version in service, 0 for one that was retired.",
             _INFO,
             registry=own,
             multiprocess_mode="livemax",
         )
         self._known: dict[Gauge, set[tuple[str, ...]]] = {}
-        self.stages = cache(self._of)
+        self.stages = cache(self._stage_children)
 
-    def _of(self, model: str, version: int) -> list[Histogram]:
+    def _stage_children(self, model: str, version: int) -> list[Histogram]:
         return [stage.labels(model, str(version)) for stage in self._stages]
 
-    def sample(self, catalog: Catalog) -> None:
-        waiting = {_version(served): float(served.batcher.waiting) for served in catalog}
-        serving = {_info(served): 1.0 for served in catalog}
+    def sample(self, versions: Sequence[VersionSample]) -> None:
+        waiting = {_labels(one): float(one.waiting) for one in versions}
+        serving = {_info_labels(one): 1.0 for one in versions}
         for gauge, now in ((self._waiting, waiting), (self._info, serving)):
             known = self._known.setdefault(gauge, set())
-            # Processes that serve together cannot take a label back.
+            # With several processes a label cannot be removed, so that it becomes 0.
             for labels in known.union(now):
                 gauge.labels(*labels).set(now.get(labels, 0))
             known.update(now)
 
 
-def _version(served: Served) -> tuple[str, ...]:
-    return served.card.name, str(served.card.version)
+def _labels(sample: VersionSample) -> tuple[str, ...]:
+    return sample.model, str(sample.version)
 
 
-def _info(served: Served) -> tuple[str, ...]:
-    graph, engine = served.variant, served.engine
-    return *_version(served), graph.sha256, engine.provider, engine.precision, graph.file
+def _info_labels(sample: VersionSample) -> tuple[str, ...]:
+    return *_labels(sample), sample.digest, sample.provider, sample.precision, sample.graph

@@ -175,22 +175,22 @@ class Repository:
                 loader.load,
                 self._settings.models / folder,
                 self._settings,
-                self._metrics.watch,
+                self._metrics.image_counter,
             )
         except Exception as error:  # whatever lies in a folder ends no server
             if not isinstance(error, CardError | StartupError):
                 logger.exception("%s cannot be loaded", folder)
             self._catalog.refuse(folder, str(error) or repr(error))
-            self._metrics.reloaded("refused")
+            self._metrics.count_reload("refused")
             return False
         self._catalog.add(served)
         self._catalog.forgive(folder)
-        self._metrics.reloaded("served")
+        self._metrics.count_reload("served")
         return True
 
     def _retire(self, folder: str) -> None:
         if self._catalog.retire(folder):
-            self._metrics.reloaded("retired")
+            self._metrics.count_reload("retired")
 
     def _is_wanted(self, folder: str) -> bool:
         name, _, version = folder.partition("/")

@@ -177,7 +177,7 @@ def test_refusals_are_counted_by_reason(
 
 
 def test_reloads_are_counted(client: TestClient) -> None:
-    client.app.state.metrics.reloaded("refused")  # type: ignore[attr-defined]
+    client.app.state.metrics.count_reload("refused")  # type: ignore[attr-defined]
     told = text(client)
     assert value(told, "dcgan_reloads_total", result="refused") == 1
     assert value(told, "dcgan_reloads_total") == 1
