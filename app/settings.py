@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.api.values import Scale, Seed, Steps, Truncation
-from app.artifact.card import ModelName, ModelVersion
+from app.artifact.card import ModelName, VersionNumber
 from app.imaging.render_options import Look
 from app.latent import edits
 from app.latent.sampling import SEEDS
@@ -144,7 +144,7 @@ class Rendering(Engines):
 
     out: Path = Field(description="folder for PNG files, or one file that ends in .npz")
     model: ModelName | None = Field(None, description="a model; by default the server's")
-    version: ModelVersion | None = Field(None, description="its version; by default the highest")
+    version: VersionNumber | None = Field(None, description="its version; by default the highest")
     count: int = Field(ge=1, le=SEEDS, description="how many images")
     seed: Seed = Field(0, description="seed of the first image; the next has the next")
     edit: Steps | None = Field(None, description="attributes, such as glasses:2,beard:-1.5")
@@ -159,7 +159,7 @@ class Rendering(Engines):
     @property
     def strengths(self) -> dict[str, float]:
         """The strength of every attribute that is named."""
-        return edits.read(self.edit or [])
+        return edits.parse(self.edit or [])
 
 
 def unknown_variables() -> list[str]:

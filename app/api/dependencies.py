@@ -14,7 +14,7 @@ from starlette.datastructures import State
 from app.api.image_cache import Pictures
 from app.auth.api_keys import Access
 from app.errors import NotReadyError, ParameterError, offence, refusal
-from app.imaging.sheets import MOST_PIXELS, Sheet
+from app.imaging.sheets import MAX_PIXELS, Sheet
 from app.registry.model_version import Served
 from app.registry.registry import Catalog
 from app.registry.reloader import Repository
@@ -89,14 +89,14 @@ class Limit:
         /,
         **parameters: object,
     ) -> None:
-        """The same where a sheet of ``count`` images would have more than MOST_PIXELS.
+        """The same where a sheet of ``count`` images would have more than MAX_PIXELS.
 
         It holds for every form of an answer: the images in a ZIP have no more pixels than a sheet.
         """
         height, width = sheet.size(count, *served.size)
-        if height * width > MOST_PIXELS:
+        if height * width > MAX_PIXELS:
             asked = f"{width} × {height} pixels"
-            raise _too_much(asked, f"at most {MOST_PIXELS} pixels", place, parameters)
+            raise _too_much(asked, f"at most {MAX_PIXELS} pixels", place, parameters)
 
 
 def _too_much(

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api.dependencies import Limit
 from app.auth.api_keys import Access
-from app.batching.jobs import LeftError
+from app.batching.jobs import DisconnectedError
 from app.registry.registry import Catalog
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -68,12 +68,12 @@ def query(request: Request, model: type[Model]) -> Model:
 async def body(request: Request, model: type[Model]) -> Model | None:
     """The body, of JSON, as a ``model``; None without one.
 
-    Raises RequestValidationError too, and LeftError where the body ends early.
+    Raises RequestValidationError too, and DisconnectedError where the body ends early.
     """
     try:
         content = await request.body()
     except ClientDisconnect as error:
-        raise LeftError from error
+        raise DisconnectedError from error
     if not content:
         return None
     told = _json(content) if _is_json(request) else content

@@ -6,8 +6,8 @@ from functools import partial
 from app.api import etags, responses
 from app.batching import jobs
 from app.batching.jobs import Claim
-from app.batching.lru_cache import Cache
-from app.batching.single_flight import Flights
+from app.batching.lru_cache import LruCache
+from app.batching.single_flight import SingleFlight
 from app.errors import LateError, OverShareError
 from app.middleware import request_context
 from app.registry.model_version import Served
@@ -44,8 +44,8 @@ class Pictures:
 
     def __init__(self, most_bytes: int) -> None:
         """``most_bytes`` bounds what is kept; 0 keeps nothing."""
-        self._cache = Cache(most_bytes)
-        self._flights: Flights[File] = Flights(OverShareError)
+        self._cache = LruCache(most_bytes)
+        self._flights: SingleFlight[File] = SingleFlight(OverShareError)
 
     def kept(self, etag: str) -> bytes | None:
         """The file, where it need not be drawn."""

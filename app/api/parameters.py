@@ -18,9 +18,9 @@ from app.api.values import (
     Truncation,
     whole,
 )
-from app.artifact.card import ModelName, ModelVersion
+from app.artifact.card import ModelName, VersionNumber
 from app.imaging.render_options import Look
-from app.imaging.sheets import WIDEST_PADDING, Sheet
+from app.imaging.sheets import MAX_PADDING, Sheet
 from app.latent import edits
 from app.latent.interpolation import Easing
 from app.latent.sampling import Method
@@ -37,7 +37,7 @@ class ModelQuery(BaseModel):
     model: ModelName | None = Field(
         None, description="a served model; by default the server's", examples=["fashion-mnist"]
     )
-    version: ModelVersion | None = Field(
+    version: VersionNumber | None = Field(
         None, description="its version; by default the highest", examples=[1]
     )
 
@@ -52,7 +52,7 @@ class EditQuery(BaseModel):
     @property
     def strengths(self) -> dict[str, float]:
         """The strength of every attribute that is named."""
-        return edits.read(self.edit or [])
+        return edits.parse(self.edit or [])
 
 
 class EditBody(BaseModel):
@@ -64,7 +64,7 @@ class EditBody(BaseModel):
     edit: dict[str, Strength] = Field(
         # The first example is what the page of documentation sends, to whichever model.
         {},
-        max_length=edits.MOST,
+        max_length=edits.MAX_ATTRIBUTES,
         description=_EDIT,
         examples=[{}, {"glasses": 2, "beard": -1.5}],
     )
@@ -90,7 +90,7 @@ class SheetQuery(LookQuery):
     """How images lie on a sheet; what has none is not concerned."""
 
     padding: int = Field(
-        0, ge=0, le=WIDEST_PADDING, description="black pixels between the images of a sheet"
+        0, ge=0, le=MAX_PADDING, description="black pixels between the images of a sheet"
     )
 
     def sheet(self, columns: int) -> Sheet:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from app.api.allowed import Schema, told, within, words
-from app.batching.jobs import LeftError
+from app.batching.jobs import DisconnectedError
 from app.errors import (
     MEDIA_TYPE,
     AppError,
@@ -45,8 +45,8 @@ def install(app: FastAPI) -> None:
         path = request.url.path
         return answer(path, error.status, error.detail, error.errors, error.headers)
 
-    @app.exception_handler(LeftError)
-    async def left(_: Request, __: LeftError) -> Response:
+    @app.exception_handler(DisconnectedError)
+    async def left(_: Request, __: DisconnectedError) -> Response:
         return Response(status_code=_LEFT)  # for the log; nobody reads it
 
     @app.exception_handler(RequestValidationError)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from app.api.content_negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
 from app.api.schemas import Neighbour, Surroundings
 from app.imaging import animation, webp
-from app.imaging.animation import Form
+from app.imaging.animation import AnimationFormat
 from app.imaging.png import Text, encode, encode_all
 from app.imaging.sheets import Sheet
 from app.latent.arithmetic import Neighbourhood
@@ -23,7 +23,7 @@ from app.observability import request_stats
 from app.registry.model_version import Drawn, Served
 from app.runtime.cpus import available
 
-ANIMATIONS: dict[str, Form] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
+ANIMATIONS: dict[str, AnimationFormat] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
 _AT_ONCE = 2**14
 """A picture of so many bytes is encoded sooner than a thread is woken and heard of."""
 _APART = 2**18
@@ -79,7 +79,7 @@ async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = Fal
 
 async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
     def encoded() -> bytes:
-        return encode(sheet.of(drawn.enlarged), text)
+        return encode(sheet.arrange(drawn.enlarged), text)
 
     height, width = sheet.size(len(drawn.pixels), *drawn.served.size)
     at_once = height * width * drawn.pixels.shape[-1] <= _AT_ONCE

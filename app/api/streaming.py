@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from app.api import responses
 from app.api.content_negotiation import NDJSON
 from app.api.schemas import Frame
-from app.batching.jobs import LeftError
+from app.batching.jobs import DisconnectedError
 from app.errors import AppError, Problem
 from app.latent.sampling import Latents
 from app.registry.model_version import Drawn, Served
@@ -48,7 +48,7 @@ async def _stream(
     try:
         for rows in rest:
             yield await _lines(await served.draw(rows), places)
-    except LeftError:
+    except DisconnectedError:
         return  # nobody reads on
     except AppError as error:
         status = error.status

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from app.imaging.sheets import LARGEST_SCALE
+from app.imaging.sheets import MAX_SCALE
 from app.latent import edits
 from app.latent.sampling import SEEDS
 
@@ -32,7 +32,7 @@ Truncation = Annotated[
 ]
 
 Scale = Annotated[
-    int, Field(ge=1, le=LARGEST_SCALE, description="every pixel is so many wide and high")
+    int, Field(ge=1, le=MAX_SCALE, description="every pixel is so many wide and high")
 ]
 
 
@@ -66,14 +66,16 @@ Stops = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=2, max_l
 
 
 def _each_once(steps: list[str]) -> list[str]:
-    edits.read(steps)
+    edits.parse(steps)
     return steps
 
 
-Strength = Annotated[float, Field(ge=-edits.STRONGEST, le=edits.STRONGEST, allow_inf_nan=False)]
+Strength = Annotated[
+    float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
+]
 Steps = Annotated[
-    list[Annotated[str, Field(pattern=edits.STEP, examples=["glasses:2"])]],
+    list[Annotated[str, Field(pattern=edits.STEP_PATTERN, examples=["glasses:2"])]],
     BeforeValidator(_split),
     AfterValidator(_each_once),
-    Field(min_length=1, max_length=edits.MOST),
+    Field(min_length=1, max_length=edits.MAX_ATTRIBUTES),
 ]

@@ -13,7 +13,7 @@ def write(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
-def put(path: Path, content: bytes) -> None:
+def write_unsynced(path: Path, content: bytes) -> None:
     """The same in an existing folder, and without waiting for the disk.
 
     A killed process leaves it whole; a machine that loses its power may not.
@@ -21,7 +21,7 @@ def put(path: Path, content: bytes) -> None:
     _written(path, content).replace(path)
 
 
-def part(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """Where ``path`` is written before it is whole."""
     return path.with_name(f"{path.name}.part")
 
@@ -36,6 +36,6 @@ def sync(path: Path) -> None:
 
 
 def _written(path: Path, content: bytes) -> Path:
-    unfinished = part(path)
+    unfinished = partial_path(path)
     unfinished.write_bytes(content)
     return unfinished

@@ -26,18 +26,18 @@ from pydantic import (
 from app.artifact import atomic_files
 from app.latent.sampling import Prior
 
-SCHEMA: Final = 1
+SCHEMA_VERSION: Final = 1
 """The version of the card's own form."""
 
-CARD, SHEET = "card.json", "samples.png"
-LARGEST_CARD, LARGEST_GRAPH = 2**22, 2**29
+CARD_FILE, SAMPLES_FILE = "card.json", "samples.png"
+MAX_CARD_BYTES, MAX_GRAPH_BYTES = 2**22, 2**29
 """Bytes: several times what the widest latents and the largest generators need."""
 
 INPUT, OUTPUT = "latents", "pixels"
 """The names of the graph's one input and one output."""
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-ModelVersion = Annotated[int, Field(ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.onnx$")]
 AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -136,7 +136,7 @@ class Card(_Part):
 
     schema_version: Literal[1] = 1
     name: ModelName
-    version: ModelVersion
+    version: VersionNumber
     created: datetime
     latent: Latent
     image: Image
@@ -180,10 +180,10 @@ class Card(_Part):
 
 def metadata(name: str, version: int) -> dict[str, str]:
     """The ``metadata_props`` of a graph of this name and version."""
-    return {"name": name, "version": str(version), "card_schema": str(SCHEMA)}
+    return {"name": name, "version": str(version), "card_schema": str(SCHEMA_VERSION)}
 
 
-def versions(model: Path) -> list[int]:
+def version_numbers(model: Path) -> list[int]:
     """The numbers of the version folders in ``model``, sorted; none where it does not exist."""
     names = [path.name for path in model.glob("*/")]
     return sorted(int(name) for name in names if re.fullmatch(r"[1-9]\d*", name))
@@ -191,9 +191,9 @@ def versions(model: Path) -> list[int]:
 
 def read(folder: Path) -> Card:
     """The card in ``folder``, checked against the folder's place. Raises CardError."""
-    path = folder / CARD
+    path = folder / CARD_FILE
     try:
-        card = Card.model_validate_json(_content(path, LARGEST_CARD))
+        card = Card.model_validate_json(_content(path, MAX_CARD_BYTES))
     except ValidationError as error:
         raise CardError(f"{path}: {_first(error)}") from error
     if (card.name, str(card.version)) != (folder.parent.name, folder.name):
@@ -207,13 +207,13 @@ def write(card: Card, folder: Path) -> None:
     absent = None if card.directions else {"directions"}
     content = json.dumps(card.model_dump(mode="json", exclude=absent), indent=2)
     flat = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", content)
-    atomic_files.write(folder / CARD, (flat + "\n").encode())
+    atomic_files.write(folder / CARD_FILE, (flat + "\n").encode())
 
 
-def load(folder: Path, variant: Variant) -> bytes:
+def load_graph(folder: Path, variant: Variant) -> bytes:
     """The graph of ``variant``: the very bytes whose hash was checked. Raises CardError."""
     path = folder / variant.file
-    graph = _content(path, LARGEST_GRAPH)
+    graph = _content(path, MAX_GRAPH_BYTES)
     found = digest(graph)
     if found != variant.sha256:
         raise CardError(f"{path}: has SHA-256 {found}, the card says {variant.sha256}")

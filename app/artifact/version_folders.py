@@ -6,17 +6,17 @@ from pathlib import Path
 
 from app.artifact.card import CardError
 
-Mark = tuple[tuple[str, int, int, int, int], ...]
+Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 """Of every file in a version folder: name, inode, size and both times. It changes with them."""
 
 
-def marks(models: Path) -> dict[str, Mark]:
+def fingerprints(models: Path) -> dict[str, Fingerprint]:
     """Every version folder ``name/version`` in ``models``, sorted. Raises OSError.
 
     Names that begin with a dot are unfinished publications.
     """
     return {
-        f"{name.name}/{version.name}": _mark(version)
+        f"{name.name}/{version.name}": _fingerprint(version)
         for name in _folders(models)
         for version in _folders(name)
     }
@@ -28,7 +28,7 @@ def _folders(parent: Path) -> Iterator[Path]:
             yield path
 
 
-def _mark(folder: Path) -> Mark:
+def _fingerprint(folder: Path) -> Fingerprint:
     try:
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]

@@ -20,26 +20,26 @@ from itertools import accumulate
 
 import numpy as np
 
-from app.batching.fair_share import Shares
+from app.batching.fair_share import FairShare
 from app.batching.jobs import (
-    ANYBODY,
+    ANONYMOUS,
     Array,
+    BatcherClosedError,
     BatchError,
     Claim,
-    ClosedError,
     Computed,
     Counts,
+    DisconnectedError,
     ExpiredError,
-    Fate,
     Job,
-    LeftError,
+    Outcome,
+    OutcomeObserver,
     QueueFullError,
     Rows,
     ShareError,
-    Watch,
-    unwatched,
+    ignore_outcomes,
 )
-from app.batching.throughput import Pace
+from app.batching.throughput import Throughput
 
 Compute = Callable[[Rows], Array]
 
@@ -54,21 +54,21 @@ class Batcher:
         compute: Compute,
         max_batch: int,
         max_queue: int,
-        watch: Watch = unwatched,
-        at_once: float = 0.0,
+        watch: OutcomeObserver = ignore_outcomes,
+        inline_seconds: float = 0.0,
     ) -> None:
         """``compute`` gives one result for every row, along the first axis.
 
-        For up to ``at_once`` seconds it may hold up the event loop.
+        For up to ``inline_seconds`` seconds it may hold up the event loop.
         """
-        self._watch, self._at_once = watch, at_once
+        self._watch, self._inline_seconds = watch, inline_seconds
         self._compute, self._max_batch = compute, max_batch
         self._queue: deque[Job] = deque()
-        self._shares = Shares(max_queue)
+        self._shares = FairShare(max_queue)
         self._arrived = asyncio.Event()
         self._closing = False
         self._batches = 0
-        self._pace = Pace()
+        self._throughput = Throughput()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._worker: asyncio.Task[None] | None = None
         self.counts = Counts()
@@ -84,11 +84,11 @@ class Batcher:
         """Whether there is no room for ``count`` rows of ``client``."""
         return bool(self._shares.surplus(client, count))
 
-    async def submit(self, rows: Rows, claim: Claim = ANYBODY) -> Computed:
+    async def submit(self, rows: Rows, claim: Claim = ANONYMOUS) -> Computed:
         """One result a row, in order. Every row's array has the same length, at least one.
 
-        Raises QueueFullError, ShareError or ClosedError at once, ExpiredError at the deadline,
-        LeftError where the client left, BatchError where ``compute`` failed.
+        Raises QueueFullError, ShareError or BatcherClosedError immediately, ExpiredError at the
+        deadline, DisconnectedError if the client disconnects, BatchError if ``compute`` fails.
         """
         began = time.perf_counter()
         count = len(next(iter(rows.values())))
@@ -107,21 +107,21 @@ class Batcher:
     def _admit(self, client: Hashable, count: int) -> None:
         """Raise what stands against ``count`` more rows of ``client``."""
         if self._closing:
-            raise ClosedError
+            raise BatcherClosedError
         if excess := self._shares.excess(client, count):
-            raise ShareError(self.waiting, self._pace.seconds(excess))
+            raise ShareError(self.waiting, self._throughput.seconds(excess))
         if surplus := self._shares.surplus(client, count):
-            raise QueueFullError(self.waiting, self._pace.seconds(surplus))
+            raise QueueFullError(self.waiting, self._throughput.seconds(surplus))
 
     @contextmanager
     def _watched(self, job: Job) -> Iterator[None]:
         """Meanwhile the job ends where its deadline passes or its client leaves."""
         loop, claim = asyncio.get_running_loop(), job.claim
         watches: list[asyncio.TimerHandle | asyncio.Future[None]] = []
-        if claim.until < math.inf:
-            watches.append(loop.call_later(claim.until - job.began, self._expire, job))
-        if claim.gone and (self.running or job.count > self._max_batch):
-            gone = asyncio.ensure_future(claim.gone())
+        if claim.deadline < math.inf:
+            watches.append(loop.call_later(claim.deadline - job.began, self._expire, job))
+        if claim.disconnected and (self.running or job.count > self._max_batch):
+            gone = asyncio.ensure_future(claim.disconnected())
             gone.add_done_callback(partial(self._leave, job))
             watches.append(gone)
         try:
@@ -140,10 +140,10 @@ class Batcher:
     def _leave(self, job: Job, gone: asyncio.Future[None]) -> None:
         if gone.cancelled():
             return
-        job.fail(LeftError())
+        job.fail(DisconnectedError())
         self._drop(job, "left")
 
-    def _drop(self, job: Job, reason: Fate) -> None:
+    def _drop(self, job: Job, reason: Outcome) -> None:
         """What is left of ``job`` waits no more."""
         if dropped := job.left:
             self._queue.remove(job)
@@ -151,11 +151,11 @@ class Batcher:
             job.taken = job.count
             self._count(reason, dropped)
 
-    def _count(self, fate: Fate, images: int) -> None:
-        setattr(self.counts, fate, getattr(self.counts, fate) + images)
-        self._watch(fate, images)
+    def _count(self, outcome: Outcome, images: int) -> None:
+        setattr(self.counts, outcome, getattr(self.counts, outcome) + images)
+        self._watch(outcome, images)
 
-    def let_go(self) -> None:
+    def close_soon(self) -> None:
         """Close it, from any thread, once nobody can submit to it any more."""
         if self._worker is not None and not (loop := self._worker.get_loop()).is_closed():
             asyncio.run_coroutine_threadsafe(self.close(), loop)
@@ -217,7 +217,7 @@ class Batcher:
         finally:
             self.running = 0
         self._count("computed", count)
-        self._pace.measure(count, seconds)
+        self._throughput.measure(count, seconds)
         for (job, _), length, end in zip(batch, lengths, accumulate(lengths), strict=True):
             job.give(results[end - length : end], seconds)
 
@@ -229,7 +229,7 @@ class Batcher:
 
     async def _computed(self, rows: Rows, count: int) -> tuple[Array, float]:
         """On the thread, unless the batch should be done by the time that one wakes and tells."""
-        if not self._queue and self._pace.seconds(count) < self._at_once:
+        if not self._queue and self._throughput.seconds(count) < self._inline_seconds:
             return self._timed(rows, count)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._timed, rows, count)

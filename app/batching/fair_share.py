@@ -6,7 +6,7 @@ from collections.abc import Hashable
 _MOST = 1000
 
 
-class Shares:
+class FairShare:
     """Counts what waits, by client, against a bound.
 
     While no more than half of the bound is taken there is room for everybody. Past that, the bound

@@ -26,7 +26,7 @@ class ShareError(QueueFullError):
     """Not for this client: what it has in the queue is its share, and others wait, too."""
 
 
-class ClosedError(Exception):
+class BatcherClosedError(Exception):
     """The batcher takes no more rows."""
 
 
@@ -34,7 +34,7 @@ class ExpiredError(Exception):
     """The deadline passed; its text says what was waited for."""
 
 
-class LeftError(Exception):
+class DisconnectedError(Exception):
     """Nobody waits for these rows any more."""
 
 
@@ -51,13 +51,13 @@ class Claim:
     """On whose behalf rows are computed, and for how long that has a point."""
 
     client: Hashable = None
-    until: float = math.inf
+    deadline: float = math.inf
     """By the clock ``time.perf_counter``."""
-    gone: Callable[[], Awaitable[None]] | None = None
+    disconnected: Callable[[], Awaitable[None]] | None = None
     """Returns when the client leaves; asked only where rows have to wait."""
 
 
-ANYBODY = Claim()
+ANONYMOUS = Claim()
 
 
 @dataclass
@@ -71,13 +71,13 @@ class Counts:
     """In a batch that failed, or after one that held the same request's."""
 
 
-Fate = Literal["computed", "left", "deadline", "failed"]
-Watch = Callable[[Fate, int], None]
+Outcome = Literal["computed", "left", "deadline", "failed"]
+OutcomeObserver = Callable[[Outcome, int], None]
 """Is told what became of so many images: of a whole batch, or of what was left of a job."""
 
 
-def unwatched(_fate: Fate, _images: int) -> None:
-    """A Watch for nobody."""
+def ignore_outcomes(_outcome: Outcome, _images: int) -> None:
+    """An OutcomeObserver that does nothing."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Job:
     @property
     def expired(self) -> bool:
         """Whether its deadline has passed."""
-        return self.claim.until <= time.perf_counter()
+        return self.claim.deadline <= time.perf_counter()
 
     def take(self, most: int) -> Rows:
         """The next of its rows."""

@@ -7,7 +7,7 @@ _PLACE = 200
 """About so many bytes a place in the dictionary takes."""
 
 
-class Cache:
+class LruCache:
     """Files by key, in so many bytes; those that were not used for the longest time make room."""
 
     def __init__(self, most: int) -> None:

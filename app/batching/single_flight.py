@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from app.batching.jobs import Claim, ExpiredError, LeftError
+from app.batching.jobs import Claim, DisconnectedError, ExpiredError
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class _Flight(Generic[T]):
     passengers: int = 0
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Computations by key: who asks while one is under way awaits that very one.
 
     It belongs to nobody: one who leaves, or has no more time, takes nothing from the others, and it
@@ -39,8 +39,8 @@ class Flights(Generic[T]):
     ) -> T:
         """The result of ``compute``, or of the one under way with the same ``key``.
 
-        Raises ExpiredError at the deadline of ``claim``, LeftError where its client leaves, or
-        what ``compute`` raises.
+        Raises ExpiredError at the deadline of ``claim``, DisconnectedError if its client
+        disconnects, and any exception of ``compute``.
         """
         began = time.perf_counter()
         while True:
@@ -79,10 +79,10 @@ class Flights(Generic[T]):
 async def _landing(task: asyncio.Task[T], claim: Claim, began: float) -> T:
     """The result of ``task``, which goes on where the deadline passes or the client leaves."""
     awaited: set[asyncio.Future[Any]] = {task}
-    if claim.gone:
-        gone = asyncio.ensure_future(claim.gone())
+    if claim.disconnected:
+        gone = asyncio.ensure_future(claim.disconnected())
         awaited.add(gone)
-    left = None if claim.until == math.inf else claim.until - time.perf_counter()
+    left = None if claim.deadline == math.inf else claim.deadline - time.perf_counter()
     try:
         await asyncio.wait(awaited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -91,5 +91,5 @@ async def _landing(task: asyncio.Task[T], claim: Claim, began: float) -> T:
     if task.done():
         return task.result()
     if any(watch.done() and not watch.cancelled() for watch in awaited):
-        raise LeftError
+        raise DisconnectedError
     raise ExpiredError(f"after {time.perf_counter() - began:.2f} s it was still being drawn")

@@ -4,7 +4,7 @@
 _NEWEST = 0.1
 
 
-class Pace:
+class Throughput:
     """An exponential average of the rows that are computed in a second."""
 
     def __init__(self) -> None:

@@ -14,18 +14,18 @@ from PIL import Image
 
 from app.imaging.sheets import Pixels
 
-Form = Literal["gif", "webp", "apng"]
+AnimationFormat = Literal["gif", "webp", "apng"]
 
-_UNITS: dict[Form, int] = {"gif": 10, "webp": 1, "apng": 1}
+_UNITS: dict[AnimationFormat, int] = {"gif": 10, "webp": 1, "apng": 1}
 """What each counts time in, in milliseconds."""
 
 # The greatest effort saves a third of the bytes in ten times the time; all of it is lossless.
-_OPTIONS: dict[Form, dict[str, Any]] = {
+_OPTIONS: dict[AnimationFormat, dict[str, Any]] = {
     "gif": {"optimize": False},
     "webp": {"lossless": True, "method": 0},
     "apng": {"compress_level": 1},
 }
-_NAMES: dict[Form, str] = {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}
+_NAMES: dict[AnimationFormat, str] = {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}
 
 
 def durations(count: int, fps: float, unit: int) -> list[int]:
@@ -38,18 +38,22 @@ def durations(count: int, fps: float, unit: int) -> list[int]:
     return [int(unit * length) for length in np.diff(begins)]
 
 
-def encode(pixels: Pixels, form: Form, fps: float, *, repeat: bool) -> bytes:
+def encode(pixels: Pixels, form: AnimationFormat, fps: float, *, repeat: bool) -> bytes:
     """Images ``(n, h, w, 1)`` or ``(n, h, w, 3)`` as one file that shows ``fps`` of them a second.
 
     With ``repeat`` it plays for ever, else once. Grey images are exact, colours too but for GIF,
     where each image has the 256 that fit it best. ``fps`` is from 1 to 50.
     """
     frames = [_frame(image, form) for image in pixels]
-    return save(frames, form, durations(len(pixels), fps, _UNITS[form]), repeat=repeat)
+    return encode_frames(frames, form, durations(len(pixels), fps, _UNITS[form]), repeat=repeat)
 
 
-def save(
-    frames: Sequence[Image.Image], form: Form, milliseconds: Sequence[int], *, repeat: bool
+def encode_frames(
+    frames: Sequence[Image.Image],
+    form: AnimationFormat,
+    milliseconds: Sequence[int],
+    *,
+    repeat: bool,
 ) -> bytes:
     """Frames of one size, one or more, each shown for so many ``milliseconds``, as one file."""
     first, *rest = frames
@@ -70,7 +74,7 @@ def save(
     return buffer.getvalue()
 
 
-def _frame(image: Pixels, form: Form) -> Image.Image:
+def _frame(image: Pixels, form: AnimationFormat) -> Image.Image:
     """One image ``(h, w, channels)`` as Pillow has it."""
     if image.shape[-1] == 1:
         return Image.fromarray(image[..., 0])

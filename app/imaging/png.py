@@ -42,7 +42,7 @@ def encode_all(pixels: Pixels, texts: Sequence[Text] = ()) -> list[bytes]:
     files = []
     for rows, text in zip(_filtered(pixels), texts or [{}] * len(pixels), strict=True):
         data = _chunk(b"IDAT", _compressed(rows.reshape(-1)))
-        files.append(b"".join((start, *_texts(text), data, END)))
+        files.append(b"".join((start, *_texts(text), data, IEND)))
     return files
 
 
@@ -84,5 +84,5 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + content + struct.pack(">I", isal_zlib.crc32(content))
 
 
-END = _chunk(b"IEND", b"")
+IEND = _chunk(b"IEND", b"")
 """The last bytes of every file."""

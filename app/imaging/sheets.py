@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
-LARGEST_SCALE, WIDEST_PADDING = 8, 64
+MAX_SCALE, MAX_PADDING = 8, 64
 """How often a pixel may be repeated in both directions; how many may lie between two images."""
 
-MOST_PIXELS = 2**24
+MAX_PIXELS = 2**24
 """How large a picture may be, 4096 × 4096: 50 MB in colour before it is encoded."""
 
 
-def enlarged(pixels: Pixels, scale: int) -> Pixels:
+def upscale(pixels: Pixels, scale: int) -> Pixels:
     """Every pixel of ``(…, h, w, c)`` as a square of ``scale`` × ``scale``: nearest neighbour."""
     if scale == 1:
         return pixels
@@ -39,7 +39,7 @@ class Sheet:
             self.columns * (width + self.padding) - self.padding,
         )
 
-    def of(self, pixels: Pixels) -> Pixels:
+    def arrange(self, pixels: Pixels) -> Pixels:
         """Images ``(n, h, w, c)`` on a picture of that size, ``(height, width, c)``."""
         return sheet(pixels, self.columns, self.padding)
 
@@ -59,6 +59,6 @@ def sheet(pixels: Pixels, columns: int, padding: int = 0) -> Pixels:
     return whole[: rows * tall - padding, : columns * wide - padding]
 
 
-def square(count: int) -> int:
+def square_columns(count: int) -> int:
     """The columns of the squarest sheet of ``count`` images."""
     return math.ceil(math.sqrt(count))

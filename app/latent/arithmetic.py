@@ -14,7 +14,7 @@ from app.latent import sampling
 from app.latent.sampling import Latents
 
 
-def total(plus: Iterable[Latents], minus: Iterable[Latents]) -> Latents:
+def sum_of_means(plus: Iterable[Latents], minus: Iterable[Latents]) -> Latents:
     """The means of ``plus`` added up, less those of ``minus``.
 
     Each is a group of latents ``(n, width)``; the answer is float32 ``(width,)``. ``plus`` has at
@@ -25,8 +25,8 @@ def total(plus: Iterable[Latents], minus: Iterable[Latents]) -> Latents:
     return summed
 
 
-def _mean(group: Latents) -> sampling.Exact:
-    averaged: sampling.Exact = group.mean(axis=0, dtype=np.float64)
+def _mean(group: Latents) -> sampling.Float64Array:
+    averaged: sampling.Float64Array = group.mean(axis=0, dtype=np.float64)
     return averaged
 
 
@@ -54,7 +54,7 @@ class Neighbourhood:
         """The place of the latent without noise, from 0 on, row by row."""
         return (self.rows - 1) // 2 * self.cols + (self.cols - 1) // 2
 
-    def around(self, centre: Latents) -> Latents:
+    def latents_around(self, centre: Latents) -> Latents:
         """``centre`` ``(width,)``, exact, amid its neighbours: float32 ``(count, width)``."""
         noise = self.radius * sampling.noise(self.seed, self.count - 1, len(centre))
         with_middle = np.insert(noise, self.middle, 0, axis=0)

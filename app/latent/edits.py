@@ -10,12 +10,12 @@ from typing import Self
 
 import numpy as np
 
-from app.latent.sampling import Exact, Latents
+from app.latent.sampling import Float64Array, Latents
 
-MOST, STRONGEST = 16, 5
+MAX_ATTRIBUTES, MAX_STRENGTH = 16, 5
 """How many attributes one edit may name, and how strongly each may be given or taken."""
 
-STEP = r"^[a-z][a-z0-9_]{0,31}:-?([0-4](\.[0-9]+)?|5(\.0+)?)$"
+STEP_PATTERN = r"^[a-z][a-z0-9_]{0,31}:-?([0-4](\.[0-9]+)?|5(\.0+)?)$"
 """One attribute and its strength, as text: ``glasses:2``."""
 
 
@@ -25,17 +25,19 @@ class Edit:
 
     text: str = ""
     """What it does, ``beard:-1.5,glasses:2``: the same for equal edits, empty where it is none."""
-    step: Exact | float = 0.0
+    step: Float64Array | float = 0.0
     """What is added to a latent, ``(width,)``."""
 
     @classmethod
-    def along(cls, vectors: Mapping[str, Sequence[float]], strengths: Mapping[str, float]) -> Self:
+    def from_directions(
+        cls, vectors: Mapping[str, Sequence[float]], strengths: Mapping[str, float]
+    ) -> Self:
         """The sum of ``vectors`` ``(width,)``, each times its strength; 0 is as good as none.
 
         Raises KeyError for a strength without a vector.
         """
         given = {name: strength for name, strength in sorted(strengths.items()) if strength}
-        text = ",".join(f"{name}:{digits(strength)}" for name, strength in given.items())
+        text = ",".join(f"{name}:{shortest_decimal(strength)}" for name, strength in given.items())
         return cls(
             text, sum(strength * np.array(vectors[name]) for name, strength in given.items())
         )
@@ -46,11 +48,11 @@ class Edit:
         return moved
 
 
-NONE = Edit()
+NO_EDIT = Edit()
 
 
-def read(steps: Sequence[str]) -> dict[str, float]:
-    """Strengths by attribute, of texts like STEP. Raises ValueError for an attribute twice."""
+def parse(steps: Sequence[str]) -> dict[str, float]:
+    """Strengths by attribute. Raises ValueError if an attribute occurs twice."""
     pairs = [step.split(":") for step in steps]
     strengths = {name: float(strength) for name, strength in pairs}
     if len(strengths) < len(pairs):
@@ -58,6 +60,6 @@ def read(steps: Sequence[str]) -> dict[str, float]:
     return strengths
 
 
-def digits(number: float) -> str:
+def shortest_decimal(number: float) -> str:
     """The shortest decimal number that is read as this very one; never with an exponent."""
     return np.format_float_positional(number, trim="-")

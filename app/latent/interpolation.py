@@ -5,11 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from app.latent.sampling import Exact, Latents, Method, Prior, interpolate
+from app.latent.sampling import Float64Array, Latents, Method, Prior, interpolate
 
 Easing = Literal["linear", "ease-in", "ease-out", "ease-in-out"]
 
-METHODS: dict[Prior, Method] = {"normal": "slerp", "uniform": "lerp"}
+METHOD_BY_PRIOR: dict[Prior, Method] = {"normal": "slerp", "uniform": "lerp"}
 """How to stay among the latents that a generator has learned from, by their prior.
 
 Normal latents lie near a sphere and the great arc stays on it; uniform ones fill a cube, which a
@@ -17,7 +17,7 @@ straight line never leaves.
 """
 
 
-def shares(steps: int, easing: Easing = "linear") -> Exact:
+def fractions(steps: int, easing: Easing = "linear") -> Float64Array:
     """Which share of a leg lies behind each of its ``steps`` frames: ``(steps,)``, from 0 to 1.
 
     The easings are the sine ones (Penner, "Programming Macromedia Flash MX", 2002, chapter 7):
@@ -35,12 +35,12 @@ def shares(steps: int, easing: Easing = "linear") -> Exact:
             return np.asarray((1 - np.cos(np.pi * t)) / 2)
 
 
-def frames(stops: int, steps: int, *, loop: bool = False) -> int:
-    """How many latents ``through`` gives for so many stops, of ``steps`` a leg."""
+def frame_count(stops: int, steps: int, *, loop: bool = False) -> int:
+    """How many latents ``path`` gives for so many stops, of ``steps`` a leg."""
     return stops * (steps - 1) if loop else (stops - 1) * (steps - 1) + 1
 
 
-def through(
+def path(
     stops: Latents,
     steps: int,
     method: Method = "slerp",
@@ -56,7 +56,7 @@ def through(
     ``steps`` are at least 2.
     """
     around = np.concatenate([stops, stops[:1]]) if loop else stops
-    eased = shares(steps, easing)[:-1]
+    eased = fractions(steps, easing)[:-1]
     legs = [interpolate(start, end, eased, method) for start, end in pairwise(around)]
     return np.concatenate(legs if loop else [*legs, stops[-1:]])
 
@@ -64,12 +64,12 @@ def through(
 def positions(
     stops: int, steps: int, *, loop: bool = False, easing: Easing = "linear"
 ) -> list[float]:
-    """Which share of the whole path lies behind each latent of ``through``, every leg as long.
+    """Which share of the whole path lies behind each latent of ``path``, every leg as long.
 
     They begin at 0 and end at 1; with ``loop`` the end is one frame after the last.
     """
     legs = stops if loop else stops - 1
-    eased = shares(steps, easing)[:-1]
+    eased = fractions(steps, easing)[:-1]
     walked = [*((np.arange(legs)[:, None] + eased) / legs).flat]
     return [float(share) for share in (walked if loop else [*walked, 1])]
 
@@ -82,7 +82,7 @@ def plane(corners: Latents, rows: int, cols: int, method: Method = "slerp") -> L
     ``lerp`` that is bilinear. ``rows`` and ``cols`` are at least 2.
     """
     top_left, top_right, bottom_left, bottom_right = corners
-    left = interpolate(top_left, bottom_left, shares(rows), method)
-    right = interpolate(top_right, bottom_right, shares(rows), method)
-    across = [interpolate(a, b, shares(cols), method) for a, b in zip(left, right, strict=True)]
+    left = interpolate(top_left, bottom_left, fractions(rows), method)
+    right = interpolate(top_right, bottom_right, fractions(rows), method)
+    across = [interpolate(a, b, fractions(cols), method) for a, b in zip(left, right, strict=True)]
     return np.concatenate(across)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Prior = Literal["normal", "uniform"]
 Method = Literal["slerp", "lerp"]
 Latents = NDArray[np.float32]
-Exact = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
 SEEDS = 2**32
 """How many seeds there are: 0 to 2**32 - 1, all exact in JavaScript's numbers."""
@@ -41,7 +41,7 @@ def consecutive(seed: int, count: int) -> list[int]:
     return [(seed + i) % SEEDS for i in range(count)]
 
 
-def words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
+def random_words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
     """The first ``count`` random 64-bit words of every seed, shape ``(len(seeds), count)``."""
     return _words_from(np.array(seeds, dtype=np.uint64) << _SHIFT_32, count)
 
@@ -62,7 +62,7 @@ def _gammas(count: int) -> NDArray[np.uint64]:
     return np.arange(1, count + 1, dtype=np.uint64) * _GAMMA
 
 
-def _halves(random: NDArray[np.uint64]) -> tuple[Exact, Exact]:
+def _halves(random: NDArray[np.uint64]) -> tuple[Float64Array, Float64Array]:
     """Two numbers of every word, inside (0, 1): of its upper and of its lower 32 bits."""
     both = random.astype("<u8", copy=False).view("<u4").astype(np.float64)
     both += 0.5  # half a step above zero: a logarithm never meets a zero
@@ -78,7 +78,7 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     """
     if any(not 0 <= seed < SEEDS for seed in seeds):
         raise ValueError(f"seeds must be from 0 to {SEEDS - 1}, got {list(seeds)}")
-    u, v = _halves(words(seeds, (width + 1) // 2))
+    u, v = _halves(random_words(seeds, (width + 1) // 2))
     pairs = np.empty((*u.shape, 2), dtype=np.float32)
     if prior == "uniform":
         pairs[..., 0], pairs[..., 1] = 2 * u - 1, 2 * v - 1
@@ -88,7 +88,7 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     return np.ascontiguousarray(pairs.reshape(len(seeds), -1)[:, :width])
 
 
-def truncated(rows: Latents, truncation: float) -> Latents:
+def truncate(rows: Latents, truncation: float) -> Latents:
     """Latents, each number times ``truncation``: below 1 nearer to the mean, beyond it farther.
 
     Karras et al. 2019 (arXiv 1812.04948), appendix B: a latent is drawn towards the mean, which is
@@ -101,7 +101,7 @@ def truncated(rows: Latents, truncation: float) -> Latents:
     return rows if truncation == 1 else rows * np.float32(truncation)
 
 
-def noise(seed: int, count: int, width: int) -> Exact:
+def noise(seed: int, count: int, width: int) -> Float64Array:
     """Uniform noise inside (-1, 1) for ``count`` neighbours of ``seed``: ``(count, width)``.
 
     Row k is a function of ``seed`` and k alone, whatever the count, and independent of every
@@ -114,7 +114,7 @@ def noise(seed: int, count: int, width: int) -> Exact:
     return np.stack((2 * u - 1, 2 * v - 1), axis=-1).reshape(count, 2 * pairs)[:, :width]
 
 
-def lerp(start: Latents, end: Latents, shares: Exact) -> Latents:
+def lerp(start: Latents, end: Latents, shares: Float64Array) -> Latents:
     """Latents on the straight line from ``start`` at share 0 to ``end`` at 1, both exact.
 
     ``start`` and ``end`` have shape ``(width,)``, ``shares`` of the way ``(n,)``; the answer is
@@ -124,7 +124,7 @@ def lerp(start: Latents, end: Latents, shares: Exact) -> Latents:
     return ((1 - t) * start + t * end).astype(np.float32)
 
 
-def slerp(start: Latents, end: Latents, shares: Exact) -> Latents:
+def slerp(start: Latents, end: Latents, shares: Float64Array) -> Latents:
     """Latents on the great arc from ``start`` at share 0 to ``end`` at 1; shapes as for ``lerp``.
 
     Shoemake, "Animating Rotation with Quaternion Curves", SIGGRAPH 1985, section 3.3. Points of a
@@ -143,6 +143,8 @@ def slerp(start: Latents, end: Latents, shares: Exact) -> Latents:
     return np.asarray(path, dtype=np.float32)
 
 
-def interpolate(start: Latents, end: Latents, shares: Exact, method: Method = "slerp") -> Latents:
+def interpolate(
+    start: Latents, end: Latents, shares: Float64Array, method: Method = "slerp"
+) -> Latents:
     """Latents at ``shares`` of the way from ``start`` to ``end``, along the arc or the line."""
     return (slerp if method == "slerp" else lerp)(start, end, shares)

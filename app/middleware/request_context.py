@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth import api_keys
 from app.auth.rate_limit import Rates
-from app.batching.jobs import ANYBODY, Claim
+from app.batching.jobs import ANONYMOUS, Claim
 from app.errors import OverRateError, offence, refusal
 
 HEADER = "X-Request-Timeout"
@@ -84,7 +84,7 @@ def claim(images: int) -> Claim:
     if lent := _lent.get():
         return lent
     caller = _caller.get()
-    return caller.claim(images) if caller else ANYBODY
+    return caller.claim(images) if caller else ANONYMOUS
 
 
 def check() -> None:

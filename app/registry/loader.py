@@ -9,7 +9,7 @@ from pathlib import Path
 from app.artifact import card, graph_safety, version_folders
 from app.artifact.card import Card, CardError
 from app.batching.batcher import Batcher
-from app.batching.jobs import Watch, unwatched
+from app.batching.jobs import OutcomeObserver, ignore_outcomes
 from app.errors import StartupError
 from app.registry.model_version import Served
 from app.registry.statistics import Statistics
@@ -22,16 +22,16 @@ from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = WAKING
+INLINE_SECONDS = WAKING
 """Seconds for which a batch may hold up the event loop, which no thread would do sooner."""
 
-Watcher = Callable[[str, int], Watch]
+Watcher = Callable[[str, int], OutcomeObserver]
 """From a model's name and version."""
 
 
-def nobody(_model: str, _version: int) -> Watch:
+def nobody(_model: str, _version: int) -> OutcomeObserver:
     """A Watcher that watches nothing."""
-    return unwatched
+    return ignore_outcomes
 
 
 def places(settings: Settings) -> list[Placement]:
@@ -48,13 +48,13 @@ def load(folder: Path, settings: Settings, watcher: Watcher = nobody) -> Served:
     """The version in ``folder``, ready to draw. Raises CardError, StartupError as ``places``."""
     version_folders.check_inside(folder, settings.models)
     described = card.read(folder)
-    contents = {variant.file: card.load(folder, variant) for variant in described.variants}
+    contents = {variant.file: card.load_graph(folder, variant) for variant in described.variants}
     engine = _engine(folder, described, contents, places(settings), settings.max_batch)
     statistics, watch = Statistics(), watcher(described.name, described.version)
     compute = statistics.counting(engine)
-    batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch, AT_ONCE)
+    batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch, INLINE_SECONDS)
     served = Served(described, engine, batcher, statistics=statistics)
-    weakref.finalize(served.hold, batcher.let_go).atexit = False
+    weakref.finalize(served.hold, batcher.close_soon).atexit = False
     return served
 
 

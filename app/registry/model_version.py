@@ -43,7 +43,7 @@ class Served:
     card: Card
     engine: Engine
     batcher: Batcher
-    edit: Edit = edits.NONE
+    edit: Edit = edits.NO_EDIT
     """What happens to every latent before it is drawn."""
     look: Look = PLAIN
     statistics: Statistics = field(default_factory=Statistics)
@@ -63,7 +63,7 @@ class Served:
     def latents(self, seeds: list[int]) -> Latents:
         """The latents of ``seeds`` under this version's prior, truncated."""
         drawn = sampling.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
-        return sampling.truncated(drawn, self.look.truncation)
+        return sampling.truncate(drawn, self.look.truncation)
 
     @property
     def changes(self) -> dict[str, str]:
@@ -92,14 +92,14 @@ class Served:
             nothing = f"left out: {self.title} has no attributes to edit"
             allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
             raise refusal(*(offence("edit", place, name, allowed) for name in unknown))
-        return replace(self, edit=Edit.along(vectors, strengths), look=look)
+        return replace(self, edit=Edit.from_directions(vectors, strengths), look=look)
 
     async def draw(self, rows: Latents) -> "Drawn":
         """The images of latents ``(n, width)``, edited, for the client that this task answers.
 
         Raises OverRateError, OverShareError, OverloadedError, ClosedError, LateError or
-        EngineError; where the client left, jobs.LeftError; and ParameterError for a timeout that
-        is not allowed.
+        EngineError; jobs.DisconnectedError if the client disconnects; and ParameterError for a
+        timeout that is not allowed.
         """
         began = time.perf_counter()
         try:
@@ -112,7 +112,7 @@ class Served:
                 raise OverShareError(f"others wait, too: {error}", seconds) from error
             full = partial(self.batcher.full, count=len(rows))
             raise OverloadedError(f"the server is busy: {error}", seconds, full) from error
-        except jobs.ClosedError as error:
+        except jobs.BatcherClosedError as error:
             raise ClosedError("the server is shutting down") from error
         except jobs.ExpiredError as error:
             self.statistics.failed.add(time.perf_counter() - began)
@@ -150,4 +150,4 @@ class Drawn:
     @property
     def enlarged(self) -> Pixels:
         """The same pixels, as wide and high as they shall look; this may take its time."""
-        return sheets.enlarged(self.pixels, self.served.look.scale)
+        return sheets.upscale(self.pixels, self.served.look.scale)

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from app.artifact import version_folders
 from app.artifact.card import CardError
-from app.artifact.version_folders import Mark
+from app.artifact.version_folders import Fingerprint
 from app.errors import NotFoundError, NotReadyError, offence
 from app.registry import loader
 from app.registry.loader import Watcher, nobody
@@ -39,7 +39,7 @@ class Catalog:
     default_name: str
     models: dict[str, dict[int, Served]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
-    marks: dict[str, Mark] = field(default_factory=dict)
+    marks: dict[str, Fingerprint] = field(default_factory=dict)
     """The folders as they were when they were last loaded, or refused."""
 
     @classmethod
@@ -52,7 +52,7 @@ class Catalog:
         loader.places(settings)  # even where no model asks for it
         catalog = cls(settings.default_model)
         try:
-            catalog.marks = version_folders.marks(settings.models)
+            catalog.marks = version_folders.fingerprints(settings.models)
         except OSError as error:
             catalog.refuse(MODELS, f"{error.filename}: cannot be read: {error.strerror}")
         for folder in catalog.marks:
@@ -95,7 +95,7 @@ class Catalog:
             self.refused.append(refused)
             logger.error("left out %s: %s", folder, reason)
 
-    def put_aside(self, folder: str, mark: Mark) -> None:
+    def put_aside(self, folder: str, mark: Fingerprint) -> None:
         """Remember a version that nobody wants."""
         self.forgive(folder)
         self.refused.append(Refused(folder, UNLOADED))

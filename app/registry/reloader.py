@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 from app.artifact import version_folders
 from app.artifact.card import CardError
-from app.artifact.version_folders import Mark
+from app.artifact.version_folders import Fingerprint
 from app.errors import NotFoundError, RepositoryError, StartupError, offence
 from app.observability.metrics import Metrics
 from app.registry import loader
@@ -39,7 +39,7 @@ class Repository:
         """``catalog`` was loaded from the folder of ``settings`` a moment ago."""
         self._catalog, self._settings, self._orders = catalog, settings, orders
         self._wanted: dict[str, list[int]] = {}
-        self._before: dict[str, Mark] = {}
+        self._before: dict[str, Fingerprint] = {}
         self._one_at_a_time = asyncio.Lock()
         self._metrics = metrics
 
@@ -138,10 +138,10 @@ class Repository:
         if reasons := [one.reason for one in self._catalog.refused if one.folder == MODELS]:
             raise RepositoryError("; ".join(reasons))
 
-    async def _marks(self) -> dict[str, Mark]:
+    async def _marks(self) -> dict[str, Fingerprint]:
         """What lies in the models folder. Raises RepositoryError where nobody can tell."""
         try:
-            found = await asyncio.to_thread(version_folders.marks, self._settings.models)
+            found = await asyncio.to_thread(version_folders.fingerprints, self._settings.models)
         except OSError as error:
             reason = f"{error.filename}: cannot be read: {error.strerror}"
             self._catalog.refuse(MODELS, reason)
@@ -149,7 +149,7 @@ class Repository:
         self._catalog.forgive(MODELS)
         return found
 
-    async def _take_up(self, concerned: Iterable[str], found: dict[str, Mark]) -> None:
+    async def _take_up(self, concerned: Iterable[str], found: dict[str, Fingerprint]) -> None:
         """Serve what is ``found`` and wanted of the folders ``concerned``, retire the rest."""
         ordered = sorted(concerned)
         failed = {
@@ -165,7 +165,7 @@ class Repository:
                 self._retire(folder)
                 self._catalog.put_aside(folder, found[folder])
 
-    async def _try(self, folder: str, mark: Mark) -> bool:
+    async def _try(self, folder: str, mark: Fingerprint) -> bool:
         """Serve ``folder`` unless that is so already; whether it is served as it lies there."""
         if self._catalog.serves(folder) and self._catalog.marks.get(folder) == mark:
             return True

@@ -112,7 +112,7 @@ class Folder:
         """Encode and write each."""
         encoded = png.encode_all(pixels, [self._text(seed) for seed in seeds])
         for seed, content in zip(seeds, encoded, strict=True):
-            atomic_files.put(self._path(seed), content)
+            atomic_files.write_unsynced(self._path(seed), content)
 
     def finish(self) -> None:
         """Wait until the files' names are on the disk."""
@@ -130,7 +130,7 @@ class Archive:
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         """Raises OutputError."""
-        self._path, self._manifest, self._chunks = path, manifest, atomic_files.part(path)
+        self._path, self._manifest, self._chunks = path, manifest, atomic_files.partial_path(path)
         self._done = path.exists()
         if self._done:
             manifest.check(_told(path), path)
@@ -149,7 +149,7 @@ class Archive:
     def finish(self) -> None:
         """Let the file appear, whole."""
         if not self._done:
-            unfinished = atomic_files.part(self._chunks / self._path.name)
+            unfinished = atomic_files.partial_path(self._chunks / self._path.name)
             self._gather(unfinished)
             atomic_files.sync(unfinished)
             unfinished.replace(self._path)
@@ -183,7 +183,9 @@ def _claim(folder: Path, manifest: Manifest) -> None:
     if path.exists():
         manifest.check(path.read_bytes(), path)
         return
-    if folder.exists() and any(found != atomic_files.part(path) for found in folder.iterdir()):
+    if folder.exists() and any(
+        found != atomic_files.partial_path(path) for found in folder.iterdir()
+    ):
         raise OutputError(f"{folder}: holds other files, and no {MANIFEST}; give another --out")
     atomic_files.write(path, manifest.encoded())
 
@@ -192,8 +194,8 @@ def _whole(path: Path) -> bool:
     """Whether a PNG file is there, to its end."""
     try:
         with path.open("rb") as file:
-            file.seek(-len(png.END), os.SEEK_END)
-            return file.read() == png.END
+            file.seek(-len(png.IEND), os.SEEK_END)
+            return file.read() == png.IEND
     except OSError:  # absent, or shorter
         return False
 

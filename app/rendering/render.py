@@ -77,5 +77,5 @@ def _drawn(
 
 
 def _put(output: Output, seeds: list[int], pixels: Pixels, scale: int) -> int:
-    output.put(seeds, sheets.enlarged(pixels, scale))
+    output.put(seeds, sheets.upscale(pixels, scale))
     return len(seeds)

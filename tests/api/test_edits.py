@@ -32,7 +32,7 @@ TEXT = "beard:-1.5,glasses:2"
 
 def test_an_edit_is_the_sum_of_strengths_times_vectors() -> None:
     z = sampling.from_seeds(range(5), WIDTH)
-    edited = Edit.along(VECTORS, EDIT)(z)
+    edited = Edit.from_directions(VECTORS, EDIT)(z)
     assert edited.dtype == np.float32
     expected = z + 2 * VECTORS["glasses"] - 1.5 * VECTORS["beard"]
     np.testing.assert_allclose(edited, expected, atol=1e-6)
@@ -41,17 +41,19 @@ def test_an_edit_is_the_sum_of_strengths_times_vectors() -> None:
 def test_equal_edits_are_equal_to_the_bit_and_in_their_text() -> None:
     z = sampling.from_seeds(range(5), WIDTH)
     strengths = {name: (-1) ** k * (k + 1) / 7 for k, name in enumerate(NAMES)}
-    first = Edit.along(VECTORS, strengths)
-    turned = Edit.along(VECTORS, dict(reversed(strengths.items())) | {"beard": strengths["beard"]})
+    first = Edit.from_directions(VECTORS, strengths)
+    turned = Edit.from_directions(
+        VECTORS, dict(reversed(strengths.items())) | {"beard": strengths["beard"]}
+    )
     np.testing.assert_array_equal(first(z), turned(z))
     assert first.text == turned.text
-    assert Edit.along(VECTORS, EDIT).text == TEXT
+    assert Edit.from_directions(VECTORS, EDIT).text == TEXT
 
 
 @pytest.mark.parametrize("strengths", [{}, {"glasses": 0}, {"glasses": -0.0, "beard": 0.0}])
 def test_what_is_not_edited_stays_to_the_bit(strengths: dict[str, float]) -> None:
     z = sampling.from_seeds(range(5), WIDTH)
-    for edit in (Edit.along(VECTORS, strengths), edits.NONE):
+    for edit in (Edit.from_directions(VECTORS, strengths), edits.NO_EDIT):
         assert edit.text == ""
         np.testing.assert_array_equal(edit(z), z)
 
@@ -59,14 +61,14 @@ def test_what_is_not_edited_stays_to_the_bit(strengths: dict[str, float]) -> Non
 @pytest.mark.parametrize("strength", [5, -5, 0.1 + 0.2, 1 / 3, -1e-7, 2.5e-12, 4.999999999999999])
 def test_the_text_of_an_edit_is_read_as_that_very_edit(strength: float) -> None:
     strengths = {"beard": strength, "glasses": 1.0}
-    text = Edit.along(VECTORS, strengths).text
+    text = Edit.from_directions(VECTORS, strengths).text
     assert "e" not in text.replace("beard", "").replace("glasses", "")
-    assert edits.read(text.split(",")) == strengths
+    assert edits.parse(text.split(",")) == strengths
 
 
 def test_an_attribute_twice_is_no_edit() -> None:
     with pytest.raises(ValueError, match="every attribute once"):
-        edits.read(["glasses:1", "beard:1", "glasses:1"])
+        edits.parse(["glasses:1", "beard:1", "glasses:1"])
 
 
 # Over HTTP.
@@ -192,12 +194,14 @@ def test_every_frame_of_a_way_and_every_image_of_a_sheet_is_edited_alike(
     z = [unedited(model, seeds) for seeds in ([3, 17, 99], [1, 2, 3, 4], [5, 6, 7, 8, 9, 10])]
     (centre,) = unedited(model, [42])
     queries = {
-        "/interpolate?seeds=3,17,99&steps=4": interpolation.through(z[0], 4),
+        "/interpolate?seeds=3,17,99&steps=4": interpolation.path(z[0], 4),
         "/grid?corners=1,2,3,4&rows=3&cols=4": interpolation.plane(
-            z[1], 3, 4, interpolation.METHODS[PRIORS[model]]
+            z[1], 3, 4, interpolation.METHOD_BY_PRIOR[PRIORS[model]]
         ),
         "/grid?rows=2&cols=3&seed=5": z[2],
-        "/variations?seed=42&radius=1": arithmetic.Neighbourhood(42, 1, 3, 3).around(centre),
+        "/variations?seed=42&radius=1": arithmetic.Neighbourhood(42, 1, 3, 3).latents_around(
+            centre
+        ),
     }
     for query, rows in queries.items():
         answer = client.get(f"{query}&model={model}&edit={TEXT}")
@@ -211,7 +215,7 @@ def test_a_sum_is_edited_once_whatever_was_added_and_taken_away(
     body = {"model": model, "plus": [[1, 2], [3]], "minus": [[4], [5]], "edit": EDIT}
     answer = client.post("/arithmetic", json={**body, "neighbours": 1})
     groups = [unedited(model, seeds) for seeds in ([1, 2], [3], [4], [5])]
-    total = arithmetic.total(groups[:2], groups[2:])
+    total = arithmetic.sum_of_means(groups[:2], groups[2:])
     found = tiles(decode(answer.content), model)
     np.testing.assert_array_equal(found, drawn(model, total, EDIT))
 

@@ -125,4 +125,4 @@ def test_a_sum_and_its_neighbours(
 def test_variations(client: TestClient, prior: Prior, check: Callable[..., None]) -> None:
     (centre,) = sampling.from_seeds([42], WIDTH, prior)
     answer = client.get("/variations?seed=42&rows=4&cols=3&radius=1")
-    check(answer.content, Neighbourhood(42, 1, 4, 3).around(centre), 3)
+    check(answer.content, Neighbourhood(42, 1, 4, 3).latents_around(centre), 3)

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.artifact.card import digest
-from app.batching.fair_share import Shares
+from app.batching.fair_share import FairShare
 from app.main import create_app
 from app.settings import Settings
 from tests.prometheus import samples, value
@@ -166,7 +166,7 @@ def test_refusals_are_counted_by_reason(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batcher = client.app.state.catalog.models["fashion-mnist"][2].batcher  # type: ignore[attr-defined]
-    monkeypatch.setattr(batcher, "_shares", Shares(0))
+    monkeypatch.setattr(batcher, "_shares", FairShare(0))
     for reason, flag in (("closed", True), ("full", False)):
         monkeypatch.setattr(batcher, "_closing", flag)
         assert client.post("/generate?n=1").status_code == 503

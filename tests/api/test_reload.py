@@ -232,7 +232,7 @@ def test_what_fails_unforeseen_ends_no_watch(
 
     with started(folder, watch=0.05) as server:
         with monkeypatch.context() as patch:
-            patch.setattr(version_folders, "marks", broken)
+            patch.setattr(version_folders, "fingerprints", broken)
             eventually(lambda: "could not be looked at" in caplog.text)
         publish(folder, "cats", 2)
         eventually(lambda: drawing(server) == "cats/2")

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from app.batching.jobs import ANYBODY
+from app.batching.jobs import ANONYMOUS
 from app.imaging.sheets import Pixels
 from app.main import create_app
 from app.middleware import request_context
@@ -131,4 +131,4 @@ def test_a_timeout_that_is_not_allowed_is_named(app: FastAPI, told: str) -> None
 
 
 def test_who_draws_without_a_request_is_anybody() -> None:
-    assert request_context.claim(1) is ANYBODY
+    assert request_context.claim(1) is ANONYMOUS

@@ -94,7 +94,7 @@ def test_latents_become_the_pixels_that_their_seeds_have(
     client: TestClient, rows: np.ndarray, models: Path
 ) -> None:
     described = card.read(models / "fashion-mnist" / "2")
-    graph = card.load(models / "fashion-mnist/2", described.variants[0])
+    graph = card.load_graph(models / "fashion-mnist/2", described.variants[0])
     engine = Engine(described, graph, Placement("cpu"))
     answer = client.post(INFER, json=asking(rows, id="mine"))
     assert answer.json()["id"] == "mine"

@@ -53,7 +53,7 @@ def compared(folder: Path, options: argparse.Namespace) -> list[dict[str, object
     asked = {name: getattr(options, name) for name in ("provider", "precision", "threads")}
     served = load(folder, Settings(models=folder.parents[1], **asked))
     engine, described = served.engine, served.card
-    plain = by_onnxruntime(card.load(folder, described.variant("any")), options.threads)
+    plain = by_onnxruntime(card.load_graph(folder, described.variant("any")), options.threads)
     print(f"\n{served.title}: {served.variant.file} on {engine.provider} in {engine.precision}")
     print(f"{'images':>6}{'ours/s':>10}{'plain/s':>10}{'ratio':>8}")
     rows = []

@@ -75,7 +75,7 @@ class Serving:
         for name in MODELS:
             folder = ROOT / "models" / name
             described = card.read(folder)
-            found.append(Model(name, described, card.load(folder, described.variants[0])))
+            found.append(Model(name, described, card.load_graph(folder, described.variants[0])))
         return found
 
     @property

@@ -94,4 +94,4 @@ def shipped(request: pytest.FixtureRequest, models: Path) -> tuple[Card, bytes]:
     """The card and the graph of a shipped version."""
     folder = models / request.param
     described = card.read(folder)
-    return described, card.load(folder, described.variants[0])
+    return described, card.load_graph(folder, described.variants[0])

@@ -102,7 +102,7 @@ from app.runtime.providers import Placement, ProviderError
 folder = Path("models/fashion-mnist/2")
 described = card.read(folder)
 try:
-    Engine(described, card.load(folder, described.variants[0]), Placement(sys.argv[1]))
+    Engine(described, card.load_graph(folder, described.variants[0]), Placement(sys.argv[1]))
 except ProviderError as error:
     print(error)
 """

@@ -39,5 +39,5 @@ def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
 def _on_a_thread() -> Iterator[None]:
     """No batch is computed on the event loop, which a test that holds the engine would hold up."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.registry.loader.AT_ONCE", 0.0)
+        patch.setattr("app.registry.loader.INLINE_SECONDS", 0.0)
         yield

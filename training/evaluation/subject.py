@@ -70,7 +70,7 @@ def find(
     """
     if not folder.is_dir():
         raise EvaluationError(f"{folder}: there is no such folder")
-    if (folder / card.CARD).exists():
+    if (folder / card.CARD_FILE).exists():
         if which:
             raise EvaluationError(f"{folder}: is a published version, without --checkpoint {which}")
         return _version(folder, provider, precision)
@@ -78,7 +78,7 @@ def find(
     if not run.options.exists():
         raise EvaluationError(
             f"{folder}: is neither a run, with {run.options.name}, "
-            f"nor a published version, with {card.CARD}"
+            f"nor a published version, with {card.CARD_FILE}"
         )
     return of_run(run, device, which)
 
@@ -107,7 +107,7 @@ def _version(folder: Path, provider: Provider, precision: Precision) -> Subject:
     folder = folder.resolve()  # a card is checked against the names of its folders
     try:
         described = card.read(folder)
-        graph = card.load(folder, described.variant(provider))
+        graph = card.load_graph(folder, described.variant(provider))
     except CardError as error:
         raise EvaluationError(str(error)) from error
     image, draw = described.image, drawing(graph, provider, precision)

@@ -73,7 +73,7 @@ def optimise(folder: Path) -> Iterator[Measured]:
     folder = folder.resolve()  # a card is checked against the names of its folders
     try:
         described = card.read(folder)
-        plain = card.load(folder, described.variant("any"))
+        plain = card.load_graph(folder, described.variant("any"))
     except CardError as error:
         raise ExportError(str(error)) from error
     rows = sampling.from_seeds(range(_COMPARED), described.latent.width, described.latent.prior)

@@ -138,8 +138,8 @@ def free(models: Path, name: str, version: int | None = None) -> Path:
     try:
         TypeAdapter(card.ModelName).validate_python(name)
         if version is None:
-            version = 1 + max(card.versions(models / name), default=0)
-        TypeAdapter(card.ModelVersion).validate_python(version)
+            version = 1 + max(card.version_numbers(models / name), default=0)
+        TypeAdapter(card.VersionNumber).validate_python(version)
     except ValidationError as error:
         problem = error.errors()[0]
         raise ExportError(f"{problem['input']}: {problem['msg']}") from error
@@ -207,10 +207,10 @@ def publish(made: Card, graphs: dict[str, bytes], samples: Pixels, place: Path) 
         card.write(made, staging)
         for file, content in graphs.items():
             (staging / file).write_bytes(content)
-        sheet = sheets.sheet(samples, sheets.square(len(samples)))
-        (staging / card.SHEET).write_bytes(png.encode(sheet))
+        sheet = sheets.sheet(samples, sheets.square_columns(len(samples)))
+        (staging / card.SAMPLES_FILE).write_bytes(png.encode(sheet))
         for variant in card.read(staging).variants:
-            card.load(staging, variant)
+            card.load_graph(staging, variant)
         for path in staging.iterdir():
             atomic_files.sync(path)
         staging.rename(place)

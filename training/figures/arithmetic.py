@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from app.latent import sampling
-from app.latent.arithmetic import Neighbourhood, total
+from app.latent.arithmetic import Neighbourhood, sum_of_means
 from app.latent.sampling import Latents
 from training.evaluation import features
 from training.evaluation.features import SHIPPED, Shipped
@@ -111,7 +111,7 @@ def around(z: Latents, seed: int) -> Latents:
     ``POST /arithmetic`` draws of the same seeds.
     """
     first, second, third = z.reshape(3, GROUP, -1)
-    return Neighbourhood(seed, NOISE, 3, 3).around(total([first, third], [second]))
+    return Neighbourhood(seed, NOISE, 3, 3).latents_around(sum_of_means([first, third], [second]))
 
 
 def sheet(subject: Subject, seed: int, scale: int) -> bytes:

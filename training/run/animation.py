@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from app.imaging.animation import save
+from app.imaging.animation import encode_frames
 
 MOST_FRAMES = 60
 """More are thinned out evenly."""
@@ -30,7 +30,7 @@ def gif(grids: Sequence[tuple[int, Path]]) -> bytes:
     """The sample grids of ``(epoch, file)``, one or more, as a GIF that repeats for ever."""
     frames = [_frame(*grids[k]) for k in chosen(len(grids))]
     durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
-    return save(frames, "gif", durations, repeat=True)
+    return encode_frames(frames, "gif", durations, repeat=True)
 
 
 def _frame(epoch: int, path: Path) -> Image.Image:

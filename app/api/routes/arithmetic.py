@@ -11,7 +11,7 @@ from app.api.dependencies import Accept, ImageLimit, InService
 from app.api.parameters import ArithmeticBody, ArithmeticQuery
 from app.api.schemas import Surroundings
 from app.errors import TooLargeError
-from app.latent.arithmetic import Neighbourhood, total
+from app.latent.arithmetic import Neighbourhood, sum_of_means
 
 router = APIRouter(tags=["images"])
 
@@ -49,5 +49,5 @@ async def arithmetic(
     sheet = body.sheet(side)
     asked = {"neighbours": body.neighbours, **body.told}
     limit.check_size(served, sheet, layout.count, "body", **asked)
-    drawn = await served.draw(layout.around(total(plus, minus)))
+    drawn = await served.draw(layout.latents_around(sum_of_means(plus, minus)))
     return await responses.neighbourhood(media_type, drawn, layout, sheet)

@@ -13,7 +13,7 @@ from app.api.parameters import GenerateBody, GenerateQuery
 from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
 from app.errors import TooLargeError, offence, refusal
-from app.imaging.sheets import square
+from app.imaging.sheets import square_columns
 from app.latent.sampling import SEEDS, Latents, consecutive
 from app.registry.model_version import Drawn, Served
 
@@ -86,7 +86,7 @@ async def generate(request: Request) -> Response:
     origin = _origin(query, said)
     limit.check(origin.count, origin.place, **origin.asked)
     served = catalog.find(query.model, query.version).editing(said.edit, query.look, "body")
-    sheet = query.sheet(query.columns or square(origin.count))
+    sheet = query.sheet(query.columns or square_columns(origin.count))
     limit.check_size(served, sheet, origin.count, **{**origin.asked, **query.told})
     drawn = await served.draw(origin.rows(served))
     if media_type == PNG:

@@ -41,7 +41,7 @@ async def grid(
         first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
         rows = served.latents(consecutive(first, count))
     else:
-        first, method = corners[0], interpolation.METHODS[served.card.latent.prior]
+        first, method = corners[0], interpolation.METHOD_BY_PRIOR[served.card.latent.prior]
         rows = interpolation.plane(served.latents(corners), query.rows, query.cols, method)
     drawn = await served.draw(rows)
     return await responses.png(sheet, drawn, first, mixed=corners is not None)

@@ -19,7 +19,7 @@ from app.api.dependencies import (
 from app.api.image_cache import Picture
 from app.api.parameters import ImageQuery
 from app.api.values import Seed
-from app.artifact.card import ModelName, ModelVersion
+from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import Sheet
 from app.middleware import request_context
 from app.registry.model_version import Served
@@ -64,7 +64,7 @@ class _Asked:
 
 async def _served(
     model: Annotated[ModelName, Path(description="a served model")],
-    version: Annotated[ModelVersion, Path(description="its version")],
+    version: Annotated[VersionNumber, Path(description="its version")],
     query: Annotated[ImageQuery, Query()],
     catalog: InService,
     limit: ImageLimit,

@@ -56,14 +56,12 @@ async def interpolate(
     """
     media_type = _OFFERED[query.format] if query.format else choose(accept, (*_OFFERED.values(),))
     seeds, steps, loop, easing = _seeds(query), query.steps, query.loop, query.easing
-    count = interpolation.frames(len(seeds), steps, loop=loop)
+    count = interpolation.frame_count(len(seeds), steps, loop=loop)
     limit.check(count, **_asked(query))
     served = catalog.find(query.model, query.version).editing(query.strengths, query.look)
     sheet = query.sheet(query.columns or count)
     limit.check_size(served, sheet, count, **_asked(query), **query.told)
-    rows = interpolation.through(
-        served.latents(seeds), steps, query.method, loop=loop, easing=easing
-    )
+    rows = interpolation.path(served.latents(seeds), steps, query.method, loop=loop, easing=easing)
     if media_type == NDJSON:
         places = _positions(query, seeds)
         return await streaming.frames(served, rows, places, seeds[0], request.url.path)

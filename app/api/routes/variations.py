@@ -40,5 +40,5 @@ async def variations(
     sheet = query.sheet(query.cols)
     limit.check_size(served, sheet, layout.count, rows=query.rows, cols=query.cols, **query.told)
     (centre,) = served.latents([query.seed])
-    drawn = await served.draw(layout.around(centre))
+    drawn = await served.draw(layout.latents_around(centre))
     return await responses.neighbourhood(media_type, drawn, layout, sheet)

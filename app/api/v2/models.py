@@ -20,7 +20,7 @@ from app.api.v2.schemas import (
     ServerReady,
     TensorMetadata,
 )
-from app.artifact.card import INPUT, OUTPUT, Card, ModelName, ModelVersion
+from app.artifact.card import INPUT, OUTPUT, Card, ModelName, VersionNumber
 from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.registry.model_version import Served
 from app.registry.statistics import Count
@@ -31,7 +31,7 @@ _EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
 _FINDING = openapi.protocol_errors(NotFoundError, ParameterError)
 
 Name = Annotated[ModelName, Path(description="a served model")]
-_Number = Annotated[ModelVersion, Path(description="its version")]
+_Number = Annotated[VersionNumber, Path(description="its version")]
 
 
 async def _highest(model: Name, catalog: InService) -> Served:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.values import whole
-from app.artifact.card import ModelVersion
+from app.artifact.card import VersionNumber
 
 _NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["1"])
 
@@ -73,7 +73,7 @@ class LoadParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    versions: list[Annotated[ModelVersion, BeforeValidator(whole)]] | None = Field(
+    versions: list[Annotated[VersionNumber, BeforeValidator(whole)]] | None = Field(
         None, min_length=1, max_length=256, description="by default all that are there"
     )
 

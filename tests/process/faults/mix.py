@@ -147,7 +147,7 @@ class Mix:
 
         def between() -> Latents:
             start, end = model.latents([one, other])
-            return sampling.interpolate(start, end, interpolation.shares(steps))
+            return sampling.interpolate(start, end, interpolation.fractions(steps))
 
         accept = {"Accept": "application/json"}
         return Request(

@@ -75,7 +75,7 @@ def collected(options: Album) -> Avatars:
 
 def sheet(pixels: NDArray[np.uint8]) -> bytes:
     """Images ``(n, 3, h, w)`` as the squarest sheet, ``SCALE`` times as large, as a PNG."""
-    small = sheets.sheet(pixels.transpose(0, 2, 3, 1), sheets.square(len(pixels)))
+    small = sheets.sheet(pixels.transpose(0, 2, 3, 1), sheets.square_columns(len(pixels)))
     return png.encode(small.repeat(SCALE, axis=0).repeat(SCALE, axis=1))
 
 

@@ -102,7 +102,7 @@ def test_directions_against_the_contract_say_what_is_wrong(
 
 def test_a_graph_is_loaded_by_its_hash(folder: Path) -> None:
     variant, *_ = card.read(folder).variants
-    assert card.load(folder, variant) == (folder / variant.file).read_bytes()
+    assert card.load_graph(folder, variant) == (folder / variant.file).read_bytes()
 
 
 def test_a_missing_card_is_named(folder: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_missing_graph_is_named(folder: Path) -> None:
     variant, *_ = card.read(folder).variants
     (folder / variant.file).unlink()
     with pytest.raises(CardError, match=r"generator\.onnx: cannot be read: No such file"):
-        card.load(folder, variant)
+        card.load_graph(folder, variant)
 
 
 def test_one_flipped_bit_is_found_and_both_hashes_told(folder: Path) -> None:
@@ -165,4 +165,4 @@ def test_one_flipped_bit_is_found_and_both_hashes_told(folder: Path) -> None:
     (folder / variant.file).write_bytes(graph)
     words = f"has SHA-256 {card.digest(bytes(graph))}, the card says {variant.sha256}"
     with pytest.raises(CardError, match=words):
-        card.load(folder, variant)
+        card.load_graph(folder, variant)

@@ -21,18 +21,18 @@ def models(tmp_path: Path) -> Path:
 def test_every_version_folder_has_a_mark_that_changes_with_its_files(models: Path) -> None:
     (models / "cats/.part-3").mkdir()
     (models / "notes").touch()
-    before = version_folders.marks(models)
+    before = version_folders.fingerprints(models)
     assert list(before) == ["cats/10", "cats/2"]
-    assert version_folders.marks(models) == before
+    assert version_folders.fingerprints(models) == before
     content = (models / "cats/2/card.json").read_bytes()
     times = (models / "cats/2/card.json").stat()
     (models / "cats/2/card.json").write_bytes(content[::-1])
     os.utime(models / "cats/2/card.json", ns=(times.st_atime_ns, times.st_mtime_ns))
-    after = version_folders.marks(models)
+    after = version_folders.fingerprints(models)
     assert after["cats/10"] == before["cats/10"]
     assert after["cats/2"] != before["cats/2"]
     (models / "cats/10/samples.png").touch()
-    assert version_folders.marks(models)["cats/10"] != before["cats/10"]
+    assert version_folders.fingerprints(models)["cats/10"] != before["cats/10"]
 
 
 def test_a_folder_that_goes_while_it_is_looked_at_has_an_empty_mark(
@@ -46,7 +46,7 @@ def test_a_folder_that_goes_while_it_is_looked_at_has_an_empty_mark(
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", going)
-    assert version_folders.marks(models)["cats/2"] == ()
+    assert version_folders.fingerprints(models)["cats/2"] == ()
 
 
 def test_no_file_may_lead_out_of_the_models_folder(models: Path, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import pytest
 from app.batching.batcher import Batcher
 from app.batching.jobs import (
     Array,
+    BatcherClosedError,
     BatchError,
     Claim,
-    ClosedError,
     Counts,
+    DisconnectedError,
     ExpiredError,
-    LeftError,
     QueueFullError,
     Rows,
     ShareError,
@@ -220,7 +220,7 @@ def test_rows_whose_deadline_passes_are_not_computed(doubler: Doubler) -> None:
         first = await holding(doubler, batcher)
         until = time.perf_counter() + 0.02
         late = [
-            asyncio.create_task(batcher.submit(numbers(*range(1, n)), Claim(until=until)))
+            asyncio.create_task(batcher.submit(numbers(*range(1, n)), Claim(deadline=until)))
             for n in (6, 4)
         ]
         ended = await asyncio.gather(*late, return_exceptions=True)
@@ -240,7 +240,7 @@ def test_rows_whose_deadline_passes_are_not_computed(doubler: Doubler) -> None:
 def test_a_deadline_that_passed_before_its_timer_could_tell_holds_too(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=9)
-        past = Claim(until=time.perf_counter())
+        past = Claim(deadline=time.perf_counter())
         late, good = await asyncio.gather(
             batcher.submit(numbers(1), past),
             computed(batcher, numbers(2)),
@@ -259,7 +259,7 @@ def test_a_deadline_that_passes_in_the_engine_says_so(doubler: Doubler) -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=9)
         doubler.gate.clear()
         with pytest.raises(ExpiredError, match="the last of 2 images were still being computed"):
-            await batcher.submit(numbers(1, 2), Claim(until=time.perf_counter() + 0.02))
+            await batcher.submit(numbers(1, 2), Claim(deadline=time.perf_counter() + 0.02))
         doubler.gate.set()
         await batcher.close()
         assert batcher.counts == Counts(computed=2)
@@ -276,14 +276,14 @@ def test_rows_of_a_client_that_leaves_are_not_computed(doubler: Doubler) -> None
             await left.wait()
 
         first = await holding(doubler, batcher)
-        leaving = asyncio.create_task(batcher.submit(numbers(1, 2, 3), Claim(gone=gone)))
-        staying = asyncio.create_task(batcher.submit(numbers(4), Claim(gone=gone)))
+        leaving = asyncio.create_task(batcher.submit(numbers(1, 2, 3), Claim(disconnected=gone)))
+        staying = asyncio.create_task(batcher.submit(numbers(4), Claim(disconnected=gone)))
         await asyncio.sleep(0)
         staying_too = await submitted(batcher, numbers(5))
         left.set()
-        with pytest.raises(LeftError):
+        with pytest.raises(DisconnectedError):
             await leaving
-        with pytest.raises(LeftError):
+        with pytest.raises(DisconnectedError):
             await staying
         assert batcher.waiting == 1
         doubler.gate.set()
@@ -301,7 +301,7 @@ def test_nobody_is_watched_where_nothing_waits(doubler: Doubler) -> None:
 
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=8)
-        assert len((await batcher.submit(numbers(1, 2), Claim(gone=unasked))).results) == 2
+        assert len((await batcher.submit(numbers(1, 2), Claim(disconnected=unasked))).results) == 2
         await batcher.close()
 
     run(scenario())
@@ -317,8 +317,8 @@ def test_what_is_left_of_a_large_request_is_dropped_when_its_client_leaves(
             await asyncio.to_thread(doubler.entered.wait, 60)
 
         doubler.gate.clear()
-        with pytest.raises(LeftError):
-            await batcher.submit(numbers(*range(10)), Claim(gone=gone))
+        with pytest.raises(DisconnectedError):
+            await batcher.submit(numbers(*range(10)), Claim(disconnected=gone))
         doubler.gate.set()
         await batcher.close()
         assert batcher.counts == Counts(computed=4, left=6)
@@ -390,7 +390,7 @@ def test_closing_finishes_what_waits_and_takes_no_more(doubler: Doubler) -> None
         waiting = await submitted(batcher, numbers(1), numbers(2))
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
-        with pytest.raises(ClosedError):
+        with pytest.raises(BatcherClosedError):
             await computed(batcher, numbers(3))
         doubler.gate.set()
         results = await asyncio.gather(first, *waiting)
@@ -404,7 +404,7 @@ def test_closing_before_the_first_row_takes_none_either(doubler: Doubler) -> Non
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=1, max_queue=1)
         await batcher.close()
-        with pytest.raises(ClosedError):
+        with pytest.raises(BatcherClosedError):
             await computed(batcher, numbers(1))
 
     run(scenario())
@@ -460,7 +460,7 @@ def test_what_is_soon_computed_wakes_no_thread() -> None:
         return rows["x"]
 
     async def scenario() -> None:
-        batcher = Batcher(compute, max_batch=8, max_queue=8, at_once=0.9)
+        batcher = Batcher(compute, max_batch=8, max_queue=8, inline_seconds=0.9)
         for _ in range(3):
             await computed(batcher, numbers(1))
         await batcher.close()

@@ -1,11 +1,11 @@
-from app.batching.lru_cache import Cache
+from app.batching.lru_cache import LruCache
 
 # What a file of 1000 bytes takes, with all that is around it.
 ROOM = 1400
 
 
 def test_what_was_put_is_kept_until_there_is_no_room() -> None:
-    cache = Cache(3 * ROOM)
+    cache = LruCache(3 * ROOM)
     for key in "abc":
         cache.put(key, key.encode() * 1000)
     assert cache.get("a") == b"a" * 1000  # used, so that b is now the oldest
@@ -16,7 +16,7 @@ def test_what_was_put_is_kept_until_there_is_no_room() -> None:
 
 
 def test_a_large_file_drives_out_several_and_one_too_large_none() -> None:
-    cache = Cache(3 * ROOM)
+    cache = LruCache(3 * ROOM)
     for key in "abc":
         cache.put(key, bytes(1000))
     cache.put("huge", bytes(4 * ROOM))
@@ -27,7 +27,7 @@ def test_a_large_file_drives_out_several_and_one_too_large_none() -> None:
 
 
 def test_a_file_put_anew_counts_once() -> None:
-    cache = Cache(3 * ROOM)
+    cache = LruCache(3 * ROOM)
     cache.put("a", bytes(1000))
     before = cache.taken
     cache.put("a", bytes(1000))
@@ -37,13 +37,13 @@ def test_a_file_put_anew_counts_once() -> None:
 
 
 def test_without_room_nothing_is_kept() -> None:
-    cache = Cache(0)
+    cache = LruCache(0)
     cache.put("a", b"")
     assert (cache.get("a"), cache.taken, len(cache)) == (None, 0, 0)
 
 
 def test_many_small_files_stay_within_the_bound() -> None:
-    cache = Cache(100_000)
+    cache = LruCache(100_000)
     for k in range(10_000):
         cache.put(str(k), bytes(k % 700))
         assert cache.taken <= 100_000

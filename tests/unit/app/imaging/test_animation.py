@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.imaging import animation
-from app.imaging.animation import Form
+from app.imaging.animation import AnimationFormat
 
-FORMS = get_args(Form)
+FORMS = get_args(AnimationFormat)
 NAMES = {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}
 
 
@@ -25,7 +25,9 @@ def pixels(request: pytest.FixtureRequest) -> NDArray[np.uint8]:
     return np.round(127.5 + 127.5 * waves).astype(np.uint8)
 
 
-def read(content: bytes, form: Form) -> tuple[list[NDArray[np.uint8]], list[int], object]:
+def read(
+    content: bytes, form: AnimationFormat
+) -> tuple[list[NDArray[np.uint8]], list[int], object]:
     """Its frames, their milliseconds, and how often it plays (0 for ever, None not told)."""
     frames, lengths = [], []
     with Image.open(io.BytesIO(content)) as image:
@@ -39,14 +41,16 @@ def read(content: bytes, form: Form) -> tuple[list[NDArray[np.uint8]], list[int]
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pixels", [1], indirect=True)
-def test_grey_frames_are_exact_in_every_form(pixels: NDArray[np.uint8], form: Form) -> None:
+def test_grey_frames_are_exact_in_every_form(
+    pixels: NDArray[np.uint8], form: AnimationFormat
+) -> None:
     frames, _, _ = read(animation.encode(pixels, form, 10, repeat=True), form)
     np.testing.assert_array_equal(frames, np.repeat(pixels, 3, axis=-1))
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pixels", [3], indirect=True)
-def test_colours_are_exact_but_in_gif(pixels: NDArray[np.uint8], form: Form) -> None:
+def test_colours_are_exact_but_in_gif(pixels: NDArray[np.uint8], form: AnimationFormat) -> None:
     frames, _, _ = read(animation.encode(pixels, form, 10, repeat=True), form)
     off = np.abs(np.stack(frames).astype(int) - pixels)
     assert off.shape == (7, 20, 24, 3)
@@ -63,7 +67,9 @@ def test_a_gif_of_few_colours_is_exact(pixels: NDArray[np.uint8]) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pixels", [1, 3], indirect=True)
-def test_it_repeats_for_ever_or_plays_once(pixels: NDArray[np.uint8], form: Form) -> None:
+def test_it_repeats_for_ever_or_plays_once(
+    pixels: NDArray[np.uint8], form: AnimationFormat
+) -> None:
     plays = [read(animation.encode(pixels, form, 10, repeat=repeat), form)[2] for repeat in (1, 0)]
     assert plays == [0, None if form == "gif" else 1]
 
@@ -80,7 +86,11 @@ def test_it_repeats_for_ever_or_plays_once(pixels: NDArray[np.uint8], form: Form
 )
 @pytest.mark.parametrize("pixels", [1], indirect=True)
 def test_a_frame_is_as_long_as_its_form_can_tell(
-    pixels: NDArray[np.uint8], form: Form, fps: float, lengths: list[int], hundredths: list[int]
+    pixels: NDArray[np.uint8],
+    form: AnimationFormat,
+    fps: float,
+    lengths: list[int],
+    hundredths: list[int],
 ) -> None:
     _, told, _ = read(animation.encode(pixels, form, fps, repeat=True), form)
     assert told == (hundredths if form == "gif" else lengths)
@@ -99,7 +109,9 @@ def test_what_is_rounded_does_not_add_up(fps: float, unit: int) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("pixels", [1], indirect=True)
-def test_a_frame_like_the_one_before_lengthens_it(pixels: NDArray[np.uint8], form: Form) -> None:
+def test_a_frame_like_the_one_before_lengthens_it(
+    pixels: NDArray[np.uint8], form: AnimationFormat
+) -> None:
     twice = pixels[[0, 1, 1, 1, 2]]
     frames, lengths, _ = read(animation.encode(twice, form, 10, repeat=True), form)
     assert sum(lengths) == 500

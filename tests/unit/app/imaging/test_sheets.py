@@ -26,16 +26,16 @@ def test_as_many_columns_as_images_make_a_strip(pixels: Pixels) -> None:
 
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (16, 4), (256, 16)])
 def test_the_squarest_sheet(count: int, columns: int) -> None:
-    assert sheets.square(count) == columns
+    assert sheets.square_columns(count) == columns
 
 
 def test_enlarged_pixels_are_squares(pixels: Pixels) -> None:
-    larger = sheets.enlarged(pixels, 3)
+    larger = sheets.upscale(pixels, 3)
     assert larger.shape == (5, 12, 18, pixels.shape[3])
     for down in range(3):
         for right in range(3):
             np.testing.assert_array_equal(larger[:, down::3, right::3], pixels)
-    np.testing.assert_array_equal(sheets.enlarged(pixels, 1), pixels)
+    np.testing.assert_array_equal(sheets.upscale(pixels, 1), pixels)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_padding_lies_between_the_scaled_images_of_a_sheet(
 ) -> None:
     layout = Sheet(columns, padding)
     assert layout.size(5, 4 * scale, 6 * scale) == size
-    sheet = layout.of(sheets.enlarged(pixels, scale))
+    sheet = layout.arrange(sheets.upscale(pixels, scale))
     assert sheet.shape == (*size, pixels.shape[3])
-    for k, image in enumerate(sheets.enlarged(pixels, scale)):
+    for k, image in enumerate(sheets.upscale(pixels, scale)):
         row, column = divmod(k, columns)
         top, left = row * (4 * scale + padding), column * (6 * scale + padding)
         found = sheet[top : top + 4 * scale, left : left + 6 * scale]

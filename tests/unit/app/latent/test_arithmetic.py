@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from app.latent import sampling
-from app.latent.arithmetic import Neighbourhood, total
+from app.latent.arithmetic import Neighbourhood, sum_of_means
 
 
 def test_the_mean_of_one_seed_is_its_latent_to_the_bit() -> None:
     (z,) = sampling.from_seeds([42], 100)
-    np.testing.assert_array_equal(total([z[None]], []), z)
+    np.testing.assert_array_equal(sum_of_means([z[None]], []), z)
 
 
 def test_means_are_added_and_taken_away() -> None:
     groups = [sampling.from_seeds(range(3 * k, 3 * k + 3), 100) for k in range(4)]
     a, b, c, d = (group.astype(np.float64).mean(axis=0) for group in groups)
-    result = total(groups[:2], groups[2:])
+    result = sum_of_means(groups[:2], groups[2:])
     assert result.shape == (100,)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, a + b - c - d, atol=1e-6)
@@ -21,12 +21,12 @@ def test_means_are_added_and_taken_away() -> None:
 
 def test_groups_of_any_size_weigh_the_same() -> None:
     one, many = np.full((1, 4), 6, np.float32), np.arange(64, dtype=np.float32).reshape(16, 4)
-    np.testing.assert_array_equal(total([one], [many]), 6 - (np.arange(4) + 30))
+    np.testing.assert_array_equal(sum_of_means([one], [many]), 6 - (np.arange(4) + 30))
 
 
 def test_what_is_added_and_taken_away_is_nothing() -> None:
     group = sampling.from_seeds([1, 2, 3], 100)
-    np.testing.assert_array_equal(total([group], [group]), np.zeros(100))
+    np.testing.assert_array_equal(sum_of_means([group], [group]), np.zeros(100))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_middle_is_exact_and_the_others_lie_within_the_radius(
 ) -> None:
     (centre,) = sampling.from_seeds([42], 100)
     sheet = Neighbourhood(42, radius, rows, cols)
-    around = sheet.around(centre)
+    around = sheet.latents_around(centre)
     assert sheet.middle == middle
     assert around.shape == (sheet.count, 100) == (rows * cols, 100)
     assert around.dtype == np.float32
@@ -53,13 +53,13 @@ def test_the_middle_is_exact_and_the_others_lie_within_the_radius(
 
 def test_a_neighbour_lies_in_the_same_direction_whatever_the_radius_and_the_sheet() -> None:
     (centre,) = sampling.from_seeds([42], 100)
-    near, far = (Neighbourhood(42, radius, 3, 3).around(centre) for radius in (0.5, 1))
+    near, far = (Neighbourhood(42, radius, 3, 3).latents_around(centre) for radius in (0.5, 1))
     np.testing.assert_allclose(2 * (near - centre), far - centre, atol=1e-5)
-    large = Neighbourhood(42, 1, 5, 5).around(centre)
+    large = Neighbourhood(42, 1, 5, 5).latents_around(centre)
     np.testing.assert_array_equal(np.delete(large, 12, 0)[:8], np.delete(far, 4, 0))
 
 
 def test_other_seeds_have_other_noise() -> None:
     centre = np.zeros(100, np.float32)
-    one, other = (Neighbourhood(seed, 1, 3, 3).around(centre) for seed in (42, 43))
+    one, other = (Neighbourhood(seed, 1, 3, 3).latents_around(centre) for seed in (42, 43))
     assert not (np.delete(one, 4, 0) == np.delete(other, 4, 0)).any()

@@ -20,12 +20,12 @@ def stops() -> Latents:
 def test_a_path_meets_every_stop_exactly_and_once(
     stops: Latents, method: Method, count: int, steps: int
 ) -> None:
-    path = interpolation.through(stops[:count], steps, method)
+    path = interpolation.path(stops[:count], steps, method)
     assert path.shape == ((count - 1) * (steps - 1) + 1, 100)
     assert path.dtype == np.float32
     np.testing.assert_array_equal(path[:: steps - 1], stops[:count])
     assert len(np.unique(path, axis=0)) == len(path)
-    assert interpolation.frames(count, steps) == len(path)
+    assert interpolation.frame_count(count, steps) == len(path)
 
 
 @pytest.mark.parametrize("method", ["slerp", "lerp"])
@@ -34,8 +34,8 @@ def test_a_path_meets_every_stop_exactly_and_once(
 def test_a_loop_leads_back_without_a_repeated_frame(
     stops: Latents, method: Method, count: int, steps: int
 ) -> None:
-    loop = interpolation.through(stops[:count], steps, method, loop=True)
-    assert len(loop) == count * (steps - 1) == interpolation.frames(count, steps, loop=True)
+    loop = interpolation.path(stops[:count], steps, method, loop=True)
+    assert len(loop) == count * (steps - 1) == interpolation.frame_count(count, steps, loop=True)
     assert len(np.unique(loop, axis=0)) == len(loop)
     np.testing.assert_array_equal(loop[:: steps - 1], stops[:count])
     # One frame more would be the first again: the last leg is the whole way back but for that.
@@ -45,14 +45,14 @@ def test_a_loop_leads_back_without_a_repeated_frame(
 
 
 def test_a_loop_of_two_goes_there_and_back(stops: Latents) -> None:
-    loop = interpolation.through(stops[:2], 3, loop=True)
+    loop = interpolation.path(stops[:2], 3, loop=True)
     assert len(loop) == 4
     np.testing.assert_allclose(loop[1], loop[3], rtol=1e-5)
 
 
 def test_two_stops_are_the_way_between_them(stops: Latents) -> None:
     there = sampling.slerp(stops[0], stops[1], np.linspace(0, 1, 8))
-    np.testing.assert_array_equal(interpolation.through(stops[:2], 8), there)
+    np.testing.assert_array_equal(interpolation.path(stops[:2], 8), there)
 
 
 EASINGS: dict[Easing, Callable[[float], float]] = {
@@ -66,7 +66,7 @@ EASINGS: dict[Easing, Callable[[float], float]] = {
 @pytest.mark.parametrize("easing", EASINGS)
 @pytest.mark.parametrize("steps", [2, 3, 8, 256])
 def test_shares_of_a_leg_are_its_closed_form_with_exact_ends(easing: Easing, steps: int) -> None:
-    shares = interpolation.shares(steps, easing)
+    shares = interpolation.fractions(steps, easing)
     expected = [EASINGS[easing](k / (steps - 1)) for k in range(steps)]
     np.testing.assert_allclose(shares, expected, atol=1e-15)
     assert shares[[0, -1]].tolist() == [0, 1]
@@ -74,11 +74,13 @@ def test_shares_of_a_leg_are_its_closed_form_with_exact_ends(easing: Easing, ste
 
 
 def test_easing_in_is_easing_out_backwards_and_both_are_halves_of_the_third() -> None:
-    there, back, both = (interpolation.shares(9, e) for e in ("ease-in", "ease-out", "ease-in-out"))
+    there, back, both = (
+        interpolation.fractions(9, e) for e in ("ease-in", "ease-out", "ease-in-out")
+    )
     np.testing.assert_allclose(there, 1 - back[::-1], atol=1e-15)
     halves = [
-        *interpolation.shares(5, "ease-in") / 2,
-        *(1 + interpolation.shares(5, "ease-out")[1:]) / 2,
+        *interpolation.fractions(5, "ease-in") / 2,
+        *(1 + interpolation.fractions(5, "ease-out")[1:]) / 2,
     ]
     np.testing.assert_allclose(both, halves, atol=1e-15)
 
@@ -89,10 +91,10 @@ def test_easing_in_is_easing_out_backwards_and_both_are_halves_of_the_third() ->
 def test_every_leg_is_eased_and_meets_its_stops(
     stops: Latents, method: Method, easing: Easing, loop: bool
 ) -> None:
-    path = interpolation.through(stops, 5, method, loop=loop, easing=easing)
+    path = interpolation.path(stops, 5, method, loop=loop, easing=easing)
     np.testing.assert_array_equal(path[::4], stops)
-    assert len(path) == interpolation.frames(4, 5, loop=loop)
-    leg = sampling.interpolate(stops[1], stops[2], interpolation.shares(5, easing), method)
+    assert len(path) == interpolation.frame_count(4, 5, loop=loop)
+    leg = sampling.interpolate(stops[1], stops[2], interpolation.fractions(5, easing), method)
     np.testing.assert_array_equal(path[4:9], leg)
 
 
@@ -154,4 +156,4 @@ def test_the_middle_of_an_octant_is_where_it_must_be() -> None:
 
 
 def test_each_prior_has_a_method() -> None:
-    assert interpolation.METHODS == {"normal": "slerp", "uniform": "lerp"}
+    assert interpolation.METHOD_BY_PRIOR == {"normal": "slerp", "uniform": "lerp"}

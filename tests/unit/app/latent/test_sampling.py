@@ -24,13 +24,13 @@ def normal_pair(word: int) -> tuple[float, float]:
 
 
 def test_the_first_word_is_the_published_one_of_splitmix64() -> None:
-    assert int(sampling.words([0], 1)[0, 0]) == 0xE220A8397B1DCDAF
+    assert int(sampling.random_words([0], 1)[0, 0]) == 0xE220A8397B1DCDAF
 
 
 @pytest.mark.parametrize("seed", [0, 1, 42, 2**31, SEEDS - 1])
 def test_words_are_splitmix64_from_the_seeds_own_position(seed: int) -> None:
     expected = [splitmix64(seed * 2**32 + k) for k in range(1, 6)]
-    assert sampling.words([seed], 5)[0].tolist() == expected
+    assert sampling.random_words([seed], 5)[0].tolist() == expected
 
 
 GOLDEN = {
@@ -169,7 +169,7 @@ def test_slerp_without_an_arc_is_the_line(start: list[float], end: list[float]) 
 @pytest.mark.parametrize("truncation", [0.5, 1, 2])
 def test_truncation_scales_what_a_seed_decides(truncation: float) -> None:
     drawn = sampling.from_seeds(range(500), 100)
-    changed = sampling.truncated(drawn, truncation)
+    changed = sampling.truncate(drawn, truncation)
     assert changed.dtype == np.float32
     np.testing.assert_array_equal(changed, truncation * drawn.astype(np.float64))
     assert changed.std() == pytest.approx(truncation, abs=0.02)
@@ -177,7 +177,7 @@ def test_truncation_scales_what_a_seed_decides(truncation: float) -> None:
 
 def test_a_truncated_uniform_prior_is_the_uniform_one_of_that_width() -> None:
     """So would be numbers that are drawn anew until they are near enough."""
-    changed = sampling.truncated(sampling.from_seeds(range(500), 100, "uniform"), 0.3)
+    changed = sampling.truncate(sampling.from_seeds(range(500), 100, "uniform"), 0.3)
     shares, _ = np.histogram(changed, bins=10, range=(-0.3, 0.3))
     assert shares.sum() == changed.size
     np.testing.assert_allclose(shares / changed.size, 0.1, atol=0.005)

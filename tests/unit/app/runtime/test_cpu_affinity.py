@@ -64,7 +64,7 @@ def test_who_joined_makes_way_and_nobody_else() -> None:
 
 def test_the_threads_of_a_session_join_and_none_of_pythons(models: Path) -> None:
     folder = models / "fashion-mnist/2"
-    graph = card.load(folder, card.read(folder).variant("any"))
+    graph = card.load_graph(folder, card.read(folder).variant("any"))
     allowed, before, crew = os.sched_getaffinity(0), listed(), Crew()
     with ExitStack() as stack:
         with crew.joined_by_others():

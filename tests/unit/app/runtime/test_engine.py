@@ -19,7 +19,7 @@ from app.runtime.providers import Placement
 def shipped(models: Path) -> tuple[Card, bytes]:
     folder = models / "fashion-mnist/1"
     described = card.read(folder)
-    return described, card.load(folder, described.variants[0])
+    return described, card.load_graph(folder, described.variants[0])
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from app.runtime.providers import GraphError, Placement
 @pytest.fixture(scope="module")
 def graph(models: Path) -> bytes:
     folder = models / "fashion-mnist/2"
-    return card.load(folder, card.read(folder).variant("any"))
+    return card.load_graph(folder, card.read(folder).variant("any"))
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])

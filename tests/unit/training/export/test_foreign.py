@@ -122,7 +122,7 @@ def test_versions_count_up(tmp_path: Path, publish: Callable[..., int]) -> None:
         assert (tmp_path / f"models/mine/{version}/card.json").exists()
     assert publish("import", tmp_path / "netG.pth", "--version", "9") == 0
     assert publish("import", tmp_path / "netG.pth") == 0
-    assert card.versions(tmp_path / "models/mine") == [1, 2, 9, 10]
+    assert card.version_numbers(tmp_path / "models/mine") == [1, 2, 9, 10]
 
 
 def replace(name: str, *shape: int) -> Change:

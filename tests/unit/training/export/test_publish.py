@@ -100,7 +100,7 @@ def test_the_parity_is_measured_and_says_how(version: Path) -> None:
 def test_the_server_loads_the_graph_and_finds_the_cards_words_in_it(version: Path) -> None:
     made = card.read(version)
     (variant,) = made.variants
-    model = onnx.load_from_string(card.load(version, variant))
+    model = onnx.load_from_string(card.load_graph(version, variant))
     assert {prop.key: prop.value for prop in model.metadata_props} == made.metadata()
     assert model.opset_import[0].version == made.opset
 
