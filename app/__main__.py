@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from app.settings import PREFIX, Rendering, Settings, unknown_variables
+from app.rendering.options import RenderSettings
+from app.settings import PREFIX, Settings, unknown_variables
 
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-_Told = TypeVar("_Told", Settings, Rendering)
+_Told = TypeVar("_Told", Settings, RenderSettings)
 
 _SECRET = ("api_keys", "admin_keys")
 _NO_ENGINE = """\
@@ -30,9 +31,9 @@ onnxruntime is not installed. It comes in builds that exclude each other; choose
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop, or render: 0 when that is done, 2 for a wrong call, else 1."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    told: Rendering | Settings | None
+    told: RenderSettings | Settings | None
     if arguments[:1] == ["render"]:
-        told = _told(Rendering, arguments[1:])
+        told = _told(RenderSettings, arguments[1:])
     else:
         told = _told(Settings, arguments)
     if told is None:
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     if find_spec("onnxruntime") is None:
         print(_NO_ENGINE, file=sys.stderr)
         return 1
-    if isinstance(told, Rendering):
+    if isinstance(told, RenderSettings):
         return _render(told)
     return _serve(told) if told.workers == 1 else _supervise(told)
 
@@ -87,7 +88,7 @@ def _serve(settings: Settings) -> int:
     return 0
 
 
-def _render(options: Rendering) -> int:
+def _render(options: RenderSettings) -> int:
     from app.errors import AppError, StartupError
     from app.rendering.outputs import OutputError
     from app.rendering.render import render

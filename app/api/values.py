@@ -6,7 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.imaging.sheets import MAX_SCALE
 from app.latent import edits
-from app.latent.sampling import SEEDS
+from app.latent.sampling import MAX_TRUNCATION, SEEDS
 
 
 def whole(number: object) -> object:
@@ -23,7 +23,7 @@ Truncation = Annotated[
     float,
     Field(
         gt=0,
-        le=2,
+        le=MAX_TRUNCATION,
         allow_inf_nan=False,
         description="what the latents of seeds are multiplied by: below 1 images are more typical, "
         "above it more unusual",

@@ -23,6 +23,9 @@ Float64Array = NDArray[np.float64]
 SEEDS = 2**32
 """How many seeds there are: 0 to 2**32 - 1, all exact in JavaScript's numbers."""
 
+MAX_TRUNCATION = 2
+"""The largest factor by which a client may multiply latents."""
+
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)

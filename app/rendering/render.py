@@ -12,15 +12,16 @@ from app.imaging import sheets
 from app.imaging.sheets import Pixels
 from app.registry.model_version import Served
 from app.registry.registry import Catalog
+from app.rendering.options import RenderSettings
 from app.rendering.outputs import CHUNK, Manifest, Output, opened
 from app.runtime.cpus import available
-from app.settings import Engines, Rendering, Settings
+from app.settings import Engines, Settings
 
 _AHEAD = 8
 """Chunks that may wait to be encoded: enough to keep every thread busy, and little memory."""
 
 
-def render(options: Rendering) -> Manifest:
+def render(options: RenderSettings) -> Manifest:
     """Draw the images that are not there yet, with a progress bar; returns what is there.
 
     Raises AppError for a model, version or attribute that there is not, StartupError where the
@@ -40,7 +41,7 @@ def render(options: Rendering) -> Manifest:
     return manifest
 
 
-def _manifest(served: Served, options: Rendering) -> Manifest:
+def _manifest(served: Served, options: RenderSettings) -> Manifest:
     height, width = served.size
     return Manifest(
         model=served.card.name,

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import httpx
-from tests.app.test_workers import started
 
+from tests.process.test_workers import started
 from tests.prometheus import samples, value
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from app.settings import PREFIX, Rendering, Settings
+from app.rendering.options import RenderSettings
+from app.settings import PREFIX, Settings
 from tests.serving import serving
 from training.__main__ import parser
 from training.data.avatars.faces import ATTRIBUTES, choose, described
@@ -108,7 +109,7 @@ def test_the_example_of_rendering_parses(readme: str) -> None:
     examples = commands(readme, ".venv/bin/python -m app render ")
     assert len(examples) >= 2
     for example in examples:
-        Rendering(_cli_parse_args=example.split()[4:])
+        RenderSettings(_cli_parse_args=example.split()[4:])
 
 
 def test_every_training_command_parses(readme: str) -> None:

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from app import settings
+from app.artifact.card import ModelName
 from app.settings import Settings
 
 
@@ -38,6 +39,11 @@ def test_the_environment_sets_and_a_flag_overrides(monkeypatch: pytest.MonkeyPat
 def test_a_wrong_setting_is_refused_by_name(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Settings(**wrong)
+
+
+def test_the_default_model_is_any_name_that_a_card_may_have() -> None:
+    schema = Settings.model_json_schema()["properties"]["default_model"]
+    assert schema["pattern"] == TypeAdapter(ModelName).json_schema()["pattern"]
 
 
 def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

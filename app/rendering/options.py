@@ -1,0 +1,74 @@
+"""Settings of ``python -m app render``, by flag (``--count 100``) or environment."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import SettingsConfigDict
+
+from app.artifact.card import ModelName, VersionNumber
+from app.imaging.render_options import Look
+from app.imaging.sheets import MAX_SCALE
+from app.latent import edits
+from app.latent.sampling import MAX_TRUNCATION, SEEDS
+from app.settings import Engines
+
+
+def _step(text: str) -> str:
+    if not re.fullmatch(edits.STEP_PATTERN, text):
+        most = edits.MAX_STRENGTH
+        raise ValueError(f"write name:strength, from -{most} to {most}, such as glasses:2")
+    return text
+
+
+def _each_once(steps: list[str]) -> list[str]:
+    edits.parse(steps)
+    return steps
+
+
+Steps = Annotated[
+    list[Annotated[str, AfterValidator(_step)]],
+    AfterValidator(_each_once),
+    Field(min_length=1, max_length=edits.MAX_ATTRIBUTES),
+]
+
+
+class RenderSettings(Engines):
+    """Generate many images into files, without a server. An interrupted run can be resumed."""
+
+    model_config = SettingsConfigDict(cli_prog_name="python -m app render")
+
+    out: Path = Field(description="folder for PNG files, or one file that ends in .npz")
+    model: ModelName | None = Field(None, description="name of a model; default: the server's")
+    version: VersionNumber | None = Field(None, description="its version; default: the highest")
+    count: int = Field(ge=1, le=SEEDS, description="number of images")
+    seed: int = Field(
+        0, ge=0, le=SEEDS - 1, description="seed of the first image; the others follow it"
+    )
+    edit: Steps | None = Field(
+        None, description="attributes to change and how strongly, such as glasses:2,beard:-1.5"
+    )
+    truncation: float = Field(
+        1.0,
+        gt=0,
+        le=MAX_TRUNCATION,
+        allow_inf_nan=False,
+        description="factor of the latents: below 1 images are more typical, above 1 more unusual",
+    )
+    scale: int = Field(
+        1,
+        ge=1,
+        le=MAX_SCALE,
+        description="integer upscaling factor: 4 turns 64x64 pixels into 256x256",
+    )
+
+    @property
+    def look(self) -> Look:
+        """Truncation and scale, as a model version takes them."""
+        return Look(self.truncation, self.scale)
+
+    @property
+    def strengths(self) -> dict[str, float]:
+        """The strength of every attribute in ``edit``."""
+        return edits.parse(self.edit or [])
