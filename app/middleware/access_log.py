@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.observability import request_stats
 from app.observability.metrics import Metrics
 from app.observability.request_stats import Record
-from app.observability.tracing import Traces
+from app.observability.tracing import Tracer
 
 REQUEST_ID = "X-Request-ID"
 OTHER = "other"
@@ -31,13 +31,13 @@ _DRAWN = (
 _ID = " id=%(request_id)s"
 
 
-def install(app: FastAPI, metrics: Metrics, traces: Traces | None, *, log: bool) -> None:
+def install(app: FastAPI, metrics: Metrics, tracer: Tracer | None, *, log: bool) -> None:
     """Let all that ``app`` answers be seen, its failures included."""
     build = app.build_middleware_stack
 
     def stack() -> ASGIApp:
         # Outside of what answers with 500, which is outside of all that may be added.
-        return Telemetry(build(), metrics, traces, log=log)
+        return Telemetry(build(), metrics, tracer, log=log)
 
     app.build_middleware_stack = stack  # type: ignore[method-assign]
 
@@ -45,8 +45,8 @@ def install(app: FastAPI, metrics: Metrics, traces: Traces | None, *, log: bool)
 class Telemetry:
     """ASGI middleware that gives every request an id and writes down what became of it."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces | None, *, log: bool) -> None:
-        self._app, self._metrics, self._traces, self._log = app, metrics, traces, log
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracer: Tracer | None, *, log: bool) -> None:
+        self._app, self._metrics, self._tracer, self._log = app, metrics, tracer, log
         self._literal: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,8 +75,8 @@ class Telemetry:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
         route = self._route(scope)
         self._metrics.count_request(method, route, known)
-        if self._traces:
-            self._traces.write(scope, method, route, known)
+        if self._tracer:
+            self._tracer.record(scope, method, route, known)
         if self._log and logger.isEnabledFor(logging.INFO):
             line = _LINE + _DRAWN + _ID if known.images else _LINE + _ID
             logger.info(line, facts(scope, route, known))

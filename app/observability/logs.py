@@ -1,4 +1,4 @@
-"""How the log is written: in text, as uvicorn writes it, or in JSON."""
+"""Log configuration: text, as uvicorn writes it, or JSON."""
 
 import json
 import logging
@@ -10,34 +10,37 @@ from uvicorn.config import LOGGING_CONFIG
 
 from app.settings import Settings
 
-# What json.dumps would build anew for every line.
+# json.dumps would create an encoder for every line.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def config(settings: Settings) -> dict[str, Any]:
-    """What ``logging.config`` takes: requests to standard output, all else to standard error."""
+    """Return a configuration for ``logging.config.dictConfig``.
+
+    The access log goes to standard output, all other messages go to standard error.
+    """
     formatters: dict[str, Any] = {
         "default": LOGGING_CONFIG["formatters"]["default"],
         "access": {"format": "%(levelname)s:     %(message)s"},
     }
     if settings.log_format == "json":
-        formatters = {name: {"()": "app.observability.logs.Json"} for name in formatters}
+        formatters = {name: {"()": "app.observability.logs.JsonFormatter"} for name in formatters}
     default = {"handlers": ["default"], "level": "INFO", "propagate": False}
-    requests = {"handlers": ["access"], "level": "INFO", "propagate": False}
+    access = {"handlers": ["access"], "level": "INFO", "propagate": False}
     return {
         **LOGGING_CONFIG,
         "formatters": formatters,
-        "loggers": {"uvicorn": default, "app": default, "app.middleware.access_log": requests},
+        "loggers": {"uvicorn": default, "app": default, "app.middleware.access_log": access},
     }
 
 
-class Json(logging.Formatter):
-    """One JSON object a line; a request's facts are its members."""
+class JsonFormatter(logging.Formatter):
+    """Writes one JSON object a line; the fields of the access log become its members."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """``record`` without line breaks."""
+        """Return ``record`` as JSON without line breaks."""
         line = {
-            "time": f"{_second(int(record.created))}.{int(record.msecs):03}Z",
+            "time": f"{_date_time(int(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname,
             "logger": record.name,
         }
@@ -51,6 +54,9 @@ class Json(logging.Formatter):
 
 
 @lru_cache(1)
-def _second(seconds: int) -> str:
-    """Seconds since 1970 by RFC 3339, without what follows."""
+def _date_time(seconds: int) -> str:
+    """Return a Unix time in RFC 3339's format, without fraction and time zone.
+
+    Cached, because most lines are written in the same second as the line before.
+    """
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

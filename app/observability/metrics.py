@@ -17,7 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.observability.multiprocess import Processes, Together
+from app.observability.multiprocess import ProcessMetrics, SummedMetrics
 from app.observability.request_stats import Record
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,7 +70,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         own = CollectorRegistry()
         self._requests, self._versions = _RequestMetrics(own), _VersionMetrics(own)
-        self._collectors = (Together(folder) if folder else own, Processes(folder))
+        self._collectors = (SummedMetrics(folder) if folder else own, ProcessMetrics(folder))
         self._sampler: Sampler = _nothing
 
     def text(self) -> bytes:

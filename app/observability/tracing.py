@@ -1,7 +1,8 @@
-"""Requests as traces of OpenTelemetry, with what the extra ``otel`` brings.
+"""OpenTelemetry traces of requests; needs the extra ``otel``.
 
-Its usual environment variables say where to; without one of them nothing of it is loaded. Spans are
-written when a request has ended, from what its record tells, so that no request waits for them.
+OpenTelemetry's standard environment variables say where to send them; without those none of its
+packages is imported. Spans are created when a request has ended, from its statistics, so that no
+request waits for them.
 """
 
 import logging
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_LONGEST = 2.0
-"""Seconds that the end of the server waits for a collector that does not answer."""
+_FLUSH_TIMEOUT = 2.0
+"""Seconds for which a shutdown waits for a collector that does not answer."""
 
 logger = logging.getLogger(__name__)
 
 
-class Traces:
-    """Writes a span for each request, and one in it for each stage of what it drew."""
+class Tracer:
+    """Exports one span for every request, with a child span for each stage of generation."""
 
     def __init__(self, exporter: "SpanExporter") -> None:
         from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -35,17 +36,17 @@ class Traces:
         resource = Resource.create()
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: "dcgan-server"}))
-        self._batches = BatchSpanProcessor(exporter)
+        self._processor = BatchSpanProcessor(exporter)
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_span_processor(self._batches)
+        provider.add_span_processor(self._processor)
         self._tracer = provider.get_tracer("app", __version__)
 
-    def write(self, scope: "Scope", method: str, route: str, record: Record) -> None:
-        """The spans of one request, below the one that its header ``traceparent`` names."""
+    def record(self, scope: "Scope", method: str, route: str, record: Record) -> None:
+        """Create the spans of one request; the header ``traceparent`` names their parent."""
         from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        # By the clock that spans have; both clocks are read once, so that stages fit together.
+        # Spans take the time of day. Both clocks are read only once, so that stages do not overlap.
         offset = time.time_ns() - time.perf_counter_ns()
         headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
         span = self._tracer.start_span(
@@ -56,10 +57,10 @@ class Traces:
             start_time=offset + _nanoseconds(record.began),
         )
         if span.is_recording():
-            inside = set_span_in_context(span)
+            parent = set_span_in_context(span)
             for name, began, ended in record.stages:
                 stage = self._tracer.start_span(
-                    name, inside, start_time=offset + _nanoseconds(began)
+                    name, parent, start_time=offset + _nanoseconds(began)
                 )
                 stage.end(offset + _nanoseconds(ended))
             if record.status >= 500:
@@ -67,33 +68,39 @@ class Traces:
         span.end(offset + _nanoseconds(record.began + record.seconds))
 
     def close(self) -> None:
-        """Send what has not been sent, for a moment at most."""
-        # Its own timeout is without effect (1.45).
-        thread = threading.Thread(target=self._batches.force_flush, daemon=True)
+        """Send the remaining spans; gives up after two seconds."""
+        # force_flush ignores its own timeout (OpenTelemetry 1.45).
+        thread = threading.Thread(target=self._processor.force_flush, daemon=True)
         thread.start()
-        thread.join(_LONGEST)
+        thread.join(_FLUSH_TIMEOUT)
 
 
-def from_environment() -> Traces | None:
-    """To where OTEL_EXPORTER_OTLP_ENDPOINT points; None without, or without the extra."""
-    if not any(map(os.environ.get, _ENDPOINTS)) or _is_off():
+def from_environment() -> Tracer | None:
+    """Return a tracer for the endpoint in OTEL_EXPORTER_OTLP_ENDPOINT.
+
+    Returns None where tracing is not configured, and logs a warning where the extra is missing.
+    """
+    if not any(map(os.environ.get, _ENDPOINTS)) or _is_disabled():
         return None
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError:
-        logger.warning("no traces are sent: pip install '.[otel]'")
+        logger.warning("traces are configured but not sent: pip install '.[otel]'")
         return None
-    return Traces(OTLPSpanExporter())
+    return Tracer(OTLPSpanExporter())
 
 
-def _is_off() -> bool:
+def _is_disabled() -> bool:
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     return disabled or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
 
 
 def _attributes(scope: "Scope", method: str, route: str, record: Record) -> dict[str, Any]:
-    """By OpenTelemetry's semantic conventions for HTTP servers where they have a name."""
-    told: dict[str, Any] = {
+    """Name attributes as OpenTelemetry's semantic conventions for HTTP servers do, where possible.
+
+    All others begin with ``dcgan.``.
+    """
+    attributes: dict[str, Any] = {
         "http.request.method": method,
         "http.route": route,
         "http.response.status_code": record.status,
@@ -102,9 +109,9 @@ def _attributes(scope: "Scope", method: str, route: str, record: Record) -> dict
         "dcgan.request_id": record.request_id,
     }
     if record.images:
-        told["dcgan.model"] = f"{record.model}/{record.version}"
-        told["dcgan.images"] = record.images
-    return told
+        attributes["dcgan.model"] = f"{record.model}/{record.version}"
+        attributes["dcgan.images"] = record.images
+    return attributes
 
 
 def _nanoseconds(seconds: float) -> int:

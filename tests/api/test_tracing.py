@@ -129,7 +129,7 @@ def test_a_failure_of_the_server_is_an_error(models: Path, monkeypatch: pytest.M
         "opentelemetry.sdk.trace.export.in_memory_span_exporter", reason=MISSING
     )
     exporter = memory.InMemorySpanExporter()
-    written = tracing.Traces(exporter)
+    written = tracing.Tracer(exporter)
     monkeypatch.setattr(tracing, "from_environment", lambda: written)
     app = create_app(Settings(models=models, provider="cpu"))
 

@@ -35,7 +35,6 @@ LEAVES = {
     "app.api.v2.schemas",
     "app.batching.fair_share",
     "app.runtime.parallel_sessions",
-    "app.observability.slots",
     "app.registry.statistics",
     "app.api.values",
 }
