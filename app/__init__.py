@@ -4,6 +4,6 @@ import os
 
 __version__ = "0.1.0"
 
-# From 1.29 on onnxruntime tells Microsoft of its use (https://github.com/microsoft/onnxruntime/pull/27379),
-# unless this says otherwise when it is first imported. A server asks nobody by itself.
+# Since 1.29 onnxruntime sends usage data to Microsoft (https://github.com/microsoft/onnxruntime/pull/27379)
+# unless this variable is set at its first import. The server contacts nobody on its own.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""``python -m app``: flags and environment to settings, then uvicorn, or files of images."""
+"""``python -m app``: reads flags and environment, then serves or renders images to files."""
 
 import signal
 import sys
@@ -17,57 +17,61 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-_Told = TypeVar("_Told", Settings, RenderSettings)
+_Options = TypeVar("_Options", Settings, RenderSettings)
 
 _SECRET = ("api_keys", "admin_keys")
-_NO_ENGINE = """\
-onnxruntime is not installed. It comes in builds that exclude each other; choose one:
-  pip install '.[cpu]'               for any machine
-  pip install '.[openvino]'          for an Intel CPU with bfloat16 units
-  pip install '.[openvino-build]'    for another CPU with them
-  pip install '.[gpu]'               for an NVIDIA GPU with CUDA"""
+_NO_ONNXRUNTIME = """\
+onnxruntime is not installed. Its builds exclude each other; install one of them:
+  pip install '.[cpu]'               any machine
+  pip install '.[openvino]'          an Intel CPU with bfloat16 units
+  pip install '.[openvino-build]'    another CPU with bfloat16 units
+  pip install '.[gpu]'               an NVIDIA GPU with CUDA"""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to stop, or render: 0 when that is done, 2 for a wrong call, else 1."""
+    """Serve until a signal stops the server, or render images to files.
+
+    Returns the exit status: 0 on success, 2 for invalid arguments, 1 or 130 for other failures.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
-    told: RenderSettings | Settings | None
+    options: RenderSettings | Settings | None
     if arguments[:1] == ["render"]:
-        told = _told(RenderSettings, arguments[1:])
+        options = _parse(RenderSettings, arguments[1:])
     else:
-        told = _told(Settings, arguments)
-    if told is None:
+        options = _parse(Settings, arguments)
+    if options is None:
         return 2
     if find_spec("onnxruntime") is None:
-        print(_NO_ENGINE, file=sys.stderr)
+        print(_NO_ONNXRUNTIME, file=sys.stderr)
         return 1
-    if isinstance(told, RenderSettings):
-        return _render(told)
-    return _serve(told) if told.workers == 1 else _supervise(told)
+    if isinstance(options, RenderSettings):
+        return _render(options)
+    return _serve(options) if options.workers == 1 else _supervise(options)
 
 
-def _told(kind: type[_Told], arguments: list[str]) -> _Told | None:
+def _parse(kind: type[_Options], arguments: list[str]) -> _Options | None:
+    """The options from flags and environment; None, with the errors printed, if any is invalid."""
     unknown = unknown_variables()
     try:
-        settings = kind(_cli_parse_args=arguments)
+        options = kind(_cli_parse_args=arguments)
     except ValidationError as error:
-        _tell(error)
+        _print_errors(error)
         return None
     if unknown:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
-        print(f"error: {', '.join(unknown)}: no such setting; there is {known}", file=sys.stderr)
+        print(f"error: {', '.join(unknown)}: no such setting; known: {known}", file=sys.stderr)
         return None
-    return settings
+    return options
 
 
-def _tell(error: ValidationError) -> None:
+def _print_errors(error: ValidationError) -> None:
     for problem in error.errors():
         name = ".".join(map(str, problem["loc"])) or "settings"
         value = problem["input"]
-        # A key is told to nobody; other values that are no single one are long.
-        single = isinstance(value, str | int | float) and not name.startswith(_SECRET)
-        given = f", not {value!r}" if single else ""
-        print(f"error: {name}: {problem['msg']}{given}", file=sys.stderr)
+        # Never print a key, nor a collection, which may be long or contain keys.
+        printable = isinstance(value, str | int | float) and not name.startswith(_SECRET)
+        received = f", not {value!r}" if printable else ""
+        print(f"error: {name}: {problem['msg']}{received}", file=sys.stderr)
 
 
 def _serve(settings: Settings) -> int:
@@ -77,7 +81,7 @@ def _serve(settings: Settings) -> int:
     from app.main import create_app
 
     try:
-        # uvicorn stops gracefully and then raises its signal again: a stop is not a failure.
+        # After a graceful shutdown uvicorn raises the signal again, which is no failure here.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.Server(_config(settings, partial(create_app, settings))).run()
     except StartupError as error:
@@ -94,35 +98,38 @@ def _render(options: RenderSettings) -> int:
     from app.rendering.render import render
 
     try:
-        there = render(options)
+        rendered = render(options)
     except (AppError, OutputError, StartupError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except ValidationError as error:  # a variable that the server would not start with either
-        _tell(error)
+    except ValidationError as error:  # an environment variable that is invalid for the server
+        _print_errors(error)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on", file=sys.stderr)
+        print("\ninterrupted; run the same command again to continue", file=sys.stderr)
         return 130
-    print(f"{options.out}: {there.count} images of {there.model}/{there.version}")
+    print(f"{options.out}: {rendered.count} images of {rendered.model}/{rendered.version}")
     return 0
 
 
 def _supervise(settings: Settings) -> int:
-    from app.registry.reload_log import Orders
+    from app.registry.reload_log import Order, Orders
+    from app.runtime.cpus import available
     from app.server import workers
 
     with TemporaryDirectory(prefix="dcgan-") as folder:
         shared = Path(folder)
-        config = _config(settings, workers.factory(settings, shared))
-        return workers.supervise(config, Orders(shared / "orders"))
+        own = workers.worker_settings(settings, available())
+        create = workers.worker_factory("app.main:create_worker_app", own, shared)
+        orders = Orders(shared / "orders")
+        return workers.supervise(_config(settings, create), lambda: orders.give(Order()))
 
 
 def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
     import uvicorn
 
     from app.observability import logs
-    from app.server.protocol import Connection
+    from app.server.protocol import HttpConnection
 
     return uvicorn.Config(
         create,
@@ -130,11 +137,11 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        http=Connection,
+        http=HttpConnection,
         ws="none",
         timeout_keep_alive=settings.keep_alive,
         server_header=False,
-        access_log=False,  # app.middleware.access_log writes it, and knows more
+        access_log=False,  # app.middleware.access_log writes a more detailed one
         log_config=logs.config(settings),
     )
 

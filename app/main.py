@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.datastructures import State
+from starlette.responses import Response
 
 from app import __version__, errors
 from app.api import dependencies, openapi, problems
@@ -38,14 +39,14 @@ from app.middleware.compression import Compression
 from app.middleware.cors import Cors
 from app.middleware.load_shedding import Gate, Gated
 from app.middleware.request_context import Callers
-from app.observability import tracing
+from app.observability import multiprocess, tracing
 from app.observability.metrics import Metrics, Sample, VersionSample
 from app.registry.registry import Catalog
 from app.registry.reload_log import Orders
 from app.registry.reloader import Repository
 from app.server import malloc
-from app.server.protocol import Limits
-from app.server.shutdown import Drain
+from app.server.protocol import ConnectionLimits
+from app.server.shutdown import GracefulShutdown
 from app.server.watchdog import Watchdog
 from app.settings import Settings
 
@@ -71,7 +72,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     Raises StartupError where the provider that was asked for does not run. Damaged models are left
     out; without any model the application is live and not ready.
     """
-    malloc.share()
+    malloc.limit_arenas()
     metrics = Metrics(shared)
     catalog = Catalog.load(settings, metrics.image_counter)
 
@@ -92,9 +93,9 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     access_log.install(app, metrics, app.state.traces, log=settings.access_log)
     orders = Orders(shared and shared / "orders")
     app.state.repository = Repository(catalog, settings, orders, metrics)
-    app.state.limits = Limits(settings.max_connections, settings.patience)
+    app.state.limits = ConnectionLimits(settings.max_connections, settings.patience)
     app.state.gate = Gate()
-    app.state.drain = Drain(settings.grace)
+    app.state.drain = GracefulShutdown(settings.grace)
     app.state.watchdog = Watchdog(catalog.running, settings.stalled)
     app.state.pictures = Pictures(settings.cache_bytes)
     metrics.sample_from(partial(_sample, app.state))
@@ -103,6 +104,15 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     openapi.install(app, settings.timeout)
     _route(app, settings)
     return app
+
+
+def create_worker_app(settings: Settings, shared: Path) -> FastAPI:
+    """The application of one of several workers, which keep common counters in ``shared``.
+
+    Raises StartupError as ``create_app`` does.
+    """
+    multiprocess.join(shared)
+    return create_app(settings, shared)
 
 
 def _sample(state: State) -> Sample:
@@ -139,14 +149,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
     # To look for garbage in what stays holds up whoever waits, every thousand requests or so.
     gc.collect()
     gc.freeze()
-    with state.watchdog.looking(), state.drain.listening():
+    with state.watchdog.watching(), state.drain.handling_signals():
         async with state.metrics.sampling(), state.repository.attended():
             # Serve; the web server drains its connections before it comes back.
-            yield {"limits": state.limits, "ending": state.drain}
+            yield {
+                "limits": state.limits,
+                "ending": state.drain,
+                "error_response": _error_response,
+            }
         await state.catalog.close()
         if state.traces:
             await asyncio.to_thread(state.traces.close)
     gc.unfreeze()
+
+
+def _error_response(path: str, error: errors.AppError) -> Response:
+    """The response to a request for ``path`` that the web server itself refuses."""
+    return problems.answer(path, error.status, error.detail, headers=error.headers)
 
 
 def _route(app: FastAPI, settings: Settings) -> None:

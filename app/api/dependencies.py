@@ -37,7 +37,7 @@ async def _ready(request: Request) -> None:
 
 def hindrance(state: State) -> str | None:
     """Why this process is not ready, whatever it serves."""
-    if state.drain.began:
+    if state.drain.started:
         return "the server is shutting down"
     reason: str | None = state.watchdog.reason
     return reason

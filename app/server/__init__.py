@@ -1,1 +1,1 @@
-"""uvicorn's protocol with limits, workers, shutdown, watchdog."""
+"""uvicorn with connection limits, graceful shutdown, worker processes and a watchdog."""

@@ -1,4 +1,4 @@
-"""How much memory the C library keeps that nothing needs any more."""
+"""Limits how much freed memory the C library keeps for itself."""
 
 import ctypes
 import sys
@@ -8,11 +8,12 @@ _M_ARENA_MAX = -8
 _ARENAS = 2
 
 
-def share() -> bool:
-    """Let all threads share two of glibc's arenas (mallopt(3)); whether there is a glibc.
+def limit_arenas() -> bool:
+    """Limit glibc to two arenas for all threads (mallopt(3)). Returns whether it did.
 
-    By default there may be eight for each CPU. Every thread that encodes fills one of its own, and
-    what a large answer leaves in it is of no use to the others: memory grew for twenty minutes.
+    Returns False with any other C library. By default glibc makes up to eight arenas for each CPU.
+    Every thread that encodes images fills one of its own, and memory freed there after a large
+    response is of no use to other threads: the process grew for twenty minutes.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library

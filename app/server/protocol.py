@@ -1,16 +1,17 @@
-"""One client's connection, with the bounds that uvicorn sets none to."""
+"""uvicorn's HTTP connection, with limits on what a client may send and how slowly."""
 
 import asyncio
 import select
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.responses import Response
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.api import problems
 from app.errors import (
     AppError,
     CrowdedError,
@@ -19,42 +20,45 @@ from app.errors import (
     MalformedError,
     SlowError,
 )
-from app.server.joined import Joined
 
-LONGEST_URL, LONGEST_HEAD = 2**13, 2**15
-"""Bytes."""
-MOST_HEADERS = 100
-_LATE = 3
-"""Looks at one request, half of ``patience`` apart: the first may be just after its beginning."""
+MAX_URL_BYTES, MAX_HEAD_BYTES = 2**13, 2**15
+MAX_HEADERS = 100
+_MAX_CHECKS = 3
+"""Checks of one request, ``patience / 2`` apart; the first may come right after it began."""
+_COPIED_BYTES = 2**16
+"""Up to this size, copying data behind the response head is cheaper than a second system call."""
+
+ErrorResponse = Callable[[str, AppError], Response]
+"""Builds the response to a request, from its path and the error."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a process allows those that connect to it."""
+class ConnectionLimits:
+    """Limits of one process on its clients' connections."""
 
     connections: int
     patience: float
-    """Seconds for a request to arrive, and for an answer to move on."""
+    """Seconds for a request to arrive, and for a response to make progress."""
 
 
-class Ending(Protocol):
-    """Who knows whether this process is about to end."""
+class ShutdownState(Protocol):
+    """Reports whether the process is shutting down."""
 
     @property
-    def began(self) -> bool:
-        """Whether every answer is its connection's last."""
+    def started(self) -> bool:
+        """Whether every response is to close its connection."""
 
 
 class _RefusedError(Exception):
-    """Ends the parser's work."""
+    """Stops the parser."""
 
 
-class Connection(HttpToolsProtocol):
-    """uvicorn's protocol, but what a client may send, and how slowly, is bounded.
+class HttpConnection(HttpToolsProtocol):
+    """uvicorn's protocol with limits on a request's size and on how long it may take to arrive.
 
-    What is too much is answered as soon as it is known. Slowness is looked for by a timer that
-    costs a request nothing, so that it is found after ``patience`` or half as long again. Looks are
-    counted, not the time: while this process as a whole stands still, nobody is slow.
+    A request that is too large is answered as soon as that is known. Slow clients are found by a
+    timer, which adds no work to a request, after 1 to 1.5 times ``patience``. The timer counts its
+    checks and does not read the clock: while the whole process is stopped, no client becomes late.
     """
 
     def __init__(
@@ -64,80 +68,82 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """``app_state`` is the lifespan's state, with ``limits`` and ``ending``."""
+        """``app_state`` is the lifespan's state: ``limits``, ``ending`` and ``error_response``."""
         super().__init__(config, server_state, app_state, _loop)
-        self._limits: Limits = app_state["limits"]
-        self._ending: Ending = app_state["ending"]
+        self._limits: ConnectionLimits = app_state["limits"]
+        self._shutdown: ShutdownState = app_state["ending"]
+        self._error_response: ErrorResponse = app_state["error_response"]
         self._refused: AppError | None = None
-        self._looks: int | None = None
-        """How often a request was seen that is arriving; None while there is none."""
+        self._checks: int | None = None
+        """Checks since the current request began to arrive; None while no request is arriving."""
         self._framing = 0
-        """Bytes of the request that is arriving, less those of its body."""
-        self._unread = 0
-        self._deaf = False
-        """Whether nothing more is read, for what came first is yet to be answered."""
+        """Bytes received of the current request, not counting its body."""
+        self._unsent = 0
+        """Bytes in the write buffer at the last check."""
+        self._ignores_input = False
+        """Set by an invalid request while responses to earlier ones are still due."""
         self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Start the timer. Far too many connections are closed without a response."""
         super().connection_made(transport)
-        self._looks = 0
-        self.loop.call_later(self._limits.patience / 2, self._look)
+        self._checks = 0
+        self.loop.call_later(self._limits.patience / 2, self._check_progress)
         if len(self.connections) > 2 * self._limits.connections:
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived. A client that sends nothing but line breaks has begun, too."""
-        if self._deaf:
+        """Parse ``data``. A client that sends nothing but line breaks has begun a request, too."""
+        if self._ignores_input:
             return
-        if self._looks is None:
-            self._looks = 0
+        if self._checks is None:
+            self._checks = 0
         self._framing += len(data)
         self._unset_keepalive_if_required()
         self._parse(data)
-        if self._framing > LONGEST_HEAD and not self.transport.is_closing():
-            self._end(LongHeadError(_HEAD))
+        if self._framing > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(LongHeadError(_LONG_HEAD))
 
     def on_headers_complete(self) -> None:
-        """Begin to answer, unless the request's head is too much."""
-        if self._offers_another_protocol():
+        """Start the application, unless the request exceeds a limit."""
+        if self._offers_upgrade():
             return
-        if refused := self._excess():
+        if refused := self._exceeded_limit():
             self._refused = refused
-            raise _RefusedError  # which reaches ``send_400_response``
+            raise _RefusedError  # the parser's error leads to ``send_400_response``
         super().on_headers_complete()
-        joined = Joined(self.transport, self.loop)
-        self.cycle.transport = joined  # type: ignore[assignment]  # it is asked for no more
-        if self._ending.began:
+        coalescing = CoalescingTransport(self.transport, self.loop)
+        self.cycle.transport = coalescing  # type: ignore[assignment]  # has all that the cycle uses
+        if self._shutdown.started:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Hand a piece of the body on."""
+        """Pass a piece of the body on."""
         self._framing -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request has arrived."""
-        if self._offers_another_protocol():
+        """Note that the request has arrived."""
+        if self._offers_upgrade():
             return
-        self._looks, self._framing, self.url = None, 0, b""
+        self._checks, self._framing, self.url = None, 0, b""
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be parsed, or was refused."""
-        self._end(self._refused or MalformedError(msg))
+        """Answer a request that cannot be parsed or exceeds a limit."""
+        self._refuse(self._refused or MalformedError(msg))
 
-    def retire(self) -> None:
-        """Let the answer that is under way, if any, be the last, and say so."""
+    def close_after_response(self) -> None:
+        """Send ``Connection: close`` with the response in progress, if there is one."""
         if self.cycle and not self.cycle.response_complete:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Close it unless a request is under way, is arriving, or has arrived unread."""
+        """Close the connection unless a request is being processed, is arriving or is unread."""
         if self.transport.is_closing():
             return
-        if self._framing or self._pending():
-            self.retire()
+        if self._framing or self._has_unread_bytes():
+            self.close_after_response()
         else:
             super().shutdown()
 
@@ -146,21 +152,21 @@ class Connection(HttpToolsProtocol):
             fed, data = data, b""
             try:
                 self.parser.feed_data(fed)
-            except HttpParserUpgrade as offer:
-                data = self._without_offer(fed[offer.args[0] :])
+            except HttpParserUpgrade as upgrade:
+                data = self._without_upgrade(fed[upgrade.args[0] :])
             except HttpParserError:
                 self.send_400_response("Invalid HTTP request received.")
 
-    def _offers_another_protocol(self) -> bool:
+    def _offers_upgrade(self) -> bool:
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
-    def _without_offer(self, rest: bytes) -> bytes:
-        """The request again, which ``rest`` ends, as if it offered no protocol but this one.
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """The current request without its ``Upgrade`` header, followed by ``rest``.
 
-        A server may ignore such an offer (RFC 9110, section 7.8), but the parser leaves the body to
-        the other protocol. Java's client offers HTTP/2 with every request.
+        A server may ignore the header (RFC 9110, section 7.8), but the parser stops at the body,
+        which it leaves to the other protocol. Java's client offers HTTP/2 with every request.
         """
-        if not self._offers_another_protocol():
+        if not self._offers_upgrade():
             return b""
         version = self.parser.get_http_version().encode()
         first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)
@@ -169,73 +175,111 @@ class Connection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         return b"\r\n".join([first, *headers, b"", rest])
 
-    def _excess(self) -> AppError | None:
+    def _exceeded_limit(self) -> AppError | None:
         if len(self.connections) > self._limits.connections:
             return CrowdedError("the server has no room for more connections", retry_after=1)
-        if len(self.url) > LONGEST_URL:
-            return LongUrlError(f"the URL is longer than {LONGEST_URL} bytes")
+        if len(self.url) > MAX_URL_BYTES:
+            return LongUrlError(f"the URL is longer than {MAX_URL_BYTES} bytes")
         size = sum(len(name) + len(value) for name, value in self.headers)
-        if size > LONGEST_HEAD or len(self.headers) > MOST_HEADERS:
-            return LongHeadError(_HEAD)
+        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            return LongHeadError(_LONG_HEAD)
         return None
 
-    def _look(self) -> None:
-        """End what has not moved on."""
+    def _check_progress(self) -> None:
+        """End a request that arrives too slowly, or a response that the client does not read."""
         if self not in self.connections:
             return
-        unread = self.transport.get_write_buffer_size()
-        if unread and unread == self._unread:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and unsent == self._unsent:
             self.transport.abort()
-        elif self._looks is not None:
-            self._looks += 1
-            if self._looks >= _LATE:
-                self._end_late()
-        self._unread = unread
-        self.loop.call_later(self._limits.patience / 2, self._look)
+        elif self._checks is not None:
+            self._checks += 1
+            if self._checks >= _MAX_CHECKS:
+                self._time_out()
+        self._unsent = unsent
+        self.loop.call_later(self._limits.patience / 2, self._check_progress)
 
-    def _end_late(self) -> None:
-        """End a request that does not arrive, unless it is the server that does not read on."""
-        if self._owes():
-            self._looks = 0
+    def _time_out(self) -> None:
+        """Refuse a request that did not arrive, unless the server itself has stopped reading."""
+        if self._owes_response():
+            self._checks = 0
             return
-        text = f"the request had not arrived after {self._limits.patience:g} s"
-        self._end(SlowError(text))
+        self._refuse(SlowError(f"the request had not arrived after {self._limits.patience:g} s"))
 
-    def _owes(self) -> bool:
-        """Whether what came before the request that is arriving is yet to be answered."""
+    def _owes_response(self) -> bool:
+        """Whether a request before the one that is arriving still has no complete response."""
         if self.cycle is None or self.cycle.response_complete:
             return False
         return bool(self.pipeline) or not self.cycle.more_body
 
-    def _pending(self) -> bool:
-        """Whether bytes have arrived that nobody has read yet."""
+    def _has_unread_bytes(self) -> bool:
+        """Whether the socket holds bytes that have not been read yet."""
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
         return bool(poll.poll(0))
 
-    def _end(self, error: AppError) -> None:
-        """Close the connection, with word of ``error``, or after the answers to what came before.
+    def _refuse(self, error: AppError) -> None:
+        """Answer with ``error`` and close the connection.
 
-        An answer that is under way to the very request is broken off.
+        If earlier requests still await their responses, those are sent and the connection then
+        closes without ``error``. If the response to this request has begun, it is broken off.
         """
-        if self._owes():
-            self._deaf = True
-            self.retire()
+        if self._owes_response():
+            self._ignores_input = True
+            self.close_after_response()
         elif self.cycle and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
         else:
-            self.transport.write(self._told(error))
+            self.transport.write(self._error_bytes(error))
             self.transport.close()
 
-    def _told(self, error: AppError) -> bytes:
-        """The answer to what has arrived of a request."""
+    def _error_bytes(self, error: AppError) -> bytes:
+        """The HTTP response for ``error``; without its body where the method is HEAD."""
         path = self.url.partition(b"?")[0].decode("latin-1")
-        headers = {**error.headers, "Connection": "close"}
-        answer = problems.answer(path, error.status, error.detail, headers=headers)
-        lines = [b": ".join(header) for header in answer.raw_headers]
-        body = b"" if self.parser.get_method() == b"HEAD" else bytes(answer.body)
+        response = self._error_response(path, error)
+        response.headers["Connection"] = "close"
+        lines = [b": ".join(header) for header in response.raw_headers]
+        body = b"" if self.parser.get_method() == b"HEAD" else bytes(response.body)
         status = f"HTTP/1.1 {error.status.value} {error.status.phrase}".encode()
         return b"\r\n".join([status, *lines, b"", body])
 
 
-_HEAD = f"the request's head is longer than {LONGEST_HEAD} bytes, or {MOST_HEADERS} headers"
+class CoalescingTransport:
+    """Sends the head of one response together with the data that follows it.
+
+    uvicorn writes the head by itself. Joining the two saves a system call here and wakes the client
+    once instead of twice. The head is delayed by no more than one turn of the event loop.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._head = b""
+        self._began = False
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``; the first call's data is held back for up to one turn of the loop."""
+        if not self._began:
+            self._began, self._head = True, data
+            self._loop.call_soon(self._flush)
+            return
+        if len(data) > _COPIED_BYTES:
+            self._flush()
+        head, self._head = self._head, b""
+        self._transport.write(head + data if head else data)
+
+    def close(self) -> None:
+        """Send what is held back, then close the transport."""
+        self._flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the transport is closing or closed."""
+        return self._transport.is_closing()
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._transport.write(head)
+
+
+_LONG_HEAD = f"the request's head is longer than {MAX_HEAD_BYTES} bytes, or {MAX_HEADERS} headers"

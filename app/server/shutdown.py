@@ -1,4 +1,4 @@
-"""From the first signal to the end: nothing that a client was promised is broken."""
+"""Graceful shutdown: every accepted request is answered before the process exits."""
 
 import asyncio
 import ctypes
@@ -15,39 +15,43 @@ from functools import partial
 
 import uvicorn
 
-from app.server.protocol import Connection
+from app.server.protocol import HttpConnection
 
 logger = logging.getLogger(__name__)
 
-SETTLE = 0.5
-"""Seconds for handshakes that have begun to become connections, and for those to be used.
+SETTLE_SECONDS = 0.5
+"""Time for TCP handshakes in progress to complete, and for new connections to send a request.
 
 A client on a busy machine does not always run when it could.
 """
 
 # Classic BPF over a TCP segment: one with the flag SYN (RFC 9293, section 3.1) is dropped.
-_NO_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+_DROP_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
 _SO_ATTACH_FILTER = 26
 
 
-class Drain:
-    """Whether this process is about to end."""
+class GracefulShutdown:
+    """Shuts uvicorn's server down gracefully at the first SIGTERM or SIGINT."""
 
     def __init__(self, grace: float) -> None:
-        """``grace``: seconds after SIGTERM in which new connections are still taken."""
+        """``grace``: seconds after SIGTERM in which new connections are still accepted."""
         self._grace = grace
         self._signal: signal.Signals | None = None
+        # The event loop itself keeps only weak references to tasks.
         self._task: asyncio.Task[None] | None = None
         self._accepted: list[asyncio.Task[object]] = []
 
     @property
-    def began(self) -> bool:
-        """Whether a signal has come."""
+    def started(self) -> bool:
+        """Whether a signal has been received."""
         return self._signal is not None
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Meanwhile signals that would end uvicorn's server at once drain it first."""
+    def handling_signals(self) -> Iterator[None]:
+        """Replace uvicorn's signal handlers, which would stop accepting connections at once.
+
+        Does nothing where this thread's signals are not uvicorn's.
+        """
         server = _server()
         if server is None:
             yield
@@ -65,61 +69,60 @@ class Drain:
     def _receive(self, received: signal.Signals, server: uvicorn.Server) -> None:
         if self._signal is None:
             self._signal = received
-            self._task = asyncio.create_task(self._drain(received, server))
-        # A terminal's SIGINT reaches workers too, and then their supervisor's SIGTERM.
+            self._task = asyncio.create_task(self._shut_down(received, server))
+        # A terminal's SIGINT reaches workers too, and is followed by their supervisor's SIGTERM.
         elif (self._signal, received) != (signal.SIGINT, signal.SIGTERM):
-            logger.warning("a second signal: ending at once")
+            logger.warning("second signal received: exiting at once")
             logging.shutdown()
             os._exit(128 + received)
 
-    async def _drain(self, received: signal.Signals, server: uvicorn.Server) -> None:
+    async def _shut_down(self, received: signal.Signals, server: uvicorn.Server) -> None:
         for connection in list(server.server_state.connections):
-            if isinstance(connection, Connection):
-                connection.retire()
+            if isinstance(connection, HttpConnection):
+                connection.close_after_response()
         if received == signal.SIGTERM and self._grace:
-            logger.info("not ready any more; new connections are refused in %g s", self._grace)
+            logger.info("not ready any more; accepting connections for another %g s", self._grace)
             await asyncio.sleep(self._grace)
         for listener in server.servers:
-            if not all(_shut(one) for one in listener.sockets):
-                self._accepted += _accept_the_rest(server, listener)
+            if not all(_drop_handshakes(one) for one in listener.sockets):
+                self._accepted += _accept_pending(server, listener)
                 listener.close()
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(SETTLE_SECONDS)
         server.handle_exit(received, None)
 
 
 def _server() -> uvicorn.Server | None:
-    """The server that runs in this thread, if any: it is who handles its signals."""
+    """The uvicorn server that handles the signals of this thread, if there is one."""
     if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
         return None
     owner = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return owner if isinstance(owner, uvicorn.Server) else None
 
 
-def _shut(listener: socket.socket) -> bool:
-    """Let no handshake begin on ``listener``, while those that have begun end well.
+def _drop_handshakes(listener: socket.socket) -> bool:
+    """Drop new handshakes on ``listener``; those in progress complete.
 
-    To close it would reset connections that wait to be accepted, of which some have sent requests.
-    False where the system does not let this process: some kernels demand CAP_NET_ADMIN.
+    Closing the listener would reset the connections that wait to be accepted, some of which have
+    already sent requests. Returns False where the system does not allow the filter: some kernels
+    require CAP_NET_ADMIN.
     """
     if sys.platform != "linux":
         return False
     try:
         with socket.socket(fileno=os.dup(listener.fileno())) as same:
-            code = b"".join(struct.pack("HBBI", *step) for step in _NO_SYN)
+            code = b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN)
             buffer = ctypes.create_string_buffer(code)
-            program = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(buffer))
+            program = struct.pack("@HP", len(_DROP_SYN), ctypes.addressof(buffer))
             same.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
     except OSError:
         return False
     return True
 
 
-def _accept_the_rest(
-    server: uvicorn.Server, listener: asyncio.Server
-) -> list[asyncio.Task[object]]:
-    """Connections that wait on ``listener``, which closing it would reset, as the server's own."""
+def _accept_pending(server: uvicorn.Server, listener: asyncio.Server) -> list[asyncio.Task[object]]:
+    """Accept the connections that wait on ``listener``, which closing it would reset."""
     loop = asyncio.get_running_loop()
-    made = partial(  # type: ignore[call-arg]  # as uvicorn makes them
+    protocol = partial(  # type: ignore[call-arg]  # as uvicorn creates its connections
         server.config.http_protocol_class,
         config=server.config,
         server_state=server.server_state,
@@ -131,5 +134,5 @@ def _accept_the_rest(
             same.setblocking(False)
             while True:
                 connection, _ = same.accept()
-                tasks.append(loop.create_task(loop.connect_accepted_socket(made, connection)))
+                tasks.append(loop.create_task(loop.connect_accepted_socket(protocol, connection)))
     return tasks

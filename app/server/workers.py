@@ -1,9 +1,10 @@
-"""Several processes that listen at one address; uvicorn's supervisor replaces one that dies."""
+"""Several worker processes that listen on one address; uvicorn's supervisor replaces a dead one."""
 
 import logging
 import socket
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Lock
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
 
-from app.registry.reload_log import Order, Orders
-from app.runtime.cpus import available
+from app.errors import StartupError
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,49 +25,64 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def share(settings: Settings) -> Settings:
-    """What one worker is told: its part of the CPU threads, and of what a client may draw."""
-    threads = max(1, (settings.threads or available()) // settings.workers)
+def worker_settings(settings: Settings, cpus: int) -> Settings:
+    """The settings of one worker: its share of the CPU threads and of each client's rate.
+
+    ``cpus`` is the number of threads to share where ``settings.threads`` is 0.
+    """
+    threads = max(1, (settings.threads or cpus) // settings.workers)
     rate = settings.rate / settings.workers
     return settings.model_copy(update={"threads": threads, "rate": rate})
 
 
-def factory(settings: Settings, shared: Path) -> "partial[FastAPI]":
-    """What makes the application of every worker. They count, and hear of orders, in ``shared``."""
-    return partial(_create, share(settings), shared, get_context("spawn").Lock())
+def worker_factory(create: str, settings: Settings, shared: Path) -> "partial[FastAPI]":
+    """The factory with which every worker creates its application.
+
+    ``create`` names a function as ``module:function``, which the supervisor itself never imports.
+    It is called with ``settings`` and the folder ``shared``, in which the workers keep their common
+    counters and reload log.
+    """
+    return partial(_create, create, settings, shared, get_context("spawn").Lock())
 
 
-def supervise(config: uvicorn.Config, orders: Orders) -> int:
-    """Serve until told to stop: 0 after a stop, 1 where a worker could not start."""
+def supervise(config: uvicorn.Config, on_hangup: Callable[[], object]) -> int:
+    """Serve until a signal stops the workers; ``on_hangup`` is called at each SIGHUP.
+
+    Returns the exit status: 0, or 1 if a worker could not start.
+    """
     listener = config.bind_socket()
     if sys.platform == "linux":
         listener = _Listener.like(listener)
-    supervisor = _Supervisor(config, [listener], orders)
+    supervisor = _Supervisor(config, [listener], on_hangup)
     supervisor.run()
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 
 
 class _Supervisor(Multiprocess):
-    """uvicorn's, but SIGHUP lets workers look for new models, and a second signal ends at once.
+    """uvicorn's supervisor, with other reactions to SIGHUP and to a second SIGTERM or SIGINT.
 
-    uvicorn's own would replace every worker at the one, and wait at the other.
+    At SIGHUP uvicorn would replace every worker; here they look for new models. At a second signal
+    uvicorn would go on waiting; here all workers are killed at once.
     """
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket.socket], orders: Orders
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket.socket],
+        on_hangup: Callable[[], object],
     ) -> None:
         super().__init__(config, sockets)
-        self._orders = orders
+        self._on_hangup = on_hangup
 
     def handle_hup(self) -> None:
-        """Let every worker look."""
-        self._orders.give(Order())
+        """Call ``on_hangup``."""
+        self._on_hangup()
 
     def join_all(self) -> None:
-        """Wait for all workers to end."""
+        """Wait until all workers have exited."""
         while any(worker.process.is_alive() for worker in self.processes):
             if self.signal_queue:
-                logger.warning("a second signal: ending at once")
+                logger.warning("second signal received: exiting at once")
                 for worker in self.processes:
                     worker.process.kill()
             time.sleep(0.1)
@@ -74,20 +90,21 @@ class _Supervisor(Multiprocess):
 
 
 class _Listener(socket.socket):
-    """A bound socket that every process it is sent to makes anew: Linux shares connections out.
+    """A bound socket of which each process that receives it makes its own copy.
 
-    From one socket the process that wakes first accepts nearly all that come at once.
+    Linux distributes connections evenly over sockets that share an address. From a single socket,
+    the process that wakes up first accepts nearly all connections of a burst.
     """
 
     @classmethod
     def like(cls, bound: socket.socket) -> Self:
-        """The same socket. Who binds alike from now on shares its address."""
+        """The socket ``bound``, whose address other sockets may share from now on."""
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return cls(fileno=bound.detach())
 
     @classmethod
     def at(cls, family: int, address: tuple[str | int, ...]) -> Self:
-        """Another one at ``address``."""
+        """Another socket that shares ``address``."""
         listener = cls(family)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -98,20 +115,16 @@ class _Listener(socket.socket):
         return _Listener.at, (int(self.family), self.getsockname())
 
 
-def _create(settings: Settings, shared: Path, told: Lock) -> "FastAPI":
-    """The application, in a worker. ``told`` is held once somebody has told of a failure."""
-    # The supervisor, which makes no application itself, need not wait for this.
-    from app.errors import StartupError
-    from app.main import create_app
-    from app.observability import multiprocess
-
+def _create(create: str, settings: Settings, shared: Path, reported: Lock) -> "FastAPI":
+    """The application of a worker. The first worker to acquire ``reported`` prints a failure."""
     try:
-        multiprocess.join(shared)
-        return create_app(settings, shared)
+        application: FastAPI = import_from_string(create)(settings, shared)
     except StartupError as error:
-        if told.acquire(block=False):  # all workers fail alike
+        if reported.acquire(block=False):  # all workers fail for the same reason
             print(f"error: {error}", file=sys.stderr)
     except Exception:
         logger.exception("a worker cannot start")
-    # With any other status the supervisor would start it again and again.
+    else:
+        return application
+    # With any other status the supervisor would restart it again and again.
     sys.exit(STARTUP_FAILURE)

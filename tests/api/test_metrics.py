@@ -1,8 +1,8 @@
 """``GET /metrics``: what is counted, and by which labels."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -142,7 +142,7 @@ def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:
 def test_a_server_that_is_about_to_end_is_not_ready(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client.app.state.drain, "_signal", signal.SIGTERM)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state, "drain", SimpleNamespace(started=True))  # type: ignore[attr-defined]
     assert value(text(client), "dcgan_ready") == 0
 
 

@@ -220,7 +220,7 @@ def test_ctrl_c_says_how_to_go_on(
 
     monkeypatch.setattr("app.rendering.render.opened", stopped)
     assert render("--count", 3) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "run the same command again to continue" in capsys.readouterr().err
 
 
 def test_help_tells_every_flag(capsys: pytest.CaptureFixture[str]) -> None:

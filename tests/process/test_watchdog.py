@@ -17,7 +17,7 @@ BROKEN = "tests.process.faults.broken"
 
 def seen(watchdog: Watchdog, times: int) -> str | None:
     for _ in range(times):
-        watchdog.look()
+        watchdog.check()
     return watchdog.reason
 
 
@@ -86,7 +86,7 @@ def test_an_engine_that_stops_answering_ends_its_process(tmp_path: Path, workers
             eventually(lambda: "CRITICAL" in server.said)
             with pytest.raises(subprocess.TimeoutExpired):
                 server.ends(0.5)
-        last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 4 s: this process"
+        last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 4 s: exiting"
         assert last in re.sub(" +", " ", server.said)
         if workers > 1:  # somebody started it again
             (tmp_path / "stall").unlink()

@@ -14,7 +14,6 @@ import httpx
 import pytest
 from uvicorn.config import STARTUP_FAILURE
 
-from app.runtime.cpus import available
 from app.server import workers
 from app.settings import Settings
 
@@ -88,9 +87,9 @@ def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
     def failing(*_: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setattr("app.main.create_app", failing)
+    monkeypatch.setattr("app.main.create_worker_app", failing)
     with pytest.raises(SystemExit) as end:
-        workers.factory(Settings(workers=2), tmp_path)()
+        workers.worker_factory("app.main:create_worker_app", Settings(workers=2), tmp_path)()
     assert end.value.code == STARTUP_FAILURE  # at which uvicorn's supervisor gives up
     assert "no room" in caplog.text
 
@@ -101,8 +100,8 @@ def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
         ({"workers": 2, "threads": 8}, 4),
         ({"workers": 3, "threads": 8}, 2),
         ({"workers": 8, "threads": 2}, 1),
-        ({"workers": 1}, available()),
+        ({"workers": 1}, 5),
     ],
 )
 def test_workers_share_the_threads(told: dict[str, int], threads: int) -> None:
-    assert workers.share(Settings(**told)).threads == threads
+    assert workers.worker_settings(Settings(**told), 5).threads == threads

@@ -22,7 +22,6 @@ LEAVES = {
     "app.artifact.graph_safety",
     "app.imaging.sheets",
     "app.api.v2.tensors",
-    "app.server.joined",
     "app.latent.sampling",
     "app.imaging.render_options",
     "app.batching.throughput",
@@ -91,7 +90,7 @@ def offences(module: str, imported: set[str]) -> Iterator[str]:
             yield f"{module} imports {name}"
 
 
-MAINS = {"app.__main__", "app.deploy.ray_serve", "app.main", "app.server.workers"}
+MAINS = {"app.__main__", "app.deploy.ray_serve", "app.main"}
 
 
 def modules(root: Path) -> Iterator[tuple[str, Path]]:
