@@ -4,6 +4,7 @@ Imports inside functions and under ``TYPE_CHECKING`` count like any other.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -189,6 +190,26 @@ def test_no_modules_import_each_other(modules: Graph) -> None:
 
 def test_each_package_uses_only_the_libraries_that_it_may(modules: Graph) -> None:
     assert list(heavy(modules)) == []
+
+
+def scripts(folder: Path) -> Graph:
+    """Every script of the page, with the scripts that it imports."""
+    return {path.name: set(_IMPORTED.findall(path.read_text())) for path in folder.glob("*.js")}
+
+
+_IMPORTED = re.compile(r"""(?:^import|^export|\bfrom|\bimport\()\s*["']\./([^"']+)""", re.MULTILINE)
+
+
+def test_no_scripts_of_the_page_import_each_other(root: Path) -> None:
+    graph = scripts(root / "app" / "web")
+    assert graph["main.js"] >= {"view.js"}
+    assert cycle(graph) == []
+
+
+def test_scripts_that_import_each_other_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_text('import {\n  b,\n} from "./b.js";\n')
+    (tmp_path / "b.js").write_text("const a = await import('./a.js');\n")
+    assert set(cycle(scripts(tmp_path))) == {"a.js", "b.js"}
 
 
 def test_the_tables_themselves_have_no_cycle() -> None:
