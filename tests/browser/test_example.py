@@ -1,4 +1,4 @@
-"""The README's example for a browser, word for word but for the server's address."""
+"""The browser example of app/api/README.md, word for word but for the server's address."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,7 +21,7 @@ WAY = "interpolate?from=3&to=17&steps=64&scale=4&format=json"
 @pytest.fixture
 def elsewhere(root: Path, server: str, tmp_path: Path) -> Iterator[str]:
     """The address of another site, which has the example."""
-    readme = (root / "README.md").read_text()
+    readme = (root / "app" / "api" / "README.md").read_text()
     (example,) = (block.partition("```")[0] for block in readme.split("```html\n")[1:])
     assert example.count(ADDRESS) == 2
     icon = '<link rel="icon" href="data:,">'  # for which a browser would ask

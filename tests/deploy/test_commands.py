@@ -30,7 +30,7 @@ def test_every_setting_can_be_given_to_a_container(services: dict[str, Any]) -> 
 def test_the_readmes_commands_are_about_services_and_profiles_that_there_are(
     root: Path, services: dict[str, Any]
 ) -> None:
-    readme = (root / "README.md").read_text()
+    readme = (root / "app" / "deploy" / "README.md").read_text()
     profiles = {one for service in services.values() for one in service.get("profiles", [])}
     told = set(re.findall(r"docker compose[^\n`]* --profile (\w+)", readme))
     named = set(re.findall(r"docker compose (?:up|run --rm --user .+?) (gpu|train|app)\b", readme))
@@ -77,4 +77,4 @@ def test_the_stop_waits_for_longer_than_the_server(services: dict[str, Any]) -> 
 
 def test_the_capacity_table_is_computed_from_what_was_measured(root: Path) -> None:
     # `python -m tests.bench.capacity` prints it anew.
-    assert table(RESULTS.read_text()) in (root / "README.md").read_text()
+    assert table(RESULTS.read_text()) in (root / "app" / "deploy" / "README.md").read_text()

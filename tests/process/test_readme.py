@@ -1,5 +1,6 @@
-"""The README is tested: its commands run, and it tells every setting and every route."""
+"""The READMEs hold: their commands run, their tables are complete, their links lead somewhere."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,133 +19,264 @@ from tests.serving import serving
 from training.__main__ import parser
 from training.data.avatars.faces import ATTRIBUTES, choose, described
 
+READMES = (
+    "README.md",
+    "app/README.md",
+    "app/api/README.md",
+    "app/deploy/README.md",
+    "training/README.md",
+    "models/README.md",
+    "tests/README.md",
+)
+DOCUMENTS = (
+    *READMES,
+    "CHANGELOG.md",
+    "training/RESULTS.md",
+    "tests/bench/RESULTS.md",
+    "tests/process/faults/RESULTS.md",
+)
 ADDRESS = "http://127.0.0.1:8000"
+ADMIN_KEY = "key-of-the-administrator"
+MAGIC = {
+    ".png": b"\x89PNG",
+    ".gif": b"GIF89a",
+    ".webp": b"RIFF",
+    ".zip": b"PK",
+    ".ndjson": b'{"position":0.0,',
+}
+"""The first bytes of every format that an example downloads."""
 
 
 @pytest.fixture(scope="module")
-def readme(root: Path) -> str:
-    return (root / "README.md").read_text()
+def texts(root: Path) -> dict[str, str]:
+    """Every document, by its path."""
+    return {name: (root / name).read_text() for name in DOCUMENTS}
 
 
-def commands(readme: str, beginning: str) -> list[str]:
-    return [line for line in readme.splitlines() if line.startswith(beginning)]
+def lines(text: str, beginning: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith(beginning)]
+
+
+def commands(texts: dict[str, str], beginning: str) -> list[str]:
+    """The lines of all documents that start with ``beginning``."""
+    return [line for text in texts.values() for line in lines(text, beginning)]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [block.partition("```")[0] for block in text.split(f"```{language}\n")[1:]]
 
 
 @pytest.fixture(scope="module")
 def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("server") / "log"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DCGAN_ADMIN_KEYS", "key-of-the-reader")  # which an example sends
+        patch.setenv("DCGAN_ADMIN_KEYS", ADMIN_KEY)
         with serving([sys.executable, "-m", "app"], root, log) as address:
             yield address
 
 
-def test_every_curl_example_works(readme: str, server: str, tmp_path: Path) -> None:
+def test_the_front_page_is_short(texts: dict[str, str]) -> None:
+    assert len(texts["README.md"].splitlines()) <= 150
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("README.md", 5), ("app/README.md", 2), ("app/api/README.md", 18)]
+)
+def test_every_curl_example_works(
+    texts: dict[str, str], server: str, tmp_path: Path, name: str, least: int
+) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    examples = commands(readme, "curl ")
-    assert len(examples) >= 8
+    examples = lines(texts[name], "curl ")
+    assert len(examples) >= least
+    if "mkdir -p runs" in texts[name].splitlines():
+        (tmp_path / "runs").mkdir()
+    environment = {**os.environ, "DCGAN_ADMIN_KEYS": ADMIN_KEY}
     for example in examples:
         assert ADDRESS in example
         command = example.replace(ADDRESS, server).replace("curl ", "curl -sS --fail ", 1)
-        subprocess.run(command, shell=True, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)  # noqa: S602
-    sheets = (
-        "sheet",
-        "large",
-        "chosen",
-        "42",
-        "strip",
-        "loop",
-        "grid",
-        "plane",
-        "variations",
-        "sum",
-        "glasses",
-    )
-    for name in (f"{sheet}.png" for sheet in sheets):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "loop.gif").read_bytes().startswith(b"GIF89a")
-    assert len((tmp_path / "frames.ndjson").read_text().splitlines()) == 64
-    assert (tmp_path / "42.webp").read_bytes()[8:12] == b"WEBP"
-    assert (tmp_path / "images.zip").read_bytes().startswith(b"PK")
+        subprocess.run(  # noqa: S602
+            command,
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    named = {word for example in examples for word in re.findall(r" -o (\S+)", example)}
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert named == written
+    for file in named:
+        content = (tmp_path / file).read_bytes()
+        assert content.startswith(MAGIC[Path(file).suffix]), file
+        if file.endswith(".ndjson"):
+            assert len(content.splitlines()) == 64
 
 
-def test_the_python_example_draws(readme: str, server: str, tmp_path: Path) -> None:
-    blocks = (block.partition("```")[0] for block in readme.split("```python\n")[1:])
-    (example,) = (block for block in blocks if "import httpx" in block)
+def test_all_curl_examples_are_in_documents_whose_examples_run(texts: dict[str, str]) -> None:
+    have = {name for name, text in texts.items() if lines(text, "curl ")}
+    assert have == {"README.md", "app/README.md", "app/api/README.md"}
+
+
+def test_the_python_example_downloads_images(
+    texts: dict[str, str], server: str, tmp_path: Path
+) -> None:
+    found = blocks(texts["app/api/README.md"], "python")
+    (example,) = (block for block in found if "import httpx" in block)
     program = example.replace(ADDRESS, server)
     assert program != example
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
-    drawn = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert len(drawn) == 4 + 15
+    files = {path.name: path.read_bytes() for path in (tmp_path / "runs").iterdir()}
+    assert len(files) == 4 + 15
     for seed in range(42, 46):
         image = httpx.get(f"{server}/images/fashion-mnist/2/{seed}.png")
-        assert drawn[f"{seed}.png"] == image.content
-    assert drawn["frame-0.500.png"] not in {drawn["frame-0.000.png"], drawn["frame-1.000.png"]}
+        assert files[f"{seed}.png"] == image.content
+    assert files["frame-0.500.png"] not in {files["frame-0.000.png"], files["frame-1.000.png"]}
 
 
-def test_the_error_example_is_what_the_server_answers(readme: str, server: str) -> None:
+def test_the_error_example_is_what_the_server_answers(texts: dict[str, str], server: str) -> None:
     problem = httpx.post(f"{server}/generate?n=257").json()
-    assert problem["detail"] in readme
-    assert all(str(value) in readme for value in problem["errors"][0].values())
+    text = texts["app/api/README.md"]
+    assert problem["detail"] in text
+    assert all(str(value) in text for value in problem["errors"][0].values())
 
 
-def test_every_route_is_in_the_table(readme: str, client: TestClient) -> None:
-    rows = commands(readme, "| `")
+def test_every_route_is_in_a_table(texts: dict[str, str], client: TestClient) -> None:
+    rows = lines(texts["app/api/README.md"], "| `")
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         for method in methods:
             assert any(f"`{method.upper()} {path}`" in row for row in rows), path
 
 
-def test_every_setting_is_in_the_table_with_its_default(readme: str) -> None:
-    rows = commands(readme, "| `--")
+def test_every_setting_is_in_the_table_with_its_default(texts: dict[str, str]) -> None:
+    rows = lines(texts["app/README.md"], "| `--")
     assert len(rows) == len(Settings.model_fields)
     for row, (name, field) in zip(rows, Settings.model_fields.items(), strict=True):
         flag = "--" + name.replace("_", "-")
-        start = f"| `{flag}` | `{PREFIX}{name.upper()}` | `{field.default}` |"
-        assert row.startswith(start)
+        assert row.startswith(f"| `{flag}` | `{PREFIX}{name.upper()}` | `{field.default}` |")
 
 
-def test_the_example_of_rendering_parses(readme: str) -> None:
-    examples = commands(readme, ".venv/bin/python -m app render ")
+def test_every_render_command_parses(texts: dict[str, str]) -> None:
+    examples = commands(texts, ".venv/bin/python -m app render ")
     assert len(examples) >= 2
     for example in examples:
         RenderSettings(_cli_parse_args=example.split()[4:])
 
 
-def test_every_training_command_parses(readme: str) -> None:
-    examples = commands(readme, ".venv/bin/python -m training ")
-    assert len(examples) >= 2
+def test_every_training_command_parses(texts: dict[str, str]) -> None:
+    examples = commands(texts, ".venv/bin/python -m training ")
+    assert len(lines(texts["README.md"], ".venv/bin/python -m training ")) == 3
+    launched = commands(texts, ".venv/bin/torchrun ")
+    contained = commands(texts, "docker compose run ")
+    assert launched
+    assert contained
     for example in examples:
         parser().parse_args(example.split()[3:])
-    launched = commands(readme, ".venv/bin/torchrun ")
-    assert launched
     for example in launched:
-        _, _, arguments = example.partition(" -m training ")
-        parser().parse_args(arguments.split())
+        parser().parse_args(example.partition(" -m training ")[2].split())
+    for example in contained:
+        parser().parse_args(example.partition(" train ")[2].split())
 
 
-def test_every_file_it_names_is_there(readme: str, root: Path) -> None:
-    for package in ("app", "training"):
-        tree = readme.partition(f"\n{package}/ ")[2].partition("\n\n")[0]
-        told = set(re.findall(r"^  ([\w/]+(?:\.py)?)", tree.split("\nt")[0], re.MULTILINE))
-        there = {path.name for path in (root / package).iterdir() if path.suffix == ".py"}
-        there |= {f"{p.name}/" for p in (root / package).iterdir() if (p / "__init__.py").exists()}
-        assert told == there - {"__init__.py"}
+def test_commands_write_below_runs(texts: dict[str, str]) -> None:
+    """``runs`` and ``data`` are ignored by git; ``models`` is where versions are published."""
+    for text in texts.values():
+        for block in blocks(text, "sh"):
+            for out in re.findall(r" (?:--out|--engine-cache|-o) (\S+)", block):
+                assert out.startswith(("runs/", "data/")), out
 
 
-def test_every_attribute_of_a_drawn_face_is_told_with_its_share(readme: str) -> None:
-    told = dict(re.findall(r"\| `(\w+)` \| (\d+)% ", readme))
-    assert told.keys() == ATTRIBUTES.keys()
+# What the documents name.
+
+
+def modules(text: str) -> set[str]:
+    """The dotted names of modules and packages that ``text`` mentions."""
+    found = {
+        match[0] for match in re.finditer(r"(?<![\w/.])(?:app|training|tests)(?:\.\w+)+", text)
+    }
+    return {name for name in found if not name.endswith((".gif", ".py"))}
+
+
+def files(text: str) -> set[str]:
+    """The names of source files in code spans of ``text``."""
+    pattern = r"`((?:[\w-]+/)*[\w.-]+\.(?:py|md|yml|yaml|cfg|toml|lua|js))`"
+    return set(re.findall(pattern, text))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_module_and_file_that_is_named_exists(
+    texts: dict[str, str], root: Path, name: str
+) -> None:
+    for module in modules(texts[name]):
+        path = root / module.replace(".", "/")
+        assert path.is_dir() or path.with_suffix(".py").exists(), module
+    tops = [root / top for top in ("app", "training", "models", "tests")]
+    there = [path for top in tops for path in top.rglob("*.*")] + [*root.glob("*.*")]
+    paths = {f"/{path.relative_to(root).as_posix()}" for path in there}
+    for file in files(texts[name]):
+        resolved = os.path.normpath(Path("/", name).parent / file)
+        assert resolved in paths or any(path.endswith(f"/{file}") for path in paths), file
+
+
+def test_that_check_can_fail() -> None:
+    assert modules("see `app.nowhere`, app.main:create_app and training.gif") == {
+        "app.nowhere",
+        "app.main",
+    }
+    assert files("`app/nowhere.py` and `haproxy.cfg`") == {"app/nowhere.py", "haproxy.cfg"}
+
+
+def anchors(text: str) -> set[str]:
+    """The fragments under which GitHub finds the headings of ``text``."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    assert len(slugs) == len(set(slugs)), "a heading stands twice: GitHub numbers its links"
+    return set(slugs)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_relative_link_leads_somewhere(texts: dict[str, str], root: Path, name: str) -> None:
+    text = texts[name]
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r' src="([^"]+)"', text)
+    for target in targets:
+        if target.startswith(("http://", "https://", "/")):
+            continue
+        path, _, fragment = target.partition("#")
+        file = (root / name).parent / path if path else root / name
+        assert file.exists(), target
+        if fragment:
+            assert fragment in anchors(file.read_text()), target
+
+
+def test_the_front_page_links_to_all_others(texts: dict[str, str]) -> None:
+    for name in READMES[1:]:
+        assert f"]({name})" in texts["README.md"]
+
+
+@pytest.mark.parametrize("top", ["app", "training"])
+def test_the_table_of_packages_is_complete(texts: dict[str, str], root: Path, top: str) -> None:
+    table = texts[f"{top}/README.md"].partition("| package | content |\n")[2].partition("\n\n")[0]
+    listed = re.findall(rf"^\| `{top}\.(\w+)` \|", table, re.MULTILINE)
+    there = [path.parent.name for path in (root / top).glob("*/__init__.py")]
+    assert sorted(listed) == sorted(there)
+
+
+def test_every_attribute_of_a_drawn_face_is_listed_with_its_share(texts: dict[str, str]) -> None:
+    listed = dict(re.findall(r"\| `(\w+)` \| (\d+)% ", texts["training/README.md"]))
+    assert listed.keys() == ATTRIBUTES.keys()
     shares = np.mean([described(choose(0, number)) for number in range(5000)], axis=0)
     for name, share in zip(ATTRIBUTES, shares, strict=True):
-        assert int(told[name]) == pytest.approx(100 * share, abs=2), name
+        assert int(listed[name]) == pytest.approx(100 * share, abs=2), name
 
 
 @pytest.mark.network
-def test_the_serve_command_serves_without_torch(readme: str, root: Path, tmp_path: Path) -> None:
+def test_the_serve_command_serves_without_torch(
+    texts: dict[str, str], root: Path, tmp_path: Path
+) -> None:
     """The first command, word for word but for the port, in a copy with nothing installed."""
-    (command,) = (line for line in commands(readme, "python3 -m venv") if "-m app" in line)
+    found = lines(texts["README.md"], "python3 -m venv")
+    (command,) = (line for line in found if "-m app" in line)
     *installing, starting = command.split(" && ")
     ignored = shutil.ignore_patterns(".*", "runs", "data", "tests")
     clone = shutil.copytree(root, tmp_path / "clone", ignore=ignored)

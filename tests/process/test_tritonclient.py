@@ -167,7 +167,7 @@ def test_the_asynchronous_client_works_alike(
 
 
 def test_the_example_in_the_readme_works(root: Path, address: str) -> None:
-    readme = (root / "README.md").read_text()
+    readme = (root / "app" / "api" / "README.md").read_text()
     (example,) = (
         block.partition("```")[0]
         for block in readme.split("```python\n")[1:]
