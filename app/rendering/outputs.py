@@ -1,7 +1,7 @@
-"""Where rendered images go: a folder of PNG files, or one ``.npz`` file.
+"""Outputs of rendered images: a folder of PNG files, or one ``.npz`` file.
 
-Both tell in a manifest what they hold. What was written stays: opened again, an output lacks only
-what it lacked when its process ended, however that ended.
+Both hold a manifest that describes their images. Every write is atomic, so that a run that was
+interrupted or killed can be resumed: only the images that are still missing are generated.
 """
 
 import os
@@ -23,26 +23,26 @@ from app.latent.sampling import consecutive
 
 MANIFEST = "manifest.json"
 CHUNK = 64
-"""Images that are drawn at once."""
+"""Images generated in one batch."""
 
 
 class OutputError(Exception):
-    """A place that cannot take these images; the text names it and says why."""
+    """An output path that cannot hold these images; the message names it and the reason."""
 
 
 class Manifest(BaseModel):
-    """What images are there, and who drew them."""
+    """Which images an output holds, and what generated them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     version: int
     digest: str
-    """SHA-256 of the graph, in hexadecimal."""
+    """SHA-256 of the model file, in hexadecimal."""
     provider: str
     precision: str
     seed: int
-    """Of the first image; that of image ``k`` is ``seed + k`` modulo 2³²."""
+    """The first image's seed; image ``k`` has the seed ``seed + k`` modulo 2³²."""
     count: int
     edit: str
     truncation: float
@@ -52,158 +52,169 @@ class Manifest(BaseModel):
     channels: int
 
     def chunks(self) -> Iterator[list[int]]:
-        """All seeds in their order, CHUNK at a time."""
+        """Yield all seeds in order, in lists of at most CHUNK."""
         for start in range(0, self.count, CHUNK):
             yield consecutive(self.seed + start, min(CHUNK, self.count - start))
 
-    def check(self, told: str | bytes, place: Path) -> None:
-        """Raise OutputError where ``place`` was ``told`` to hold other images."""
+    def check_matches(self, text: str | bytes, path: Path) -> None:
+        """Raise OutputError unless ``text``, the manifest found at ``path``, equals this one."""
         try:
-            there = Manifest.model_validate_json(told)
+            found = Manifest.model_validate_json(text).model_dump()
         except ValidationError as error:
-            raise OutputError(f"{place}: is no manifest of rendered images") from error
-        known = there.model_dump()
-        wrong = {name: value for name, value in self.model_dump().items() if value != known[name]}
-        words = ", ".join(f"{name} {known[name]!r}, not {value!r}" for name, value in wrong.items())
-        if wrong:
-            raise OutputError(f"{place}: is of other images: {words}; give another --out")
+            raise OutputError(f"{path}: not a manifest of rendered images") from error
+        differences = [
+            f"{name} {found[name]!r}, not {value!r}"
+            for name, value in self.model_dump().items()
+            if found[name] != value
+        ]
+        if differences:
+            listed = ", ".join(differences)
+            raise OutputError(f"{path}: holds other images: {listed}; choose another --out")
 
     def encoded(self) -> bytes:
-        """The same as a file."""
+        """Return the content of the manifest file: JSON in UTF-8."""
         return self.model_dump_json(indent=2).encode() + b"\n"
 
 
 class Output(Protocol):
-    """Where images go; ``put`` may be called by several threads at once."""
+    """What stores images; several threads may call ``write`` at once."""
 
     def missing(self, seeds: Sequence[int]) -> list[int]:
-        """Which images of a chunk of the manifest are not there yet."""
+        """Return the seeds of a chunk whose images are not stored yet."""
 
-    def put(self, seeds: Sequence[int], pixels: Pixels) -> None:
-        """Keep those, ``(len(seeds), h, w, channels)``."""
+    def write(self, seeds: Sequence[int], pixels: Pixels) -> None:
+        """Store the images of ``seeds``, uint8 ``(len(seeds), height, width, channels)``."""
 
     def finish(self) -> None:
-        """Called once nothing is missing."""
+        """Complete the output, once no image is missing."""
 
 
-def opened(out: Path, manifest: Manifest, text: Callable[[int], Text]) -> Output:
-    """The place ``out``, as far as it was filled before. ``text`` is what a PNG says of a seed.
+def open_output(out: Path, manifest: Manifest, text: Callable[[int], Text]) -> Output:
+    """Create the output ``out``, or open it to resume an earlier run.
 
-    Raises OutputError where something else is there.
+    ``text`` returns the metadata that the PNG file of a seed carries.
+    Raises OutputError if ``out`` holds anything else.
     """
     if out.suffix == ".npz":
-        return Archive(out, manifest)
-    return Folder(out, manifest, text)
+        return NpzArchive(out, manifest)
+    return PngFolder(out, manifest, text)
 
 
-class Folder:
-    """A folder with a file ``<seed>.png`` for every image, and the manifest."""
+class PngFolder:
+    """A folder with the manifest and one file ``<seed>.png`` for every image."""
 
     def __init__(self, folder: Path, manifest: Manifest, text: Callable[[int], Text]) -> None:
-        """``text`` is what the file of a seed says of itself. Raises OutputError."""
+        """Create or open ``folder``. Raises OutputError if it holds anything else."""
         self._folder, self._text = folder, text
-        _claim(folder, manifest)
+        _write_or_check_manifest(folder, manifest)
 
     def missing(self, seeds: Sequence[int]) -> list[int]:
-        """Those whose file is not there, or was cut short with the power."""
-        return [seed for seed in seeds if not _whole(self._path(seed))]
+        """Return the seeds whose file does not exist or is incomplete, as after a power failure."""
+        return [seed for seed in seeds if not _is_complete(self._path(seed))]
 
-    def put(self, seeds: Sequence[int], pixels: Pixels) -> None:
-        """Encode and write each."""
+    def write(self, seeds: Sequence[int], pixels: Pixels) -> None:
+        """Encode and write every image."""
         encoded = png.encode_all(pixels, [self._text(seed) for seed in seeds])
         for seed, content in zip(seeds, encoded, strict=True):
             atomic_files.write_unsynced(self._path(seed), content)
 
     def finish(self) -> None:
-        """Wait until the files' names are on the disk."""
+        """Wait until the names of all files are on the disk."""
         atomic_files.sync(self._folder)
 
     def _path(self, seed: int) -> Path:
         return self._folder / f"{seed}.png"
 
 
-class Archive:
-    """A file for ``numpy.load``: ``pixels`` ``(n, h, w, channels)``, ``seeds`` and ``manifest``.
+class NpzArchive:
+    """A file for ``numpy.load`` with the arrays ``pixels``, ``seeds`` and ``manifest``.
 
-    Until it is whole, a folder ``<name>.part`` beside it has a file for every chunk.
+    ``pixels`` is uint8 ``(n, height, width, channels)``, ``seeds`` uint32 ``(n,)``, and
+    ``manifest`` the JSON text. Until the file is complete, the folder ``<name>.part`` beside it
+    holds one file for every chunk.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
-        """Raises OutputError."""
+        """Create or open the archive. Raises OutputError if ``path`` holds anything else."""
         self._path, self._manifest, self._chunks = path, manifest, atomic_files.partial_path(path)
         self._done = path.exists()
         if self._done:
-            manifest.check(_told(path), path)
+            manifest.check_matches(_manifest_text(path), path)
         else:
-            _claim(self._chunks, manifest)
+            _write_or_check_manifest(self._chunks, manifest)
 
     def missing(self, seeds: Sequence[int]) -> list[int]:
-        """All of them, or none."""
-        chunk = self._chunk(seeds)
+        """Return all of ``seeds`` or none: a chunk is stored as a whole."""
+        chunk = self._chunk_path(seeds)
         return [] if self._done or chunk.exists() else [*seeds]
 
-    def put(self, seeds: Sequence[int], pixels: Pixels) -> None:
-        """Keep a chunk."""
-        atomic_files.write(self._chunk(seeds), pixels.tobytes())
+    def write(self, seeds: Sequence[int], pixels: Pixels) -> None:
+        """Store the pixels of a chunk."""
+        atomic_files.write(self._chunk_path(seeds), pixels.tobytes())
 
     def finish(self) -> None:
-        """Let the file appear, whole."""
+        """Join all chunks into the archive, then delete them."""
         if not self._done:
             unfinished = atomic_files.partial_path(self._chunks / self._path.name)
-            self._gather(unfinished)
+            self._write_archive(unfinished)
             atomic_files.sync(unfinished)
             unfinished.replace(self._path)
             atomic_files.sync(self._path.parent)
         shutil.rmtree(self._chunks, ignore_errors=True)
 
-    def _gather(self, path: Path) -> None:
-        """All chunks in one file, of which no more than one is in memory."""
-        told = self._manifest
-        shape = (told.count, told.height, told.width, told.channels)
-        # What numpy.savez writes, whose dates say 1980: the same images make the same file.
+    def _write_archive(self, path: Path) -> None:
+        """Write all chunks into one file, with only one of them in memory at a time."""
+        manifest = self._manifest
+        shape = (manifest.count, manifest.height, manifest.width, manifest.channels)
+        # The format of numpy.savez, with its constant date of 1980: equal images give equal files.
         with zipfile.ZipFile(path, "w") as archive:
             with archive.open("pixels.npy", "w", force_zip64=True) as member:
                 header = {"descr": "|u1", "fortran_order": False, "shape": shape}
                 npy.write_array_header_1_0(member, header)
-                for chunk in told.chunks():
-                    member.write(self._chunk(chunk).read_bytes())
-            seeds = np.arange(told.seed, told.seed + told.count, dtype=np.uint64)
+                for chunk in manifest.chunks():
+                    member.write(self._chunk_path(chunk).read_bytes())
+            seeds = np.arange(manifest.seed, manifest.seed + manifest.count, dtype=np.uint64)
             with archive.open("seeds.npy", "w", force_zip64=True) as member:
                 npy.write_array(member, seeds.astype(np.uint32))  # modulo 2**32
             with archive.open("manifest.npy", "w") as member:
-                npy.write_array(member, np.array(told.encoded().decode()))
+                npy.write_array(member, np.array(manifest.encoded().decode()))
 
-    def _chunk(self, seeds: Sequence[int]) -> Path:
+    def _chunk_path(self, seeds: Sequence[int]) -> Path:
         return self._chunks / f"{seeds[0]}.raw"
 
 
-def _claim(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest, or find it there. Raises OutputError where something else is."""
+def _write_or_check_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest into an empty folder, or check the one that is there.
+
+    Raises OutputError if ``folder`` holds other images or other files.
+    """
     path = folder / MANIFEST
     if path.exists():
-        manifest.check(path.read_bytes(), path)
+        manifest.check_matches(path.read_bytes(), path)
         return
     if folder.exists() and any(
         found != atomic_files.partial_path(path) for found in folder.iterdir()
     ):
-        raise OutputError(f"{folder}: holds other files, and no {MANIFEST}; give another --out")
+        raise OutputError(f"{folder}: holds other files, but no {MANIFEST}; choose another --out")
     atomic_files.write(path, manifest.encoded())
 
 
-def _whole(path: Path) -> bool:
-    """Whether a PNG file is there, to its end."""
+def _is_complete(path: Path) -> bool:
+    """Return whether a PNG file exists and ends with its last chunk, IEND."""
     try:
         with path.open("rb") as file:
             file.seek(-len(png.IEND), os.SEEK_END)
             return file.read() == png.IEND
-    except OSError:  # absent, or shorter
+    except OSError:  # it does not exist, or is shorter than the chunk
         return False
 
 
-def _told(path: Path) -> str:
-    """The manifest in an archive. Raises OutputError."""
+def _manifest_text(path: Path) -> str:
+    """Return the manifest in an archive. Raises OutputError if ``path`` is no such archive."""
     try:
         with np.load(path) as archive:
             return str(archive["manifest"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise OutputError(f"{path}: holds no rendered images; give another --out") from error
+        raise OutputError(
+            f"{path}: not an archive of rendered images; choose another --out"
+        ) from error

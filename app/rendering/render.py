@@ -1,4 +1,8 @@
-"""``python -m app render``: many images into files, by the server's engine but without HTTP."""
+"""``python -m app render``: writes generated images to files, without HTTP.
+
+It uses the server's model versions and engine, but no batcher: chunks are computed one after the
+other while threads encode and write the chunks before.
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -13,30 +17,30 @@ from app.imaging.sheets import Pixels
 from app.registry.model_version import Served
 from app.registry.registry import Catalog
 from app.rendering.options import RenderSettings
-from app.rendering.outputs import CHUNK, Manifest, Output, opened
+from app.rendering.outputs import CHUNK, Manifest, Output, open_output
 from app.runtime.cpus import available
 from app.settings import Engines, Settings
 
-_AHEAD = 8
-"""Chunks that may wait to be encoded: enough to keep every thread busy, and little memory."""
+_MAX_PENDING = 8
+"""Computed chunks that may wait for a thread: enough to keep all busy, and little memory."""
 
 
 def render(options: RenderSettings) -> Manifest:
-    """Draw the images that are not there yet, with a progress bar; returns what is there.
+    """Generate the images that ``options.out`` lacks, with a progress bar; return its manifest.
 
-    Raises AppError for a model, version or attribute that there is not, StartupError where the
-    provider does not run, OutputError where something else is in the way, OSError of the disk.
+    Raises AppError for an unknown model, version or attribute, StartupError if the provider does
+    not run, OutputError if ``options.out`` holds anything else, and OSError if the disk fails.
     """
     engines = options.model_dump(include=set(Engines.model_fields))
     catalog = Catalog.load(Settings(**engines, max_batch=CHUNK))
     found = catalog.find(options.model, options.version)
     served = found.editing(options.strengths, options.look)
     manifest = _manifest(served, options)
-    output = opened(options.out, manifest, lambda seed: caption(served, seed))
+    output = open_output(options.out, manifest, lambda seed: caption(served, seed))
     threads = options.threads or available()
     with tqdm(total=manifest.count, unit="image") as bar, ThreadPoolExecutor(threads) as pool:
-        for drawn in _drawn(served, manifest, output, pool):
-            bar.update(drawn)
+        for images in _fill(output, served, manifest, pool):
+            bar.update(images)
     output.finish()
     return manifest
 
@@ -60,23 +64,27 @@ def _manifest(served: Served, options: RenderSettings) -> Manifest:
     )
 
 
-def _drawn(
-    served: Served, manifest: Manifest, output: Output, pool: ThreadPoolExecutor
+def _fill(
+    output: Output, served: Served, manifest: Manifest, pool: ThreadPoolExecutor
 ) -> Iterator[int]:
-    """Draw what is missing; yields how many images more are there. ``pool`` encodes beside."""
-    waiting: deque[Future[int]] = deque()
+    """Generate the missing images; ``pool`` encodes and writes them.
+
+    Yields numbers of images, found or written since the number before; their sum is
+    ``manifest.count``.
+    """
+    pending: deque[Future[int]] = deque()
     for seeds in manifest.chunks():
         missing = output.missing(seeds)
         yield len(seeds) - len(missing)
         if missing:
             pixels = served.engine({INPUT: served.edit(served.latents(missing))})
-            waiting.append(pool.submit(_put, output, missing, pixels, served.look.scale))
-        if len(waiting) > _AHEAD:
-            yield waiting.popleft().result()
-    for put in waiting:
-        yield put.result()
+            pending.append(pool.submit(_write, output, missing, pixels, served.look.scale))
+        if len(pending) > _MAX_PENDING:
+            yield pending.popleft().result()
+    for written in pending:
+        yield written.result()
 
 
-def _put(output: Output, seeds: list[int], pixels: Pixels, scale: int) -> int:
-    output.put(seeds, sheets.upscale(pixels, scale))
+def _write(output: Output, seeds: list[int], pixels: Pixels, scale: int) -> int:
+    output.write(seeds, sheets.upscale(pixels, scale))
     return len(seeds)

@@ -1,4 +1,4 @@
-"""``python -m app render``: real processes, real files, the shipped models."""
+"""``python -m app render`` with real processes, real files and the shipped models."""
 
 import json
 import subprocess
@@ -19,12 +19,12 @@ Decode = Callable[[bytes], NDArray[np.uint8]]
 
 @pytest.fixture
 def render(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Render in an empty folder, in this process; gives the exit status."""
+    """A function that renders in this process, in an empty folder; returns the exit status."""
     monkeypatch.chdir(tmp_path)
 
     def run(*flags: object) -> int:
-        always = ["render", "--models", models, "--provider", "cpu", "--out", "out"]
-        return __main__.main([str(flag) for flag in (*always, *flags)])
+        common = ["render", "--models", models, "--provider", "cpu", "--out", "out"]
+        return __main__.main([str(flag) for flag in (*common, *flags)])
 
     return run
 
@@ -33,7 +33,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_files_are_those_that_the_server_sends(
+def test_files_equal_the_responses_of_the_server(
     render: Callable[..., int], tmp_path: Path, client: TestClient
 ) -> None:
     edit = "beard:-1.5,glasses:2"
@@ -64,7 +64,7 @@ def test_files_are_those_that_the_server_sends(
     }
 
 
-def test_an_archive_has_the_same_pixels(
+def test_an_archive_holds_the_same_pixels(
     render: Callable[..., int], tmp_path: Path, decode: Decode
 ) -> None:
     assert render("--count", 70, "--seed", 2**32 - 3) == 0
@@ -80,7 +80,7 @@ def test_an_archive_has_the_same_pixels(
 
 
 @pytest.mark.parametrize("out", ["out", "out.npz"])
-def test_a_killed_run_goes_on_to_the_same_bytes(
+def test_a_killed_run_resumes_and_ends_with_the_same_bytes(
     render: Callable[..., int], root: Path, tmp_path: Path, out: str
 ) -> None:
     count = 6400
@@ -112,7 +112,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("out", ["out", "out.npz"])
-def test_what_is_finished_is_left_as_it_is(
+def test_a_finished_output_is_not_written_again(
     render: Callable[..., int], tmp_path: Path, out: str
 ) -> None:
     assert render("--count", 3, "--out", out) == 0
@@ -124,7 +124,7 @@ def test_what_is_finished_is_left_as_it_is(
 
 @pytest.mark.parametrize("out", ["out", "out.npz"])
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "message"),
     [
         (["--seed", 7], "seed 0, not 7"),
         (["--count", 4], "count 3, not 4"),
@@ -135,46 +135,46 @@ def test_what_is_finished_is_left_as_it_is(
     ],
     ids=lambda flags: str(flags[0]).strip("-") if isinstance(flags, list) else "",
 )
-def test_a_place_of_other_images_is_refused_by_name(
+def test_an_output_with_other_images_is_refused(
     render: Callable[..., int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     out: str,
     flags: list[object],
-    words: str,
+    message: str,
 ) -> None:
     assert render("--count", 3, "--out", out) == 0
     before = content(tmp_path / out) if out == "out" else (tmp_path / out).read_bytes()
     assert render("--count", 3, "--out", out, *flags) == 1
-    told = capsys.readouterr().err
-    assert f"error: {out}" in told
-    assert words in told
-    assert "give another --out" in told
+    error = capsys.readouterr().err
+    assert f"error: {out}" in error
+    assert message in error
+    assert "choose another --out" in error
     after = content(tmp_path / out) if out == "out" else (tmp_path / out).read_bytes()
     assert after == before
 
 
-def test_files_of_others_are_not_touched(
+def test_other_files_are_not_touched(
     render: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "0.png").write_text("mine")
     assert render("--count", 3) == 1
-    assert "holds other files, and no manifest.json" in capsys.readouterr().err
+    assert "holds other files, but no manifest.json" in capsys.readouterr().err
     assert content(tmp_path / "out") == {"0.png": b"mine"}
 
     (tmp_path / "out" / "manifest.json").write_text("{}")
     assert render("--count", 3) == 1
-    assert "is no manifest of rendered images" in capsys.readouterr().err
+    assert "not a manifest of rendered images" in capsys.readouterr().err
 
     (tmp_path / "mine.npz").write_text("mine")
     assert render("--count", 3, "--out", "mine.npz") == 1
-    assert "mine.npz: holds no rendered images" in capsys.readouterr().err
+    assert "mine.npz: not an archive of rendered images" in capsys.readouterr().err
     assert (tmp_path / "mine.npz").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("flags", "status", "words"),
+    ("flags", "status", "message"),
     [
         ([], 2, "error: count: Field required"),
         (["--count", 0], 2, "error: count: Input should be greater than or equal to 1, not '0'"),
@@ -190,21 +190,21 @@ def test_files_of_others_are_not_touched(
         (["--count", 1, "--out", "file/out"], 1, "Not a directory"),
     ],
 )
-def test_a_wrong_call_is_told(
+def test_a_wrong_argument_is_reported(
     render: Callable[..., int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     flags: list[object],
     status: int,
-    words: str,
+    message: str,
 ) -> None:
     (tmp_path / "file").touch()
     assert render(*flags) == status
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wrong_variable_of_the_server_is_told(
+def test_a_wrong_variable_of_the_server_is_reported(
     render: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DCGAN_MAX_QUEUE", "5")
@@ -212,22 +212,22 @@ def test_a_wrong_variable_of_the_server_is_told(
     assert "max_queue 5 has no room for max_images 256" in capsys.readouterr().err
 
 
-def test_ctrl_c_says_how_to_go_on(
+def test_ctrl_c_prints_how_to_resume(
     render: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.rendering.render.opened", stopped)
+    monkeypatch.setattr("app.rendering.render.open_output", stopped)
     assert render("--count", 3) == 130
     assert "run the same command again to continue" in capsys.readouterr().err
 
 
-def test_help_tells_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         __main__.main(["render", "--help"])
     assert end.value.code == 0
-    words = capsys.readouterr().out
+    text = capsys.readouterr().out
     for name in (
         "out",
         "model",
@@ -239,5 +239,5 @@ def test_help_tells_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         "scale",
         "provider",
     ):
-        assert f"--{name} " in words
-    assert "--port" not in words
+        assert f"--{name} " in text
+    assert "--port" not in text
