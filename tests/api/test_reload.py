@@ -1,21 +1,16 @@
 """The models folder while the server runs, through the application's own routes."""
 
 import asyncio
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -339,54 +334,3 @@ def test_a_copy_that_was_long_interrupted_is_served_once_it_is_whole(folder: Pat
             shutil.copy(whole / name, copy)
         eventually(lambda: drawing(server) == "cats/2")
         assert refused(server) == []
-
-
-def test_at_sighup_a_server_looks_for_new_models(serve: Callable[..., Any], folder: Path) -> None:
-    with serve("--models", str(folder), "--default-model", "cats") as (process, address):
-        assert httpx.get(f"{address}/images/cats/2/0.png", timeout=60).status_code == 404
-        publish(folder, "cats", 2)
-        process.send_signal(signal.SIGHUP)
-        eventually(lambda: httpx.get(f"{address}/images/cats/2/0.png", timeout=60).is_success)
-        assert process.poll() is None
-
-
-def test_orders_reach_every_worker(serve: Callable[..., Any], folder: Path) -> None:
-    def answers(path: str) -> set[int]:
-        """By fresh connections, which come to all workers; none where nobody listens yet."""
-        with suppress(OSError):
-            return {status(address, path) for _ in range(24)}
-        return set()
-
-    flags = ("--models", str(folder), "--default-model", "cats", "--workers", "2")
-    with serve(*flags, "--admin-keys", KEY) as (process, address):
-        eventually(lambda: answers("/v2/models/dogs/ready") == {200})
-        order = f"{address}/v2/repository/models/dogs"
-        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR, timeout=60).is_success
-        assert answers("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR, timeout=60).is_success
-        assert answers("/v2/models/dogs/ready") == {200}
-        assert httpx.post(f"{order}/unload", headers=ADMINISTRATOR, timeout=60).is_success
-        publish(folder, "cats", 2)
-        process.send_signal(signal.SIGHUP)
-        eventually(lambda: answers("/v2/models/cats/versions/2/ready") == {200})
-        assert answers("/v2/models/dogs/ready") == {404}
-        before = children(process.pid)
-        os.kill(before[-1], signal.SIGKILL)  # who takes its place knows the orders, too
-        eventually(lambda: len(set(children(process.pid)) - set(before)) == 1)
-        eventually(lambda: answers("/v2/models/cats/versions/2/ready") == {200})
-        assert answers("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{order}/load", headers=ADMINISTRATOR, timeout=60).is_success
-        assert answers("/v2/models/dogs/ready") == {200}
-
-
-def status(address: str, path: str) -> int:
-    connection = HTTPConnection(address.removeprefix("http://"), timeout=20)
-    with closing(connection):
-        connection.request("GET", path)
-        return connection.getresponse().status
-
-
-def children(process: int) -> list[int]:
-    """The processes that it started; the last is a worker."""
-    told = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(child) for child in told.split()]

@@ -1,3 +1,5 @@
+"""A server in a process of its own."""
+
 import os
 import re
 import signal
@@ -14,7 +16,7 @@ Server = tuple["subprocess.Popen[str]", str]
 
 @pytest.fixture
 def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
-    """Start a server with flags; gives the process and its address once it listens."""
+    """Starts a server with flags and gives its process and, once it listens, its address."""
 
     @contextmanager
     def started(*flags: str) -> Iterator[Server]:
@@ -33,11 +35,3 @@ def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
             process.communicate()
 
     return started
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _on_a_thread() -> Iterator[None]:
-    """No batch is computed on the event loop, which a test that holds the engine would hold up."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.registry.loader.INLINE_SECONDS", 0.0)
-        yield

@@ -25,7 +25,7 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 @pytest.fixture
 def config(root: Path, tmp_path: Path) -> Path:
     """What Schemathesis is told, and the key."""
-    told = (root / "tests" / "contract" / "schemathesis.toml").read_text()
+    told = (root / "tests" / "process" / "schemathesis.toml").read_text()
     path = tmp_path / "schemathesis.toml"
     path.write_text(f'{told}\n[auth.openapi.header]\napi_key = "{KEY}"\n')
     return path
