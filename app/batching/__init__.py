@@ -1,1 +1,1 @@
-"""The micro-batcher: queue, fair shares, single flight, cache. Knows no model and no HTTP."""
+"""The micro-batcher and its queue, fair shares, single flight, LRU cache. No models, no HTTP."""

@@ -1,9 +1,9 @@
-"""A micro-batcher over any callable. Knows no ONNX and no HTTP.
+"""A micro-batcher over any function of arrays. It knows nothing of ONNX and HTTP.
 
-It queues images, not requests: small requests are merged and large ones split. It waits for
-nobody: while the engine computes one batch the next one gathers, and an idle engine starts on
-whatever is there. Rows whose deadline passes, or whose client leaves, while they wait are never
-computed.
+It queues images, not requests: small requests are merged and large ones are split. It never waits
+for a batch to fill: while the engine computes one batch, the next one accumulates, and an idle
+engine starts at once on the rows that are queued. Rows whose deadline passes, or whose client
+disconnects, while they are in the queue are never computed.
 """
 
 import asyncio
@@ -39,33 +39,57 @@ from app.batching.jobs import (
     ShareError,
     ignore_outcomes,
 )
-from app.batching.throughput import Throughput
 
 Compute = Callable[[Rows], Array]
+
+# Weight of the newest batch in the average throughput: a memory of about ten batches.
+_NEWEST = 0.1
 
 logger = logging.getLogger(__name__)
 
 
+class Throughput:
+    """Exponential moving average of the rows computed per second."""
+
+    def __init__(self) -> None:
+        self._rows_per_second = 0.0
+
+    def measure(self, rows: int, seconds: float) -> None:
+        """Include a batch of ``rows`` that took ``seconds``."""
+        measured = rows / max(seconds, 1e-9)
+        average = self._rows_per_second or measured
+        self._rows_per_second = (1 - _NEWEST) * average + _NEWEST * measured
+
+    def seconds(self, rows: int) -> float:
+        """Estimate how long ``rows`` will take; one second before the first measurement."""
+        return rows / self._rows_per_second if self._rows_per_second else 1.0
+
+
 class Batcher:
-    """Runs ``compute`` on merged rows, one batch at a time, on a thread of its own."""
+    """Runs ``compute`` on merged rows, one batch at a time, on a thread of its own.
+
+    ``submit`` and ``close`` must be called on the same event loop.
+    """
 
     def __init__(
         self,
         compute: Compute,
         max_batch: int,
         max_queue: int,
-        watch: OutcomeObserver = ignore_outcomes,
+        observer: OutcomeObserver = ignore_outcomes,
         inline_seconds: float = 0.0,
     ) -> None:
-        """``compute`` gives one result for every row, along the first axis.
+        """Take the limits in rows; nothing starts before the first ``submit``.
 
-        For up to ``inline_seconds`` seconds it may hold up the event loop.
+        ``compute`` returns one result per row, along the first axis. A batch that is expected to
+        take less than ``inline_seconds`` is computed on the event loop, if no other rows are
+        queued: waking the thread would take longer.
         """
-        self._watch, self._inline_seconds = watch, inline_seconds
         self._compute, self._max_batch = compute, max_batch
+        self._observer, self._inline_seconds = observer, inline_seconds
         self._queue: deque[Job] = deque()
         self._shares = FairShare(max_queue)
-        self._arrived = asyncio.Event()
+        self._wake_up = asyncio.Event()
         self._closing = False
         self._batches = 0
         self._throughput = Throughput()
@@ -73,135 +97,155 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
         self.counts = Counts()
         self.running = 0
-        """The number of the batch that is being computed, from 1 on; 0 while there is none."""
+        """Number of the batch that is being computed, counted from 1; 0 while there is none."""
 
     @property
     def waiting(self) -> int:
-        """How many images wait for their turn."""
+        """Number of images in the queue."""
         return self._shares.waiting
 
-    def full(self, client: Hashable, count: int) -> bool:
-        """Whether there is no room for ``count`` rows of ``client``."""
-        return bool(self._shares.surplus(client, count))
+    def full(self, _client: Hashable, count: int) -> bool:
+        """Return whether the queue has no room for ``count`` more rows of any client."""
+        return bool(self._shares.surplus(count))
 
-    async def submit(self, rows: Rows, claim: Claim = ANONYMOUS) -> Computed:
-        """One result a row, in order. Every row's array has the same length, at least one.
+    def check(self, client: Hashable, count: int) -> None:
+        """Raise the error with which ``submit`` would refuse ``count`` rows of ``client`` now.
 
-        Raises QueueFullError, ShareError or BatcherClosedError immediately, ExpiredError at the
-        deadline, DisconnectedError if the client disconnects, BatchError if ``compute`` fails.
+        Raises BatcherClosedError after ``close``, ShareError if the rows exceed the fair share of
+        the client, and QueueFullError if the queue has no room. Changes nothing.
         """
-        began = time.perf_counter()
-        count = len(next(iter(rows.values())))
-        self._admit(claim.client, count)
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
-        loop = asyncio.get_running_loop()
-        job = Job(rows, count, claim, loop.create_future(), began)
-        self._queue.append(job)
-        self._shares.take(claim.client, count)
-        self._arrived.set()
-        with self._watched(job):
-            results = await job.settled
-        return Computed(results, time.perf_counter() - began - job.seconds, job.seconds)
-
-    def _admit(self, client: Hashable, count: int) -> None:
-        """Raise what stands against ``count`` more rows of ``client``."""
         if self._closing:
             raise BatcherClosedError
         if excess := self._shares.excess(client, count):
             raise ShareError(self.waiting, self._throughput.seconds(excess))
-        if surplus := self._shares.surplus(client, count):
+        if surplus := self._shares.surplus(count):
             raise QueueFullError(self.waiting, self._throughput.seconds(surplus))
 
+    def note_refused(self, client: Hashable) -> None:
+        """Reserve a share of the queue for ``client``, until the queue is empty.
+
+        ``submit`` does so if it raises QueueFullError. Call it for a request that is refused for
+        want of room without being submitted.
+        """
+        self._shares.note_refused(client)
+
+    async def submit(self, rows: Rows, claim: Claim = ANONYMOUS) -> Computed:
+        """Return one result per row, in order. All arrays have the same length, at least 1.
+
+        Raises QueueFullError, ShareError or BatcherClosedError immediately, ExpiredError at the
+        deadline, DisconnectedError if the client disconnects, BatchError if ``compute`` fails.
+        """
+        submitted = time.perf_counter()
+        count = len(next(iter(rows.values())))
+        try:
+            self.check(claim.client, count)
+        except ShareError:
+            raise
+        except QueueFullError:
+            self.note_refused(claim.client)
+            raise
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        loop = asyncio.get_running_loop()
+        job = Job(rows, count, claim, loop.create_future(), submitted)
+        self._queue.append(job)
+        self._shares.add(claim.client, count)
+        self._wake_up.set()
+        with self._monitored(job):
+            results = await job.result
+        seconds = job.compute_seconds
+        return Computed(results, time.perf_counter() - submitted - seconds, seconds)
+
     @contextmanager
-    def _watched(self, job: Job) -> Iterator[None]:
-        """Meanwhile the job ends where its deadline passes or its client leaves."""
+    def _monitored(self, job: Job) -> Iterator[None]:
+        """End the job early if its deadline passes or its client disconnects."""
         loop, claim = asyncio.get_running_loop(), job.claim
-        watches: list[asyncio.TimerHandle | asyncio.Future[None]] = []
+        monitors: list[asyncio.TimerHandle | asyncio.Future[None]] = []
         if claim.deadline < math.inf:
-            watches.append(loop.call_later(claim.deadline - job.began, self._expire, job))
+            monitors.append(loop.call_later(claim.deadline - job.submitted, self._expire, job))
         if claim.disconnected and (self.running or job.count > self._max_batch):
-            gone = asyncio.ensure_future(claim.disconnected())
-            gone.add_done_callback(partial(self._leave, job))
-            watches.append(gone)
+            disconnect = asyncio.ensure_future(claim.disconnected())
+            disconnect.add_done_callback(partial(self._disconnect, job))
+            monitors.append(disconnect)
         try:
             yield
         except asyncio.CancelledError:
             self._drop(job, "left")
             raise
         finally:
-            for watch in watches:
-                watch.cancel()
+            for monitor in monitors:
+                monitor.cancel()
 
     def _expire(self, job: Job) -> None:
-        job.fail(ExpiredError(job.state))
+        job.fail(ExpiredError(job.progress))
         self._drop(job, "deadline")
 
-    def _leave(self, job: Job, gone: asyncio.Future[None]) -> None:
-        if gone.cancelled():
+    def _disconnect(self, job: Job, disconnect: asyncio.Future[None]) -> None:
+        if disconnect.cancelled():
             return
         job.fail(DisconnectedError())
         self._drop(job, "left")
 
     def _drop(self, job: Job, reason: Outcome) -> None:
-        """What is left of ``job`` waits no more."""
-        if dropped := job.left:
+        """Remove the rows of ``job`` that are still queued."""
+        if dropped := job.queued:
             self._queue.remove(job)
-            self._shares.free(job.claim.client, dropped)
+            self._shares.remove(job.claim.client, dropped)
             job.taken = job.count
             self._count(reason, dropped)
 
     def _count(self, outcome: Outcome, images: int) -> None:
         setattr(self.counts, outcome, getattr(self.counts, outcome) + images)
-        self._watch(outcome, images)
+        self._observer(outcome, images)
 
     def close_soon(self) -> None:
-        """Close it, from any thread, once nobody can submit to it any more."""
+        """Schedule ``close``, from any thread, once no more rows will be submitted."""
         if self._worker is not None and not (loop := self._worker.get_loop()).is_closed():
             asyncio.run_coroutine_threadsafe(self.close(), loop)
 
     async def close(self) -> None:
-        """Take no more rows, finish those that wait, and end the thread."""
+        """Refuse further rows, compute those in the queue, and end the thread."""
         self._closing = True
-        self._arrived.set()
+        self._wake_up.set()
         if self._worker is not None:
             await self._worker
         self._thread.shutdown()
 
     async def _work(self) -> None:
+        """Compute batch after batch until the batcher is closed and its queue is empty."""
         while True:
-            batch = self._gather()
+            batch = self._next_batch()
             if batch:
                 await self._run(batch)
             elif self._closing:
                 return
             else:
-                self._arrived.clear()
-                await self._arrived.wait()
+                self._wake_up.clear()
+                await self._wake_up.wait()
 
-    def _gather(self) -> list[tuple[Job, Rows]]:
-        """The next batch, from as many jobs as it holds."""
+    def _next_batch(self) -> list[tuple[Job, Rows]]:
+        """Take the next batch out of the queue, from as many jobs as fit into it."""
         batch: list[tuple[Job, Rows]] = []
         room = self._max_batch
         while self._queue and room:
             job = self._queue[0]
-            if job.settled.done():  # its task was cancelled, and has not run since
+            if job.result.done():  # its task was cancelled but has not run since
                 self._drop(job, "left")
                 continue
-            if job.expired:  # before its timer
+            if job.expired:  # its timer has not run yet
                 self._expire(job)
                 continue
-            left = job.left
+            queued = job.queued
             batch.append((job, job.take(room)))
-            taken = left - job.left
+            taken = queued - job.queued
             room -= taken
-            self._shares.free(job.claim.client, taken)
-            if not job.left:
+            self._shares.remove(job.claim.client, taken)
+            if not job.queued:
                 self._queue.popleft()
         return batch
 
     async def _run(self, batch: list[tuple[Job, Rows]]) -> None:
-        """Compute one batch and settle its jobs: all with results, or all with the failure."""
+        """Compute one batch and give every job its results, or the error if the batch fails."""
         parts = [rows for _, rows in batch]
         lengths = [len(next(iter(rows.values()))) for rows in parts]
         count = sum(lengths)
@@ -219,7 +263,7 @@ class Batcher:
         self._count("computed", count)
         self._throughput.measure(count, seconds)
         for (job, _), length, end in zip(batch, lengths, accumulate(lengths), strict=True):
-            job.give(results[end - length : end], seconds)
+            job.add(results[end - length : end], seconds)
 
     def _fail(self, batch: list[tuple[Job, Rows]], count: int, error: BatchError) -> None:
         self._count("failed", count)
@@ -228,14 +272,17 @@ class Batcher:
             self._drop(job, "failed")
 
     async def _computed(self, rows: Rows, count: int) -> tuple[Array, float]:
-        """On the thread, unless the batch should be done by the time that one wakes and tells."""
+        """Return what ``_timed`` returns, computed inline or on the thread; see ``__init__``."""
         if not self._queue and self._throughput.seconds(count) < self._inline_seconds:
             return self._timed(rows, count)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._timed, rows, count)
 
     def _timed(self, rows: Rows, count: int) -> tuple[Array, float]:
-        """The results of ``count`` rows, and the seconds that they took."""
+        """Return the results of ``count`` rows and the seconds that they took.
+
+        Raises ValueError if the number of results differs from ``count``.
+        """
         began = time.perf_counter()
         results = self._compute(rows)
         if len(results) != count:

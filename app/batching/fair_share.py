@@ -1,53 +1,57 @@
-"""How much of a queue each client holds, and whether that is more than its share."""
+"""How much of a bounded queue each client occupies, and whether that exceeds its fair share."""
 
 from collections.abc import Hashable
 
-# Of clients turned away so many are remembered: a bound on memory, not on fairness.
-_MOST = 1000
+# At most this many refused clients are remembered, to bound memory.
+_MAX_REFUSED = 1000
 
 
 class FairShare:
-    """Counts what waits, by client, against a bound.
+    """Counts the queued rows of each client against the capacity of the queue.
 
-    While no more than half of the bound is taken there is room for everybody. Past that, the bound
-    is divided among the clients that wait and those that were turned away since it was last empty:
-    without the latter, one that fills it alone would have the next free place each time, too.
+    While at most half of the capacity is occupied, every client may add rows. Beyond that, the
+    capacity is divided equally among the clients with queued rows and the clients refused since the
+    queue was last empty. Without the refused ones, a client that fills the queue alone would also
+    get every place that becomes free.
     """
 
-    def __init__(self, bound: int) -> None:
-        self._bound = bound
-        self._held: dict[Hashable, int] = {}
-        self._turned_away: set[Hashable] = set()
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._queued: dict[Hashable, int] = {}
+        self._refused: set[Hashable] = set()
         self.waiting = 0
+        """Number of queued rows of all clients."""
 
     def excess(self, client: Hashable, count: int) -> int:
-        """By how much ``client`` would be over its share with ``count`` more; 0 within it.
+        """Return by how many rows ``client`` would exceed its share with ``count`` more, or 0.
 
-        Who holds nothing is always within it.
+        A client without queued rows never exceeds its share.
         """
-        held = self._held.get(client, 0)
-        clients = len(self._held.keys() | self._turned_away | {client})
-        if not held or clients == 1 or self.waiting + count <= self._bound // 2:
+        queued = self._queued.get(client, 0)
+        clients = len(self._queued.keys() | self._refused | {client})
+        if not queued or clients == 1 or self.waiting + count <= self._capacity // 2:
             return 0
-        return max(0, held + count - self._bound // clients)
+        return max(0, queued + count - self._capacity // clients)
 
-    def surplus(self, client: Hashable, count: int) -> int:
-        """By how much ``count`` more would be over the bound; it is noted who was turned away."""
-        surplus = max(0, self.waiting + count - self._bound)
-        if surplus and len(self._turned_away) < _MOST:
-            self._turned_away.add(client)
-        return surplus
+    def surplus(self, count: int) -> int:
+        """Return by how many rows the queue would exceed its capacity with ``count`` more, or 0."""
+        return max(0, self.waiting + count - self._capacity)
 
-    def take(self, client: Hashable, count: int) -> None:
-        """``count`` more wait for ``client``."""
+    def note_refused(self, client: Hashable) -> None:
+        """Reserve a share for ``client``, which was refused, until the queue is empty."""
+        if len(self._refused) < _MAX_REFUSED:
+            self._refused.add(client)
+
+    def add(self, client: Hashable, count: int) -> None:
+        """Record that ``count`` rows of ``client`` entered the queue."""
         self.waiting += count
-        self._held[client] = self._held.get(client, 0) + count
+        self._queued[client] = self._queued.get(client, 0) + count
 
-    def free(self, client: Hashable, count: int) -> None:
-        """``count`` of them wait no more."""
+    def remove(self, client: Hashable, count: int) -> None:
+        """Record that ``count`` rows of ``client`` left the queue."""
         self.waiting -= count
-        self._held[client] -= count
-        if not self._held[client]:
-            del self._held[client]
+        self._queued[client] -= count
+        if not self._queued[client]:
+            del self._queued[client]
         if not self.waiting:
-            self._turned_away.clear()
+            self._refused.clear()

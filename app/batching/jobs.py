@@ -1,4 +1,4 @@
-"""What waits in a batcher: rows, on whose behalf, and how that can end."""
+"""What a batcher queues: the rows of a request, their client and deadline, and their outcome."""
 
 import asyncio
 import math
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
 Rows = Mapping[str, Array]
+"""Inputs of a model by name; the first axis of every array counts the rows, one per image."""
 
 
 class QueueFullError(Exception):
-    """No room for these rows now; ``retry_after`` seconds from now there should be."""
+    """The queue has no room for these rows; it should have in ``retry_after`` seconds."""
 
     def __init__(self, waiting: int, retry_after: float) -> None:
         super().__init__(f"{waiting} images are waiting")
@@ -23,23 +24,23 @@ class QueueFullError(Exception):
 
 
 class ShareError(QueueFullError):
-    """Not for this client: what it has in the queue is its share, and others wait, too."""
+    """These rows exceed the client's fair share of the queue while other clients are waiting."""
 
 
 class BatcherClosedError(Exception):
-    """The batcher takes no more rows."""
+    """The batcher is closed and accepts no more rows."""
 
 
 class ExpiredError(Exception):
-    """The deadline passed; its text says what was waited for."""
+    """The deadline passed; the message says what the request was still waiting for."""
 
 
 class DisconnectedError(Exception):
-    """Nobody waits for these rows any more."""
+    """The client disconnected, so nobody waits for these rows any more."""
 
 
 class BatchError(Exception):
-    """The batch that held these rows could not be computed. The log has its trace by ``fault``."""
+    """The batch with these rows failed. The log has the traceback under the name ``fault``."""
 
     def __init__(self, reason: str, fault: str) -> None:
         super().__init__(reason)
@@ -48,32 +49,37 @@ class BatchError(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """On whose behalf rows are computed, and for how long that has a point."""
+    """The client that rows are computed for, and when it stops waiting for them."""
 
     client: Hashable = None
     deadline: float = math.inf
-    """By the clock ``time.perf_counter``."""
+    """In seconds, by the clock ``time.perf_counter``."""
     disconnected: Callable[[], Awaitable[None]] | None = None
-    """Returns when the client leaves; asked only where rows have to wait."""
+    """Returns once the client has disconnected; awaited only if the rows have to wait."""
 
 
 ANONYMOUS = Claim()
+"""No particular client, no deadline."""
 
 
 @dataclass
 class Counts:
-    """Images since the start: computed, or dropped before that, by reason."""
+    """Images since the start, by outcome."""
 
     computed: int = 0
     left: int = 0
+    """Dropped from the queue because their client disconnected."""
     deadline: int = 0
+    """Dropped from the queue because their deadline passed."""
     failed: int = 0
-    """In a batch that failed, or after one that held the same request's."""
+    """In a batch that failed, or dropped because an earlier batch of their request failed."""
 
 
 Outcome = Literal["computed", "left", "deadline", "failed"]
+"""A field of Counts."""
+
 OutcomeObserver = Callable[[Outcome, int], None]
-"""Is told what became of so many images: of a whole batch, or of what was left of a job."""
+"""Receives an outcome and the number of images with it: those of a batch, or the rest of a job."""
 
 
 def ignore_outcomes(_outcome: Outcome, _images: int) -> None:
@@ -82,60 +88,64 @@ def ignore_outcomes(_outcome: Outcome, _images: int) -> None:
 
 @dataclass(frozen=True)
 class Computed:
-    """The results of one request, and the seconds that they took."""
+    """The results of one request, with its times in seconds."""
 
     results: Array
+    """One result per row, in order."""
     queue: float
-    """How long its rows waited: for their turn, and between their batches."""
+    """How long the rows waited: for their first batch, and between their batches."""
     compute: float
-    """How long the batches took that held its rows, and those of others."""
+    """How long the batches with these rows took, including the rows of other requests."""
 
 
 @dataclass(eq=False)
 class Job:
-    """The rows of one request, and what is known of their results."""
+    """The rows of one request on their way through the batcher."""
 
     rows: Rows
     count: int
     claim: Claim
-    settled: asyncio.Future[Array]
-    began: float
+    result: asyncio.Future[Array]
+    submitted: float
+    """By the clock ``time.perf_counter``."""
     taken: int = 0
-    seconds: float = 0.0
+    """Number of rows that have left the queue."""
+    compute_seconds: float = 0.0
     parts: list[Array] = field(default_factory=list)
+    """The results so far, batch by batch."""
 
     @property
-    def left(self) -> int:
-        """How many of them wait for their turn."""
+    def queued(self) -> int:
+        """Number of rows that are still in the queue."""
         return self.count - self.taken
 
     @property
-    def state(self) -> str:
-        """What it waits for, in words."""
-        seconds = f"after {time.perf_counter() - self.began:.2f} s"
-        if self.left:
-            return f"{seconds} {self.left} of {self.count} images were still in the queue"
+    def progress(self) -> str:
+        """Since when the request has been waiting and for what, for an error message."""
+        seconds = f"after {time.perf_counter() - self.submitted:.2f} s"
+        if self.queued:
+            return f"{seconds} {self.queued} of {self.count} images were still in the queue"
         return f"{seconds} the last of {self.count} images were still being computed"
 
     @property
     def expired(self) -> bool:
-        """Whether its deadline has passed."""
+        """Whether the deadline has passed."""
         return self.claim.deadline <= time.perf_counter()
 
-    def take(self, most: int) -> Rows:
-        """The next of its rows."""
-        first, self.taken = self.taken, min(self.count, self.taken + most)
+    def take(self, limit: int) -> Rows:
+        """Take the next rows, at most ``limit``, out of the queue."""
+        first, self.taken = self.taken, min(self.count, self.taken + limit)
         return {name: values[first : self.taken] for name, values in self.rows.items()}
 
-    def give(self, part: Array, seconds: float) -> None:
-        """The results of its next rows, and the seconds that their batch took."""
+    def add(self, part: Array, seconds: float) -> None:
+        """Add the results of the next rows, whose batch took ``seconds``; the last ones end it."""
         self.parts.append(part)
-        self.seconds += seconds
-        if sum(map(len, self.parts)) == self.count and not self.settled.done():
+        self.compute_seconds += seconds
+        if sum(map(len, self.parts)) == self.count and not self.result.done():
             whole = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
-            self.settled.set_result(whole)
+            self.result.set_result(whole)
 
     def fail(self, error: Exception) -> None:
-        """End it, unless it has ended."""
-        if not self.settled.done():
-            self.settled.set_exception(error)
+        """End the job with ``error``, unless it has ended already."""
+        if not self.result.done():
+            self.result.set_exception(error)

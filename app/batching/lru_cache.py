@@ -1,45 +1,45 @@
-"""Encoded images that may be wanted again. Knows no HTTP."""
+"""A cache of files in memory with a bound on their bytes."""
 
 import sys
 from collections import OrderedDict
 
-_PLACE = 200
-"""About so many bytes a place in the dictionary takes."""
+_ENTRY_OVERHEAD = 200
+"""Approximate bytes that one entry of the dictionary takes."""
 
 
 class LruCache:
-    """Files by key, in so many bytes; those that were not used for the longest time make room."""
+    """Files by key; when their bytes exceed the bound, the least recently used are evicted."""
 
-    def __init__(self, most: int) -> None:
-        """``most`` bounds the files together with what it takes to keep them; 0 keeps none."""
-        self._most = most
+    def __init__(self, max_bytes: int) -> None:
+        """``max_bytes`` bounds the files and their bookkeeping together; 0 disables the cache."""
+        self._max_bytes = max_bytes
         self._files: OrderedDict[str, bytes] = OrderedDict()
-        self.taken = 0
-        """How many bytes that is now."""
+        self.size = 0
+        """Bytes in use now."""
 
     def __len__(self) -> int:
         return len(self._files)
 
     def get(self, key: str) -> bytes | None:
-        """The file, from now on the one that was used last."""
+        """Return the file and mark it as the most recently used, or return None."""
         file = self._files.get(key)
         if file is not None:
             self._files.move_to_end(key)
         return file
 
     def put(self, key: str, file: bytes) -> None:
-        """Keep ``file``, unless it is larger than all there may be."""
+        """Store ``file``, unless it alone exceeds the bound; an older file of that key goes."""
         if key in self._files:
-            self.taken -= _size(key, self._files.pop(key))
+            self.size -= _size(key, self._files.pop(key))
         size = _size(key, file)
-        if size > self._most:
+        if size > self._max_bytes:
             return
         self._files[key] = file
-        self.taken += size
-        while self.taken > self._most:
-            oldest, removed = self._files.popitem(last=False)
-            self.taken -= _size(oldest, removed)
+        self.size += size
+        while self.size > self._max_bytes:
+            evicted_key, evicted = self._files.popitem(last=False)
+            self.size -= _size(evicted_key, evicted)
 
 
 def _size(key: str, file: bytes) -> int:
-    return sys.getsizeof(key) + sys.getsizeof(file) + _PLACE
+    return sys.getsizeof(key) + sys.getsizeof(file) + _ENTRY_OVERHEAD

@@ -1,4 +1,4 @@
-"""One computation for all who want the same at the same time. Knows no HTTP."""
+"""Single flight: concurrent requests for the same result share one computation."""
 
 import asyncio
 import math
@@ -14,82 +14,87 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class _Flight(Generic[T]):
-    """One computation, and how many await it."""
+    """A computation in progress."""
 
     task: asyncio.Task[T]
     client: Hashable
-    """On whose behalf it was begun."""
-    passengers: int = 0
+    """The client whose request started it."""
+    waiters: int = 0
+    """Number of requests that wait for its result."""
 
 
 class SingleFlight(Generic[T]):
-    """Computations by key: who asks while one is under way awaits that very one.
+    """Computations in progress by key; a request for the same key waits for the same computation.
 
-    It belongs to nobody: one who leaves, or has no more time, takes nothing from the others, and it
-    is given up once nobody awaits it. A failure is everybody's, but for what is ``personal``: that
-    concerns the client on whose behalf it was begun, and for another it is begun anew.
+    No request owns the computation: if one disconnects or reaches its deadline, the others still
+    get the result, and the computation is cancelled only when no request waits for it. A failure is
+    raised for every waiting request, with one exception: an error of a type in ``client_errors``
+    concerns only the client whose request started the computation. The requests of other clients
+    then start a new one.
     """
 
-    def __init__(self, *personal: type[Exception]) -> None:
-        self._personal = personal
+    def __init__(self, *client_errors: type[Exception]) -> None:
+        self._client_errors = client_errors
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     async def join(
         self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]], claim: Claim
     ) -> T:
-        """The result of ``compute``, or of the one under way with the same ``key``.
+        """Return the result of the computation in progress for ``key``, or of a new ``compute()``.
 
         Raises ExpiredError at the deadline of ``claim``, DisconnectedError if its client
         disconnects, and any exception of ``compute``.
         """
         began = time.perf_counter()
         while True:
-            flight = self._flights.get(key) or self._begin(key, compute, claim.client)
-            flight.passengers += 1
+            flight = self._flights.get(key) or self._start(key, compute, claim.client)
+            flight.waiters += 1
             try:
-                return await _landing(flight.task, claim, began)
-            except self._personal:
+                return await _result(flight.task, claim, began)
+            except self._client_errors:
                 if flight.client == claim.client:
                     raise
             finally:
-                flight.passengers -= 1
-                if not flight.passengers:
+                flight.waiters -= 1
+                if not flight.waiters:
                     flight.task.cancel()
-                    self._forget(key, flight)
+                    self._remove(key, flight)
 
-    def _begin(
+    def _start(
         self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]], client: Hashable
     ) -> _Flight[T]:
         flight = _Flight(asyncio.create_task(compute()), client)
         self._flights[key] = flight
 
-        def landed(task: asyncio.Task[T]) -> None:
-            self._forget(key, flight)
+        def ended(task: asyncio.Task[T]) -> None:
+            self._remove(key, flight)
             if not task.cancelled():
-                task.exception()  # or asyncio complains of one that nobody has awaited
+                task.exception()  # otherwise asyncio logs an exception that no request retrieved
 
-        flight.task.add_done_callback(landed)
+        flight.task.add_done_callback(ended)
         return flight
 
-    def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
+    def _remove(self, key: Hashable, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
 
 
-async def _landing(task: asyncio.Task[T], claim: Claim, began: float) -> T:
-    """The result of ``task``, which goes on where the deadline passes or the client leaves."""
+async def _result(task: asyncio.Task[T], claim: Claim, began: float) -> T:
+    """Return the result of ``task``, which continues if the deadline passes or the client leaves.
+
+    Raises ExpiredError, DisconnectedError and any exception of ``task``.
+    """
     awaited: set[asyncio.Future[Any]] = {task}
     if claim.disconnected:
-        gone = asyncio.ensure_future(claim.disconnected())
-        awaited.add(gone)
-    left = None if claim.deadline == math.inf else claim.deadline - time.perf_counter()
+        awaited.add(asyncio.ensure_future(claim.disconnected()))
+    timeout = None if claim.deadline == math.inf else claim.deadline - time.perf_counter()
     try:
-        await asyncio.wait(awaited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(awaited, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for watch in awaited - {task}:
-            watch.cancel()
+        for monitor in awaited - {task}:
+            monitor.cancel()
     if task.done():
         return task.result()
-    if any(watch.done() and not watch.cancelled() for watch in awaited):
+    if any(monitor.done() and not monitor.cancelled() for monitor in awaited):
         raise DisconnectedError
-    raise ExpiredError(f"after {time.perf_counter() - began:.2f} s it was still being drawn")
+    raise ExpiredError(f"after {time.perf_counter() - began:.2f} s it was still being computed")

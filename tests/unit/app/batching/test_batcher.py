@@ -1,4 +1,4 @@
-"""The batcher over plain functions: an engine of gates and counters in place of ONNX."""
+"""The batcher over plain functions: an engine with a gate and counters instead of ONNX."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.batching.batcher import Batcher
+from app.batching.batcher import Batcher, Throughput
 from app.batching.jobs import (
     Array,
     BatcherClosedError,
@@ -26,7 +26,7 @@ from app.batching.jobs import (
 
 
 class Doubler:
-    """Doubles numbers, notes the batches it saw, and can be held up or made to fail."""
+    """Doubles numbers and records its batches; a closed gate blocks it, and -1 makes it fail."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -57,12 +57,12 @@ def run(scenario: Coroutine[Any, Any, None]) -> None:
 
 
 async def computed(batcher: Batcher, rows: Rows) -> Array:
-    """The results, whatever time they took."""
+    """Return the results without their times."""
     return (await batcher.submit(rows)).results
 
 
-async def holding(doubler: Doubler, batcher: Batcher) -> "asyncio.Task[Array]":
-    """A task whose one row is in the engine, which is held up."""
+async def blocked(doubler: Doubler, batcher: Batcher) -> "asyncio.Task[Array]":
+    """Return a task whose one row is in the engine, blocked by the gate."""
     doubler.gate.clear()
     doubler.entered.clear()
     task = asyncio.create_task(computed(batcher, numbers(0)))
@@ -71,13 +71,13 @@ async def holding(doubler: Doubler, batcher: Batcher) -> "asyncio.Task[Array]":
 
 
 async def submitted(batcher: Batcher, *requests: Rows) -> "list[asyncio.Task[Array]]":
-    """Tasks whose rows wait in the queue, in order."""
+    """Return tasks whose rows wait in the queue, in order."""
     tasks = [asyncio.create_task(computed(batcher, rows)) for rows in requests]
     await asyncio.sleep(0)
     return tasks
 
 
-def test_an_idle_engine_starts_on_one_row_at_once(doubler: Doubler) -> None:
+def test_an_idle_engine_starts_at_once_on_one_row(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=8, max_queue=8)
         assert (await computed(batcher, numbers(21))).tolist() == [42]
@@ -87,10 +87,10 @@ def test_an_idle_engine_starts_on_one_row_at_once(doubler: Doubler) -> None:
     assert doubler.batches == [[21]]
 
 
-def test_requests_that_wait_are_merged_and_get_their_own_rows(doubler: Doubler) -> None:
+def test_queued_requests_are_merged_and_get_their_own_rows(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=8, max_queue=8)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         tasks = await submitted(batcher, numbers(1, 2), numbers(3), numbers(4, 5, 6))
         doubler.gate.set()
         results = await asyncio.gather(first, *tasks)
@@ -101,10 +101,10 @@ def test_requests_that_wait_are_merged_and_get_their_own_rows(doubler: Doubler) 
     assert doubler.batches == [[0], [1, 2, 3, 4, 5, 6]]
 
 
-def test_a_large_request_is_split_and_shares_its_last_batch(doubler: Doubler) -> None:
+def test_a_large_request_is_split_and_its_last_batch_is_shared(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=99)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         tasks = await submitted(batcher, numbers(*range(1, 10)), numbers(10, 11))
         doubler.gate.set()
         large, small = await asyncio.gather(*tasks)
@@ -117,10 +117,10 @@ def test_a_large_request_is_split_and_shares_its_last_batch(doubler: Doubler) ->
     assert doubler.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11]]
 
 
-def test_a_request_is_told_how_long_it_waited_and_was_computed(doubler: Doubler) -> None:
+def test_results_come_with_the_time_in_the_queue_and_in_the_engine(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=8, max_queue=8)
-        held = time.perf_counter()
+        began = time.perf_counter()
         doubler.gate.clear()
         first = asyncio.create_task(batcher.submit(numbers(0)))
         await asyncio.to_thread(doubler.entered.wait, 60)
@@ -135,15 +135,15 @@ def test_a_request_is_told_how_long_it_waited_and_was_computed(doubler: Doubler)
         ended = time.perf_counter()
         assert in_engine.compute >= released - entered
         assert in_queue.queue >= released - submitted
-        for told in (in_engine, in_queue):
-            assert min(told.queue, told.compute) > 0
-            assert told.queue + told.compute <= ended - held
+        for result in (in_engine, in_queue):
+            assert min(result.queue, result.compute) > 0
+            assert result.queue + result.compute <= ended - began
         await batcher.close()
 
     run(scenario())
 
 
-def test_all_batches_of_a_request_count() -> None:
+def test_the_compute_time_sums_over_all_batches_of_a_request() -> None:
     def slow(rows: Rows) -> Array:
         time.sleep(0.01)
         return rows["x"]
@@ -161,7 +161,7 @@ def test_a_failed_batch_fails_all_its_requests_and_no_other(
 ) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=99)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         tasks = await submitted(
             batcher, numbers(1, 2), numbers(3, -1, 4, 5, 6, 7), numbers(8), numbers(9)
         )
@@ -179,7 +179,7 @@ def test_a_failed_batch_fails_all_its_requests_and_no_other(
         assert batcher.counts == Counts(computed=3, failed=8)
 
     run(scenario())
-    # What was left of the failed request is dropped, not computed.
+    # The remaining rows of the failed request are dropped, not computed.
     assert doubler.batches == [[0], [1, 2, 3, -1], [8, 9]]
 
 
@@ -196,15 +196,15 @@ def test_the_wrong_number_of_results_is_a_failure(compute: Callable[[Rows], Arra
     run(scenario())
 
 
-def test_rows_that_nobody_awaits_are_not_computed(doubler: Doubler) -> None:
+def test_rows_of_a_cancelled_request_are_not_computed(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=8)
-        first = await holding(doubler, batcher)
-        gone, stays = await submitted(batcher, numbers(1, 2, 3, 4, 5), numbers(6))
-        gone.cancel()
+        first = await blocked(doubler, batcher)
+        cancelled, other = await submitted(batcher, numbers(1, 2, 3, 4, 5), numbers(6))
+        cancelled.cancel()
         await asyncio.sleep(0)
         doubler.gate.set()
-        assert (await stays).tolist() == [12]
+        assert (await other).tolist() == [12]
         # The room of the dropped rows is free again.
         assert len(await computed(batcher, numbers(*range(8)))) == 8
         await first
@@ -217,7 +217,7 @@ def test_rows_that_nobody_awaits_are_not_computed(doubler: Doubler) -> None:
 def test_rows_whose_deadline_passes_are_not_computed(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=9)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         until = time.perf_counter() + 0.02
         late = [
             asyncio.create_task(batcher.submit(numbers(*range(1, n)), Claim(deadline=until)))
@@ -237,7 +237,7 @@ def test_rows_whose_deadline_passes_are_not_computed(doubler: Doubler) -> None:
     assert doubler.batches == [[0]]
 
 
-def test_a_deadline_that_passed_before_its_timer_could_tell_holds_too(doubler: Doubler) -> None:
+def test_a_deadline_that_passed_before_its_timer_ran_is_respected(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=9)
         past = Claim(deadline=time.perf_counter())
@@ -254,7 +254,7 @@ def test_a_deadline_that_passed_before_its_timer_could_tell_holds_too(doubler: D
     assert doubler.batches == [[2]]
 
 
-def test_a_deadline_that_passes_in_the_engine_says_so(doubler: Doubler) -> None:
+def test_the_error_says_if_the_deadline_passed_in_the_engine(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=9)
         doubler.gate.clear()
@@ -267,27 +267,29 @@ def test_a_deadline_that_passes_in_the_engine_says_so(doubler: Doubler) -> None:
     run(scenario())
 
 
-def test_rows_of_a_client_that_leaves_are_not_computed(doubler: Doubler) -> None:
+def test_rows_of_a_client_that_disconnects_are_not_computed(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=8)
-        left = asyncio.Event()
+        closed = asyncio.Event()
 
-        async def gone() -> None:
-            await left.wait()
+        async def disconnected() -> None:
+            await closed.wait()
 
-        first = await holding(doubler, batcher)
-        leaving = asyncio.create_task(batcher.submit(numbers(1, 2, 3), Claim(disconnected=gone)))
-        staying = asyncio.create_task(batcher.submit(numbers(4), Claim(disconnected=gone)))
+        first = await blocked(doubler, batcher)
+        claim = Claim(disconnected=disconnected)
+        leaving = [
+            asyncio.create_task(batcher.submit(rows, claim))
+            for rows in (numbers(1, 2, 3), numbers(4))
+        ]
         await asyncio.sleep(0)
-        staying_too = await submitted(batcher, numbers(5))
-        left.set()
-        with pytest.raises(DisconnectedError):
-            await leaving
-        with pytest.raises(DisconnectedError):
-            await staying
+        staying = await submitted(batcher, numbers(5))
+        closed.set()
+        for request in leaving:
+            with pytest.raises(DisconnectedError):
+                await request
         assert batcher.waiting == 1
         doubler.gate.set()
-        await asyncio.gather(first, *staying_too)
+        await asyncio.gather(first, *staying)
         await batcher.close()
         assert batcher.counts == Counts(computed=2, left=4)
 
@@ -295,30 +297,30 @@ def test_rows_of_a_client_that_leaves_are_not_computed(doubler: Doubler) -> None
     assert doubler.batches == [[0], [5]]
 
 
-def test_nobody_is_watched_where_nothing_waits(doubler: Doubler) -> None:
-    async def unasked() -> None:
+def test_the_connection_is_not_monitored_if_nothing_waits(doubler: Doubler) -> None:
+    async def never() -> None:
         raise AssertionError
 
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=8)
-        assert len((await batcher.submit(numbers(1, 2), Claim(disconnected=unasked))).results) == 2
+        assert len((await batcher.submit(numbers(1, 2), Claim(disconnected=never))).results) == 2
         await batcher.close()
 
     run(scenario())
 
 
-def test_what_is_left_of_a_large_request_is_dropped_when_its_client_leaves(
+def test_queued_rows_of_a_large_request_are_dropped_if_its_client_disconnects(
     doubler: Doubler,
 ) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=99)
 
-        async def gone() -> None:
+        async def disconnected() -> None:
             await asyncio.to_thread(doubler.entered.wait, 60)
 
         doubler.gate.clear()
         with pytest.raises(DisconnectedError):
-            await batcher.submit(numbers(*range(10)), Claim(disconnected=gone))
+            await batcher.submit(numbers(*range(10)), Claim(disconnected=disconnected))
         doubler.gate.set()
         await batcher.close()
         assert batcher.counts == Counts(computed=4, left=6)
@@ -327,10 +329,10 @@ def test_what_is_left_of_a_large_request_is_dropped_when_its_client_leaves(
     assert doubler.batches == [[0, 1, 2, 3]]
 
 
-def test_one_client_has_no_more_than_its_share_while_others_wait(doubler: Doubler) -> None:
+def test_a_client_gets_no_more_than_its_share_while_others_wait(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=8)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         many, few = Claim(client="many"), Claim(client="few")
         waiting = [asyncio.create_task(batcher.submit(numbers(k), many)) for k in range(5)]
         waiting.append(asyncio.create_task(batcher.submit(numbers(9), few)))
@@ -346,10 +348,10 @@ def test_one_client_has_no_more_than_its_share_while_others_wait(doubler: Double
     run(scenario())
 
 
-def test_a_client_that_leaves_during_its_batch_harms_nobody(doubler: Doubler) -> None:
+def test_a_request_cancelled_during_its_batch_does_not_disturb_others(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=8)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         first.cancel()
         (second,) = await submitted(batcher, numbers(5))
         doubler.gate.set()
@@ -359,10 +361,10 @@ def test_a_client_that_leaves_during_its_batch_harms_nobody(doubler: Doubler) ->
     run(scenario())
 
 
-def test_past_its_bound_the_queue_refuses_and_says_when_to_come_back(doubler: Doubler) -> None:
+def test_a_full_queue_refuses_rows_and_says_when_to_retry(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=2, max_queue=4)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         waiting = await submitted(batcher, numbers(1, 2, 3))
         with pytest.raises(QueueFullError, match="3 images are waiting") as refusal:
             await computed(batcher, numbers(4, 5))
@@ -370,8 +372,8 @@ def test_past_its_bound_the_queue_refuses_and_says_when_to_come_back(doubler: Do
         (fits,) = await submitted(batcher, numbers(4))
         doubler.gate.set()
         await asyncio.gather(first, *waiting, fits)
-        # Now that a speed is known, the time is measured by it: room is microseconds away.
-        held = await holding(doubler, batcher)
+        # Now the throughput is known, and with it the time until there is room: microseconds.
+        held = await blocked(doubler, batcher)
         full = await submitted(batcher, numbers(1, 2, 3, 4))
         with pytest.raises(QueueFullError) as refusal:
             await computed(batcher, numbers(5))
@@ -383,10 +385,10 @@ def test_past_its_bound_the_queue_refuses_and_says_when_to_come_back(doubler: Do
     run(scenario())
 
 
-def test_closing_finishes_what_waits_and_takes_no_more(doubler: Doubler) -> None:
+def test_closing_computes_queued_rows_and_refuses_more(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=1, max_queue=8)
-        first = await holding(doubler, batcher)
+        first = await blocked(doubler, batcher)
         waiting = await submitted(batcher, numbers(1), numbers(2))
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0)
@@ -400,7 +402,7 @@ def test_closing_finishes_what_waits_and_takes_no_more(doubler: Doubler) -> None
     run(scenario())
 
 
-def test_closing_before_the_first_row_takes_none_either(doubler: Doubler) -> None:
+def test_a_batcher_closed_before_its_first_row_refuses_rows_too(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=1, max_queue=1)
         await batcher.close()
@@ -411,7 +413,7 @@ def test_closing_before_the_first_row_takes_none_either(doubler: Doubler) -> Non
     assert doubler.batches == []
 
 
-def test_rows_of_several_inputs_stay_together() -> None:
+def test_the_inputs_of_a_row_stay_together() -> None:
     seen: list[list[float]] = []
 
     def weigh(rows: Rows) -> Array:
@@ -433,7 +435,7 @@ def test_rows_of_several_inputs_stay_together() -> None:
     assert max(map(len, seen)) == 3
 
 
-def test_ten_thousand_random_requests_each_get_their_own(doubler: Doubler) -> None:
+def test_ten_thousand_random_requests_each_get_their_own_results(doubler: Doubler) -> None:
     random = np.random.default_rng(0)
 
     async def client(batcher: Batcher) -> None:
@@ -451,8 +453,8 @@ def test_ten_thousand_random_requests_each_get_their_own(doubler: Doubler) -> No
     assert max(map(len, doubler.batches)) <= 16
 
 
-def test_what_is_soon_computed_wakes_no_thread() -> None:
-    """Once the pace is known; the first batch is computed on the engine's thread."""
+def test_a_short_batch_is_computed_inline() -> None:
+    """The first batch is computed on the engine's thread: the throughput is not known yet."""
     threads = []
 
     def compute(rows: Rows) -> Array:
@@ -468,3 +470,110 @@ def test_what_is_soon_computed_wakes_no_thread() -> None:
     run(scenario())
     assert threads[0].startswith("engine")
     assert threads[1:] == [threading.main_thread().name] * 2
+
+
+def test_checking_raises_what_submitting_would_and_changes_nothing(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=8)
+        batcher.check("many", 8)
+        with pytest.raises(QueueFullError, match="0 images are waiting"):
+            batcher.check("many", 9)
+        first = await blocked(doubler, batcher)
+        many, few = Claim(client="many"), Claim(client="few")
+        queued = asyncio.create_task(batcher.submit(numbers(*range(6)), many))
+        await asyncio.sleep(0)
+        for _ in range(2):
+            batcher.check("many", 2)  # alone, although few is refused
+            assert not batcher.full("few", 2)
+            with pytest.raises(QueueFullError, match="6 images are waiting"):
+                batcher.check("few", 3)
+            assert batcher.full("few", 3)
+        with pytest.raises(QueueFullError):
+            await batcher.submit(numbers(1, 2, 3), few)
+        with pytest.raises(ShareError, match="6 images are waiting") as refusal:
+            batcher.check("many", 2)  # few has a share since it was refused
+        assert refusal.value.retry_after == 1.0
+        batcher.check("few", 2)
+        doubler.gate.set()
+        await asyncio.gather(first, queued)
+        await batcher.close()
+        with pytest.raises(BatcherClosedError):
+            batcher.check("few", 1)
+
+    run(scenario())
+
+
+def test_a_client_refused_elsewhere_has_a_share_too(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=8)
+        first = await blocked(doubler, batcher)
+        queued = asyncio.create_task(batcher.submit(numbers(*range(6)), Claim(client="many")))
+        await asyncio.sleep(0)
+        batcher.check("many", 2)
+        batcher.note_refused("few")
+        with pytest.raises(ShareError):
+            batcher.check("many", 2)
+        doubler.gate.set()
+        await asyncio.gather(first, queued)
+        batcher.check("many", 8)
+        await batcher.close()
+
+    run(scenario())
+
+
+def test_outcomes_are_observed(doubler: Doubler) -> None:
+    observed: list[tuple[str, int]] = []
+
+    async def scenario() -> None:
+        batcher = Batcher(doubler, 4, 9, lambda *outcome: observed.append(outcome))
+        first = await blocked(doubler, batcher)
+        cancelled, failing = await submitted(batcher, numbers(1, 2), numbers(-1))
+        cancelled.cancel()
+        await asyncio.sleep(0)
+        doubler.gate.set()
+        await first
+        with pytest.raises(BatchError):
+            await failing
+        await batcher.close()
+
+    run(scenario())
+    assert observed == [("left", 2), ("computed", 1), ("failed", 1)]
+
+
+def test_a_batcher_can_be_closed_from_another_thread(doubler: Doubler) -> None:
+    async def closed(batcher: Batcher) -> None:
+        while True:
+            try:
+                batcher.check(None, 1)
+            except BatcherClosedError:
+                return
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        unused, batcher = (Batcher(doubler, max_batch=4, max_queue=9) for _ in range(2))
+        await asyncio.to_thread(unused.close_soon)
+        assert len(await computed(batcher, numbers(1))) == 1
+        await asyncio.to_thread(batcher.close_soon)
+        await closed(batcher)
+
+    run(scenario())
+
+
+def test_the_estimate_is_a_second_before_the_first_batch() -> None:
+    assert Throughput().seconds(64) == 1.0
+
+
+def test_the_first_batch_sets_the_throughput() -> None:
+    throughput = Throughput()
+    throughput.measure(10, 2.0)
+    assert throughput.seconds(15) == pytest.approx(3.0)
+
+
+def test_older_batches_weigh_less() -> None:
+    throughput = Throughput()
+    throughput.measure(10, 1.0)
+    throughput.measure(20, 1.0)
+    assert throughput.seconds(11) == pytest.approx(1.0)  # nine parts of 10 a second, one of 20
+    for _ in range(100):
+        throughput.measure(20, 1.0)
+    assert throughput.seconds(20) == pytest.approx(1.0, rel=1e-3)

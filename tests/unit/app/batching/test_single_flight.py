@@ -9,32 +9,32 @@ from app.batching.jobs import ANONYMOUS, Claim, DisconnectedError, ExpiredError
 from app.batching.single_flight import SingleFlight
 
 
-class PersonalError(Exception):
+class ClientError(Exception):
     pass
 
 
 class Computation:
-    """Ends when it is told to; knows how often it was begun and how often given up."""
+    """Ends when ``may_end`` is set; counts how often it was started and cancelled."""
 
     def __init__(self) -> None:
-        self.begun = self.given_up = 0
+        self.started = self.cancelled = 0
         self.may_end = asyncio.Event()
         self.failure: Exception | None = None
 
     async def __call__(self) -> str:
-        self.begun += 1
+        self.started += 1
         try:
             await self.may_end.wait()
         except asyncio.CancelledError:
-            self.given_up += 1
+            self.cancelled += 1
             raise
         if self.failure:
             raise self.failure
-        return f"result {self.begun}"
+        return f"result {self.started}"
 
 
 async def together(flights: SingleFlight[str], compute: Computation, *claims: Claim) -> list[Any]:
-    """Joins for each claim at once; the computation ends once all of them wait."""
+    """Join once per claim, concurrently; end the computation when all of them wait."""
     joins = [asyncio.create_task(flights.join("key", compute, claim)) for claim in claims]
     await asyncio.sleep(0.01)
     compute.may_end.set()
@@ -45,45 +45,45 @@ def running(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
 
 
-def test_who_asks_for_the_same_awaits_one_computation() -> None:
+def test_concurrent_requests_for_one_key_share_one_computation() -> None:
     async def test() -> None:
         flights, compute = SingleFlight[str](), Computation()
         assert await together(flights, compute, *[ANONYMOUS] * 50) == ["result 1"] * 50
-        assert compute.begun == 1
-        assert await flights.join("key", compute, ANONYMOUS) == "result 2"  # nothing is kept
+        assert compute.started == 1
+        assert await flights.join("key", compute, ANONYMOUS) == "result 2"  # results are not cached
 
     running(test)
 
 
-def test_other_keys_have_computations_of_their_own() -> None:
+def test_every_key_has_its_own_computation() -> None:
     async def test() -> None:
         flights, compute = SingleFlight[str](), Computation()
         joins = [asyncio.create_task(flights.join(key, compute, ANONYMOUS)) for key in range(5)]
         await asyncio.sleep(0.01)
         compute.may_end.set()
         await asyncio.gather(*joins)
-        assert compute.begun == 5
+        assert compute.started == 5
 
     running(test)
 
 
-@pytest.mark.parametrize("leaves", [0, 1])
-def test_one_who_is_cancelled_takes_nothing_from_the_others(leaves: int) -> None:
+@pytest.mark.parametrize("cancelled", [0, 1])
+def test_a_cancelled_request_does_not_disturb_the_others(cancelled: int) -> None:
     async def test() -> None:
         flights, compute = SingleFlight[str](), Computation()
         joins = [asyncio.create_task(flights.join("key", compute, ANONYMOUS)) for _ in range(2)]
         await asyncio.sleep(0.01)
-        joins[leaves].cancel()
+        joins[cancelled].cancel()
         await asyncio.sleep(0.01)
         compute.may_end.set()
-        assert await joins[1 - leaves] == "result 1"
-        assert joins[leaves].cancelled()
-        assert (compute.begun, compute.given_up) == (1, 0)
+        assert await joins[1 - cancelled] == "result 1"
+        assert joins[cancelled].cancelled()
+        assert (compute.started, compute.cancelled) == (1, 0)
 
     running(test)
 
 
-def test_what_nobody_awaits_is_given_up_and_begun_anew_for_the_next() -> None:
+def test_a_computation_without_waiters_is_cancelled_and_the_next_request_starts_another() -> None:
     async def test() -> None:
         flights, compute = SingleFlight[str](), Computation()
         joins = [asyncio.create_task(flights.join("key", compute, ANONYMOUS)) for _ in range(3)]
@@ -91,15 +91,15 @@ def test_what_nobody_awaits_is_given_up_and_begun_anew_for_the_next() -> None:
         for join in joins:
             join.cancel()
         await asyncio.sleep(0.01)
-        assert (compute.begun, compute.given_up) == (1, 1)
+        assert (compute.started, compute.cancelled) == (1, 1)
         compute.may_end.set()
         assert await flights.join("key", compute, ANONYMOUS) == "result 2"
 
     running(test)
 
 
-def test_everybody_has_a_deadline_and_a_client_of_their_own() -> None:
-    async def gone() -> None:
+def test_every_request_has_its_own_deadline_and_connection() -> None:
+    async def disconnects() -> None:
         await asyncio.sleep(0)
 
     async def stays() -> None:
@@ -110,41 +110,41 @@ def test_everybody_has_a_deadline_and_a_client_of_their_own() -> None:
         soon = time.perf_counter() + 0.005
         claims = [
             Claim("a", soon),
-            Claim("b", disconnected=gone),
+            Claim("b", disconnected=disconnects),
             Claim("c", soon + 60, stays),
             ANONYMOUS,
         ]
         late, left, *others = await together(flights, compute, *claims)
         assert isinstance(late, ExpiredError)
-        assert "still being drawn" in str(late)
+        assert "still being computed" in str(late)
         assert isinstance(left, DisconnectedError)
         assert others == ["result 1"] * 2
-        assert compute.begun == 1
+        assert compute.started == 1
 
     running(test)
 
 
-def test_a_failure_is_everybodys_and_not_remembered() -> None:
+def test_a_failure_is_raised_for_every_request_and_not_cached() -> None:
     async def test() -> None:
-        flights, compute = SingleFlight[str](PersonalError), Computation()
+        flights, compute = SingleFlight[str](ClientError), Computation()
         compute.failure = ValueError("no luck")
         found = await together(flights, compute, Claim("a"), Claim("b"), Claim("b"))
         assert [type(error) for error in found] == [ValueError] * 3
-        assert compute.begun == 1
+        assert compute.started == 1
         compute.failure = None
         assert await flights.join("key", compute, ANONYMOUS) == "result 2"
 
     running(test)
 
 
-def test_what_stands_against_one_client_is_not_held_against_another() -> None:
+def test_a_client_error_is_raised_for_that_client_only() -> None:
     async def test() -> None:
-        flights, compute = SingleFlight[str](PersonalError), Computation()
+        flights, compute = SingleFlight[str](ClientError), Computation()
 
         async def refused_once() -> str:
             result = await compute()
-            if compute.begun == 1:
-                raise PersonalError
+            if compute.started == 1:
+                raise ClientError
             return result
 
         claims = (Claim("a"), Claim("a"), Claim("b"), Claim("c"))
@@ -152,14 +152,14 @@ def test_what_stands_against_one_client_is_not_held_against_another() -> None:
         await asyncio.sleep(0.01)
         compute.may_end.set()
         *refused, b, c = await asyncio.gather(*joins, return_exceptions=True)
-        assert [type(error) for error in refused] == [PersonalError] * 2
+        assert [type(error) for error in refused] == [ClientError] * 2
         assert (b, c) == ("result 2", "result 2")
-        assert compute.begun == 2
+        assert compute.started == 2
 
     running(test)
 
 
-def test_a_failure_that_nobody_awaits_any_more_is_no_complaint(
+def test_a_failure_without_waiters_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def test() -> None:
