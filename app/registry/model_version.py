@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
@@ -110,7 +110,7 @@ class Served:
             seconds = max(1, math.ceil(error.retry_after))
             if isinstance(error, jobs.ShareError):
                 raise OverShareError(f"others wait, too: {error}", seconds) from error
-            full = partial(self.batcher.full, count=len(rows))
+            full = partial(_refuses, self.batcher, len(rows))
             raise OverloadedError(f"the server is busy: {error}", seconds, full) from error
         except jobs.BatcherClosedError as error:
             raise ClosedError("the server is shutting down") from error
@@ -151,3 +151,11 @@ class Drawn:
     def enlarged(self) -> Pixels:
         """The same pixels, as wide and high as they shall look; this may take its time."""
         return sheets.upscale(self.pixels, self.served.look.scale)
+
+
+def _refuses(batcher: Batcher, count: int, client: Hashable) -> bool:
+    """Return whether the queue has no room for ``count`` images; if so, ``client`` is refused."""
+    full = batcher.full(client, count)
+    if full:
+        batcher.note_refused(client)
+    return full

@@ -1,7 +1,6 @@
 """``/images/…``: entity tags, what is not drawn twice, and both kinds of files."""
 
 import io
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from app.main import create_app
 from app.settings import Settings
+from tests.engines import BlockedEngine
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
 PATH = "/images/fashion-mnist/2/7.png"
@@ -160,50 +160,32 @@ def test_where_drawing_takes_a_key_nobody_shares_it(models: Path) -> None:
         assert answer.headers["Cache-Control"] == f"private, {FOR_EVER}"
 
 
-class Gate:
-    """Holds up an engine until it is opened; counts what it computes."""
-
-    def __init__(self, client: TestClient) -> None:
-        app: Any = client.app
-        batcher = app.state.catalog.find().batcher
-        self.opened, self.entered = threading.Event(), threading.Event()
-        self.batches: list[int] = []
-        self.failure: Exception | None = None
-        compute = batcher._compute  # noqa: SLF001
-
-        def held(rows: Any) -> Any:
-            self.entered.set()
-            assert self.opened.wait(60)
-            self.batches.append(len(next(iter(rows.values()))))
-            if self.failure:
-                raise self.failure
-            return compute(rows)
-
-        batcher._compute = held  # noqa: SLF001
-
-
-def test_many_who_ask_at_once_have_one_image_drawn(fresh: TestClient) -> None:
-    gate = Gate(fresh)
+def test_concurrent_requests_share_one_generated_image(
+    fresh: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = BlockedEngine(fresh, monkeypatch)
     with ThreadPoolExecutor(16) as pool:
         asked = [pool.submit(fresh.get, PATH) for _ in range(16)]
-        assert gate.entered.wait(60)
+        assert engine.entered.wait(60)
         late = fresh.get(PATH, headers={"X-Request-Timeout": "0.05"})
-        gate.opened.set()
+        engine.release.set()
         answers = [one.result(10) for one in asked]
     assert late.status_code == 504
-    assert "still being drawn" in late.json()["detail"]
+    assert "still being computed" in late.json()["detail"]
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
-    assert sum(gate.batches) == 1
+    assert sum(engine.batches) == 1
 
 
-def test_a_failure_is_told_to_all_and_not_kept(fresh: TestClient) -> None:
-    gate = Gate(fresh)
-    gate.failure = RuntimeError("the engine broke")
+def test_a_failure_is_reported_to_every_request_and_not_cached(
+    fresh: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = BlockedEngine(fresh, monkeypatch)
+    engine.failure = RuntimeError("the engine broke")
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(fresh.get, PATH) for _ in range(4)]
-        assert gate.entered.wait(60)
-        gate.opened.set()
+        assert engine.entered.wait(60)
+        engine.release.set()
         assert {one.result(10).status_code for one in asked} == {500}
-    gate.failure = None
+    engine.failure = None
     assert fresh.get(PATH).status_code == 200

@@ -1,60 +1,71 @@
-"""What is refused before it is read."""
+"""Requests that are refused before they are read."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from app.batching.batcher import Batcher
 from app.main import create_app
 from app.settings import Settings
+from tests.engines import BlockedEngine, occupied
+from tests.waiting import eventually
+
+Full = tuple[TestClient, Future[Any]]
 
 
 @pytest.fixture
-def full(models: Path) -> Iterator[TestClient]:
-    """A server whose default model has room for two more images."""
+def full(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Full]:
+    """A server whose default model has room for two more images, and a request for one image."""
     settings = Settings(models=models, provider="cpu", max_images=16, max_queue=20)
     with TestClient(create_app(settings)) as client:
-        batcher(client)._shares.take("others", 18)  # noqa: SLF001
-        yield client
+        engine = BlockedEngine(client, monkeypatch)
+        with occupied(client, engine, 17, 1) as (_, small):
+            yield client, small
 
 
-def batcher(client: TestClient, model: str = "fashion-mnist") -> Batcher:
-    found: Batcher = client.app.state.catalog.find(model).batcher  # type: ignore[attr-defined]
-    return found
+def queued(client: TestClient, path: str, method: str = "POST") -> bool:
+    """Whether the queue has room for a request, which then waits there until its deadline."""
+    answer = client.request(method, path, headers={"X-Request-Timeout": "0.05"})
+    assert answer.status_code in {503, 504}
+    return answer.status_code == 504
 
 
 def read(client: TestClient, path: str) -> bool:
-    """Whether a request that cannot be understood is found to be so."""
+    """Whether the server reads a request, which has an unknown parameter, before it refuses it."""
     status = client.post(f"{path}{'&' if '?' in path else '?'}colour=red").status_code
     assert status in {422, 503}
     return status == 422
 
 
-def test_what_has_no_room_keeps_others_out_until_it_has(full: TestClient) -> None:
-    assert full.post("/generate?n=2").is_success
-    assert read(full, "/generate")
-    first = full.post("/generate?n=3")
+def test_a_request_without_room_keeps_others_out_until_there_is_room(full: Full) -> None:
+    client, small = full
+    assert queued(client, "/generate?n=2")
+    assert read(client, "/generate")
+    first = client.post("/generate?n=3")
     assert first.status_code == 503
-    assert not read(full, "/generate")
-    again = full.post("/generate?n=1")
+    assert not read(client, "/generate")
+    again = client.post("/generate?n=1")
     assert again.headers["Retry-After"] == first.headers["Retry-After"]
     assert again.json() == first.json()
-    batcher(full)._shares.free("others", 1)  # noqa: SLF001
-    assert read(full, "/generate")
-    assert full.post("/generate?n=3").is_success
+    small.cancel()
+    eventually(lambda: read(client, "/generate"))
+    assert queued(client, "/generate?n=3")
 
 
-def test_other_queues_and_other_paths_are_open(full: TestClient) -> None:
-    assert full.post("/generate?n=3").status_code == 503
-    assert full.post("/generate?n=3&model=faces").is_success
-    assert full.get("/images/fashion-mnist/2/42.png").is_success
-    assert full.get("/health/ready").is_success
-    assert full.get("/grid?rows=1&cols=1").status_code == 503
+def test_other_queues_and_other_paths_stay_open(full: Full) -> None:
+    client, _ = full
+    assert client.post("/generate?n=3").status_code == 503
+    assert client.post("/generate?n=3&model=faces").is_success
+    assert queued(client, "/images/fashion-mnist/2/42.png", "GET")
+    assert client.get("/health/ready").is_success
+    assert client.get("/grid?rows=1&cols=1").status_code == 503
 
 
-def test_of_queues_that_are_full_no_more_are_remembered_than_there_may_be(full: TestClient) -> None:
+def test_the_number_of_full_queues_that_are_remembered_is_bounded(full: Full) -> None:
+    client, _ = full
     refused = [f"/generate?n=3&version={'0' * k}2" for k in range(110)]
-    known = [full.post(path).status_code == 503 and not read(full, path) for path in refused]
+    known = [client.post(path).status_code == 503 and not read(client, path) for path in refused]
     assert known == [True] * 100 + [False] * 10

@@ -9,9 +9,9 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.artifact.card import digest
-from app.batching.fair_share import FairShare
 from app.main import create_app
 from app.settings import Settings
+from tests.engines import BlockedEngine, occupied, version
 from tests.prometheus import samples, value
 
 VERSION = {"model": "fashion-mnist", "version": "2"}
@@ -149,31 +149,29 @@ def test_a_server_that_is_about_to_end_is_not_ready(
 def test_failures_are_counted_by_images(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batcher = client.app.state.catalog.models["fashion-mnist"][2].batcher  # type: ignore[attr-defined]
-
-    def failing(_: object) -> None:
-        raise RuntimeError("no")
-
-    monkeypatch.setattr(batcher, "_compute", failing)
+    engine = BlockedEngine(client, monkeypatch)
+    engine.failure = RuntimeError("the engine broke")
+    engine.release.set()
     assert client.post("/generate?n=7").status_code == 500
-    told = text(client)
-    assert value(told, "dcgan_images_dropped_total", reason="failed", **VERSION) == 7
-    assert value(told, "dcgan_images_computed_total", **VERSION) == 0
-    assert value(told, "dcgan_requests_total", route="/generate", status="500") == 1
+    found = text(client)
+    assert value(found, "dcgan_images_dropped_total", reason="failed", **VERSION) == 7
+    assert value(found, "dcgan_images_computed_total", **VERSION) == 0
+    assert value(found, "dcgan_requests_total", route="/generate", status="500") == 1
 
 
-def test_refusals_are_counted_by_reason(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batcher = client.app.state.catalog.models["fashion-mnist"][2].batcher  # type: ignore[attr-defined]
-    monkeypatch.setattr(batcher, "_shares", FairShare(0))
-    for reason, flag in (("closed", True), ("full", False)):
-        monkeypatch.setattr(batcher, "_closing", flag)
+def test_refusals_are_counted_by_reason(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(models=models, provider="cpu", max_images=16, max_queue=16)
+    with TestClient(create_app(settings)) as client:
+        with occupied(client, BlockedEngine(client, monkeypatch), 16):
+            assert client.post("/generate?n=1").status_code == 503
+            assert value(text(client), "dcgan_refusals_total", reason="full") == 1
+        assert client.portal
+        client.portal.call(version(client).batcher.close)
         assert client.post("/generate?n=1").status_code == 503
-        told = text(client)
-        assert value(told, "dcgan_refusals_total", reason=reason) == 1
-    assert value(told, "dcgan_refusals_total") == 2
-    assert value(told, "dcgan_requests_total", status="503") == 2
+        found = text(client)
+    assert value(found, "dcgan_refusals_total", reason="closed") == 1
+    assert value(found, "dcgan_refusals_total") == 2
+    assert value(found, "dcgan_requests_total", status="503") == 2
 
 
 def test_reloads_are_counted(client: TestClient) -> None:

@@ -17,6 +17,8 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from app.artifact import version_folders
+from app.batching.batcher import Batcher
+from app.batching.jobs import BatcherClosedError
 from app.errors import RepositoryError, StartupError
 from app.main import create_app
 from app.observability.metrics import Metrics
@@ -254,6 +256,14 @@ def test_an_order_that_another_worker_does_not_follow_is_told(
         asyncio.run(scenario(other))
 
 
+def closed(batcher: Batcher) -> bool:
+    try:
+        batcher.check(None, 1)
+    except BatcherClosedError:
+        return True
+    return False
+
+
 def test_requests_finish_on_the_version_that_they_began_with(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +290,7 @@ def test_requests_finish_on_the_version_that_they_began_with(
         assert not any(request.done() for request in begun)
         release.set()
         assert [request.result() for request in begun] == ["cats/1"] * 3
-    eventually(lambda: batcher._closing)  # noqa: SLF001 # nobody holds it any more
+    eventually(lambda: closed(batcher))  # after the last request that held it
 
 
 def test_orders_of_one_model_are_carried_out_one_after_the_other(

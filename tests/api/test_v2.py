@@ -21,6 +21,7 @@ from app.main import create_app
 from app.runtime.engine import Engine
 from app.runtime.providers import Placement
 from app.settings import Settings
+from tests.engines import BlockedEngine, occupied
 from tests.waiting import eventually
 
 INFER = "/v2/models/fashion-mnist/infer"
@@ -260,11 +261,11 @@ def test_every_failure_has_the_form_of_the_protocol(
     assert reason in told["error"]
 
 
-def test_a_full_queue_says_when_to_come_back(small: TestClient, rows: np.ndarray) -> None:
-    batcher = small.app.state.catalog.find().batcher
-    batcher._shares.take("other", 15)  # noqa: SLF001
-    refused = small.post(INFER, json=asking(rows))
-    batcher._shares.free("other", 15)  # noqa: SLF001
+def test_a_full_queue_says_when_to_retry(
+    small: TestClient, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with occupied(small, BlockedEngine(small, monkeypatch), 15):
+        refused = small.post(INFER, json=asking(rows))
     assert refused.status_code == 503
     assert refused.json() == {"error": "the server is busy: 15 images are waiting"}
     assert int(refused.headers["Retry-After"]) >= 1

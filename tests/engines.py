@@ -1,0 +1,81 @@
+"""An engine that a test can block, and a queue that it can fill."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from app.artifact.card import INPUT
+from app.batching.batcher import Batcher
+from app.batching.jobs import Claim, Computed, Rows
+from app.imaging.sheets import Pixels
+from app.registry.model_version import Served
+from app.runtime.engine import Engine
+
+MODEL = "fashion-mnist"
+
+
+class BlockedEngine:
+    """Blocks the batches of MODEL until ``release`` is set, and records their sizes."""
+
+    def __init__(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.entered, self.release = threading.Event(), threading.Event()
+        self.batches: list[int] = []
+        self.failure: Exception | None = None
+        """Raised instead of computing a batch."""
+        compute, blocked_engine = Engine.__call__, version(client).engine
+
+        def blocked(engine: Engine, rows: Rows) -> Pixels:
+            if engine is not blocked_engine:
+                return compute(engine, rows)
+            self.batches.append(len(rows[INPUT]))
+            self.entered.set()
+            assert self.release.wait(60)
+            if self.failure:
+                raise self.failure
+            return compute(engine, rows)
+
+        monkeypatch.setattr(Engine, "__call__", blocked)
+
+
+def version(client: TestClient) -> Served:
+    """Return the highest version of MODEL that the application of ``client`` serves."""
+    found: Served = client.app.state.catalog.find(MODEL)  # type: ignore[attr-defined]
+    return found
+
+
+@contextmanager
+def occupied(
+    client: TestClient, engine: BlockedEngine, *counts: int
+) -> Iterator[list[Future[Computed]]]:
+    """Fill the queue of MODEL with requests of another client, for ``counts`` images each.
+
+    They wait until the engine is released, at the latest at the end, or until they are cancelled.
+    """
+    served, portal = version(client), client.portal
+    assert portal
+
+    def submit(count: int) -> Future[Computed]:
+        rows = {INPUT: np.zeros((count, served.card.latent.width), np.float32)}
+        return portal.start_task_soon(served.batcher.submit, rows, Claim("another client"))
+
+    first = submit(1)
+    assert engine.entered.wait(60)
+    requests = [submit(count) for count in counts]
+    try:
+        assert portal.call(_waiting, served.batcher) == sum(counts)
+        yield requests
+    finally:
+        engine.release.set()
+        for request in (first, *requests):
+            if not request.cancelled():
+                request.result(60)
+
+
+async def _waiting(batcher: Batcher) -> int:
+    """Return the length of the queue once the tasks that were started before have run."""
+    return batcher.waiting
