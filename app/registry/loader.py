@@ -16,13 +16,13 @@ from app.registry.statistics import Statistics
 from app.runtime import providers
 from app.runtime.cpus import available
 from app.runtime.engine import Engine
-from app.runtime.parallel_sessions import WAKING
+from app.runtime.parallel_sessions import WAKE_UP_SECONDS
 from app.runtime.providers import Placement, ProviderError
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-INLINE_SECONDS = WAKING
+INLINE_SECONDS = WAKE_UP_SECONDS
 """Seconds for which a batch may hold up the event loop, which no thread would do sooner."""
 
 Watcher = Callable[[str, int], OutcomeObserver]
@@ -41,7 +41,7 @@ def places(settings: Settings) -> list[Placement]:
         found = providers.candidates(settings.provider, settings.precision, threads)
     except ProviderError as error:
         raise StartupError(str(error)) from error
-    return [replace(place, engines=settings.engine_cache) for place in found]
+    return [replace(place, engine_cache=settings.engine_cache) for place in found]
 
 
 def load(folder: Path, settings: Settings, watcher: Watcher = nobody) -> Served:

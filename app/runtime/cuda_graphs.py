@@ -1,8 +1,8 @@
-"""Batches in buffers of a few fixed sizes, as CUDA graphs want them.
+"""Batches in device buffers of a few fixed sizes, which CUDA graphs require.
 
-A CUDA graph replays what it captured: the same kernels on the same addresses. So every bucket has
-buffers on the device that stay, and a batch is filled up to the smallest bucket that holds it
-(onnxruntime, "CUDA Execution Provider", "Using CUDA Graphs"; ``gpu_graph_id`` tells them apart).
+A CUDA graph replays what was captured: the same kernels on the same addresses. Each batch size
+therefore has buffers that stay on the device, and a batch is padded to the next larger size
+(onnxruntime, "CUDA Execution Provider", "Using CUDA Graphs"; ``gpu_graph_id`` selects the graph).
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ import onnxruntime as ort
 
 from app.artifact.card import INPUT, OUTPUT
 from app.imaging.sheets import Pixels
-from app.latent.sampling import Latents
+from app.runtime.arrays import Latents
 
-_WARMING = 2
-"""Runs before a bucket is in use: one allocates, one is captured."""
+_WARM_UP_RUNS = 2
+"""The first run allocates memory, the second is captured."""
 
 
-def sizes(largest: int) -> Iterator[int]:
-    """Powers of two, and ``largest``: no batch is filled up to twice its length."""
+def bucket_sizes(largest: int) -> Iterator[int]:
+    """Powers of two up to ``largest``, and ``largest``: padding never doubles a batch."""
     size = 1
     while size < largest:
         yield size
@@ -30,14 +30,19 @@ def sizes(largest: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class _Bucket:
+    """The buffers of one batch size."""
+
     latents: ort.OrtValue
     pixels: ort.OrtValue
     binding: ort.IOBinding
     options: ort.RunOptions
 
 
-class Buckets:
-    """A session whose inputs and outputs stay on its device."""
+class CudaGraphs:
+    """Runs a session with inputs and outputs that stay on its device.
+
+    The session's own options decide whether the runs are captured as CUDA graphs.
+    """
 
     def __init__(
         self,
@@ -47,17 +52,17 @@ class Buckets:
         largest: int,
         device: str = "cuda",
     ) -> None:
-        """Buckets for up to ``largest`` latents of ``width``, each warmed up.
+        """Allocate and warm up buffers for batches of up to ``largest`` latents of ``width``.
 
         ``image_shape`` is (height, width, channels).
         """
         self._session, self._largest = session, largest
         self._buckets = {
             size: self._bucket(number, (size, width), (size, *image_shape), device)
-            for number, size in enumerate(sizes(largest), 1)
+            for number, size in enumerate(bucket_sizes(largest), 1)
         }
         for size, bucket in self._buckets.items():
-            for _ in range(_WARMING):
+            for _ in range(_WARM_UP_RUNS):
                 self._run(bucket, np.zeros((size, width), np.float32))
 
     def __call__(self, latents: Latents) -> Pixels:
@@ -71,10 +76,10 @@ class Buckets:
     def _part(self, latents: Latents) -> Pixels:
         count = len(latents)
         size = next(size for size in self._buckets if size >= count)
-        filled = np.zeros((size, *latents.shape[1:]), np.float32)
-        filled[:count] = latents
-        # A copy: on some devices it is the buffer itself, which is the next batch's, too.
-        return self._run(self._buckets[size], filled)[:count].copy()
+        padded = np.zeros((size, *latents.shape[1:]), np.float32)
+        padded[:count] = latents
+        # Copied, because on some devices this is the buffer itself, which the next batch reuses.
+        return self._run(self._buckets[size], padded)[:count].copy()
 
     def _run(self, bucket: _Bucket, latents: Latents) -> Pixels:
         bucket.latents.update_inplace(latents)
@@ -83,10 +88,14 @@ class Buckets:
         return pixels
 
     def _bucket(
-        self, number: int, taken: tuple[int, ...], given: tuple[int, ...], device: str
+        self,
+        number: int,
+        latents_shape: tuple[int, ...],
+        pixels_shape: tuple[int, ...],
+        device: str,
     ) -> _Bucket:
-        latents = ort.OrtValue.ortvalue_from_shape_and_type(taken, np.float32, device)
-        pixels = ort.OrtValue.ortvalue_from_shape_and_type(given, np.uint8, device)
+        latents = ort.OrtValue.ortvalue_from_shape_and_type(latents_shape, np.float32, device)
+        pixels = ort.OrtValue.ortvalue_from_shape_and_type(pixels_shape, np.uint8, device)
         binding = self._session.io_binding()
         binding.bind_ortvalue_input(INPUT, latents)
         binding.bind_ortvalue_output(OUTPUT, pixels)

@@ -1,113 +1,114 @@
-"""A loaded generator: one model version on one provider. Knows no HTTP."""
+"""A loaded generator: one model version on one provider."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from app.artifact.card import INPUT, OUTPUT, Card, CardError, digest
 from app.imaging.sheets import Pixels
-from app.latent.sampling import Latents
 from app.runtime import providers, tensorrt
-from app.runtime.cpu_affinity import Crew
-from app.runtime.cuda_graphs import Buckets, sizes
-from app.runtime.parallel_sessions import Slices
+from app.runtime.arrays import GraphInputs, Latents
+from app.runtime.cpu_affinity import ThreadAffinity
+from app.runtime.cuda_graphs import CudaGraphs, bucket_sizes
+from app.runtime.parallel_sessions import ParallelSessions
 from app.runtime.providers import GraphError, Placement, ProviderError
 
-Rows = Mapping[str, NDArray[np.generic]]
-"""The graph's inputs by name; the first axis of each counts the images."""
 Draw = Callable[[Latents], Pixels]
 
-_WARMING = 2
+_WARM_UP_BATCH = 2
+"""Largest batch of the warm-up on the CPU provider, whose batches need no size of their own."""
 
-_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+_DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """Call it with rows of latents and get pixels."""
+    """Computes the pixels of a batch of latents."""
 
-    def __init__(self, card: Card, graph: bytes, place: Placement, largest: int = 64) -> None:
-        """Load ``graph``, hold it against ``card``, and warm it up for batches up to ``largest``.
+    def __init__(self, card: Card, graph: bytes, placement: Placement, max_batch: int = 64) -> None:
+        """Load ``graph``, compare it with ``card`` and warm it up for up to ``max_batch`` images.
 
-        Raises ProviderError where the provider does not start, CardError where the graph cannot
-        be loaded or is not what the card says.
+        Raises ProviderError if the provider does not start, and CardError if the graph cannot be
+        loaded or does not match the card.
         """
-        self.provider, self.precision = place.provider, place.precision
+        self.provider, self.precision = placement.provider, placement.precision
         runs_as = f"{self.provider} {self.precision} onnxruntime {ort.__version__}"
         self.identity = f"{digest(graph)} {runs_as}"
-        """What computes the pixels: anything else may round otherwise."""
+        """Identifies what computes the pixels: anything else may round differently."""
         try:
-            self._draw = _DRAWING[place.provider](card, graph, place, largest)
+            self._draw = _LOADERS[placement.provider](card, graph, placement, max_batch)
         except GraphError as error:
             raise CardError(str(error)) from error
 
-    def __call__(self, rows: Rows) -> Pixels:
+    def __call__(self, inputs: GraphInputs) -> Pixels:
         """Latents float32 ``(n, width)`` to uint8 ``(n, height, width, channels)``."""
-        return self._draw(cast("Latents", rows[INPUT]))
+        return self._draw(cast("Latents", inputs[INPUT]))
 
 
-def _on_cpu(card: Card, graph: bytes, place: Placement, _: int) -> Draw:
-    slices = Slices(graph, place)
-    _verified(card, slices.session)
-    _warm(card, slices, _WARMING)
-    slices.measure(card.latent.width)
-    if place.threads == 1:
-        return slices
-    crew = Crew()
-    with crew.joined_by_others():
-        shared = _drawing(providers.session(graph, place))
-    _warm(card, shared, _WARMING)
+def _on_cpu(card: Card, graph: bytes, placement: Placement, _: int) -> Draw:
+    """Small batches use all threads for each operator; larger ones a session for each thread."""
+    parallel = ParallelSessions(graph, placement)
+    _check(card, parallel.session)
+    _warm_up(card, parallel, _WARM_UP_BATCH)
+    parallel.calibrate(card.latent.width)
+    if placement.threads == 1:
+        return parallel
+    affinity = ThreadAffinity()
+    with affinity.adding_native_threads():
+        shared = _runner(providers.session(graph, placement))
+    _warm_up(card, shared, _WARM_UP_BATCH)
 
     def draw(latents: Latents) -> Pixels:
-        if slices.count(len(latents)) > 1:
-            return slices(latents)
-        crew.make_way()
+        if parallel.parts(len(latents)) > 1:
+            return parallel(latents)
+        affinity.avoid_current_cpu()
         return shared(latents)
 
     return draw
 
 
-def _on_openvino(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
-    draw = _drawing(_verified(card, providers.session(graph, place)))
-    _warm(card, draw, largest)  # it compiles for every length
+def _on_openvino(card: Card, graph: bytes, placement: Placement, max_batch: int) -> Draw:
+    draw = _runner(_check(card, providers.session(graph, placement)))
+    _warm_up(card, draw, max_batch)  # OpenVINO compiles the graph for every batch size
     return draw
 
 
-def _on_cuda(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
-    def buckets(*, captured: bool) -> Buckets:
-        return _buckets(card, providers.session(graph, place, captured=captured), largest)
+def _on_cuda(card: Card, graph: bytes, placement: Placement, max_batch: int) -> Draw:
+    def load(*, capture: bool) -> CudaGraphs:
+        return _cuda_graphs(card, providers.session(graph, placement, capture=capture), max_batch)
 
     try:
-        return buckets(captured=True)
+        return load(capture=True)
     except (ProviderError, CardError):
         raise
     except Exception:  # onnxruntime's errors have no common class
-        logger.warning("it runs without CUDA graphs, which fail", exc_info=True)
-        return buckets(captured=False)
+        logger.warning("CUDA graph capture failed; running without it", exc_info=True)
+        return load(capture=False)
 
 
-def _on_tensorrt(card: Card, graph: bytes, place: Placement, largest: int) -> Draw:
-    def buckets(folder: Path | None) -> Buckets:
-        more = tensorrt.options(card.latent.width, largest, folder)
-        return _buckets(card, providers.session(graph, place, more=more), largest)
+def _on_tensorrt(card: Card, graph: bytes, placement: Placement, max_batch: int) -> Draw:
+    def load(folder: Path | None) -> CudaGraphs:
+        options = tensorrt.provider_options(card.latent.width, max_batch, folder)
+        session = providers.session(graph, placement, tensorrt_options=options)
+        return _cuda_graphs(card, session, max_batch)
 
-    return tensorrt.kept(place.engines, tensorrt.name(graph, place, largest), buckets)
-
-
-_DRAWING = {"cpu": _on_cpu, "openvino": _on_openvino, "cuda": _on_cuda, "tensorrt": _on_tensorrt}
-
-
-def _buckets(card: Card, session: ort.InferenceSession, largest: int) -> Buckets:
-    return Buckets(_verified(card, session), card.latent.width, card.image.shape, largest)
+    name = tensorrt.engine_name(graph, placement, max_batch)
+    return tensorrt.cached(placement.engine_cache, name, load)
 
 
-def _drawing(session: ort.InferenceSession) -> Draw:
+_LOADERS = {"cpu": _on_cpu, "openvino": _on_openvino, "cuda": _on_cuda, "tensorrt": _on_tensorrt}
+
+
+def _cuda_graphs(card: Card, session: ort.InferenceSession, max_batch: int) -> CudaGraphs:
+    return CudaGraphs(_check(card, session), card.latent.width, card.image.shape, max_batch)
+
+
+def _runner(session: ort.InferenceSession) -> Draw:
     def draw(latents: Latents) -> Pixels:
         pixels: Pixels
         (pixels,) = session.run([OUTPUT], {INPUT: latents})
@@ -116,14 +117,14 @@ def _drawing(session: ort.InferenceSession) -> Draw:
     return draw
 
 
-def _warm(card: Card, draw: Draw, largest: int) -> None:
-    """The first run of a length allocates; a client should not wait for that."""
-    for size in sizes(largest):
+def _warm_up(card: Card, draw: Draw, max_batch: int) -> None:
+    """Run every batch size once: the first run allocates, which would delay a client."""
+    for size in bucket_sizes(max_batch):
         draw(np.zeros((size, card.latent.width), np.float32))
 
 
-def _verified(card: Card, session: ort.InferenceSession) -> ort.InferenceSession:
-    """What the graph says of itself must be what the card says of it."""
+def _check(card: Card, session: ort.InferenceSession) -> ort.InferenceSession:
+    """``session``, whose inputs, outputs and metadata match ``card``. Raises CardError if not."""
     expected = {
         "input": (INPUT, "float32", [card.latent.width]),
         "output": (OUTPUT, card.image.dtype, [*card.image.shape]),
@@ -136,16 +137,16 @@ def _verified(card: Card, session: ort.InferenceSession) -> ort.InferenceSession
     }
     for part, value in expected.items():
         if found[part] != value:
-            raise CardError(f"the graph's {part} is {found[part]}, the card says {value}")
+            raise CardError(f"the graph's {part} is {found[part]}, but the card says {value}")
     return session
 
 
 def _signature(nodes: list[ort.NodeArg]) -> object:
-    """Name, dtype and shape of the only node, without its batch axis."""
+    """Name, dtype and shape of the only node, without its batch axis; all names if not one node."""
     if len(nodes) != 1:
         return [node.name for node in nodes]
     (node,) = nodes
     batch, *shape = node.shape
-    if isinstance(batch, int):  # a dynamic axis has a name
+    if isinstance(batch, int):  # a dynamic axis has a name instead
         shape = node.shape
-    return node.name, _TYPES.get(node.type, node.type), shape
+    return node.name, _DTYPES.get(node.type, node.type), shape

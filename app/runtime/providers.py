@@ -1,4 +1,4 @@
-"""Where a graph runs: onnxruntime's providers, and sessions on them."""
+"""onnxruntime's execution providers: which can run here, and sessions on them."""
 
 import importlib
 import json
@@ -14,8 +14,8 @@ import onnxruntime as ort
 
 from app.runtime.cpus import has_bfloat16
 
-Name = Literal["cpu", "cuda", "openvino", "tensorrt"]
-Precision = Literal["fp32", "bf16", "fp16"]
+ProviderName = Literal["cpu", "cuda", "openvino", "tensorrt"]
+ArithmeticPrecision = Literal["fp32", "bf16", "fp16"]
 
 _CPU, _CUDA, _OPENVINO, _TENSORRT = (
     "CPUExecutionProvider",
@@ -23,21 +23,21 @@ _CPU, _CUDA, _OPENVINO, _TENSORRT = (
     "OpenVINOExecutionProvider",
     "TensorrtExecutionProvider",
 )
-_PLUGIN = "onnxruntime_ep_openvino"
-_LIBRARIES = "tensorrt_libs"
-"""What pip installs of TensorRT. To import it is to load it, as no loader looks there."""
-_REDUCED: dict[Precision, Name] = {"bf16": "openvino", "fp16": "tensorrt"}
-"""Who has it; fp32 all have."""
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_OPENVINO_PLUGIN = "onnxruntime_ep_openvino"
+_TENSORRT_LIBRARIES = "tensorrt_libs"
+"""pip's package of TensorRT. Importing it loads the libraries, which the system does not find."""
+_REDUCED: dict[ArithmeticPrecision, ProviderName] = {"bf16": "openvino", "fp16": "tensorrt"}
+"""The provider that supports each reduced precision; all support fp32."""
+_PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16"}
 
-# Threads that wait for the next operator spin for moments: it may be there before they slept.
-# Longer, or where they have nothing to do, it takes CPUs from the event loop and the encoder.
-_AWAKE = {"allow_spinning": "1", "spin_duration_us": "100"}
-_ASLEEP = {"allow_spinning": "0"}
+# Threads that wait for the next operator spin briefly, as it may come before they fall asleep.
+# Spinning longer, or with no work to expect, takes CPUs from the event loop and the encoder.
+_SPINNING = {"allow_spinning": "1", "spin_duration_us": "100"}
+_NOT_SPINNING = {"allow_spinning": "0"}
 
 
 class ProviderError(Exception):
-    """A provider that does not run here; the text says what to do."""
+    """A provider that cannot run here; the text says what to do."""
 
 
 class GraphError(Exception):
@@ -48,52 +48,53 @@ class GraphError(Exception):
 class Placement:
     """Where a graph runs, and how."""
 
-    provider: Name = "cpu"
+    provider: ProviderName = "cpu"
     threads: int = 1
-    """Of the CPU."""
-    precision: Precision = "fp32"
-    engines: Path | None = None
-    """The folder where engines that took long to build are kept; None where they are not."""
+    """Number of CPU threads."""
+    precision: ArithmeticPrecision = "fp32"
+    engine_cache: Path | None = None
+    """Folder of TensorRT engines, which take long to build; None to build them at every start."""
 
 
 def candidates(
-    provider: Name | Literal["auto"] = "auto",
-    precision: Precision | Literal["auto"] = "auto",
+    provider: ProviderName | Literal["auto"] = "auto",
+    precision: ArithmeticPrecision | Literal["auto"] = "auto",
     threads: int = 1,
 ) -> list[Placement]:
-    """What may run here of what is asked for, best first.
+    """Placements that can run here and satisfy the arguments, best first.
 
-    Left to itself it is a GPU; else OpenVINO where the CPU has bfloat16 units, without which it is
-    not the faster one; else the CPU provider. TensorRT has to be asked for: its engines take their
-    time at every start, unless somebody gives them a folder. So has half precision, whose images
-    are to be evaluated first. Raises ProviderError where there is nothing.
+    ``auto`` prefers a GPU, then OpenVINO if the CPU has bfloat16 units, without which it is not
+    faster, then the CPU provider. TensorRT runs only on request: without a folder for them, its
+    engines are built at every start, which takes long. So does half precision, whose images should
+    be evaluated first. Raises ProviderError if nothing can run.
     """
-    units = precision in {"auto", "bf16"} and has_bfloat16()
+    use_bfloat16 = precision in {"auto", "bf16"} and has_bfloat16()
     if provider == "auto":
-        asked: list[Name] = ["cuda", "openvino", "cpu"] if units else ["cuda", "cpu"]
-        hindrances = {name: _hindrance(name, precision) for name in asked}
-        found = [name for name in asked if not hindrances[name]]
+        tried: list[ProviderName] = ["cuda", "openvino", "cpu"] if use_bfloat16 else ["cuda", "cpu"]
     else:
-        hindrances = {provider: _hindrance(provider, precision)}
-        found = [] if hindrances[provider] else [provider]
+        tried = [provider]
+    reasons = {name: _unavailable(name, precision) for name in tried}
+    found = [name for name in tried if not reasons[name]]
     if not found:
-        raise ProviderError("; ".join(filter(None, hindrances.values())))
-    best: dict[Name, Precision] = {
-        "openvino": "bf16" if units else "fp32",
+        raise ProviderError("; ".join(filter(None, reasons.values())))
+    best: dict[ProviderName, ArithmeticPrecision] = {
+        "openvino": "bf16" if use_bfloat16 else "fp32",
         "tensorrt": "fp16" if precision == "fp16" else "fp32",
     }
     return [Placement(name, threads, best.get(name, "fp32")) for name in found]
 
 
-def _hindrance(provider: Name, precision: Precision | Literal["auto"]) -> str | None:
-    """Why ``provider`` does not run here, and what to do."""
+def _unavailable(
+    provider: ProviderName, precision: ArithmeticPrecision | Literal["auto"]
+) -> str | None:
+    """Why ``provider`` cannot run here, and what to do; None if it can."""
     if precision in _REDUCED and provider != _REDUCED[precision]:
-        has = " and ".join(["fp32", *(name for name, by in _REDUCED.items() if by == provider)])
-        told = f"precision={precision}: provider={provider} has {has} alone"
-        return f"{told}; use provider={_REDUCED[precision]}"
+        own = " and ".join(["fp32", *(name for name, by in _REDUCED.items() if by == provider)])
+        reason = f"precision={precision}: provider={provider} supports only {own}"
+        return f"{reason}; use provider={_REDUCED[precision]}"
     if precision == "bf16" and not has_bfloat16():
         return "precision=bf16: this CPU has no bfloat16 units; use precision=fp32"
-    if provider == "cuda" and not _has_cuda():
+    if provider == "cuda" and _CUDA not in ort.get_available_providers():
         return (
             "provider=cuda: this onnxruntime has no CUDA provider; "
             "install the extra gpu in place of cpu, or use provider=cpu"
@@ -103,33 +104,30 @@ def _hindrance(provider: Name, precision: Precision | Literal["auto"]) -> str | 
             "provider=tensorrt: this onnxruntime has no TensorRT provider; install the extra gpu "
             "in place of cpu, and TensorRT 10, or use provider=cuda or provider=cpu"
         )
-    if provider == "openvino" and not _has_openvino():
+    if provider == "openvino" and not (
+        _OPENVINO in ort.get_available_providers() or openvino_devices()
+    ):
         return (
-            "provider=openvino: it is not there for this CPU; install the extra openvino, "
-            "or openvino-build for other CPUs than Intel's, or use provider=cpu"
+            "provider=openvino: not available for this CPU; install the extra openvino, "
+            "or openvino-build for CPUs not made by Intel, or use provider=cpu"
         )
     return None
 
 
-def _has_cuda() -> bool:
-    return _CUDA in ort.get_available_providers()
-
-
-def _has_openvino() -> bool:
-    return _OPENVINO in ort.get_available_providers() or bool(_openvino_devices())
-
-
 @cache
-def _openvino_devices() -> list[Any]:
-    """The CPU as the plugin sees it: nothing but Intel's. Empty where it is not installed."""
-    if find_spec(_PLUGIN) is None:
+def openvino_devices() -> list[Any]:
+    """The CPU as a device of the OpenVINO plugin, which supports only Intel's.
+
+    Empty if the plugin is not installed or does not support this CPU. Cached because a process can
+    register a plugin only once.
+    """
+    if find_spec(_OPENVINO_PLUGIN) is None:
         return []
-    # A library can be registered once a process.
-    plugin = importlib.import_module(_PLUGIN)
-    ort.register_execution_provider_library(_PLUGIN, plugin.get_library_path())
+    plugin = importlib.import_module(_OPENVINO_PLUGIN)
+    ort.register_execution_provider_library(_OPENVINO_PLUGIN, plugin.get_library_path())
     cpu = ort.OrtHardwareDeviceType.CPU
     found = ort.get_ep_devices()
-    # Its other devices, such as OpenVINOExecutionProvider.AUTO, choose for themselves.
+    # The plugin's other devices, such as OpenVINOExecutionProvider.AUTO, choose the hardware.
     return [one for one in found if one.ep_name == _OPENVINO and one.device.type == cpu]
 
 
@@ -137,80 +135,80 @@ def session(
     graph: bytes,
     placement: Placement,
     *,
-    captured: bool = False,
-    more: Mapping[str, str] | None = None,
+    capture: bool = False,
+    tensorrt_options: Mapping[str, str] | None = None,
 ) -> ort.InferenceSession:
-    """``graph`` on the provider of ``placement``, with no other to fall back upon.
+    """A session of ``graph`` on the provider of ``placement``, without fallback to another one.
 
-    ``captured`` lets CUDA replay runs as graphs; ``more`` are options of TensorRT. Raises
-    ProviderError for a provider that does not start, GraphError for bytes that are no graph which
-    it can run.
+    ``capture`` lets CUDA capture the runs as CUDA graphs. Raises ProviderError if the provider does
+    not start, GraphError if ``graph`` is invalid or the provider cannot run it.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = placement.threads
-    for name, value in (_AWAKE if placement.provider == "cpu" else _ASLEEP).items():
+    for name, value in (_SPINNING if placement.provider == "cpu" else _NOT_SPINNING).items():
         options.add_session_config_entry(f"session.intra_op.{name}", value)
-    options.log_severity_level = 3  # what fails is told once, by who asked
+    options.log_severity_level = 3  # the caller reports each failure once
     try:
-        # From bytes, not from a path: these are the bytes whose hash was checked, and a graph
-        # without a path has no folder to read further files from.
-        made = ort.InferenceSession(
-            graph, options, **_arguments(placement, options, captured, more or {})
-        )
+        arguments = _arguments(placement, options, capture, tensorrt_options or {})
+        # From bytes, not from a path: these are the bytes whose hash was verified, and a graph
+        # without a path has no folder from which to read more files.
+        created = ort.InferenceSession(graph, options, **arguments)
     except Exception as error:  # onnxruntime's errors have no common class
         first_line = str(error).partition("\n")[0]
         raise GraphError(f"onnxruntime cannot load the graph: {first_line}") from error
-    made.disable_fallback()
-    if placement.provider != made.get_providers()[0].removesuffix("ExecutionProvider").lower():
+    created.disable_fallback()
+    if placement.provider != created.get_providers()[0].removesuffix("ExecutionProvider").lower():
         raise ProviderError(
-            f"provider={placement.provider}: onnxruntime has it, but it does not start; "
-            f"see that what it needs is installed{_NEEDS.get(placement.provider, '')}, "
+            f"provider={placement.provider}: onnxruntime has it, but it does not start; check that "
+            f"its requirements are installed{_REQUIREMENTS.get(placement.provider, '')}, "
             "or use provider=cpu"
         )
-    return made
+    return created
 
 
-_NEEDS = {
+_REQUIREMENTS = {
     "cuda": " (the NVIDIA driver, CUDA and cuDNN)",
     "tensorrt": " (TensorRT 10, the NVIDIA driver, CUDA and cuDNN)",
 }
 
 
 def _arguments(
-    placement: Placement, options: ort.SessionOptions, captured: bool, more: Mapping[str, str]
+    placement: Placement,
+    options: ort.SessionOptions,
+    capture: bool,
+    tensorrt_options: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Which provider, as InferenceSession wants it told."""
+    """InferenceSession's arguments that select the provider; the plugin is added to ``options``."""
     if placement.provider == "cuda":
-        return {"providers": [_cuda(captured=captured), _CPU]}
+        return {"providers": [_cuda(capture=capture), _CPU]}
     if placement.provider == "tensorrt":
-        return {"providers": [_tensorrt(placement, more), _cuda(captured=False), _CPU]}
+        return {"providers": [_tensorrt(placement, tensorrt_options), _cuda(capture=False), _CPU]}
     if placement.provider == "cpu":
         return {"providers": [_CPU]}
-    told = {
-        "INFERENCE_PRECISION_HINT": _HINTS[placement.precision],
+    properties = {
+        "INFERENCE_PRECISION_HINT": _PRECISION_HINTS[placement.precision],
         "INFERENCE_NUM_THREADS": str(placement.threads),
     }
-    config = {"load_config": json.dumps({"CPU": told})}
+    config = {"load_config": json.dumps({"CPU": properties})}
     if _OPENVINO in ort.get_available_providers():
         return {"providers": [(_OPENVINO, {"device_type": "CPU", **config})]}
-    options.add_provider_for_devices(_openvino_devices()[:1], config)
+    options.add_provider_for_devices(openvino_devices()[:1], config)
     return {}
 
 
-def _cuda(*, captured: bool) -> tuple[str, dict[str, str]]:
+def _cuda(*, capture: bool) -> tuple[str, dict[str, str]]:
     return _CUDA, {
-        "enable_cuda_graph": str(int(captured)),
-        # By default every algorithm is timed for every shape of a convolution,
+        "enable_cuda_graph": str(int(capture)),
+        # The default times every algorithm for every shape of a convolution.
         "cudnn_conv_algo_search": "HEURISTIC",
-        # and factors are rounded to 11 bits, which one pixel in fifty shows.
+        # TF32, the default, rounds factors to 11 bits, which changes one pixel in fifty.
         "use_tf32": "0",
     }
 
 
-def _tensorrt(placement: Placement, more: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """CUDA comes after it, for operators that it does not know."""
-    # TensorRT rounds factors so, too, and has no option against it (onnxruntime, issue 26029).
+def _tensorrt(placement: Placement, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    # TensorRT also uses TF32 and has no option against it (onnxruntime, issue 26029).
     os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-    if find_spec(_LIBRARIES):
-        importlib.import_module(_LIBRARIES)
-    return _TENSORRT, {"trt_fp16_enable": str(int(placement.precision == "fp16")), **more}
+    if find_spec(_TENSORRT_LIBRARIES):
+        importlib.import_module(_TENSORRT_LIBRARIES)
+    return _TENSORRT, {"trt_fp16_enable": str(int(placement.precision == "fp16")), **options}

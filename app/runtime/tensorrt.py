@@ -1,8 +1,8 @@
-"""TensorRT's engines: one for all batches of a server, and the folder where they are kept.
+"""TensorRT's engines: one for all batch sizes of a server, and the folder where they are cached.
 
 onnxruntime, "TensorRT Execution Provider": an engine is built for a range of shapes, which takes
-from seconds to minutes, and anew for a shape outside it. It is good for one graph, one precision,
-one version of onnxruntime and of TensorRT, and one kind of card.
+from seconds to minutes, and is rebuilt for a shape outside that range. It is valid for one graph,
+one precision, one version of onnxruntime and of TensorRT, and one kind of GPU.
 """
 
 import logging
@@ -18,65 +18,64 @@ import onnxruntime as ort
 from app.artifact.card import INPUT, digest
 from app.runtime.providers import Placement, ProviderError
 
-_Made = TypeVar("_Made")
+_Loaded = TypeVar("_Loaded")
 
 logger = logging.getLogger(__name__)
 
 
-def options(width: int, largest: int, folder: Path | None) -> dict[str, str]:
-    """Of the provider: one engine for 1 to ``largest`` latents of ``width``, kept in ``folder``.
+def provider_options(width: int, max_batch: int, folder: Path | None) -> dict[str, str]:
+    """Options for one engine for 1 to ``max_batch`` latents of ``width``, cached in ``folder``.
 
-    It is the fastest for full batches. CUDA graphs are left out: this provider records one a
-    session, and replays it whatever the size of the batch.
+    The engine is fastest for full batches. CUDA graphs stay off: this provider captures one for
+    each session, and replays it whatever the batch size.
     """
-    shapes = {"min": 1, "opt": largest, "max": largest}
-    told = {f"trt_profile_{end}_shapes": f"{INPUT}:{n}x{width}" for end, n in shapes.items()}
+    shapes = {"min": 1, "opt": max_batch, "max": max_batch}
+    options = {f"trt_profile_{end}_shapes": f"{INPUT}:{n}x{width}" for end, n in shapes.items()}
     if folder is None:
-        return told
-    return {**told, "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
+        return options
+    return {**options, "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
 
 
-def name(graph: bytes, place: Placement, largest: int) -> str:
-    """The folder of an engine.
+def engine_name(graph: bytes, placement: Placement, max_batch: int) -> str:
+    """The name of an engine's folder in the cache.
 
-    onnxruntime names its files by the graph's operators, not by its weights: two versions of a
-    model would share one. It writes the kind of card there itself.
+    onnxruntime names its files by the graph's operators, not by its weights, so that two versions
+    of a model would share a file. It adds the kind of GPU itself.
     """
-    return f"{digest(graph)}-{place.precision}-{largest}-onnxruntime-{ort.__version__}"
+    return f"{digest(graph)}-{placement.precision}-{max_batch}-onnxruntime-{ort.__version__}"
 
 
-def kept(folder: Path | None, engine: str, make: Callable[[Path | None], _Made]) -> _Made:
-    """What ``make`` makes, given the folder of ``engine`` below ``folder``.
+def cached(cache: Path | None, name: str, load: Callable[[Path | None], _Loaded]) -> _Loaded:
+    """The result of ``load(folder)``, where ``folder`` holds the engine ``name`` in ``cache``.
 
-    That appears when it is whole, and what does not serve there, such as an engine of another
-    TensorRT, is replaced. Without a ``folder`` nothing is kept. Raises ProviderError for one that
-    cannot be written, and what ``make`` raises.
+    ``load`` builds the engine if ``folder`` is empty. The folder appears in the cache only once it
+    is complete. An engine that cannot be loaded, such as one of another TensorRT, is replaced.
+    Without a ``cache`` it is ``load(None)``, and nothing is stored. Raises ProviderError if the
+    cache cannot be written, and what ``load`` raises.
     """
-    if folder is None:
-        return make(None)
-    place = folder / engine
-    if place.exists():
+    if cache is None:
+        return load(None)
+    folder = cache / name
+    if folder.exists():
         try:
-            return make(place)
+            return load(folder)
         except Exception as error:  # noqa: BLE001 onnxruntime's errors have no common class
-            logger.warning("the engine in %s does not serve, and is built anew: %s", place, error)
-    with _room(folder) as room:
-        made = make(room)
-        shutil.rmtree(place, ignore_errors=True)
-        with suppress(OSError):  # another process was sooner
-            room.rename(place)
-    return made
+            logger.warning("the engine in %s cannot be loaded; rebuilding it: %s", folder, error)
+    with _temporary_folder(cache) as building:
+        loaded = load(building)
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # another process has stored it first
+            building.rename(folder)
+    return loaded
 
 
 @contextmanager
-def _room(folder: Path) -> Iterator[Path]:
-    """An empty folder in ``folder``, for as long as it is wanted there."""
+def _temporary_folder(cache: Path) -> Iterator[Path]:
+    """An empty folder in ``cache``, which is removed at the end unless it was renamed."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        room = TemporaryDirectory(prefix="building-", dir=folder, ignore_cleanup_errors=True)
+        cache.mkdir(parents=True, exist_ok=True)
+        temporary = TemporaryDirectory(prefix="building-", dir=cache, ignore_cleanup_errors=True)
     except OSError as error:
-        raise ProviderError(
-            f"engine_cache={folder}: no engine can be kept there: {error}"
-        ) from error
-    with room as path:
+        raise ProviderError(f"engine_cache={cache}: cannot store engines there: {error}") from error
+    with temporary as path:
         yield Path(path)

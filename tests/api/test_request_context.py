@@ -15,7 +15,8 @@ from app.imaging.sheets import Pixels
 from app.main import create_app
 from app.middleware import request_context
 from app.registry.registry import Catalog
-from app.runtime.engine import Engine, Rows
+from app.runtime.arrays import GraphInputs
+from app.runtime.engine import Engine
 from app.settings import Settings
 
 GENERATE = "/generate?n=4&seed=1"
@@ -33,7 +34,7 @@ class HeldUp:
         self.entered, self.open, self.images = threading.Event(), threading.Event(), 0
         compute = Engine.__call__
 
-        def held(engine: Engine, rows: Rows) -> Pixels:
+        def held(engine: Engine, rows: GraphInputs) -> Pixels:
             self.images += sum(map(len, rows.values()))
             self.entered.set()
             assert self.open.wait(60)

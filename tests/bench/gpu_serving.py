@@ -22,12 +22,12 @@ from app.latent import sampling
 from app.latent.sampling import Latents
 from app.runtime.cpus import available
 from app.runtime.engine import Engine
-from app.runtime.providers import Placement, Precision, ProviderError, candidates
+from app.runtime.providers import ArithmeticPrecision, Placement, ProviderError, candidates
 from tests.bench.rows import NotRunError, Row
 
 ROOT = Path(__file__).parent.parent.parent
 MODELS = ("fashion-mnist/2", "faces/1")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16")
+PRECISIONS: tuple[ArithmeticPrecision, ...] = ("fp32", "fp16")
 """Of TensorRT."""
 Draw = Callable[[Latents], Pixels]
 
@@ -191,12 +191,12 @@ def tensorrt(serving: Serving, model: Model) -> Iterator[Row]:
             yield Row(part, f"{precision}, n={count}", 1000 * count / taken, "images/s")
 
 
-def _with_tensorrt(precision: Precision, folder: Path) -> Placement:
+def _with_tensorrt(precision: ArithmeticPrecision, folder: Path) -> Placement:
     try:
         (place,) = candidates("tensorrt", precision, available())
     except ProviderError as error:
         raise NotRunError(str(error)) from error
-    return replace(place, engines=folder)
+    return replace(place, engine_cache=folder)
 
 
 def _started(model: Model, place: Placement) -> Draw:

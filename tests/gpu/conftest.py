@@ -13,7 +13,7 @@ from torch import Tensor
 
 from app.artifact import card
 from app.artifact.card import Card
-from app.runtime.providers import Name
+from app.runtime.providers import ProviderName
 from training.config import from_flags
 from training.gan.step import Trainer
 
@@ -50,9 +50,9 @@ def tensorrt_provider(cuda_provider: str) -> str:
 
 
 @pytest.fixture(scope="session", params=["cuda", "tensorrt"])
-def provider(request: pytest.FixtureRequest) -> Name:
+def provider(request: pytest.FixtureRequest) -> ProviderName:
     """One after the other of those that there are."""
-    found: Name = request.getfixturevalue(f"{request.param}_provider")
+    found: ProviderName = request.getfixturevalue(f"{request.param}_provider")
     return found
 
 

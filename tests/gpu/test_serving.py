@@ -18,7 +18,7 @@ from app.artifact.card import INPUT, Card
 from app.imaging.sheets import Pixels
 from app.latent import sampling
 from app.runtime.engine import Engine
-from app.runtime.providers import Name, Placement
+from app.runtime.providers import Placement, ProviderName
 from tests.serving import serving
 
 pytestmark = pytest.mark.gpu
@@ -27,7 +27,7 @@ SIZES = (1, 2, 3, 5, 8, 13, 16, 33, 64, 150)
 
 
 @pytest.fixture(scope="module")
-def engines(provider: Name, shipped: tuple[Card, bytes]) -> tuple[Engine, Engine]:
+def engines(provider: ProviderName, shipped: tuple[Card, bytes]) -> tuple[Engine, Engine]:
     """The same graph on the card and on the CPU."""
     on_card = Engine(*shipped, Placement(provider))
     assert on_card.provider == provider
@@ -108,7 +108,7 @@ except ProviderError as error:
 """
 
 
-def test_a_card_that_cannot_be_seen_is_refused(provider: Name, root: Path) -> None:
+def test_a_card_that_cannot_be_seen_is_refused(provider: ProviderName, root: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", WITHOUT_CARD, provider],
         cwd=root,
@@ -129,7 +129,7 @@ def sheet(address: str, seed: int) -> Pixels:
 
 
 def test_concurrent_requests_are_answered_from_the_card(
-    provider: Name, root: Path, tmp_path: Path
+    provider: ProviderName, root: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "app", "--engine-cache", str(tmp_path / "engines")]
     sheets = []

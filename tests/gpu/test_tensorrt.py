@@ -34,7 +34,7 @@ def test_half_precision_draws_nearly_the_same(shipped: tuple[Card, bytes]) -> No
 def test_the_second_start_finds_the_engine_of_the_first(
     shipped: tuple[Card, bytes], tmp_path: Path
 ) -> None:
-    place = Placement("tensorrt", engines=tmp_path)
+    place = Placement("tensorrt", engine_cache=tmp_path)
     first = Engine(*shipped, place, 16)
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")}
     assert kept
@@ -44,15 +44,17 @@ def test_the_second_start_finds_the_engine_of_the_first(
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")} == kept
 
 
-def test_an_engine_that_is_damaged_is_built_anew(
+def test_a_damaged_engine_is_rebuilt(
     shipped: tuple[Card, bytes], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = Placement("tensorrt", engines=tmp_path)
+    place = Placement("tensorrt", engine_cache=tmp_path)
     Engine(*shipped, place, 16)
     for path in tmp_path.rglob("*.engine"):
         path.write_bytes(path.read_bytes()[:1000])
     images = drawn(Engine(*shipped, place, 16), shipped[0])
-    assert "is built anew" in caplog.text
+    assert "rebuilding it" in caplog.text
     on_cpu = drawn(Engine(*shipped, Placement("cpu")), shipped[0])
     assert (images == on_cpu).mean() >= 0.999
-    assert [path.name for path in tmp_path.iterdir()] == [tensorrt.name(shipped[1], place, 16)]
+    assert [path.name for path in tmp_path.iterdir()] == [
+        tensorrt.engine_name(shipped[1], place, 16)
+    ]

@@ -24,7 +24,7 @@ from training.export.rewrite import folded, multiplied, shuffled, split, woven
 from training.export.runtime import onnxruntime, run_graph
 
 if TYPE_CHECKING:
-    from app.runtime.providers import Name, Placement
+    from app.runtime.providers import Placement, ProviderName
 
 PLAIN = "plain"
 CANDIDATES: dict[str, tuple[Rewrite, ...]] = {
@@ -33,7 +33,7 @@ CANDIDATES: dict[str, tuple[Rewrite, ...]] = {
     "split": (folded, multiplied, split),
     "woven": (folded, multiplied, woven),
 }
-PROVIDERS: "tuple[Name, ...]" = ("cpu", "openvino", "cuda")
+PROVIDERS: "tuple[ProviderName, ...]" = ("cpu", "openvino", "cuda")
 
 _BATCH, _ROUNDS, _COMPARED = 64, 9, 1024
 _WORTH = 1.1
@@ -125,11 +125,11 @@ def _measured(place: "Placement", graphs: dict[str, bytes], rows: Latents) -> Me
 
 def _loaded(content: bytes, place: "Placement") -> "Callable[[Latents], object]":
     """``content`` as a server runs it."""
-    from app.runtime.parallel_sessions import Slices
+    from app.runtime.parallel_sessions import ParallelSessions
     from app.runtime.providers import session
 
     if place.provider == "cpu":
-        return Slices(content, place)
+        return ParallelSessions(content, place)
     loaded = session(content, place)
     return lambda rows: loaded.run(None, {card.INPUT: rows})
 

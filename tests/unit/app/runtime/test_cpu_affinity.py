@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from app.artifact import card
-from app.runtime import cpus, providers
-from app.runtime.cpu_affinity import Crew
+from app.runtime import cpu_affinity, providers
+from app.runtime.cpu_affinity import ThreadAffinity
 from app.runtime.providers import Placement
 
 pytestmark = pytest.mark.skipif(
-    cpus.current() is None, reason="this system does not tell a thread's CPU"
+    cpu_affinity.current_cpu() is None, reason="this system does not report a thread's CPU"
 )
 
 
 @contextmanager
-def idle(crew: Crew | None = None) -> Iterator[int]:
-    """The native id of a thread that does nothing, except that it joins ``crew``."""
+def idle(affinity: ThreadAffinity | None = None) -> Iterator[int]:
+    """The native id of an idle thread, which adds itself to ``affinity``."""
     done, began = threading.Event(), threading.Event()
 
     def run() -> None:
-        if crew:
-            crew.join()
+        if affinity:
+            affinity.add_current_thread()
         began.set()
         done.wait()
 
@@ -40,48 +40,48 @@ def listed() -> set[int]:
 
 
 def others(allowed: set[int]) -> list[set[int]]:
-    """All but one of the CPUs, whichever; all of them where there is no other."""
+    """The CPUs without each one in turn; all of them where there is only one."""
     return [allowed - {cpu} or allowed for cpu in allowed]
 
 
-def test_a_cpu_is_left_where_there_is_another() -> None:
+def test_a_thread_moves_away_where_there_is_another_cpu() -> None:
     allowed = os.sched_getaffinity(0)
-    assert cpus.current() in allowed
+    assert cpu_affinity.current_cpu() in allowed
     with idle() as thread:
         for cpu in allowed:
-            cpus.leave([thread], cpu)
+            cpu_affinity.move_away([thread], cpu)
             assert os.sched_getaffinity(thread) == (allowed - {cpu} or allowed)
 
 
-def test_who_joined_makes_way_and_nobody_else() -> None:
-    allowed, crew = os.sched_getaffinity(0), Crew()
-    with idle(crew) as member, idle() as stranger:
-        crew.make_way()
-        assert os.sched_getaffinity(member) in others(allowed)
-        assert os.sched_getaffinity(stranger) == allowed
+def test_only_added_threads_avoid_the_current_cpu() -> None:
+    allowed, affinity = os.sched_getaffinity(0), ThreadAffinity()
+    with idle(affinity) as helper, idle() as other:
+        affinity.avoid_current_cpu()
+        assert os.sched_getaffinity(helper) in others(allowed)
+        assert os.sched_getaffinity(other) == allowed
     assert os.sched_getaffinity(0) == allowed
 
 
-def test_the_threads_of_a_session_join_and_none_of_pythons(models: Path) -> None:
+def test_the_threads_of_a_session_are_added_but_not_those_of_python(models: Path) -> None:
     folder = models / "fashion-mnist/2"
     graph = card.load_graph(folder, card.read(folder).variant("any"))
-    allowed, before, crew = os.sched_getaffinity(0), listed(), Crew()
+    allowed, before, affinity = os.sched_getaffinity(0), listed(), ThreadAffinity()
     with ExitStack() as stack:
-        with crew.joined_by_others():
+        with affinity.adding_native_threads():
             session = providers.session(graph, Placement("cpu", 3))
-            begun = listed() - before
-            stranger = stack.enter_context(idle())
-        crew.make_way()
-        assert len(begun) == 2
-        assert all(os.sched_getaffinity(thread) in others(allowed) for thread in begun)
-        assert os.sched_getaffinity(stranger) == allowed
+            started = listed() - before
+            other = stack.enter_context(idle())
+        affinity.avoid_current_cpu()
+        assert len(started) == 2
+        assert all(os.sched_getaffinity(thread) in others(allowed) for thread in started)
+        assert os.sched_getaffinity(other) == allowed
     del session
 
 
-def test_members_that_have_ended_are_no_trouble() -> None:
-    allowed, crew = os.sched_getaffinity(0), Crew()
-    with idle(crew):
+def test_threads_that_have_ended_are_ignored() -> None:
+    allowed, affinity = os.sched_getaffinity(0), ThreadAffinity()
+    with idle(affinity):
         pass
-    with idle(crew) as member:
-        crew.make_way()
-        assert os.sched_getaffinity(member) in others(allowed)
+    with idle(affinity) as helper:
+        affinity.avoid_current_cpu()
+        assert os.sched_getaffinity(helper) in others(allowed)

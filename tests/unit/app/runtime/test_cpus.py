@@ -31,8 +31,8 @@ def write(folder: Path, files: dict[str, str]) -> Path:
         ({"cpu/cpu.cfs_quota_us": "150000\n", "cpu/cpu.cfs_period_us": "50000\n"}, 3),
     ],
 )
-def test_the_quota_cuts_the_affinity(tmp_path: Path, files: dict[str, str], count: int) -> None:
-    # As a container sees it: its own is the outermost, whatever its path is on the host.
+def test_the_quota_limits_the_affinity(tmp_path: Path, files: dict[str, str], count: int) -> None:
+    # Inside a container its own group is the root, whatever its path is on the host.
     for own in ("0::/\n1:cpu,cpuacct:/\n", "0::/docker/abc\n1:cpu:/docker/abc\n", ""):
         groups = write(tmp_path, {**files, "own": own})
         assert cpus.available(groups, groups / "own") == count
@@ -48,7 +48,7 @@ def test_the_quota_cuts_the_affinity(tmp_path: Path, files: dict[str, str], coun
         ("2:memory:/old/inner\n1:cpu:/other", 8),
     ],
 )
-def test_the_least_quota_of_all_groups_around_it_counts(
+def test_the_smallest_quota_of_a_group_and_its_parents_applies(
     tmp_path: Path, own: str, count: int
 ) -> None:
     files = {
@@ -63,7 +63,7 @@ def test_the_least_quota_of_all_groups_around_it_counts(
     assert cpus.available(groups, groups / "own") == count
 
 
-def test_a_system_without_affinity_counts_its_cpus(
+def test_a_system_without_affinity_uses_all_cpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
@@ -71,3 +71,16 @@ def test_a_system_without_affinity_counts_its_cpus(
     assert cpus.available(tmp_path, tmp_path / "own") == 5
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert cpus.available(tmp_path, tmp_path / "own") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16", True), ("fpu avx2", False), ("", False)],
+)
+def test_bfloat16_units_are_found_in_the_flags_of_the_cpu(
+    tmp_path: Path, flags: str, expected: bool
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\nflags : {flags}\n")
+    assert cpus.has_bfloat16(cpuinfo) is expected
+    assert cpus.has_bfloat16(tmp_path / "absent") is False

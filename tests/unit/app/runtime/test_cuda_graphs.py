@@ -1,4 +1,4 @@
-"""Buckets on the CPU: the same code as on a GPU, but for what CUDA captures."""
+"""The code of CUDA graphs on the CPU, where nothing is captured."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 
 from app.latent import sampling
 from app.runtime import cuda_graphs
-from app.runtime.cuda_graphs import Buckets
+from app.runtime.cuda_graphs import CudaGraphs
 
 GRAPH = "fashion-mnist/2/generator.onnx"
 
@@ -21,26 +21,26 @@ def session(models: Path) -> onnxruntime.InferenceSession:
 @pytest.mark.parametrize(
     ("largest", "expected"), [(1, [1]), (2, [1, 2]), (12, [1, 2, 4, 8, 12]), (16, [1, 2, 4, 8, 16])]
 )
-def test_buckets_double_up_to_the_largest(largest: int, expected: list[int]) -> None:
-    assert list(cuda_graphs.sizes(largest)) == expected
+def test_bucket_sizes_double_up_to_the_largest(largest: int, expected: list[int]) -> None:
+    assert list(cuda_graphs.bucket_sizes(largest)) == expected
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 7, 13])
-def test_a_batch_is_what_the_session_draws(
+def test_a_padded_batch_has_the_same_pixels_as_the_session(
     session: onnxruntime.InferenceSession, count: int
 ) -> None:
-    bucketed = Buckets(session, 64, (28, 28, 1), 6, device="cpu")
+    graphs = CudaGraphs(session, 64, (28, 28, 1), 6, device="cpu")
     rows = sampling.from_seeds(range(count), 64)
-    (wanted,) = session.run(None, {"latents": rows})
-    np.testing.assert_array_equal(bucketed(rows), wanted)
+    (expected,) = session.run(None, {"latents": rows})
+    np.testing.assert_array_equal(graphs(rows), expected)
 
 
-def test_the_next_batch_leaves_the_last_ones_pixels_alone(
+def test_the_next_batch_does_not_overwrite_the_pixels_of_the_last(
     session: onnxruntime.InferenceSession,
 ) -> None:
-    bucketed = Buckets(session, 64, (28, 28, 1), 2, device="cpu")
+    graphs = CudaGraphs(session, 64, (28, 28, 1), 2, device="cpu")
     rows = sampling.from_seeds([1, 2], 64)
-    first = bucketed(rows[:1])
-    kept = first.copy()
-    bucketed(rows[1:])
-    np.testing.assert_array_equal(first, kept)
+    first = graphs(rows[:1])
+    copied = first.copy()
+    graphs(rows[1:])
+    np.testing.assert_array_equal(first, copied)

@@ -10,7 +10,7 @@ from app.artifact import card
 from app.artifact.card import Card, CardError
 from app.latent import sampling
 from app.runtime import providers
-from app.runtime.cuda_graphs import Buckets
+from app.runtime.cuda_graphs import CudaGraphs
 from app.runtime.engine import Engine
 from app.runtime.providers import Placement
 
@@ -37,7 +37,7 @@ def test_latents_become_pixels(engine: Engine) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 33, 64])
-def test_the_batch_plays_no_part_in_a_seeds_pixels(
+def test_the_pixels_of_a_seed_do_not_depend_on_its_batch(
     engine: Engine, shipped: tuple[Card, bytes], size: int, threads: int
 ) -> None:
     rows = sampling.from_seeds(range(64), 100)
@@ -46,7 +46,7 @@ def test_the_batch_plays_no_part_in_a_seeds_pixels(
     np.testing.assert_array_equal(drawn, engine({"latents": rows})[:size])
 
 
-def test_bytes_that_are_no_graph_are_refused(shipped: tuple[Card, bytes]) -> None:
+def test_an_invalid_graph_is_refused(shipped: tuple[Card, bytes]) -> None:
     with pytest.raises(CardError, match="cannot load the graph"):
         Engine(shipped[0], b"not onnx", Placement("cpu"))
 
@@ -61,7 +61,7 @@ def test_bytes_that_are_no_graph_are_refused(shipped: tuple[Card, bytes]) -> Non
         ({"version": 7}, "metadata is .*'1'.* says .*'7'"),
     ],
 )
-def test_a_graph_that_is_not_what_the_card_says_tells_both(
+def test_a_graph_that_does_not_match_its_card_is_refused(
     shipped: tuple[Card, bytes], change: dict[str, object], words: str
 ) -> None:
     described, graph = shipped
@@ -71,51 +71,51 @@ def test_a_graph_that_is_not_what_the_card_says_tells_both(
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """A GPU made of the CPU: whether each of its sessions was to capture graphs."""
+def simulated_gpu(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Simulates a GPU on the CPU. For each session, whether it was to capture CUDA graphs."""
     captures: list[bool] = []
 
-    def session(graph: bytes, _: Placement, *, captured: bool) -> onnxruntime.InferenceSession:
-        captures.append(captured)
+    def session(graph: bytes, _: Placement, *, capture: bool) -> onnxruntime.InferenceSession:
+        captures.append(capture)
         return providers.session(graph, Placement("cpu"))
 
     real = SimpleNamespace(session=session)
     monkeypatch.setattr("app.runtime.engine.providers", real)
-    monkeypatch.setattr("app.runtime.engine.Buckets", partial(Buckets, device="cpu"))
+    monkeypatch.setattr("app.runtime.engine.CudaGraphs", partial(CudaGraphs, device="cpu"))
     return captures
 
 
-def test_on_a_gpu_batches_run_in_captured_buckets(
-    shipped: tuple[Card, bytes], engine: Engine, pretended: list[bool]
+def test_batches_run_as_captured_graphs_on_a_gpu(
+    shipped: tuple[Card, bytes], engine: Engine, simulated_gpu: list[bool]
 ) -> None:
     rows = sampling.from_seeds(range(7), 100)
-    drawn = Engine(*shipped, Placement("cuda"), largest=4)({"latents": rows})
+    drawn = Engine(*shipped, Placement("cuda"), max_batch=4)({"latents": rows})
     np.testing.assert_array_equal(drawn, engine({"latents": rows}))
-    assert pretended == [True]
+    assert simulated_gpu == [True]
 
 
-def test_where_graphs_cannot_be_captured_it_runs_without(
+def test_batches_run_without_capture_where_it_fails(
     shipped: tuple[Card, bytes],
-    pretended: list[bool],
+    simulated_gpu: list[bool],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def buckets(*told: object) -> Buckets:
-        if pretended[-1]:
+    def cuda_graphs(*arguments: object) -> CudaGraphs:
+        if simulated_gpu[-1]:
             raise RuntimeError("no capture")
-        return Buckets(*told, device="cpu")  # type: ignore[arg-type]
+        return CudaGraphs(*arguments, device="cpu")  # type: ignore[arg-type]
 
-    monkeypatch.setattr("app.runtime.engine.Buckets", buckets)
+    monkeypatch.setattr("app.runtime.engine.CudaGraphs", cuda_graphs)
     drawn = Engine(*shipped, Placement("cuda"))({"latents": sampling.from_seeds([1], 100)})
     assert drawn.shape == (1, 28, 28, 1)
-    assert pretended == [True, False]
-    assert "without CUDA graphs" in caplog.text
+    assert simulated_gpu == [True, False]
+    assert "CUDA graph capture failed; running without it" in caplog.text
 
 
-def test_a_graph_of_another_card_is_refused_on_a_gpu_too(
-    shipped: tuple[Card, bytes], pretended: list[bool]
+def test_a_graph_that_does_not_match_its_card_is_refused_on_a_gpu_too(
+    shipped: tuple[Card, bytes], simulated_gpu: list[bool]
 ) -> None:
     described, graph = shipped
     with pytest.raises(CardError, match="metadata"):
         Engine(described.model_copy(update={"version": 7}), graph, Placement("cuda"))
-    assert pretended == [True]
+    assert simulated_gpu == [True]

@@ -7,8 +7,8 @@ import pytest
 
 from app.artifact import card
 from app.latent import sampling
-from app.runtime import cpus
-from app.runtime.parallel_sessions import Slices
+from app.runtime import cpu_affinity
+from app.runtime.parallel_sessions import ParallelSessions
 from app.runtime.providers import GraphError, Placement
 
 
@@ -20,49 +20,49 @@ def graph(models: Path) -> bytes:
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 16])
-def test_every_image_is_drawn_in_its_place(graph: bytes, threads: int, count: int) -> None:
+def test_images_come_in_the_order_of_their_latents(graph: bytes, threads: int, count: int) -> None:
     rows = sampling.from_seeds(range(count), 64)
-    whole = Slices(graph, Placement("cpu", 1))
-    drawn = Slices(graph, Placement("cpu", threads))(rows)
+    whole = ParallelSessions(graph, Placement("cpu", 1))
+    drawn = ParallelSessions(graph, Placement("cpu", threads))(rows)
     np.testing.assert_array_equal(drawn, whole(rows))
 
 
-def test_a_slice_that_fails_fails_the_batch_and_no_other(graph: bytes) -> None:
-    slices = Slices(graph, Placement("cpu", 3))
+def test_a_part_that_fails_makes_its_batch_fail_and_no_other(graph: bytes) -> None:
+    sessions = ParallelSessions(graph, Placement("cpu", 3))
     with pytest.raises(Exception, match="Got: 63 Expected: 64"):
-        slices(np.zeros((6, 63), np.float32))
-    assert len(slices(np.zeros((6, 64), np.float32))) == 6
+        sessions(np.zeros((6, 63), np.float32))
+    assert len(sessions(np.zeros((6, 64), np.float32))) == 6
 
 
-def test_what_is_no_graph_has_no_slices() -> None:
+def test_an_invalid_graph_is_refused() -> None:
     with pytest.raises(GraphError, match="cannot load the graph"):
-        Slices(b"not onnx", Placement("cpu", 2))
+        ParallelSessions(b"not onnx", Placement("cpu", 2))
 
 
-def test_what_is_too_little_to_wake_a_thread_for_is_not_cut(graph: bytes) -> None:
-    slices, before = Slices(graph, Placement("cpu", 64)), set(threading.enumerate())
-    slices.measure(64)
-    slices(np.zeros((1, 64), np.float32))
+def test_a_batch_too_small_to_wake_a_thread_for_is_not_split(graph: bytes) -> None:
+    sessions, before = ParallelSessions(graph, Placement("cpu", 64)), set(threading.enumerate())
+    sessions.calibrate(64)
+    sessions(np.zeros((1, 64), np.float32))
     assert not set(threading.enumerate()) - before
-    assert len(slices(np.zeros((64, 64), np.float32))) == 64
+    assert len(sessions(np.zeros((64, 64), np.float32))) == 64
     assert 0 < len(set(threading.enumerate()) - before) <= 63
 
 
-def test_what_nobody_holds_any_more_ends_with_its_threads(graph: bytes) -> None:
+def test_threads_end_with_the_last_reference_to_their_sessions(graph: bytes) -> None:
     before = set(threading.enumerate())
-    slices = Slices(graph, Placement("cpu", 3))
-    slices(np.zeros((6, 64), np.float32))
-    threads, held = set(threading.enumerate()) - before, weakref.ref(slices)
+    sessions = ParallelSessions(graph, Placement("cpu", 3))
+    sessions(np.zeros((6, 64), np.float32))
+    threads, held = set(threading.enumerate()) - before, weakref.ref(sessions)
     assert threads
-    del slices
+    del sessions
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
     assert held() is None
 
 
-def test_where_the_system_tells_no_cpu_threads_go_where_they_like(
+def test_threads_are_not_pinned_where_the_system_reports_no_cpu(
     graph: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cpus, "current", lambda: None)
-    assert len(Slices(graph, Placement("cpu", 2))(np.zeros((4, 64), np.float32))) == 4
+    monkeypatch.setattr(cpu_affinity, "current_cpu", lambda: None)
+    assert len(ParallelSessions(graph, Placement("cpu", 2))(np.zeros((4, 64), np.float32))) == 4

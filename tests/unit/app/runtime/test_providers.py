@@ -1,4 +1,4 @@
-"""Which provider runs, and what is said of one that does not."""
+"""Which provider runs, and the error of one that cannot."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import StartupError
 from app.registry import loader
-from app.runtime import cpus, providers
+from app.runtime import providers
 from app.runtime.providers import Placement, ProviderError, candidates
 from app.settings import Settings
 
@@ -26,7 +26,7 @@ VERSION = Path("fashion-mnist/1")
 
 
 class Machine:
-    """What onnxruntime and the CPU are made to have."""
+    """Simulates the providers of onnxruntime and the CPU."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patch = monkeypatch
@@ -35,7 +35,7 @@ class Machine:
     def has(self, *built_in: str, bfloat16: bool = False) -> None:
         self._patch.setattr(onnxruntime, "get_available_providers", lambda: [*built_in])
         self._patch.setattr(providers, "has_bfloat16", lambda: bfloat16)
-        self._patch.setattr(providers, "_openvino_devices", list)
+        self._patch.setattr(providers, "openvino_devices", list)
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
 
 
-def names(*asked: Any) -> list[tuple[str, str]]:
-    return [(one.provider, one.precision) for one in candidates(*asked)]
+def names(*arguments: Any) -> list[tuple[str, str]]:
+    return [(one.provider, one.precision) for one in candidates(*arguments)]
 
 
-def test_auto_takes_the_cpu_where_there_is_nothing_else(machine: Machine) -> None:
+def test_auto_runs_on_the_cpu_where_there_is_nothing_else(machine: Machine) -> None:
     machine.has(CPU, bfloat16=True)
     assert candidates(threads=3) == [Placement("cpu", 3, "fp32")]
 
@@ -57,7 +57,7 @@ def test_auto_prefers_a_gpu_then_openvino_with_bfloat16_then_the_cpu(machine: Ma
     assert names() == [("cuda", "fp32"), ("openvino", "bf16"), ("cpu", "fp32")]
 
 
-def test_auto_passes_openvino_over_where_it_is_not_faster(machine: Machine) -> None:
+def test_auto_skips_openvino_where_it_is_not_faster(machine: Machine) -> None:
     machine.has(OPENVINO, CPU, bfloat16=False)
     assert names() == [("cpu", "fp32")]
     machine.has(OPENVINO, CPU, bfloat16=True)
@@ -66,17 +66,17 @@ def test_auto_passes_openvino_over_where_it_is_not_faster(machine: Machine) -> N
 
 
 @pytest.mark.parametrize(
-    ("bfloat16", "precision", "runs"),
+    ("bfloat16", "precision", "expected"),
     [(True, "auto", "bf16"), (False, "auto", "fp32"), (True, "fp32", "fp32")],
 )
-def test_openvino_that_is_asked_for_runs_as_the_cpu_can(
-    machine: Machine, bfloat16: bool, precision: str, runs: str
+def test_openvino_on_request_uses_bfloat16_where_the_cpu_has_it(
+    machine: Machine, bfloat16: bool, precision: str, expected: str
 ) -> None:
     machine.has(OPENVINO, CPU, bfloat16=bfloat16)
-    assert names("openvino", precision) == [("openvino", runs)]
+    assert names("openvino", precision) == [("openvino", expected)]
 
 
-def test_tensorrt_and_half_precision_are_for_who_asks_for_them(machine: Machine) -> None:
+def test_tensorrt_and_half_precision_run_only_on_request(machine: Machine) -> None:
     machine.has(TENSORRT, CUDA, CPU, bfloat16=True)
     assert names() == [("cuda", "fp32"), ("cpu", "fp32")]
     assert names("tensorrt") == [("tensorrt", "fp32")]
@@ -84,78 +84,67 @@ def test_tensorrt_and_half_precision_are_for_who_asks_for_them(machine: Machine)
 
 
 @pytest.mark.parametrize(
-    ("built_in", "bfloat16", "asked", "words"),
+    ("built_in", "bfloat16", "arguments", "message"),
     [
         ([CPU], True, ("cuda", "auto"), r"provider=cuda.* extra gpu"),
         ([CPU], True, ("openvino", "auto"), r"provider=openvino.* extra openvino"),
-        ([CPU, OPENVINO], True, ("cpu", "bf16"), r"provider=cpu has fp32 alone"),
-        ([CPU, CUDA], True, ("cuda", "bf16"), r"provider=cuda has fp32 alone"),
+        ([CPU, OPENVINO], True, ("cpu", "bf16"), r"provider=cpu supports only fp32"),
+        ([CPU, CUDA], True, ("cuda", "bf16"), r"provider=cuda supports only fp32"),
         ([CPU, OPENVINO], False, ("openvino", "bf16"), "no bfloat16 units"),
         ([CPU], False, ("auto", "bf16"), "use provider=openvino"),
         ([CPU, CUDA], True, ("tensorrt", "auto"), r"provider=tensorrt.* extra gpu .*TensorRT 10"),
-        ([CPU, CUDA, TENSORRT], True, ("auto", "fp16"), "cuda has fp32 alone; use .*=tensorrt"),
-        ([CPU, OPENVINO], True, ("openvino", "fp16"), "openvino has fp32 and bf16 alone"),
-        ([CPU, TENSORRT], True, ("tensorrt", "bf16"), "tensorrt has fp32 and fp16 alone"),
+        ([CPU, CUDA, TENSORRT], True, ("auto", "fp16"), "cuda supports only fp32; use .*=tensorrt"),
+        ([CPU, OPENVINO], True, ("openvino", "fp16"), "openvino supports only fp32 and bf16"),
+        ([CPU, TENSORRT], True, ("tensorrt", "bf16"), "tensorrt supports only fp32 and fp16"),
     ],
 )
-def test_what_does_not_run_here_says_what_to_do(
-    machine: Machine, built_in: list[str], bfloat16: bool, asked: tuple[Any, Any], words: str
+def test_the_error_of_an_unavailable_provider_says_what_to_do(
+    machine: Machine, built_in: list[str], bfloat16: bool, arguments: tuple[Any, Any], message: str
 ) -> None:
     machine.has(*built_in, bfloat16=bfloat16)
-    with pytest.raises(ProviderError, match=words):
-        candidates(*asked)
+    with pytest.raises(ProviderError, match=message):
+        candidates(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("flags", "found"),
-    [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16", True), ("fpu avx2", False), ("", False)],
-)
-def test_the_cpus_flags_tell_of_bfloat16(tmp_path: Path, flags: str, found: bool) -> None:
-    described = tmp_path / "cpuinfo"
-    described.write_text(f"processor : 0\nflags : {flags}\n")
-    assert cpus.has_bfloat16(described) is found
-    assert cpus.has_bfloat16(tmp_path / "absent") is False
-
-
-class Broken:
+class WithoutDriver:
     """onnxruntime-gpu on a machine without a driver: it falls back to the CPU and only logs."""
 
     def __init__(self, real: Any) -> None:
         self._real = real
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def __call__(self, graph: bytes, options: object, providers: list[Any]) -> Any:
-        self.asked += [one if isinstance(one, str) else one[0] for one in providers]
+        self.requested += [one if isinstance(one, str) else one[0] for one in providers]
         return self._real(graph, options, providers=[CPU])
 
 
 @pytest.fixture
-def broken_cuda(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Broken:
+def broken_cuda(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> WithoutDriver:
     machine.has(CUDA, CPU)
-    session = Broken(onnxruntime.InferenceSession)
+    session = WithoutDriver(onnxruntime.InferenceSession)
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
     return session
 
 
-def test_cuda_that_does_not_start_refuses(models: Path, broken_cuda: Broken) -> None:
+def test_cuda_that_does_not_start_is_an_error(models: Path, broken_cuda: WithoutDriver) -> None:
     with pytest.raises(StartupError, match="does not start"):
         loader.load(models / VERSION, Settings(provider="cuda"))
-    assert broken_cuda.asked == [CUDA, CPU]
+    assert broken_cuda.requested == [CUDA, CPU]
 
 
-def test_tensorrt_that_does_not_start_refuses(
-    models: Path, machine: Machine, broken_cuda: Broken, monkeypatch: pytest.MonkeyPatch
+def test_tensorrt_that_does_not_start_is_an_error(
+    models: Path, machine: Machine, broken_cuda: WithoutDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")  # which is undone
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")  # so that monkeypatch restores it
     machine.has(TENSORRT, CUDA, CPU)
     with pytest.raises(StartupError, match=r"provider=tensorrt: .* not start; .*TensorRT 10"):
         loader.load(models / VERSION, Settings(provider="tensorrt"))
-    assert broken_cuda.asked == [TENSORRT, CUDA, CPU]
+    assert broken_cuda.requested == [TENSORRT, CUDA, CPU]
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
 
 
 @pytest.mark.usefixtures("broken_cuda")
-def test_auto_goes_on_without_it_and_tells_what_really_runs(
+def test_auto_continues_without_it_and_names_the_provider_that_runs(
     models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = loader.load(models / VERSION, Settings()).engine
@@ -164,7 +153,7 @@ def test_auto_goes_on_without_it_and_tells_what_really_runs(
 
 
 class Plugin:
-    """onnxruntime-ep-openvino, and what onnxruntime is told of it."""
+    """Simulates onnxruntime-ep-openvino, and records how onnxruntime is called."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.registered: list[tuple[str, str]] = []
@@ -174,22 +163,25 @@ class Plugin:
         module.__spec__ = ModuleSpec("onnxruntime_ep_openvino", None)
         monkeypatch.setitem(sys.modules, "onnxruntime_ep_openvino", module)
         patch = partial(monkeypatch.setattr, onnxruntime, raising=False)
-        patch("register_execution_provider_library", lambda *told: self.registered.append(told))
+        patch(
+            "register_execution_provider_library",
+            lambda *arguments: self.registered.append(arguments),
+        )
         patch("get_ep_devices", lambda: DEVICES)
         patch("get_available_providers", lambda: [CPU])
         monkeypatch.setattr(providers, "has_bfloat16", lambda: True)
         patch("SessionOptions", lambda: self)
         patch("InferenceSession", lambda *_: self)
-        providers._openvino_devices.cache_clear()  # noqa: SLF001 # a process registers it once
+        providers.openvino_devices.cache_clear()
 
     def add_session_config_entry(self, *_: str) -> None:
-        """Of the options."""
+        """Belongs to the session options."""
 
-    def add_provider_for_devices(self, devices: list[Any], told: dict[str, str]) -> None:
-        self.chosen.append((devices, told))
+    def add_provider_for_devices(self, devices: list[Any], options: dict[str, str]) -> None:
+        self.chosen.append((devices, options))
 
     def disable_fallback(self) -> None:
-        """Of the session."""
+        """Belongs to the session."""
 
     def get_providers(self) -> list[str]:
         return [OPENVINO, CPU]
@@ -210,18 +202,18 @@ DEVICES = [
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Plugin]:
     yield Plugin(monkeypatch)
-    providers._openvino_devices.cache_clear()  # noqa: SLF001 # the same
+    providers.openvino_devices.cache_clear()
 
 
-def test_the_plugin_is_registered_once_and_told_of_the_cpu(plugin: Plugin) -> None:
-    """Written to its documentation: on the CPUs of these tests it offers no device."""
+def test_the_plugin_is_registered_once_and_runs_on_the_cpu(plugin: Plugin) -> None:
+    """Follows the plugin's documentation: it offers no device on the CPUs of these tests."""
     place = candidates("openvino", "auto", 3)[0]
     assert place == Placement("openvino", 3, "bf16")
     for _ in range(2):
         providers.session(b"", place)
     assert plugin.registered == [("onnxruntime_ep_openvino", "openvino.so")]
-    devices, told = plugin.chosen[-1]
+    devices, options = plugin.chosen[-1]
     assert devices == DEVICES[3:]
-    assert json.loads(told["load_config"]) == {
+    assert json.loads(options["load_config"]) == {
         "CPU": {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": "3"}
     }

@@ -1,6 +1,6 @@
-"""TensorRT as far as a CPU can tell: what onnxruntime is asked, and what becomes of engines.
+"""TensorRT without a GPU: onnxruntime's options, and the cache of engines.
 
-A CPU session stands for the card's, which writes a file where the provider writes its engine.
+A CPU session stands in for the GPU's, and writes a file where the provider writes its engine.
 """
 
 import sys
@@ -18,7 +18,7 @@ from app.errors import StartupError
 from app.latent import sampling
 from app.registry import loader
 from app.runtime import tensorrt
-from app.runtime.cuda_graphs import Buckets
+from app.runtime.cuda_graphs import CudaGraphs
 from app.runtime.engine import Engine
 from app.runtime.providers import Placement
 from app.settings import Settings
@@ -28,25 +28,25 @@ VERSION = Path("fashion-mnist/2")
 
 
 class Session(onnxruntime.InferenceSession):  # type: ignore[misc]
-    """Says that it is TensorRT's."""
+    """Reports TensorRT as its provider."""
 
     def get_providers(self) -> list[str]:
         return [TENSORRT, CUDA, CPU]
 
 
-class Card:
-    """A card with TensorRT. Its engines are files that say of which of them they are."""
+class Gpu:
+    """Simulates a GPU with TensorRT. Its engines are files that hold its ``generation``."""
 
     def __init__(self, generation: str = "10.0") -> None:
         self.generation = generation
-        self.told: list[dict[str, str]] = []
+        self.options: list[dict[str, str]] = []
         self.built = 0
 
     def __call__(self, graph: bytes, options: Any, providers: list[Any]) -> Session:
-        (name, told), (second, _), last = providers
+        (name, provider_options), (second, _), last = providers
         assert (name, second, last) == (TENSORRT, CUDA, CPU)
-        self.told.append(told)
-        self._engine(told.get("trt_engine_cache_path"))
+        self.options.append(provider_options)
+        self._engine(provider_options.get("trt_engine_cache_path"))
         return Session(graph, options, providers=[CPU])
 
     def _engine(self, folder: str | None) -> None:
@@ -61,29 +61,29 @@ class Card:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Card:
-    """One that has such a card."""
-    found = Card()
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    """A machine with such a GPU."""
+    found = Gpu()
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
     monkeypatch.setattr("app.runtime.providers.ort.InferenceSession", found)
-    monkeypatch.setattr("app.runtime.engine.Buckets", partial(Buckets, device="cpu"))
+    monkeypatch.setattr("app.runtime.engine.CudaGraphs", partial(CudaGraphs, device="cpu"))
     return found
 
 
-def engine(models: Path, **told: Any) -> Engine:
-    return loader.load(models / VERSION, Settings(provider="tensorrt", **told)).engine
+def engine(models: Path, **flags: Any) -> Engine:
+    return loader.load(models / VERSION, Settings(provider="tensorrt", **flags)).engine
 
 
-def test_one_engine_is_for_every_batch(models: Path, machine: Card) -> None:
+def test_one_engine_serves_every_batch_size(models: Path, gpu: Gpu) -> None:
     loaded = engine(models, max_batch=24)
     assert (loaded.provider, loaded.precision) == ("tensorrt", "fp32")
     rows = sampling.from_seeds(range(30), 64)
     drawn = loaded({"latents": rows})
     assert drawn.shape == (30, 28, 28, 1)
     np.testing.assert_array_equal(loaded({"latents": rows[:3]}), drawn[:3])
-    assert machine.built == 1
-    assert machine.told == [
+    assert gpu.built == 1
+    assert gpu.options == [
         {
             "trt_fp16_enable": "0",
             "trt_profile_min_shapes": "latents:1x64",
@@ -93,90 +93,90 @@ def test_one_engine_is_for_every_batch(models: Path, machine: Card) -> None:
     ]
 
 
-def test_half_precision_is_asked_for_and_told(models: Path, machine: Card) -> None:
+def test_half_precision_is_requested_and_reported(models: Path, gpu: Gpu) -> None:
     loaded = engine(models, precision="fp16")
     assert loaded.precision == "fp16"
     assert " tensorrt fp16 " in loaded.identity
-    assert machine.told[0]["trt_fp16_enable"] == "1"
+    assert gpu.options[0]["trt_fp16_enable"] == "1"
 
 
-def test_what_pip_installed_of_it_is_loaded_first(
-    models: Path, machine: Card, monkeypatch: pytest.MonkeyPatch
+def test_the_libraries_from_pip_are_loaded_first(
+    models: Path, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     libraries = ModuleType("tensorrt_libs")
     libraries.__spec__ = ModuleSpec("tensorrt_libs", None)
     monkeypatch.setitem(sys.modules, "tensorrt_libs", libraries)
     engine(models)
-    assert machine.built == 1
+    assert gpu.built == 1
 
 
-def test_the_second_start_finds_the_engine_of_the_first(
-    models: Path, machine: Card, tmp_path: Path
+def test_the_second_start_uses_the_engine_of_the_first(
+    models: Path, gpu: Gpu, tmp_path: Path
 ) -> None:
     cache = tmp_path / "not" / "yet"
     for _ in range(3):
         engine(models, engine_cache=cache)
-    assert machine.built == 1
-    (kept,) = cache.iterdir()  # and nothing of how it came to be
-    assert [path.name for path in kept.iterdir()] == ["some.engine"]
+    assert gpu.built == 1
+    (folder,) = cache.iterdir()  # no temporary files remain
+    assert [path.name for path in folder.iterdir()] == ["some.engine"]
 
 
-def test_other_weights_precisions_and_batches_have_engines_of_their_own(
-    models: Path, machine: Card, tmp_path: Path
+def test_each_graph_precision_and_batch_size_has_its_own_engine(
+    models: Path, gpu: Gpu, tmp_path: Path
 ) -> None:
     settings = partial(Settings, provider="tensorrt", engine_cache=tmp_path)
     loader.load(models / "fashion-mnist/1", settings())
-    for told in ({}, {"precision": "fp16"}, {"max_batch": 32}):
-        loader.load(models / VERSION, settings(**told))
-    assert machine.built == len(list(tmp_path.iterdir())) == 4
+    for flags in ({}, {"precision": "fp16"}, {"max_batch": 32}):
+        loader.load(models / VERSION, settings(**flags))
+    assert gpu.built == len(list(tmp_path.iterdir())) == 4
 
 
-def test_an_engine_that_does_not_serve_any_more_is_replaced(
-    models: Path, machine: Card, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_an_engine_that_cannot_be_loaded_is_replaced(
+    models: Path, gpu: Gpu, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine(models, engine_cache=tmp_path)
-    machine.generation = "10.1"
+    gpu.generation = "10.1"
     engine(models, engine_cache=tmp_path)
     assert "could not deserialize engine" in caplog.text
-    assert machine.built == 2
+    assert gpu.built == 2
     engine(models, engine_cache=tmp_path)
-    assert machine.built == 2
+    assert gpu.built == 2
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_engine_that_cannot_be_built_leaves_nothing(tmp_path: Path) -> None:
-    def make(folder: Path | None) -> None:
+def test_a_failed_build_leaves_nothing_in_the_cache(tmp_path: Path) -> None:
+    def load(folder: Path | None) -> None:
         assert folder
         (folder / "half.engine").write_text("")
         raise RuntimeError("no memory")
 
     with pytest.raises(RuntimeError, match="no memory"):
-        tensorrt.kept(tmp_path, "engine", make)
+        tensorrt.cached(tmp_path, "engine", load)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_two_that_build_at_the_same_time_one_is_kept(tmp_path: Path) -> None:
-    def make(folder: Path | None, says: str = "outer") -> str:
+def test_one_of_two_engines_built_at_the_same_time_is_cached(tmp_path: Path) -> None:
+    def load(folder: Path | None, content: str = "outer") -> str:
         assert folder
-        (folder / "whole.engine").write_text(says)
-        if says == "outer":
-            tensorrt.kept(tmp_path, "engine", partial(make, says="inner"))
-        return says
+        (folder / "whole.engine").write_text(content)
+        if content == "outer":
+            tensorrt.cached(tmp_path, "engine", partial(load, content="inner"))
+        return content
 
-    assert tensorrt.kept(tmp_path, "engine", make) == "outer"
-    (kept,) = tmp_path.iterdir()
-    assert (kept / "whole.engine").exists()
+    assert tensorrt.cached(tmp_path, "engine", load) == "outer"
+    (folder,) = tmp_path.iterdir()
+    assert (folder / "whole.engine").exists()
 
 
-@pytest.mark.usefixtures("machine")
-def test_a_place_where_nothing_can_be_kept_is_refused(models: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("gpu")
+def test_a_cache_that_cannot_be_written_is_an_error(models: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StartupError, match=r"engine_cache=.*/file: no engine can be kept there"):
+    with pytest.raises(StartupError, match=r"engine_cache=.*/file: cannot store engines there"):
         engine(models, engine_cache=tmp_path / "file")
 
 
-def test_the_folder_tells_graph_precision_and_batch() -> None:
-    place = Placement("tensorrt", precision="fp16")
-    found = tensorrt.name(b"graph", place, 64)
-    assert found != tensorrt.name(b"other", place, 64)
+def test_the_name_of_an_engine_depends_on_graph_precision_and_batch_size() -> None:
+    placement = Placement("tensorrt", precision="fp16")
+    found = tensorrt.engine_name(b"graph", placement, 64)
+    assert found != tensorrt.engine_name(b"other", placement, 64)
     assert "-fp16-64-onnxruntime-" in found
