@@ -1,11 +1,12 @@
-# The server on a CPU: `docker build -t dcgan-server .`
-# `--target openvino`, `gpu` or `train` make the others.
+# `docker build -t dcgan-server .` builds the server for CPUs;
+# `--target openvino`, `--target gpu` and `--target train` build the other images.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
-# Has CUDA 13 and cuDNN 9, as onnxruntime-gpu demands; its packages have Python 3.11 or newer.
+# With CUDA 13 and cuDNN 9, which onnxruntime-gpu needs; its distribution has Python 3.11 or newer.
 ARG CUDA_IMAGE=nvidia/cuda:13.0.1-cudnn-runtime-ubuntu24.04
 
-# What pip is to install, a file for each extra: pyproject.toml changes more often than these do.
+# The requirements of each extra as a file. They change less often than pyproject.toml, so that the
+# layers that install them stay in the build cache.
 FROM ${PYTHON_IMAGE} AS requirements
 WORKDIR /requirements
 COPY pyproject.toml .
@@ -21,7 +22,7 @@ COPY app app
 RUN python3 -m compileall -q app
 
 FROM ${PYTHON_IMAGE} AS cpu-environment
-# For another index than pip's own: --build-arg PIP_OPTIONS='--index-url …'
+# For another package index than pip's default: --build-arg PIP_OPTIONS='--index-url …'
 ARG PIP_OPTIONS
 RUN python3 -m venv --without-pip /venv
 COPY --from=requirements /requirements/cpu /
@@ -39,7 +40,7 @@ ENV DCGAN_HOST=0.0.0.0
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-m", "app.deploy.healthy"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-m", "app.deploy.healthcheck"]
 ENTRYPOINT ["python", "-m", "app"]
 
 FROM service AS cpu
@@ -48,7 +49,7 @@ COPY --from=server /srv /srv
 
 FROM ${PYTHON_IMAGE} AS openvino-environment
 ARG PIP_OPTIONS
-# For AMD's CPUs: --build-arg OPENVINO=openvino-build
+# For CPUs by AMD: --build-arg OPENVINO=openvino-build
 ARG OPENVINO=openvino
 RUN python3 -m venv --without-pip /venv
 COPY --from=requirements /requirements/${OPENVINO} /extra
@@ -64,7 +65,7 @@ COPY --from=requirements /requirements/train /requirements/avatars /
 RUN python3 -m pip --python /venv/bin/python install --no-cache-dir $PIP_OPTIONS -r /train -r /avatars
 
 FROM base AS train
-# Matplotlib and PyTorch keep caches; the user may be anybody.
+# Matplotlib and PyTorch write caches to the home folder, which must be writable for any user id.
 ENV HOME=/tmp
 COPY --from=train-environment /venv /venv
 COPY --from=server /srv /srv
@@ -79,7 +80,7 @@ RUN apt-get update -qq \
 
 FROM cuda AS gpu-environment
 ARG PIP_OPTIONS
-# For provider tensorrt: --build-arg TENSORRT='tensorrt-cu13-libs<11'
+# For the provider tensorrt: --build-arg TENSORRT='tensorrt-cu13-libs<11'
 ARG TENSORRT
 RUN python3 -m venv /venv
 COPY --from=requirements /requirements/gpu /
@@ -93,13 +94,13 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DCGAN_HOST
 WORKDIR /srv
 COPY --from=gpu-environment /venv /venv
 COPY --from=server /srv /srv
-# A volume that is mounted here belongs to who serves.
+# A new volume takes over the owner of the folder on which it is mounted.
 RUN install -d -o 10001 -g 10001 /engines
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-m", "app.deploy.healthy"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=60s CMD ["python", "-m", "app.deploy.healthcheck"]
 ENTRYPOINT ["python", "-m", "app"]
 
-# The last is what `docker build` makes where no target is named.
+# `docker build` without a target builds the last stage.
 FROM cpu

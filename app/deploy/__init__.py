@@ -1,1 +1,1 @@
-"""How servers are run: many of them, watched, and behind one door."""
+"""Deployment: Docker health check, Ray Serve, Kubernetes, load balancer, Prometheus, Grafana."""

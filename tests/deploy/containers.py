@@ -1,4 +1,4 @@
-"""The real Docker engine: images, and projects of ``docker-compose.yml``."""
+"""Helpers for a real Docker engine: images, and projects of ``docker-compose.yml``."""
 
 import json
 import os
@@ -20,16 +20,16 @@ PYTHON_IMAGE = "python:3.11-slim-bookworm"
 IMAGE = "dcgan-server:cpu"
 HERE = Path(__file__).parent
 
-# Packages come from where this machine has them from.
+# Builds use this machine's network, and so its package index.
 _OVERRIDE = """services:
   server: {{image: '{image}', build: {{network: host}}}}
   train: {{build: {{network: host}}}}
 """
 
-# Where docker-compose.yml publishes, by the variable that says otherwise.
+# Default ports in docker-compose.yml, by the variables that change them.
 PORTS = {"PORT": 8000, "BALANCER_PORT": 8080, "PROMETHEUS_PORT": 9090, "GRAFANA_PORT": 3000}
 
-# Debian's packages in place of images that cannot be pulled.
+# Debian packages that replace images which cannot be pulled: package, entry point.
 STAND_INS = {
     "HAPROXY_IMAGE": ("haproxy", []),
     "PROMETHEUS_IMAGE": ("prometheus", ["prometheus"]),
@@ -37,7 +37,7 @@ STAND_INS = {
 
 
 def docker(*arguments: str, **options: Any) -> str:
-    """What ``docker`` says; a failure tells what it complained of."""
+    """Return the output of ``docker``; a failure raises AssertionError with its error output."""
     ended = subprocess.run(
         ["docker", *arguments], check=False, capture_output=True, text=True, **options
     )
@@ -46,32 +46,32 @@ def docker(*arguments: str, **options: Any) -> str:
     return ended.stdout
 
 
-def there(image: str) -> bool:
-    """Whether an image is on this machine, or can be pulled."""
-    for words in (["image", "inspect"], ["pull", "--quiet"]):
-        ended = subprocess.run(["docker", *words, image], check=False, capture_output=True)
+def available(image: str) -> bool:
+    """Return whether an image is on this machine or can be pulled."""
+    for command in (["image", "inspect"], ["pull", "--quiet"]):
+        ended = subprocess.run(["docker", *command, image], check=False, capture_output=True)
         if ended.returncode == 0:
             return True
     return False
 
 
 def stand_in(name: str) -> str:
-    """An image with Debian's package in place of a published one."""
-    package, entry = STAND_INS[name]
+    """Build an image with a Debian package in place of a published image; return its tag."""
+    package, entry_point = STAND_INS[name]
     tag = f"dcgan-test-{package}"
     source = (
         f"FROM {PYTHON_IMAGE}\n"
         f"RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends {package}\n"
         f"RUN mkdir -p /prometheus && chmod 777 /prometheus\n"
-        f"ENTRYPOINT {json.dumps(entry)}\n"
+        f"ENTRYPOINT {json.dumps(entry_point)}\n"
         "USER nobody\n"
     )
     docker("build", "--network", "host", "--quiet", "-t", tag, "-", input=source)
     return tag
 
 
-def copied(root: Path, folder: Path) -> Path:
-    """What images are built from, in another folder."""
+def copy_sources(root: Path, folder: Path) -> Path:
+    """Copy the files that images are built from to ``folder``; return it."""
     for name in ("app", "models", "training"):
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Dockerfile", ".dockerignore", "docker-compose.yml", "pyproject.toml"):
@@ -79,20 +79,20 @@ def copied(root: Path, folder: Path) -> Path:
     return folder
 
 
-def moved() -> dict[str, str]:
-    """Another port for each that somebody else on this machine has; none where all are free."""
-    told = {}
+def replacement_ports() -> dict[str, str]:
+    """Free ports for those of PORTS that are in use on this machine, by variable."""
+    replaced = {}
     for name, port in PORTS.items():
         try:
             socket.create_server(("", port)).close()
         except OSError:
-            told[name] = str(free_port())
-    return told
+            replaced[name] = str(free_port())
+    return replaced
 
 
 @dataclass
 class Project:
-    """One run of the compose file under a name of its own."""
+    """The compose file under a project name of its own."""
 
     root: Path
     name: str
@@ -101,45 +101,53 @@ class Project:
     environment: dict[str, str] = field(default_factory=dict)
 
     def call(self, command: str, *arguments: str) -> str:
-        """A command of the README, word for word."""
+        """Run a command of the README, word for word, and return its output."""
         files = f"{self.root / 'docker-compose.yml'}:{self.override}"
-        mine = {"COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": files}
-        told = {name: value for name, value in os.environ.items() if name not in PORTS}
-        words = [*shlex.split(command), *arguments]
-        assert words[0] == "docker"
-        return docker(*words[1:], cwd=self.root, env={**told, **mine, **self.environment})
+        compose = {"COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": files}
+        inherited = {name: value for name, value in os.environ.items() if name not in PORTS}
+        program, *rest = [*shlex.split(command), *arguments]
+        assert program == "docker"
+        return docker(*rest, cwd=self.root, env={**inherited, **compose, **self.environment})
 
     def compose(self, *arguments: str) -> str:
         profiles = " ".join(f"--profile {profile}" for profile in self.profiles)
         return self.call(f"docker compose {profiles}", *arguments)
 
     def images(self) -> dict[str, str]:
-        """The image of every service."""
-        told = json.loads(self.compose("config", "--format", "json"))["services"]
-        return {service: options["image"] for service, options in told.items()}
+        """Return the image of every service."""
+        services = json.loads(self.compose("config", "--format", "json"))["services"]
+        return {service: options["image"] for service, options in services.items()}
 
     def containers(self, service: str) -> list[str]:
         return self.compose("ps", "-aq", service).split()
 
     def address(self, service: str, port: int) -> str:
-        """Where a published port is reached from this machine."""
+        """Return the URL by which this machine reaches a published port."""
         found = self.compose("port", service, str(port)).strip()
         return f"http://127.0.0.1:{found.rpartition(':')[2]}"
 
     @contextmanager
     def load(self, address: str, *arguments: str) -> Iterator["Load"]:
-        """Clients in a container of their own, who ask until they are told to stop."""
-        words = ["run", "--rm", "-i", "--network", f"{self.name}_default", "--entrypoint", "python"]
+        """Run clients in a container of their own that send requests until the context ends."""
+        options = [
+            "run",
+            "--rm",
+            "-i",
+            "--network",
+            f"{self.name}_default",
+            "--entrypoint",
+            "python",
+        ]
         program = (HERE / "load.py").read_text()
         process = subprocess.Popen(
-            ["docker", *words, IMAGE, "-c", program, address, *arguments],
+            ["docker", *options, IMAGE, "-c", program, address, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         load = Load(process)
         try:
-            load.begun()
+            load.await_first_responses()
             yield load
         finally:
             load.end()
@@ -147,21 +155,22 @@ class Project:
 
 @dataclass
 class Load:
-    """What the clients of ``load.py`` found, once they have ended."""
+    """The clients of ``load.py``; ``found`` is their report once they have ended."""
 
     process: "subprocess.Popen[str]"
     found: dict[str, Any] = field(default_factory=dict)
 
-    def begun(self) -> None:
-        """Every client has had an answer."""
+    def await_first_responses(self) -> None:
+        """Wait until every client has received a response."""
         assert self.process.stdout
         assert self.process.stdout.readline() == "begun\n"
 
     def end(self) -> dict[str, Any]:
+        """Stop the clients and return their report."""
         if not self.found:
-            told, _ = self.process.communicate("", timeout=60)
+            report, _ = self.process.communicate("", timeout=60)
             assert self.process.returncode == 0
-            self.found = json.loads(told)
+            self.found = json.loads(report)
         return self.found
 
 
@@ -177,21 +186,24 @@ def await_healthy(container: str, seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def killed(container: str) -> None:
-    """A container's process is killed, as for memory. What `docker kill` ends stays ended."""
-    outside = ["run", "--rm", "--pid", "host", "--user", "0"]
+def kill(container: str) -> None:
+    """Kill a container's process from outside, as the kernel does when memory runs out.
+
+    Unlike `docker kill`, this lets the restart policy start it again.
+    """
+    run = ["run", "--rm", "--pid", "host", "--user", "0"]
     program = f"import os; os.kill({state(container)['State']['Pid']}, 9)"
-    docker(*outside, "--entrypoint", "python", IMAGE, "-c", program)
+    docker(*run, "--entrypoint", "python", IMAGE, "-c", program)
 
 
 @contextmanager
 def project(
     root: Path, folder: Path, image: str = IMAGE, profiles: Sequence[str] = ()
 ) -> Iterator[Project]:
-    """A project that is taken down, volumes included, at the end."""
+    """A project that is removed at the end, with its volumes."""
     override = folder / "override.yml"
     override.write_text(_OVERRIDE.format(image=image))
-    compose = Project(root, f"dcgan-{uuid4().hex[:8]}", override, profiles, moved())
+    compose = Project(root, f"dcgan-{uuid4().hex[:8]}", override, profiles, replacement_ports())
     try:
         yield compose
     finally:

@@ -1,7 +1,7 @@
-"""Clients that ask without a pause, until standard input ends or nobody answers any more.
+"""Clients that send requests without pause, until standard input or the last server ends.
 
-Runs by itself in a container: ``python load.py ADDRESS [CLIENTS [TRIES]]``. Prints "begun" once
-every client has had an answer, and at the end a line of JSON.
+A program without dependencies, for a container: ``python load.py ADDRESS [CLIENTS [TRIES]]``. It
+prints "begun" once every client has received a response, and at the end one line of JSON.
 """
 
 import http.client
@@ -22,7 +22,7 @@ class Clients:
         self.lock = threading.Lock()
 
     def ask(self) -> str:
-        """answered, refused (nobody listens any more) or what went wrong."""
+        """Send a request. Return answered, busy (503), refused (no server listens) or an error."""
         host = self.where.hostname or ""
         connection = http.client.HTTPConnection(host, self.where.port, timeout=30)
         try:
@@ -31,20 +31,20 @@ class Clients:
             return "refused"
         try:
             connection.request("POST", "/generate?n=2", headers={"Connection": "close"})
-            answer = connection.getresponse()
-            content = answer.read()
-            if answer.status == 503:
+            response = connection.getresponse()
+            content = response.read()
+            if response.status == 503:
                 return "busy"
-            if answer.status != 200:
-                return f"{answer.status} {content[:200]!r}"
+            if response.status != 200:
+                return f"{response.status} {content[:200]!r}"
             return "answered" if len(json.loads(content)["images"]) == 2 else "short"
         except (OSError, http.client.HTTPException, ValueError) as error:
             return repr(error)
         finally:
             connection.close()
 
-    def asked(self) -> str:
-        """The same, tried again where it went wrong."""
+    def ask_repeatedly(self) -> str:
+        """Send a request until it is answered, at most ``tries`` times; return the last outcome."""
         for _ in range(self.tries):
             outcome = self.ask()
             if outcome == "answered":
@@ -55,7 +55,7 @@ class Clients:
     def client(self) -> None:
         first = True
         while not self.stop.is_set():
-            outcome = self.asked()
+            outcome = self.ask_repeatedly()
             known = outcome in {"answered", "refused", "busy"}
             with self.lock:
                 self.found[outcome if known else "failed"] += 1
@@ -69,17 +69,17 @@ class Clients:
 
 
 def main(address: str, clients: str = "8", tries: str = "1") -> None:
-    crowd = Clients(address, int(clients), int(tries))
-    threads = [threading.Thread(target=crowd.client) for _ in range(int(clients))]
+    group = Clients(address, int(clients), int(tries))
+    threads = [threading.Thread(target=group.client) for _ in range(int(clients))]
     for thread in threads:
         thread.start()
-    crowd.begun.wait(60)
+    group.begun.wait(60)
     print("begun", flush=True)
     sys.stdin.read()
-    crowd.stop.set()
+    group.stop.set()
     for thread in threads:
         thread.join()
-    print(json.dumps({**crowd.found, "failures": crowd.failures[:5]}), flush=True)
+    print(json.dumps({**group.found, "failures": group.failures[:5]}), flush=True)
 
 
 if __name__ == "__main__":

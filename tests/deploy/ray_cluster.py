@@ -1,6 +1,6 @@
 """A Ray cluster of four nodes on this machine, one of which is killed under load.
 
-``python tests/deploy/ray_cluster.py`` prints what its clients found, as JSON.
+``python tests/deploy/ray_cluster.py`` prints a report of its clients as JSON.
 """
 
 import io
@@ -14,17 +14,17 @@ from contextlib import redirect_stdout
 import httpx
 import ray
 from ray import serve
-from ray._private.state import actors  # the public list needs the dashboard
+from ray._private.state import actors  # Ray's public function needs its dashboard
 from ray.cluster_utils import Cluster
 
 from app.deploy.ray_serve import Options, build
 from tests.bench.serving import free_port
 
-ASKED = "/generate?n=2&seed=7"
+REQUEST = "/generate?n=2&seed=7"
 
 
 class Clients:
-    """Each asks without a pause, and again where an answer does not come."""
+    """Clients that send requests without pause, and repeat those that fail."""
 
     def __init__(self, address: str, number: int) -> None:
         self.address, self.found = address, Counter[str]()
@@ -32,32 +32,32 @@ class Clients:
         self.bodies: set[bytes] = set()
         self.threads = [threading.Thread(target=self.ask, daemon=True) for _ in range(number)]
 
-    def count(self, what: str) -> None:
+    def count(self, outcome: str) -> None:
         with self.lock:
-            self.found[what] += 1
+            self.found[outcome] += 1
 
     def ask(self) -> None:
         with httpx.Client(base_url=self.address, timeout=20) as client:
             while not self.stop.is_set():
-                self.count("answered" if self.tried(client) else "failed")
+                self.count("answered" if self.ask_repeatedly(client) else "failed")
 
-    def tried(self, client: httpx.Client, tries: int = 5) -> bool:
+    def ask_repeatedly(self, client: httpx.Client, tries: int = 5) -> bool:
         for _ in range(tries):
             try:
-                answer = client.post(ASKED, headers={"Accept": "image/png"})
+                response = client.post(REQUEST, headers={"Accept": "image/png"})
             except httpx.TransportError:
                 self.count("tries")
                 continue
-            if answer.status_code == 200:
-                self.bodies.add(answer.content)
+            if response.status_code == 200:
+                self.bodies.add(response.content)
                 return True
             self.count("tries")
             time.sleep(0.2)
         return False
 
 
-def served_by() -> list[str]:
-    """The nodes on which replicas run."""
+def replica_nodes() -> list[str]:
+    """Return the ids of the nodes on which replicas run."""
     return sorted(
         actor["Address"]["NodeID"]
         for actor in actors().values()
@@ -68,14 +68,14 @@ def served_by() -> list[str]:
 def await_replicas(wanted: int, without: str = "", seconds: float = 120) -> list[str]:
     until = time.monotonic() + seconds
     while True:
-        nodes = served_by()
+        nodes = replica_nodes()
         if len(nodes) >= wanted and without not in nodes:
             return nodes
         assert time.monotonic() < until, nodes
         time.sleep(0.5)
 
 
-def tried() -> dict[str, object]:
+def run() -> dict[str, object]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(3)]
     ray.init(address=cluster.address, log_to_driver=False)
@@ -113,5 +113,5 @@ def tried() -> dict[str, object]:
 if __name__ == "__main__":
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     with redirect_stdout(io.StringIO()):
-        told = tried()
-    print(json.dumps(told))
+        report = run()
+    print(json.dumps(report))

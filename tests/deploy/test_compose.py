@@ -1,4 +1,4 @@
-"""`docker compose up`, from the outside."""
+"""`docker compose up`, seen from outside the container."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.deploy.containers import PORTS, Project, await_healthy, killed, project, state
+from tests.deploy.containers import PORTS, Project, await_healthy, kill, project, state
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def up(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield one
 
 
-def test_it_is_healthy_and_draws_sixteen_images(up: Project) -> None:
+def test_it_is_healthy_and_generates_sixteen_images(up: Project) -> None:
     (container,) = up.containers("server")
     assert state(container)["State"]["Health"]["Status"] == "healthy"
     port = up.environment.get("PORT", PORTS["PORT"])
@@ -28,8 +28,8 @@ def test_it_is_healthy_and_draws_sixteen_images(up: Project) -> None:
     assert len(answer.json()["images"]) == 16
 
 
-def test_it_is_nobody_and_can_write_nowhere_but_in_tmp(up: Project) -> None:
-    seen = """
+def test_it_runs_without_privileges_and_writes_only_to_tmp(up: Project) -> None:
+    program = """
 import os, pathlib
 print(os.getuid(), os.getgid(), open("/proc/self/status").read().split("CapEff:")[1].split()[0])
 for folder in ("/", "/srv", "/venv", "/srv/models", "/tmp"):
@@ -39,14 +39,14 @@ for folder in ("/", "/srv", "/venv", "/srv/models", "/tmp"):
     except OSError as error:
         print(error.errno)
 """
-    told = up.compose("exec", "-T", "server", "python", "-c", seen).split()
-    assert told == ["10001", "10001", "0" * 16, "30", "30", "30", "30", "/tmp"]  # noqa: S108
+    printed = up.compose("exec", "-T", "server", "python", "-c", program).split()
+    assert printed == ["10001", "10001", "0" * 16, "30", "30", "30", "30", "/tmp"]  # noqa: S108
 
 
-def test_it_comes_back_after_a_kill(up: Project) -> None:
+def test_it_restarts_after_a_kill(up: Project) -> None:
     (container,) = up.containers("server")
     before = state(container)["RestartCount"]
-    killed(container)
+    kill(container)
     until = time.monotonic() + 30
     while state(container)["RestartCount"] == before:
         assert time.monotonic() < until

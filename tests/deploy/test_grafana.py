@@ -1,4 +1,4 @@
-"""Grafana's dashboard and provisioning, as Grafana's own schema has them.
+"""Grafana's dashboard and provisioning: valid by Grafana's own schema.
 
 The schema is that of Grafana's foundation SDK, whose classes are generated from it
 (https://github.com/grafana/grafana-foundation-sdk).
@@ -42,36 +42,36 @@ def board(grafana: Path) -> Board:
 
 
 def read(board: Board) -> Any:
-    """The dashboard as Grafana's classes."""
+    """Return the dashboard as an object of Grafana's classes."""
     plugins.register_default_plugins()
     found = schema.Dashboard.from_json(board)
-    for panel in found.panels:  # which the SDK leaves as they are
-        told = panel.transformations or []
-        panel.transformations = [schema.DataTransformerConfig.from_json(one) for one in told]
+    for panel in found.panels:  # the SDK does not convert their transformations
+        configured = panel.transformations or []
+        panel.transformations = [schema.DataTransformerConfig.from_json(one) for one in configured]
     return found
 
 
-def lost(told: Any, kept: Any, place: str = "") -> Iterator[str]:
-    """Where a part of what is told is not in what was kept of it."""
-    if isinstance(told, dict) and isinstance(kept, dict):
-        for key, value in told.items():
+def lost(given: Any, kept: Any, place: str = "") -> Iterator[str]:
+    """Yield the paths of all values in ``given`` that ``kept`` lacks or changes."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for key, value in given.items():
             yield from lost(value, kept.get(key), f"{place}/{key}")
-    elif isinstance(told, list) and isinstance(kept, list) and len(told) == len(kept):
-        for number, (one, other) in enumerate(zip(told, kept, strict=True)):
+    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        for number, (one, other) in enumerate(zip(given, kept, strict=True)):
             yield from lost(one, other, f"{place}/{number}")
-    elif told != kept:
+    elif given != kept:
         yield place
 
 
 def unknown(board: Board) -> list[str]:
-    """Where the dashboard says what Grafana's schema has no word for."""
+    """Return the paths of all fields and panel types that Grafana's schema does not define."""
     found = list(lost(board, json.loads(encoder.JSONEncoder().encode(read(board)))))
     kinds = enumerate(panel["type"] for panel in board["panels"])
     return found + [f"/panels/{n}/type" for n, kind in kinds if not runtime.panelcfg_config(kind)]
 
 
 def objects(value: Any) -> Iterator[Any]:
-    """Every object of Grafana's classes in one of them."""
+    """Yield all objects of Grafana's classes inside ``value``, and ``value`` itself."""
     if isinstance(value, list):
         for one in value:
             yield from objects(one)
@@ -81,21 +81,21 @@ def objects(value: Any) -> Iterator[Any]:
 
 
 def wrong(board: Board) -> list[str]:
-    """The fields whose value is not of the type that the schema gives them."""
+    """Return the fields whose value does not have the type in the schema."""
     found, lenient = [], ConfigDict(arbitrary_types_allowed=True)
     for one in objects(read(board)):
         hints = get_type_hints(type(one))
         for name, value in vars(one).items():
-            try:  # an enumeration takes its values, but no number takes a string
-                taken = TypeAdapter(hints[name], config=lenient).validate_python(value) == value
+            try:  # an enumeration accepts its values, but a number accepts no string
+                valid = TypeAdapter(hints[name], config=lenient).validate_python(value) == value
             except ValidationError:
-                taken = False
-            if not taken:
+                valid = False
+            if not valid:
                 found.append(f"{type(one).__name__}.{name}")
     return found
 
 
-def test_grafana_knows_all_that_the_dashboard_says(board: Board) -> None:
+def test_the_dashboard_is_valid_by_grafanas_schema(board: Board) -> None:
     assert unknown(board) == []
     assert wrong(board) == []
     assert len(list(objects(read(board)))) > 100
@@ -125,12 +125,12 @@ def test_that_check_can_fail(
     assert check(board) == [place]
 
 
-def test_grafana_knows_all_that_the_provisioning_says(grafana: Path) -> None:
+def test_the_provisioning_uses_only_known_fields(grafana: Path) -> None:
     for name, section, known in (
         ("datasources/prometheus.yml", "datasources", SOURCE),
         ("dashboards/dcgan.yml", "providers", PROVIDER),
     ):
-        told = yaml.safe_load((grafana / "provisioning" / name).read_text())
-        assert told.keys() == {"apiVersion", section}
-        (only,) = told[section]
+        content = yaml.safe_load((grafana / "provisioning" / name).read_text())
+        assert content.keys() == {"apiVersion", section}
+        (only,) = content[section]
         assert only.keys() <= known

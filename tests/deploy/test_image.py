@@ -1,4 +1,4 @@
-"""What is in the image, and what is not."""
+"""The server's image: size, content, metadata and build cache."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.containers import copied, docker, project, state
+from tests.deploy.containers import copy_sources, docker, project, state
 
 MB = 1_000_000
 
@@ -21,31 +21,31 @@ def layers(image: str) -> list[str]:
     return found
 
 
-def test_it_adds_what_the_readme_tells_and_at_most_350_mb(
+def test_it_adds_the_size_that_the_readme_states_and_at_most_350_mb(
     image: str, engine: str, root: Path
 ) -> None:
     added = int(str(inspected(image)["Size"])) - int(str(inspected(engine)["Size"]))
-    told = re.search(
+    stated = re.search(
         r"The image adds (\d+) MB to", (root / "app" / "deploy" / "README.md").read_text()
     )
-    assert told
-    assert added == pytest.approx(int(told[1]) * MB, rel=0.1)
+    assert stated
+    assert added == pytest.approx(int(stated[1]) * MB, rel=0.1)
     assert added < 350 * MB
 
 
-def test_it_holds_neither_torch_nor_a_compiler_nor_tests(image: str) -> None:
-    seen = """
+def test_it_contains_neither_torch_nor_a_compiler_nor_tests(image: str) -> None:
+    program = """
 import importlib.util, os, shutil
 print([name for name in ("torch", "onnx", "pip", "pytest", "training", "tests")
        if importlib.util.find_spec(name)])
 print([name for name in ("cc", "gcc", "g++", "clang", "make") if shutil.which(name)])
 print(sorted(os.listdir("/srv")), sorted(os.listdir("/srv/models")))
 """
-    told = docker("run", "--rm", "--entrypoint", "python", image, "-c", seen).splitlines()
-    assert told == ["[]", "[]", "['app', 'models'] ['faces', 'fashion-mnist']"]
+    printed = docker("run", "--rm", "--entrypoint", "python", image, "-c", program).splitlines()
+    assert printed == ["[]", "[]", "['app', 'models'] ['faces', 'fashion-mnist']"]
 
 
-def test_it_says_how_it_is_stopped_watched_and_run(image: str) -> None:
+def test_its_metadata_names_user_stop_signal_and_health_check(image: str) -> None:
     config = inspected(image)["Config"]
     assert isinstance(config, dict)
     assert config["User"] == "10001:10001"
@@ -54,7 +54,7 @@ def test_it_says_how_it_is_stopped_watched_and_run(image: str) -> None:
     assert config["Labels"]["org.opencontainers.image.title"] == "dcgan-server"
 
 
-def test_what_is_wrong_with_a_call_is_told(image: str) -> None:
+def test_a_wrong_argument_ends_it_with_status_2(image: str) -> None:
     container = docker("create", image, "--port", "nowhere").strip()
     try:
         docker("start", container)
@@ -64,10 +64,10 @@ def test_what_is_wrong_with_a_call_is_told(image: str) -> None:
         docker("rm", "--force", container)
 
 
-def test_changed_code_leaves_all_layers_but_the_last(
+def test_a_change_of_code_rebuilds_only_the_last_layer(
     image: str, root: Path, tmp_path: Path
 ) -> None:
-    copied(root, tmp_path)
+    copy_sources(root, tmp_path)
     with (tmp_path / "app" / "main.py").open("a") as module:
         module.write("# changed\n")
     with project(tmp_path, tmp_path, f"{image}-changed") as copy:

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: valid by Kubernetes' own schemas, and about this server."""
+"""The Kubernetes manifests: valid by Kubernetes' own schemas, and consistent with the server."""
 
 import shutil
 import subprocess
@@ -23,11 +23,11 @@ def manifests(root: Path) -> Path:
 
 
 def rendered(folder: Path) -> dict[str, Manifest]:
-    """What `kubectl apply -k` would send, by kind."""
+    """Return the manifests that `kubectl apply -k` would send, by kind."""
     if not shutil.which("kubectl"):
-        pytest.skip("kubectl, which renders overlays, is not installed")
-    words = ["kubectl", "kustomize", str(folder)]
-    ended = subprocess.run(words, check=True, capture_output=True, text=True)
+        pytest.skip("kubectl is not installed; it renders the overlays")
+    command = ["kubectl", "kustomize", str(folder)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
     return {one["kind"]: one for one in yaml.safe_load_all(ended.stdout)}
 
 
@@ -67,8 +67,8 @@ def test_every_manifest_of_the_base_is_valid(manifests: Path) -> None:
 )
 def test_that_check_can_fail(manifests: Path, place: tuple[Any, ...], value: object) -> None:
     broken = part = base(manifests, "deployment.yaml")
-    *way, last = place
-    for key in way:
+    *parents, last = place
+    for key in parents:
         part = part[key]
     part[last] = value
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -79,16 +79,18 @@ def test_every_manifest_of_an_overlay_is_valid(overlay: dict[str, Manifest]) -> 
     known = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"}
     assert overlay.keys() == known | {"NetworkPolicy", "ConfigMap", "ServiceMonitor"}
     for kind, manifest in overlay.items():
-        if kind != "ServiceMonitor":  # the operator's own kind, which Kubernetes has no schema of
+        if (
+            kind != "ServiceMonitor"
+        ):  # defined by Prometheus's operator; Kubernetes has no schema for it
             valid(manifest)
 
 
 def test_models_can_come_from_a_volume(manifests: Path, tmp_path: Path) -> None:
     shutil.copytree(manifests, tmp_path / "kubernetes")
     overlay = tmp_path / "kubernetes" / "overlays" / "cpu"
-    told = (overlay / "kustomization.yaml").read_text()
+    text = (overlay / "kustomization.yaml").read_text()
     (overlay / "kustomization.yaml").write_text(
-        told.replace("# - ../../components", "- ../../components")
+        text.replace("# - ../../components", "- ../../components")
     )
     found = rendered(overlay)
     valid(found["PersistentVolumeClaim"])
@@ -97,7 +99,7 @@ def test_models_can_come_from_a_volume(manifests: Path, tmp_path: Path) -> None:
     assert mounts == {"tmp": "/tmp", "models": "/srv/models"}  # noqa: S108
 
 
-def test_the_settings_are_the_servers(
+def test_every_variable_is_a_setting_of_the_server(
     overlay: dict[str, Manifest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = overlay["ConfigMap"]["data"]
@@ -107,20 +109,20 @@ def test_the_settings_are_the_servers(
         monkeypatch.setenv(name, value)
     settings = Settings()
     assert [port["containerPort"] for port in container(overlay)["ports"]] == [settings.port]
-    told = container(overlay)["envFrom"][0]["configMapRef"]["name"]
-    assert told == overlay["ConfigMap"]["metadata"]["name"]
+    name = container(overlay)["envFrom"][0]["configMapRef"]["name"]
+    assert name == overlay["ConfigMap"]["metadata"]["name"]
 
 
-def test_the_probes_ask_what_the_server_answers(
+def test_the_probes_request_existing_paths(
     overlay: dict[str, Manifest], client: TestClient
 ) -> None:
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        asked = container(overlay)[probe]["httpGet"]
-        assert asked["port"] == container(overlay)["ports"][0]["name"]
-        assert client.get(asked["path"]).status_code == 200
+        request = container(overlay)[probe]["httpGet"]
+        assert request["port"] == container(overlay)["ports"][0]["name"]
+        assert client.get(request["path"]).status_code == 200
 
 
-def test_all_are_about_the_same_pods_and_port(overlay: dict[str, Manifest]) -> None:
+def test_all_manifests_select_the_same_pods_and_port(overlay: dict[str, Manifest]) -> None:
     pods = overlay["Deployment"]["spec"]["template"]["metadata"]["labels"]
     port = container(overlay)["ports"][0]["name"]
     service = overlay["Service"]["spec"]
@@ -138,7 +140,7 @@ def test_all_are_about_the_same_pods_and_port(overlay: dict[str, Manifest]) -> N
     assert scaled["name"] == overlay["Deployment"]["metadata"]["name"]
 
 
-def test_a_pod_may_nothing_that_it_need_not(overlay: dict[str, Manifest]) -> None:
+def test_a_pod_has_no_privileges_that_it_does_not_need(overlay: dict[str, Manifest]) -> None:
     pod = overlay["Deployment"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert not pod["automountServiceAccountToken"]
@@ -150,7 +152,7 @@ def test_a_pod_may_nothing_that_it_need_not(overlay: dict[str, Manifest]) -> Non
     assert overlay["NetworkPolicy"]["spec"].get("egress", []) == []
 
 
-def test_the_gpu_is_asked_for_where_it_is_used(manifests: Path) -> None:
+def test_only_the_gpu_overlay_requests_a_gpu(manifests: Path) -> None:
     gpu, cpu = (rendered(manifests / "overlays" / name) for name in ("gpu", "cpu"))
     assert container(gpu)["image"] == "dcgan-server:gpu"
     assert container(gpu)["resources"]["limits"]["nvidia.com/gpu"] == "1"

@@ -1,4 +1,4 @@
-"""Prometheus and Grafana: what they ask for is what the server tells."""
+"""Prometheus and Grafana: their queries match the metrics of the server."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from tests.deploy.containers import Project, docker, project, stand_in, there
+from tests.deploy.containers import Project, available, docker, project, stand_in
 
 
 @pytest.fixture(scope="module")
@@ -22,27 +22,27 @@ def deploy(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def exposed(client: TestClient) -> dict[str, set[str]]:
-    """The labels of every series that the server tells, by its name."""
+    """The labels of every series in ``GET /metrics``, by its name."""
     client.post("/generate?n=1")
-    told: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}
     for line in client.get("/metrics").text.splitlines():
         if name := re.match(r"\w+", line):
             labels = re.findall(r'[{,](\w+)="', line)
-            told.setdefault(name[0], set()).update(labels)
+            found.setdefault(name[0], set()).update(labels)
     types = re.findall(r"^# TYPE (\w+) ", client.get("/metrics").text, re.MULTILINE)
-    return {**{name: set() for name in types}, **told}
+    return {**{name: set() for name in types}, **found}
 
 
 def unknown(query: str, exposed: dict[str, set[str]]) -> set[str]:
-    """The names and labels in a query that the server does not tell."""
+    """Return the names and labels in a query that the server does not export."""
     series = set(re.findall(r"\bdcgan_\w+", query))
     if missing := series - exposed.keys():
         return missing
     labels = {"le", "instance", "job"}.union(*(exposed[name] for name in series))
-    asked = re.findall(r"[{,]\s*(\w+)\s*(?:=|!=|=~|!~)\s*\"", query)
+    used = re.findall(r"[{,]\s*(\w+)\s*(?:=|!=|=~|!~)\s*\"", query)
     for listed in re.findall(r"\bby \(([^)]*)\)", query):
-        asked += re.findall(r"\w+", listed)
-    return set(asked) - labels
+        used += re.findall(r"\w+", listed)
+    return set(used) - labels
 
 
 def panels(deploy: Path) -> list[dict[str, Any]]:
@@ -52,13 +52,11 @@ def panels(deploy: Path) -> list[dict[str, Any]]:
 
 
 def alerts(deploy: Path) -> list[dict[str, Any]]:
-    told = yaml.safe_load((deploy / "prometheus" / "alerts.yml").read_text())
-    return [rule for group in told["groups"] for rule in group["rules"]]
+    content = yaml.safe_load((deploy / "prometheus" / "alerts.yml").read_text())
+    return [rule for group in content["groups"] for rule in group["rules"]]
 
 
-def test_every_panel_asks_for_what_the_server_tells(
-    deploy: Path, exposed: dict[str, set[str]]
-) -> None:
+def test_every_panel_queries_existing_metrics(deploy: Path, exposed: dict[str, set[str]]) -> None:
     queries = [target["expr"] for panel in panels(deploy) for target in panel["targets"]]
     assert len(queries) > 20
     for query in queries:
@@ -68,9 +66,7 @@ def test_every_panel_asks_for_what_the_server_tells(
         assert f"dcgan_{name}" in whole
 
 
-def test_every_alert_asks_for_what_the_server_tells(
-    deploy: Path, exposed: dict[str, set[str]]
-) -> None:
+def test_every_alert_queries_existing_metrics(deploy: Path, exposed: dict[str, set[str]]) -> None:
     for rule in alerts(deploy):
         assert unknown(rule["expr"], exposed) == set(), rule["alert"]
         used = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
@@ -89,7 +85,7 @@ def test_that_check_can_fail(query: str, wrong: set[str], exposed: dict[str, set
     assert unknown(query, exposed) == wrong
 
 
-def test_the_panels_lie_side_by_side(deploy: Path) -> None:
+def test_no_panels_overlap(deploy: Path) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in panels(deploy):
         place = panel["gridPos"]
@@ -100,7 +96,7 @@ def test_the_panels_lie_side_by_side(deploy: Path) -> None:
         taken |= cells
 
 
-def test_grafana_is_told_where_everything_is(deploy: Path, root: Path) -> None:
+def test_grafana_finds_prometheus_and_the_dashboard(deploy: Path, root: Path) -> None:
     provisioning = deploy / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[
         "datasources"
@@ -120,17 +116,17 @@ def test_grafana_is_told_where_everything_is(deploy: Path, root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def watched(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Two servers that Prometheus watches."""
+    """Two servers that Prometheus scrapes."""
     assert image
     profiles = ["monitoring", "scale"]
     with project(root, tmp_path_factory.mktemp("watched"), profiles=profiles) as one:
-        if not there(one.images()["prometheus"]):
+        if not available(one.images()["prometheus"]):
             one.environment["PROMETHEUS_IMAGE"] = stand_in("PROMETHEUS_IMAGE")
         one.compose("up", "--detach", "--wait", "server", "app", "prometheus")
         yield one
 
 
-def asked(address: str, query: str) -> list[dict[str, Any]]:
+def query_prometheus(address: str, query: str) -> list[dict[str, Any]]:
     answer = httpx.get(f"{address}/api/v1/query", params={"query": query}, timeout=60).json()
     assert answer["status"] == "success", answer
     found: list[dict[str, Any]] = answer["data"]["result"]
@@ -140,25 +136,25 @@ def asked(address: str, query: str) -> list[dict[str, Any]]:
 def test_prometheus_scrapes_every_server(watched: Project) -> None:
     address = watched.address("prometheus", 9090)
     until = time.monotonic() + 60
-    while [one["value"][1] for one in asked(address, 'up{job="dcgan"}')] != ["1", "1"]:
+    while [one["value"][1] for one in query_prometheus(address, 'up{job="dcgan"}')] != ["1", "1"]:
         assert time.monotonic() < until, httpx.get(f"{address}/api/v1/targets", timeout=60).text
         time.sleep(0.5)
-    assert len(asked(address, "dcgan_ready == 1")) == 2
-    assert len(asked(address, "dcgan_model_info == 1")) >= 4
+    assert len(query_prometheus(address, "dcgan_ready == 1")) == 2
+    assert len(query_prometheus(address, "dcgan_model_info == 1")) >= 4
 
 
-def test_prometheus_understands_every_panel_and_alert(watched: Project, deploy: Path) -> None:
+def test_prometheus_accepts_every_panel_and_alert(watched: Project, deploy: Path) -> None:
     address = watched.address("prometheus", 9090)
     for panel in panels(deploy):
         for target in panel["targets"]:
-            told = target["expr"].replace("$__rate_interval", "1m").replace("$model", ".*")
-            asked(address, told)
+            query = target["expr"].replace("$__rate_interval", "1m").replace("$model", ".*")
+            query_prometheus(address, query)
     rules = httpx.get(f"{address}/api/v1/rules", timeout=60).json()["data"]["groups"]
     loaded = {rule["name"] for group in rules for rule in group["rules"]}
     assert loaded == {rule["alert"] for rule in alerts(deploy)}
 
 
-def test_promtool_finds_nothing_wrong_and_the_alerts_come(watched: Project) -> None:
+def test_promtool_accepts_the_configuration_and_the_alerts_fire(watched: Project) -> None:
     watched.compose(
         "exec", "-T", "prometheus", "promtool", "check", "config", "/etc/prometheus/prometheus.yml"
     )
@@ -168,7 +164,7 @@ def test_promtool_finds_nothing_wrong_and_the_alerts_come(watched: Project) -> N
         f"{folder / 'alerts.yml'}:/check/tests.yml:ro",
         f"{watched.root / 'app' / 'deploy' / 'prometheus'}:/check/prometheus:ro",
     ]
-    volumes = [word for mount in mounts for word in ("-v", mount)]
+    volumes = [part for mount in mounts for part in ("-v", mount)]
     docker(
         "run",
         "--rm",

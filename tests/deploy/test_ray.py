@@ -12,7 +12,7 @@ import pytest
 
 @pytest.mark.ray
 @pytest.mark.skipif(not find_spec("ray"), reason="the extra `ray` is not installed")
-def test_a_node_that_is_killed_under_load_is_missed_by_nobody(root: Path) -> None:
+def test_killing_a_node_under_load_fails_no_request(root: Path) -> None:
     program = Path(__file__).with_name("ray_cluster.py")
     ended = subprocess.run(
         [sys.executable, program],
@@ -23,7 +23,7 @@ def test_a_node_that_is_killed_under_load_is_missed_by_nobody(root: Path) -> Non
     )
     found = json.loads(ended.stdout.splitlines()[-1])
     assert "failed" not in found, found
-    assert found["different"] == 1  # the same picture, whoever drew it
+    assert found["different"] == 1  # every replica returns the same image
     assert found["while_healing"] > 0
     assert found["since"] > 0
     assert len(found["nodes_before"]) == len(found["nodes_after"]) == 2

@@ -1,4 +1,4 @@
-"""Profile ``scale``: servers behind one door."""
+"""The profile ``scale``: several servers behind a load balancer."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,27 +7,36 @@ import httpx
 import pytest
 
 from app.errors import MEDIA_TYPE, Problem
-from tests.deploy.containers import PORTS, Project, docker, killed, project, stand_in, state, there
+from tests.deploy.containers import (
+    PORTS,
+    Project,
+    available,
+    docker,
+    kill,
+    project,
+    stand_in,
+    state,
+)
 
 
 @pytest.fixture(scope="module")
 def three(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Three servers behind the load balancer, and the one that was there before them."""
+    """The server, then three more beside it, all behind the load balancer."""
     assert image
     with project(root, tmp_path_factory.mktemp("scale"), profiles=["scale"]) as scaled:
-        if not there(scaled.images()["balancer"]):
+        if not available(scaled.images()["balancer"]):
             scaled.environment["HAPROXY_IMAGE"] = stand_in("HAPROXY_IMAGE")
         scaled.call("docker compose up", "--detach", "--wait")
         scaled.call("docker compose --profile scale up --scale app=3", "--detach", "--wait")
         yield scaled
 
 
-def drawn(container: str) -> int:
-    """How many pictures a server says it has drawn."""
+def request_count(container: str) -> int:
+    """Return the number of requests for images in a server's log."""
     return docker("logs", container).count("POST /generate")
 
 
-def test_all_are_asked(three: Project) -> None:
+def test_every_server_receives_requests(three: Project) -> None:
     with three.load("http://balancer:8080") as load:
         pass
     found = load.end()
@@ -36,30 +45,30 @@ def test_all_are_asked(three: Project) -> None:
     assert len(three.containers("app")) == 3
     for container in three.containers("app") + three.containers("server"):
         assert state(container)["State"]["Health"]["Status"] == "healthy"
-        assert drawn(container)
+        assert request_count(container)
     port = three.environment.get("BALANCER_PORT", PORTS["BALANCER_PORT"])
     assert httpx.get(f"http://localhost:{port}/health/ready", timeout=60).status_code == 200
 
 
-def test_the_one_that_was_there_goes_on(three: Project) -> None:
+def test_scaling_does_not_restart_the_first_server(three: Project) -> None:
     (first,) = three.containers("server")
     others = [state(container)["Created"] for container in three.containers("app")]
     assert state(first)["State"]["StartedAt"] < min(others)
 
 
-def test_one_that_is_killed_under_load_is_missed_by_nobody(three: Project) -> None:
+def test_killing_a_server_under_load_fails_no_request(three: Project) -> None:
     first, *others = three.containers("app")
     with three.load("http://balancer:8080", "8", "3") as load:
-        before = [drawn(container) for container in others]
-        killed(first)
+        before = [request_count(container) for container in others]
+        kill(first)
         three.compose("up", "--detach", "--wait", "--scale", "app=3", "--no-recreate", "app")
     found = load.end()
     assert found["answered"] > 8
     assert not found.keys() & {"failed", "refused", "busy"}, found
-    assert all(map(int.__gt__, map(drawn, others), before))
+    assert all(map(int.__gt__, map(request_count, others), before))
 
 
-def test_one_that_is_stopped_under_load_is_missed_by_nobody(three: Project) -> None:
+def test_stopping_a_server_under_load_fails_no_request(three: Project) -> None:
     first, *_ = three.containers("app")
     with three.load("http://balancer:8080", "8", "3") as load:
         docker("stop", "--time", "60", first)
@@ -68,11 +77,11 @@ def test_one_that_is_stopped_under_load_is_missed_by_nobody(three: Project) -> N
     assert not found.keys() & {"failed", "refused", "busy"}, found
 
 
-def test_the_configuration_is_one_that_haproxy_takes(three: Project) -> None:
+def test_haproxy_accepts_its_configuration(three: Project) -> None:
     three.compose("exec", "-T", "balancer", "haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg")
 
 
-def test_the_balancer_without_a_server_says_so_and_is_not_healthy(three: Project) -> None:
+def test_a_balancer_without_servers_answers_503_and_is_not_healthy(three: Project) -> None:
     (balancer,) = three.containers("balancer")
     assert state(balancer)["State"]["Health"]["Status"] == "healthy"
     three.compose("stop", "server", "app")

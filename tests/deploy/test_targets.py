@@ -1,4 +1,4 @@
-"""The images beside that for CPUs: each is built, and does what it is for."""
+"""The other images, for OpenVINO, GPUs and training: each is built and used once."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.deploy.containers import PYTHON_IMAGE, await_healthy, copied, docker, project
+from tests.deploy.containers import PYTHON_IMAGE, await_healthy, copy_sources, docker, project
 
-pytestmark = pytest.mark.slow  # their packages are gigabytes
+pytestmark = pytest.mark.slow  # they download gigabytes of packages
 
 
 @pytest.mark.parametrize(
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow  # their packages are gigabytes
     [
         ("openvino", "OPENVINO=openvino", "auto"),
         ("openvino", "OPENVINO=openvino-build", "openvino"),
-        ("gpu", f"CUDA_IMAGE={PYTHON_IMAGE}", "cpu"),  # on a base without CUDA
+        ("gpu", f"CUDA_IMAGE={PYTHON_IMAGE}", "cpu"),  # on a base image without CUDA
     ],
 )
-def test_every_server_draws(
+def test_every_server_image_generates_images(
     engine: str, root: Path, target: str, argument: str, provider: str
 ) -> None:
     assert engine
@@ -33,17 +33,17 @@ def test_every_server_draws(
     try:
         await_healthy(container)
         address = docker("port", container, "8000").strip()
-        drawn = httpx.post(f"http://{address}/generate?n=16", timeout=60).json()
-        assert len(drawn["images"]) == 16
-        seen = "import onnxruntime; print(onnxruntime.get_available_providers())"
-        assert "CUDA" in docker("exec", container, "python", "-c", seen) or target != "gpu"
+        answer = httpx.post(f"http://{address}/generate?n=16", timeout=60).json()
+        assert len(answer["images"]) == 16
+        program = "import onnxruntime; print(onnxruntime.get_available_providers())"
+        assert "CUDA" in docker("exec", container, "python", "-c", program) or target != "gpu"
     finally:
         docker("rm", "--force", container)
 
 
 def test_the_trainer_trains_on_mounted_images(engine: str, root: Path, tmp_path: Path) -> None:
     assert engine
-    copied(root, tmp_path)
+    copy_sources(root, tmp_path)
     (pictures := tmp_path / "data" / "pictures").mkdir(parents=True)
     (tmp_path / "runs").mkdir()
     for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3))):

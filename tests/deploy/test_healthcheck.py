@@ -1,0 +1,26 @@
+"""The health check of the container image, against real servers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench.serving import free_port
+from tests.serving import serving
+
+
+def exit_status(root: Path, port: str) -> int:
+    command = [sys.executable, "-m", "app.deploy.healthcheck"]
+    environment = {**os.environ, "DCGAN_PORT": port}
+    return subprocess.run(command, cwd=root, check=False, env=environment).returncode
+
+
+def test_a_server_is_healthy_only_with_a_model(root: Path, tmp_path: Path) -> None:
+    for models, status in ((root / "models", 0), (tmp_path / "none", 1)):
+        command = [sys.executable, "-m", "app", "--provider", "cpu", "--models", str(models)]
+        with serving(command, root, tmp_path / "log") as address:
+            assert exit_status(root, address.rpartition(":")[2]) == status
+
+
+def test_a_port_without_a_server_is_not_healthy(root: Path) -> None:
+    assert exit_status(root, str(free_port())) == 1
