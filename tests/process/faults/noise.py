@@ -100,7 +100,7 @@ def main() -> None:
         "`python -m tests.process.faults.noise`: "
         f"{told.times:,} bodies, {dict(sorted(statuses.items()))}"
     )
-    text += f" by status, {len(wrong)} lost or answered with an error of the server's."
+    text += f" by status, {len(wrong)} without a response or with a server error."
     keep("Random bodies", "\n".join([text, *wrong[:10]]))
 
 

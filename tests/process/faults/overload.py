@@ -119,15 +119,16 @@ async def measured(server: Server, seconds: float, images: int, times: float) ->
     times = found.statuses.total() * images / found.seconds / capacity
     return f"""\
 {found.statuses.total()} requests for {images} images each in {found.seconds:.0f} s, {times:.1f}
-times the capacity: {dict(found.statuses)} by status, none lost, every refusal with `Retry-After`.
+times the capacity: {dict(found.statuses)} by status, none without a response, every refusal with `Retry-After`.
 
-| | images/s | by a second of the server's CPU time | memory |
+| | images/s | per second of the server's CPU time | memory |
 | --- | --- | --- | --- |
 | before | {before.rate:.0f} | {before.efficiency:.0f} | {first / 2**20:.0f} MiB |
 | overloaded | {found.rate:.0f} | {found.efficiency:.0f} | {memory / 2**20:.0f} MiB |
 | after | {after.rate:.0f} | {after.efficiency:.0f} | |
 
-Of the capacity {found.rate / capacity:.0%}; by CPU time {found.efficiency / efficiency:.0%}.
+The server delivered {found.rate / capacity:.0%} of its capacity; \
+{found.efficiency / efficiency:.0%} measured by CPU time.
 """
 
 

@@ -72,10 +72,9 @@ def main() -> None:
         peak = int((room / "memory.max_usage_in_bytes").read_text())
     assert found.statuses.keys() == {200}
     text = (
-        "`python -m tests.process.faults.quota`, "
-        f"in control groups of cgroups v1: {mine} threads, where"
+        f"`python -m tests.process.faults.quota`, in control groups of cgroups v1: {mine} threads,"
     )
-    text += f" {free} without bounds; {found.rate:.0f} images/s in requests for 16, none failed;"
+    text += f" {free} without limits; {found.rate:.0f} images/s in requests for 16, none failed;"
     text += (
         f" {found.busy:.1f} s of CPU in {found.seconds:.1f} s; memory at most {peak / 1e6:.0f} MB."
     )

@@ -122,16 +122,16 @@ def main() -> None:
     with started("--patience", "2") as server:
         alone, beside = asyncio.run(compared(server, told.seconds, told.rude))
         memory = server.resident() / 2**20
-    rows = ["| | answers | p50 | p99 |", "| --- | --- | --- | --- |"]
-    for name, waited in (("alone", alone), (f"beside {told.rude} rude ones", beside)):
+    rows = ["| | responses | p50 | p99 |", "| --- | --- | --- | --- |"]
+    for name, waited in (("alone", alone), (f"with {told.rude} rude clients", beside)):
         p50, p99 = percentile(waited, 50), percentile(waited, 99)
         rows.append(f"| {name} | {len(waited)} | {p50:.1f} ms | {p99:.1f} ms |")
     ratio = percentile(beside, 99) / percentile(alone, 99)
     text = (
         "`python -m tests.process.faults.rude`: "
-        f"{POLITE} polite connections. p99 is {ratio:.2f} times what"
+        f"{POLITE} well-behaved connections. Their p99 is {ratio:.2f} times that"
     )
-    text += f" it is alone; memory {memory:.0f} MiB in the end."
+    text += f" without rude clients; memory {memory:.0f} MiB at the end."
     keep("Rude clients", "\n".join([text, "", *rows]))
 
 

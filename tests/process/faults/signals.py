@@ -103,9 +103,9 @@ def main() -> None:
         failed += found.failed
     text = (
         "`python -m tests.process.faults.signals`, "
-        f"{told.connections} connections that ask again at once."
+        f"{told.connections} connections that send the next request at once."
     )
-    text += f" After SIGTERM a server had ended within {longest:.1f} s."
+    text += f" After SIGTERM the server ended within {longest:.1f} s."
     keep("Signals under load", "\n".join([text, "", *rows, *failed[:5]]))
 
 

@@ -94,7 +94,9 @@ def main() -> None:
         "`python -m tests.process.faults.steady`: "
         f"{found.images:,} images in {seconds / 60:.1f} min,"
     )
-    text += f" all decoded, {found.compared:,} compared, 0 lost. Requests: {dict(found.requests)}."
+    text += (
+        f" all decoded, {found.compared:,} compared, 0 missing. Requests: {dict(found.requests)}."
+    )
     if seconds > SETTLED:
         text += f" Memory since the fifth minute: {found.growth(SETTLED):+.2f} %."
     rows = ["| minute | memory |", "| --- | --- |"]
