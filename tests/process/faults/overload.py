@@ -119,7 +119,8 @@ async def measured(server: Server, seconds: float, images: int, times: float) ->
     times = found.statuses.total() * images / found.seconds / capacity
     return f"""\
 {found.statuses.total()} requests for {images} images each in {found.seconds:.0f} s, {times:.1f}
-times the capacity: {dict(found.statuses)} by status, none without a response, every refusal with `Retry-After`.
+times the capacity: {dict(found.statuses)} by status, none without a response, every refusal
+with `Retry-After`.
 
 | | images/s | per second of the server's CPU time | memory |
 | --- | --- | --- | --- |

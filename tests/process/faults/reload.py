@@ -184,8 +184,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=TIMES)
     times = parser.parse_args().times
     text = f"""\
-{times} good and {times} bad versions of a small generator, loaded alternately through the API and by SIGHUP,
-under {CONNECTIONS} connections. `python -m tests.process.faults.reload`
+{times} good and {times} bad versions of a small generator, loaded alternately through the API and
+by SIGHUP, under {CONNECTIONS} connections. `python -m tests.process.faults.reload`
 
 | workers | requests | failed | versions that served | slowest response | memory before | after |
 | --- | --- | --- | --- | --- | --- | --- |
