@@ -1,1 +1,1 @@
-"""Seeds to latents, and what can be done with latents."""
+"""Latents: sampling from seeds, interpolation, arithmetic and edits."""

@@ -1,7 +1,8 @@
-"""Edits: steps in latent space that give images attributes, or take them away.
+"""Edits: steps in latent space that add attributes to images or remove them.
 
-Shen et al. 2020 (arXiv 1907.10786), section 3.2: an image gains what a direction stands for as its
-latent moves along it, and loses it on the way back. Several directions add up.
+Shen et al. 2020 (arXiv 1907.10786), section 3.2: an image gains an attribute as its latent moves
+along the direction of that attribute, and loses it as the latent moves back. Several directions add
+up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from app.latent.sampling import Float64Array, Latents
 
 MAX_ATTRIBUTES, MAX_STRENGTH = 16, 5
-"""How many attributes one edit may name, and how strongly each may be given or taken."""
+"""How many attributes one edit may name, and how strong each may be, with either sign."""
 
 STEP_PATTERN = r"^[a-z][a-z0-9_]{0,31}:-?([0-4](\.[0-9]+)?|5(\.0+)?)$"
 """One attribute and its strength, as text: ``glasses:2``."""
@@ -21,29 +22,29 @@ STEP_PATTERN = r"^[a-z][a-z0-9_]{0,31}:-?([0-4](\.[0-9]+)?|5(\.0+)?)$"
 
 @dataclass(frozen=True)
 class Edit:
-    """The one step that all latents of a request take."""
+    """The step that is added to every latent of a request."""
 
     text: str = ""
-    """What it does, ``beard:-1.5,glasses:2``: the same for equal edits, empty where it is none."""
+    """Attributes and strengths, ``beard:-1.5,glasses:2``; equal for equal edits, empty for none."""
     step: Float64Array | float = 0.0
-    """What is added to a latent, ``(width,)``."""
+    """``(width,)``, or a number for all dimensions."""
 
     @classmethod
     def from_directions(
         cls, vectors: Mapping[str, Sequence[float]], strengths: Mapping[str, float]
     ) -> Self:
-        """The sum of ``vectors`` ``(width,)``, each times its strength; 0 is as good as none.
+        """Return the sum of ``vectors`` ``(width,)``, each times its strength; 0 counts as none.
 
         Raises KeyError for a strength without a vector.
         """
-        given = {name: strength for name, strength in sorted(strengths.items()) if strength}
-        text = ",".join(f"{name}:{shortest_decimal(strength)}" for name, strength in given.items())
+        nonzero = {name: strength for name, strength in sorted(strengths.items()) if strength}
+        text = ",".join(f"{name}:{shortest_decimal(value)}" for name, value in nonzero.items())
         return cls(
-            text, sum(strength * np.array(vectors[name]) for name, strength in given.items())
+            text, sum(strength * np.array(vectors[name]) for name, strength in nonzero.items())
         )
 
     def __call__(self, rows: Latents) -> Latents:
-        """Latents ``(n, width)``, each moved by the step: float32 ``(n, width)``."""
+        """Return latents ``(n, width)``, each moved by the step, as float32 ``(n, width)``."""
         moved: Latents = (rows + self.step).astype(np.float32)
         return moved
 
@@ -52,7 +53,10 @@ NO_EDIT = Edit()
 
 
 def parse(steps: Sequence[str]) -> dict[str, float]:
-    """Strengths by attribute. Raises ValueError if an attribute occurs twice."""
+    """Return the strengths by attribute of texts that match STEP_PATTERN.
+
+    Raises ValueError if an attribute occurs twice.
+    """
     pairs = [step.split(":") for step in steps]
     strengths = {name: float(strength) for name, strength in pairs}
     if len(strengths) < len(pairs):
@@ -61,5 +65,5 @@ def parse(steps: Sequence[str]) -> dict[str, float]:
 
 
 def shortest_decimal(number: float) -> str:
-    """The shortest decimal number that is read as this very one; never with an exponent."""
+    """Return the shortest decimal text, without an exponent, that reads back as ``number``."""
     return np.format_float_positional(number, trim="-")

@@ -1,11 +1,11 @@
-"""Seeds to latents, and the paths between latents.
+"""Latents from seeds, and interpolation between two latents.
 
 A latent is a row of float32 numbers, the input of a generator. A seed is an unsigned 32-bit
-integer that alone decides its latent: neither the batch nor the request it came in plays a part.
-All randomness comes from one SplitMix64 sequence (Steele, Lea and Flood, "Fast Splittable
-Pseudorandom Number Generators", OOPSLA 2014, figure 17). It is counter-based, word k being a hash
-of k alone, so that the image of seed s owns the 2**32 words from s * 2**32 on. Its latent comes
-from the first of them, the noise around it from the words of the second half.
+integer that alone determines its latent, independent of the batch and the request. All randomness
+comes from one SplitMix64 sequence (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
+Generators", OOPSLA 2014, figure 17). The sequence is counter-based: word k is a hash of k alone.
+Seed s owns the 2**32 words from s * 2**32 on. Its latent uses the first of them, and the noise of
+its neighbours uses the second half.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ Latents = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 
 SEEDS = 2**32
-"""How many seeds there are: 0 to 2**32 - 1, all exact in JavaScript's numbers."""
+"""Number of seeds: 0 to 2**32 - 1, which JavaScript's numbers represent exactly."""
 
 MAX_TRUNCATION = 2
 """The largest factor by which a client may multiply latents."""
@@ -31,26 +31,26 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 30, 31, 32))
 
-# The noise around a seed begins half-way through its words; every neighbour has as many as the
-# widest latent needs, two numbers a word.
+# The noise of a seed starts half-way through its words. Every neighbour owns as many words as the
+# widest latent needs, at two numbers per word.
 _NOISE, _NEIGHBOUR = np.uint64(2**31), np.uint64(2**11)
 
-# Below this sine two directions are parallel or opposite, to float32 accuracy.
+# Below this sine, two directions are parallel or opposite to float32 accuracy.
 _PARALLEL = 1e-6
 
 
 def consecutive(seed: int, count: int) -> list[int]:
-    """The seeds ``seed, seed + 1, …`` modulo 2**32 of a request for ``count`` images."""
+    """Return the ``count`` seeds ``seed, seed + 1, …``, modulo 2**32."""
     return [(seed + i) % SEEDS for i in range(count)]
 
 
 def random_words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
-    """The first ``count`` random 64-bit words of every seed, shape ``(len(seeds), count)``."""
+    """Return the first ``count`` random 64-bit words of every seed: ``(len(seeds), count)``."""
     return _words_from(np.array(seeds, dtype=np.uint64) << _SHIFT_32, count)
 
 
 def _words_from(first: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
-    """The ``count`` words after each position of ``first``, shape ``(len(first), count)``."""
+    """Return the ``count`` words after each position in ``first``: ``(len(first), count)``."""
     z: NDArray[np.uint64] = np.add((first * _GAMMA)[:, None], _gammas(count))
     z ^= z >> _SHIFT_30
     z *= _MIX_1
@@ -65,23 +65,24 @@ def _gammas(count: int) -> NDArray[np.uint64]:
     return np.arange(1, count + 1, dtype=np.uint64) * _GAMMA
 
 
-def _halves(random: NDArray[np.uint64]) -> tuple[Float64Array, Float64Array]:
-    """Two numbers of every word, inside (0, 1): of its upper and of its lower 32 bits."""
+def _unit_pairs(random: NDArray[np.uint64]) -> tuple[Float64Array, Float64Array]:
+    """Return two numbers in (0, 1) per word, from its upper and from its lower 32 bits."""
     both = random.astype("<u8", copy=False).view("<u4").astype(np.float64)
-    both += 0.5  # half a step above zero: a logarithm never meets a zero
+    both += 0.5  # half a step above zero, so that the logarithm is finite
     both /= SEEDS
     return both[:, 1::2], both[:, ::2]
 
 
 def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Latents:
-    """The latents of ``seeds``: float32, shape ``(len(seeds), width)``.
+    """Return the latents of ``seeds``: float32 ``(len(seeds), width)``.
 
-    ``normal`` is N(0, 1) by Box and Muller (Ann. Math. Stat. 29, 1958), two numbers a word and
-    never beyond ±6.77; ``uniform`` is U(-1, 1). Raises ValueError for a seed outside 0…2**32 - 1.
+    ``normal`` is N(0, 1) by the Box-Muller transform (Ann. Math. Stat. 29, 1958), two numbers per
+    word and never beyond ±6.77; ``uniform`` is U(-1, 1). Raises ValueError for a seed outside
+    0…2**32 - 1.
     """
     if any(not 0 <= seed < SEEDS for seed in seeds):
         raise ValueError(f"seeds must be from 0 to {SEEDS - 1}, got {list(seeds)}")
-    u, v = _halves(random_words(seeds, (width + 1) // 2))
+    u, v = _unit_pairs(random_words(seeds, (width + 1) // 2))
     pairs = np.empty((*u.shape, 2), dtype=np.float32)
     if prior == "uniform":
         pairs[..., 0], pairs[..., 1] = 2 * u - 1, 2 * v - 1
@@ -92,62 +93,64 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
 
 
 def truncate(rows: Latents, truncation: float) -> Latents:
-    """Latents, each number times ``truncation``: below 1 nearer to the mean, beyond it farther.
+    """Return ``rows`` times ``truncation``: nearer to the mean if below 1, farther if above.
 
-    Karras et al. 2019 (arXiv 1812.04948), appendix B: a latent is drawn towards the mean, which is
-    zero for both priors, so that the image of a seed changes steadily and 1 leaves it as it was.
-    Brock et al. 2019 (arXiv 1809.11096), section 3.1, draw numbers beyond a threshold anew instead,
-    which makes another image of every seed at every threshold. For the uniform prior both agree:
-    U(-1, 1) drawn anew until within ±t, and times t, is U(-t, t). For the normal one they differ in
-    the shape of a single number; a generator's first layer sums so many that their variance counts.
+    Karras et al. 2019 (arXiv 1812.04948), appendix B: a latent is moved towards the mean, which is
+    zero for both priors, so that the image of a seed changes continuously, and not at all for 1.
+    Brock et al. 2019 (arXiv 1809.11096), section 3.1, resample the numbers beyond a threshold
+    instead, which gives every seed a different image for every threshold. For the uniform prior
+    both give the same distribution, U(-t, t). For the normal prior the distributions of a single
+    number differ in shape, but the first layer of a generator sums so many numbers that only their
+    variance matters.
     """
     return rows if truncation == 1 else rows * np.float32(truncation)
 
 
 def noise(seed: int, count: int, width: int) -> Float64Array:
-    """Uniform noise inside (-1, 1) for ``count`` neighbours of ``seed``: ``(count, width)``.
+    """Return uniform noise in (-1, 1) for ``count`` neighbours of ``seed``: ``(count, width)``.
 
-    Row k is a function of ``seed`` and k alone, whatever the count, and independent of every
-    latent. ``width`` is at most 4096.
+    Row k is a function of ``seed`` and k alone, and independent of every latent. ``width`` is at
+    most 4096.
     """
     neighbours = np.arange(count, dtype=np.uint64) * _NEIGHBOUR
     first = (np.uint64(seed) << _SHIFT_32) + _NOISE + neighbours
     pairs = (width + 1) // 2
-    u, v = _halves(_words_from(first, pairs))
+    u, v = _unit_pairs(_words_from(first, pairs))
     return np.stack((2 * u - 1, 2 * v - 1), axis=-1).reshape(count, 2 * pairs)[:, :width]
 
 
-def lerp(start: Latents, end: Latents, shares: Float64Array) -> Latents:
-    """Latents on the straight line from ``start`` at share 0 to ``end`` at 1, both exact.
+def lerp(start: Latents, end: Latents, fractions: Float64Array) -> Latents:
+    """Return latents on the straight line from ``start`` (fraction 0) to ``end`` (fraction 1).
 
-    ``start`` and ``end`` have shape ``(width,)``, ``shares`` of the way ``(n,)``; the answer is
-    float32 ``(n, width)``.
+    ``start`` and ``end`` have shape ``(width,)`` and are returned bit for bit at 0 and 1;
+    ``fractions`` has shape ``(n,)``. Returns float32 ``(n, width)``.
     """
-    t = shares[:, None]
+    t = fractions[:, None]
     return ((1 - t) * start + t * end).astype(np.float32)
 
 
-def slerp(start: Latents, end: Latents, shares: Float64Array) -> Latents:
-    """Latents on the great arc from ``start`` at share 0 to ``end`` at 1; shapes as for ``lerp``.
+def slerp(start: Latents, end: Latents, fractions: Float64Array) -> Latents:
+    """Return latents on the arc from ``start`` to ``end``, by spherical linear interpolation.
 
-    Shoemake, "Animating Rotation with Quaternion Curves", SIGGRAPH 1985, section 3.3. Points of a
-    normal prior keep their typical length on the way, which the straight line loses (White 2016,
-    arXiv 1609.04468). Parallel and opposite ends leave the arc undefined and are joined by a line.
+    Arguments and result are those of ``lerp``. Shoemake, "Animating Rotation with Quaternion
+    Curves", SIGGRAPH 1985, section 3.3. Latents of a normal prior keep their typical length along
+    the arc, but not along a straight line (White 2016, arXiv 1609.04468). For parallel and opposite
+    latents the arc is undefined; they are joined by a line.
     """
     a, b = start.astype(np.float64), end.astype(np.float64)
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
     if lengths == 0:
-        return lerp(start, end, shares)
+        return lerp(start, end, fractions)
     omega = np.arccos(np.clip(a @ b / lengths, -1, 1))
     if np.sin(omega) < _PARALLEL:
-        return lerp(start, end, shares)
-    t = shares[:, None]
+        return lerp(start, end, fractions)
+    t = fractions[:, None]
     path = (np.sin((1 - t) * omega) * a + np.sin(t * omega) * b) / np.sin(omega)
     return np.asarray(path, dtype=np.float32)
 
 
 def interpolate(
-    start: Latents, end: Latents, shares: Float64Array, method: Method = "slerp"
+    start: Latents, end: Latents, fractions: Float64Array, method: Method = "slerp"
 ) -> Latents:
-    """Latents at ``shares`` of the way from ``start`` to ``end``, along the arc or the line."""
-    return (slerp if method == "slerp" else lerp)(start, end, shares)
+    """Return latents between ``start`` and ``end`` by ``slerp`` or ``lerp``."""
+    return (slerp if method == "slerp" else lerp)(start, end, fractions)

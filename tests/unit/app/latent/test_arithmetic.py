@@ -10,7 +10,7 @@ def test_the_mean_of_one_seed_is_its_latent_to_the_bit() -> None:
     np.testing.assert_array_equal(sum_of_means([z[None]], []), z)
 
 
-def test_means_are_added_and_taken_away() -> None:
+def test_means_are_added_and_subtracted() -> None:
     groups = [sampling.from_seeds(range(3 * k, 3 * k + 3), 100) for k in range(4)]
     a, b, c, d = (group.astype(np.float64).mean(axis=0) for group in groups)
     result = sum_of_means(groups[:2], groups[2:])
@@ -19,12 +19,12 @@ def test_means_are_added_and_taken_away() -> None:
     np.testing.assert_allclose(result, a + b - c - d, atol=1e-6)
 
 
-def test_groups_of_any_size_weigh_the_same() -> None:
+def test_every_group_has_the_same_weight_whatever_its_size() -> None:
     one, many = np.full((1, 4), 6, np.float32), np.arange(64, dtype=np.float32).reshape(16, 4)
     np.testing.assert_array_equal(sum_of_means([one], [many]), 6 - (np.arange(4) + 30))
 
 
-def test_what_is_added_and_taken_away_is_nothing() -> None:
+def test_a_group_minus_itself_is_zero() -> None:
     group = sampling.from_seeds([1, 2, 3], 100)
     np.testing.assert_array_equal(sum_of_means([group], [group]), np.zeros(100))
 
@@ -34,14 +34,14 @@ def test_what_is_added_and_taken_away_is_nothing() -> None:
     [(1, 1, 0), (3, 3, 4), (5, 5, 12), (3, 5, 7), (1, 2, 0), (2, 2, 0), (4, 4, 5), (2, 3, 1)],
 )
 @pytest.mark.parametrize("radius", [0, 0.25, 2])
-def test_the_middle_is_exact_and_the_others_lie_within_the_radius(
+def test_the_middle_is_exact_and_its_neighbours_lie_within_the_radius(
     rows: int, cols: int, middle: int, radius: float
 ) -> None:
     (centre,) = sampling.from_seeds([42], 100)
-    sheet = Neighbourhood(42, radius, rows, cols)
-    around = sheet.latents_around(centre)
-    assert sheet.middle == middle
-    assert around.shape == (sheet.count, 100) == (rows * cols, 100)
+    grid = Neighbourhood(42, radius, rows, cols)
+    around = grid.latents_around(centre)
+    assert grid.middle == middle
+    assert around.shape == (grid.count, 100) == (rows * cols, 100)
     assert around.dtype == np.float32
     np.testing.assert_array_equal(around[middle], centre)
     apart = np.abs(np.delete(around, middle, axis=0) - centre)
@@ -51,7 +51,7 @@ def test_the_middle_is_exact_and_the_others_lie_within_the_radius(
         assert len(np.unique(around, axis=0)) == len(around)
 
 
-def test_a_neighbour_lies_in_the_same_direction_whatever_the_radius_and_the_sheet() -> None:
+def test_a_neighbour_has_the_same_direction_for_every_radius_and_grid() -> None:
     (centre,) = sampling.from_seeds([42], 100)
     near, far = (Neighbourhood(42, radius, 3, 3).latents_around(centre) for radius in (0.5, 1))
     np.testing.assert_allclose(2 * (near - centre), far - centre, atol=1e-5)
@@ -59,7 +59,7 @@ def test_a_neighbour_lies_in_the_same_direction_whatever_the_radius_and_the_shee
     np.testing.assert_array_equal(np.delete(large, 12, 0)[:8], np.delete(far, 4, 0))
 
 
-def test_other_seeds_have_other_noise() -> None:
+def test_different_seeds_have_different_noise() -> None:
     centre = np.zeros(100, np.float32)
     one, other = (Neighbourhood(seed, 1, 3, 3).latents_around(centre) for seed in (42, 43))
     assert not (np.delete(one, 4, 0) == np.delete(other, 4, 0)).any()

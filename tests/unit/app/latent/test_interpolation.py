@@ -17,7 +17,7 @@ def stops() -> Latents:
 @pytest.mark.parametrize("method", ["slerp", "lerp"])
 @pytest.mark.parametrize("count", [2, 3, 4])
 @pytest.mark.parametrize("steps", [2, 3, 8])
-def test_a_path_meets_every_stop_exactly_and_once(
+def test_a_path_contains_every_stop_exactly_and_once(
     stops: Latents, method: Method, count: int, steps: int
 ) -> None:
     path = interpolation.path(stops[:count], steps, method)
@@ -31,26 +31,26 @@ def test_a_path_meets_every_stop_exactly_and_once(
 @pytest.mark.parametrize("method", ["slerp", "lerp"])
 @pytest.mark.parametrize("count", [3, 4])
 @pytest.mark.parametrize("steps", [2, 3, 8])
-def test_a_loop_leads_back_without_a_repeated_frame(
+def test_a_loop_returns_to_its_start_without_a_repeated_frame(
     stops: Latents, method: Method, count: int, steps: int
 ) -> None:
     loop = interpolation.path(stops[:count], steps, method, loop=True)
     assert len(loop) == count * (steps - 1) == interpolation.frame_count(count, steps, loop=True)
     assert len(np.unique(loop, axis=0)) == len(loop)
     np.testing.assert_array_equal(loop[:: steps - 1], stops[:count])
-    # One frame more would be the first again: the last leg is the whole way back but for that.
+    # The last segment is the whole way back, except for its end, which is the first frame.
     back = sampling.interpolate(stops[count - 1], stops[0], np.linspace(0, 1, steps), method)
     np.testing.assert_array_equal(loop[1 - steps :], back[:-1])
     np.testing.assert_array_equal(back[-1], loop[0])
 
 
-def test_a_loop_of_two_goes_there_and_back(stops: Latents) -> None:
+def test_a_loop_of_two_stops_goes_there_and_back(stops: Latents) -> None:
     loop = interpolation.path(stops[:2], 3, loop=True)
     assert len(loop) == 4
     np.testing.assert_allclose(loop[1], loop[3], rtol=1e-5)
 
 
-def test_two_stops_are_the_way_between_them(stops: Latents) -> None:
+def test_a_path_through_two_stops_is_their_interpolation(stops: Latents) -> None:
     there = sampling.slerp(stops[0], stops[1], np.linspace(0, 1, 8))
     np.testing.assert_array_equal(interpolation.path(stops[:2], 8), there)
 
@@ -65,15 +65,17 @@ EASINGS: dict[Easing, Callable[[float], float]] = {
 
 @pytest.mark.parametrize("easing", EASINGS)
 @pytest.mark.parametrize("steps", [2, 3, 8, 256])
-def test_shares_of_a_leg_are_its_closed_form_with_exact_ends(easing: Easing, steps: int) -> None:
-    shares = interpolation.fractions(steps, easing)
+def test_fractions_match_the_formula_of_their_easing_and_have_exact_ends(
+    easing: Easing, steps: int
+) -> None:
+    fractions = interpolation.fractions(steps, easing)
     expected = [EASINGS[easing](k / (steps - 1)) for k in range(steps)]
-    np.testing.assert_allclose(shares, expected, atol=1e-15)
-    assert shares[[0, -1]].tolist() == [0, 1]
-    assert (np.diff(shares) > 0).all()
+    np.testing.assert_allclose(fractions, expected, atol=1e-15)
+    assert fractions[[0, -1]].tolist() == [0, 1]
+    assert (np.diff(fractions) > 0).all()
 
 
-def test_easing_in_is_easing_out_backwards_and_both_are_halves_of_the_third() -> None:
+def test_easing_in_is_easing_out_reversed_and_both_are_halves_of_ease_in_out() -> None:
     there, back, both = (
         interpolation.fractions(9, e) for e in ("ease-in", "ease-out", "ease-in-out")
     )
@@ -88,21 +90,21 @@ def test_easing_in_is_easing_out_backwards_and_both_are_halves_of_the_third() ->
 @pytest.mark.parametrize("loop", [True, False])
 @pytest.mark.parametrize("method", ["slerp", "lerp"])
 @pytest.mark.parametrize("easing", EASINGS)
-def test_every_leg_is_eased_and_meets_its_stops(
+def test_every_segment_is_eased_and_contains_its_stops(
     stops: Latents, method: Method, easing: Easing, loop: bool
 ) -> None:
     path = interpolation.path(stops, 5, method, loop=loop, easing=easing)
     np.testing.assert_array_equal(path[::4], stops)
     assert len(path) == interpolation.frame_count(4, 5, loop=loop)
-    leg = sampling.interpolate(stops[1], stops[2], interpolation.fractions(5, easing), method)
-    np.testing.assert_array_equal(path[4:9], leg)
+    segment = sampling.interpolate(stops[1], stops[2], interpolation.fractions(5, easing), method)
+    np.testing.assert_array_equal(path[4:9], segment)
 
 
 @pytest.mark.parametrize("easing", EASINGS)
-def test_positions_tell_how_much_of_the_path_lies_behind(easing: Easing) -> None:
+def test_positions_are_fractions_of_the_whole_path(easing: Easing) -> None:
     first, second, third = (EASINGS[easing](t) for t in (0.25, 0.5, 0.75))
-    leg = np.array([0, first, second, third])
-    expected = [*(leg / 3), *((1 + leg) / 3), *((2 + leg) / 3)]
+    segment = np.array([0, first, second, third])
+    expected = [*(segment / 3), *((1 + segment) / 3), *((2 + segment) / 3)]
     loop = interpolation.positions(3, 5, loop=True, easing=easing)
     np.testing.assert_allclose(loop, expected, atol=1e-15)
     through = interpolation.positions(4, 5, easing=easing)
@@ -122,7 +124,7 @@ def test_a_planes_corners_are_exact(stops: Latents, method: Method, rows: int, c
 
 
 @pytest.mark.parametrize(("rows", "cols"), SIZES)
-def test_the_flat_plane_is_bilinear(stops: Latents, rows: int, cols: int) -> None:
+def test_a_plane_by_lerp_is_bilinear(stops: Latents, rows: int, cols: int) -> None:
     down = np.linspace(0, 1, rows)[:, None, None]
     across = np.linspace(0, 1, cols)[None, :, None]
     a, b, c, d = stops.astype(np.float64)
@@ -132,7 +134,7 @@ def test_the_flat_plane_is_bilinear(stops: Latents, rows: int, cols: int) -> Non
     np.testing.assert_allclose(plane, expected, atol=1e-6)
 
 
-def test_the_round_plane_has_arcs_for_edges_and_stays_on_the_sphere(stops: Latents) -> None:
+def test_a_plane_by_slerp_has_arcs_for_edges_and_stays_on_the_sphere(stops: Latents) -> None:
     unit = stops / np.linalg.norm(stops, axis=1, keepdims=True)
     plane = interpolation.plane(unit, 5, 7).reshape(5, 7, 100)
     np.testing.assert_allclose(np.linalg.norm(plane, axis=2), 1, rtol=1e-6)
@@ -147,7 +149,7 @@ def test_the_round_plane_has_arcs_for_edges_and_stays_on_the_sphere(stops: Laten
         np.testing.assert_allclose(edge, arc, atol=1e-6)
 
 
-def test_the_middle_of_an_octant_is_where_it_must_be() -> None:
+def test_the_middle_of_an_octant_by_slerp() -> None:
     x, y, z = np.eye(3, dtype=np.float32)
     middle = interpolation.plane(np.stack([x, y, y, z]), 3, 3)[4]
     # Half-way from x to y, and from y to z: two unit vectors at 60 degrees.

@@ -10,7 +10,7 @@ WORD = 2**64 - 1
 
 
 def splitmix64(position: int) -> int:
-    """Word ``position`` of the sequence that starts at state 0, straight from the paper."""
+    """Word ``position`` of the sequence that starts at state 0, as in the paper."""
     z = position * 0x9E3779B97F4A7C15 & WORD
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & WORD
     z = (z ^ z >> 27) * 0x94D049BB133111EB & WORD
@@ -42,14 +42,14 @@ GOLDEN = {
 
 @pytest.mark.parametrize(("seed", "values"), GOLDEN.items())
 def test_golden_latents(seed: int, values: list[float]) -> None:
-    drawn = sampling.from_seeds([seed], 4)
-    np.testing.assert_array_equal(drawn, np.array([values], dtype=np.float32))
+    latents = sampling.from_seeds([seed], 4)
+    np.testing.assert_array_equal(latents, np.array([values], dtype=np.float32))
 
 
-def test_normal_latents_are_box_and_mullers() -> None:
+def test_normal_latents_follow_box_and_muller() -> None:
     expected = [normal_pair(splitmix64(7 * 2**32 + k)) for k in range(1, 51)]
-    drawn = sampling.from_seeds([7], 100)[0]
-    np.testing.assert_allclose(drawn, np.ravel(expected), rtol=1e-6)
+    latents = sampling.from_seeds([7], 100)[0]
+    np.testing.assert_allclose(latents, np.ravel(expected), rtol=1e-6)
 
 
 def test_uniform_latents_are_the_same_words_scaled() -> None:
@@ -60,14 +60,14 @@ def test_uniform_latents_are_the_same_words_scaled() -> None:
 
 @pytest.mark.parametrize("width", [1, 3, 100, 101])
 def test_shape_and_type(width: int) -> None:
-    drawn = sampling.from_seeds([1, 2, 3], width)
-    assert drawn.shape == (3, width)
-    assert drawn.dtype == np.float32
-    assert drawn.flags.c_contiguous
+    latents = sampling.from_seeds([1, 2, 3], width)
+    assert latents.shape == (3, width)
+    assert latents.dtype == np.float32
+    assert latents.flags.c_contiguous
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_the_batch_plays_no_part(prior: sampling.Prior) -> None:
+def test_a_latent_does_not_depend_on_its_batch(prior: sampling.Prior) -> None:
     together = sampling.from_seeds([5, 42, 9], 100, prior)
     np.testing.assert_array_equal(together[1:2], sampling.from_seeds([42], 100, prior))
 
@@ -86,7 +86,7 @@ def test_the_priors_moments() -> None:
 
 
 @pytest.mark.parametrize("seed", [-1, SEEDS])
-def test_a_seed_outside_32_bits_is_refused(seed: int) -> None:
+def test_a_seed_outside_32_bits_is_rejected(seed: int) -> None:
     with pytest.raises(ValueError, match=str(seed)):
         sampling.from_seeds([0, seed], 4)
 
@@ -96,29 +96,29 @@ def test_consecutive_seeds_wrap_around() -> None:
 
 
 def test_noise_is_the_words_of_the_second_half_scaled() -> None:
-    first = 7 * 2**32 + 2**31 + 3 * 2**11  # those of the fourth neighbour
+    first = 7 * 2**32 + 2**31 + 3 * 2**11  # the first word of the fourth neighbour
     halves = [half for k in (1, 2) for half in divmod(splitmix64(first + k), 2**32)]
     expected = [2 * (half + 0.5) / 2**32 - 1 for half in halves]
     np.testing.assert_allclose(sampling.noise(7, 5, 4)[3], expected, rtol=1e-12)
 
 
 def test_noise_is_uniform_and_bounded() -> None:
-    drawn = sampling.noise(42, 255, 4096)
-    assert drawn.shape == (255, 4096)
-    assert np.abs(drawn).max() < 1
+    noise = sampling.noise(42, 255, 4096)
+    assert noise.shape == (255, 4096)
+    assert np.abs(noise).max() < 1
     # Five standard errors of a million numbers.
-    assert abs(drawn.mean()) < 0.003
-    assert abs(drawn.var() - 1 / 3) < 0.002
+    assert abs(noise.mean()) < 0.003
+    assert abs(noise.var() - 1 / 3) < 0.002
 
 
-def test_a_neighbours_noise_depends_on_nothing_but_the_seed_and_its_number() -> None:
+def test_the_noise_of_a_neighbour_depends_only_on_the_seed_and_its_index() -> None:
     many = sampling.noise(42, 255, 4096)
     np.testing.assert_array_equal(sampling.noise(42, 3, 101), many[:3, :101])
     assert len(np.unique(many)) > 0.999 * many.size  # no neighbour shares words with another
     assert not np.isin(sampling.noise(43, 3, 100), many).any()
 
 
-def test_no_neighbour_is_no_noise() -> None:
+def test_noise_for_no_neighbours_is_empty() -> None:
     assert sampling.noise(42, 0, 100).shape == (0, 100)
 
 
@@ -135,7 +135,7 @@ def test_a_path_has_its_ends_exactly(ends: Latents, method: sampling.Method) -> 
     np.testing.assert_array_equal(path[[0, -1]], ends)
 
 
-def test_slerp_turns_by_equal_angles_in_the_plane() -> None:
+def test_slerp_rotates_by_equal_angles() -> None:
     start, end = np.array([2, 0], np.float32), np.array([0, 2], np.float32)
     angles = np.linspace(0, math.pi / 2, 7)
     expected = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -144,7 +144,7 @@ def test_slerp_turns_by_equal_angles_in_the_plane() -> None:
     )
 
 
-def test_slerp_keeps_the_length_of_ends_of_equal_length(ends: Latents) -> None:
+def test_slerp_keeps_the_length_of_unit_vectors(ends: Latents) -> None:
     unit = ends / np.linalg.norm(ends, axis=1, keepdims=True)
     lengths = np.linalg.norm(sampling.slerp(*unit, np.linspace(0, 1, 9)), axis=1)
     np.testing.assert_allclose(lengths, 1, rtol=1e-6)
@@ -160,23 +160,23 @@ def test_lerp_is_the_straight_line(ends: Latents) -> None:
     [([1, 2], [2, 4]), ([1, 2], [-1, -2]), ([0, 0], [1, 1]), ([0, 0], [0, 0])],
     ids=["parallel", "opposite", "from zero", "zero"],
 )
-def test_slerp_without_an_arc_is_the_line(start: list[float], end: list[float]) -> None:
+def test_slerp_is_lerp_where_the_arc_is_undefined(start: list[float], end: list[float]) -> None:
     a, b = np.array(start, np.float32), np.array(end, np.float32)
-    shares = np.linspace(0, 1, 5)
-    np.testing.assert_array_equal(sampling.slerp(a, b, shares), sampling.lerp(a, b, shares))
+    fractions = np.linspace(0, 1, 5)
+    np.testing.assert_array_equal(sampling.slerp(a, b, fractions), sampling.lerp(a, b, fractions))
 
 
 @pytest.mark.parametrize("truncation", [0.5, 1, 2])
-def test_truncation_scales_what_a_seed_decides(truncation: float) -> None:
-    drawn = sampling.from_seeds(range(500), 100)
-    changed = sampling.truncate(drawn, truncation)
+def test_truncation_scales_the_latents_of_seeds(truncation: float) -> None:
+    latents = sampling.from_seeds(range(500), 100)
+    changed = sampling.truncate(latents, truncation)
     assert changed.dtype == np.float32
-    np.testing.assert_array_equal(changed, truncation * drawn.astype(np.float64))
+    np.testing.assert_array_equal(changed, truncation * latents.astype(np.float64))
     assert changed.std() == pytest.approx(truncation, abs=0.02)
 
 
-def test_a_truncated_uniform_prior_is_the_uniform_one_of_that_width() -> None:
-    """So would be numbers that are drawn anew until they are near enough."""
+def test_a_truncated_uniform_prior_is_uniform_within_the_truncation() -> None:
+    """As it would be if numbers beyond the truncation were sampled again."""
     changed = sampling.truncate(sampling.from_seeds(range(500), 100, "uniform"), 0.3)
     shares, _ = np.histogram(changed, bins=10, range=(-0.3, 0.3))
     assert shares.sum() == changed.size
