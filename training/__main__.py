@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 
 from training.config import Config, Style, Which
-from training.data.avatars.options import Album
+from training.data.avatars.options import AvatarsOptions
 from training.errors import TrainingError
 from training.evaluation.options import Drawing, Editing, Learning, Measuring, Probing
 
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
     avatars = commands.add_parser("avatars", help="draw faces for --dataset avatars")
-    _add_fields(avatars, Album)
+    _add_fields(avatars, AvatarsOptions)
     avatars.set_defaults(command=_avatars)
     _add_publishing(commands)
     _add_measuring(commands)
@@ -138,9 +138,9 @@ def _fit(options: dict[str, Any]) -> None:
 
 
 def _avatars(options: dict[str, Any]) -> None:
-    from training.data.avatars.album import draw
+    from training.data.avatars.generate import generate
 
-    print(f"drew {draw(Album.model_validate(options))}")
+    print(f"generated {generate(AvatarsOptions.model_validate(options))}")
 
 
 def _export(options: dict[str, Any]) -> None:

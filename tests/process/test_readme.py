@@ -17,7 +17,7 @@ from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings
 from tests.serving import serving
 from training.__main__ import parser
-from training.data.avatars.faces import ATTRIBUTES, choose, described
+from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 
 READMES = (
     "README.md",
@@ -265,7 +265,7 @@ def test_the_table_of_packages_is_complete(texts: dict[str, str], root: Path, to
 def test_every_attribute_of_a_drawn_face_is_listed_with_its_share(texts: dict[str, str]) -> None:
     listed = dict(re.findall(r"\| `(\w+)` \| (\d+)% ", texts["training/README.md"]))
     assert listed.keys() == ATTRIBUTES.keys()
-    shares = np.mean([described(choose(0, number)) for number in range(5000)], axis=0)
+    shares = np.mean([attributes_of(sample_face(0, number)) for number in range(5000)], axis=0)
     for name, share in zip(ATTRIBUTES, shares, strict=True):
         assert int(listed[name]) == pytest.approx(100 * share, abs=2), name
 

@@ -1,1 +1,1 @@
-"""Data sets. Each ends as one ``ImageSet``."""
+"""Data sets: IDX files, image folders and drawn faces, each loaded as one uint8 array."""

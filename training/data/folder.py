@@ -1,4 +1,4 @@
-"""A person's own images: every file below a folder that Pillow can read."""
+"""Image folders: every file below a folder that Pillow can read is a training image."""
 
 import warnings
 from collections.abc import Callable
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from training.config import FOLDER
-from training.data.images import ByteCount, ImageSet, fitted
+from training.data.images import ByteCount, ImageSet, fit_square
 from training.errors import DataError
 
-Skipped = Callable[[Path, str], None]
-"""Called with every file that cannot be used, and why."""
+OnSkip = Callable[[Path, str], None]
+"""Called with the path of every file that cannot be used, and the reason."""
 
 LICENCE = "unknown, the user's own"
-FEWEST = 16
-"""Fewer images than these are no data set."""
+MIN_IMAGES = 16
+"""Smallest number of usable images that is accepted as a data set."""
 
 
 def load(
-    folder: Path, size: int, batch_size: int, progress: ByteCount, skipped: Skipped
+    folder: Path, size: int, batch_size: int, progress: ByteCount, on_skip: OnSkip
 ) -> ImageSet:
-    """The images below ``folder``, in the order of ``files``: RGB, or grey if they all are.
+    """The images below ``folder``, in the order of ``files``: grey if all are grey, else RGB.
 
-    Raises DataError where those that can be used are fewer than ``batch_size`` or ``FEWEST``.
+    Raises DataError if fewer than ``batch_size`` or fewer than ``MIN_IMAGES`` images are usable.
     """
     name, paths = FOLDER + folder.resolve().name, files(folder)
     pixels = np.empty((len(paths), 3, size, size), dtype=np.uint8)
@@ -35,21 +35,24 @@ def load(
             pixels[count] = read(path, size)
             count += 1
         except DataError as error:
-            skipped(path, str(error))
+            on_skip(path, str(error))
         so_far += path.stat().st_size
         progress(name, so_far, total)
-    if count < max(batch_size, FEWEST):
+    if count < max(batch_size, MIN_IMAGES):
         raise DataError(
-            f"{folder}: {count} images were found and {len(paths) - count} files skipped; a data "
-            f"set takes {FEWEST} images, and a whole batch (--batch-size {batch_size})"
+            f"{folder}: found {count} images and skipped {len(paths) - count} files; a data set "
+            f"needs at least {MIN_IMAGES} images and one whole batch (--batch-size {batch_size})"
         )
-    return ImageSet(name, LICENCE, _grey(pixels[:count]))
+    return ImageSet(name, LICENCE, _grey_if_possible(pixels[:count]))
 
 
 def files(folder: Path) -> list[Path]:
-    """Every file below ``folder`` that is not hidden, in the order of their paths' characters."""
+    """Every file below ``folder`` that is not hidden, sorted by its path relative to it.
+
+    Raises DataError if ``folder`` is not a folder.
+    """
     if not folder.is_dir():
-        raise DataError(f"--dataset folder:{folder}: is no folder")
+        raise DataError(f"--dataset folder:{folder}: not a folder")
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     return [
         path
@@ -59,28 +62,29 @@ def files(folder: Path) -> list[Path]:
 
 
 def read(path: Path, size: int) -> NDArray[np.uint8]:
-    """The image in ``path``, upright, its middle square: RGB ``(3, size, size)``.
+    """The central square of the image in ``path``, turned upright: RGB ``(3, size, size)``.
 
-    Of an animation it is the first frame. Raises DataError that says why there is none.
+    For an animation it is the first frame. Raises DataError with the reason if the file cannot be
+    read as an image.
     """
     try:
         with warnings.catch_warnings():
-            # What is odd but readable is read; what would fill the memory is not.
+            # Accept odd but readable files; refuse images that would exhaust the memory.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 # A JPEG need not be decoded at its full size to be scaled down well.
                 image.draft(None, (2 * size, 2 * size))
-                picture = fitted(_rgb(ImageOps.exif_transpose(image)), size)
+                square = fit_square(_rgb(ImageOps.exif_transpose(image)), size)
     except UnidentifiedImageError as error:
-        raise DataError("is no image that Pillow can read") from error
-    except Exception as error:  # a damaged file may raise anything in Pillow's decoders
+        raise DataError("not an image that Pillow can read") from error
+    except Exception as error:  # Pillow's decoders raise any kind of error for damaged files
         raise DataError(f"cannot be read: {error or type(error).__name__}") from error
-    return np.asarray(picture).transpose(2, 0, 1)
+    return np.asarray(square).transpose(2, 0, 1)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """``image`` as RGB: transparent parts become white, 16 bits a pixel 8."""
+    """``image`` as RGB: transparent pixels become white, 16 bits per pixel are reduced to 8."""
     if image.mode == "F":
         raise DataError("floating-point pixels have no known range")
     if image.mode.startswith("I"):
@@ -97,8 +101,8 @@ def _eight_bits(values: NDArray[np.integer]) -> NDArray[np.uint8]:
     return ((values.astype(np.int32) + 128) // 257).astype(np.uint8)
 
 
-def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The first channel alone where every pixel has three equal ones."""
+def _grey_if_possible(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The first channel only, if the three channels of every pixel are equal."""
     red, green, blue = pixels[:, 0], pixels[:, 1], pixels[:, 2]
-    alike = np.array_equal(red, green) and np.array_equal(green, blue)
-    return pixels[:, :1] if alike else pixels
+    grey = np.array_equal(red, green) and np.array_equal(green, blue)
+    return pixels[:, :1] if grey else pixels

@@ -1,6 +1,6 @@
-"""The IDX files of Fashion-MNIST and MNIST: found or downloaded, checked, read.
+"""Finds, downloads, verifies and reads the IDX files of Fashion-MNIST and MNIST.
 
-The format: http://yann.lecun.com/exdb/mnist/, "file formats for the MNIST database".
+Format: http://yann.lecun.com/exdb/mnist/, "file formats for the MNIST database".
 """
 
 import gzip
@@ -19,31 +19,31 @@ from numpy.typing import NDArray
 from training.data.images import ByteCount, ImageSet
 from training.errors import DataError
 
-_UINT8, _MOST_AXES = 8, 4
+_UINT8, _MAX_RANK = 8, 4
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedDataset:
     """A data set as its authors published it."""
 
     name: str
     url: str
     licence: str
     package: str | None
-    """Debian's package of the same files."""
+    """Debian package with the same files, if there is one."""
     installed: Path | None
-    """Where that package puts them."""
+    """Folder into which that package installs them."""
     sha256: dict[str, str]
-    """Of what is inside each gzip file: mirrors compress the same bytes differently."""
+    """Hash of each file's decompressed content: mirrors compress the same bytes differently."""
 
     @property
-    def way_around(self) -> str:
-        """What to do without a network."""
-        package = f"Install Debian's {self.package}, or name" if self.package else "Name"
-        return f"{package} a folder with its four files by --data-dir"
+    def offline_advice(self) -> str:
+        """How to get the files without a network connection."""
+        package = f"Install the Debian package {self.package}, or pass" if self.package else "Pass"
+        return f"{package} a folder with its four files as --data-dir"
 
 
-FASHION_MNIST = Published(
+FASHION_MNIST = PublishedDataset(
     name="fashion-mnist",
     url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     licence="MIT, Copyright 2017 Zalando SE",
@@ -65,7 +65,7 @@ FASHION_MNIST = Published(
     },
 )
 
-MNIST = Published(
+MNIST = PublishedDataset(
     name="mnist",
     url="https://storage.googleapis.com/cvdf-datasets/mnist/",
     licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
@@ -89,31 +89,34 @@ MNIST = Published(
 
 
 def read(path: Path) -> NDArray[np.uint8]:
-    """The array in an IDX file of bytes, gzipped or not. Raises DataError, naming the file."""
+    """The array in an IDX file of uint8 values, gzipped or not.
+
+    Raises DataError with the file's name if it is not such a file, or damaged.
+    """
     try:
         raw = path.read_bytes()
         content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if len(content) < 4 or content[:3] != bytes((0, 0, _UINT8)):
-        raise DataError(f"{path}: is no IDX file of bytes: it begins with {content[:4].hex(' ')}")
+        raise DataError(f"{path}: not an IDX file of bytes: it begins with {content[:4].hex(' ')}")
     rank = content[3]
-    if rank > _MOST_AXES:
-        raise DataError(f"{path}: has {rank} axes; a data set has {_MOST_AXES} at most")
+    if rank > _MAX_RANK:
+        raise DataError(f"{path}: has {rank} axes, more than {_MAX_RANK}")
     start = 4 + 4 * rank
     if len(content) < start:
-        raise DataError(f"{path}: is cut off inside its header")
+        raise DataError(f"{path}: truncated within its header")
     shape = struct.unpack(f">{rank}I", content[4:start])
     expected = math.prod(shape)
     if len(content) - start != expected:
         raise DataError(
-            f"{path}: has {len(content) - start} bytes of data where its header says {expected}"
+            f"{path}: has {len(content) - start} bytes of data, but its header says {expected}"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def load(published: Published, data_dir: Path | None, progress: ByteCount) -> ImageSet:
-    """The training images of ``published``, from where ``locate`` finds them."""
+def load(published: PublishedDataset, data_dir: Path | None, progress: ByteCount) -> ImageSet:
+    """The training images of ``published``, from the folder that ``locate`` returns."""
     folder = locate(published, data_dir, progress)
     return ImageSet(published.name, published.licence, images(folder))
 
@@ -121,9 +124,9 @@ def load(published: Published, data_dir: Path | None, progress: ByteCount) -> Im
 def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:
     """The images of ``split`` (``train`` or ``t10k``) in ``folder``: uint8 ``(n, 1, h, w)``.
 
-    The labels are read too, as a file of images without as many labels is a damaged data set.
+    Raises DataError if a file is missing or damaged, or if there is not one label for each image.
     """
-    pixels = read(_present(folder, f"{split}-images-idx3-ubyte"))
+    pixels = read(_find(folder, f"{split}-images-idx3-ubyte"))
     classes = labels(folder, split)
     if pixels.ndim != 3 or classes.shape != pixels.shape[:1]:
         raise DataError(
@@ -133,25 +136,26 @@ def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:
 
 
 def labels(folder: Path, split: str = "train") -> NDArray[np.uint8]:
-    """The classes of the images of ``split``, in their order: uint8 ``(n,)``."""
-    return read(_present(folder, f"{split}-labels-idx1-ubyte"))
+    """The classes of the images of ``split``, in the same order: uint8 ``(n,)``."""
+    return read(_find(folder, f"{split}-labels-idx1-ubyte"))
 
 
-def _present(folder: Path, stem: str) -> Path:
+def _find(folder: Path, stem: str) -> Path:
     for path in (folder / f"{stem}.gz", folder / stem):
         if path.is_file():
             return path
     raise DataError(f"{folder}: has neither {stem}.gz nor {stem}")
 
 
-def locate(published: Published, data_dir: Path | None, progress: ByteCount) -> Path:
-    """The folder with the data set's files: ``data_dir``, the Debian package's, or the cache.
+def locate(published: PublishedDataset, data_dir: Path | None, progress: ByteCount) -> Path:
+    """The folder with the files: ``data_dir``, else the Debian package's, else the cache folder.
 
-    Into the cache they are downloaded first where they are missing.
+    Files that are missing from the cache folder are downloaded into it. Raises DataError if
+    ``data_dir`` is not a folder or a download fails.
     """
     if data_dir is not None:
         if not data_dir.is_dir():
-            raise DataError(f"--data-dir {data_dir}: is no folder")
+            raise DataError(f"--data-dir {data_dir}: not a folder")
         return data_dir
     if published.installed is not None and published.installed.is_dir():
         return published.installed
@@ -163,42 +167,41 @@ def locate(published: Published, data_dir: Path | None, progress: ByteCount) -> 
     return folder
 
 
-def download(published: Published, name: str, folder: Path, progress: ByteCount) -> None:
-    """Fetch one file into ``folder``, where it appears whole and with the right hash or not at all.
+def download(published: PublishedDataset, name: str, folder: Path, progress: ByteCount) -> None:
+    """Download one file into ``folder``; it appears there only once complete and verified.
 
-    Raises DataError with the ways around a missing network.
+    Raises DataError, with advice on how to get the files without a network.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be made: {error.strerror}") from error
-    part = folder / f"{name}.part"
-    inside, digest = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), hashlib.sha256()
+        raise DataError(f"{folder}: cannot be created: {error.strerror}") from error
+    part, url = folder / f"{name}.part", published.url + name
+    decompressor, digest = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), hashlib.sha256()
     try:
         with (
             part.open("wb") as file,
-            httpx.stream("GET", published.url + name, follow_redirects=True, timeout=30) as answer,
+            httpx.stream("GET", url, follow_redirects=True, timeout=30) as response,
         ):
-            answer.raise_for_status()
-            total = int(answer.headers.get("content-length", 0))
-            for chunk in answer.iter_raw():
+            response.raise_for_status()
+            total = int(response.headers.get("content-length", 0))
+            for chunk in response.iter_raw():
                 file.write(chunk)
-                digest.update(inside.decompress(chunk))
+                digest.update(decompressor.decompress(chunk))
                 progress(name, file.tell(), total)
-        if not inside.eof or inside.unused_data:
-            raise DataError(f"{published.url}{name}: is not one whole gzip file")
+        if not decompressor.eof or decompressor.unused_data:
+            raise DataError(f"{url}: not a complete gzip file")
         if digest.hexdigest() != published.sha256[name]:
             raise DataError(
-                f"{published.url}{name}: its content has SHA-256 {digest.hexdigest()}, "
-                f"not {published.sha256[name]}"
+                f"{url}: its content has SHA-256 {digest.hexdigest()}, not {published.sha256[name]}"
             )
         part.replace(folder / name)
     except zlib.error as error:
-        raise DataError(f"{published.url}{name}: is no gzip file: {error}") from error
+        raise DataError(f"{url}: not a gzip file: {error}") from error
     except httpx.HTTPError as error:
         raise DataError(
-            f"{published.name} is not here and cannot be downloaded from {published.url} "
-            f"({error or type(error).__name__}). {published.way_around}"
+            f"{published.name} is not installed and cannot be downloaded from {published.url} "
+            f"({error or type(error).__name__}). {published.offline_advice}"
         ) from error
     finally:
         part.unlink(missing_ok=True)

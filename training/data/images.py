@@ -1,4 +1,4 @@
-"""What a data set is to the trainer: one array of images, and whose they are."""
+"""What every data set becomes: one uint8 array of square images, with name and licence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 ByteCount = Callable[[str, int, int], None]
-"""Called while data come in: with what they are, the bytes so far and the bytes in all."""
+"""Progress callback: called with a name, the bytes read so far and the total number of bytes."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Every image of a data set, with its provenance."""
+    """All images of a data set, with its name and licence."""
 
     name: str
     licence: str
@@ -21,23 +21,27 @@ class ImageSet:
     """``(n, channels, height, width)``."""
 
 
-def fitted(image: Image.Image, size: int) -> Image.Image:
-    """The square in the middle of ``image``, scaled to ``size`` (Lanczos) where it differs."""
+def fit_square(image: Image.Image, size: int) -> Image.Image:
+    """The central square of ``image``, resized to ``size`` × ``size`` pixels (Lanczos filter)."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side))
     return square.resize((size, size), Image.Resampling.LANCZOS)
 
 
-def scaled(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Grey or RGB images ``(n, c, height, width)`` as ``(n, c, size, size)``, each ``fitted``."""
+def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Grey or RGB images ``(n, c, height, width)`` as ``(n, c, size, size)``.
+
+    Each image is cropped and resized by ``fit_square``. Images that already have this size are
+    returned without a copy.
+    """
     count, channels, height, width = pixels.shape
     if (height, width) == (size, size):
         return pixels
-    # Pillow has a grey image without an axis for its channel.
+    # Pillow's grey images have no channel axis.
     shape = (height, width) if channels == 1 else (height, width, channels)
-    grown = np.empty((count, channels, size, size), dtype=np.uint8)
-    for one, image in zip(grown, pixels.transpose(0, 2, 3, 1), strict=True):
-        picture = fitted(Image.fromarray(image.reshape(shape)), size)
-        one[:] = np.asarray(picture).reshape(size, size, channels).transpose(2, 0, 1)
-    return grown
+    resized = np.empty((count, channels, size, size), dtype=np.uint8)
+    for target, image in zip(resized, pixels.transpose(0, 2, 3, 1), strict=True):
+        square = fit_square(Image.fromarray(image.reshape(shape)), size)
+        target[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
+    return resized

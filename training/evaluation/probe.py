@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
 from app.artifact import atomic_files
-from training.data import sets
+from training.data import datasets
 from training.errors import DataError
 from training.evaluation import subject, svm
 from training.evaluation.evaluate import say
@@ -123,7 +123,7 @@ def _data(run: Run, options: Probing) -> Iterator[tuple[Images, Labels]]:
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     for split in ("train", "t10k"):
         with Downloads() as downloads:
-            pixels, labels = sets.labelled(config, split, downloads)
+            pixels, labels = datasets.load_labelled(config, split, downloads)
         if pixels.shape[1:] != run.data().shape:
             raise DataError(
                 f"the {split} images have the shape {pixels.shape[1:]}, "

@@ -36,7 +36,7 @@ def read(shipped: Shipped, data_dir: Path | None) -> Real:
     Raises DataError where it is missing, damaged, or knows other attributes than ``shipped``.
     """
     if shipped.dataset == dataset.NAME:
-        return _faces(shipped, data_dir or dataset.PLACE)
+        return _faces(shipped, data_dir or dataset.DEFAULT_FOLDER)
     with Downloads() as downloads:
         folder = idx.locate(idx.FASHION_MNIST, data_dir, downloads)
     train, test = (

@@ -9,7 +9,7 @@ from app.artifact import atomic_files
 from app.artifact.card import Directions
 from app.imaging import png
 from app.latent import sampling
-from training.data import sets
+from training.data import datasets
 from training.errors import RunError
 from training.evaluation import features, subject
 from training.evaluation.attributes import STRENGTH
@@ -148,8 +148,8 @@ def _real(run: Run, options: Drawing) -> tuple[Bytes, Bytes | None]:
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     with Downloads() as downloads:
         # What is skipped was told when the run began.
-        train = sets.load(config, downloads, lambda *_: None)
-        test = sets.test(config, downloads)
+        train = datasets.load(config, downloads, lambda *_: None)
+        test = datasets.load_test(config, downloads)
     if Data.of(train) != run.data():
         raise RunError(f"{run.folder}: learned from other data: {run.data()} is not these")
     return train.pixels, test

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from app.runtime.cpus import available
 from training import config
 from training.config import Config
-from training.data import sets
+from training.data import datasets
 from training.data.images import ImageSet
 from training.errors import RunError
 from training.evaluation import scoring
@@ -62,7 +62,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
 
 def _load(options: Config, group: Group) -> ImageSet:
     with group.leader_first(), Downloads(shown=group.leads) as downloads:
-        return sets.load(options, downloads, _told if group.leads else _untold)
+        return datasets.load(options, downloads, _told if group.leads else _untold)
 
 
 def _go_on(run: Run, trainer: Trainer, steps: int) -> None:

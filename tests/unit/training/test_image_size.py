@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from training.__main__ import main
 from training.config import Config, Style, from_flags
-from training.data.images import fitted, scaled
+from training.data.images import fit_square, resize
 from training.gan import networks
 from training.gan.step import Trainer
 from training.run.journal import Run
@@ -101,7 +101,7 @@ def test_the_middle_square_is_what_is_kept() -> None:
     pixels[:, 10:30] = 255
     for picture in (pixels, pixels.swapaxes(0, 1)):
         for size in (10, 20, 80):
-            drawn = np.asarray(fitted(Image.fromarray(picture), size))
+            drawn = np.asarray(fit_square(Image.fromarray(picture), size))
             assert drawn.shape == (size, size, 3)
             assert drawn.min() == 255
 
@@ -109,7 +109,7 @@ def test_the_middle_square_is_what_is_kept() -> None:
 def test_a_square_of_the_right_size_stays_to_the_bit() -> None:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (16, 20, 3), dtype=np.uint8)
-    drawn = np.asarray(fitted(Image.fromarray(pixels), 16))
+    drawn = np.asarray(fit_square(Image.fromarray(pixels), 16))
     np.testing.assert_array_equal(drawn, pixels[:, 2:18])
 
 
@@ -117,18 +117,18 @@ def test_scaling_is_lanczoss() -> None:
     random = np.random.default_rng(0)
     picture = Image.fromarray(random.integers(0, 256, (28, 28), dtype=np.uint8))
     expected = picture.resize((64, 64), Image.Resampling.LANCZOS)
-    np.testing.assert_array_equal(np.asarray(fitted(picture, 64)), np.asarray(expected))
+    np.testing.assert_array_equal(np.asarray(fit_square(picture, 64)), np.asarray(expected))
 
 
 def test_a_whole_set_is_scaled_image_by_image() -> None:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (3, 1, 28, 28), dtype=np.uint8)
-    grown = scaled(pixels, 32)
+    grown = resize(pixels, 32)
     assert (grown.shape, grown.dtype) == ((3, 1, 32, 32), np.uint8)
     for one, image in zip(grown, pixels, strict=True):
-        expected = np.asarray(fitted(Image.fromarray(image[0]), 32))
+        expected = np.asarray(fit_square(Image.fromarray(image[0]), 32))
         np.testing.assert_array_equal(one[0], expected)
-    assert scaled(pixels, 28) is pixels
+    assert resize(pixels, 28) is pixels
 
 
 # From the flag to the samples.

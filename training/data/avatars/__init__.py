@@ -1,1 +1,1 @@
-"""Drawn faces: chosen by number, drawn, and stored as a data set."""
+"""Drawn faces: sampled by number, rendered, and stored as a data set."""

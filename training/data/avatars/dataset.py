@@ -1,17 +1,17 @@
-"""The drawn faces that ``python -m training avatars`` leaves in a folder: their file's form.
+"""Reads and writes the data set of drawn faces that ``python -m training avatars`` makes.
 
-The file is an ``.npz`` of these arrays, n faces of k attributes each:
+It is an ``.npz`` file with these arrays, for n faces with k attributes:
 
-form         int, the version of this form and of the faces
+form         int, version of this file format and of the faces
 images       uint8 ``(n, 3, 64, 64)``, RGB
-attributes   bool ``(n, k)``: which of them each face has
-names        str ``(k,)``: what they are called
-licence      str, of the whole
-libraries    str, what drew it: ``name version, name version``
-seed         int, with which the faces were chosen
+attributes   bool ``(n, k)``: the attributes of each face
+names        str ``(k,)``: the names of the attributes
+licence      str, licence of the images
+libraries    str, the libraries that drew them: ``name version, name version``
+seed         int, from which the faces were sampled
 
-Each member of the file has a checksum, which is verified whenever the member is read. The last
-fifth of the faces are test faces, which no generator and no network learns.
+Each array has a checksum, which is verified whenever the array is read. The last fifth of the faces
+are test faces: no generator and no feature network is trained on them.
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ from training.data.images import ImageSet
 from training.errors import DataError
 
 NAME = "avatars"
-PLACE = Path("data/avatars")
-"""Where the faces are if nothing else is said."""
+DEFAULT_FOLDER = Path("data/avatars")
+"""Folder of the faces unless another one is given."""
 FILE, SHEET = "avatars.npz", "avatars.png"
-FORM = 1
-"""One more with every change of the file, or of what a seed and a number look like."""
+FORMAT = 1
+"""Incremented when the file format changes, or the face that a seed and a number give."""
 SIZE = 64
 """Height and width of a face, in pixels."""
 
@@ -46,67 +46,70 @@ class Avatars:
     images: NDArray[np.uint8]
     """RGB ``(n, 3, SIZE, SIZE)``."""
     attributes: dict[str, NDArray[np.bool_]]
-    """By name, which faces have it: ``(n,)``."""
+    """For each attribute's name, which faces have it: ``(n,)``."""
     licence: str
 
     @property
     def training(self) -> "Avatars":
-        """The faces to learn: all but the last fifth."""
-        return self._part(slice(self._learned))
+        """The training faces: all but the last fifth."""
+        return self._slice(slice(self._training_count))
 
     @property
     def test(self) -> "Avatars":
-        """The last fifth of the faces."""
-        return self._part(slice(self._learned, None))
+        """The test faces: the last fifth."""
+        return self._slice(slice(self._training_count, None))
 
     @property
-    def _learned(self) -> int:
+    def _training_count(self) -> int:
         return len(self.images) - len(self.images) // 5
 
-    def _part(self, chosen: slice) -> "Avatars":
-        attributes = {name: column[chosen] for name, column in self.attributes.items()}
-        return Avatars(self.images[chosen], attributes, self.licence)
+    def _slice(self, rows: slice) -> "Avatars":
+        attributes = {name: column[rows] for name, column in self.attributes.items()}
+        return Avatars(self.images[rows], attributes, self.licence)
 
 
 def load(folder: Path | None) -> ImageSet:
-    """The training faces in ``folder``, or in ``PLACE``. Raises what ``read`` does."""
-    found = read(folder or PLACE).training
+    """The training faces in ``folder``, or in ``DEFAULT_FOLDER``.
+
+    Raises DataError as ``read`` does.
+    """
+    found = read(folder or DEFAULT_FOLDER).training
     return ImageSet(NAME, found.licence, found.images)
 
 
 def read(folder: Path) -> Avatars:
     """The faces in ``folder``.
 
-    Raises DataError where there are none, where the file is damaged, or of another version.
+    Raises DataError if the file is missing, damaged, or of another version.
     """
     path = folder / FILE
     if not path.is_file():
         raise DataError(
-            f"{path}: is not there; `python -m training avatars --out {folder}` draws the faces, "
-            "--data-dir names another folder that has them"
+            f"{path}: no such file; make it with `python -m training avatars --out {folder}`, "
+            "or name another folder with --data-dir"
         )
     try:
-        # Opened here, as NumPy leaves a file open that is no archive.
+        # Opened here because NumPy leaves the file open if it is not an archive.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
-            # The form first: what another one holds is unknown.
-            form = int(members["form"]) if "form" in members.files else None
-            if form == FORM:
+            # Check the version first: a file of another version may hold any other arrays.
+            found = int(members["form"]) if "form" in members.files else None
+            if found == FORMAT:
                 return _checked(path, {name: members[name] for name in members.files})
     except DataError:
         raise
-    except Exception as error:  # a damaged file may raise anything in zipfile, zlib and NumPy
+    except Exception as error:  # zipfile, zlib and NumPy raise any kind of error for damaged files
         raise DataError(f"{path}: cannot be read: {error or type(error).__name__}") from error
     raise DataError(
-        f"{path}: was made by another version of this program (its form is {form}, this version "
-        f"reads {FORM}); draw the faces anew"
+        f"{path}: made by another version of this program (file format {found}, but this version "
+        f"reads {FORMAT}); generate the faces again"
     )
 
 
 def write(path: Path, faces: Avatars, seed: int, libraries: dict[str, str]) -> None:
-    """Write ``faces`` to ``path``, the same bytes for the same faces."""
+    """Write ``faces`` to ``path``. Equal arguments give equal bytes."""
     np.savez_compressed(
         path,
-        form=FORM,
+        form=FORMAT,
         images=faces.images,
         attributes=np.stack(list(faces.attributes.values()), axis=1),
         names=list(faces.attributes),
@@ -119,15 +122,15 @@ def write(path: Path, faces: Avatars, seed: int, libraries: dict[str, str]) -> N
 def _checked(path: Path, members: dict[str, NDArray[Any]]) -> Avatars:
     images, table, names = (members[name] for name in ("images", "attributes", "names"))
     count = len(images)
-    whole = (
+    consistent = (
         images.shape == (count, 3, SIZE, SIZE)
         and table.shape == (count, len(names))
         and (images.dtype, table.dtype, names.ndim) == (np.dtype(np.uint8), np.dtype(bool), 1)
     )
-    if not whole:
+    if not consistent:
         raise DataError(
-            f"{path}: has images of shape {images.shape} and type {images.dtype}, attributes of "
-            f"shape {table.shape} and type {table.dtype} and {names.size} names for them"
+            f"{path}: the arrays do not fit together: images {images.dtype} {images.shape}, "
+            f"attributes {table.dtype} {table.shape}, {names.size} attribute names"
         )
     attributes = {str(name): column for name, column in zip(names, table.T, strict=True)}
     return Avatars(images, attributes, str(members["licence"]))

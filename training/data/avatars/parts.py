@@ -1,20 +1,19 @@
-"""What faces are drawn with, and how often.
+"""The parts that faces are composed of, and how often each is used.
 
-The names are those of python-avatars' enumerations. Of its parts only those are used that belong
-to Avataaars as its author published it: the others come from blush.design, a site with terms of
-its own. Left out is also what hardly anybody wears (an eyepatch, hearts for eyes, vomit), and hair
-whose colour cannot be chosen.
+The names are those of python-avatars' enumerations. Only the parts of the original Avataaars are
+used: the others come from blush.design, a site with terms of its own. Parts that hardly anybody
+wears (an eyepatch, heart eyes, vomit) are left out, as is hair whose colour cannot be chosen.
 """
 
 from collections.abc import Mapping
 
 Weights = Mapping[str, float]
-"""How often each of several names is chosen; in any unit."""
+"""Relative frequency of each name, in any unit."""
 
 SKIN = ("#FFDBB4", "#EDB98A", "#D08B5B", "#AE5D29", "#614335")
-"""From light to dark; every tone between two neighbours is drawn too."""
+"""From light to dark; tones between two neighbours are used too."""
 DARK = 0.55
-"""The tone, of 0 to 1, from which on skin counts as dark."""
+"""Tone, from 0 to 1, from which skin counts as dark."""
 
 BACKGROUNDS = (
     "#55688C",
@@ -28,7 +27,7 @@ BACKGROUNDS = (
     "#C79BC9",
     "#E9E4DC",
 )
-"""A round trip through soft colours; every colour between two neighbours is drawn too."""
+"""A gradient through soft colours; colours between two neighbours are used too."""
 
 LONG: Weights = {
     "STRAIGHT_1": 3,
@@ -114,4 +113,4 @@ CLOTH: Weights = {
     "RED": 1,
     "WHITE": 1,
 }
-"""The colours of clothes and hats."""
+"""Colours of clothes and hats."""

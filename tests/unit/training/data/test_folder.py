@@ -21,7 +21,7 @@ Save = Callable[..., Path]
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """Writes one picture below the folder: a constant colour unless it is given."""
+    """Writes one image below the folder, of one colour by default."""
 
     def saved(
         name: str, colour: object = (200, 100, 50), *, mode: str = "RGB", **options: object
@@ -35,8 +35,8 @@ def save(tmp_path: Path) -> Save:
     return saved
 
 
-class Listener:
-    """What a reader of the folder was told on the way."""
+class Recorder:
+    """Loads a folder and records the callbacks."""
 
     def __init__(self) -> None:
         self.skipped: list[tuple[Path, str]] = []
@@ -53,8 +53,8 @@ class Listener:
 
 
 @pytest.fixture
-def listener() -> Listener:
-    return Listener()
+def recorder() -> Recorder:
+    return Recorder()
 
 
 def pixel(path: Path) -> tuple[int, ...]:
@@ -64,60 +64,60 @@ def pixel(path: Path) -> tuple[int, ...]:
     return tuple(pixels[:, SIZE // 2, SIZE // 2].tolist())
 
 
-# A whole folder.
+# Loading a folder.
 
 
 def test_every_image_below_the_folder_is_found_in_the_order_of_paths(
-    tmp_path: Path, save: Save, listener: Listener
+    tmp_path: Path, save: Save, recorder: Recorder
 ) -> None:
     names = [f"{place}{k:02d}.png" for place in ("", "b/", "b/c/", "B/") for k in range(5)]
     np.random.default_rng(0).shuffle(names)
     for k, name in enumerate(names):
         save(name, (k, 0, 0))
-    found = listener.load(tmp_path)
+    found = recorder.load(tmp_path)
     assert found.pixels.shape == (20, 3, SIZE, SIZE)
     assert [names[k] for k in found.pixels[:, 0, 0, 0]] == sorted(names)
-    assert listener.skipped == []
+    assert recorder.skipped == []
 
 
 def test_the_same_folder_gives_the_same_bits(
-    tmp_path: Path, save: Save, listener: Listener
+    tmp_path: Path, save: Save, recorder: Recorder
 ) -> None:
     noise = np.random.default_rng(0)
     for k in range(16):
         pixels = noise.integers(0, 256, (30 + k, 50 - k, 3), dtype=np.uint8)
         save(f"{k}.jpg", Image.fromarray(pixels))
-    first, second = listener.load(tmp_path), listener.load(tmp_path)
+    first, second = recorder.load(tmp_path), recorder.load(tmp_path)
     np.testing.assert_array_equal(first.pixels, second.pixels)
 
 
-def test_a_set_tells_the_folders_name_and_that_its_licence_is_unknown(
-    tmp_path: Path, save: Save, listener: Listener, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_is_named_after_itself_and_its_licence_is_unknown(
+    tmp_path: Path, save: Save, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for k in range(16):
         save(f"pets/{k}.png")
     monkeypatch.chdir(tmp_path / "pets")
     for place in (tmp_path / "pets", Path(), Path("../pets/")):
-        found = listener.load(place)
+        found = recorder.load(place)
         assert (found.name, found.licence) == ("folder:pets", "unknown, the user's own")
 
 
-def test_progress_is_told_in_bytes(tmp_path: Path, save: Save, listener: Listener) -> None:
+def test_progress_is_reported_in_bytes(tmp_path: Path, save: Save, recorder: Recorder) -> None:
     sizes = [save(f"{k:02d}.png", (k, k, 9 * k)).stat().st_size for k in range(16)]
-    listener.load(tmp_path)
-    assert len(listener.progress) == 16
-    assert {name for name, _, _ in listener.progress} == {f"folder:{tmp_path.name}"}
-    assert [done for _, done, _ in listener.progress] == np.cumsum(sizes).tolist()
-    assert {total for _, _, total in listener.progress} == {sum(sizes)}
+    recorder.load(tmp_path)
+    assert len(recorder.progress) == 16
+    assert {name for name, _, _ in recorder.progress} == {f"folder:{tmp_path.name}"}
+    assert [done for _, done, _ in recorder.progress] == np.cumsum(sizes).tolist()
+    assert {total for _, _, total in recorder.progress} == {sum(sizes)}
 
 
 @pytest.mark.parametrize(
     ("last", "mode", "channels"),
     [(9, "L", 1), ((9, 9, 9), "RGB", 1), (9, "P", 1), ((9, 9, 8), "RGB", 3)],
-    ids=["grey", "grey in RGB", "grey in a palette", "one pixel's breadth off grey"],
+    ids=["grey", "grey in RGB", "grey in a palette", "almost grey"],
 )
-def test_images_are_grey_where_all_of_them_are(
-    tmp_path: Path, save: Save, listener: Listener, last: object, mode: str, channels: int
+def test_images_are_grey_if_all_of_them_are(
+    tmp_path: Path, save: Save, recorder: Recorder, last: object, mode: str, channels: int
 ) -> None:
     for k in range(15):
         save(f"{k:02d}.png", 10 * k, mode="L")
@@ -125,29 +125,27 @@ def test_images_are_grey_where_all_of_them_are(
     if mode == "P":
         picture.putpalette([value for value in range(256) for _ in range(3)])
     save("last.png", picture)
-    found = listener.load(tmp_path)
+    found = recorder.load(tmp_path)
     assert found.pixels.shape == (16, channels, SIZE, SIZE)
     assert found.pixels[:15, 0, 0, 0].tolist() == [10 * k for k in range(15)]
 
 
-def test_hidden_files_are_passed_over_in_silence(
-    tmp_path: Path, save: Save, listener: Listener
-) -> None:
+def test_hidden_files_are_ignored(tmp_path: Path, save: Save, recorder: Recorder) -> None:
     for k in range(16):
         save(f"{k}.png")
     for name in (".hidden.png", ".cache/a.png", "a/.b/c.png"):
         save(name)
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    assert len(listener.load(tmp_path).pixels) == 16
-    assert listener.skipped == []
+    assert len(recorder.load(tmp_path).pixels) == 16
+    assert recorder.skipped == []
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path, listener: Listener) -> None:
+def test_a_path_that_is_not_a_folder_is_refused(tmp_path: Path, recorder: Recorder) -> None:
     (tmp_path / "file").touch()
     for name in ("file", "absent"):
-        with pytest.raises(DataError, match=f"--dataset folder:.*{name}: is no folder"):
-            listener.load(tmp_path / name)
+        with pytest.raises(DataError, match=f"--dataset folder:.*{name}: not a folder"):
+            recorder.load(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +162,7 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path, listener: Listener) ->
 def test_too_few_images_are_refused_with_both_counts(
     tmp_path: Path,
     save: Save,
-    listener: Listener,
+    recorder: Recorder,
     good: int,
     bad: int,
     batch_size: int,
@@ -175,17 +173,17 @@ def test_too_few_images_are_refused_with_both_counts(
     for k in range(bad):
         (tmp_path / f"{k}.txt").write_text("no image")
     if enough:
-        assert len(listener.load(tmp_path, batch_size=batch_size).pixels) == good
+        assert len(recorder.load(tmp_path, batch_size=batch_size).pixels) == good
     else:
-        told = f"{tmp_path}: {good} images were found and {bad} files skipped; "
+        start = f"{tmp_path}: found {good} images and skipped {bad} files; "
         with pytest.raises(DataError) as caught:
-            listener.load(tmp_path, batch_size=batch_size)
-        assert str(caught.value).startswith(told)
+            recorder.load(tmp_path, batch_size=batch_size)
+        assert str(caught.value).startswith(start)
         assert f"--batch-size {batch_size}" in str(caught.value)
-    assert len(listener.skipped) == bad
+    assert len(recorder.skipped) == bad
 
 
-# Files that cannot be used.
+# Unusable files.
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -194,7 +192,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int) -> bytes:
-    """The beginning of a PNG that says it is this large."""
+    """A PNG whose header says that it is this large."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data
@@ -208,33 +206,33 @@ def whole(kind: str) -> bytes:
 
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "empty.png": (b"", "no image that Pillow can read"),
-    "text.png": (b"These are words, and no picture.", "no image that Pillow can read"),
+    "empty.png": (b"", "not an image that Pillow can read"),
+    "text.png": (b"This is text, not an image.", "not an image that Pillow can read"),
     "half.png": (whole("PNG")[:5000], "truncated"),
     "half.jpg": (whole("JPEG")[:3000], "truncated"),
     "half.gif": (whole("GIF")[:3000], "cannot be read"),
     "half.bmp": (whole("BMP")[:3000], "truncated"),
-    "half.tif": (whole("TIFF")[:3000], "cannot be read|no image"),
-    "half.webp": (whole("WEBP")[:3000], "cannot be read|no image"),
-    "header.png": (whole("PNG")[:20], "cannot be read|no image"),
+    "half.tif": (whole("TIFF")[:3000], "cannot be read|not an image"),
+    "half.webp": (whole("WEBP")[:3000], "cannot be read|not an image"),
+    "header.png": (whole("PNG")[:20], "cannot be read|not an image"),
     "huge.png": (png(60_000, 60_000), "exceeds limit"),
     "large.png": (png(10_000, 10_000), "exceeds limit"),
     "endless.png": (png(2**31 - 1, 2**31 - 1), "exceeds limit"),
-    "nothing.png": (png(0, 0), "cannot be read|no image"),
+    "nothing.png": (png(0, 0), "cannot be read|not an image"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_file_that_cannot_be_used_is_told_and_skipped(
-    tmp_path: Path, save: Save, listener: Listener, name: str
+def test_an_unusable_file_is_reported_and_skipped(
+    tmp_path: Path, save: Save, recorder: Recorder, name: str
 ) -> None:
     content, _ = BAD[name]
     for k in range(16):
         save(f"{k:02d}.png", (k, 0, 0))
     (tmp_path / f"07-{name}").write_bytes(content)
-    found = listener.load(tmp_path)
+    found = recorder.load(tmp_path)
     assert found.pixels[:, 0, 0, 0].tolist() == list(range(16))
-    ((path, reason),) = listener.skipped
+    ((path, reason),) = recorder.skipped
     assert path == tmp_path / f"07-{name}"
     assert reason
     with pytest.raises(DataError, match=BAD[name][1]):
@@ -254,7 +252,7 @@ def test_pixels_without_a_known_range_are_refused(
 
 
 def test_no_damage_to_any_format_does_more_than_skip_a_file(tmp_path: Path) -> None:
-    # Whatever decoders raise, for whichever bytes, must end as a reason.
+    # Every error of a decoder must end as a reason to skip the file.
     random = np.random.default_rng(1)
     for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "PCX"):
         content = whole(kind)
@@ -268,7 +266,7 @@ def test_no_damage_to_any_format_does_more_than_skip_a_file(tmp_path: Path) -> N
                 assert folder.read(path, SIZE).shape == (3, SIZE, SIZE)
 
 
-# Every kind of image.
+# Image formats and modes.
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.gif", "a.tif", "a.ppm", "a.tga", "a.PNG"])
@@ -315,7 +313,7 @@ def test_a_palettes_colours_are_looked_up(save: Save) -> None:
     assert pixel(save("c.png", picture, transparency=bytes((255, 255, 255, 0)))) == (255, 255, 255)
 
 
-def test_a_transparent_colour_is_white_too(save: Save) -> None:
+def test_a_transparent_colour_becomes_white(save: Save) -> None:
     assert pixel(save("a.png", (1, 2, 3), transparency=(1, 2, 3))) == (255, 255, 255)
     assert pixel(save("b.png", 5, mode="L", transparency=5)) == (255, 255, 255)
 
@@ -365,13 +363,13 @@ def test_very_long_images_are_cut_to_their_middle(save: Save) -> None:
 
 
 def test_an_aligned_face_of_celeba_is_cut_to_its_middle_square_and_scaled(
-    tmp_path: Path, save: Save, listener: Listener
+    tmp_path: Path, save: Save, recorder: Recorder
 ) -> None:
     noise = np.random.default_rng(0)
     photographs = noise.integers(0, 256, (16, 218, 178, 3), dtype=np.uint8)
     for k, photograph in enumerate(photographs):
         save(f"img_align_celeba/{k + 1:06d}.png", Image.fromarray(photograph))
-    found = listener.load(tmp_path, size=64)
+    found = recorder.load(tmp_path, size=64)
     assert found.pixels.shape == (16, 3, 64, 64)
     for pixels, photograph in zip(found.pixels, photographs, strict=True):
         square = Image.fromarray(photograph[20:198])

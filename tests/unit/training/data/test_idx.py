@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.data import idx
-from training.data.idx import FASHION_MNIST, Published
+from training.data.idx import FASHION_MNIST, PublishedDataset
 from training.errors import DataError
 
 Encode = Callable[[NDArray[np.uint8]], bytes]
@@ -24,8 +24,8 @@ LABELS = "train-labels-idx1-ubyte"
 ARRAY = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
 
 
-def unheard(_name: str, _so_far: int, _total: int) -> None:
-    """Progress nobody asked about."""
+def ignore_progress(_name: str, _so_far: int, _total: int) -> None:
+    """Ignore progress."""
 
 
 def header(*shape: int, kind: int = 8) -> bytes:
@@ -76,7 +76,7 @@ def test_no_flipped_bit_of_a_gzip_file_changes_the_array_unnoticed(
         except DataError:
             refused += 1
         else:
-            # Gzip's header says the time and the system of packing: those bits do no harm.
+            # Flipped bits of the time and the system in gzip's header do no harm.
             np.testing.assert_array_equal(read, ARRAY, err_msg=f"bit {bit}")
     assert refused > 0.8 * 8 * len(whole)
 
@@ -84,13 +84,13 @@ def test_no_flipped_bit_of_a_gzip_file_changes_the_array_unnoticed(
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "no IDX file"),
+        (b"", "not an IDX file"),
         (b"<!DOCTYPE html><html>", "3c 21 44 4f"),
-        (b"\1" + header(60)[1:] + bytes(60), "no IDX file"),
-        (header(60, kind=0x0D) + bytes(240), "no IDX file of bytes"),
-        (header(3, 4, 5)[:9], "cut off inside its header"),
-        (header(3, 4, 5) + bytes(59), "59 bytes of data where its header says 60"),
-        (header(3, 4, 5) + bytes(61), "61 bytes of data where its header says 60"),
+        (b"\1" + header(60)[1:] + bytes(60), "not an IDX file"),
+        (header(60, kind=0x0D) + bytes(240), "not an IDX file of bytes"),
+        (header(3, 4, 5)[:9], "truncated within its header"),
+        (header(3, 4, 5) + bytes(59), "59 bytes of data, but its header says 60"),
+        (header(3, 4, 5) + bytes(61), "61 bytes of data, but its header says 60"),
         (header(65536, 65536, 65536, 65536), ""),  # 2**64 bytes, which is 0 in 64 bits
         (header(*[1] * 255) + bytes(1), ""),  # more dimensions than NumPy has
     ],
@@ -118,7 +118,7 @@ def test_a_damaged_file_is_refused_by_name_and_cause(
 
 
 @pytest.mark.parametrize("name", ["absent", "."], ids=["missing", "a folder"])
-def test_what_is_no_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_or_a_folder_is_refused_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="cannot be read") as caught:
         idx.read(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
@@ -166,11 +166,11 @@ def test_images_and_labels_that_do_not_fit_are_refused(
 
 
 class Server:
-    """A real web server on this computer, whose files lie in ``folder``."""
+    """A local web server that serves the files of ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.cut_at: int | None = None
         server = self
 
@@ -182,7 +182,7 @@ class Server:
                 outputfile.write(source.read()[: server.cut_at])
 
             def log_message(self, *_: object) -> None:
-                server.asked.append(self.path)
+                server.requests.append(self.path)
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}/"
@@ -205,7 +205,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 @pytest.fixture
 def published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server, encode: Encode
-) -> Published:
+) -> PublishedDataset:
     """Fashion-MNIST with tiny files on the local server, neither installed nor cached."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     contents = {f"{IMAGES}.gz": encode(ARRAY), f"{LABELS}.gz": encode(ARRAY[:, 0, 0])}
@@ -223,32 +223,32 @@ def cache(tmp_path: Path) -> Path:
 
 
 def test_a_named_folder_comes_before_the_installed_one(
-    tmp_path: Path, published: Published, server: Server
+    tmp_path: Path, published: PublishedDataset, server: Server
 ) -> None:
     published.installed.mkdir()
-    assert idx.locate(published, tmp_path, unheard) == tmp_path
-    assert server.asked == []
+    assert idx.locate(published, tmp_path, ignore_progress) == tmp_path
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("kind", ["absent", "a file"])
-def test_a_named_folder_that_is_none_is_refused(tmp_path: Path, kind: str) -> None:
+def test_a_data_dir_that_is_not_a_folder_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "here"
     if kind == "a file":
         path.touch()
     with pytest.raises(DataError) as caught:
-        idx.locate(FASHION_MNIST, path, unheard)
+        idx.locate(FASHION_MNIST, path, ignore_progress)
     assert f"--data-dir {path}" in str(caught.value)
 
 
-def test_the_installed_folder_comes_before_the_cache(published: Published, server: Server) -> None:
-    published.installed.mkdir()
-    assert idx.locate(published, None, unheard) == published.installed
-    assert server.asked == []
-
-
-def test_what_is_downloaded_stays_in_the_cache(
-    published: Published, server: Server, cache: Path
+def test_the_installed_folder_comes_before_the_cache(
+    published: PublishedDataset, server: Server
 ) -> None:
+    published.installed.mkdir()
+    assert idx.locate(published, None, ignore_progress) == published.installed
+    assert server.requests == []
+
+
+def test_downloads_are_cached(published: PublishedDataset, server: Server, cache: Path) -> None:
     calls: dict[str, list[tuple[int, int]]] = {}
 
     def progress(name: str, so_far: int, total: int) -> None:
@@ -261,22 +261,22 @@ def test_what_is_downloaded_stays_in_the_cache(
         assert (cache / name).read_bytes() == (server.folder / name).read_bytes()
         assert calls[name] == sorted(calls[name])
         assert calls[name][-1] == (size, size)
-    server.asked.clear()
+    server.requests.clear()
     assert idx.locate(published, None, progress) == cache
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_without_xdg_cache_home_the_cache_is_in_the_home_folder(
-    tmp_path: Path, published: Published, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, published: PublishedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    folder = idx.locate(published, None, unheard)
+    folder = idx.locate(published, None, ignore_progress)
     assert folder == tmp_path / "home" / ".cache" / "dcgan-server" / "fashion-mnist"
 
 
-def test_load_gives_the_images_and_whose_they_are(published: Published) -> None:
-    image_set = idx.load(published, None, unheard)
+def test_load_returns_the_images_and_their_licence(published: PublishedDataset) -> None:
+    image_set = idx.load(published, None, ignore_progress)
     np.testing.assert_array_equal(image_set.pixels, ARRAY[:, None])
     assert image_set.name == "fashion-mnist"
     assert "Zalando" in image_set.licence
@@ -289,7 +289,7 @@ OTHER = gzip.compress(b"something else")
     ("damage", "complaint"),
     [
         (lambda _: OTHER, hashlib.sha256(b"something else").hexdigest()),
-        (lambda _: b"<html>Not here</html>", "is no gzip file"),
+        (lambda _: b"<html>Not here</html>", "not a gzip file"),
         (lambda whole: whole[: len(whole) // 2], ""),
         (lambda whole: whole[:-4], ""),
         (lambda whole: whole + b"and more", ""),
@@ -297,7 +297,7 @@ OTHER = gzip.compress(b"something else")
     ids=["other content", "no gzip", "half of it", "without its checksum", "and more"],
 )
 def test_a_damaged_download_is_refused_and_nothing_is_left(
-    published: Published,
+    published: PublishedDataset,
     server: Server,
     cache: Path,
     damage: Callable[[bytes], bytes],
@@ -306,15 +306,15 @@ def test_a_damaged_download_is_refused_and_nothing_is_left(
     served = server.folder / f"{IMAGES}.gz"
     served.write_bytes(damage(served.read_bytes()))
     with pytest.raises(DataError) as caught:
-        idx.locate(published, None, unheard)
+        idx.locate(published, None, ignore_progress)
     assert f"{server.url}{served.name}" in str(caught.value)
     assert complaint in str(caught.value)
     assert list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize("trouble", ["404", "refused", "cut off"])
-def test_a_failed_download_names_the_ways_around_it_and_leaves_nothing(
-    published: Published, server: Server, cache: Path, trouble: str
+def test_a_failed_download_is_reported_with_advice_and_leaves_nothing(
+    published: PublishedDataset, server: Server, cache: Path, trouble: str
 ) -> None:
     if trouble == "404":
         (server.folder / f"{IMAGES}.gz").unlink()
@@ -325,25 +325,27 @@ def test_a_failed_download_names_the_ways_around_it_and_leaves_nothing(
             port = closed_again.getsockname()[1]
         published = dataclasses.replace(published, url=f"http://127.0.0.1:{port}/")
     with pytest.raises(DataError) as caught:
-        idx.locate(published, None, unheard)
+        idx.locate(published, None, ignore_progress)
     for part in (published.url, "dataset-fashion-mnist", "--data-dir"):
         assert part in str(caught.value)
     assert list(cache.iterdir()) == []
 
 
 def test_a_failed_download_leaves_the_files_before_it(
-    published: Published, server: Server, cache: Path
+    published: PublishedDataset, server: Server, cache: Path
 ) -> None:
     (server.folder / f"{LABELS}.gz").unlink()
     with pytest.raises(DataError):
-        idx.locate(published, None, unheard)
+        idx.locate(published, None, ignore_progress)
     assert [path.name for path in cache.iterdir()] == [f"{IMAGES}.gz"]
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, published: Published) -> None:
+def test_a_cache_that_cannot_be_written_is_named(
+    tmp_path: Path, published: PublishedDataset
+) -> None:
     (tmp_path / "cache").touch()
     with pytest.raises(DataError) as caught:
-        idx.locate(published, None, unheard)
+        idx.locate(published, None, ignore_progress)
     assert str(tmp_path / "cache") in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from app.imaging.sheets import Pixels
 from app.latent.sampling import Latents, from_seeds
 from training.__main__ import main
 from training.data.avatars import parts
-from training.data.avatars.faces import Face, choose
+from training.data.avatars.faces import Face, sample_face
 from training.evaluation import attributes, steering, subject
 from training.evaluation.attributes import Images
 from training.evaluation.directions import Table
@@ -97,13 +97,13 @@ def drawer() -> Subject:
     """Draws four faces: glasses where the first number is positive, a beard where the second is."""
     pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
     pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
-    from training.data.avatars import drawing  # noqa: PLC0415 it needs what may not be there
+    from training.data.avatars import rendering  # noqa: PLC0415 it needs what may not be there
 
-    plain = next(face for face in (choose(0, k) for k in range(100)) if not any(hidden(face)))
+    plain = next(face for face in (sample_face(0, k) for k in range(100)) if not any(hidden(face)))
     glasses, beard = {"glasses": next(iter(parts.CLEAR))}, {"beard": next(iter(parts.BEARDS))}
     looks = (plain, replace(plain, **glasses), replace(plain, **beard))
     looks = (*looks, replace(plain, **glasses, **beard))
-    faces = np.stack([drawing.drawn(look) for look in looks]).transpose(0, 2, 3, 1)
+    faces = np.stack([rendering.render(look) for look in looks]).transpose(0, 2, 3, 1)
     return Subject(
         title="four",
         dataset="avatars",

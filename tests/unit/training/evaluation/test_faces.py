@@ -14,7 +14,7 @@ from torch import nn
 from training.__main__ import main
 from training.data.avatars import dataset
 from training.data.avatars.dataset import Avatars
-from training.data.avatars.faces import ATTRIBUTES, choose, described
+from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 from training.errors import DataError
 from training.evaluation import classifier, features, measures, real, scoring
 from training.evaluation.evaluation_record import Evaluation
@@ -103,12 +103,12 @@ def test_the_shipped_network_tells_the_attributes_of_faces_that_were_never_learn
 ) -> None:
     pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
     pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
-    from training.data.avatars import drawing  # noqa: PLC0415 it needs what may not be there
+    from training.data.avatars import rendering  # noqa: PLC0415 it needs what may not be there
 
-    others = [choose(7, number) for number in range(200)]
-    pixels = np.stack([drawing.drawn(face) for face in others])
+    others = [sample_face(7, number) for number in range(200)]
+    pixels = np.stack([rendering.render(face) for face in others])
     seen = features.features(network, pixels, AVATARS)
-    right = seen.labels == np.array([*map(described, others)])
+    right = seen.labels == np.array([*map(attributes_of, others)])
     assert right.mean() == pytest.approx(AVATARS.accuracy, abs=0.01)
 
 

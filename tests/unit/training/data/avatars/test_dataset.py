@@ -10,10 +10,10 @@ from PIL import Image
 from app.artifact import card
 from training.__main__ import main
 from training.config import Config
-from training.data import sets
+from training.data import datasets
 from training.data.avatars import dataset
-from training.data.avatars.dataset import FILE, FORM, LICENCE, Avatars
-from training.data.images import fitted, scaled
+from training.data.avatars.dataset import FILE, FORMAT, LICENCE, Avatars
+from training.data.images import fit_square, resize
 from training.errors import DataError
 from training.run.journal import Run
 
@@ -21,13 +21,13 @@ COUNT, LEARNED = 12, 10
 TINY = "--generator-filters 1 --discriminator-filters 1 --latent-dim 2 --batch-size 4 --epochs 1"
 
 
-def unheard(*_: object) -> None:
+def ignore(*_: object) -> None:
     pass
 
 
 @pytest.fixture(scope="module")
 def faces() -> Avatars:
-    """Noise in place of faces: whoever reads them cannot tell."""
+    """Noise instead of faces: reading and writing make no difference between them."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (COUNT, 3, 64, 64), dtype=np.uint8)
     table = random.random((COUNT, 2)) < 0.5
@@ -66,10 +66,10 @@ def test_the_same_faces_are_the_same_bytes(place: Path, faces: Avatars, tmp_path
     assert (tmp_path / FILE).read_bytes() == (place / FILE).read_bytes()
 
 
-def test_the_file_tells_what_it_was_made_with(place: Path) -> None:
+def test_the_file_names_its_libraries_seed_and_format(place: Path) -> None:
     with np.load(place / FILE) as members:
         assert str(members["libraries"]) == "pencil 1"
-        assert (int(members["seed"]), int(members["form"])) == (0, FORM)
+        assert (int(members["seed"]), int(members["form"])) == (0, FORMAT)
 
 
 def test_the_licence_names_the_artist_and_both_programs() -> None:
@@ -78,20 +78,20 @@ def test_the_licence_names_the_artist_and_both_programs() -> None:
     assert "resvg-py (MIT" in LICENCE
 
 
-def test_faces_are_looked_for_in_data_avatars_unless_another_folder_is_named(
+def test_the_default_folder_is_data_avatars(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"^data/avatars/avatars\.npz: is not there"):
-        sets.load(Config(dataset="avatars"), unheard, unheard)
-    named = sets.load(Config(dataset="avatars", data_dir=place), unheard, unheard)
+    with pytest.raises(DataError, match=r"^data/avatars/avatars\.npz: no such file"):
+        datasets.load(Config(dataset="avatars"), ignore, ignore)
+    named = datasets.load(Config(dataset="avatars", data_dir=place), ignore, ignore)
     shutil.copytree(place, tmp_path / "data" / "avatars")
-    usual = sets.load(Config(dataset="avatars"), unheard, unheard)
+    usual = datasets.load(Config(dataset="avatars"), ignore, ignore)
     np.testing.assert_array_equal(named.pixels, usual.pixels)
     assert (usual.name, usual.licence) == ("avatars", LICENCE)
 
 
-# Their parts.
+# Training and test faces.
 
 
 @pytest.mark.parametrize(("count", "learned"), [(1, 1), (4, 4), (5, 4), (9, 8), (10, 8), (12, 10)])
@@ -109,18 +109,18 @@ def test_the_last_fifth_of_the_faces_are_test_faces(
     assert training.licence == test.licence == faces.licence
 
 
-def test_the_training_faces_alone_are_learned(place: Path, faces: Avatars) -> None:
-    found = sets.load(Config(dataset="avatars", data_dir=place), unheard, unheard)
+def test_only_the_training_faces_are_loaded_for_training(place: Path, faces: Avatars) -> None:
+    found = datasets.load(Config(dataset="avatars", data_dir=place), ignore, ignore)
     np.testing.assert_array_equal(found.pixels, faces.images[:LEARNED])
 
 
 @pytest.mark.parametrize("size", [None, 16])
-def test_the_test_faces_are_shown_in_the_size_that_is_asked_for(
+def test_the_test_faces_have_the_requested_size(
     place: Path, faces: Avatars, size: int | None
 ) -> None:
     config = Config(dataset="avatars", data_dir=place, image_size=size)
-    found = sets.test(config, unheard)
-    expected = faces.test.images if size is None else scaled(faces.test.images, size)
+    found = datasets.load_test(config, ignore)
+    expected = faces.test.images if size is None else resize(faces.test.images, size)
     assert found is not None
     np.testing.assert_array_equal(found, expected)
 
@@ -130,30 +130,30 @@ def test_a_handful_of_faces_and_a_folder_have_no_test_images(
 ) -> None:
     columns = {name: column[:4] for name, column in faces.attributes.items()}
     dataset.write(tmp_path / FILE, Avatars(faces.images[:4], columns, "none"), 0, {})
-    assert sets.test(Config(dataset="avatars", data_dir=tmp_path), unheard) is None
-    assert sets.test(Config(dataset=f"folder:{tmp_path}"), unheard) is None
+    assert datasets.load_test(Config(dataset="avatars", data_dir=tmp_path), ignore) is None
+    assert datasets.load_test(Config(dataset=f"folder:{tmp_path}"), ignore) is None
 
 
-# What cannot be read.
+# Errors.
 
 
 def refused(place: Path) -> str:
     with pytest.raises(DataError) as caught:
         dataset.read(place)
-    told = str(caught.value)
-    assert str(place / FILE) in told
-    assert "\n" not in told
-    return told
+    output = str(caught.value)
+    assert str(place / FILE) in output
+    assert "\n" not in output
+    return output
 
 
-def test_missing_faces_are_told_with_the_way_to_have_them(
+def test_missing_faces_are_reported_with_the_command_that_makes_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = refused(tmp_path)
-    assert f"python -m training avatars --out {tmp_path}" in told
-    assert "--data-dir" in told
+    output = refused(tmp_path)
+    assert f"python -m training avatars --out {tmp_path}" in output
+    assert "--data-dir" in output
     assert fit(tmp_path / "run", "--data-dir", tmp_path) == 1
-    assert capsys.readouterr().err == f"error: {told}\n"
+    assert capsys.readouterr().err == f"error: {output}\n"
     assert not (tmp_path / "run").exists()
 
 
@@ -186,13 +186,13 @@ def test_no_flipped_bit_changes_a_face_unnoticed(place: Path, faces: Avatars) ->
 
 
 @pytest.mark.parametrize("content", [b"", b"words", b"\x80\x04N.", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_such_file_is_refused(place: Path, content: bytes) -> None:
+def test_other_files_are_refused(place: Path, content: bytes) -> None:
     (place / FILE).write_bytes(content)
     refused(place)
 
 
 def rewritten(place: Path, **members: Any) -> None:
-    """The file with some of its arrays replaced, or left out where they are None."""
+    """Rewrite the file with some of its arrays replaced, or left out if they are None."""
     with np.load(place / FILE) as found:
         arrays = {**{name: found[name] for name in found.files}, **members}
     np.savez_compressed(
@@ -200,12 +200,12 @@ def rewritten(place: Path, **members: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("form", [FORM + 1, 0, None])
+@pytest.mark.parametrize("form", [FORMAT + 1, 0, None])
 def test_faces_of_another_version_are_refused_as_such(place: Path, form: int | None) -> None:
     rewritten(place, form=form, images=None)
-    told = refused(place)
-    assert f"was made by another version of this program (its form is {form}, " in told
-    assert f"this version reads {FORM}); draw the faces anew" in told
+    output = refused(place)
+    assert f"made by another version of this program (file format {form}, " in output
+    assert f"but this version reads {FORMAT}); generate the faces again" in output
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def test_faces_of_another_version_are_refused_as_such(place: Path, form: int | N
         ({"images": np.zeros((12, 64, 64, 3), np.uint8)}, "(12, 64, 64, 3)"),
         ({"images": np.zeros((12, 3, 64, 64), np.float32)}, "float32"),
         ({"images": np.zeros((11, 3, 64, 64), np.uint8)}, "(11, 3, 64, 64)"),
-        ({"attributes": np.zeros((12, 3), bool)}, "shape (12, 3)"),
-        ({"attributes": np.zeros((12, 2), np.uint8)}, "type uint8"),
-        ({"names": np.array(["a", "b", "c"])}, "3 names"),
-        ({"names": np.array([["a"], ["b"]])}, "2 names"),
+        ({"attributes": np.zeros((12, 3), bool)}, "bool (12, 3)"),
+        ({"attributes": np.zeros((12, 2), np.uint8)}, "attributes uint8"),
+        ({"names": np.array(["a", "b", "c"])}, "3 attribute names"),
+        ({"names": np.array([["a"], ["b"]])}, "2 attribute names"),
         ({"images": None}, "cannot be read: 'images'"),
         ({"licence": None}, "cannot be read"),
         ({"names": np.array([{}, {}])}, "cannot be read"),
@@ -231,25 +231,25 @@ def test_arrays_that_do_not_fit_are_refused(
     assert complaint in refused(place)
 
 
-# Learning.
+# Training.
 
 
 @pytest.mark.parametrize("size", [None, 16, 64, 128])
-def test_faces_have_their_own_size_or_the_one_that_is_asked_for(
+def test_faces_have_their_own_or_the_requested_size(
     place: Path, faces: Avatars, size: int | None
 ) -> None:
     config = Config(dataset="avatars", data_dir=place, image_size=size)
-    found = sets.load(config, unheard, unheard).pixels
+    found = datasets.load(config, ignore, ignore).pixels
     if size in {None, 64}:
         np.testing.assert_array_equal(found, faces.training.images)
         return
     assert found.shape == (LEARNED, 3, size, size)
     for one, image in zip(found, faces.training.images, strict=True):
-        expected = np.asarray(fitted(Image.fromarray(image.transpose(1, 2, 0)), size))
+        expected = np.asarray(fit_square(Image.fromarray(image.transpose(1, 2, 0)), size))
         np.testing.assert_array_equal(one.transpose(1, 2, 0), expected)
 
 
-def test_faces_are_learned_drawn_and_published_with_their_licence(
+def test_a_run_on_faces_has_figures_and_is_published_with_their_licence(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
@@ -265,11 +265,11 @@ def test_faces_are_learned_drawn_and_published_with_their_licence(
     assert capsys.readouterr().err.count("error") == 0
 
 
-def test_faces_have_no_classes_to_be_told_apart_by(
+def test_faces_have_no_classes_to_probe(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(tmp_path / "run", "--data-dir", place, "--image-size", 16) == 0
     capsys.readouterr()
     assert main(["probe", str(tmp_path / "run"), "--device", "cpu"]) == 1
-    told = capsys.readouterr().err
-    assert told == "error: --dataset avatars: its images have no classes\n"
+    output = capsys.readouterr().err
+    assert output == "error: --dataset avatars: its images have no classes\n"

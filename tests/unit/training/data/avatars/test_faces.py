@@ -5,7 +5,13 @@ import pytest
 from numpy.typing import NDArray
 
 from training.data.avatars import parts
-from training.data.avatars.faces import ATTRIBUTES, Face, between, choose, described
+from training.data.avatars.faces import (
+    ATTRIBUTES,
+    Face,
+    attributes_of,
+    interpolate_colours,
+    sample_face,
+)
 
 MANY = 4000
 COLOURS = ("dark_hair", "brown_hair", "blond_hair", "red_hair", "grey_hair")
@@ -13,28 +19,28 @@ COLOURS = ("dark_hair", "brown_hair", "blond_hair", "red_hair", "grey_hair")
 
 @pytest.fixture(scope="module")
 def crowd() -> list[Face]:
-    return [choose(0, number) for number in range(MANY)]
+    return [sample_face(0, number) for number in range(MANY)]
 
 
 @pytest.fixture(scope="module")
 def table(crowd: list[Face]) -> dict[str, NDArray[np.bool_]]:
-    told = np.array([described(face) for face in crowd])
-    return dict(zip(ATTRIBUTES, told.T, strict=True))
+    attributes = np.array([attributes_of(face) for face in crowd])
+    return dict(zip(ATTRIBUTES, attributes.T, strict=True))
 
 
-# Who a number is.
+# Sampling.
 
 
 def test_a_face_depends_on_its_seed_and_its_number_alone(crowd: list[Face]) -> None:
     for number in (0, 17, MANY - 1):
-        assert choose(0, number) == crowd[number]
+        assert sample_face(0, number) == crowd[number]
     assert len(set(crowd)) == MANY
-    assert not {choose(1, number) for number in range(100)} & set(crowd)
+    assert not {sample_face(1, number) for number in range(100)} & set(crowd)
 
 
-def test_a_number_looks_the_same_in_every_version_of_this_form() -> None:
-    # Where this changes, so must the form of the file that faces are kept in.
-    assert choose(0, 1) == Face(
+def test_a_number_gives_the_same_face_as_long_as_the_file_format_is_the_same() -> None:
+    # If this changes, FORMAT must be incremented.
+    assert sample_face(0, 1) == Face(
         hair="CAESAR",
         hat="",
         hair_colour="BLACK",
@@ -52,10 +58,10 @@ def test_a_number_looks_the_same_in_every_version_of_this_form() -> None:
     )
 
 
-# What can be said of it.
+# Attributes.
 
 
-def test_what_is_told_agrees_with_itself(table: dict[str, NDArray[np.bool_]]) -> None:
+def test_attributes_are_consistent(table: dict[str, NDArray[np.bool_]]) -> None:
     def never(first: str, second: str) -> bool:
         return not (table[first] & table[second]).any()
 
@@ -91,22 +97,20 @@ def test_every_attribute_is_common_enough_to_be_learned(
     assert least < table[name].mean() < most
 
 
-def test_no_attribute_has_no_share_above() -> None:
+def test_the_list_above_has_every_attribute() -> None:
     (marks,) = test_every_attribute_is_common_enough_to_be_learned.pytestmark
     assert [row[0] for row in marks.args[1]] == list(ATTRIBUTES)
 
 
 @pytest.mark.parametrize("name", ["glasses", "dark_skin", "smile", "closed_eyes"])
-def test_attributes_are_chosen_apart_from_each_other(
-    table: dict[str, NDArray[np.bool_]], name: str
-) -> None:
+def test_attributes_are_independent(table: dict[str, NDArray[np.bool_]], name: str) -> None:
     kin = {name} | {"glasses": {"sunglasses"}, "smile": {"open_mouth"}}.get(name, set())
     for other in ATTRIBUTES.keys() - kin:
         assert abs(np.corrcoef(table[name], table[other])[0, 1]) < 0.06, other
 
 
-def test_no_pair_that_may_be_is_rare(table: dict[str, NDArray[np.bool_]]) -> None:
-    """Arithmetic on latents takes faces that have both."""
+def test_no_possible_pair_of_attributes_is_rare(table: dict[str, NDArray[np.bool_]]) -> None:
+    """Latent arithmetic needs faces that have both attributes."""
     for one in ("glasses", "smile", "dark_skin"):
         for other in ("beard", "long_hair", "hat", "dark_hair", "blond_hair"):
             assert (table[one] & table[other]).mean() > 0.04, (one, other)
@@ -120,7 +124,7 @@ def test_nobody_has_a_beard_under_a_hijab(crowd: list[Face]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("look", "tables"),
+    ("feature", "tables"),
     [
         ("hair", (parts.LONG, parts.SHORT, {parts.BALD: 1})),
         ("hat", (parts.HATS, {"": 1})),
@@ -136,14 +140,14 @@ def test_nobody_has_a_beard_under_a_hijab(crowd: list[Face]) -> None:
         ("hat_cloth", (parts.CLOTH,)),
     ],
 )
-def test_everything_that_may_be_chosen_is(
-    crowd: list[Face], look: str, tables: tuple[parts.Weights, ...]
+def test_every_part_occurs(
+    crowd: list[Face], feature: str, tables: tuple[parts.Weights, ...]
 ) -> None:
-    chosen = Counter(getattr(face, look) for face in crowd)
+    chosen = Counter(getattr(face, feature) for face in crowd)
     assert chosen.keys() == {name for weights in tables for name in weights}
 
 
-def test_weights_are_kept(crowd: list[Face]) -> None:
+def test_parts_occur_as_often_as_their_weights_say(crowd: list[Face]) -> None:
     chosen = Counter(face.mouth for face in crowd)
     whole = sum(parts.MOUTHS.values())
     for name, weight in parts.MOUTHS.items():
@@ -153,13 +157,13 @@ def test_weights_are_kept(crowd: list[Face]) -> None:
 # Colours.
 
 
-def test_a_scale_of_colours_goes_through_all_of_them() -> None:
+def test_a_gradient_passes_through_all_its_colours() -> None:
     scale = ("#000000", "#640000", "#64ff02")
     expected = {0: "#000000", 0.25: "#320000", 0.5: "#640000", 0.75: "#648001", 1: "#64ff02"}
-    assert {place: between(scale, place) for place in expected} == expected
+    assert {place: interpolate_colours(scale, place) for place in expected} == expected
 
 
-def test_skin_has_every_tone_of_its_scale(crowd: list[Face]) -> None:
+def test_skin_has_every_tone_of_its_gradient(crowd: list[Face]) -> None:
     assert Face(**{**vars(crowd[0]), "tone": 0.0}).skin == parts.SKIN[0].lower()
     assert Face(**{**vars(crowd[0]), "tone": 1.0}).skin == parts.SKIN[-1].lower()
     tones = np.sort([face.tone for face in crowd])

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from app.artifact import card
 from training.__main__ import main
 from training.config import Config, from_flags
-from training.data import idx, sets
-from training.data.idx import FASHION_MNIST, MNIST, Published
+from training.data import datasets, idx
+from training.data.idx import FASHION_MNIST, MNIST, PublishedDataset
 from training.errors import DataError
 from training.loop import device
 from training.run.journal import Run
@@ -24,11 +24,11 @@ from training.run.journal import Run
 TINY = "--generator-filters 1 --discriminator-filters 1 --latent-dim 2 --batch-size 4 --epochs 1"
 
 
-def unheard(*_: object) -> None:
+def ignore(*_: object) -> None:
     pass
 
 
-def unwarned(path: Path, reason: str) -> None:
+def fail_on_skip(path: Path, reason: str) -> None:
     raise AssertionError((path, reason))
 
 
@@ -50,7 +50,7 @@ def idx_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Sixteen colours, and a file that is no picture."""
+    """Sixteen images of one colour each, and a text file."""
     place = tmp_path / "pictures"
     place.mkdir()
     for k in range(16):
@@ -102,7 +102,7 @@ def test_a_folders_path_follows_its_colon(
     assert Config(dataset=name).folder == path
 
 
-# Published sets.
+# PublishedDataset sets.
 
 
 def test_mnist_is_pinned_file_by_file() -> None:
@@ -118,14 +118,14 @@ def test_mnist_is_pinned_file_by_file() -> None:
 def test_a_folder_of_idx_files_is_read_as_the_set_that_is_named(
     name: str, idx_folder: Path
 ) -> None:
-    found = sets.load(Config(dataset=name, data_dir=idx_folder), unheard, unwarned)
+    found = datasets.load(Config(dataset=name, data_dir=idx_folder), ignore, fail_on_skip)
     assert (found.name, found.pixels.shape) == (name, (4, 1, 28, 28))
     assert found.licence == {"mnist": MNIST, "fashion-mnist": FASHION_MNIST}[name].licence
 
 
 @pytest.fixture
-def mirror(monkeypatch: pytest.MonkeyPatch, idx_folder: Path) -> Published:
-    """MNIST's address, but with four images behind it; what is asked for is not the network's."""
+def mirror(monkeypatch: pytest.MonkeyPatch, idx_folder: Path) -> PublishedDataset:
+    """MNIST with four images; requests to its address are answered without a network."""
     contents = {
         name: idx.read(next(idx_folder.glob(name.removesuffix(".gz") + "*")))
         for name in MNIST.sha256
@@ -144,30 +144,30 @@ def mirror(monkeypatch: pytest.MonkeyPatch, idx_folder: Path) -> Published:
     hashes = {
         n: hashlib.sha256(gzip.decompress(content)).hexdigest() for n, content in files.items()
     }
-    return Published(MNIST.name, MNIST.url, MNIST.licence, None, None, hashes)
+    return PublishedDataset(MNIST.name, MNIST.url, MNIST.licence, None, None, hashes)
 
 
-def test_mnist_is_downloaded_where_it_is_not_here(
-    mirror: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_mnist_is_downloaded_if_it_is_missing(
+    mirror: PublishedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(idx, "MNIST", mirror)
-    found = sets.load(Config(dataset="mnist"), unheard, unwarned)
+    found = datasets.load(Config(dataset="mnist"), ignore, fail_on_skip)
     assert found.pixels.shape == (4, 1, 28, 28)
     cache = tmp_path / "cache" / "dcgan-server" / "mnist"
     assert {path.name for path in cache.iterdir()} == set(mirror.sha256)
 
 
-def test_what_is_downloaded_must_be_mnist(
-    mirror: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_download_with_another_hash_is_refused(
+    mirror: PublishedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(DataError, match=r"SHA-256 [0-9a-f]{64}, not ba891046"):
-        sets.load(Config(dataset="mnist"), unheard, unwarned)
+        datasets.load(Config(dataset="mnist"), ignore, fail_on_skip)
     assert mirror.url == MNIST.url
 
 
-def test_without_a_network_a_set_without_package_names_data_dir(
+def test_without_a_network_the_advice_is_data_dir(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stream(*_: object, **__: object) -> None:
@@ -175,9 +175,9 @@ def test_without_a_network_a_set_without_package_names_data_dir(
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(httpx, "stream", stream)
-    with pytest.raises(DataError, match="mnist is not here") as caught:
-        sets.load(Config(dataset="mnist"), unheard, unwarned)
-    assert str(caught.value).endswith(". Name a folder with its four files by --data-dir")
+    with pytest.raises(DataError, match="mnist is not installed") as caught:
+        datasets.load(Config(dataset="mnist"), ignore, fail_on_skip)
+    assert str(caught.value).endswith(". Pass a folder with its four files as --data-dir")
     assert "Debian" not in str(caught.value)
 
 
@@ -185,31 +185,31 @@ def test_without_a_network_a_set_without_package_names_data_dir(
 
 
 @pytest.mark.parametrize(("size", "expected"), [(None, 64), (32, 32)])
-def test_a_folders_images_have_the_size_that_is_asked_for_or_64(
+def test_a_folders_images_have_the_requested_size_or_64(
     pictures: Path, size: int | None, expected: int
 ) -> None:
     skipped: list[Path] = []
     config = Config(dataset=f"folder:{pictures}", image_size=size, batch_size=4)
-    found = sets.load(config, unheard, lambda path, _: skipped.append(path))
+    found = datasets.load(config, ignore, lambda path, _: skipped.append(path))
     assert found.pixels.shape == (16, 3, expected, expected)
     assert [path.name for path in skipped] == ["notes.txt"]
 
 
-def test_a_folder_has_no_second_folder(pictures: Path) -> None:
+def test_a_folder_data_set_takes_no_data_dir(pictures: Path) -> None:
     config = Config(dataset=f"folder:{pictures}", data_dir=pictures)
     with pytest.raises(DataError, match=f"--data-dir {pictures}: "):
-        sets.load(config, unheard, unwarned)
+        datasets.load(config, ignore, fail_on_skip)
 
 
-def test_a_folder_is_learned_published_and_gone_on_with(
+def test_a_run_on_a_folder_is_resumed_and_published(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, chosen = tmp_path / "run", ["--dataset", f"folder:{pictures}", "--image-size", "16"]
     assert fit(run, *chosen) == 0
-    told = capsys.readouterr().err
-    warning = f"warning: {pictures / 'notes.txt'}: skipped: is no image that Pillow can read\n"
-    assert told.count(warning) == 1
-    assert told.count("folder:pictures:   0%") == 1
+    output = capsys.readouterr().err
+    warning = f"warning: {pictures / 'notes.txt'}: skipped: not an image that Pillow can read\n"
+    assert output.count(warning) == 1
+    assert output.count("folder:pictures:   0%") == 1
     assert Run(run).data().model_dump() == {
         "name": "folder:pictures",
         "licence": "unknown, the user's own",
@@ -227,25 +227,25 @@ def test_a_folder_is_learned_published_and_gone_on_with(
         "licence": "unknown, the user's own",
         "images": 16,
     }
-    # Where a person keeps pictures is not told to everyone who asks for the card.
+    # The card is public, so it must not contain the path of the folder.
     assert str(pictures.parent) not in made.model_dump_json()
     assert made.training.options["dataset"] == "folder:pictures"
 
 
-def test_pictures_that_went_missing_are_noticed_when_a_run_goes_on(
+def test_a_resumed_run_notices_missing_images(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.new("RGB", (20, 20)).save(pictures / "one-more.png")
     assert fit(tmp_path / "run", "--dataset", f"folder:{pictures}", "--image-size", "16") == 0
     (pictures / "one-more.png").unlink()
     assert main(["fit", "--out", str(tmp_path / "run"), "--resume"]) == 1
-    told = capsys.readouterr().err
-    assert "images=17" in told
-    assert "images=16" in told
+    output = capsys.readouterr().err
+    assert "images=17" in output
+    assert "images=16" in output
 
 
 @pytest.mark.parametrize("flags", [[], ["--batch-size", "20"]], ids=["none", "too few"])
-def test_a_folder_that_cannot_be_learned_begins_nothing(
+def test_an_unusable_folder_starts_no_run(
     tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
 ) -> None:
     place = pictures if flags else tmp_path / "absent"
@@ -254,13 +254,15 @@ def test_a_folder_that_cannot_be_learned_begins_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def test_an_earlier_card_is_told_as_before(idx_folder: Path, tmp_path: Path) -> None:
+def test_the_card_names_the_data_set_and_all_options_but_the_placement(
+    idx_folder: Path, tmp_path: Path
+) -> None:
     assert fit(tmp_path / "run", "--data-dir", idx_folder, "--dataset", "mnist") == 0
     export = ["export", str(tmp_path / "run"), "--name", "a", "--version", "1"]
     assert main([*export, "--models", str(tmp_path)]) == 0
-    told = json.loads((tmp_path / "a" / "1" / "card.json").read_text())
-    assert told["training"]["options"]["dataset"] == told["dataset"]["name"] == "mnist"
-    assert told["training"]["options"].keys() == Config.model_fields.keys() - {
+    output = json.loads((tmp_path / "a" / "1" / "card.json").read_text())
+    assert output["training"]["options"]["dataset"] == output["dataset"]["name"] == "mnist"
+    assert output["training"]["options"].keys() == Config.model_fields.keys() - {
         "data_dir",
         "device",
         "execution",
@@ -268,11 +270,11 @@ def test_an_earlier_card_is_told_as_before(idx_folder: Path, tmp_path: Path) -> 
     }
 
 
-# Where the pixels live.
+# Where the pixels are stored.
 
 
 class Moves:
-    """Stands for the GPU: notes what is sent there, and from which memory."""
+    """Stands in for a GPU: records what is sent to it and from which memory."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: int = 0) -> None:
         self.sent: list[tuple[torch.device, dict[str, object]]] = []
@@ -298,10 +300,10 @@ GPU, CPU = torch.device("cuda"), torch.device("cpu")
 def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
     monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
 ) -> None:
-    moves, told = Moves(monkeypatch, free), list[str]()
-    images = device.resident(PIXELS, GPU, told.append)
+    moves, output = Moves(monkeypatch, free), list[str]()
+    images = device.resident(PIXELS, GPU, output.append)
     if fits:
-        assert told == []
+        assert output == []
         assert images == "on the GPU"
         assert moves.sent == [(GPU, {})]
     else:
@@ -309,7 +311,7 @@ def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
         assert images.dtype == torch.uint8
         assert images.shape == (10, 1, 10, 10)
         assert moves.sent == []
-        (line,) = told
+        (line,) = output
         assert line.startswith("the images stay in the host's memory: 1,000 bytes are more than")
 
 

@@ -1,4 +1,4 @@
-"""A face as pixels: composed by python-avatars, rendered by resvg."""
+"""Renders a face: python-avatars composes the SVG, resvg rasterises it."""
 
 import io
 from importlib.metadata import version
@@ -11,42 +11,45 @@ from training.data.avatars.dataset import SIZE
 from training.data.avatars.faces import Face
 from training.errors import DataError
 
-FRAME = "28 12 208 208"
-"""What is shown of Avataaars' 264×280 units, x, y, width and height: a square that the head fills,
-hair to collar."""
+VIEW_BOX = "28 12 208 208"
+"""Visible part of Avataaars' 264×280 units as x, y, width and height: a square that the head fills,
+from hair to collar."""
 
 
 def libraries() -> dict[str, str]:
-    """The versions of what draws. Raises DataError with advice where it is not installed."""
+    """The versions of the drawing libraries, by name.
+
+    Raises DataError with the installation command if one is missing.
+    """
     try:
         import python_avatars  # noqa: F401
         import resvg_py  # noqa: F401
     except ImportError as error:
         raise DataError(
-            f"faces are drawn by python-avatars and resvg-py: pip install '.[avatars]' ({error})"
+            f"drawing faces needs python-avatars and resvg-py: pip install '.[avatars]' ({error})"
         ) from error
     return {name: version(name) for name in ("python-avatars", "resvg-py")}
 
 
-def drawn(face: Face) -> NDArray[np.uint8]:
-    """``face`` in RGB: ``(3, SIZE, SIZE)``."""
+def render(face: Face) -> NDArray[np.uint8]:
+    """``face`` as RGB pixels: ``(3, SIZE, SIZE)``."""
     import resvg_py
 
-    whole = composed(face)
-    # One picture inside another, as the outer one decides what is seen of the inner one.
-    framed = (
+    inner = compose(face)
+    # The outer SVG's view box crops the inner one.
+    cropped = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{SIZE}" height="{SIZE}" '
-        f'viewBox="{FRAME}">{whole[whole.index("<svg") :]}</svg>'
+        f'viewBox="{VIEW_BOX}">{inner[inner.index("<svg") :]}</svg>'
     )
-    # There are no words in it, so that a system's fonts need not be looked for.
+    # The SVG contains no text, so system fonts need not be searched.
     png = resvg_py.svg_to_bytes(
-        svg_string=framed, background=face.background, skip_system_fonts=True
+        svg_string=cropped, background=face.background, skip_system_fonts=True
     )
-    with Image.open(io.BytesIO(png)) as picture:
-        return np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
-def composed(face: Face) -> str:
+def compose(face: Face) -> str:
     """``face`` as an SVG document of 264×280 units, without a background."""
     import python_avatars as library
 

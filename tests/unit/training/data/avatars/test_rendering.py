@@ -14,8 +14,8 @@ import python_avatars
 
 from training.__main__ import main
 from training.data.avatars import parts
-from training.data.avatars.drawing import composed, drawn, libraries
 from training.data.avatars.faces import Face
+from training.data.avatars.rendering import compose, libraries, render
 
 PLAIN = Face(
     hair="SHORT_FLAT",
@@ -33,7 +33,7 @@ PLAIN = Face(
     hat_cloth="BLACK",
     background="#3264c8",
 )
-"""Light skin, #edb98a, before blue."""
+"""Light skin, #edb98a, on a blue background."""
 
 EVERY = [
     *({"hair": name} for name in (*parts.LONG, *parts.SHORT, parts.BALD)),
@@ -50,52 +50,54 @@ EVERY = [
 ]
 
 
-def like(**looks: Any) -> Face:
-    return dataclasses.replace(PLAIN, **looks)
+def like(**features: Any) -> Face:
+    return dataclasses.replace(PLAIN, **features)
 
 
 def changed(one: Face, other: Face) -> tuple[int, int, int, int]:
     """The box of the pixels that differ: its first and last row, its first and last column."""
-    rows, columns = np.nonzero((drawn(one) != drawn(other)).any(axis=0))
+    rows, columns = np.nonzero((render(one) != render(other)).any(axis=0))
     return rows.min(), rows.max(), columns.min(), columns.max()
 
 
-def test_a_face_is_rgb_before_its_background() -> None:
-    pixels = drawn(PLAIN)
+def test_a_face_is_rgb_on_its_background() -> None:
+    pixels = render(PLAIN)
     assert (pixels.shape, pixels.dtype) == ((3, 64, 64), np.uint8)
     for row, column in ((0, 0), (0, 63), (32, 0), (32, 63)):
         assert pixels[:, row, column].tolist() == [0x32, 0x64, 0xC8]
 
 
 def test_it_fills_the_image_from_its_hair_to_its_collar() -> None:
-    skin = (drawn(like(tone=0.25)) == np.array([0xED, 0xB9, 0x8A])[:, None, None]).all(axis=0)
+    skin = (render(like(tone=0.25)) == np.array([0xED, 0xB9, 0x8A])[:, None, None]).all(axis=0)
     rows, columns = np.nonzero(skin)
     assert rows.max() - rows.min() > 36
     assert 32 < columns.max() - columns.min() < 48
     assert abs(columns.max() + columns.min() - 63) <= 1  # in the middle
-    red = (drawn(PLAIN) == np.array([0xFF, 0x5C, 0x5C])[:, None, None]).all(axis=0)
+    red = (render(PLAIN) == np.array([0xFF, 0x5C, 0x5C])[:, None, None]).all(axis=0)
     assert red[-1].sum() > 20
 
 
 def test_the_same_face_has_the_same_pixels() -> None:
-    np.testing.assert_array_equal(drawn(PLAIN), drawn(like()))
+    np.testing.assert_array_equal(render(PLAIN), render(like()))
 
 
-@pytest.mark.parametrize("looks", EVERY, ids=str)
-def test_everything_that_may_be_chosen_can_be_drawn_and_seen(looks: dict[str, str]) -> None:
-    (look,) = looks
-    nothing = dataclasses.replace(PLAIN, **{look: ""}) if look in {"hat", "glasses"} else PLAIN
-    other = like(**looks)
+@pytest.mark.parametrize("features", EVERY, ids=str)
+def test_every_part_is_rendered_visibly(features: dict[str, str]) -> None:
+    (feature,) = features
+    nothing = (
+        dataclasses.replace(PLAIN, **{feature: ""}) if feature in {"hat", "glasses"} else PLAIN
+    )
+    other = like(**features)
     if other == nothing:
         return
-    assert np.any(drawn(other) != drawn(nothing))
+    assert np.any(render(other) != render(nothing))
 
 
-# An attribute is seen where it belongs, and nowhere else.
+# Each part changes only its own region.
 
 
 @pytest.mark.parametrize(
-    ("looks", "box"),
+    ("features", "box"),
     [
         *(({"glasses": name}, (23, 38, 12, 52)) for name in (*parts.CLEAR, *parts.TINTED)),
         *(({"mouth": name}, (41, 47, 26, 37)) for name in parts.MOUTHS if name != "SERIOUS"),
@@ -108,10 +110,10 @@ def test_everything_that_may_be_chosen_can_be_drawn_and_seen(looks: dict[str, st
     ],
     ids=str,
 )
-def test_a_look_changes_the_pixels_around_its_place_only(
-    looks: dict[str, str], box: tuple[int, int, int, int]
+def test_a_part_changes_only_the_pixels_around_it(
+    features: dict[str, str], box: tuple[int, int, int, int]
 ) -> None:
-    top, bottom, left, right = changed(PLAIN, like(**looks))
+    top, bottom, left, right = changed(PLAIN, like(**features))
     assert top >= box[0]
     assert bottom <= box[1]
     assert left >= box[2]
@@ -122,10 +124,10 @@ def test_a_look_changes_the_pixels_around_its_place_only(
     "name", [name for name in (*parts.LONG, *parts.SHORT) if name != parts.BALD]
 )
 def test_hair_has_the_colour_that_was_chosen(name: str) -> None:
-    colours = {drawn(like(hair=name, hair_colour=colour)).tobytes() for colour in ("RED", "BLACK")}
+    colours = {render(like(hair=name, hair_colour=colour)).tobytes() for colour in ("RED", "BLACK")}
     assert len(colours) == 2
-    red = drawn(like(hair=name, hair_colour="RED")).astype(int)
-    plain = drawn(like(hair=name, hair_colour="SILVER_GRAY")).astype(int)
+    red = render(like(hair=name, hair_colour="RED")).astype(int)
+    plain = render(like(hair=name, hair_colour="SILVER_GRAY")).astype(int)
     recoloured = np.abs(red - plain).max(axis=0) > 40
     assert recoloured.sum() > 80
 
@@ -133,8 +135,8 @@ def test_hair_has_the_colour_that_was_chosen(name: str) -> None:
 @pytest.mark.parametrize("name", parts.LONG)
 def test_long_hair_reaches_the_neck_and_short_hair_does_not(name: str) -> None:
     def beside_the_chin(hair: str) -> int:
-        bald = drawn(like(hair=parts.BALD))[:, 46:54]
-        return int((drawn(like(hair=hair))[:, 46:54] != bald).any(axis=0).sum())
+        bald = render(like(hair=parts.BALD))[:, 46:54]
+        return int((render(like(hair=hair))[:, 46:54] != bald).any(axis=0).sum())
 
     assert beside_the_chin(name) > 30
     assert all(beside_the_chin(short) == 0 for short in parts.SHORT)
@@ -142,18 +144,18 @@ def test_long_hair_reaches_the_neck_and_short_hair_does_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", parts.HATS)
 def test_a_hat_hides_all_of_the_hair(name: str) -> None:
-    long, short = (drawn(like(hat=name, hair=hair)) for hair in ("BOB", "CAESAR"))
+    long, short = (render(like(hat=name, hair=hair)) for hair in ("BOB", "CAESAR"))
     np.testing.assert_array_equal(long, short)
-    assert np.any(long != drawn(PLAIN))
+    assert np.any(long != render(PLAIN))
 
 
 def test_skin_gets_darker_with_its_tone() -> None:
-    cheeks = [drawn(like(tone=tone))[:, 41, 20].sum() for tone in (0, 0.25, 0.5, 0.75, 1)]
+    cheeks = [render(like(tone=tone))[:, 41, 20].sum() for tone in (0, 0.25, 0.5, 0.75, 1)]
     assert cheeks == sorted(cheeks, reverse=True)
     assert len(set(cheeks)) == 5
 
 
-# What draws.
+# The drawing libraries.
 
 
 def test_the_parts_are_those_of_avataaars_itself() -> None:
@@ -179,18 +181,18 @@ def test_the_parts_are_those_of_avataaars_itself() -> None:
         assert set(used[kind]) <= set(names[: names.index(first)]), kind
 
 
-def test_it_is_composed_without_a_background_or_words() -> None:
-    document = composed(PLAIN)
+def test_the_svg_has_no_background_and_no_text() -> None:
+    document = compose(PLAIN)
     assert 'viewBox="0 0 264 280"' in document
     assert "<text" not in document
 
 
-def test_the_libraries_tell_their_versions() -> None:
+def test_libraries_returns_their_versions() -> None:
     assert libraries() == {name: version(name) for name in ("python-avatars", "resvg-py")}
 
 
 @pytest.mark.parametrize("missing", ["python_avatars", "resvg_py"])
-def test_without_a_library_one_line_tells_what_to_install(
+def test_a_missing_library_is_reported_in_one_line_with_how_to_install_it(
     missing: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -198,8 +200,8 @@ def test_without_a_library_one_line_tells_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     assert main(["avatars", "--count", "1", "--out", str(tmp_path / "faces")]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("error: faces are drawn by python-avatars and resvg-py: ")
-    assert "pip install '.[avatars]'" in told
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("error: drawing faces needs python-avatars and resvg-py: ")
+    assert "pip install '.[avatars]'" in output
+    assert output.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

@@ -18,9 +18,9 @@ pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
 
 from tests.waiting import PATIENCE, eventually
 from training.__main__ import main
-from training.data.avatars import dataset, drawing
+from training.data.avatars import dataset, rendering
 from training.data.avatars.dataset import FILE, SHEET
-from training.data.avatars.faces import ATTRIBUTES, choose, described
+from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 
 COUNT, SEED = 40, 3
 
@@ -32,13 +32,13 @@ def draw(out: Path, *flags: object) -> int:
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty faces, two blocks, drawn by one process. Only for reading."""
+    """Forty faces, two blocks, drawn by one process. Read-only."""
     out = tmp_path_factory.mktemp("drawn") / "data" / "faces"
     assert draw(out) == 0
     return out
 
 
-# What is drawn.
+# The generated data set.
 
 
 def test_a_folder_holds_the_faces_and_a_sheet(faces: Path) -> None:
@@ -48,10 +48,10 @@ def test_a_folder_holds_the_faces_and_a_sheet(faces: Path) -> None:
     assert found.images.shape == (COUNT, 3, 64, 64)
     assert list(found.attributes) == list(ATTRIBUTES)
     for number in (0, 31, 32, COUNT - 1):
-        face = choose(SEED, number)
-        np.testing.assert_array_equal(found.images[number], drawing.drawn(face))
-        told = [bool(column[number]) for column in found.attributes.values()]
-        assert told == described(face)
+        face = sample_face(SEED, number)
+        np.testing.assert_array_equal(found.images[number], rendering.render(face))
+        attributes = [bool(column[number]) for column in found.attributes.values()]
+        assert attributes == attributes_of(face)
 
 
 def test_the_sheet_shows_the_first_faces_four_times_as_large(faces: Path) -> None:
@@ -86,7 +86,7 @@ def test_another_seed_draws_other_faces(faces: Path, tmp_path: Path) -> None:
     assert np.any(dataset.read(tmp_path / "faces").images != dataset.read(faces).images[:3])
 
 
-def test_without_a_number_of_processes_there_is_one_a_cpu(
+def test_by_default_there_is_one_process_per_cpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[object] = []
@@ -100,8 +100,8 @@ def test_without_a_number_of_processes_there_is_one_a_cpu(
             begun.append(call)
             return real.Process(**call)
 
-    monkeypatch.setattr("training.data.avatars.album.get_context", lambda _: Context)
-    monkeypatch.setattr("training.data.avatars.album.available", lambda: 2)
+    monkeypatch.setattr("training.data.avatars.generate.get_context", lambda _: Context)
+    monkeypatch.setattr("training.data.avatars.generate.available", lambda: 2)
     assert draw(tmp_path / "faces", "--processes", 0) == 0
     assert len(begun) == 2
     # No more of them than there are blocks to draw.
@@ -110,18 +110,18 @@ def test_without_a_number_of_processes_there_is_one_a_cpu(
     assert not multiprocessing.active_children()
 
 
-def test_it_tells_how_far_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert draw(tmp_path / "faces", "--count", 2) == 0
-    told = capsys.readouterr()
-    assert "2/2" in told.err
-    assert told.out == f"drew {tmp_path / 'faces'}\n"
+    output = capsys.readouterr()
+    assert "2/2" in output.err
+    assert output.out == f"generated {tmp_path / 'faces'}\n"
 
 
-# What is not drawn.
+# Errors.
 
 
 @pytest.mark.parametrize("kind", ["faces", "an empty folder", "a file"])
-def test_what_is_there_is_not_overwritten(
+def test_an_existing_path_is_not_overwritten(
     kind: str, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = faces if kind == "faces" else tmp_path / "here"
@@ -132,7 +132,7 @@ def test_what_is_there_is_not_overwritten(
     before = sorted((path, path.stat().st_mtime_ns) for path in (place, *place.rglob("*")))
     assert draw(place, "--count", 1) == 1
     assert capsys.readouterr().err == (
-        f"error: --out {place}: is there already; faces that were drawn are not changed\n"
+        f"error: --out {place}: already exists; generated faces are never overwritten\n"
     )
     assert before == sorted((path, path.stat().st_mtime_ns) for path in (place, *place.rglob("*")))
 
@@ -148,7 +148,7 @@ def test_what_is_there_is_not_overwritten(
         ("--processes", "-1"),
     ],
 )
-def test_a_bad_value_is_told_with_its_flag_and_nothing_is_begun(
+def test_an_invalid_value_is_reported_with_its_flag_and_nothing_is_written(
     flag: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["avatars", "--out", str(tmp_path / "faces"), f"{flag}={value}"]) == 2
@@ -156,19 +156,19 @@ def test_a_bad_value_is_told_with_its_flag_and_nothing_is_begun(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named(
+def test_an_output_folder_that_cannot_be_written_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     assert draw(tmp_path / "file" / "faces", "--count", 1) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert str(tmp_path / "file") in told
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert output.startswith("error: ")
+    assert str(tmp_path / "file") in output
+    assert output.count("\n") == 1
 
 
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt, OSError("the disk is full")])
-def test_what_was_not_finished_leaves_nothing(
+def test_an_unfinished_command_leaves_nothing(
     trouble: BaseException | type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def troubled(*_: object) -> None:
@@ -183,12 +183,12 @@ def test_what_was_not_finished_leaves_nothing(
 
 
 def children(pid: int) -> list[int]:
-    """The processes that ``pid`` started and that still run."""
+    """The running child processes of ``pid``."""
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def alive(pid: int) -> bool:
-    """Whether ``pid`` runs; one that has ended and waits for its parent does not."""
+    """Whether ``pid`` runs; a zombie does not."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     return False
@@ -196,7 +196,7 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """What a shell runs in the background ignores interrupts, and so does all that it starts."""
+    """Undoes that a shell lets background processes, and their children, ignore interrupts."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -206,7 +206,7 @@ def interruptible() -> Iterator[None]:
 def started(
     root: Path, out: Path, log: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
-    """A process that draws more faces than it will get to, and those that it started for it."""
+    """A process that draws more faces than it can finish, and its child processes."""
     call = ["avatars", "--count", "100000", "--processes", "2", "--out", str(out)]
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -231,7 +231,7 @@ listed = pytest.mark.skipif(
 @listed
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_end_in_the_middle_leaves_no_faces_and_no_process(
+def test_a_stopped_command_leaves_no_faces_and_no_process(
     stop: signal.Signals, root: Path, tmp_path: Path
 ) -> None:
     place, log = tmp_path / "data", tmp_path / "log"
@@ -241,7 +241,7 @@ def test_an_end_in_the_middle_leaves_no_faces_and_no_process(
         eventually(lambda: not any(alive(pid) for pid in workers))
     assert code == (130 if stop == signal.SIGINT else -stop)
     assert "Traceback" not in log.read_text()
-    # Who is killed cannot tidy up: what is left is hidden, and no set of faces.
+    # A killed process cannot clean up: it leaves a hidden folder, but no data set.
     left = list(place.iterdir())
     assert all(path.name.startswith(".part-") for path in left)
     assert stop != signal.SIGINT or not left
@@ -249,21 +249,21 @@ def test_an_end_in_the_middle_leaves_no_faces_and_no_process(
 
 
 @listed
-def test_a_worker_that_is_killed_is_told_in_one_line(root: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_is_reported_in_one_line(root: Path, tmp_path: Path) -> None:
     place, log = tmp_path / "data", tmp_path / "log"
     with started(root, place / "faces", log) as (process, workers):
-        # Beside the workers there is Python's own tracker of what they share.
+        # Python's resource tracker is a child process too.
         calls = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in workers}
         os.kill(next(pid for pid, call in calls.items() if "spawn_main" in call), signal.SIGKILL)
         assert process.wait(PATIENCE) == 1
-    assert "error: --processes 2: one of them was killed" in log.read_text().splitlines()[-1]
+    assert "error: --processes 2: a worker process was killed" in log.read_text().splitlines()[-1]
     assert "Traceback" not in log.read_text()
     assert list(place.iterdir()) == []
 
 
-def test_nothing_that_draws_is_imported_for_other_work(root: Path) -> None:
+def test_other_commands_import_none_of_the_drawing_libraries(root: Path) -> None:
     program = (
-        "import sys, training.__main__, training.data.sets; "
+        "import sys, training.__main__, training.data.datasets; "
         "training.__main__.parser(); "
         "print(*{'python_avatars', 'resvg_py', 'torch'} & sys.modules.keys())"
     )

@@ -1,0 +1,88 @@
+"""Loads the data set that a configuration names."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, Config
+from training.data import folder, idx
+from training.data.avatars import dataset as avatars
+from training.data.folder import OnSkip
+from training.data.idx import PublishedDataset
+from training.data.images import ByteCount, ImageSet, resize
+from training.errors import DataError
+
+FOLDER_IMAGE_SIZE = 64
+"""Default height and width for an image folder, whose images have no common size."""
+
+
+def load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
+    """The training images of ``config.dataset``, resized to ``config.image_size``.
+
+    Raises DataError if they are missing, damaged, too few, or of a size that no network supports.
+    """
+    if config.dataset == avatars.NAME:
+        return _resized(avatars.load(config.data_dir), config.image_size)
+    if config.folder is None:
+        return _load_published(config, progress)
+    if config.data_dir is not None:
+        raise DataError(f"--data-dir {config.data_dir}: --dataset already names a folder")
+    size = config.image_size or FOLDER_IMAGE_SIZE
+    return folder.load(config.folder, size, config.batch_size, progress, on_skip)
+
+
+def load_test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:
+    """The test images ``(n, c, h, w)`` of ``config.dataset``, resized to ``config.image_size``.
+
+    None if the data set has no test images, as an image folder or fewer than five drawn faces.
+    Raises DataError if they are missing or damaged.
+    """
+    if config.dataset == avatars.NAME:
+        pixels = avatars.read(config.data_dir or avatars.DEFAULT_FOLDER).test.images
+    elif config.dataset in LABELLED:
+        pixels = idx.images(idx.locate(_published(config), config.data_dir, progress), "t10k")
+    else:
+        return None
+    if not len(pixels):
+        return None
+    return pixels if config.image_size is None else resize(pixels, config.image_size)
+
+
+def load_labelled(
+    config: Config, split: str, progress: ByteCount
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The images ``(n, 1, h, w)`` and classes ``(n,)`` of ``split``, ``train`` or ``t10k``.
+
+    The images are resized to ``config.image_size``. Raises DataError if they are missing or
+    damaged, or if the images of the data set have no classes.
+    """
+    if config.dataset not in LABELLED:
+        raise DataError(f"--dataset {config.dataset}: its images have no classes")
+    found = idx.locate(_published(config), config.data_dir, progress)
+    pixels = idx.images(found, split)
+    if config.image_size is not None:
+        pixels = resize(pixels, config.image_size)
+    return pixels, idx.labels(found, split)
+
+
+def _published(config: Config) -> PublishedDataset:
+    return idx.MNIST if config.dataset == "mnist" else idx.FASHION_MNIST
+
+
+def _load_published(config: Config, progress: ByteCount) -> ImageSet:
+    found = idx.load(_published(config), config.data_dir, progress)
+    height, width = found.pixels.shape[2:]
+    if config.image_size is not None:
+        return _resized(found, config.image_size)
+    if height != width or height not in IMAGE_SIZES:
+        raise DataError(
+            f"{found.name}: its images are {width}×{height}, which no network supports; "
+            f"resize them with --image-size, {ALLOWED_SIZES}"
+        )
+    return found
+
+
+def _resized(found: ImageSet, size: int | None) -> ImageSet:
+    """``found`` with its images resized to ``size``; unchanged if that is None."""
+    if size is None:
+        return found
+    return ImageSet(found.name, found.licence, resize(found.pixels, size))
