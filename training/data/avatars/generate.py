@@ -75,7 +75,7 @@ def render_all(options: AvatarsOptions) -> Avatars:
 
 def sheet(pixels: NDArray[np.uint8]) -> bytes:
     """Images ``(n, 3, h, w)`` as a PNG contact sheet, as square as possible and magnified."""
-    small = sheets.sheet(pixels.transpose(0, 2, 3, 1), sheets.square(len(pixels)))
+    small = sheets.sheet(pixels.transpose(0, 2, 3, 1), sheets.square_columns(len(pixels)))
     return png.encode(small.repeat(SHEET_SCALE, axis=0).repeat(SHEET_SCALE, axis=1))
 
 

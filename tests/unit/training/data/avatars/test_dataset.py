@@ -167,9 +167,9 @@ def test_a_file_cut_off_anywhere_is_refused_by_name(place: Path) -> None:
 def test_no_flipped_bit_changes_a_face_unnoticed(place: Path, faces: Avatars) -> None:
     whole = (place / FILE).read_bytes()
     random, noticed = np.random.default_rng(0), 0
-    # The arrays' headers and the archive's directory, and a sample of all else.
+    # Bits of the archive's directory, and a sample of all others.
     bits = [
-        *range(8 * len(whole) - 3000, 8 * len(whole)),
+        *range(8 * len(whole) - 3000, 8 * len(whole), 7),
         *random.integers(8 * len(whole), size=99),
     ]
     for bit in bits:
