@@ -17,7 +17,7 @@ Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_serves_until_it_is_told_to_stop(serve: Serve, stop: signal.Signals) -> None:
+def test_a_server_runs_until_a_signal_stops_it(serve: Serve, stop: signal.Signals) -> None:
     with serve() as (process, address):
         assert httpx.get(f"{address}/health/ready").json()["model"] == "fashion-mnist"
         answer = httpx.post(f"{address}/generate?n=16&seed=42")
@@ -27,19 +27,19 @@ def test_a_server_serves_until_it_is_told_to_stop(serve: Serve, stop: signal.Sig
         assert process.wait(20) == 0
 
 
-@pytest.mark.parametrize("told", ["true", "false"])
-def test_requests_are_logged_unless_told_otherwise(
-    serve: Serve, told: str, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("enabled", ["true", "false"])
+def test_requests_are_logged_unless_that_is_disabled(
+    serve: Serve, enabled: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with serve("--access-log", told) as (process, address):
+    with serve("--access-log", enabled) as (process, address):
         httpx.get(f"{address}/health/live").raise_for_status()
-        process.terminate()  # an answer is logged after it was sent
+        process.terminate()  # a request is logged after its response was sent
         process.wait(60)
-    assert ("GET /health/live" in capfd.readouterr().out) == (told == "true")
+    assert ("GET /health/live" in capfd.readouterr().out) == (enabled == "true")
 
 
-def refusal(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """A server that should end by itself, with a few words and no stack trace."""
+def failed_start(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Start a server that must exit with an error message and no stack trace."""
     command = [sys.executable, "-m", "app", *flags]
     ended = subprocess.run(
         command, cwd=root, check=False, capture_output=True, text=True, timeout=60
@@ -49,30 +49,30 @@ def refusal(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return ended
 
 
-def test_a_wrong_value_is_told_but_no_key(root: Path) -> None:
-    ended = refusal(root, "--port", "99999", "--api-keys", "hush")
+def test_an_invalid_value_is_printed_unless_it_is_a_key(root: Path) -> None:
+    ended = failed_start(root, "--port", "99999", "--api-keys", "hush")
     assert "error: port: Input should be less than or equal to 65535, not '99999'" in ended.stderr
     assert "error: api_keys.0: Value error, must be 16 ASCII characters" in ended.stderr
     assert "hush" not in ended.stderr
 
 
-def test_a_port_in_use_is_said(root: Path) -> None:
+def test_a_port_in_use_is_an_error(root: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ended = refusal(root, "--port", str(taken.getsockname()[1]))
+        ended = failed_start(root, "--port", str(taken.getsockname()[1]))
     assert "address already in use" in ended.stderr
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_card_that_is_not_there_refuses_to_start(root: Path, workers: str, provider: str) -> None:
+def test_a_missing_gpu_is_an_error_at_start(root: Path, workers: str, provider: str) -> None:
     if Path("/dev/nvidia0").exists():
         pytest.skip("there is an NVIDIA GPU")
-    ended = refusal(root, "--provider", provider, "--port", "0", "--workers", workers)
+    ended = failed_start(root, "--provider", provider, "--port", "0", "--workers", workers)
     assert ended.returncode == 1
     assert ended.stderr.count(f"error: provider={provider}: ") == 1
 
 
-def test_without_onnxruntime_it_says_which_extras_there_are(
+def test_without_onnxruntime_the_error_lists_the_extras(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(__main__, "find_spec", lambda _: None)
@@ -90,14 +90,14 @@ def test_without_onnxruntime_it_says_which_extras_there_are(
         (["--max-queue", "5"], "max_queue 5 has no room for max_images 256"),
     ],
 )
-def test_a_wrong_flag_is_named(
+def test_an_invalid_flag_is_named(
     flags: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert __main__.main(flags) == 2
     assert words in capsys.readouterr().err
 
 
-def test_a_misspelt_variable_is_not_passed_over(
+def test_a_misspelt_variable_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DCGAN_PROT", "80")
@@ -107,7 +107,7 @@ def test_a_misspelt_variable_is_not_passed_over(
     assert "DCGAN_PORT" in words
 
 
-def test_help_tells_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         __main__.main(["--help"])
     assert end.value.code == 0

@@ -22,13 +22,13 @@ SHEETS = ("fashion-mnist", "faces")
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with that build in place of ours, and all else of ours."""
+    """A Python with that build of onnxruntime, and otherwise our packages."""
     folder = tmp_path_factory.mktemp("openvino")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", BUILD], check=True)
     packages = next(folder.glob("lib/python*/site-packages"))
-    # Its own packages come first.
+    # The new environment's own packages take precedence.
     ours = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "ours.pth").write_text("\n".join(ours))
     return python
@@ -42,7 +42,7 @@ def plain(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_it_draws_what_the_cpu_provider_draws(
+def test_its_images_equal_those_of_the_cpu_provider(
     root: Path, python: Path, plain: str, precision: str, tmp_path: Path
 ) -> None:
     if precision == "bf16" and not has_bfloat16():
@@ -61,21 +61,21 @@ def test_it_draws_what_the_cpu_provider_draws(
 
 
 def sheet(address: str, model: str) -> np.ndarray:
-    """64 images, as a server draws them."""
+    """64 images from a server, in one sheet."""
     url, png = f"{address}/generate?n=64&seed=0&model={model}", {"Accept": "image/png"}
     return np.asarray(Image.open(BytesIO(httpx.post(url, headers=png).content))).astype(int)
 
 
-def test_auto_takes_it_where_the_cpu_has_bfloat16_units(
+def test_auto_selects_it_where_the_cpu_has_bfloat16_units(
     root: Path, python: Path, tmp_path: Path
 ) -> None:
     with serving([str(python), "-m", "app"], root, tmp_path / "log") as address:
         ready = httpx.get(f"{address}/health/ready").json()
-    wanted = ("openvino", "bf16") if has_bfloat16() else ("cpu", "fp32")
-    assert (ready["provider"], ready["precision"]) == wanted
+    expected = ("openvino", "bf16") if has_bfloat16() else ("cpu", "fp32")
+    assert (ready["provider"], ready["precision"]) == expected
 
 
-def test_it_is_refused_where_it_is_not_installed(root: Path) -> None:
+def test_it_is_an_error_where_it_is_not_installed(root: Path) -> None:
     command = [sys.executable, "-m", "app", "--provider", "openvino", "--port", "0"]
     refused = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert refused.returncode == 1

@@ -1,4 +1,4 @@
-"""What a client may send, and how slowly: a real server, raw sockets."""
+"""Limits on what clients send and how slowly: a real server and raw sockets."""
 
 import json
 import re
@@ -37,19 +37,19 @@ def connected(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=20)
 
 
-def rest(connection: socket.socket) -> bytes:
-    """What comes until the server closes the connection."""
+def read_to_end(connection: socket.socket) -> bytes:
+    """All bytes until the server closes the connection."""
     pieces = []
     try:
         while piece := connection.recv(2**16):
             pieces.append(piece)
-    except ConnectionResetError:  # it did not wait for all that was sent
+    except ConnectionResetError:  # the server closed before it had read everything
         pass
     return b"".join(pieces)
 
 
-def answered(content: bytes) -> tuple[int, str]:
-    """The status and the detail of the only answer in ``content``."""
+def problem_in(content: bytes) -> tuple[int, str]:
+    """The status and the detail of the only response in ``content``."""
     head, _, body = content.partition(b"\r\n\r\n")
     assert b"application/problem+json" in head
     assert b"connection: close" in head.lower()
@@ -59,7 +59,7 @@ def answered(content: bytes) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "status", "words"),
+    ("sent", "status", "message"),
     [
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, "8192 bytes"),
         (b"GET / HTTP/1.1\r\n" + HOST + b"a: b\r\n" * 120 + b"\r\n", 431, "100 headers"),
@@ -68,21 +68,21 @@ def answered(content: bytes) -> tuple[int, str]:
         (b"NONSENSE\r\n\r\n", 400, "Invalid HTTP"),
     ],
 )
-def test_too_much_of_a_head_is_refused(
-    patient: Server, sent: bytes, status: int, words: str
+def test_a_request_head_that_is_too_large_is_refused(
+    patient: Server, sent: bytes, status: int, message: str
 ) -> None:
     with connected(patient) as connection:
         try:
             connection.sendall(sent)
         except ConnectionError:  # refused before all of it was sent
             return
-        if content := rest(connection):
-            told = answered(content)
-            assert told[0] == status
-            assert words in told[1]
+        if content := read_to_end(connection):
+            found, detail = problem_in(content)
+            assert found == status
+            assert message in detail
 
 
-OFFERS = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 SUM = b'{"plus": [[3, 4, 5]], "neighbours": 1}'
 
 
@@ -94,25 +94,23 @@ SUM = b'{"plus": [[3, 4, 5]], "neighbours": 1}'
     ],
 )
 @pytest.mark.parametrize("size", [1, 200, 10_000])
-def test_who_offers_another_protocol_is_answered_in_this_one(
-    patient: Server, body: bytes, size: int
-) -> None:
-    """As Java's client does with every request, on a connection that it keeps."""
-    post = b"POST /arithmetic HTTP/1.1\r\n" + JSON + OFFERS + body
-    get = b"GET /v2 HTTP/1.1\r\n" + HOST + OFFERS + b"\r\n"
+def test_an_offer_to_upgrade_to_http2_is_ignored(patient: Server, body: bytes, size: int) -> None:
+    """Java's client sends this offer with every request, on a persistent connection."""
+    post = b"POST /arithmetic HTTP/1.1\r\n" + JSON + UPGRADE + body
+    get = b"GET /v2 HTTP/1.1\r\n" + HOST + UPGRADE + b"\r\n"
     last = b"GET /models/cats HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
     sent = post + get + post + last
     with connected(patient) as connection:
         for start in range(0, len(sent), size):
             connection.sendall(sent[start : start + size])
-        content = rest(connection)
+        content = read_to_end(connection)
     assert re.findall(rb"HTTP/1\.1 (\d+)", content) == [b"200", b"200", b"200", b"404"]
     assert content.count(b"content-type: image/png") == 2
 
 
-@pytest.mark.parametrize("headers", [HOST, HOST + OFFERS])
+@pytest.mark.parametrize("headers", [HOST, HOST + UPGRADE])
 @pytest.mark.parametrize("cut", [1, 10, 20])
-def test_a_request_may_begin_with_the_end_of_another(
+def test_a_request_may_arrive_partly_with_the_one_before(
     patient: Server, headers: bytes, cut: int
 ) -> None:
     post = b"POST /arithmetic HTTP/1.1\r\n" + JSON + b"Content-Length: %d\r\n\r\n" % len(SUM) + SUM
@@ -121,20 +119,20 @@ def test_a_request_may_begin_with_the_end_of_another(
         connection.sendall(post + get[:cut])
         assert connection.recv(2**16).startswith(b"HTTP/1.1 200 ")
         connection.sendall(get[cut:])
-        assert b"HTTP/1.1 404 " in rest(connection)
+        assert b"HTTP/1.1 404 " in read_to_end(connection)
 
 
 @pytest.mark.parametrize(
-    "offer", [b"CONNECT x:80", b"CONNECT /models", b"GET /models/cats HTTP/1.1\r\nUpgrade: h2c"]
+    "first", [b"CONNECT x:80", b"CONNECT /models", b"GET /models/cats HTTP/1.1\r\nUpgrade: h2c"]
 )
-def test_an_offer_that_is_none_is_answered(patient: Server, offer: bytes) -> None:
-    version = b"" if b"HTTP" in offer else b" HTTP/1.1"
+def test_an_upgrade_that_is_not_possible_gets_a_response(patient: Server, first: bytes) -> None:
+    version = b"" if b"HTTP" in first else b" HTTP/1.1"
     with connected(patient) as connection:
-        connection.sendall(offer + version + b"\r\n" + HOST + b"Connection: close\r\n\r\n")
-        assert rest(connection)[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 405"}
+        connection.sendall(first + version + b"\r\n" + HOST + b"Connection: close\r\n\r\n")
+        assert read_to_end(connection)[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 405"}
 
 
-def test_headers_after_a_body_in_pieces_are_bounded_too(patient: Server) -> None:
+def test_trailers_after_a_chunked_body_are_limited_too(patient: Server) -> None:
     head = b"POST /generate?n=1 HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
     with connected(patient) as connection:
         connection.sendall(head + b"2\r\n{}\r\n0\r\n")
@@ -155,10 +153,13 @@ def test_headers_after_a_body_in_pieces_are_bounded_too(patient: Server) -> None
 def test_a_request_that_does_not_arrive_is_408(server: Server, sent: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(sent)
-        assert answered(rest(connection)) == (408, "the request had not arrived after 0.4 s")
+        assert problem_in(read_to_end(connection)) == (
+            408,
+            "the request had not arrived after 0.4 s",
+        )
 
 
-def test_a_server_that_stood_still_holds_it_against_nobody() -> None:
+def test_time_in_which_the_server_is_stopped_does_not_count() -> None:
     head = b"POST /generate?n=1 HTTP/1.1\r\n" + JSON
     with started("--patience", "2") as server, connected(server) as connection:
         connection.sendall(head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
@@ -166,7 +167,7 @@ def test_a_server_that_stood_still_holds_it_against_nobody() -> None:
         server.process.send_signal(signal.SIGSTOP)
         time.sleep(3.2)
         server.process.send_signal(signal.SIGCONT)
-        time.sleep(0.1)  # it has seen by now how late it is
+        time.sleep(0.1)  # enough for its timer to run
         connection.sendall(b"{}")
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
 
@@ -188,7 +189,7 @@ LONG = b"a" * 9000
     ("path", "media_type", "model"),
     [("/models", MEDIA_TYPE, Problem), ("/v2/models/stats", "application/json", ProtocolError)],
 )
-def test_what_is_refused_unread_is_refused_in_the_form_that_is_documented(
+def test_errors_of_the_protocol_have_the_documented_format(
     server: Server,
     patient: Server,
     sent: bytes,
@@ -200,11 +201,11 @@ def test_what_is_refused_unread_is_refused_in_the_form_that_is_documented(
     server = server if status == 408 else patient
     document = httpx.get(f"http://127.0.0.1:{server.port}/openapi.json").json()
     reference = document["paths"][path]["get"]["responses"][str(status)]["$ref"]
-    told = document["components"]["responses"][reference.rpartition("/")[2]]["content"]
-    assert told[media_type]["schema"]["$ref"].endswith(f"/{model.__name__}")
+    content = document["components"]["responses"][reference.rpartition("/")[2]]["content"]
+    assert content[media_type]["schema"]["$ref"].endswith(f"/{model.__name__}")
     with connected(server) as connection:
         connection.sendall(b"GET " + path.encode() + sent)
-        head, _, body = rest(connection).partition(b"\r\n\r\n")
+        head, _, body = read_to_end(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert f"content-type: {media_type}\r\n".encode() in head + b"\r\n"
     problem = model.model_validate_json(body)
@@ -213,35 +214,35 @@ def test_what_is_refused_unread_is_refused_in_the_form_that_is_documented(
 
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         b"NONSENSE\r\n\r\n",
         b"GET /?" + LONG + BEGUN + b"\r\n",
         b"GET /v2" + BEGUN + b"a: b\r\n" * 120 + b"\r\n",
     ],
 )
-def test_a_refusal_is_no_answer_to_what_came_before(
-    patient: Server, wrong: bytes, times: int
+def test_an_error_does_not_replace_the_responses_to_earlier_requests(
+    patient: Server, invalid: bytes, times: int
 ) -> None:
-    asked = b"POST /generate?n=64&seed=1" + BEGUN + b"Content-Length: 0\r\n\r\n"
+    request = b"POST /generate?n=64&seed=1" + BEGUN + b"Content-Length: 0\r\n\r\n"
     with connected(patient) as connection:
-        connection.sendall(asked * times + wrong)
-        content = rest(connection)
+        connection.sendall(request * times + invalid)
+        content = read_to_end(connection)
     assert re.findall(rb"HTTP/1\.1 (\d+)", content) == [b"200"] * times
     assert content.endswith(b"}]}")
 
 
-def test_what_is_refused_of_head_has_no_body(patient: Server) -> None:
+def test_an_error_for_a_head_request_has_no_body(patient: Server) -> None:
     with connected(patient) as connection:
         connection.sendall(b"HEAD /images/faces/1/3.png?" + LONG + BEGUN + b"\r\n")
-        head, _, body = rest(connection).partition(b"\r\n\r\n")
+        head, _, body = read_to_end(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 414 ")
     assert b"content-type: application/problem+json" in head
     assert body == b""
 
 
 @pytest.mark.parametrize(("first", "piece"), [(b"", b"\r\n"), (b"GET /", b"a")])
-def test_a_byte_now_and_then_does_not_keep_a_connection(
+def test_a_byte_now_and_then_does_not_keep_a_connection_open(
     server: Server, first: bytes, piece: bytes
 ) -> None:
     with connected(server) as connection:
@@ -258,54 +259,54 @@ def test_a_byte_now_and_then_does_not_keep_a_connection(
                 break
             if content:
                 break
-        assert content == b"" or answered(content)[0] == 408
+        assert content == b"" or problem_in(content)[0] == 408
         connection.settimeout(20)
-        assert rest(connection) == b""
+        assert read_to_end(connection) == b""
 
 
-def holds(server: Server, connection: socket.socket) -> bool:
-    """Whether the server keeps its end of a connection open, by Linux's table of them."""
+def is_established(server: Server, connection: socket.socket) -> bool:
+    """Whether the server's end of a connection is open, by Linux's table of connections."""
     ends = f"0100007F:{server.port:04X} 0100007F:{connection.getsockname()[1]:04X}"
     established = 1
     return f"{ends} {established:02X} " in Path("/proc/net/tcp").read_text()
 
 
-def test_an_answer_that_nobody_reads_is_given_up(server: Server) -> None:
+def test_a_response_that_is_not_read_is_aborted(server: Server) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(20)
         connection.connect(("127.0.0.1", server.port))
         requests = b"POST /generate?n=256 HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n"
         connection.sendall(requests * 30)
-        assert holds(server, connection)
-        eventually(lambda: not holds(server, connection))
-        content = rest(connection)  # what was on its way
+        assert is_established(server, connection)
+        eventually(lambda: not is_established(server, connection))
+        content = read_to_end(connection)  # already in transit
     assert 1 <= content.count(b"HTTP/1.1 200 ") < 30
 
 
-def lives(server: Server) -> bool:
+def is_live(server: Server) -> bool:
     with suppress(httpx.TransportError):
         return httpx.get(f"http://127.0.0.1:{server.port}/health/live").is_success
     return False
 
 
-def test_more_connections_than_allowed_are_told_when_to_come_back(patient: Server) -> None:
+def test_connections_over_the_limit_get_503_with_retry_after(patient: Server) -> None:
     others = [connected(patient) for _ in range(8)]
     try:
         with connected(patient) as connection:
             connection.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n")
-            content = rest(connection)
-            assert answered(content) == (503, "the server has no room for more connections")
+            content = read_to_end(connection)
+            assert problem_in(content) == (503, "the server has no room for more connections")
             assert b"retry-after: 1\r\n" in content
         others += [connected(patient) for _ in range(10)]
-        assert rest(others[-1]) == b""  # not even that
+        assert read_to_end(others[-1]) == b""  # over twice the limit: closed without a response
     finally:
         for other in others:
             other.close()
-    eventually(lambda: lives(patient))  # once it has seen that they are gone
+    eventually(lambda: is_live(patient))  # once it has noticed that they are closed
 
 
-def test_a_request_of_ordinary_size_is_answered(patient: Server) -> None:
+def test_a_request_of_ordinary_size_succeeds(patient: Server) -> None:
     headers = {f"X-{k}": "x" * 300 for k in range(80)}
     url = f"http://127.0.0.1:{patient.port}/health/live?" + "x" * 8000
     assert httpx.get(url, headers=headers).is_success

@@ -1,4 +1,4 @@
-"""The end: real processes and signals."""
+"""Graceful shutdown: real processes and signals."""
 
 import ctypes
 import signal
@@ -16,23 +16,23 @@ SLOW = b"POST /generate?n=1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/jso
 SLOW += b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
 
 
-def begun(server: Server) -> socket.socket:
-    """A connection whose request waits for its body."""
+def waiting_for_body(server: Server) -> socket.socket:
+    """A connection whose request lacks its body."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
     connection.sendall(SLOW)
     assert b" 100 " in connection.recv(1000)
     return connection
 
 
-def test_in_its_grace_it_is_not_ready_but_draws() -> None:
+def test_during_the_grace_period_it_is_not_ready_but_serves() -> None:
     with started("--grace", "60") as server:
         address = f"http://127.0.0.1:{server.port}"
-        with httpx.Client(timeout=30) as kept:
-            assert kept.get(f"{address}/health/ready").is_success
+        with httpx.Client(timeout=30) as client:
+            assert client.get(f"{address}/health/ready").is_success
             server.process.send_signal(signal.SIGTERM)
-            eventually(lambda: kept.get(f"{address}/health/ready").is_error)
+            eventually(lambda: client.get(f"{address}/health/ready").is_error)
             for path in ("/health/ready", "/v2/health/ready"):
-                refused = kept.get(f"{address}{path}")
+                refused = client.get(f"{address}{path}")
                 assert refused.status_code == 503
                 assert "shutting down" in refused.text
                 assert refused.headers["Connection"] == "close"
@@ -42,18 +42,18 @@ def test_in_its_grace_it_is_not_ready_but_draws() -> None:
         assert server.ends() == 143
 
 
-def takes_connections(server: Server) -> bool:
+def accepts_connections(server: Server) -> bool:
     try:
         socket.create_connection(("127.0.0.1", server.port), timeout=2).close()
-    except OSError:  # refused, or no answer at all
+    except OSError:  # refused, or dropped
         return False
     return True
 
 
-def test_without_grace_no_connection_is_taken_while_the_rest_is_finished() -> None:
-    with started() as server, begun(server) as connection:
+def test_without_grace_connections_are_refused_while_requests_complete() -> None:
+    with started() as server, waiting_for_body(server) as connection:
         server.process.send_signal(signal.SIGTERM)
-        eventually(lambda: not takes_connections(server))
+        eventually(lambda: not accepts_connections(server))
         connection.sendall(b"{}")
         answer = connection.recv(1000)
         assert answer.startswith(b"HTTP/1.1 200")
@@ -62,12 +62,12 @@ def test_without_grace_no_connection_is_taken_while_the_rest_is_finished() -> No
 
 
 def _unprivileged() -> None:
-    # prctl(2): PR_CAPBSET_DROP of CAP_NET_ADMIN, as in a container; who has it not may not drop it.
+    # prctl(2), PR_CAPBSET_DROP: drops CAP_NET_ADMIN, as in a container; no effect without privileges.
     ctypes.CDLL(None).prctl(24, 12, 0, 0, 0)
 
 
 @pytest.mark.parametrize("before", [None, _unprivileged])
-def test_connections_that_were_not_accepted_yet_are_answered(
+def test_connections_that_were_not_accepted_yet_get_responses(
     before: Callable[[], None] | None,
 ) -> None:
     with started(preexec_fn=before) as server:
@@ -85,8 +85,8 @@ def test_connections_that_were_not_accepted_yet_are_answered(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_second_signal_ends_at_once(workers: str) -> None:
-    with started("--workers", workers) as server, begun(server):
+def test_a_second_signal_ends_the_server_at_once(workers: str) -> None:
+    with started("--workers", workers) as server, waiting_for_body(server):
         server.process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             server.ends(1.5)
@@ -95,7 +95,7 @@ def test_a_second_signal_ends_at_once(workers: str) -> None:
         assert "second signal received: exiting at once" in server.said
 
 
-def test_ctrl_c_has_no_grace() -> None:
+def test_ctrl_c_has_no_grace_period() -> None:
     with started("--grace", "60") as server:
         server.process.send_signal(signal.SIGINT)
         assert server.ends() == 0

@@ -1,4 +1,4 @@
-"""Engines that fail, and engines that stop answering."""
+"""Engines that fail, and engines that hang."""
 
 import re
 import subprocess
@@ -15,35 +15,35 @@ from tests.waiting import eventually
 BROKEN = "tests.process.faults.broken"
 
 
-def seen(watchdog: Watchdog, times: int) -> str | None:
+def reason_after(watchdog: Watchdog, times: int) -> str | None:
     for _ in range(times):
         watchdog.check()
     return watchdog.reason
 
 
-def test_batches_that_end_are_nobodys_trouble() -> None:
+def test_batches_that_end_are_not_reported() -> None:
     batches = iter(range(1, 99))
-    assert seen(Watchdog(lambda: [("a/1", next(batches)), ("b/1", 0)], 10), 50) is None
+    assert reason_after(Watchdog(lambda: [("a/1", next(batches)), ("b/1", 0)], 10), 50) is None
 
 
-def test_a_batch_that_does_not_end_is_told_until_it_does() -> None:
+def test_a_batch_is_reported_until_it_ends() -> None:
     batch = 7
     watchdog = Watchdog(lambda: [("a/1", 0), ("b/1", batch)], 10)
-    assert seen(watchdog, 10) is None
-    assert seen(watchdog, 1) == "the engine of b/1 has not answered for 10 s"
-    assert seen(watchdog, 5) == "the engine of b/1 has not answered for 15 s"
+    assert reason_after(watchdog, 10) is None
+    assert reason_after(watchdog, 1) == "the engine of b/1 has not answered for 10 s"
+    assert reason_after(watchdog, 5) == "the engine of b/1 has not answered for 15 s"
     batch = 8
-    assert seen(watchdog, 1) is None
+    assert reason_after(watchdog, 1) is None
 
 
-def test_a_version_that_goes_while_it_looks_is_looked_at_again() -> None:
-    def gone() -> list[tuple[str, int]]:
+def test_a_version_removed_during_a_check_is_ignored() -> None:
+    def removed() -> list[tuple[str, int]]:
         raise KeyError
 
-    assert seen(Watchdog(gone, 10), 20) is None
+    assert reason_after(Watchdog(removed, 10), 20) is None
 
 
-def test_a_failed_batch_names_its_fault_and_the_next_one_works(tmp_path: Path) -> None:
+def test_a_failed_batch_names_its_fault_and_the_next_one_succeeds(tmp_path: Path) -> None:
     with started(program=(BROKEN, str(tmp_path))) as server:
         url = f"http://127.0.0.1:{server.port}/generate?n=1"
         (tmp_path / "fail").touch()
@@ -58,7 +58,7 @@ def test_a_failed_batch_names_its_fault_and_the_next_one_works(tmp_path: Path) -
 
 
 def ready(port: int) -> httpx.Response:
-    """The first answer of a server that may be starting."""
+    """The first response of a server that may be starting."""
     for _ in range(200):
         try:
             return httpx.get(f"http://127.0.0.1:{port}/health/ready")
@@ -68,16 +68,16 @@ def ready(port: int) -> httpx.Response:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_engine_that_stops_answering_ends_its_process(tmp_path: Path, workers: int) -> None:
+def test_a_hanging_engine_ends_its_process(tmp_path: Path, workers: int) -> None:
     flags = ("--stalled", "2", "--timeout", "0.2", "--workers", str(workers))
     with started(*flags, program=(BROKEN, str(tmp_path))) as server:
         url = f"http://127.0.0.1:{server.port}/generate?n=1"
         (tmp_path / "stall").touch()
-        with httpx.Client(timeout=30) as kept:
-            assert kept.post(url).status_code == 504
-            told = f"http://127.0.0.1:{server.port}/health/ready"
-            eventually(lambda: kept.get(told).is_error)
-            refused = kept.get(told)
+        with httpx.Client(timeout=30) as client:
+            assert client.post(url).status_code == 504
+            health = f"http://127.0.0.1:{server.port}/health/ready"
+            eventually(lambda: client.get(health).is_error)
+            refused = client.get(health)
             assert refused.status_code == 503
             assert "the engine of fashion-mnist/2 has not answered for" in refused.json()["detail"]
         if workers == 1:
@@ -88,6 +88,6 @@ def test_an_engine_that_stops_answering_ends_its_process(tmp_path: Path, workers
                 server.ends(0.5)
         last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 4 s: exiting"
         assert last in re.sub(" +", " ", server.said)
-        if workers > 1:  # somebody started it again
+        if workers > 1:  # the supervisor restarted it
             (tmp_path / "stall").unlink()
             assert all(ready(server.port).is_success for _ in range(8))

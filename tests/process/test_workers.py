@@ -1,4 +1,4 @@
-"""``python -m app --workers N``: real processes, of which some are stopped and killed."""
+"""``python -m app --workers N``: real processes, some of which are stopped or killed."""
 
 import os
 import re
@@ -21,11 +21,11 @@ Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]
 
 
 def started(process: "subprocess.Popen[str]", count: int) -> list[int]:
-    """The next ``count`` workers that the log tells of, by process number."""
+    """The process ids of the next ``count`` workers in the log."""
     assert process.stderr
     lines = iter(process.stderr.readline, "")
-    told = (m for line in lines if (m := re.search(r"Started server process \[(\d+)\]", line)))
-    return [int(next(told)[1]) for _ in range(count)]
+    matches = (m for line in lines if (m := re.search(r"Started server process \[(\d+)\]", line)))
+    return [int(next(matches)[1]) for _ in range(count)]
 
 
 @contextmanager
@@ -38,14 +38,14 @@ def paused(worker: int) -> Iterator[None]:
 
 
 def drawn(address: str) -> bytes:
-    """An image by a worker that is not paused: every other connection is one's that is."""
+    """An image from a worker that is not paused; a paused one gets every other connection."""
     for _ in range(200):
         with suppress(httpx.TransportError):
             return httpx.get(f"{address}/images/fashion-mnist/2/42.png", timeout=0.3).content
-    raise AssertionError("nobody answers")
+    raise AssertionError("no worker answers")
 
 
-def test_each_worker_serves_and_one_that_dies_is_replaced(serve: Serve) -> None:
+def test_each_worker_serves_and_a_dead_one_is_replaced(serve: Serve) -> None:
     with serve("--workers", "2") as (process, address):
         first, second = started(process, 2)
         answers = []
@@ -63,7 +63,7 @@ def test_each_worker_serves_and_one_that_dies_is_replaced(serve: Serve) -> None:
         assert process.wait(20) == 0
 
 
-def test_a_stop_waits_for_a_request_that_is_under_way(serve: Serve) -> None:
+def test_a_shutdown_waits_for_a_request_in_progress(serve: Serve) -> None:
     with serve("--workers", "2") as (process, address):
         started(process, 2)
         drawn(address)
@@ -72,7 +72,7 @@ def test_a_stop_waits_for_a_request_that_is_under_way(serve: Serve) -> None:
             head = "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             head += "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
             connection.sendall(head.encode())
-            assert b" 100 " in connection.recv(1000)  # now a worker awaits the body
+            assert b" 100 " in connection.recv(1000)  # now a worker waits for the body
             process.send_signal(signal.SIGTERM)
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(1.5)
@@ -81,7 +81,7 @@ def test_a_stop_waits_for_a_request_that_is_under_way(serve: Serve) -> None:
         assert process.wait(20) == 0
 
 
-def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
+def test_a_worker_that_cannot_start_logs_why_and_is_not_restarted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     def failing(*_: object) -> None:
@@ -90,12 +90,12 @@ def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
     monkeypatch.setattr("app.main.create_worker_app", failing)
     with pytest.raises(SystemExit) as end:
         workers.worker_factory("app.main:create_worker_app", Settings(workers=2), tmp_path)()
-    assert end.value.code == STARTUP_FAILURE  # at which uvicorn's supervisor gives up
+    assert end.value.code == STARTUP_FAILURE  # uvicorn's supervisor then gives up
     assert "no room" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("told", "threads"),
+    ("flags", "threads"),
     [
         ({"workers": 2, "threads": 8}, 4),
         ({"workers": 3, "threads": 8}, 2),
@@ -103,5 +103,5 @@ def test_a_worker_that_cannot_start_says_why_and_is_not_started_again(
         ({"workers": 1}, 5),
     ],
 )
-def test_workers_share_the_threads(told: dict[str, int], threads: int) -> None:
-    assert workers.worker_settings(Settings(**told), 5).threads == threads
+def test_workers_share_the_threads(flags: dict[str, int], threads: int) -> None:
+    assert workers.worker_settings(Settings(**flags), 5).threads == threads
