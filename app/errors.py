@@ -182,7 +182,7 @@ class SlowError(AppError):
     """A request that does not arrive in time."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
-    example = "the request had not arrived after 20 s"
+    example = "the request did not arrive within 20 s"
 
 
 class LongUrlError(AppError):
@@ -196,13 +196,13 @@ class LongHeadError(AppError):
     """A request's head that is longer than any request needs."""
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-    example = "the request's head is longer than 32768 bytes, or 100 headers"
+    example = "the request head exceeds 32768 bytes or 100 headers"
 
 
 class CrowdedError(OverloadedError):
     """The server has no room for more connections; ``Retry-After`` says when to come back."""
 
-    example = "the server has no room for more connections"
+    example = "the server has too many connections"
 
 
 UNREAD = (MalformedError, SlowError, LongUrlError, LongHeadError, CrowdedError)

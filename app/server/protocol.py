@@ -177,7 +177,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _exceeded_limit(self) -> AppError | None:
         if len(self.connections) > self._limits.connections:
-            return CrowdedError("the server has no room for more connections", retry_after=1)
+            return CrowdedError("the server has too many connections", retry_after=1)
         if len(self.url) > MAX_URL_BYTES:
             return LongUrlError(f"the URL is longer than {MAX_URL_BYTES} bytes")
         size = sum(len(name) + len(value) for name, value in self.headers)
@@ -204,7 +204,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._owes_response():
             self._checks = 0
             return
-        self._refuse(SlowError(f"the request had not arrived after {self._limits.patience:g} s"))
+        self._refuse(SlowError(f"the request did not arrive within {self._limits.patience:g} s"))
 
     def _owes_response(self) -> bool:
         """Whether a request before the one that is arriving still has no complete response."""
@@ -282,4 +282,4 @@ class CoalescingTransport:
             self._transport.write(head)
 
 
-_LONG_HEAD = f"the request's head is longer than {MAX_HEAD_BYTES} bytes, or {MAX_HEADERS} headers"
+_LONG_HEAD = f"the request head exceeds {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers"

@@ -108,7 +108,7 @@ def test_what_any_request_may_be_answered_is_described_once(document: dict[str, 
         assert list(answers) == sorted(answers)
         (content,) = answers["503"]["content"].values()
         assert "CrowdedError" in content["examples"]
-        assert "no room for more connections" in answers["503"]["description"]
+        assert "too many connections" in answers["503"]["description"]
         assert "Retry-After" in answers["503"]["headers"]
 
 

@@ -62,7 +62,7 @@ def test_without_grace_connections_are_refused_while_requests_complete() -> None
 
 
 def _unprivileged() -> None:
-    # prctl(2), PR_CAPBSET_DROP: drops CAP_NET_ADMIN, as in a container; no effect without privileges.
+    # prctl(2), PR_CAPBSET_DROP: drops CAP_NET_ADMIN, as in a container, if privileged.
     ctypes.CDLL(None).prctl(24, 12, 0, 0, 0)
 
 
