@@ -200,7 +200,7 @@ class LongHeadError(AppError):
 
 
 class CrowdedError(OverloadedError):
-    """The server has no room for more connections; ``Retry-After`` says when to come back."""
+    """The server has too many connections; ``Retry-After`` says when to try again."""
 
     example = "the server has too many connections"
 
