@@ -1,4 +1,4 @@
-"""``GET /metrics``: what is counted, and by which labels."""
+"""``GET /metrics``: names, labels and values of all metrics."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +19,19 @@ VERSION = {"model": "fashion-mnist", "version": "2"}
 
 @pytest.fixture
 def client(models: Path) -> Iterator[TestClient]:
-    """A server that has counted nothing yet."""
+    """A server whose counts are still zero."""
     app = create_app(Settings(models=models, provider="cpu"))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
 
 def text(client: TestClient) -> str:
-    answer = client.get("/metrics")
-    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    return answer.text
+    response = client.get("/metrics")
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return response.text
 
 
-def test_the_names_and_labels_are_those_that_dashboards_know(client: TestClient) -> None:
+def test_names_and_labels_are_stable(client: TestClient) -> None:
     client.get("/images/fashion-mnist/2/1.png")
     families = list(text_string_to_metric_families(text(client)))
     found = {
@@ -64,28 +64,28 @@ def test_the_names_and_labels_are_those_that_dashboards_know(client: TestClient)
     assert kinds["dcgan_compute_seconds"] == "histogram"
 
 
-def test_what_is_drawn_is_counted(client: TestClient) -> None:
+def test_generated_images_are_counted(client: TestClient) -> None:
     for _ in range(3):
         assert client.post("/generate?n=5").status_code == 200
     assert client.get("/generate?n=5").status_code == 405
     assert client.post("/generate?n=0").status_code == 422
-    told = text(client)
+    found = text(client)
     for status, method, times in (("200", "POST", 3), ("422", "POST", 1), ("405", "GET", 1)):
         labels = {"route": "/generate", "status": status, "method": method}
-        assert value(told, "dcgan_requests_total", **labels) == times
-    assert value(told, "dcgan_request_seconds_count", route="/generate") == 5
-    assert value(told, "dcgan_images_computed_total") == 15
-    assert value(told, "dcgan_images_computed_total", **VERSION) == 15
-    assert value(told, "dcgan_batch_images_count", **VERSION) == 3
-    assert value(told, "dcgan_batch_images_sum", **VERSION) == 15
+        assert value(found, "dcgan_requests_total", **labels) == times
+    assert value(found, "dcgan_request_seconds_count", route="/generate") == 5
+    assert value(found, "dcgan_images_computed_total") == 15
+    assert value(found, "dcgan_images_computed_total", **VERSION) == 15
+    assert value(found, "dcgan_batch_images_count", **VERSION) == 3
+    assert value(found, "dcgan_batch_images_sum", **VERSION) == 15
     for stage in ("queue", "compute", "encode"):
-        assert value(told, f"dcgan_{stage}_seconds_count", **VERSION) == 3
-        assert value(told, f"dcgan_{stage}_seconds_sum", **VERSION) > 0
-    assert value(told, "dcgan_queue_images") == 0
-    assert value(told, "dcgan_images_dropped_total") == 0
+        assert value(found, f"dcgan_{stage}_seconds_count", **VERSION) == 3
+        assert value(found, f"dcgan_{stage}_seconds_sum", **VERSION) > 0
+    assert value(found, "dcgan_queue_images") == 0
+    assert value(found, "dcgan_images_dropped_total") == 0
 
 
-def test_nobody_can_make_time_series_up(client: TestClient) -> None:
+def test_clients_cannot_create_time_series(client: TestClient) -> None:
     before = samples(text(client)).keys()
     for k in range(20):
         client.get(f"/nowhere/{k}")
@@ -104,33 +104,33 @@ def test_nobody_can_make_time_series_up(client: TestClient) -> None:
     assert methods == {"GET", "other"}
 
 
-def test_what_is_answered_before_it_is_routed_has_its_route_too(client: TestClient) -> None:
+def test_responses_of_middleware_have_the_label_of_their_route(client: TestClient) -> None:
     preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
     client.post("/generate?n=1")
     for path in ("/generate", "/nowhere"):
         assert client.options(path, headers=preflight).status_code == 204
-    told = text(client)
+    found = text(client)
     for route in ("/generate", "other"):
         labels = {"method": "OPTIONS", "route": route, "status": "204"}
-        assert value(told, "dcgan_requests_total", **labels) == 1
+        assert value(found, "dcgan_requests_total", **labels) == 1
 
 
-def test_what_is_served_is_told(client: TestClient, models: Path) -> None:
-    told = text(client)
-    assert value(told, "dcgan_ready") == 1
+def test_versions_in_service_are_listed(client: TestClient, models: Path) -> None:
+    found = text(client)
+    assert value(found, "dcgan_ready") == 1
     graph = digest((models / "fashion-mnist" / "2" / "generator.cpu.onnx").read_bytes())
     labels = {"digest": graph, "provider": "cpu", "precision": "fp32", **VERSION}
-    assert value(told, "dcgan_model_info", graph="generator.cpu.onnx", **labels) == 1
-    assert value(told, "dcgan_model_info") == len(list(models.glob("*/*/card.json")))
+    assert value(found, "dcgan_model_info", graph="generator.cpu.onnx", **labels) == 1
+    assert value(found, "dcgan_model_info") == len(list(models.glob("*/*/card.json")))
 
 
-def test_a_version_that_is_no_longer_served_is_told_too(client: TestClient) -> None:
+def test_a_retired_version_is_listed_with_0(client: TestClient) -> None:
     catalog = client.app.state.catalog  # type: ignore[attr-defined]
     text(client)
     retired = catalog.models["fashion-mnist"].pop(1)
-    told = text(client)
-    assert value(told, "dcgan_model_info", model="fashion-mnist", version="1") == 0
-    assert value(told, "dcgan_model_info", model="fashion-mnist", version="2") == 1
+    found = text(client)
+    assert value(found, "dcgan_model_info", model="fashion-mnist", version="1") == 0
+    assert value(found, "dcgan_model_info", model="fashion-mnist", version="2") == 1
     catalog.models["fashion-mnist"][1] = retired
 
 
@@ -139,16 +139,14 @@ def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:
         assert value(text(client), "dcgan_ready") == 0
 
 
-def test_a_server_that_is_about_to_end_is_not_ready(
+def test_a_server_that_shuts_down_is_not_ready(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client.app.state, "drain", SimpleNamespace(started=True))  # type: ignore[attr-defined]
     assert value(text(client), "dcgan_ready") == 0
 
 
-def test_failures_are_counted_by_images(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_images_are_counted(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = BlockedEngine(client, monkeypatch)
     engine.failure = RuntimeError("the engine broke")
     engine.release.set()
@@ -176,12 +174,12 @@ def test_refusals_are_counted_by_reason(models: Path, monkeypatch: pytest.Monkey
 
 def test_reloads_are_counted(client: TestClient) -> None:
     client.app.state.metrics.count_reload("refused")  # type: ignore[attr-defined]
-    told = text(client)
-    assert value(told, "dcgan_reloads_total", result="refused") == 1
-    assert value(told, "dcgan_reloads_total") == 1
+    found = text(client)
+    assert value(found, "dcgan_reloads_total", result="refused") == 1
+    assert value(found, "dcgan_reloads_total") == 1
 
 
-def test_the_process_is_measured(client: TestClient) -> None:
-    told = text(client)
-    assert value(told, "process_resident_memory_bytes", worker="0") > 10e6
-    assert value(told, "process_cpu_seconds_total", worker="0") > 0
+def test_memory_and_cpu_time_of_the_process_are_reported(client: TestClient) -> None:
+    found = text(client)
+    assert value(found, "process_resident_memory_bytes", worker="0") > 10e6
+    assert value(found, "process_cpu_seconds_total", worker="0") > 0

@@ -1,4 +1,4 @@
-"""Requests as traces, sent by a real server to a collector of ours."""
+"""Traces of requests, sent by a real server to a collector in the test."""
 
 import gzip
 import importlib
@@ -26,7 +26,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
 class Collector(HTTPServer):
-    """Keeps what is sent to it by OTLP over HTTP."""
+    """Collects the bodies of OTLP requests over HTTP."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -38,7 +38,7 @@ class Collector(HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # it is called so
+    def do_POST(self) -> None:  # the name that http.server requires
         assert isinstance(self.server, Collector)
         assert self.path == "/v1/traces"
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -64,13 +64,13 @@ def collector() -> Iterator[Collector]:
 
 
 def spans(collector: Collector) -> tuple[dict[str, str], dict[str, list[Any]]]:
-    """What the server says of itself, and its spans by name."""
+    """Return the attributes of the server's resource, and its spans by name."""
     name = "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
-    sent = importlib.import_module(name).ExportTraceServiceRequest
+    message = importlib.import_module(name).ExportTraceServiceRequest
     resource: dict[str, str] = {}
     found: dict[str, list[Any]] = {}
     for body in collector.bodies:
-        for part in sent.FromString(body).resource_spans:
+        for part in message.FromString(body).resource_spans:
             resource = {one.key: one.value.string_value for one in part.resource.attributes}
             for span in (span for scope in part.scope_spans for span in scope.spans):
                 found.setdefault(span.name, []).append(span)
@@ -82,14 +82,14 @@ def attributes(span: Any) -> dict[str, str | int]:
 
 
 def run(root: Path, tmp_path: Path, *requests: tuple[str, str, dict[str, str]]) -> None:
-    """Starts a server, sends it requests, and stops it."""
+    """Start a server, send it requests, and stop it."""
     command = [sys.executable, "-m", "app", "--provider", "cpu"]
     with serving(command, root, tmp_path / "log") as address:
         for method, path, headers in requests:
             httpx.request(method, address + path, headers=headers)
 
 
-def test_a_request_is_a_span_with_its_stages_inside(
+def test_a_request_is_a_span_with_its_stages_as_children(
     root: Path, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENDPOINT, collector.address)
@@ -118,33 +118,35 @@ def test_a_request_is_a_span_with_its_stages_inside(
         assert before <= stage.start_time_unix_nano <= stage.end_time_unix_nano
         before = stage.end_time_unix_nano
     assert before <= request.end_time_unix_nano
-    (lost,) = found["GET other"]
-    assert lost.trace_id != request.trace_id
-    assert attributes(lost)["http.response.status_code"] == 404
-    assert lost.status.code == 0  # the client's fault is none of the server's
+    (unknown,) = found["GET other"]
+    assert unknown.trace_id != request.trace_id
+    assert attributes(unknown)["http.response.status_code"] == 404
+    assert unknown.status.code == 0  # an error of the client is no error of the server
 
 
-def test_a_failure_of_the_server_is_an_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_server_marks_its_span(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     memory = pytest.importorskip(
         "opentelemetry.sdk.trace.export.in_memory_span_exporter", reason=MISSING
     )
     exporter = memory.InMemorySpanExporter()
-    written = tracing.Tracer(exporter)
-    monkeypatch.setattr(tracing, "from_environment", lambda: written)
+    tracer = tracing.Tracer(exporter)
+    monkeypatch.setattr(tracing, "from_environment", lambda: tracer)
     app = create_app(Settings(models=models, provider="cpu"))
 
     @app.get("/broken")
     async def broken() -> None:
-        raise RuntimeError("a fault of ours")
+        raise RuntimeError("a bug")
 
     with TestClient(app, raise_server_exceptions=False) as client:
         client.get("/broken")
-    (span,) = exporter.get_finished_spans()  # at the server's end, if not before
+    (span,) = exporter.get_finished_spans()  # sent at shutdown, if not before
     assert span.status.status_code.name == "ERROR"
     assert span.attributes["http.response.status_code"] == 500
 
 
-def test_the_environment_names_the_service_and_samples(
+def test_the_environment_sets_the_service_name_and_sampling_is_respected(
     root: Path, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{collector.address}/v1/traces")
@@ -156,16 +158,16 @@ def test_the_environment_names_the_service_and_samples(
     assert found.keys() == {"GET /health/live"}
 
 
-def test_a_collector_that_is_away_holds_nobody_up(
+def test_an_unreachable_collector_delays_neither_requests_nor_shutdown(
     root: Path, tmp_path: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENDPOINT, collector.address.replace(str(collector.server_port), "9"))
-    run(root, tmp_path, ("POST", "/generate?n=1", {}))  # which waits for the server's end
+    run(root, tmp_path, ("POST", "/generate?n=1", {}))  # waits for the server to exit
     assert collector.bodies == []
 
 
 @pytest.mark.parametrize(
-    "told",
+    "variables",
     [
         {},
         {ENDPOINT: ""},
@@ -173,15 +175,15 @@ def test_a_collector_that_is_away_holds_nobody_up(
         {ENDPOINT: "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none"},
     ],
 )
-def test_without_its_variables_there_are_no_traces(
-    monkeypatch: pytest.MonkeyPatch, told: dict[str, str]
+def test_without_its_variables_tracing_is_off(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert tracing.from_environment() is None
 
 
-def test_without_the_extra_the_log_says_what_to_install(
+def test_without_the_extra_the_log_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")

@@ -129,18 +129,10 @@ class Project:
     @contextmanager
     def load(self, address: str, *arguments: str) -> Iterator["Load"]:
         """Run clients in a container of their own that send requests until the context ends."""
-        options = [
-            "run",
-            "--rm",
-            "-i",
-            "--network",
-            f"{self.name}_default",
-            "--entrypoint",
-            "python",
-        ]
+        run = ["run", "--rm", "-i", "--network", f"{self.name}_default", "--entrypoint", "python"]
         program = (HERE / "load.py").read_text()
         process = subprocess.Popen(
-            ["docker", *options, IMAGE, "-c", program, address, *arguments],
+            ["docker", *run, IMAGE, "-c", program, address, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

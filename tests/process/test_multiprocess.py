@@ -1,4 +1,4 @@
-"""Metrics of several workers, of which one dies: real processes, asked over real sockets."""
+"""Metrics summed over several workers, one of which is killed; over real sockets."""
 
 import os
 import signal
@@ -18,21 +18,21 @@ Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]
 FACES = {"model": "faces", "version": "1"}
 
 
-def told(address: str) -> str:
-    """By whichever worker takes a new connection."""
+def metrics(address: str) -> str:
+    """Return ``/metrics`` of the worker that accepts a new connection."""
     for _ in range(50):
         try:
             return httpx.get(f"{address}/metrics", timeout=10).raise_for_status().text
-        except httpx.TransportError:  # of the worker that was killed just now
+        except httpx.TransportError:  # the connection was the killed worker's
             time.sleep(0.1)
-    raise AssertionError("nobody answers")
+    raise AssertionError("no worker answers")
 
 
-def draw(address: str, count: int) -> None:
-    """So many images, each over a connection of its own, so that every worker has some."""
+def request_images(address: str, count: int) -> None:
+    """Request ``count`` images over one connection each, so that every worker gets some."""
     paths = [f"{address}/images/faces/1/{k}.png" for k in range(count)]
-    patient = httpx.HTTPTransport(retries=5)  # until a worker listens
-    client = httpx.Client(transport=patient, headers={"Connection": "close"})
+    transport = httpx.HTTPTransport(retries=5)  # until a worker listens
+    client = httpx.Client(transport=transport, headers={"Connection": "close"})
     with client, ThreadPoolExecutor(4) as threads:
         assert {answer.status_code for answer in threads.map(client.get, paths)} == {200}
 
@@ -45,17 +45,19 @@ def workers(text: str) -> set[str]:
     }
 
 
-def test_workers_count_together_and_no_count_dies_with_one(serve: Serve) -> None:
+def test_counts_are_summed_over_workers_and_survive_a_killed_one(serve: Serve) -> None:
     with serve("--workers", "2", "--cache-bytes", "0") as (process, address):
         first, _ = started(process, 2)
-        draw(address, 40)
-        texts = [told(address) for _ in range(8)]
+        request_images(address, 40)
+        texts = [metrics(address) for _ in range(8)]
         assert {value(t, "dcgan_images_computed_total", **FACES) for t in texts} == {40}
         assert all(workers(t) == {"0", "1"} for t in texts)
         os.kill(first, signal.SIGKILL)
         started(process, 1)
-        draw(address, 10)
-        while value(text := told(address), "dcgan_ready") != 1:  # all workers draw again
+        request_images(address, 10)
+        while (
+            value(text := metrics(address), "dcgan_ready") != 1
+        ):  # until all workers are ready again
             time.sleep(0.1)
         assert workers(text) == {"0", "1"}
         route = "/images/{model}/{version}/{seed}.{form}"
@@ -63,7 +65,7 @@ def test_workers_count_together_and_no_count_dies_with_one(serve: Serve) -> None
         assert value(text, "dcgan_request_seconds_count", route=route) == 50
         for name in ("images_computed_total", "batch_images_sum", "queue_seconds_count"):
             assert value(text, f"dcgan_{name}", **FACES) == 50
-        # Gauges are of those that live, however many there are.
+        # Gauges include living workers only.
         assert value(text, "dcgan_queue_images") == 0
         assert value(text, "dcgan_model_info", **FACES) == 1
         process.send_signal(signal.SIGTERM)
