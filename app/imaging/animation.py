@@ -1,7 +1,8 @@
-"""Images to an animation: GIF, WebP or APNG, by Pillow. A frame like the one before lengthens it.
+"""Animations in GIF, WebP or APNG format, by Pillow.
 
-GIF has 256 colours a frame and counts hundredths of a second, the others have all colours and count
-thousandths.
+A GIF has 256 colours per frame and counts time in hundredths of a second; the other formats have
+all colours and count in thousandths. A frame that equals the previous one is not stored; the
+previous one is shown longer instead.
 """
 
 import io
@@ -17,55 +18,61 @@ from app.imaging.sheets import Pixels
 AnimationFormat = Literal["gif", "webp", "apng"]
 
 _UNITS: dict[AnimationFormat, int] = {"gif": 10, "webp": 1, "apng": 1}
-"""What each counts time in, in milliseconds."""
+"""The unit of time of each format, in milliseconds."""
 
-# The greatest effort saves a third of the bytes in ten times the time; all of it is lossless.
+# Low effort: the highest saves a third of the bytes but takes ten times as long.
 _OPTIONS: dict[AnimationFormat, dict[str, Any]] = {
     "gif": {"optimize": False},
     "webp": {"lossless": True, "method": 0},
     "apng": {"compress_level": 1},
 }
 _NAMES: dict[AnimationFormat, str] = {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}
+"""The formats as Pillow calls them."""
 
 
 def durations(count: int, fps: float, unit: int) -> list[int]:
-    """The milliseconds of ``count`` frames at ``fps`` a second, each a multiple of ``unit``.
+    """Return the durations of ``count`` frames in milliseconds, each a multiple of ``unit``.
 
-    Every frame begins at the unit nearest to its time, so that what is rounded does not add up.
+    Every frame starts at the multiple nearest to its exact time, so that rounding errors do not
+    accumulate.
     """
     units = Fraction(1000) / Fraction(fps) / unit
-    begins = [round(k * units) for k in range(count + 1)]
-    return [int(unit * length) for length in np.diff(begins)]
+    starts = [round(k * units) for k in range(count + 1)]
+    return [int(unit * length) for length in np.diff(starts)]
 
 
-def encode(pixels: Pixels, form: AnimationFormat, fps: float, *, repeat: bool) -> bytes:
-    """Images ``(n, h, w, 1)`` or ``(n, h, w, 3)`` as one file that shows ``fps`` of them a second.
+def encode(pixels: Pixels, file_format: AnimationFormat, fps: float, *, repeat: bool) -> bytes:
+    """Return images ``(n, h, w, 1)`` or ``(n, h, w, 3)`` as an animation, ``fps`` of them a second.
 
-    With ``repeat`` it plays for ever, else once. Grey images are exact, colours too but for GIF,
-    where each image has the 256 that fit it best. ``fps`` is from 1 to 50.
+    With ``repeat`` it plays in an endless loop, otherwise once. Pixels are exact, except for colour
+    images in GIF, where each image gets the 256 colours that fit it best. ``fps`` is from 1 to 50.
     """
-    frames = [_frame(image, form) for image in pixels]
-    return encode_frames(frames, form, durations(len(pixels), fps, _UNITS[form]), repeat=repeat)
+    frames = [_frame(image, file_format) for image in pixels]
+    milliseconds = durations(len(pixels), fps, _UNITS[file_format])
+    return encode_frames(frames, file_format, milliseconds, repeat=repeat)
 
 
 def encode_frames(
     frames: Sequence[Image.Image],
-    form: AnimationFormat,
+    file_format: AnimationFormat,
     milliseconds: Sequence[int],
     *,
     repeat: bool,
 ) -> bytes:
-    """Frames of one size, one or more, each shown for so many ``milliseconds``, as one file."""
+    """Return one or more frames of the same size as an animation; see ``encode``.
+
+    ``milliseconds`` holds the duration of each frame.
+    """
     first, *rest = frames
-    options = dict(_OPTIONS[form])
+    options = dict(_OPTIONS[file_format])
     if repeat:
         options["loop"] = 0
-    elif form != "gif":  # a GIF that says nothing of it plays once
+    elif file_format != "gif":  # a GIF without this option plays once
         options["loop"] = 1
     buffer = io.BytesIO()
     first.save(
         buffer,
-        _NAMES[form],
+        _NAMES[file_format],
         save_all=True,
         append_images=rest,
         duration=[*milliseconds],
@@ -74,12 +81,13 @@ def encode_frames(
     return buffer.getvalue()
 
 
-def _frame(image: Pixels, form: AnimationFormat) -> Image.Image:
-    """One image ``(h, w, channels)`` as Pillow has it."""
+def _frame(image: Pixels, file_format: AnimationFormat) -> Image.Image:
+    """Return one image ``(h, w, channels)`` for Pillow; colours in GIF get a palette per frame."""
     if image.shape[-1] == 1:
         return Image.fromarray(image[..., 0])
     frame = Image.fromarray(image)
-    if form != "gif":
+    if file_format != "gif":
         return frame
-    # Fast, and as good as one palette for all; a pattern of dots would swarm from frame to frame.
+    # FASTOCTREE is fast, and as good as one palette for all frames. Dithering would flicker: its
+    # pattern of dots changes from frame to frame.
     return frame.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

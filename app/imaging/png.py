@@ -1,9 +1,9 @@
-"""PNG files, written fast (ISO/IEC 15948; W3C, "Portable Network Graphics", third edition).
+"""A fast PNG encoder (ISO/IEC 15948; W3C, "Portable Network Graphics", third edition).
 
-Pillow tries filters row by row and waits for zlib. Small generated images gain nothing from that:
-here every row is filtered alike, for all images at once, and ISA-L compresses. That takes two
-thirds of the time for 28×28 pixels, a twelfth for a sheet, to about the same size
-(tests/bench/RESULTS.md).
+Pillow tries several filters on every row and compresses with zlib. Small generated images gain
+nothing from that: here all rows of all images get the same filter, in one step, and ISA-L
+compresses them. That takes two thirds of Pillow's time for 28×28 pixels and a twelfth for a sheet,
+and the files are about as large (tests/bench/RESULTS.md).
 """
 
 import struct
@@ -18,23 +18,23 @@ Text = Mapping[str, str]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _DEPTH = 8
-_COLOUR_TYPES = {1: 0, 3: 2}  # grey and RGB, by channels
-_UP = 2  # the filter that gives each byte's difference to the one above it
+_COLOUR_TYPES = {1: 0, 3: 2}  # grey and RGB, by the number of channels
+_UP = 2  # the filter that replaces each byte by its difference from the byte above
 _LEVEL = 1
-_FIRST = 4  # bytes of a stream's first block
+_FIRST = 4  # bytes in the first block of a stream
 
 
 def encode(image: Pixels, text: Text | None = None) -> bytes:
-    """One image ``(h, w, 1)`` or ``(h, w, 3)`` as a PNG file; see ``encode_all``."""
+    """Return one image ``(h, w, 1)`` or ``(h, w, 3)`` as a PNG file; see ``encode_all``."""
     (file,) = encode_all(image[None], [text or {}])
     return file
 
 
 def encode_all(pixels: Pixels, texts: Sequence[Text] = ()) -> list[bytes]:
-    """Every image of ``pixels`` ``(n, h, w, 1)`` or ``(n, h, w, 3)`` as a PNG file, grey or RGB.
+    """Return images ``(n, h, w, 1)`` or ``(n, h, w, 3)`` as one grey or RGB PNG file each.
 
-    ``texts`` has a mapping for each image, or is left out; keywords and values are Latin-1, a
-    keyword of 1 to 79 characters. The same pixels and texts give the same bytes.
+    ``texts`` is empty or has one mapping per image. Keywords and values are Latin-1; a keyword has
+    1 to 79 characters. The same pixels and texts always give the same bytes.
     """
     _, height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, _DEPTH, _COLOUR_TYPES[channels], 0, 0, 0)
@@ -47,22 +47,23 @@ def encode_all(pixels: Pixels, texts: Sequence[Text] = ()) -> list[bytes]:
 
 
 def _filtered(pixels: Pixels) -> Pixels:
-    """The rows of every image behind the number of their filter, ``(n, h, 1 + w * channels)``."""
+    """Return filtered rows, each after the number of its filter: ``(n, h, 1 + w * channels)``."""
     lines = pixels.reshape(*pixels.shape[:2], -1)
     filtered = np.empty((*lines.shape[:2], 1 + lines.shape[2]), dtype=np.uint8)
     filtered[:, :, 0] = _UP
-    filtered[:, 0, 1:] = lines[:, 0]  # above the first row is a row of zeros
-    np.subtract(lines[:, 1:], lines[:, :-1], out=filtered[:, 1:, 1:])  # modulo 256, as it must be
+    filtered[:, 0, 1:] = lines[:, 0]  # the row above the first one counts as zeros
+    np.subtract(lines[:, 1:], lines[:, :-1], out=filtered[:, 1:, 1:])  # modulo 256, as specified
     return filtered
 
 
 def _compressed(rows: Pixels) -> bytes:
-    """``rows`` ``(size,)`` as a zlib stream, the same one in every thread and process.
+    """Return ``rows`` ``(size,)`` as a zlib stream, the same in every thread and process.
 
     ISA-L's level 1 (2.32.1, igzip_icf_body_h1_gr_bt.asm, ``write_first_byte``) hashes the third
-    byte of a stream from a register that holds an address: one thread in some hundreds found other
-    matches, so that one image had two files. A first block of 4 to 16 bytes is left to code without
-    that fault, and the next one begins elsewhere.
+    byte of a stream from a register that holds an address. One thread in several hundred therefore
+    found other matches, and one image had two different files. A first block of 4 to 16 bytes is
+    compressed by other code, without that defect, and the next block does not start at the
+    beginning of the stream.
     """
     stream = isal_zlib.compressobj(_LEVEL)
     parts = (
@@ -85,4 +86,4 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 IEND = _chunk(b"IEND", b"")
-"""The last bytes of every file."""
+"""The last chunk of every file."""

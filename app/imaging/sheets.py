@@ -1,4 +1,4 @@
-"""Pixels to sheets. Pixels are uint8 arrays, ``(n, height, width, channels)``."""
+"""Contact sheets and upscaling. Pixels are uint8 arrays ``(n, height, width, channels)``."""
 
 import math
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 MAX_SCALE, MAX_PADDING = 8, 64
-"""How often a pixel may be repeated in both directions; how many may lie between two images."""
+"""The largest upscaling factor, and the most pixels between two images of a sheet."""
 
 MAX_PIXELS = 2**24
-"""How large a picture may be, 4096 × 4096: 50 MB in colour before it is encoded."""
+"""The most pixels of a sheet, 4096 × 4096: 50 MB in colour before it is encoded."""
 
 
 def upscale(pixels: Pixels, scale: int) -> Pixels:
-    """Every pixel of ``(…, h, w, c)`` as a square of ``scale`` × ``scale``: nearest neighbour."""
+    """Return ``(…, h, w, c)`` enlarged by nearest neighbour: ``(…, h * scale, w * scale, c)``."""
     if scale == 1:
         return pixels
     larger: Pixels = pixels.repeat(scale, axis=-3).repeat(scale, axis=-2)
@@ -25,14 +25,14 @@ def upscale(pixels: Pixels, scale: int) -> Pixels:
 
 @dataclass(frozen=True)
 class Sheet:
-    """How images are laid out on one picture, row by row."""
+    """The layout of several images on one sheet, row by row."""
 
     columns: int
     padding: int = 0
     """Black pixels between two images."""
 
     def size(self, count: int, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the picture of ``count`` images ``(height, width)``."""
+        """Return the height and width of a sheet with ``count`` images ``(height, width)``."""
         rows = math.ceil(count / self.columns)
         return (
             rows * (height + self.padding) - self.padding,
@@ -40,14 +40,14 @@ class Sheet:
         )
 
     def arrange(self, pixels: Pixels) -> Pixels:
-        """Images ``(n, h, w, c)`` on a picture of that size, ``(height, width, c)``."""
+        """Return images ``(n, h, w, c)`` on a sheet ``(height, width, c)``; see ``size``."""
         return sheet(pixels, self.columns, self.padding)
 
 
 def sheet(pixels: Pixels, columns: int, padding: int = 0) -> Pixels:
-    """Images ``(n, h, w, c)`` row by row on one picture, ``padding`` black pixels between them.
+    """Return images ``(n, h, w, c)`` on one sheet, row by row, ``padding`` black pixels apart.
 
-    The places after the last image stay black. ``columns = n`` makes a strip.
+    Places after the last image stay black. ``columns = n`` makes a strip.
     """
     n, height, width, channels = pixels.shape
     rows = math.ceil(n / columns)
@@ -60,5 +60,5 @@ def sheet(pixels: Pixels, columns: int, padding: int = 0) -> Pixels:
 
 
 def square_columns(count: int) -> int:
-    """The columns of the squarest sheet of ``count`` images."""
+    """Return the number of columns of the squarest sheet of ``count`` images."""
     return math.ceil(math.sqrt(count))

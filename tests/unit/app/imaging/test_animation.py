@@ -1,4 +1,4 @@
-"""Animations, as Pillow reads them back."""
+"""Animations, decoded by Pillow."""
 
 import io
 from typing import get_args
@@ -11,13 +11,13 @@ from PIL import Image
 from app.imaging import animation
 from app.imaging.animation import AnimationFormat
 
-FORMS = get_args(AnimationFormat)
+FORMATS = get_args(AnimationFormat)
 NAMES = {"gif": "GIF", "webp": "WEBP", "apng": "PNG"}
 
 
 @pytest.fixture
 def pixels(request: pytest.FixtureRequest) -> NDArray[np.uint8]:
-    """Seven smooth images, no two alike, of so many channels."""
+    """Seven smooth and different images, grey or in colour."""
     channels: int = request.param
     y, x, k = np.mgrid[:20, :24, :7].astype(float)
     planes = [np.sin(x / (3 + c) + k / 2) * np.cos(y / (4 + c)) for c in range(channels)]
@@ -26,12 +26,12 @@ def pixels(request: pytest.FixtureRequest) -> NDArray[np.uint8]:
 
 
 def read(
-    content: bytes, form: AnimationFormat
+    content: bytes, file_format: AnimationFormat
 ) -> tuple[list[NDArray[np.uint8]], list[int], object]:
-    """Its frames, their milliseconds, and how often it plays (0 for ever, None not told)."""
+    """Frames, their milliseconds, and the number of repetitions (0 endless, None unspecified)."""
     frames, lengths = [], []
     with Image.open(io.BytesIO(content)) as image:
-        assert image.format == NAMES[form]
+        assert image.format == NAMES[file_format]
         for k in range(image.n_frames):
             image.seek(k)
             frames.append(np.asarray(image.convert("RGB")))
@@ -39,23 +39,25 @@ def read(
         return frames, lengths, image.info.get("loop")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("pixels", [1], indirect=True)
-def test_grey_frames_are_exact_in_every_form(
-    pixels: NDArray[np.uint8], form: AnimationFormat
+def test_grey_frames_are_exact_in_every_format(
+    pixels: NDArray[np.uint8], file_format: AnimationFormat
 ) -> None:
-    frames, _, _ = read(animation.encode(pixels, form, 10, repeat=True), form)
+    frames, _, _ = read(animation.encode(pixels, file_format, 10, repeat=True), file_format)
     np.testing.assert_array_equal(frames, np.repeat(pixels, 3, axis=-1))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("pixels", [3], indirect=True)
-def test_colours_are_exact_but_in_gif(pixels: NDArray[np.uint8], form: AnimationFormat) -> None:
-    frames, _, _ = read(animation.encode(pixels, form, 10, repeat=True), form)
+def test_colours_are_exact_except_in_gif(
+    pixels: NDArray[np.uint8], file_format: AnimationFormat
+) -> None:
+    frames, _, _ = read(animation.encode(pixels, file_format, 10, repeat=True), file_format)
     off = np.abs(np.stack(frames).astype(int) - pixels)
     assert off.shape == (7, 20, 24, 3)
-    # Nearly every pixel has a colour of its own here, and a palette 256 of them.
-    assert off.mean() < 8 if form == "gif" else off.max() == 0
+    # Nearly every pixel has a different colour, but a palette has only 256.
+    assert off.mean() < 8 if file_format == "gif" else off.max() == 0
 
 
 @pytest.mark.parametrize("pixels", [3], indirect=True)
@@ -65,16 +67,19 @@ def test_a_gif_of_few_colours_is_exact(pixels: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(frames, few)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("pixels", [1, 3], indirect=True)
-def test_it_repeats_for_ever_or_plays_once(
-    pixels: NDArray[np.uint8], form: AnimationFormat
+def test_an_animation_repeats_endlessly_or_plays_once(
+    pixels: NDArray[np.uint8], file_format: AnimationFormat
 ) -> None:
-    plays = [read(animation.encode(pixels, form, 10, repeat=repeat), form)[2] for repeat in (1, 0)]
-    assert plays == [0, None if form == "gif" else 1]
+    plays = [
+        read(animation.encode(pixels, file_format, 10, repeat=repeat), file_format)[2]
+        for repeat in (1, 0)
+    ]
+    assert plays == [0, None if file_format == "gif" else 1]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize(
     ("fps", "lengths", "hundredths"),
     [
@@ -85,35 +90,35 @@ def test_it_repeats_for_ever_or_plays_once(
     ],
 )
 @pytest.mark.parametrize("pixels", [1], indirect=True)
-def test_a_frame_is_as_long_as_its_form_can_tell(
+def test_durations_have_the_resolution_of_the_format(
     pixels: NDArray[np.uint8],
-    form: AnimationFormat,
+    file_format: AnimationFormat,
     fps: float,
     lengths: list[int],
     hundredths: list[int],
 ) -> None:
-    _, told, _ = read(animation.encode(pixels, form, fps, repeat=True), form)
-    assert told == (hundredths if form == "gif" else lengths)
+    _, found, _ = read(animation.encode(pixels, file_format, fps, repeat=True), file_format)
+    assert found == (hundredths if file_format == "gif" else lengths)
 
 
 @pytest.mark.parametrize("fps", [1, 7, 12, 23.976, 29.97, 50])
 @pytest.mark.parametrize("unit", [1, 10])
-def test_what_is_rounded_does_not_add_up(fps: float, unit: int) -> None:
+def test_rounding_errors_do_not_accumulate(fps: float, unit: int) -> None:
     lengths = animation.durations(256, fps, unit)
     assert len(lengths) == 256
     assert min(lengths) >= unit
     assert all(length % unit == 0 for length in lengths)
-    begins = np.cumsum([0, *lengths])
-    assert np.abs(begins - 1000 / fps * np.arange(257)).max() <= unit / 2
+    starts = np.cumsum([0, *lengths])
+    assert np.abs(starts - 1000 / fps * np.arange(257)).max() <= unit / 2
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("pixels", [1], indirect=True)
-def test_a_frame_like_the_one_before_lengthens_it(
-    pixels: NDArray[np.uint8], form: AnimationFormat
+def test_a_repeated_frame_is_shown_longer(
+    pixels: NDArray[np.uint8], file_format: AnimationFormat
 ) -> None:
     twice = pixels[[0, 1, 1, 1, 2]]
-    frames, lengths, _ = read(animation.encode(twice, form, 10, repeat=True), form)
+    frames, lengths, _ = read(animation.encode(twice, file_format, 10, repeat=True), file_format)
     assert sum(lengths) == 500
     shown = np.repeat(frames, np.array(lengths) // 100, axis=0)
     np.testing.assert_array_equal(shown, np.repeat(twice, 3, axis=-1))

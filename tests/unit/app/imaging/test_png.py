@@ -18,7 +18,7 @@ Decode = Callable[[bytes], NDArray[np.uint8]]
 
 @pytest.fixture(params=[1, 3], ids=["grey", "colour"])
 def pixels(request: pytest.FixtureRequest) -> Pixels:
-    """Noise, every brightness beside every other, flat and smooth images."""
+    """Noise, a vertical ramp, a black and a white image."""
     shape = (20, 24, request.param)
     noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     ramp = np.broadcast_to((np.arange(20) * 13 % 256).astype(np.uint8)[:, None, None], shape)
@@ -26,21 +26,21 @@ def pixels(request: pytest.FixtureRequest) -> Pixels:
 
 
 def chunks(file: bytes) -> list[tuple[bytes, bytes]]:
-    """The chunks of a PNG file, as strictly as a validator reads them."""
+    """Read the chunks of a PNG file as strictly as a validator."""
     assert file[:8] == b"\x89PNG\r\n\x1a\n"
     found, place = [], 8
     while place < len(file):
         (length,) = struct.unpack(">I", file[place : place + 4])
         kind, data = file[place + 4 : place + 8], file[place + 8 : place + 8 + length]
-        (told,) = struct.unpack(">I", file[place + 8 + length : place + 12 + length])
-        assert told == zlib.crc32(kind + data)
+        (checksum,) = struct.unpack(">I", file[place + 8 + length : place + 12 + length])
+        assert checksum == zlib.crc32(kind + data)
         found.append((kind, data))
         place += 12 + length
     assert place == len(file)
     return found
 
 
-def test_pillow_reads_what_was_written(pixels: Pixels, decode: Decode) -> None:
+def test_pillow_decodes_the_same_pixels(pixels: Pixels, decode: Decode) -> None:
     for file, image in zip(png.encode_all(pixels), pixels, strict=True):
         decoded = decode(file)
         np.testing.assert_array_equal(decoded.reshape(image.shape), image)
@@ -48,13 +48,13 @@ def test_pillow_reads_what_was_written(pixels: Pixels, decode: Decode) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 3), (1, 7, 1), (7, 1, 3), (300, 500, 3)])
-def test_any_size_is_written(shape: tuple[int, ...], decode: Decode) -> None:
+def test_any_size_is_encoded(shape: tuple[int, ...], decode: Decode) -> None:
     image = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     (file,) = png.encode_all(image[None])
     np.testing.assert_array_equal(decode(file).reshape(shape), image)
 
 
-def test_a_file_is_valid_to_the_letter(pixels: Pixels) -> None:
+def test_a_file_is_valid(pixels: Pixels) -> None:
     (file,) = png.encode_all(pixels[:1], [{"seed": "42"}])
     (first, header), *between, (_, data), last = chunks(file)
     height, width, channels = pixels.shape[1:]
@@ -71,15 +71,15 @@ def test_a_file_is_valid_to_the_letter(pixels: Pixels) -> None:
     assert set(rows[:: 1 + width * channels]) == {2}
 
 
-def test_every_thread_writes_the_same_bytes() -> None:
-    """Stacks lie elsewhere in memory, and the compressor once looked at where: one in 700 did."""
+def test_every_thread_encodes_the_same_bytes() -> None:
+    """The compressor once depended on the address of the stack: one thread in 700 differed."""
     values = np.random.default_rng(2).integers(0, 3, (16, 20, 31, 1), dtype=np.uint8)
     files: set[bytes] = set()
     written = threading.Event()
 
     def write() -> None:
         files.add(b"".join(png.encode_all(values)))
-        written.wait()  # a stack that is given back would be the next thread's
+        written.wait()  # a thread that ended would give its stack to the next one
 
     before = threading.stack_size(2**17)
     try:
@@ -94,7 +94,7 @@ def test_every_thread_writes_the_same_bytes() -> None:
     assert len(files) == 1
 
 
-def test_texts_are_those_of_their_images(pixels: Pixels) -> None:
+def test_every_image_has_its_own_texts(pixels: Pixels) -> None:
     texts = [{"model": "clothes/1", "seed": str(k)} for k in range(len(pixels))]
     for file, text in zip(png.encode_all(pixels, texts), texts, strict=True):
         with Image.open(io.BytesIO(file)) as image:
@@ -102,12 +102,12 @@ def test_texts_are_those_of_their_images(pixels: Pixels) -> None:
             assert image.text == text
 
 
-def test_as_many_texts_as_images(pixels: Pixels) -> None:
+def test_the_number_of_texts_must_match(pixels: Pixels) -> None:
     with pytest.raises(ValueError, match="shorter"):
         png.encode_all(pixels, [{}])
 
 
-def test_the_same_image_is_the_same_bytes_alone_and_in_a_batch(pixels: Pixels) -> None:
+def test_an_image_has_the_same_bytes_alone_and_in_a_batch(pixels: Pixels) -> None:
     alone = [file for image in pixels for file in png.encode_all(image[None].copy())]
     assert png.encode_all(pixels) == alone == [png.encode(image) for image in pixels]
 

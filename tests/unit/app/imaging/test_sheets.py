@@ -11,7 +11,7 @@ def pixels(request: pytest.FixtureRequest) -> Pixels:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def test_a_sheet_is_filled_row_by_row_and_black_behind(pixels: Pixels) -> None:
+def test_a_sheet_is_filled_row_by_row_and_black_after_the_last_image(pixels: Pixels) -> None:
     sheet = sheets.sheet(pixels, columns=3)
     assert sheet.shape == (8, 18, pixels.shape[3])
     np.testing.assert_array_equal(sheet[:4, 6:12], pixels[1])
@@ -29,7 +29,7 @@ def test_the_squarest_sheet(count: int, columns: int) -> None:
     assert sheets.square_columns(count) == columns
 
 
-def test_enlarged_pixels_are_squares(pixels: Pixels) -> None:
+def test_upscaled_pixels_are_squares(pixels: Pixels) -> None:
     larger = sheets.upscale(pixels, 3)
     assert larger.shape == (5, 12, 18, pixels.shape[3])
     for down in range(3):
@@ -48,7 +48,7 @@ def test_enlarged_pixels_are_squares(pixels: Pixels) -> None:
         (8, 1, 1, (4, 55)),
     ],
 )
-def test_padding_lies_between_the_scaled_images_of_a_sheet(
+def test_padding_separates_the_upscaled_images_of_a_sheet(
     pixels: Pixels, columns: int, padding: int, scale: int, size: tuple[int, int]
 ) -> None:
     layout = Sheet(columns, padding)
