@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings
 from tests.serving import serving
+from tests.unit.test_borders import APP, TRAINING
 from training.__main__ import parser
 from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 
@@ -254,12 +255,15 @@ def test_the_front_page_links_to_all_others(texts: dict[str, str]) -> None:
         assert f"]({name})" in texts["README.md"]
 
 
-@pytest.mark.parametrize("top", ["app", "training"])
-def test_the_table_of_packages_is_complete(texts: dict[str, str], root: Path, top: str) -> None:
+@pytest.mark.parametrize(("top", "floors"), [("app", APP), ("training", TRAINING)])
+def test_the_table_of_packages_is_complete_and_in_the_order_of_imports(
+    texts: dict[str, str], root: Path, top: str, floors: dict[str, set[str]]
+) -> None:
     table = texts[f"{top}/README.md"].partition("| package | content |\n")[2].partition("\n\n")[0]
     listed = re.findall(rf"^\| `{top}\.(\w+)` \|", table, re.MULTILINE)
-    there = [path.parent.name for path in (root / top).glob("*/__init__.py")]
-    assert sorted(listed) == sorted(there)
+    there = {path.parent.name for path in (root / top).glob("*/__init__.py")}
+    assert listed == [name for name in reversed(floors) if name in there]
+    assert set(listed) == there
 
 
 def test_every_attribute_of_a_drawn_face_is_listed_with_its_share(texts: dict[str, str]) -> None:
