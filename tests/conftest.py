@@ -1,4 +1,4 @@
-"""What every test may ask for: the shipped models, and an application that serves them."""
+"""Fixtures for every test, and how pytest-xdist shares the tests out."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -9,6 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from app.main import create_app
 from app.settings import Settings
@@ -17,10 +19,33 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip slow tests unless ``-m`` selects them."""
     if "slow" not in config.option.markexpr:
         for item in items:
             if item.get_closest_marker("slow"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes: ask for it by -m slow"))
+                item.add_marker(pytest.mark.skip(reason="takes minutes; select it with -m slow"))
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers, however many cores there are; none for one file, which starts faster alone."""
+    one_file = len(config.args) == 1 and config.args[0].partition("::")[0].endswith(".py")
+    return 0 if one_file else 2
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "OneServerAtATime":
+    return OneServerAtATime(config, log)
+
+
+class OneServerAtATime(LoadScopeScheduling):
+    """Shares tests out by file, so that fixtures of a module or of a package are made once.
+
+    Everything outside of ``unit`` and ``api`` stays on one worker: servers, browsers, containers,
+    benchmarks and GPUs would slow each other down.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if path.startswith(("tests/unit/", "tests/api/")) else "one at a time"
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +56,14 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def models() -> Path:
-    """The shipped models; not to be written to."""
+    """The folder of the shipped models. Tests must not write to it."""
     return ROOT / "models"
 
 
 @pytest.fixture(scope="session")
 def client(models: Path) -> Iterator[TestClient]:
-    """The application with the shipped models. Failures are answered, as by a real server."""
-    # Whoever asks for it first may have set variables that are not meant for all.
+    """The application with the shipped models. It answers its failures as a real server does."""
+    # Explicit admin_keys: the first test to use this may have set environment variables.
     app = create_app(Settings(models=models, provider="cpu", admin_keys=()))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
@@ -46,7 +71,7 @@ def client(models: Path) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def decode() -> Callable[[bytes], NDArray[np.uint8]]:
-    """PNG bytes to pixels, by Pillow."""
+    """Decodes PNG files to pixels, with Pillow."""
 
     def decoded(content: bytes) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(content)) as image:

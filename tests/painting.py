@@ -1,4 +1,4 @@
-"""Generators whose pixels are their latents: what a server draws with them can be told by hand."""
+"""Generators whose pixels are their latents, so that tests can compute expected images by hand."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +19,13 @@ VECTORS = dict(zip(NAMES, np.random.default_rng(0).normal(size=(17, WIDTH)).roun
 
 
 def graph(name: str) -> bytes:
-    """A generator that paints number k of a latent as 128 + 16 times itself in pixel k."""
-    constants = {"times": np.float32(16), "plus": np.float32(128), "least": np.float32(0)}
+    """A generator whose pixel k is 128 + 16 × number k of the latent, clipped to 0 … 255."""
+    constants = {"scale": np.float32(16), "offset": np.float32(128), "least": np.float32(0)}
     constants |= {"most": np.float32(255), "shape": np.array([-1, *SHAPES[name]])}
     nodes = [
-        helper.make_node("Mul", ["latents", "times"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "plus"], ["lifted"]),
-        helper.make_node("Clip", ["lifted", "least", "most"], ["clipped"]),
+        helper.make_node("Mul", ["latents", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "offset"], ["shifted"]),
+        helper.make_node("Clip", ["shifted", "least", "most"], ["clipped"]),
         helper.make_node("Reshape", ["clipped", "shape"], ["image"]),
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.UINT8),
     ]
@@ -51,7 +51,7 @@ def graph(name: str) -> bytes:
 
 
 def publish(name: str, models: Path) -> None:
-    """That generator as a version; the plain one has no directions."""
+    """Publish that generator as version 1. The card of "plain" has no directions."""
     folder = models / name / "1"
     folder.mkdir(parents=True)
     content = graph(name)
@@ -61,7 +61,7 @@ def publish(name: str, models: Path) -> None:
         name: Direction(vector=vector.tolist(), gained=0.75, kept=0.9)
         for name, vector in VECTORS.items()
     }
-    directions = Directions(protocol="made up", attributes=attributes)
+    directions = Directions(protocol="random", attributes=attributes)
     made = Card(
         name=name,
         version=1,

@@ -1,4 +1,4 @@
-"""A real server in a process of its own."""
+"""Starts a real server in a process of its own."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def serving(command: Sequence[str], root: Path, log: Path, port: int = 0) -> Iterator[str]:
-    """The address of a server that is started in ``root``, once it listens."""
+    """Start a server in the folder ``root``; gives its address once it listens."""
     with log.open("w") as file:
         process = subprocess.Popen([*command, "--port", str(port)], cwd=root, stderr=file)
         try:

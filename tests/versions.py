@@ -1,4 +1,4 @@
-"""Versions whose every pixel is their number: which one drew an image can be seen."""
+"""Model versions whose every pixel is the version number: an image shows which version drew it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +13,14 @@ WIDTH = 4
 
 
 def graph(name: str, version: int) -> ModelProto:
-    """Latents ``(n, 4)`` to pixels ``(n, 2, 2, 1)`` that are all ``version``."""
+    """A generator from latents ``(n, 4)`` to pixels ``(n, 2, 2, 1)`` that all equal ``version``."""
     constants = {
-        "nothing": np.zeros(1, np.float32),
+        "zero": np.zeros(1, np.float32),
         "number": np.float32([version]),
         "shape": np.array([-1, 2, 2, 1]),
     }
     nodes = [
-        helper.make_node("Mul", ["latents", "nothing"], ["zeros"]),
+        helper.make_node("Mul", ["latents", "zero"], ["zeros"]),
         helper.make_node("Add", ["zeros", "number"], ["numbers"]),
         helper.make_node("Reshape", ["numbers", "shape"], ["image"]),
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.UINT8),
@@ -38,7 +38,7 @@ def graph(name: str, version: int) -> ModelProto:
 
 
 def publish(models: Path, name: str, version: int, content: bytes | None = None) -> Path:
-    """That generator, or ``content`` in its place, as a version; it appears whole."""
+    """Publish that generator, or ``content`` instead, in one atomic step; returns the folder."""
     content = graph(name, version).SerializeToString() if content is None else content
     described = Card(
         name=name,

@@ -1,15 +1,15 @@
-"""What a test waits for: as long as a busy machine takes, but not for ever."""
+"""Waits for something to become true, long enough for a busy machine."""
 
 import time
 from collections.abc import Callable
 
 PATIENCE = 60
-"""Seconds that only what hangs takes."""
+"""Seconds after which a test has certainly failed."""
 
 
 def eventually(holds: Callable[[], object]) -> None:
     """Return once ``holds()`` is true. Raises AssertionError after PATIENCE."""
     end = time.monotonic() + PATIENCE
     while not holds():
-        assert time.monotonic() < end, "it did not happen"
+        assert time.monotonic() < end, f"still false after {PATIENCE} seconds"
         time.sleep(0.02)

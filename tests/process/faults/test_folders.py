@@ -132,7 +132,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda f: ((f / CARD).unlink(), (f / CARD).symlink_to(CARD)),
         "cats/2: cannot be read: ",
     ),
-    "weights in another file": (_in_place(_external()), "'nothing' is in another file"),
+    "weights in another file": (_in_place(_external()), "'zero' is in another file"),
     "a custom operator": (_in_place(_custom()), "'Mul' is a custom one, of 'my.company'"),
     "a graph that fails": (_in_place(_crashing()), "generator.onnx: it cannot draw: "),
 }

@@ -64,8 +64,8 @@ def deep(model: ModelProto) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda model: external(model.graph.initializer[0]), "'nothing' is in another file"),
-        (unlocated, "'nothing' is in another file"),
+        (lambda model: external(model.graph.initializer[0]), "'zero' is in another file"),
+        (unlocated, "'zero' is in another file"),
         (inside_a_branch, "'weights' is in another file"),
         (inside_a_function, "'weights' is in another file"),
         (sparse, "'weights' is in another file"),
