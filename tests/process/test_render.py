@@ -94,16 +94,16 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bytes(
     process.kill()
     process.communicate()
     assert not (tmp_path / "out.npz").exists()
-    drawn = {path: path.stat().st_mtime_ns for path in place.iterdir() if path.suffix != ".part"}
-    assert 5 < len(drawn) < count
+    written = {path: path.stat().st_mtime_ns for path in place.iterdir() if path.suffix != ".part"}
+    assert 5 < len(written) < count
     if out == "out":
         (damaged := tmp_path / "out" / "0.png").write_bytes(damaged.read_bytes()[:-5])
-        drawn.pop(damaged)
+        written.pop(damaged)
 
     assert render("--count", count, "--out", tmp_path / out) == 0
     assert render("--count", count, "--out", f"whole-{out}") == 0
     if out == "out":
-        assert all(path.stat().st_mtime_ns == time for path, time in drawn.items())
+        assert all(path.stat().st_mtime_ns == time for path, time in written.items())
         assert content(tmp_path / "out") == content(tmp_path / "whole-out")
         assert len(content(tmp_path / "out")) == count + 1
     else:
