@@ -69,7 +69,7 @@ def _fill(
 ) -> Iterator[int]:
     """Generate the missing images; ``pool`` encodes and writes them.
 
-    Yields numbers of images, found or written since the number before; their sum is
+    Yields progress: how many images were found or written since the last value. The values sum to
     ``manifest.count``.
     """
     pending: deque[Future[int]] = deque()
