@@ -20,7 +20,7 @@ from app.runtime.providers import GraphError, Placement, ProviderError
 Draw = Callable[[Latents], Pixels]
 
 _WARM_UP_BATCH = 2
-"""Largest batch of the warm-up on the CPU provider, whose batches need no size of their own."""
+"""Largest batch of the warm-up on the CPU provider; larger batches need none."""
 
 _DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 

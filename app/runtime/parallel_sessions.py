@@ -19,7 +19,7 @@ from app.runtime.cpu_affinity import ThreadAffinity
 from app.runtime.providers import Placement
 
 WAKE_UP_SECONDS = 0.0005
-"""The time that it takes to wake another thread and to hear of its result."""
+"""The time it takes to wake another thread and to receive its result."""
 _TRIES = 10
 
 
@@ -35,7 +35,7 @@ class ParallelSessions:
         others = max(1, placement.threads - 1)
         # A thread holds a reference to its initialiser: a method of this object would keep the
         # object, and with it the threads, alive.
-        self._others = ThreadPoolExecutor(others, "slice", self._affinity.add_current_thread)
+        self._others = ThreadPoolExecutor(others, "parallel", self._affinity.add_current_thread)
 
     def calibrate(self, width: int) -> None:
         """Measure how many images a part needs to be worth waking a thread for.

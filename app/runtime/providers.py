@@ -64,8 +64,8 @@ def candidates(
     """Placements that can run here and satisfy the arguments, best first.
 
     ``auto`` prefers a GPU, then OpenVINO if the CPU has bfloat16 units, without which it is not
-    faster, then the CPU provider. TensorRT runs only on request: without a folder for them, its
-    engines are built at every start, which takes long. So does half precision, whose images should
+    faster, then the CPU provider. Two options must be requested: TensorRT, because building its
+    engines delays every start unless they are cached, and half precision, because its images should
     be evaluated first. Raises ProviderError if nothing can run.
     """
     use_bfloat16 = precision in {"auto", "bf16"} and has_bfloat16()

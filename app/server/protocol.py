@@ -85,7 +85,7 @@ class HttpConnection(HttpToolsProtocol):
         self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer. Far too many connections are closed without a response."""
+        """Start the timer. Beyond twice the limit, a connection is closed without a response."""
         super().connection_made(transport)
         self._checks = 0
         self.loop.call_later(self._limits.patience / 2, self._check_progress)

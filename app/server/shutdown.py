@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.5
 """Time for TCP handshakes in progress to complete, and for new connections to send a request.
 
-A client on a busy machine does not always run when it could.
+A client on a busy machine may be scheduled late.
 """
 
 # Classic BPF over a TCP segment: one with the flag SYN (RFC 9293, section 3.1) is dropped.

@@ -90,7 +90,7 @@ class _Supervisor(Multiprocess):
 
 
 class _Listener(socket.socket):
-    """A bound socket of which each process that receives it makes its own copy.
+    """A bound socket; a process that receives it binds a socket of its own to the same address.
 
     Linux distributes connections evenly over sockets that share an address. From a single socket,
     the process that wakes up first accepts nearly all connections of a burst.
