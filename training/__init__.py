@@ -1,1 +1,1 @@
-"""The trainer: DCGANs from images, to ONNX."""
+"""Trains DCGANs on images, evaluates them and exports them to ONNX."""

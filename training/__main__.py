@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from training.config import Config, Style, Which
+from training.config import Architecture, CheckpointChoice, Config
 from training.data.avatars.options import AvatarsOptions
 from training.errors import TrainingError
 from training.evaluation.options import Drawing, Editing, Learning, Measuring, Probing
@@ -64,7 +64,7 @@ def _add_publishing(commands: Commands) -> None:
     export.add_argument("--version", type=int, required=True, help="its version, from 1")
     export.add_argument("--models", type=Path, default=Path("models"), help="default: models")
     words = "default: the best where there is one"
-    export.add_argument("--checkpoint", choices=get_args(Which), help=words)
+    export.add_argument("--checkpoint", choices=get_args(CheckpointChoice), help=words)
     export.set_defaults(command=_export)
     faster = commands.add_parser("optimise", help="give a published version faster graphs")
     faster.add_argument("folder", type=Path, help="models/NAME/VERSION")
@@ -116,7 +116,9 @@ def _add_foreign(command: argparse.ArgumentParser) -> None:
 def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> None:
     """A flag for every option. What is not given stays out: the preset or the default decides."""
     # The networks' details come last.
-    fields = sorted(options.model_fields.items(), key=lambda item: item[0] in Style.model_fields)
+    fields = sorted(
+        options.model_fields.items(), key=lambda item: item[0] in Architecture.model_fields
+    )
     for name, field in fields:
         flag = "--" + name.replace("_", "-")
         words = f"{field.description} (default: {field.default})"
@@ -132,9 +134,10 @@ def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> N
 
 
 def _fit(options: dict[str, Any]) -> None:
+    from training.evaluation.scoring import scorer
     from training.loop.fit import fit
 
-    fit(options.pop("out"), options, options.pop("resume"))
+    fit(options.pop("out"), options, options.pop("resume"), scorer)
 
 
 def _avatars(options: dict[str, Any]) -> None:

@@ -16,9 +16,9 @@ Activation = Literal["relu", "leaky", "selu"]
 Initialisation = Literal["normal", "glorot"]
 Loss = Literal["hinge", "bce", "relativistic"]
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "fp32", "bf16"]
+ComputePrecision = Literal["auto", "fp32", "bf16"]
 Execution = Literal["auto", "graph", "compile", "eager"]
-Which = Literal["last", "best"]
+CheckpointChoice = Literal["last", "best"]
 """Of a run's checkpoints."""
 
 FOLDER = "folder:"
@@ -55,7 +55,7 @@ Dataset = Annotated[str, AfterValidator(_known)]
 ImageSize = Annotated[int, AfterValidator(_fits)]
 
 
-class Style(BaseModel):
+class Architecture(BaseModel):
     """What the two networks are made of, whatever their width."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -83,7 +83,7 @@ class Style(BaseModel):
     norm_eps: float = Field(1e-5, gt=0, lt=1, description="batch norm's addition to a variance")
 
 
-class Config(Style):
+class Config(Architecture):
     """Every option of a run. Frozen: a run's options are written once, into its folder."""
 
     dataset: Dataset = Field(
@@ -156,7 +156,7 @@ class Config(Style):
 
     data_dir: Path | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto takes the GPU where there is one")
-    precision: Precision = Field(
+    precision: ComputePrecision = Field(
         "auto", description="auto takes bf16 where the device is fast at it"
     )
     execution: Execution = Field(

@@ -1,17 +1,17 @@
-"""What the trainer tells a person instead of a stack trace.
+"""Errors that the command line reports without a traceback.
 
-TrainingError                 anything below; its text is the whole message
+TrainingError                 base class; its text is the whole message
 ├── DataError                 a data set that is missing, damaged, too small or cannot be made
-├── RunError                  a run folder that cannot be begun, resumed or read
-├── DivergedError             losses or weights that are no longer numbers
-├── CollapsedError            a discriminator that has won for good
-├── ExportError               a generator that cannot become a served version
-└── EvaluationError           a generator that cannot be measured
+├── RunError                  a run folder that cannot be created, resumed or read
+├── DivergedError             losses or weights that are no longer finite
+├── CollapsedError            a discriminator that has won permanently
+├── ExportError               a generator that cannot be published
+└── EvaluationError           a generator that cannot be evaluated
 """
 
 
 class TrainingError(Exception):
-    """A failure whose cause a person can mend. The command line prints it and exits with 1."""
+    """A failure that the user can fix. The command line prints it and exits with status 1."""
 
 
 class DataError(TrainingError):
@@ -19,20 +19,20 @@ class DataError(TrainingError):
 
 
 class RunError(TrainingError):
-    """A run folder that cannot be begun, resumed or read."""
+    """A run folder that cannot be created, resumed or read."""
 
 
 class DivergedError(TrainingError):
-    """Losses or weights that are no longer numbers."""
+    """Losses or weights that are no longer finite."""
 
 
 class CollapsedError(TrainingError):
-    """A discriminator that has won for good."""
+    """A discriminator that has won permanently."""
 
 
 class ExportError(TrainingError):
-    """A generator that cannot become a served version."""
+    """A generator that cannot be published."""
 
 
 class EvaluationError(TrainingError):
-    """A generator that cannot be measured."""
+    """A generator that cannot be evaluated."""

@@ -15,8 +15,8 @@ from app.latent import sampling
 from app.main import create_app
 from app.settings import Settings
 from training.__main__ import main
+from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
-from training.gan.step import Trainer
 from training.loop.checkpoint import load
 from training.run.journal import Run
 
@@ -55,9 +55,9 @@ def served(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Test
 @pytest.fixture(scope="module")
 def generator(run: Path) -> torch.nn.Module:
     journal = Run(run)
-    trainer = Trainer(journal.config(), journal.data().shape, torch.device("cpu"))
-    trainer.load_state_dict(load(journal.checkpoint))
-    return trainer.finished_generator()
+    gan = Gan(journal.config(), journal.data().shape, torch.device("cpu"))
+    gan.load_state_dict(load(journal.checkpoint))
+    return gan.averaged_generator()
 
 
 def test_the_served_card_tells_of_the_run(served: TestClient) -> None:

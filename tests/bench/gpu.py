@@ -83,7 +83,7 @@ def arguments() -> argparse.Namespace:
 def facts(where: torch.device) -> dict[str, str]:
     """Where and with what everything is measured."""
     return {
-        "device": device.described(where, "auto"),
+        "device": device.describe(where, "auto"),
         "CPUs": f"{available()} of {os.cpu_count()}",
         "Python": platform.python_version(),
         "PyTorch": f"{torch.__version__}, CUDA {torch.version.cuda}",

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from tests.bench.gpu_training import Bench
 from tests.bench.rows import Row
-from tests.bench.train import endless, plain_step, plain_trainer
+from tests.bench.train import endless, plain_gan, plain_step
 from training.config import Config
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 from training.loop import device
 from training.loop.epochs import train
 from training.presets import Preset
@@ -45,9 +45,9 @@ def curves(bench: Bench, preset: Preset) -> Iterator[Row]:
 
 
 def _ours(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Curves:
-    trainer = Trainer(config, pixels.shape[1:], where)
-    resident = device.resident(pixels, where)
-    reports = list(train(trainer, resident, steps, steps // PARTS))
+    gan = Gan(config, pixels.shape[1:], where)
+    resident = device.place_images(pixels, where)
+    reports = list(train(gan, resident, steps, steps // PARTS))
     # Means since the epoch began, which is as long as the run.
     sums = [(r.step * r.discriminator_loss, r.step * r.generator_loss) for r in reports[:PARTS]]
     return np.diff(np.array(sums), axis=0, prepend=0) / (steps // PARTS)
@@ -55,8 +55,8 @@ def _ours(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -
 
 def _plain(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Curves:
     torch.manual_seed(config.seed)
-    trainer, batches = plain_trainer(config, pixels, where), endless(pixels, config.batch_size)
-    found = [plain_step(trainer, next(batches).to(where)) for _ in range(steps)]
+    gan, batches = plain_gan(config, pixels, where), endless(pixels, config.batch_size)
+    found = [plain_step(gan, next(batches).to(where)) for _ in range(steps)]
     losses = np.array([(step["discriminator"], step["generator"]) for step in found])
     return cast("Curves", losses.reshape(PARTS, -1, 2).mean(axis=1))
 

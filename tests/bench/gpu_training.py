@@ -18,6 +18,7 @@ from tests.bench.rows import NotRunError, Row
 from tests.bench.train import Side, noise, ours, plain
 from training.config import Config, Execution, from_flags
 from training.errors import TrainingError
+from training.evaluation.scoring import scorer
 from training.loop.fit import fit
 from training.run.journal import SCORE, Run
 
@@ -135,7 +136,7 @@ def whole_run(
         flags |= {"data_dir": data_dir, "device": bench.where.type}
         run, began = Run(Path(folder) / "run"), time.perf_counter()
         try:
-            fit(run.folder, flags, resume=False)
+            fit(run.folder, flags, resume=False, make_score=scorer)
         except TrainingError as error:
             raise NotRunError(f"{error} (see --data-dir)") from error
         passed, lines = time.perf_counter() - began, run.epochs()

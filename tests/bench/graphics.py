@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.config import Config
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 
 _QUERY = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
 
@@ -41,10 +41,10 @@ def operations_an_image(config: Config, shape: tuple[int, int, int]) -> float:
 
     Of matrix products and convolutions alone: what is left is no more than a percent of them.
     """
-    trainer = Trainer(config, shape, torch.device("cpu"))
+    gan = Gan(config, shape, torch.device("cpu"))
     batch = torch.zeros(4, *shape, dtype=torch.uint8)
     with FlopCounterMode(display=False) as counter:
-        trainer.update(batch, penalised=False)
+        gan.update(batch, with_penalty=False)
     return counter.get_total_flops() / len(batch)
 
 

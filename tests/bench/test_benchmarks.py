@@ -16,7 +16,7 @@ from PIL import Image
 from tests.bench import search
 from training.__main__ import parser
 from training.config import Config, from_flags
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_every_setting_of_a_search_is_one_of_fit(dataset: str) -> None:
         told = ["fit", "--out", "run", "--dataset", dataset, *preset.split(), *flags.split()]
         options = vars(parser().parse_args(told))
         config = from_flags({k: v for k, v in options.items() if k in Config.model_fields})
-        Trainer(config, (3, 64, 64) if dataset == "avatars" else (1, 28, 28), torch.device("cpu"))
+        Gan(config, (3, 64, 64) if dataset == "avatars" else (1, 28, 28), torch.device("cpu"))
         seen.add(config)
     assert len(seen) == len(settings)
 

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from app.runtime.cpus import available
 from training.config import Config, from_flags
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 from training.loop import device
 from training.loop.epochs import train
 
@@ -52,7 +52,7 @@ def main() -> None:
             speeds[name].append(speed(side, options.steps, config.batch_size))
         told = ", ".join(f"{name} {found[-1]:.0f}" for name, found in speeds.items())
         print(f"round {number + 1}: {told} images/s")
-    report(options, speeds, device.described(where, config.precision))
+    report(options, speeds, device.describe(where, config.precision))
 
 
 def arguments() -> argparse.Namespace:
@@ -93,41 +93,41 @@ def speed(side: Side, steps: int, batch_size: int) -> float:
 
 
 def ours(config: Config, pixels: np.ndarray, where: torch.device, every: int) -> Side:
-    device.choose_algorithms(where)
-    trainer = Trainer(config, pixels.shape[1:], where)
-    reports = train(trainer, device.resident(pixels, where, print), ENDLESS, every, print)
+    device.tune_convolutions(where)
+    gan = Gan(config, pixels.shape[1:], where)
+    reports = train(gan, device.place_images(pixels, where, print), ENDLESS, every, print)
 
     def side(steps: int) -> int:
-        first = trainer.step
-        while trainer.step < first + steps:
+        first = gan.step
+        while gan.step < first + steps:
             next(reports)  # has read the losses, so that a GPU has done the steps
-        return trainer.step - first
+        return gan.step - first
 
     return side
 
 
 def plain(config: Config, pixels: np.ndarray, where: torch.device) -> Side:
-    trainer = plain_trainer(config, pixels, where)
+    gan = plain_gan(config, pixels, where)
     batches = endless(pixels, config.batch_size)
     next(batches)  # the workers' start is not counted
 
     def side(steps: int) -> int:
         for _ in range(steps):
-            plain_step(trainer, next(batches).to(where))
+            plain_step(gan, next(batches).to(where))
         return steps
 
     return side
 
 
-def plain_trainer(config: Config, pixels: np.ndarray, where: torch.device) -> Trainer:
+def plain_gan(config: Config, pixels: np.ndarray, where: torch.device) -> Gan:
     """The networks, and PyTorch's own Adam, for ``plain_step``."""
     plain_config = config.model_copy(update={"average_decay": 0.0, "precision": "fp32"})
-    trainer = Trainer(plain_config, pixels.shape[1:], where)
+    gan = Gan(plain_config, pixels.shape[1:], where)
     for name in ("generator", "discriminator"):
-        network = getattr(trainer, name).to(memory_format=torch.contiguous_format)
+        network = getattr(gan, name).to(memory_format=torch.contiguous_format)
         rate, betas = getattr(config, f"{name}_lr"), (config.beta1, config.beta2)
-        setattr(trainer, f"{name}_adam", torch.optim.Adam(network.parameters(), rate, betas))
-    return trainer
+        setattr(gan, f"{name}_adam", torch.optim.Adam(network.parameters(), rate, betas))
+    return gan
 
 
 class OneByOne(Dataset[Tensor]):
@@ -153,27 +153,27 @@ def endless(pixels: np.ndarray, batch_size: int) -> Iterator[Tensor]:
         yield from loader
 
 
-def plain_step(trainer: Trainer, real: Tensor) -> dict[str, float]:
-    generator, discriminator = trainer.generator, trainer.discriminator
+def plain_step(gan: Gan, real: Tensor) -> dict[str, float]:
+    generator, discriminator = gan.generator, gan.discriminator
     criterion = nn.BCEWithLogitsLoss()
     ones = torch.ones(len(real), 1, device=real.device)
-    trainer.discriminator_adam.zero_grad()
+    gan.discriminator_adam.zero_grad()
     logits = discriminator(real)
     loss_real = criterion(logits, ones)
     loss_real.backward()
     real_mean = logits.sigmoid().mean().item()
-    z = torch.randn(len(real), trainer.config.latent_dim, device=real.device)
+    z = torch.randn(len(real), gan.config.latent_dim, device=real.device)
     fake = generator(z)
     logits = discriminator(fake.detach())
     loss_fake = criterion(logits, 1 - ones)
     loss_fake.backward()
     fake_mean = logits.sigmoid().mean().item()
-    trainer.discriminator_adam.step()
-    trainer.generator_adam.zero_grad()
+    gan.discriminator_adam.step()
+    gan.generator_adam.zero_grad()
     logits = discriminator(fake)
     loss = criterion(logits, ones)
     loss.backward()
-    trainer.generator_adam.step()
+    gan.generator_adam.step()
     return {
         "discriminator": (loss_real + loss_fake).item(),
         "generator": loss.item(),

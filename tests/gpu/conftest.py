@@ -15,9 +15,9 @@ from app.artifact import card
 from app.artifact.card import Card
 from app.runtime.providers import ProviderName
 from training.config import from_flags
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 
-MakeTrainer = Callable[..., Trainer]
+MakeGan = Callable[..., Gan]
 
 
 @pytest.fixture(scope="session")
@@ -57,17 +57,17 @@ def provider(request: pytest.FixtureRequest) -> ProviderName:
 
 
 @pytest.fixture
-def make_trainer(gpu: torch.device) -> MakeTrainer:
+def make_gan(gpu: torch.device) -> MakeGan:
     """A trainer on the card for grey images of 28×28, small but of the real shapes, in fp32."""
 
-    def made(**options: object) -> Trainer:
+    def made(**options: object) -> Gan:
         small = {
             "generator_filters": 16,
             "discriminator_filters": 16,
             "precision": "fp32",
             "decay_from": 1.0,
         }
-        return Trainer(from_flags({**small, **options}), (1, 28, 28), gpu)
+        return Gan(from_flags({**small, **options}), (1, 28, 28), gpu)
 
     return made
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 from training.loop import checkpoint, device
-from training.loop.epochs import order, train
-from training.loop.execution import Step, choose
+from training.loop.epochs import epoch_order, train
+from training.loop.execution import Step, select_step
 
 pytestmark = pytest.mark.gpu
 
-MakeTrainer = Callable[..., Trainer]
+MakeGan = Callable[..., Gan]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "as it is": {},
@@ -30,10 +30,10 @@ exact = pytest.mark.usefixtures("_exact")
 each_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
 
 
-def losses(trainer: Trainer, images: Tensor, steps: int, total: int | None = None) -> np.ndarray:
+def losses(gan: Gan, images: Tensor, steps: int, total: int | None = None) -> np.ndarray:
     """Both losses of each of ``steps`` steps, ``(steps, 2)``."""
-    reports = train(trainer, images, total or trainer.step + steps, report_every=1)
-    found, size = [], trainer.config.batch_size
+    reports = train(gan, images, total or gan.step + steps, report_every=1)
+    found, size = [], gan.config.batch_size
     for report in itertools.islice(reports, steps):
         # Means since the epoch began; the steps' own are their differences.
         number = (report.step - 1) % (len(images) // size) + 1
@@ -44,10 +44,10 @@ def losses(trainer: Trainer, images: Tensor, steps: int, total: int | None = Non
     return sums - before
 
 
-def batches(trainer: Trainer, images: Tensor) -> Iterator[Tensor]:
-    size = trainer.config.batch_size
+def batches(gan: Gan, images: Tensor) -> Iterator[Tensor]:
+    size = gan.config.batch_size
     for epoch in itertools.count():
-        shuffled = order(len(images), 0, epoch, images.device)
+        shuffled = epoch_order(len(images), 0, epoch, images.device)
         for k in range(len(images) // size):
             yield images[shuffled[k * size : (k + 1) * size]]
 
@@ -60,10 +60,10 @@ def run(step: Step, source: Iterator[Tensor], count: int) -> None:
 @each_option
 @exact
 def test_recorded_steps_lose_what_eager_ones_lose(
-    make_trainer: MakeTrainer, images: Tensor, options: dict[str, Any]
+    make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
-    graph = losses(make_trainer(execution="graph", **options), images, 200)
-    eager = losses(make_trainer(execution="eager", **options), images, 200)
+    graph = losses(make_gan(execution="graph", **options), images, 200)
+    eager = losses(make_gan(execution="eager", **options), images, 200)
     assert np.isfinite(graph).all()
     np.testing.assert_allclose(graph[:8], eager[:8], rtol=0.02, atol=0.01)
     means = [curve.reshape(4, 50, 2).mean(axis=1) for curve in (graph, eager)]
@@ -73,15 +73,15 @@ def test_recorded_steps_lose_what_eager_ones_lose(
 @pytest.mark.parametrize("execution", ["graph", "eager"])
 @each_option
 def test_no_step_waits_for_the_card(
-    make_trainer: MakeTrainer, images: Tensor, execution: str, options: dict[str, Any]
+    make_gan: MakeGan, images: Tensor, execution: str, options: dict[str, Any]
 ) -> None:
-    trainer = make_trainer(execution=execution, **options)
-    step, source = choose(trainer, trainer.config.execution), batches(trainer, images)
+    gan = make_gan(execution=execution, **options)
+    step, source = select_step(gan, gan.config.execution), batches(gan, images)
     run(step, source, 20)  # warms up, and records steps of both kinds
     torch.cuda.set_sync_debug_mode("error")
     try:
         for number in range(10):
-            trainer.set_pace(1 - number / 20)
+            gan.set_rate_factor(1 - number / 20)
             run(step, source, 1)
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -97,9 +97,9 @@ def test_that_check_can_fail(gpu: torch.device) -> None:
 
 
 @pytest.mark.parametrize("execution", ["graph", "eager"])
-def test_memory_stays_as_it_is(make_trainer: MakeTrainer, images: Tensor, execution: str) -> None:
-    trainer = make_trainer(execution=execution, **OPTIONS["penalties"])
-    step, source = choose(trainer, trainer.config.execution), batches(trainer, images)
+def test_memory_stays_as_it_is(make_gan: MakeGan, images: Tensor, execution: str) -> None:
+    gan = make_gan(execution=execution, **OPTIONS["penalties"])
+    step, source = select_step(gan, gan.config.execution), batches(gan, images)
     run(step, source, 60)
     torch.cuda.synchronize()
     before = torch.cuda.memory_reserved()
@@ -109,99 +109,95 @@ def test_memory_stays_as_it_is(make_trainer: MakeTrainer, images: Tensor, execut
 
 
 @exact
-def test_the_learning_rate_falls_inside_a_recorded_step(
-    make_trainer: MakeTrainer, images: Tensor
-) -> None:
+def test_the_learning_rate_falls_inside_a_recorded_step(make_gan: MakeGan, images: Tensor) -> None:
     curves = {}
     for execution in ("graph", "eager"):
-        trainer = make_trainer(execution=execution, decay_from=0.0)
-        curves[execution] = losses(trainer, images, 40, total=41)
-        rate = trainer.generator_adam.param_groups[0]["lr"]
-        assert rate.item() == pytest.approx(trainer.config.generator_lr * 2 / 41)
-        weights_before = [weights.detach().clone() for weights in trainer.generator.parameters()]
-        trainer.set_pace(0.0)
-        run(choose(trainer, trainer.config.execution), batches(trainer, images), 6)
-        after = list(trainer.generator.parameters())
+        gan = make_gan(execution=execution, decay_from=0.0)
+        curves[execution] = losses(gan, images, 40, total=41)
+        rate = gan.generator_adam.param_groups[0]["lr"]
+        assert rate.item() == pytest.approx(gan.config.generator_lr * 2 / 41)
+        weights_before = [weights.detach().clone() for weights in gan.generator.parameters()]
+        gan.set_rate_factor(0.0)
+        run(select_step(gan, gan.config.execution), batches(gan, images), 6)
+        after = list(gan.generator.parameters())
         assert all(map(torch.equal, weights_before, after))
     np.testing.assert_allclose(curves["graph"][:8], curves["eager"][:8], rtol=0.02, atol=0.01)
 
 
 @exact
 def test_a_run_in_two_parts_goes_on_where_it_was(
-    make_trainer: MakeTrainer, images: Tensor, tmp_path: Any
+    make_gan: MakeGan, images: Tensor, tmp_path: Any
 ) -> None:
-    whole = losses(make_trainer(), images, 20)
-    first = make_trainer()
+    whole = losses(make_gan(), images, 20)
+    first = make_gan()
     losses(first, images, 12)
     checkpoint.save(first.state_dict(), tmp_path / "last.pt")
-    second = make_trainer()
+    second = make_gan()
     second.load_state_dict(checkpoint.load(tmp_path / "last.pt"))
     going_on = torch.stack([v.clone() for v in values(second, images, 8)])
     np.testing.assert_allclose(going_on[:, :2].cpu(), whole[12:], rtol=0.05, atol=0.02)
 
 
-def values(trainer: Trainer, images: Tensor, count: int) -> Iterator[Tensor]:
-    step = choose(trainer, trainer.config.execution)
-    for real in itertools.islice(batches(trainer, images), trainer.step, trainer.step + count):
+def values(gan: Gan, images: Tensor, count: int) -> Iterator[Tensor]:
+    step = select_step(gan, gan.config.execution)
+    for real in itertools.islice(batches(gan, images), gan.step, gan.step + count):
         yield step(real)
 
 
 def test_a_step_that_cannot_be_recorded_runs_eagerly(
-    make_trainer: MakeTrainer, images: Tensor, monkeypatch: pytest.MonkeyPatch
+    make_gan: MakeGan, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer, told = make_trainer(), list[str]()
-    update = trainer.update
+    gan, told = make_gan(), list[str]()
+    update = gan.update
 
     def waits(real: Tensor, penalised: bool) -> Tensor:
         found = update(real, penalised)
         found[0].item()  # which no graph can hold
         return found
 
-    monkeypatch.setattr(trainer, "update", waits)
-    step = choose(trainer, "auto", told.append)
-    run(step, batches(trainer, images), 10)
+    monkeypatch.setattr(gan, "update", waits)
+    step = select_step(gan, "auto", told.append)
+    run(step, batches(gan, images), 10)
     (line,) = told
-    assert line.startswith("steps run one operation at a time: a step cannot be recorded")
-    assert trainer.step == 10
-    assert trainer.finite()
+    assert line.startswith("training runs eagerly, one operation at a time: CUDA graph capture")
+    assert gan.step == 10
+    assert gan.is_finite()
 
 
 @exact
-def test_compiled_networks_learn_the_same(make_trainer: MakeTrainer, images: Tensor) -> None:
+def test_compiled_networks_learn_the_same(make_gan: MakeGan, images: Tensor) -> None:
     pytest.importorskip("triton", reason="torch.compile needs Triton")
-    compiled = losses(make_trainer(execution="compile", precision="fp32"), images, 30)
-    eager = losses(make_trainer(execution="eager", precision="fp32"), images, 30)
+    compiled = losses(make_gan(execution="compile", precision="fp32"), images, 30)
+    eager = losses(make_gan(execution="eager", precision="fp32"), images, 30)
     np.testing.assert_allclose(compiled[:4], eager[:4], rtol=0.05, atol=0.02)
     np.testing.assert_allclose(compiled.mean(axis=0), eager.mean(axis=0), rtol=0.2, atol=0.1)
 
 
 def test_images_live_on_the_card_and_what_is_drawn_comes_from_there(
-    make_trainer: MakeTrainer, gpu: torch.device
+    make_gan: MakeGan, gpu: torch.device
 ) -> None:
-    resident = device.resident(np.zeros((64, 1, 28, 28), np.uint8), gpu)
+    resident = device.place_images(np.zeros((64, 1, 28, 28), np.uint8), gpu)
     assert resident.is_cuda
-    reports = list(train(make_trainer(), resident, 2))
+    reports = list(train(make_gan(), resident, 2))
     assert reports[-1].step == 2
 
 
 @exact
-def test_images_that_stay_with_the_host_are_learned_too(
-    make_trainer: MakeTrainer, images: Tensor
-) -> None:
-    there = losses(make_trainer(), images, 12)
-    here = losses(make_trainer(), images.cpu(), 12)
+def test_images_that_stay_with_the_host_are_learned_too(make_gan: MakeGan, images: Tensor) -> None:
+    there = losses(make_gan(), images, 12)
+    here = losses(make_gan(), images.cpu(), 12)
     np.testing.assert_allclose(here, there, rtol=0.05, atol=0.02)
 
 
 def test_a_checkpoint_of_a_card_goes_on_on_a_cpu(
-    make_trainer: MakeTrainer, images: Tensor, tmp_path: Any
+    make_gan: MakeGan, images: Tensor, tmp_path: Any
 ) -> None:
-    trainer = make_trainer()
-    losses(trainer, images, 5)
-    checkpoint.save(trainer.state_dict(), tmp_path / "last.pt")
-    moved = Trainer(trainer.config, (1, 28, 28), torch.device("cpu"))
+    gan = make_gan()
+    losses(gan, images, 5)
+    checkpoint.save(gan.state_dict(), tmp_path / "last.pt")
+    moved = Gan(gan.config, (1, 28, 28), torch.device("cpu"))
     moved.load_state_dict(checkpoint.load(tmp_path / "last.pt"))
     assert moved.step == 5
     assert moved.generator_adam.param_groups[0]["lr"] == pytest.approx(2e-3)
     moved.train_step(images[:32].cpu())
-    assert moved.finite()
+    assert moved.is_finite()

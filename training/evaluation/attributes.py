@@ -22,6 +22,7 @@ from training.evaluation.options import Editing
 from training.evaluation.records import FeatureNetwork
 from training.evaluation.steering import Logits
 from training.evaluation.subject import Subject
+from training.gan import hardware
 from training.gan.pixels import of_latents
 from training.loop import device
 from training.run.journal import Run
@@ -75,7 +76,7 @@ def attributes(folder: Path, options: Editing) -> None:
     They are written where ``options`` say, else into a run's own folder, from where ``export``
     takes them into the card.
     """
-    device.keep_to_quota()
+    device.limit_threads()
     where = device.resolve(options.device)
     measured = subject.find(folder, where, options.checkpoint)
     own = None if measured.step is None else Run(folder).edits
@@ -119,7 +120,7 @@ def find(measured: Subject, where: torch.device, count: int) -> Edits:
             last=count - 1,
         ),
         edits=edits(found, judged, shipped.names, see, slopes),
-        device=device.described(where, "fp32"),
+        device=device.describe(where, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
 
@@ -195,7 +196,7 @@ def _slopes(measured: Subject, shipped: Shipped, where: torch.device) -> Logits 
     generator.requires_grad_(False)
 
     def logits(z: Tensor) -> Tensor:
-        with device.autocast(where, "auto"):
+        with hardware.autocast(where, "auto"):
             told: Tensor = network(generator(z.to(where)))
         return told.float().cpu()
 

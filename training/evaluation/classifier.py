@@ -15,8 +15,9 @@ from training.evaluation import features, real
 from training.evaluation.features import SHIPPED, Labels, Shipped
 from training.evaluation.options import Learning
 from training.evaluation.real import Part
+from training.gan import hardware
 from training.loop import device
-from training.loop.epochs import order
+from training.loop.epochs import epoch_order
 
 _BATCH = 128
 _LEARNING_RATE = 0.1
@@ -26,7 +27,7 @@ _CPU = torch.device("cpu")
 
 def learn(options: Learning) -> None:
     """Train the feature network of a data set, write its weights and tell how good it is."""
-    device.keep_to_quota()
+    device.limit_threads()
     shipped, where = SHIPPED[options.dataset], device.resolve(options.device)
     _, train, test = real.read(shipped, options.data_dir)
     content = features.pack(fit(train, shipped, options, where))
@@ -63,16 +64,16 @@ def fit(train: Part, shipped: Shipped, options: Learning, where: torch.device) -
     steps = len(train.pixels) // _BATCH
     torch.manual_seed(options.seed)
     outputs = len(shipped.names)
-    network = device.channels_last(features.network(shipped.image_shape, outputs)).to(where)
+    network = hardware.channels_last(features.network(shipped.image_shape, outputs)).to(where)
     sgd = torch.optim.SGD(
         network.parameters(), _LEARNING_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
     total = steps * options.epochs
     cycle = torch.optim.lr_scheduler.OneCycleLR(sgd, _LEARNING_RATE, total_steps=total)
-    images, targets = device.resident(train.pixels, _CPU), torch.from_numpy(train.labels.copy())
+    images, targets = device.place_images(train.pixels, _CPU), torch.from_numpy(train.labels.copy())
     for chosen in tqdm(_batches(len(images), options), total=total, unit="step"):
         batch = features.scaled(shifted(images[chosen]).to(where))
-        with device.autocast(where, "auto"):
+        with hardware.autocast(where, "auto"):
             logits = network(batch)
         sgd.zero_grad()
         loss = surprise(logits.float(), targets[chosen].to(where))
@@ -107,7 +108,7 @@ def surprise(logits: Tensor, labels: Tensor) -> Tensor:
 
 def _batches(count: int, options: Learning) -> Iterator[Tensor]:
     for epoch in range(options.epochs):
-        shuffled = order(count, options.seed, epoch)
+        shuffled = epoch_order(count, options.seed, epoch)
         yield from torch.split(shuffled[: count - count % _BATCH], _BATCH)
 
 

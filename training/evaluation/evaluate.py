@@ -25,7 +25,7 @@ def evaluate(folder: Path, options: Measuring) -> None:
     It is written where ``options`` say, else into a run's own folder: a published version never
     changes.
     """
-    device.keep_to_quota()
+    device.limit_threads()
     where = device.resolve(options.device)
     drawn_by = options.provider, options.precision
     measured = subject.find(folder, where, options.checkpoint, *drawn_by)
@@ -62,7 +62,7 @@ def measure(measured: Subject, where: torch.device, options: Measuring) -> Evalu
         feature_network=FeatureNetwork.of(shipped),
         metrics=figures,
         **{told: measures.shares(seen, shipped)},
-        device=device.described(where, "fp32"),
+        device=device.describe(where, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from app.artifact.card import digest
 from training.data.avatars.faces import ATTRIBUTES
 from training.errors import EvaluationError
-from training.loop import device
+from training.gan import hardware
 
 FEATURES = 64
 """Few enough that 10,000 images estimate their covariance well."""
@@ -153,7 +153,7 @@ def unpack(content: bytes, shipped: Shipped) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):  # its first weights shall not disturb a run's numbers
         trained = network(shipped.image_shape, len(shipped.names))
     trained.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    return device.channels_last(trained.eval())
+    return hardware.channels_last(trained.eval())
 
 
 def load(shipped: Shipped) -> nn.Sequential:

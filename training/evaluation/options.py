@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.config import Device, Which
+from training.config import CheckpointChoice, Device
 
 Labelled = Literal["fashion-mnist", "avatars"]
 Provider = Literal["cpu", "cuda", "openvino", "tensorrt"]
@@ -57,7 +57,7 @@ class Drawing(_Options):
 
 
 class _Recorded(_Placed):
-    checkpoint: Which | None = Field(
+    checkpoint: CheckpointChoice | None = Field(
         None, description="a run's last or best; without it the best where there is one"
     )
     out: Path | None = Field(

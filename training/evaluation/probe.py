@@ -18,15 +18,15 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from app.artifact import atomic_files
 from training.data import datasets
+from training.data.download_progress import DownloadProgress
 from training.errors import DataError
 from training.evaluation import subject, svm
 from training.evaluation.evaluate import say
 from training.evaluation.features import scaled
 from training.evaluation.options import Probing
 from training.evaluation.svm import Features, Labels, Score
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 from training.loop import device
-from training.loop.fit import Downloads
 from training.run.journal import Run
 
 Images = NDArray[np.uint8]
@@ -75,7 +75,7 @@ class Probe(BaseModel):
 
 def probe(folder: Path, options: Probing) -> None:
     """Probe the run in ``folder``, print what comes out and write it there as ``probe.json``."""
-    device.keep_to_quota()
+    device.limit_threads()
     run = Run(folder)
     found = measure(run, options, device.resolve(options.device))
     print(*found.table(), sep="\n")
@@ -93,7 +93,7 @@ def measure(run: Run, options: Probing, where: torch.device) -> Probe:
     (pixels, labels), (test, answers) = _data(run, options)
     chosen = svm.balanced(labels, options.labels or len(labels), options.seed)
     pixels, labels = pixels[chosen], labels[chosen]
-    untrained = Trainer(run.config(), run.data().shape, where).discriminator.eval()
+    untrained = Gan(run.config(), run.data().shape, where).discriminator.eval()
     scores = {}
     for name, network in (
         ("discriminator", measured.discriminator),
@@ -112,7 +112,7 @@ def measure(run: Run, options: Probing, where: torch.device) -> Probe:
         seed=options.seed,
         scores=scores,
         protocol=PROTOCOL.format(trial=svm.TRIAL, grid=GRID),
-        device=device.described(where, "fp32"),
+        device=device.describe(where, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
 
@@ -122,7 +122,7 @@ def _data(run: Run, options: Probing) -> Iterator[tuple[Images, Labels]]:
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     for split in ("train", "t10k"):
-        with Downloads() as downloads:
+        with DownloadProgress() as downloads:
             pixels, labels = datasets.load_labelled(config, split, downloads)
         if pixels.shape[1:] != run.data().shape:
             raise DataError(

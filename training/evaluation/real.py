@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from training.data import idx
 from training.data.avatars import dataset
 from training.data.avatars.dataset import Avatars
+from training.data.download_progress import DownloadProgress
 from training.errors import DataError
 from training.evaluation.features import Labels, Shipped
-from training.loop.fit import Downloads
 
 
 class Part(NamedTuple):
@@ -37,7 +37,7 @@ def read(shipped: Shipped, data_dir: Path | None) -> Real:
     """
     if shipped.dataset == dataset.NAME:
         return _faces(shipped, data_dir or dataset.DEFAULT_FOLDER)
-    with Downloads() as downloads:
+    with DownloadProgress() as downloads:
         folder = idx.locate(idx.FASHION_MNIST, data_dir, downloads)
     train, test = (
         Part(idx.images(folder, split), idx.labels(folder, split)) for split in ("train", "t10k")

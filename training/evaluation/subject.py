@@ -15,13 +15,13 @@ from app.imaging.sheets import Pixels
 from app.latent import sampling
 from app.latent.sampling import Latents
 from app.runtime.cpus import available
-from training.config import Which
+from training.config import CheckpointChoice
 from training.errors import EvaluationError
 from training.evaluation import edits_record
 from training.evaluation.options import Precision, Provider
 from training.export.runtime import onnxruntime, run
+from training.gan.gan import Gan
 from training.gan.pixels import of_seeds, to_pixels
-from training.gan.step import Trainer
 from training.loop import checkpoint
 from training.run.journal import Run
 
@@ -58,7 +58,7 @@ class Subject:
 def find(
     folder: Path,
     device: torch.device,
-    which: Which | None = None,
+    which: CheckpointChoice | None = None,
     provider: Provider = "cpu",
     precision: Precision = "fp32",
 ) -> Subject:
@@ -83,23 +83,23 @@ def find(
     return of_run(run, device, which)
 
 
-def of_run(run: Run, device: torch.device, which: Which | None = None) -> Subject:
+def of_run(run: Run, device: torch.device, which: CheckpointChoice | None = None) -> Subject:
     """The averaged generator of ``run``. Raises RunError for one that cannot be read."""
     config, data = run.config(), run.data()
-    trainer = Trainer(config, data.shape, device)
-    trainer.load_state_dict(checkpoint.load(run.chosen(which)))
-    generator = trainer.finished_generator()
+    gan = Gan(config, data.shape, device)
+    gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(which)))
+    generator = gan.averaged_generator()
     return Subject(
         title=str(run.folder),
         dataset=data.name,
         image_shape=data.shape,
         latent=Latent(width=config.latent_dim, prior=config.prior),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
-        step=trainer.step,
+        step=gan.step,
         generator=generator,
-        directions=edits_record.directions_of(run, trainer.step),
+        directions=edits_record.directions_of(run, gan.step),
         # A relativistic one compares two images; the sign of a single logit means nothing.
-        discriminator=None if config.loss == "relativistic" else trainer.discriminator.eval(),
+        discriminator=None if config.loss == "relativistic" else gan.discriminator.eval(),
     )
 
 

@@ -19,14 +19,14 @@ from app.imaging import png, sheets
 from app.imaging.sheets import Pixels
 from app.latent import sampling
 from app.latent.sampling import Latents
-from training.config import PLACEMENT, Config, Which
+from training.config import PLACEMENT, CheckpointChoice, Config
 from training.errors import ExportError
 from training.evaluation import edits_record
 from training.evaluation.evaluation_record import Evaluation
 from training.export.graph import OPSET, graph
 from training.export.runtime import onnxruntime, run_graph
+from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
-from training.gan.step import Trainer
 from training.loop.checkpoint import load
 from training.run.journal import Run
 
@@ -62,7 +62,7 @@ class Source:
 
 
 def export(
-    run: Path, name: str, version: int, models: Path, checkpoint: Which | None = None
+    run: Path, name: str, version: int, models: Path, checkpoint: CheckpointChoice | None = None
 ) -> Path:
     """Publish the averaged generator of the run folder ``run``; returns the version's folder.
 
@@ -72,17 +72,17 @@ def export(
     place = free(models, name, version)
     journal = Run(run)
     config, data = journal.config(), journal.data()
-    trainer = Trainer(config, data.shape, torch.device("cpu"))
-    trainer.load_state_dict(load(journal.chosen(checkpoint)))
+    gan = Gan(config, data.shape, torch.device("cpu"))
+    gan.load_state_dict(load(journal.chosen_checkpoint(checkpoint)))
     source = of_network(
-        trainer.finished_generator(),
+        gan.averaged_generator(),
         Latent(width=config.latent_dim, prior=config.prior),
         Image(height=data.height, width=data.width, channels=data.channels),
         Provenance(
             DataSet(name=data.name, licence=data.licence, images=data.images),
-            _training(journal, config, trainer.step),
-            _evaluated(journal, trainer.step),
-            edits_record.directions_of(journal, trainer.step),
+            _training(journal, config, gan.step),
+            _evaluated(journal, gan.step),
+            edits_record.directions_of(journal, gan.step),
         ),
     )
     return release(source, place)

@@ -10,6 +10,7 @@ from app.artifact.card import Directions
 from app.imaging import png
 from app.latent import sampling
 from training.data import datasets
+from training.data.download_progress import DownloadProgress
 from training.errors import RunError
 from training.evaluation import features, subject
 from training.evaluation.attributes import STRENGTH
@@ -19,8 +20,7 @@ from training.evaluation.subject import Subject
 from training.figures import arithmetic
 from training.figures.canvas import WORDS, Canvas, grid
 from training.loop import device
-from training.loop.fit import Downloads
-from training.run.journal import Data, Run
+from training.run.journal import DataSummary, Run
 
 Bytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
@@ -48,7 +48,7 @@ def figures(folder: Path, options: Drawing) -> None:
     ``neighbours``, and only a generator with directions ``edits``. Raises RunError for a run that
     cannot be read or learned from other data than are found, DataError where these are missing.
     """
-    device.keep_to_quota()
+    device.limit_threads()
     seed, scale = options.seed, options.scale
     measured = subject.find(folder, device.resolve(options.device))
     run = None if measured.step is None else Run(folder)
@@ -146,10 +146,10 @@ def _real(run: Run, options: Drawing) -> tuple[Bytes, Bytes | None]:
     """The training images, and the test images of a data set that has them."""
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
-    with Downloads() as downloads:
+    with DownloadProgress() as downloads:
         # What is skipped was told when the run began.
         train = datasets.load(config, downloads, lambda *_: None)
         test = datasets.load_test(config, downloads)
-    if Data.of(train) != run.data():
+    if DataSummary.of(train) != run.data():
         raise RunError(f"{run.folder}: learned from other data: {run.data()} is not these")
     return train.pixels, test

@@ -1,7 +1,7 @@
-"""Adversarial losses: pure functions on float32 logits ``(n, 1)``; real is positive.
+"""Adversarial losses: pure functions of float32 logits ``(n, 1)``, positive for real images.
 
-The relativistic loss looks at pairs of a real and a generated image, one row each, and at nothing
-but the difference of their logits: there, real is whatever has the larger one.
+The relativistic loss compares pairs of one real and one generated image, row by row. It depends
+only on the difference of their logits: the image with the larger logit counts as real.
 """
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from training.config import Loss
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, loss: Loss) -> Tensor:
-    """What the discriminator minimises.
+    """The loss that the discriminator minimises, a scalar.
 
     ``hinge``: Lim and Ye 2017 (arXiv 1705.02894), equation 4. ``bce``: Goodfellow et al. 2014
     (arXiv 1406.2661), equation 1, written on logits, where -log sigmoid(x) = softplus(-x).
@@ -26,10 +26,10 @@ def discriminator_loss(real: Tensor, fake: Tensor, loss: Loss) -> Tensor:
 
 
 def generator_loss(real: Tensor, fake: Tensor, loss: Loss) -> Tensor:
-    """What the generator minimises: -D(G(z)), or for ``bce`` the non-saturating -log D(G(z)).
+    """The loss that the generator minimises, a scalar.
 
-    ``relativistic`` is the discriminator's own with the roles exchanged; the others look at
-    ``fake`` alone.
+    ``hinge``: -D(G(z)). ``bce``: the non-saturating -log D(G(z)). ``relativistic``: the
+    discriminator's loss with the roles exchanged. Only ``relativistic`` uses ``real``.
     """
     if loss == "hinge":
         return -fake.mean()
@@ -39,11 +39,12 @@ def generator_loss(real: Tensor, fake: Tensor, loss: Loss) -> Tensor:
 
 
 def accuracies(real: Tensor, fake: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
-    """Shares of the real and of the generated images that the discriminator takes for that.
+    """The shares of real and of generated images that the discriminator classifies correctly.
 
-    Of pairs, for ``relativistic``: whatever both logits have in common says nothing.
+    For ``relativistic``, both are the share of pairs in the correct order, because the sign of a
+    single logit means nothing.
     """
     if loss == "relativistic":
-        told = (real > fake).float().mean()
-        return told, told
+        correct = (real > fake).float().mean()
+        return correct, correct
     return (real > 0).float().mean(), (fake < 0).float().mean()

@@ -1,26 +1,26 @@
-"""Generators and discriminators (Radford et al. 2015, arXiv 1511.06434, section 3) and their kin.
+"""Generators and discriminators (Radford et al. 2015, arXiv 1511.06434, section 3) and variants.
 
-All are plain ``nn.Sequential`` stacks of standard layers: what they compute is what is written
-here, and the export can walk them layer by layer.
+All are plain ``nn.Sequential`` stacks of standard layers. The code here shows everything that they
+compute, and the export can walk them layer by layer.
 """
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm as normalise
 
-from training.config import ALLOWED_SIZES, IMAGE_SIZES, Initialisation, Style
+from training.config import ALLOWED_SIZES, IMAGE_SIZES, Architecture, Initialisation
 from training.gan.dropout import Dropout
 
-DCGAN = Style()
-"""The style of the preset dcgan-28."""
+DCGAN = Architecture()
+"""The architecture of the preset dcgan-28."""
 
 Layers = list[nn.Module]
 
 
 def stem(image_size: int) -> tuple[int, int]:
-    """The smallest feature map of a network and the doublings from there to the image.
+    """The size of a network's smallest feature map, and the number of doublings to the image's.
 
-    Halves while an even size of at least 4 remains: 28 → (7, 2), 64 → (4, 4). Raises ValueError
-    where ``image_size`` is no multiple of 4 from 16 to 128.
+    The image size is halved while it is even and at least 8: 28 → (7, 2), 64 → (4, 4). Raises
+    ValueError if ``image_size`` is not a multiple of 4 from 16 to 128.
     """
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"image size must be {ALLOWED_SIZES}, got {image_size}")
@@ -31,118 +31,138 @@ def stem(image_size: int) -> tuple[int, int]:
 
 
 def generator(
-    latent_dim: int, channels: int, image_size: int, filters: int, style: Style = DCGAN
+    latent_dim: int,
+    channels: int,
+    image_size: int,
+    filters: int,
+    architecture: Architecture = DCGAN,
 ) -> nn.Sequential:
-    """Latents ``(n, latent_dim)`` to images ``(n, channels, image_size, image_size)`` in [-1, 1].
+    """A network from latents ``(n, latent_dim)`` to images ``(n, channels, size, size)``.
 
-    ``filters`` channels before the last layer, up to twice as many at every halving. Raises
-    ValueError for an image size that ``stem`` refuses.
+    The images are in [-1, 1]. The last layer has ``filters`` input channels, and feature maps of
+    half the size have up to twice as many. Raises ValueError for an image size that ``stem``
+    rejects.
     """
-    stack = {"keras": _keras, "upsample": _upsample}.get(style.generator, _paper)
-    layers = stack(latent_dim, channels, image_size, filters, style)
-    return initialised(nn.Sequential(*layers, nn.Tanh()), style.initialisation)
+    build = {"keras": _keras, "upsample": _upsample}.get(architecture.generator, _paper)
+    layers = build(latent_dim, channels, image_size, filters, architecture)
+    return initialised(nn.Sequential(*layers, nn.Tanh()), architecture.initialisation)
 
 
-def _paper(latent_dim: int, channels: int, image_size: int, filters: int, style: Style) -> Layers:
-    """A dense layer to the stem, then a transposed convolution a doubling (figure 1).
+def _paper(
+    latent_dim: int, channels: int, image_size: int, filters: int, architecture: Architecture
+) -> Layers:
+    """A dense layer to the stem, then one transposed convolution for each doubling (figure 1).
 
-    Deeper ones refine the stem, or every feature map, by a convolution before it is doubled.
+    ``deeper`` adds a convolution on the stem, ``deepest`` one on every feature map.
     """
     size, doublings = stem(image_size)
-    refined = {"paper": 0, "deeper": 1, "deepest": doublings}[style.generator]
+    extra = {"paper": 0, "deeper": 1, "deepest": doublings}[architecture.generator]
     width = filters * 2 ** (doublings - 1)
     layers: Layers = [
         nn.Linear(latent_dim, width * size * size, bias=False),  # (n, width * size * size)
         nn.Unflatten(1, (width, size, size)),
-        _norm(width, style),
-        _activation(style),
+        _norm(width, architecture),
+        _activation(architecture),
     ]
     for doubling in range(doublings):
-        if doubling < refined:
+        if doubling < extra:
             layers += [
                 nn.Conv2d(width, width, 3, padding=1, bias=False),
-                _norm(width, style),
-                _activation(style),
+                _norm(width, architecture),
+                _activation(architecture),
             ]
         if doubling + 1 < doublings:
             layers += [
                 nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1, bias=False),
-                _norm(width // 2, style),
-                _activation(style),
+                _norm(width // 2, architecture),
+                _activation(architecture),
             ]
             width //= 2
     return [*layers, nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)]
 
 
-def _keras(latent_dim: int, channels: int, image_size: int, filters: int, style: Style) -> Layers:
-    """A dense layer to a quarter of the size, then two 5×5 doublings; batch norm comes last."""
+def _keras(
+    latent_dim: int, channels: int, image_size: int, filters: int, architecture: Architecture
+) -> Layers:
+    """A dense layer to a quarter of the image size, then two 5×5 transposed convolutions.
+
+    Batch norm follows the activation.
+    """
     stem(image_size)
     size, width = image_size // 4, 2 * filters
     return [
         nn.Linear(latent_dim, width * size * size),
         nn.Unflatten(1, (width, size, size)),
-        _norm(width, style),
+        _norm(width, architecture),
         nn.ConvTranspose2d(width, filters, 5, stride=2, padding=2, output_padding=1),
-        _activation(style),
-        _norm(filters, style),
+        _activation(architecture),
+        _norm(filters, architecture),
         nn.ConvTranspose2d(filters, channels, 5, stride=2, padding=2, output_padding=1),
     ]
 
 
 def _upsample(
-    latent_dim: int, channels: int, image_size: int, filters: int, style: Style
+    latent_dim: int, channels: int, image_size: int, filters: int, architecture: Architecture
 ) -> Layers:
-    """A dense layer to a quarter of the size, then twice nearest upsampling and a convolution."""
+    """A dense layer to a quarter of the image size, then twice upsampling and a convolution."""
     stem(image_size)
     size, width = image_size // 4, 2 * filters
     layers: Layers = [
         nn.Linear(latent_dim, width * size * size),
         nn.Unflatten(1, (width, size, size)),
-        _activation(style),
+        _activation(architecture),
     ]
     for width_out in (width, filters):
         layers += [
             nn.Upsample(scale_factor=2),
             nn.Conv2d(width, width_out, 3, padding=1),
-            _norm(width_out, style),
-            _activation(style),
+            _norm(width_out, architecture),
+            _activation(architecture),
         ]
     return [*layers, nn.Conv2d(filters, channels, 3, padding=1)]
 
 
-def _norm(width: int, style: Style) -> nn.Module:
-    return nn.BatchNorm2d(width, style.norm_eps, style.norm_momentum)
+def _norm(width: int, architecture: Architecture) -> nn.Module:
+    return nn.BatchNorm2d(width, architecture.norm_eps, architecture.norm_momentum)
 
 
-def _activation(style: Style) -> nn.Module:
-    return {"relu": nn.ReLU(), "leaky": nn.LeakyReLU(0.2), "selu": nn.SELU()}[style.activation]
+def _activation(architecture: Architecture) -> nn.Module:
+    layers = {"relu": nn.ReLU(), "leaky": nn.LeakyReLU(0.2), "selu": nn.SELU()}
+    return layers[architecture.activation]
 
 
 def discriminator(
-    channels: int, image_size: int, filters: int, spectral_norm: bool = True, style: Style = DCGAN
+    channels: int,
+    image_size: int,
+    filters: int,
+    spectral_norm: bool = True,
+    architecture: Architecture = DCGAN,
 ) -> nn.Sequential:
-    """Images ``(n, channels, image_size, image_size)`` to logits ``(n, 1)``: real is positive.
+    """A network from images ``(n, channels, size, size)`` to logits ``(n, 1)``, positive for real.
 
-    ``filters`` channels after the first convolution, twice as many after each further one. Without
-    ``spectral_norm`` (Miyato et al. 2018, arXiv 1802.05957) every inner convolution is followed by
-    batch norm, as in the paper, unless ``style`` will have none; ``keras`` has never any. Raises
-    ValueError for an image size that ``stem`` refuses.
+    The first convolution has ``filters`` output channels, each further one twice as many. With
+    ``spectral_norm`` (Miyato et al. 2018, arXiv 1802.05957) the weights of all layers are
+    normalised. Without it, batch norm follows every inner convolution, as in the paper, unless
+    ``architecture`` disables it; ``keras`` never has batch norm. Raises ValueError for an image
+    size that ``stem`` rejects.
     """
-    batch_norm = style.batch_norm and not spectral_norm and style.discriminator != "keras"
+    batch_norm = (
+        architecture.batch_norm and not spectral_norm and architecture.discriminator != "keras"
+    )
     layers: Layers = []
     size, width_in, width = image_size, channels, filters
-    for kernel, stride in _convolutions(image_size, style):
+    for kernel, stride in _convolutions(image_size, architecture):
         padding = (kernel - 1) // 2
         layers.append(nn.Conv2d(width_in, width, kernel, stride=stride, padding=padding))
         if batch_norm and len(layers) > 1:
-            layers.append(_norm(width, style))
+            layers.append(_norm(width, architecture))
         layers.append(nn.LeakyReLU(0.2))
-        if style.dropout:
-            layers.append(Dropout(style.dropout))
+        if architecture.dropout:
+            layers.append(Dropout(architecture.dropout))
         size = (size + stride - 1) // stride
         width_in, width = width, width * 2
     layers += [nn.Flatten(), nn.Linear(width_in * size * size, 1)]
-    network = initialised(nn.Sequential(*layers), style.initialisation)
+    network = initialised(nn.Sequential(*layers), architecture.initialisation)
     if spectral_norm:
         for layer in network:
             if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -150,23 +170,22 @@ def discriminator(
     return network
 
 
-def _convolutions(image_size: int, style: Style) -> list[tuple[int, int]]:
-    """The kernel and the stride of each of a discriminator's convolutions."""
+def _convolutions(image_size: int, architecture: Architecture) -> list[tuple[int, int]]:
+    """The kernel size and the stride of each convolution of a discriminator."""
     _, halvings = stem(image_size)
     return {
         "paper": [(4, 2)] * halvings,
-        # One more looks at the stem as a whole.
-        "deeper": [(4, 2)] * halvings + [(3, 1)],
+        "deeper": [(4, 2)] * halvings + [(3, 1)],  # the last one on the stem
         "keras": [(5, 2)] * 2,
         "upsample": [(3, 2)] * 3 + [(3, 1)],
-    }[style.discriminator]
+    }[architecture.discriminator]
 
 
 def initialised(network: nn.Sequential, initialisation: Initialisation = "normal") -> nn.Sequential:
-    """``network`` with new weights; biases are zero.
+    """``network`` itself, with new random weights and biases of zero.
 
     ``normal`` is the paper's: N(0, 0.02), batch-norm scales N(1, 0.02). ``glorot`` is uniform
-    (Glorot and Bengio 2010, equation 16) with batch-norm scales of one, as Keras has it.
+    (Glorot and Bengio 2010, equation 16) with batch-norm scales of one, as in Keras.
     """
     for layer in network:
         if isinstance(layer, nn.BatchNorm2d):

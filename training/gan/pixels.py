@@ -1,4 +1,4 @@
-"""What the exported graph computes, in PyTorch: the reference that it is checked against."""
+"""Latents to uint8 pixels in PyTorch: the reference that an exported graph is checked against."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,7 +15,10 @@ _BATCH = 500
 
 
 def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
-    """Latents ``(n, z)`` to uint8 ``(n, height, width, channels)``: -1…1 becomes 0…255."""
+    """The images of ``latents`` ``(n, z)``, uint8 ``(n, height, width, channels)``.
+
+    The generator's range from -1 to 1 becomes 0 to 255.
+    """
     with torch.no_grad():
         images: Tensor = generator(latents)  # (n, channels, height, width)
     scaled = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
@@ -24,14 +27,17 @@ def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
 
 
 def of_latents(draw: Callable[[Latents], Pixels], latents: Latents) -> NDArray[np.uint8]:
-    """What ``draw`` draws of ``latents`` ``(n, z)``, in batches: uint8 ``(n, c, h, w)``."""
+    """The images that ``draw`` generates from ``latents`` ``(n, z)``: uint8 ``(n, c, h, w)``.
+
+    ``draw`` is called with batches of at most 500 latents.
+    """
     starts = range(0, len(latents), _BATCH)
-    drawn = [draw(latents[start : start + _BATCH]) for start in starts]
-    return np.concatenate(drawn).transpose(0, 3, 1, 2)
+    batches = [draw(latents[start : start + _BATCH]) for start in starts]
+    return np.concatenate(batches).transpose(0, 3, 1, 2)
 
 
 def of_seeds(
     draw: Callable[[Latents], Pixels], seeds: Sequence[int], latent: Latent
 ) -> NDArray[np.uint8]:
-    """What ``draw`` draws of ``seeds``, in batches: uint8 ``(len(seeds), c, h, w)``."""
+    """The images that ``draw`` generates from ``seeds``: uint8 ``(len(seeds), c, h, w)``."""
     return of_latents(draw, from_seeds(seeds, latent.width, latent.prior))

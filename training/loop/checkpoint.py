@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, read back to the bit."""
+"""Checkpoints: written atomically and restored bit for bit."""
 
 import io
 from pathlib import Path
@@ -11,18 +11,18 @@ from training.errors import RunError
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write ``state`` to ``path``, which at every instant holds a whole checkpoint or none."""
+    """Write ``state`` to ``path``. At every moment the file is a whole checkpoint or absent."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     atomic_files.write(path, buffer.getvalue())
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The state in ``path``, on the CPU. Raises RunError where it is missing or damaged."""
+    """The state in ``path``, on the CPU. Raises RunError if the file is missing or damaged."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RunError(f"{path}: there is no checkpoint") from error
-    except Exception as error:  # torch.load has no error of its own for a damaged file
-        raise RunError(f"{path}: is no readable checkpoint: {error}") from error
+    except Exception as error:  # torch.load has no exception type of its own for damaged files
+        raise RunError(f"{path}: not a readable checkpoint: {error}") from error
     return state

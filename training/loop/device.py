@@ -1,24 +1,28 @@
-"""Where a run computes and in which precision."""
+"""Selects the device and the CPU threads of a run, and places the training images."""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.runtime.cpus import available
-from training.config import Device, Precision
+from training.config import ComputePrecision, Device
 from training.errors import TrainingError
+from training.gan.hardware import resolve_precision
+
+Notify = Callable[[str], None]
+"""Receives one line for the person who watches the run."""
 
 
-def keep_to_quota() -> None:
-    """Let PyTorch use no more threads than this process has CPUs; a container's quota counts."""
+def limit_threads() -> None:
+    """Limit PyTorch to the CPUs that this process may use; a container's quota counts."""
     torch.set_num_threads(min(torch.get_num_threads(), available()))
 
 
 def resolve(device: Device) -> torch.device:
-    """The device that ``device`` means here. Raises TrainingError for a GPU that is not there."""
+    """The device to use, with ``auto`` resolved. Raises TrainingError if there is no such GPU."""
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("--device cuda: PyTorch finds no CUDA device; use --device cpu or auto")
     if device == "auto":
@@ -26,29 +30,8 @@ def resolve(device: Device) -> torch.device:
     return torch.device(device)
 
 
-def fast_at_bf16(device: torch.device) -> bool:
-    """Whether ``device`` has bfloat16 units; without them autocast only costs time."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    units = torch.cpu.get_capabilities()
-    return bool(units.get("amx_bf16") or units.get("avx512_bf16"))
-
-
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """The autocast region of a forward pass: bfloat16, or nothing where fp32 is asked for."""
-    enabled = resolve_precision(device, precision) == "bf16"
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-
-def resolve_precision(device: torch.device, precision: Precision) -> Precision:
-    """The precision, ``fp32`` or ``bf16``, that ``precision`` means on ``device``."""
-    if precision == "auto":
-        return "bf16" if fast_at_bf16(device) else "fp32"
-    return precision
-
-
-def described(device: torch.device, precision: Precision) -> str:
-    """What a run really computes on and in, for the journal and the card."""
+def describe(device: torch.device, precision: ComputePrecision) -> str:
+    """The hardware and the precision in use, for the run folder and the model card."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
@@ -57,13 +40,13 @@ def described(device: torch.device, precision: Precision) -> str:
     return f"{name}, {resolve_precision(device, precision)}"
 
 
-def resident(
-    pixels: NDArray[np.uint8], device: torch.device, tell: Callable[[str], None] | None = None
+def place_images(
+    pixels: NDArray[np.uint8], device: torch.device, notify: Notify | None = None
 ) -> Tensor:
-    """``pixels`` where training reads them: in the GPU's memory, or where they crowd it the host's.
+    """``pixels`` as a tensor: in the GPU's memory if they fit well, else in the host's.
 
-    The half of the free memory that they never take is for weights, optimisers and activations.
-    Whoever is to ``tell`` hears of it where the host keeps them.
+    They may take up to half of the GPU's free memory; the rest is for weights, optimisers and
+    activations. ``notify`` receives the reason if they stay in the host's memory.
     """
     images = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
     if device.type != "cuda":
@@ -71,27 +54,14 @@ def resident(
     free = torch.cuda.mem_get_info(device)[0]
     if images.nbytes <= free // 2:
         return images.to(device)
-    if tell:
-        tell(
+    if notify:
+        notify(
             f"the images stay in the host's memory: {images.nbytes:,} bytes are more than half of "
-            f"the {free:,} that the GPU has free"
+            f"the {free:,} bytes free on the GPU"
         )
     return images
 
 
-def choose_algorithms(device: torch.device) -> None:
-    """Let cuDNN try its convolutions out: a run has few shapes, each of them many times."""
+def tune_convolutions(device: torch.device) -> None:
+    """Let cuDNN benchmark its algorithms: a run has few shapes and repeats each many times."""
     torch.backends.cudnn.benchmark = device.type == "cuda"
-
-
-def channels_last(network: nn.Sequential) -> nn.Sequential:
-    """``network`` with its weights in the layout in which convolutions are fastest."""
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
-
-
-def moved(batch: Tensor, device: torch.device) -> Tensor:
-    """``batch`` on ``device``. A GPU fetches it from pinned memory, and the CPU need not wait."""
-    if device.type == "cuda" and not batch.is_cuda:
-        batch = batch.pin_memory()
-    return batch.to(device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""The training loop. It yields what happens and prints nothing."""
+"""The training loop. It yields reports and prints nothing."""
 
 import time
 from collections.abc import Iterator
@@ -8,72 +8,75 @@ import torch
 from torch import Tensor
 
 from training.errors import DataError, DivergedError
-from training.gan.step import Trainer
-from training.loop.execution import Tell, choose, untold
-from training.loop.schedule import pace
+from training.gan.gan import Gan
+from training.loop.device import Notify
+from training.loop.execution import ignore, select_step
+from training.loop.schedule import rate_factor
 from training.run.report import Report
 
 _CPU = torch.device("cpu")
 
 
-def order(count: int, seed: int, epoch: int, device: torch.device = _CPU) -> Tensor:
-    """The order of ``count`` images in ``epoch``: known without a walk through earlier epochs.
+def epoch_order(count: int, seed: int, epoch: int, device: torch.device = _CPU) -> Tensor:
+    """A random permutation of ``count`` images, int64 ``(count,)``, on ``device``.
 
-    Made on ``device``, whose kind decides it too.
+    It depends on ``seed``, ``epoch`` and the type of ``device``, but not on earlier epochs.
     """
     random = torch.Generator(device)
     random.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
     return torch.randperm(count, generator=random, device=device)
 
 
-def steps_an_epoch(count: int, batch_size: int) -> int:
-    """Whole batches in ``count`` images. Raises DataError where there is none."""
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """The number of whole batches in ``count`` images. Raises DataError if there is none."""
     if count < batch_size:
-        raise DataError(f"{count} images are less than one batch of {batch_size}")
+        raise DataError(f"{count} images are fewer than one batch of {batch_size}")
     return count // batch_size
 
 
 def train(
-    trainer: Trainer, images: Tensor, steps: int, report_every: int = 50, tell: Tell = untold
+    gan: Gan, images: Tensor, steps: int, report_every: int = 50, notify: Notify = ignore
 ) -> Iterator[Report]:
-    """Train on ``images``, uint8 ``(n, channels, height, width)``, until ``steps`` are done in all.
+    """Train on ``images``, uint8 ``(n, channels, height, width)``, until step ``steps``.
 
-    Every process of the trainer's group calls it with the same arguments.
+    Training continues at the step that ``gan`` has reached. Every process of ``gan.group`` calls
+    this function with the same arguments.
 
-    Reports every ``report_every`` steps and at the end of every epoch; only then are the losses
-    read, so that a GPU is never waited for in between. Goes on where the trainer stands. Whoever is
-    to ``tell`` hears why steps run in another way than on this device they should. Raises DataError
-    where there is no whole batch, TrainingError where steps cannot run as the options will have it,
-    DivergedError where a loss, or at the end of an epoch a weight, is no number.
+    Yields a report every ``report_every`` steps and at the end of every epoch. Only then are the
+    losses read, so that the CPU does not wait for the GPU in between. ``notify`` receives the
+    reason if steps cannot run in the fastest way. Raises DataError if there is no whole batch,
+    TrainingError if steps cannot run as ``execution`` demands, and DivergedError if a loss is not
+    finite or, at the end of an epoch, a weight.
     """
-    config, where = trainer.config, trainer.device
-    batch, whole = config.batch_size, steps_an_epoch(len(images), config.batch_size)
-    step = choose(trainer, config.execution, tell)
-    while trainer.step < steps:
-        epoch, first = divmod(trainer.step, whole)
-        shuffled = order(len(images), config.seed, epoch, where).to(images.device)
-        last = min(whole, first + steps - trainer.step)
-        totals, began = torch.zeros(4, device=where), time.perf_counter()
+    config, device = gan.config, gan.device
+    batch_size, per_epoch = config.batch_size, steps_per_epoch(len(images), config.batch_size)
+    train_step = select_step(gan, config.execution, notify)
+    while gan.step < steps:
+        epoch, first = divmod(gan.step, per_epoch)
+        order = epoch_order(len(images), config.seed, epoch, device).to(images.device)
+        last = min(per_epoch, first + steps - gan.step)
+        totals, began = torch.zeros(4, device=device), time.perf_counter()
         for k in range(first, last):
-            trainer.set_pace(pace(trainer.step, steps, config.decay_from))
-            rows = trainer.group.share(shuffled[k * batch : (k + 1) * batch])
-            totals += step(images[rows])
-            done = k + 1 == whole
-            if done or trainer.step % report_every == 0 or trainer.step == steps:
+            gan.set_rate_factor(rate_factor(gan.step, steps, config.decay_from))
+            rows = gan.group.share(order[k * batch_size : (k + 1) * batch_size])
+            totals += train_step(images[rows])
+            epoch_done = k + 1 == per_epoch
+            if epoch_done or gan.step % report_every == 0 or gan.step == steps:
                 count = k + 1 - first
-                values: list[float] = trainer.group.mean(totals / count).tolist()
-                speed = count * batch / (time.perf_counter() - began)  # now that they are read
-                yield _report(trainer, epoch + 1, done, values, speed)
+                means: list[float] = gan.group.mean(totals / count).tolist()
+                # Measured after the means are read, which waits for the device.
+                speed = count * batch_size / (time.perf_counter() - began)
+                yield _report(gan, epoch + 1, epoch_done, means, speed)
 
 
-def _report(trainer: Trainer, epoch: int, done: bool, values: list[float], speed: float) -> Report:
-    if not np.isfinite(values).all():
+def _report(gan: Gan, epoch: int, epoch_done: bool, means: list[float], speed: float) -> Report:
+    if not np.isfinite(means).all():
         raise DivergedError(
-            f"step {trainer.step}: the losses are {values[:2]}; the last checkpoint is untouched"
+            f"step {gan.step}: the losses are {means[:2]}; the last checkpoint is unchanged"
         )
-    if done and not trainer.finite():  # spoilt by the last step, after its losses were known
+    if epoch_done and not gan.is_finite():  # the last step's update can spoil finite losses
         raise DivergedError(
-            f"step {trainer.step}: the weights are no numbers; the last checkpoint is untouched"
+            f"step {gan.step}: the weights are not finite; the last checkpoint is unchanged"
         )
-    d_loss, g_loss, real, fake = values
-    return Report(epoch, trainer.step, done, d_loss, g_loss, real, fake, speed)
+    d_loss, g_loss, real, fake = means
+    return Report(epoch, gan.step, epoch_done, d_loss, g_loss, real, fake, speed)

@@ -1,7 +1,7 @@
-"""How a step runs: operation by operation, compiled, or recorded once as a CUDA graph.
+"""How a training step runs: operation by operation, compiled, or replayed as a CUDA graph.
 
-A step of small networks is some five hundred short operations, and a GPU does them faster than
-Python can ask for them. A CUDA graph asks for all of them at once.
+A step of small networks consists of about five hundred short operations. A GPU executes them faster
+than Python can launch them; a CUDA graph launches all of them at once.
 """
 
 import os
@@ -16,185 +16,174 @@ from torch import Tensor
 
 from training.config import Execution
 from training.errors import TrainingError
-from training.loop.device import moved
-from training.loop.distributed import Group
+from training.gan.gan import Gan
+from training.gan.hardware import to_device
+from training.loop.device import Notify
 
-WARM_UP = 3
-"""Steps of each kind before it is recorded: libraries choose their algorithms in the first ones."""
+WARM_UP_STEPS = 3
+"""Steps of each kind before a capture: libraries choose their algorithms in the first ones."""
 
 Step = Callable[[Tensor], Tensor]
-"""From a batch, uint8 ``(n, channels, height, width)``, to what ``Trainer.train_step`` returns."""
-Tell = Callable[[str], None]
-Work = Callable[[], None]
+"""Takes a batch, uint8 ``(n, channels, height, width)``; returns what ``Gan.train_step`` does."""
+DeviceWork = Callable[[], None]
+"""Queues work on the device."""
 
 
-class Stepping(Protocol):
-    """What is known of a trainer here."""
+class GraphCapturer(Protocol):
+    """Captures work on a device, so that it can be replayed."""
 
-    device: torch.device
-    group: Group
+    def warm_up(self, work: DeviceWork) -> None:
+        """Do ``work`` in the way that a later capture requires."""
 
-    @property
-    def penalised(self) -> bool:
-        """Whether the next step has penalties: work of another kind."""
-
-    def train_step(self, real: Tensor) -> Tensor:
-        """One whole step."""
-
-    def update(self, real: Tensor, penalised: bool) -> Tensor:
-        """The part of a step that the device does."""
-
-    def count(self) -> None:
-        """The part that is left."""
-
-    def compile(self) -> None:
-        """Let torch.compile fuse what the networks do."""
+    def capture(self, work: DeviceWork) -> DeviceWork:
+        """A function that does ``work``. The capture itself does not execute it."""
 
 
-class Recorder(Protocol):
-    """What can record work for a device and have it done again."""
-
-    def rehearse(self, work: Work) -> None:
-        """Do ``work`` so that it can be recorded later."""
-
-    def record(self, work: Work) -> Work:
-        """What does ``work`` again whenever it is called; ``work`` itself is not done."""
+def ignore(_: str) -> None:
+    """A ``Notify`` that discards its line."""
 
 
-def untold(_: str) -> None:
-    """For whoever does not want to know."""
+def select_step(gan: Gan, execution: Execution, notify: Notify = ignore) -> Step:
+    """The function that trains ``gan`` for one step, as ``execution`` demands.
 
-
-def choose(trainer: Stepping, execution: Execution, tell: Tell = untold) -> Step:
-    """How the steps of ``trainer`` run by ``execution``; ``auto`` falls back and tells why.
-
-    Raises TrainingError where ``check`` does.
+    ``auto`` falls back to eager steps, and ``notify`` receives the reason. Raises TrainingError as
+    ``check`` does.
     """
-    check(trainer, execution)
-    obstacle = _obstacle(trainer)
+    check(gan, execution)
+    obstacle = _obstacle_to_graphs(gan)
     if execution == "compile":
-        trainer.compile()
+        gan.compile()
     if execution == "eager" or obstacle:
-        if execution == "auto" and trainer.device.type == "cuda":
-            tell(f"steps run one operation at a time: {obstacle}")
-        return trainer.train_step
-    return Recorded(trainer, CudaGraphs(), tell if execution == "auto" else None)
+        if execution == "auto" and gan.device.type == "cuda":
+            notify(_eager(obstacle))
+        return gan.train_step
+    return GraphedSteps(gan, CudaGraphs(), notify if execution == "auto" else None)
 
 
-def check(trainer: Stepping, execution: Execution) -> None:
-    """Raise TrainingError where steps cannot run by ``execution``.
+def check(gan: Gan, execution: Execution) -> None:
+    """Raise TrainingError if the steps of ``gan`` cannot run as ``execution`` demands.
 
-    That is ``graph`` where there can be none, and ``compile`` where what it needs is not installed.
+    That is ``graph`` without a CUDA device or in a group of processes, and ``compile`` without the
+    software it needs.
     """
-    if execution == "graph" and (obstacle := _obstacle(trainer)):
+    if execution == "graph" and (obstacle := _obstacle_to_graphs(gan)):
         raise TrainingError(f"--execution graph: {obstacle}; use --execution auto")
-    if execution == "compile" and (missing := _missing_to_compile(trainer.device)):
+    if execution == "compile" and (missing := _missing_to_compile(gan.device)):
         raise TrainingError(f"--execution compile: needs {missing}; use --execution auto")
 
 
-def _obstacle(trainer: Stepping) -> str:
-    """Why the steps of ``trainer`` cannot be recorded; empty where they can."""
-    if trainer.device.type != "cuda":
+def _obstacle_to_graphs(gan: Gan) -> str:
+    """Why the steps of ``gan`` cannot be CUDA graphs; empty if they can."""
+    if gan.device.type != "cuda":
         return "a CUDA graph needs a CUDA device"
-    if trainer.group.size > 1:
-        return "the processes of a group talk to each other in every step"
+    if gan.group.size > 1:
+        return "processes of a group exchange gradients in every step"
     return ""
 
 
 def _missing_to_compile(device: torch.device) -> str:
-    """What torch.compile needs on ``device`` and does not find; empty where it finds it all."""
+    """What torch.compile needs on ``device`` and is not installed; empty if nothing is missing."""
     if device.type == "cuda" and find_spec("triton") is None:
         return "Triton"
     compilers = ("gcc", "clang") if device.type == "cuda" else ("g++", "clang++")
-    named = os.environ.get("CC" if device.type == "cuda" else "CXX")
-    return "" if named or any(map(which, compilers)) else f"a compiler, {' or '.join(compilers)}"
+    from_environment = os.environ.get("CC" if device.type == "cuda" else "CXX")
+    if from_environment or any(map(which, compilers)):
+        return ""
+    return f"a compiler, {' or '.join(compilers)}"
 
 
-class Recorded:
-    """Steps that are recorded once they have warmed up: those with penalties and those without."""
+def _eager(reason: str) -> str:
+    return f"training runs eagerly, one operation at a time: {reason}"
 
-    def __init__(self, trainer: Stepping, recorder: Recorder, tell: Tell | None) -> None:
-        """Fall back where a step cannot be recorded, and ``tell`` why; without it, raise."""
-        self._trainer, self._recorder, self._tell = trainer, recorder, tell
+
+class GraphedSteps:
+    """Training steps as two CUDA graphs: one with gradient penalties and one without."""
+
+    def __init__(self, gan: Gan, capturer: GraphCapturer, notify: Notify | None) -> None:
+        """If a capture fails, ``notify`` receives the reason and steps are eager from there on.
+
+        Without ``notify``, a failed capture raises TrainingError.
+        """
+        self._gan, self._capturer, self._notify = gan, capturer, notify
         self._batch = torch.empty(0)
-        self._values = torch.zeros(4, device=trainer.device)
-        self._rehearsals = {False: WARM_UP, True: WARM_UP}
-        self._recordings: dict[bool, Work] = {}
+        self._values = torch.zeros(4, device=gan.device)
+        self._warm_up_left = {False: WARM_UP_STEPS, True: WARM_UP_STEPS}
+        self._graphs: dict[bool, DeviceWork] = {}
         self._failed = False
 
     def __call__(self, real: Tensor) -> Tensor:
-        """One step. What it returns is overwritten by the next.
+        """Train for one step. The next call overwrites the returned tensor.
 
-        Raises TrainingError where it cannot be recorded and nobody is told.
+        Raises TrainingError if the capture fails and there is no ``notify``.
         """
         if not self._failed:
-            self._place(real)
-            work = self._next(self._trainer.penalised)
+            self._copy_in(real)
+            work = self._next_work(self._gan.penalty_due)
         if self._failed:
-            return self._trainer.train_step(real)
+            return self._gan.train_step(real)
         work()
-        self._trainer.count()
+        self._gan.count_step()
         return self._values
 
-    def _place(self, real: Tensor) -> None:
-        """Put ``real`` where recorded steps look for it."""
+    def _copy_in(self, real: Tensor) -> None:
+        """Copy ``real`` to the address that the graphs read from."""
         if self._batch.shape != real.shape:
-            self._batch = torch.empty_like(real, device=self._trainer.device)
-        self._batch.copy_(moved(real, self._trainer.device))
+            self._batch = torch.empty_like(real, device=self._gan.device)
+        self._batch.copy_(to_device(real, self._gan.device))
 
-    def _next(self, penalised: bool) -> Work:
-        """What does the next step, of this kind."""
-        work = partial(self._update, penalised)
-        if self._rehearsals[penalised]:
-            self._rehearsals[penalised] -= 1
-            return partial(self._recorder.rehearse, work)
-        if penalised not in self._recordings:
+    def _next_work(self, with_penalty: bool) -> DeviceWork:
+        """The work of the next step: a warm-up, or the replay of a graph."""
+        work = partial(self._update, with_penalty)
+        if self._warm_up_left[with_penalty]:
+            self._warm_up_left[with_penalty] -= 1
+            return partial(self._capturer.warm_up, work)
+        if with_penalty not in self._graphs:
             try:
-                self._recordings[penalised] = self._recorder.record(work)
+                self._graphs[with_penalty] = self._capturer.capture(work)
             except RuntimeError as error:
-                self._fail(f"a step cannot be recorded as a CUDA graph: {_first_line(error)}")
-        return self._recordings.get(penalised, work)
+                self._fail(f"CUDA graph capture failed: {_first_line(error)}")
+        return self._graphs.get(with_penalty, work)
 
-    def _update(self, penalised: bool) -> None:
-        self._values.copy_(self._trainer.update(self._batch, penalised))
+    def _update(self, with_penalty: bool) -> None:
+        self._values.copy_(self._gan.update(self._batch, with_penalty))
 
-    def _fail(self, why: str) -> None:
-        if self._tell is None:
-            raise TrainingError(f"{why}; use --execution eager")
+    def _fail(self, reason: str) -> None:
+        if self._notify is None:
+            raise TrainingError(f"{reason}; use --execution eager")
         self._failed = True
-        self._tell(f"steps run one operation at a time: {why}")
+        self._notify(_eager(reason))
 
 
 class CudaGraphs:
-    """Records what is asked of the current CUDA device."""
+    """Captures work on the current CUDA device."""
 
     def __init__(self) -> None:
-        # Work that shall be recorded must not have begun on the stream that all others wait for.
+        # A capture may not contain work that began on the default stream.
         self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
-    def rehearse(self, work: Work) -> None:
-        """Do ``work`` on the stream that it will be recorded on."""
+    def warm_up(self, work: DeviceWork) -> None:
+        """Do ``work`` on the stream that will capture it."""
         current = torch.cuda.current_stream()
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
             work()
         current.wait_stream(self._stream)
 
-    def record(self, work: Work) -> Work:
-        """The graph of ``work``, with memory of its own. RuntimeError where there can be none."""
+    def capture(self, work: DeviceWork) -> DeviceWork:
+        """A function that replays ``work`` as a graph. Raises RuntimeError if the capture fails."""
         graph = torch.cuda.CUDAGraph()
         try:
-            # The first of them leaves the stream even where the second breaks off.
+            # The outer context restores the current stream even if the capture fails.
             with torch.cuda.stream(self._stream), torch.cuda.graph(graph, stream=self._stream):
                 work()
         except RuntimeError:
-            _free_random_numbers()
+            _release_random_state()
             raise
         return graph.replay
 
 
-def _free_random_numbers() -> None:
-    """Give the random numbers back that a recording holds which broke off."""
+def _release_random_state() -> None:
+    """Detach the random generator from a failed capture, so that it can be used again."""
     generator = torch.cuda.default_generators[torch.cuda.current_device()]
     generator.graphsafe_set_state(generator.clone_state())
 

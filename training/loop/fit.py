@@ -1,109 +1,117 @@
-"""``fit``: one run from its data to its last epoch."""
+"""The ``fit`` command: one run from its data to its last epoch."""
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from app.runtime.cpus import available
 from training import config
 from training.config import Config
 from training.data import datasets
+from training.data.download_progress import DownloadProgress
 from training.data.images import ImageSet
 from training.errors import RunError
-from training.evaluation import scoring
-from training.evaluation.scoring import Score
-from training.gan.step import Trainer
+from training.gan.gan import Gan
+from training.gan.process_group import ProcessGroup
 from training.loop import checkpoint, device, execution
-from training.loop.collapse import Watch
-from training.loop.distributed import Group, joined
-from training.loop.epochs import steps_an_epoch, train
+from training.loop.collapse import CollapseDetector
+from training.loop.distributed import check_batch_size, joined_group, main_first
+from training.loop.epochs import steps_per_epoch, train
 from training.run.display import Display
-from training.run.journal import SCORE, Data, Run
+from training.run.journal import SCORE, DataSummary, Run
 from training.run.report import Report
 
+Score: TypeAlias = Callable[[nn.Module], float]
+"""Scores an averaged generator; lower is better. It uses no random numbers of the run."""
+MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
+"""Makes the ``Score`` of a run, if its options ask for scores."""
 
-def fit(out: Path, flags: dict[str, Any], resume: bool) -> None:
-    """Train in the folder ``out``: a new run with ``flags``, or, with ``resume``, the one there.
 
-    Where ``torchrun`` started several processes, this is one of them: all train, one writes.
+def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -> None:
+    """Train in the folder ``out``: a new run with ``flags``, or with ``resume`` the run there.
+
+    If ``torchrun`` started several processes, this is one of them. All of them train; the main
+    process writes the run folder.
     """
     run = Run(out)
     options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
     torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
-    with joined(device.resolve(options.device)) as (group, where):
-        group.check(options.batch_size)
+    with joined_group(device.resolve(options.device)) as (group, own_device):
+        check_batch_size(group, options.batch_size)
         image_set = _load(options, group)
-        data = Data.of(image_set)
+        data = DataSummary.of(image_set)
         if resume and data != run.data():
-            raise RunError(f"{out}: began with other data than these: {run.data()} is not {data}")
-        steps = steps_an_epoch(data.images, options.batch_size) * options.epochs
-        trainer = Trainer(options, data.shape, where, group)
-        execution.check(trainer, options.execution)
-        scored = options.score_every and group.leads
-        score = scoring.scorer(options, image_set, where) if scored else None
+            raise RunError(f"{out}: the run began with other data: {run.data()} is not {data}")
+        steps = steps_per_epoch(data.images, options.batch_size) * options.epochs
+        gan = Gan(options, data.shape, own_device, group)
+        execution.check(gan, options.execution)
+        scored = options.score_every and group.is_main
+        score = make_score(options, image_set, own_device) if scored else None
         if resume:
-            _go_on(run, trainer, steps)
-        elif group.leads:
-            run.begin(options, data)
-        device.choose_algorithms(where)
-        pixels = device.resident(
-            image_set.pixels, where, tqdm.write if group.leads else execution.untold
-        )
-        if group.leads:
-            _epochs(run, trainer, pixels, steps, score)
+            _resume(run, gan, steps)
+        elif group.is_main:
+            run.create(options, data)
+        device.tune_convolutions(own_device)
+        notify = tqdm.write if group.is_main else execution.ignore
+        images = device.place_images(image_set.pixels, own_device, notify)
+        if group.is_main:
+            _train_and_record(run, gan, images, steps, score)
         else:
-            for _ in train(trainer, pixels, steps):
-                pass  # the leader tells the same
+            for _ in train(gan, images, steps):
+                pass  # the main process receives the same reports
 
 
-def _load(options: Config, group: Group) -> ImageSet:
-    with group.leader_first(), Downloads(shown=group.leads) as downloads:
-        return datasets.load(options, downloads, _told if group.leads else _untold)
+def _load(options: Config, group: ProcessGroup) -> ImageSet:
+    with main_first(group), DownloadProgress(shown=group.is_main) as progress:
+        return datasets.load(options, progress, _warn if group.is_main else _do_not_warn)
 
 
-def _go_on(run: Run, trainer: Trainer, steps: int) -> None:
-    if run.checkpoint.exists():  # else the run was cut off in its first epoch
-        trainer.load_state_dict(checkpoint.load(run.checkpoint))
-    if trainer.step > steps:
-        raise RunError(f"--epochs {trainer.config.epochs}: the run is past that already")
-    if trainer.group.leads:
-        run.rewind(trainer.step)
-        run.write_options(trainer.config)
+def _resume(run: Run, gan: Gan, steps: int) -> None:
+    if run.checkpoint.exists():  # otherwise the run was interrupted in its first epoch
+        gan.load_state_dict(checkpoint.load(run.checkpoint))
+    if gan.step > steps:
+        raise RunError(f"--epochs {gan.config.epochs}: the run has done more epochs already")
+    if gan.group.is_main:
+        run.rewind(gan.step)
+        run.write_options(gan.config)
 
 
-def _epochs(
-    run: Run, trainer: Trainer, pixels: torch.Tensor, steps: int, score: Score | None
-) -> None:
-    options = trainer.config
-    watch, began = Watch(options.collapse_epochs, trainer.step), time.perf_counter()
+def _train_and_record(run: Run, gan: Gan, images: Tensor, steps: int, score: Score | None) -> None:
+    options = gan.config
+    detector = CollapseDetector(options.collapse_epochs, gan.step)
+    began = time.perf_counter()
     with (
-        Display(run, options, trainer.step) as display,
-        tqdm(total=steps, initial=trainer.step, unit="step") as bar,
+        Display(run, options, gan.step) as display,
+        tqdm(total=steps, initial=gan.step, unit="step") as bar,
     ):
-        for report in train(trainer, pixels, steps, tell=tqdm.write):
+        for report in train(gan, images, steps, notify=tqdm.write):
             bar.update(report.step - bar.n)
             bar.set_postfix_str(_line(report))
             if not report.epoch_done:
                 continue
-            generator = trainer.finished_generator()
-            run.draw(generator, options, report.epoch)
-            due = report.step == steps or report.epoch % (options.score_every or 1) == 0
-            found = score(generator) if score and due else None
-            best = found is not None and found < run.least_score()
-            where = device.described(trainer.device, options.precision)
-            run.record(report, time.perf_counter() - began, where, found)
-            # Before the checkpoints: a run cut off in between repeats the epoch and draws it anew.
+            last = report.step == steps
+            generator = gan.averaged_generator()
+            run.write_samples(generator, options, report.epoch)
+            score_due = last or report.epoch % (options.score_every or 1) == 0
+            value = score(generator) if score and score_due else None
+            best = value is not None and value < run.best_score()
+            hardware = device.describe(gan.device, options.precision)
+            run.write_epoch(report, time.perf_counter() - began, hardware, value)
+            # Before the checkpoints: a run interrupted in between repeats this epoch.
             display.epoch(report)
-            if best:  # before the last one: a run cut off in between will find it once more
-                checkpoint.save(trainer.state_dict(), run.best)
-            if not watch.lost(report) or report.step == steps:
-                checkpoint.save(trainer.state_dict(), run.checkpoint)
-            told = "" if found is None else f" {SCORE} {found:.3g}{', the best' if best else ''}"
-            tqdm.write(f"epoch {report.epoch}/{options.epochs}: {_line(report)}{told}")
+            if best:  # before the last one: a run interrupted in between repeats the score
+                checkpoint.save(gan.state_dict(), run.best_checkpoint)
+            if not detector.update(report) or last:
+                checkpoint.save(gan.state_dict(), run.checkpoint)
+            tqdm.write(
+                f"epoch {report.epoch}/{options.epochs}: {_line(report)}{_scored(value, best)}"
+            )
             began = time.perf_counter()
 
 
@@ -115,32 +123,13 @@ def _line(report: Report) -> str:
     )
 
 
-def _told(path: Path, reason: str) -> None:
+def _scored(value: float | None, best: bool) -> str:
+    return "" if value is None else f" {SCORE} {value:.3g}{', the best' if best else ''}"
+
+
+def _warn(path: Path, reason: str) -> None:
     tqdm.write(f"warning: {path}: skipped: {reason}", file=sys.stderr)
 
 
-def _untold(path: Path, reason: str) -> None:
-    pass
-
-
-class Downloads:
-    """A progress bar for each file that is downloaded and each folder that is read."""
-
-    def __init__(self, shown: bool = True) -> None:
-        self._shown = shown
-        self._bars: dict[str, tqdm[Any]] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for bar in self._bars.values():
-            bar.close()
-
-    def __call__(self, name: str, so_far: int, total: int) -> None:
-        """Move the bar of ``name`` on to ``so_far`` bytes."""
-        if name not in self._bars:
-            self._bars[name] = tqdm(
-                total=total, desc=name, unit="B", unit_scale=True, disable=not self._shown
-            )
-        self._bars[name].update(so_far - self._bars[name].n)
+def _do_not_warn(path: Path, reason: str) -> None:
+    """In the other processes: the main process warns about the same files."""

@@ -1,4 +1,4 @@
-"""Curves: a run's metrics as pictures, drawn by matplotlib without a display or a global state."""
+"""Plots of a run's metrics, drawn by matplotlib without a display or global state."""
 
 import io
 from collections.abc import Sequence
@@ -12,37 +12,37 @@ from training.config import Loss
 Epochs = Sequence[dict[str, Any]]
 """The lines of ``metrics.jsonl``, one or more."""
 
-# Told apart with any colour vision (Okabe and Ito 2008, "Color Universal Design").
+# Distinguishable with any colour vision (Okabe and Ito 2008, "Color Universal Design").
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#888888"
 
 
 def losses(epochs: Epochs, loss: Loss) -> bytes:
-    """Both players' mean loss by epoch, as a PNG. Only cross-entropies have a unit."""
+    """A PNG with both networks' mean loss by epoch. Only the cross-entropy has a unit, nats."""
     unit = "nats" if loss == "bce" else f"{loss} loss, no unit"
     curves = {
         "discriminator": _column(epochs, "discriminator_loss"),
         "generator": _column(epochs, "generator_loss"),
     }
-    return _drawn(epochs, curves, f"mean loss ({unit})", percent=False)
+    return _plot(epochs, curves, f"mean loss ({unit})", percent=False)
 
 
 def accuracy(epochs: Epochs) -> bytes:
-    """The share of images that the discriminator tells right by epoch, as a PNG."""
+    """A PNG with the discriminator's accuracy on real and on generated images by epoch."""
     curves = {
         "real images": _column(epochs, "accuracy_real"),
         "generated images": _column(epochs, "accuracy_fake"),
     }
-    return _drawn(epochs, curves, "told right by the discriminator (%)", percent=True)
+    return _plot(epochs, curves, "accuracy of the discriminator (%)", percent=True)
 
 
 def _column(epochs: Epochs, name: str) -> list[float]:
     return [line[name] for line in epochs]
 
 
-def _drawn(epochs: Epochs, curves: dict[str, list[float]], label: str, percent: bool) -> bytes:
+def _plot(epochs: Epochs, curves: dict[str, list[float]], label: str, percent: bool) -> bytes:
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    # A single epoch is a point, which no line would show.
+    # A single epoch is a point, which a line alone would not show.
     marker = "o" if len(epochs) == 1 else ""
     for (name, values), colour in zip(curves.items(), (_BLUE, _ORANGE), strict=True):
         numbers = _column(epochs, "epoch")
@@ -59,6 +59,6 @@ def _drawn(epochs: Epochs, curves: dict[str, list[float]], label: str, percent: 
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     buffer = io.BytesIO()
-    # Without the library's version in it, equal curves are equal bytes.
+    # Without the library's version in the file, equal curves give equal bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -1,6 +1,6 @@
-"""The display of a run while it trains: curves, events and, at its end, the animation.
+"""The pictures of a run while it trains: curves, TensorBoard events and, at its end, the animation.
 
-None of it decides anything, so a failure to draw is told and the training goes on.
+No result depends on them, so if drawing fails, a warning is printed and the training continues.
 """
 
 import sys
@@ -22,17 +22,17 @@ from training.run.report import Report
 from training.run.tensorboard import Events
 
 _SHARE = 0.1
-"""Of the time, that drawing curves may take: a GPU does an epoch in less than they do."""
+"""Largest share of the time spent on curves: on a GPU an epoch takes less time than they do."""
 
 
 class Display:
-    """What is drawn into a run's folder. As a context it ends with the animation."""
+    """Draws into a run's folder. As a context manager it finishes with the animation."""
 
     def __init__(self, run: Run, config: Config, step: int) -> None:
-        """Goes on after ``step``."""
+        """Continue after ``step``."""
         self._run, self._config, self._step = run, config, step
         self._events: Events | None = None
-        self._due, self._stale = 0.0, False
+        self._next_curves, self._stale = 0.0, False
 
     def __enter__(self) -> Self:
         return self
@@ -43,28 +43,28 @@ class Display:
         if self._events:
             self._attempt(self._events.close)
         if self._stale:
-            self._attempt(self._curves)
+            self._attempt(self._draw_curves)
         if kind is None:
             self._attempt(self._animate)
 
     def epoch(self, report: Report) -> None:
-        """Show an epoch, whose line and samples are in the folder; its curves may come later."""
+        """Show an epoch whose line and samples are in the folder. Its curves may be drawn later."""
         began = time.monotonic()
-        self._stale = began < self._due
+        self._stale = began < self._next_curves
         if not self._stale:
-            self._attempt(self._curves)
-            self._due = began + (time.monotonic() - began) / _SHARE
-        self._attempt(lambda: self._write(report))
+            self._attempt(self._draw_curves)
+            self._next_curves = began + (time.monotonic() - began) / _SHARE
+        self._attempt(lambda: self._write_events(report))
 
-    def _write(self, report: Report) -> None:
-        if self._events is None:  # not before: a finished run that goes on stays as it is
+    def _write_events(self, report: Report) -> None:
+        if self._events is None:  # opened late: resuming a finished run must not add a file
             self._events = Events(self._run.events, self._step)
         with Image.open(self._run.samples(report.epoch)) as image:
             grid: Pixels = np.asarray(image)
         self._events.write(report, grid.reshape(*grid.shape[:2], -1))
 
-    def _curves(self) -> None:
-        from training.run import curves  # which loads matplotlib
+    def _draw_curves(self) -> None:
+        from training.run import curves  # imports matplotlib, which takes a while
 
         epochs = self._run.epochs()
         atomic_files.write(self._run.losses, curves.losses(epochs, self._config.loss))
@@ -80,6 +80,6 @@ class Display:
     def _attempt(draw: Callable[[], None]) -> None:
         try:
             draw()
-        except Exception as error:  # noqa: BLE001 whatever it is, hours of training outweigh it
-            words = f"{type(error).__name__}: {error}"
-            tqdm.write(f"warning: the run is not drawn: {words}", file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 no failure here may cost hours of training
+            reason = f"{type(error).__name__}: {error}"
+            tqdm.write(f"warning: a picture of the run cannot be drawn: {reason}", file=sys.stderr)

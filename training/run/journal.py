@@ -1,19 +1,19 @@
-"""The run folder: what a run was told, what it measured and what it drew.
+"""The run folder: the options of a run, its metrics, samples, checkpoints and measurements.
 
 options.json            the run's Config
-data.json               what it learns from
-metrics.jsonl           one line an epoch
-losses.png              both players' losses by epoch
-accuracy.png            how often the discriminator was right, by epoch
-samples/epoch-001.png   the same 64 seeds after every epoch
-training.gif            these samples, one after another
+data.json               a summary of its training images
+metrics.jsonl           one line per epoch
+losses.png              the losses of both networks by epoch
+accuracy.png            the discriminator's accuracy by epoch
+samples/epoch-001.png   images of the same 64 seeds after every epoch
+training.gif            these samples as an animation
 events/                 the same for TensorBoard
-checkpoints/last.pt     what --resume goes on from
-checkpoints/best.pt     the one with the least score, where --score-every asks for scores
-evaluation.json         what ``evaluate`` measured
-attributes.json         what ``attributes`` found
-probe.json              what ``probe`` measured
-figures/                what ``figures`` drew
+checkpoints/last.pt     the checkpoint from which --resume continues
+checkpoints/best.pt     the checkpoint with the lowest score, if --score-every asks for scores
+evaluation.json         results of ``evaluate``
+attributes.json         results of ``attributes``
+probe.json              results of ``probe``
+figures/                pictures by ``figures``
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from torch import nn
 from app.artifact import atomic_files
 from app.imaging import png, sheets
 from app.latent import sampling
-from training.config import Config, Which
+from training.config import CheckpointChoice, Config
 from training.data.images import ImageSet
 from training.errors import RunError
 from training.gan.pixels import to_pixels
@@ -44,8 +44,8 @@ _SAMPLES = 64
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Data(BaseModel):
-    """What a run learns from."""
+class DataSummary(BaseModel):
+    """A summary of a run's training images."""
 
     name: str
     licence: str
@@ -55,8 +55,8 @@ class Data(BaseModel):
     width: int
 
     @classmethod
-    def of(cls, image_set: ImageSet) -> "Data":
-        """The facts about ``image_set``."""
+    def of(cls, image_set: ImageSet) -> "DataSummary":
+        """The summary of ``image_set``."""
         count, channels, height, width = image_set.pixels.shape
         return cls(
             name=image_set.name,
@@ -69,7 +69,7 @@ class Data(BaseModel):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image: (channels, height, width)."""
+        """The shape of one image: (channels, height, width)."""
         return self.channels, self.height, self.width
 
 
@@ -81,77 +81,80 @@ class Run:
 
     @property
     def options(self) -> Path:
-        """Its ``Config``."""
+        """The file of the run's ``Config``."""
         return self.folder / "options.json"
 
     @property
     def metrics(self) -> Path:
-        """One line an epoch."""
+        """The file with one line per epoch."""
         return self.folder / "metrics.jsonl"
 
     @property
     def checkpoint(self) -> Path:
-        """What ``--resume`` goes on from."""
+        """The checkpoint from which ``--resume`` continues."""
         return self.folder / "checkpoints" / "last.pt"
 
     @property
-    def best(self) -> Path:
-        """The checkpoint with the least score, if there are scores."""
+    def best_checkpoint(self) -> Path:
+        """The checkpoint with the lowest score, if there are scores."""
         return self.folder / "checkpoints" / "best.pt"
 
-    def chosen(self, which: Which | None) -> Path:
-        """The checkpoint that ``which`` names; for None the best where there is one."""
-        best = which == "best" or (which is None and self.best.exists())
-        return self.best if best else self.checkpoint
+    def chosen_checkpoint(self, choice: CheckpointChoice | None) -> Path:
+        """The last or the best checkpoint. None means the best if it exists, else the last."""
+        best = choice == "best" or (choice is None and self.best_checkpoint.exists())
+        return self.best_checkpoint if best else self.checkpoint
 
     @property
     def evaluation(self) -> Path:
-        """What ``evaluate`` measured, at whichever step that was."""
+        """The results of ``evaluate``, for the step that they name."""
         return self.folder / "evaluation.json"
 
     @property
     def edits(self) -> Path:
-        """What ``attributes`` found, at whichever step that was."""
+        """The results of ``attributes``, for the step that they name."""
         return self.folder / "attributes.json"
 
     @property
     def losses(self) -> Path:
-        """The players' losses by epoch."""
+        """The plot of both networks' losses by epoch."""
         return self.folder / "losses.png"
 
     @property
     def accuracy(self) -> Path:
-        """The discriminator's accuracy by epoch."""
+        """The plot of the discriminator's accuracy by epoch."""
         return self.folder / "accuracy.png"
 
     @property
     def animation(self) -> Path:
-        """The samples, one after another."""
+        """The samples as an animation."""
         return self.folder / "training.gif"
 
     @property
     def events(self) -> Path:
-        """TensorBoard's files."""
+        """The folder of TensorBoard's files."""
         return self.folder / "events"
 
     @property
     def probe(self) -> Path:
-        """What ``probe`` measured, at whichever step that was."""
+        """The results of ``probe``, for the step that they name."""
         return self.folder / "probe.json"
 
     @property
     def figures(self) -> Path:
-        """What ``figures`` drew."""
+        """The folder of the pictures by ``figures``."""
         return self.folder / "figures"
 
     def samples(self, epoch: int) -> Path:
         """The sample grid of ``epoch``."""
         return self.folder / "samples" / f"epoch-{epoch:03d}.png"
 
-    def begin(self, config: Config, data: Data) -> None:
-        """Make the folder and write what the run is told. Refuses one that holds a run already."""
+    def create(self, config: Config, data: DataSummary) -> None:
+        """Create the folder with the options and the data's summary.
+
+        Raises RunError if it contains a run already or cannot be written.
+        """
         if self.options.exists():
-            raise RunError(f"{self.folder}: holds a run already; go on with --resume")
+            raise RunError(f"{self.folder}: already contains a run; continue it with --resume")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "data.json").write_text(data.model_dump_json(indent=2) + "\n")
@@ -164,30 +167,30 @@ class Run:
         atomic_files.write(self.options, (config.model_dump_json(indent=2) + "\n").encode())
 
     def config(self) -> Config:
-        """The run's options. Raises RunError where the folder holds none."""
+        """The run's options. Raises RunError if they are missing or damaged."""
         return _read(self.options, Config)
 
-    def data(self) -> Data:
-        """What the run learns from. Raises RunError where the folder does not say."""
-        return _read(self.folder / "data.json", Data)
+    def data(self) -> DataSummary:
+        """The summary of the training images. Raises RunError if it is missing or damaged."""
+        return _read(self.folder / "data.json", DataSummary)
 
     def epochs(self) -> list[dict[str, Any]]:
         """The lines of ``metrics.jsonl``."""
         if not self.metrics.exists():
             return []
-        # A last line without its end was cut off while it was written.
-        whole, _, _ = self.metrics.read_text().rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines()]
+        # A last line without a line break was cut off while it was written.
+        complete, _, _ = self.metrics.read_text().rpartition("\n")
+        return [json.loads(line) for line in complete.splitlines()]
 
-    def least_score(self) -> float:
-        """The score of the best checkpoint; infinite where there is none."""
+    def best_score(self) -> float:
+        """The score of the best checkpoint; infinity if there is none."""
         scores = [line[SCORE] for line in self.epochs() if SCORE in line]
-        return min(scores, default=math.inf) if self.best.exists() else math.inf
+        return min(scores, default=math.inf) if self.best_checkpoint.exists() else math.inf
 
-    def record(
+    def write_epoch(
         self, report: Report, seconds: float, device: str, score: float | None = None
     ) -> None:
-        """Add an epoch's line. ``seconds``: what the epoch took, with its samples and its score."""
+        """Append an epoch's line. ``seconds`` includes the time for its samples and its score."""
         line = {**dataclasses.asdict(report), "seconds": round(seconds, 2), "device": device}
         del line["epoch_done"]
         if score is not None:
@@ -196,13 +199,13 @@ class Run:
             file.write(json.dumps(line) + "\n")
 
     def rewind(self, step: int) -> None:
-        """Forget the lines after ``step``: a run cut off after its line will write it again."""
+        """Remove the lines after ``step``: a resumed run writes them again."""
         lines = [json.dumps(line) + "\n" for line in self.epochs() if line["step"] <= step]
         if self.metrics.exists():
             atomic_files.write(self.metrics, "".join(lines).encode())
 
-    def draw(self, generator: nn.Module, config: Config, epoch: int) -> None:
-        """Write the epoch's sample grid: seeds 0 to 63."""
+    def write_samples(self, generator: nn.Module, config: Config, epoch: int) -> None:
+        """Write the sample grid of ``epoch``: 8×8 images of the seeds 0 to 63."""
         device = next(generator.parameters()).device
         z = sampling.from_seeds(range(_SAMPLES), config.latent_dim, config.prior)
         pixels = to_pixels(generator, torch.from_numpy(z).to(device))
@@ -215,6 +218,6 @@ def _read(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise RunError(f"{path}: holds no run: {error.strerror}") from error
+        raise RunError(f"{path}: not a run folder: {error.strerror}") from error
     except ValidationError as error:
         raise RunError(f"{path}: {error}") from error

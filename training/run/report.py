@@ -1,14 +1,14 @@
-"""What a training run tells of itself while it goes."""
+"""The figures that a training run reports while it trains."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Means since the epoch began (or the run went on), and how fast it went."""
+    """Means over the current epoch, or since the run resumed within it, and the throughput."""
 
     epoch: int
-    """Epochs begun, from 1."""
+    """Number of the current epoch, from 1."""
     step: int
     """Steps done since the run began."""
     epoch_done: bool
@@ -17,5 +17,5 @@ class Report:
     accuracy_real: float
     """Share of real images that the discriminator takes for real, see ``losses.accuracies``."""
     accuracy_fake: float
-    """Share of generated images that it takes for generated."""
+    """Share of generated images that the discriminator takes for generated."""
     images_per_second: float

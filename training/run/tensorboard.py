@@ -1,4 +1,4 @@
-"""TensorBoard's events of a run."""
+"""TensorBoard events of a run."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,16 +19,16 @@ SAMPLES = "samples"
 
 
 class Events:
-    """A writer of events into a folder, one file for each time that the run is started."""
+    """Writes events into a folder: one file for each time that the run is started or resumed."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Goes on after ``step``: later ones, of a run that was cut off, are no longer shown."""
-        from torch.utils.tensorboard import SummaryWriter  # takes seconds
+        """Continue after ``step``: later events, of an interrupted run, are no longer shown."""
+        from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
         self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, report: Report, grid: Pixels) -> None:
-        """Write an epoch's figures and its sample grid ``(h, w, c)``; they are in the file then."""
+        """Write the figures of an epoch and its sample grid ``(h, w, c)``, and flush the file."""
         figures = asdict(report)
         for name, tag in TAGS.items():
             self._writer.add_scalar(tag, figures[name], report.step)

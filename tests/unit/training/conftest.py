@@ -1,7 +1,5 @@
-"""A tiny data set, the command line on it, and one finished run to look at."""
+"""A tiny data set, the command line on it, one finished run and tiny networks."""
 
-import gzip
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,14 +8,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests import tiny_run
 from training.__main__ import main
 from training.config import Config
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
-    # Sums are split by threads: with one, equal runs have equal bits wherever the tests run.
+    # The number of threads decides in which order sums are computed. With one thread, equal runs
+    # have equal bits on every machine.
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -26,53 +26,25 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def encode() -> Callable[[NDArray[np.uint8]], bytes]:
-    """An array as the content of an IDX file."""
-
-    def encoded(array: NDArray[np.uint8]) -> bytes:
-        shape = struct.pack(f">{array.ndim}I", *array.shape)
-        return bytes((0, 0, 8, array.ndim)) + shape + array.tobytes()
-
-    return encoded
+    """The content of an IDX file with an array."""
+    return tiny_run.encode_idx
 
 
 @pytest.fixture(scope="session")
-def write_data(encode: Callable[[NDArray[np.uint8]], bytes]) -> Callable[..., Path]:
-    """Writes a data set of random images of a shape, one file gzipped and one not."""
-
-    def written(folder: Path, count: int = 40, height: int = 16, width: int = 16) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        random = np.random.default_rng(count)
-        images = random.integers(0, 256, (count, height, width), dtype=np.uint8)
-        (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(encode(images)))
-        labels = np.zeros(count, dtype=np.uint8)
-        (folder / "train-labels-idx1-ubyte").write_bytes(encode(labels))
-        return folder
-
-    return written
+def write_data() -> Callable[..., Path]:
+    """Writes a data set of random images into a folder."""
+    return tiny_run.write_data
 
 
 @pytest.fixture(scope="session")
-def tiny_flags(
-    tmp_path_factory: pytest.TempPathFactory, write_data: Callable[..., Path]
-) -> list[str]:
-    """The flags of a run of two epochs of five steps, in a fraction of a second."""
-    flags = {
-        "data-dir": write_data(tmp_path_factory.mktemp("data")),
-        "epochs": 2,
-        "batch-size": 8,
-        "latent-dim": 4,
-        "generator-filters": 2,
-        "discriminator-filters": 2,
-        "decay-from": 1,
-        "device": "cpu",
-        "threads": 1,
-    }
-    return [part for flag, value in flags.items() for part in (f"--{flag}", str(value))]
+def tiny_flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The flags of a run of two epochs of five steps, which takes a fraction of a second."""
+    return tiny_run.tiny_flags(tiny_run.write_data(tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture(scope="session")
 def fit(tiny_flags: list[str]) -> Callable[..., int]:
-    """``fit`` in a folder by the command line: the tiny run, with further flags on top."""
+    """Runs ``fit`` in a folder through the command line: the tiny run, with further flags."""
 
     def fitted(out: Path, *flags: object) -> int:
         return main(["fit", "--out", str(out), *tiny_flags, *map(str, flags)])
@@ -82,17 +54,17 @@ def fit(tiny_flags: list[str]) -> Callable[..., int]:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, fit: Callable[..., int]) -> Path:
-    """The folder of the tiny run, trained to its end without a break. Only for reading."""
+    """The folder of the tiny run, trained to its end without interruption. Read only."""
     out = tmp_path_factory.mktemp("finished") / "run"
     assert fit(out) == 0
     return out
 
 
 @pytest.fixture(scope="session")
-def make_trainer() -> Callable[..., Trainer]:
-    """A trainer of tiny networks for grey images of 16×16 on the CPU."""
+def make_gan() -> Callable[..., Gan]:
+    """Makes tiny networks for grey images of 16×16 on the CPU."""
 
-    def made(**options: object) -> Trainer:
+    def made(**options: object) -> Gan:
         tiny = {
             "batch_size": 4,
             "latent_dim": 4,
@@ -102,6 +74,6 @@ def make_trainer() -> Callable[..., Trainer]:
             "precision": "fp32",
         }
         config = Config.model_validate({**tiny, **options})
-        return Trainer(config, (1, 16, 16), torch.device("cpu"))
+        return Gan(config, (1, 16, 16), torch.device("cpu"))
 
     return made

@@ -10,10 +10,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 from training.__main__ import main
-from training.config import Config, Style, from_flags
+from training.config import Architecture, Config, from_flags
 from training.data.images import fit_square, resize
 from training.gan import networks
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 from training.run.journal import Run
 
 SIZES = range(16, 129, 4)
@@ -52,7 +52,7 @@ def test_what_is_no_number_is_refused() -> None:
 @pytest.mark.parametrize("stack", ["paper", "keras", "upsample"])
 def test_every_generator_is_built_for_every_size(stack: Any, size: int, channels: int) -> None:
     torch.manual_seed(0)
-    network = networks.generator(3, channels, size, 1, Style(generator=stack))
+    network = networks.generator(3, channels, size, 1, Architecture(generator=stack))
     images = network(100 * torch.randn(2, 3))
     assert images.shape == (2, channels, size, size)
     assert images.abs().max() <= 1
@@ -65,7 +65,7 @@ def test_every_discriminator_is_built_for_every_size(
     stack: Any, size: int, spectral_norm: bool
 ) -> None:
     torch.manual_seed(0)
-    network = networks.discriminator(3, size, 1, spectral_norm, Style(discriminator=stack))
+    network = networks.discriminator(3, size, 1, spectral_norm, Architecture(discriminator=stack))
     logits = network(torch.rand(2, 3, size, size))
     assert logits.shape == (2, 1)
     assert logits.isfinite().all()
@@ -74,23 +74,23 @@ def test_every_discriminator_is_built_for_every_size(
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stack", ["keras", "upsample"])
 def test_the_small_stacks_begin_at_a_quarter_of_the_size(stack: Any, size: int) -> None:
-    network = networks.generator(3, 1, size, 2, Style(generator=stack))
+    network = networks.generator(3, 1, size, 2, Architecture(generator=stack))
     assert network[1].unflattened_size == (4, size // 4, size // 4)
 
 
 @pytest.mark.parametrize("size", MISFITS)
 def test_no_stack_is_built_for_another_size(size: int) -> None:
     for name in ("paper", "keras", "upsample"):
-        style = Style.model_validate({"generator": name, "discriminator": name})
+        architecture = Architecture.model_validate({"generator": name, "discriminator": name})
         with pytest.raises(ValueError, match=f"a multiple of 4 from 16 to 128, got {size}$"):
-            networks.generator(1, 1, size, 1, style)
+            networks.generator(1, 1, size, 1, architecture)
         with pytest.raises(ValueError, match=f"a multiple of 4 from 16 to 128, got {size}$"):
-            networks.discriminator(1, size, 1, True, style)
+            networks.discriminator(1, size, 1, True, architecture)
 
 
 def test_images_that_are_not_square_are_not_trained_on() -> None:
     with pytest.raises(ValueError, match="images must be square, got 32×28"):
-        Trainer(Config(), (1, 28, 32), torch.device("cpu"))
+        Gan(Config(), (1, 28, 32), torch.device("cpu"))
 
 
 # The scaling.

@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from app.latent import sampling
-from training.config import Config, Style, from_flags
+from training.config import Architecture, Config, from_flags
 from training.export.graph import graph
 from training.export.publish import compare
 from training.gan import networks
+from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
-from training.gan.step import Trainer
 from training.loop.epochs import train
 from training.presets import PRESETS
 
@@ -28,8 +28,8 @@ def shape(config: Config) -> tuple[int, int, int]:
 def build() -> Callable[..., tuple[nn.Sequential, nn.Sequential]]:
     def built(preset: str, **flags: Any) -> tuple[nn.Sequential, nn.Sequential]:
         config = from_flags({"preset": preset, **flags})
-        trainer = Trainer(config, shape(config), CPU)
-        return trainer.generator, trainer.discriminator
+        gan = Gan(config, shape(config), CPU)
+        return gan.generator, gan.discriminator
 
     return built
 
@@ -285,14 +285,14 @@ def test_the_same_seed_gives_the_same_first_weights_whatever_the_data(build: Bui
 def test_any_generator_takes_any_activation(
     stack: Any, activation: Any, kind: type[nn.Module]
 ) -> None:
-    style = Style(generator=stack, activation=activation)
-    network = networks.generator(3, 1, 16, 2, style)
+    architecture = Architecture(generator=stack, activation=activation)
+    network = networks.generator(3, 1, 16, 2, architecture)
     assert any(isinstance(layer, kind) for layer in network)
 
 
 @pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
 def test_any_discriminator_takes_spectral_norm_in_place_of_batch_norm(stack: Any) -> None:
-    network = networks.discriminator(1, 16, 2, True, Style(discriminator=stack, dropout=0.1))
+    network = networks.discriminator(1, 16, 2, True, Architecture(discriminator=stack, dropout=0.1))
     for layer in network:
         assert not isinstance(layer, nn.BatchNorm2d)
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -300,7 +300,7 @@ def test_any_discriminator_takes_spectral_norm_in_place_of_batch_norm(stack: Any
 
 
 def test_a_second_convolution_on_one_channel_still_has_batch_norm() -> None:
-    network = networks.discriminator(1, 16, 1, False, Style(discriminator="paper"))
+    network = networks.discriminator(1, 16, 1, False, Architecture(discriminator="paper"))
     assert kinds(network) == "Conv2d LeakyReLU Conv2d BatchNorm2d LeakyReLU Flatten Linear"
 
 
@@ -311,12 +311,12 @@ def test_a_second_convolution_on_one_channel_still_has_batch_norm() -> None:
 def test_every_preset_trains_and_its_graph_draws_what_pytorch_draws(preset: str) -> None:
     small = {"generator_filters": 4, "discriminator_filters": 4, "latent_dim": 7, "batch_size": 4}
     config = from_flags({"preset": preset, **small, "precision": "fp32"})
-    trainer = Trainer(config, shape(config), CPU)
+    gan = Gan(config, shape(config), CPU)
     random = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (8, *shape(config)), dtype=torch.uint8, generator=random)
-    (report,) = train(trainer, images, 2)
+    (report,) = train(gan, images, 2)
     assert (report.step, report.epoch_done) == (2, True)
-    generator = trainer.finished_generator()
+    generator = gan.averaged_generator()
     with torch.no_grad():
         generator[-2].weight.mul_(40)  # from shades of grey to black and white
     channels, height, width = shape(config)
@@ -331,10 +331,10 @@ def test_every_preset_trains_and_its_graph_draws_what_pytorch_draws(preset: str)
 
 def test_without_an_average_the_generator_itself_is_finished() -> None:
     config = from_flags({"preset": "keras-28", "generator_filters": 2, "discriminator_filters": 2})
-    trainer = Trainer(config, (1, 16, 16), CPU)
+    gan = Gan(config, (1, 16, 16), CPU)
     images = torch.zeros(64, 1, 16, 16, dtype=torch.uint8)
-    for _ in train(trainer, images, 2):
+    for _ in train(gan, images, 2):
         pass
-    finished = dict(trainer.finished_generator().named_parameters())
-    for name, weights in trainer.generator.named_parameters():
+    finished = dict(gan.averaged_generator().named_parameters())
+    for name, weights in gan.generator.named_parameters():
         assert finished[name].equal(weights)

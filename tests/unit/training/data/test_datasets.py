@@ -18,6 +18,7 @@ from training.config import Config, from_flags
 from training.data import datasets, idx
 from training.data.idx import FASHION_MNIST, MNIST, PublishedDataset
 from training.errors import DataError
+from training.gan import hardware
 from training.loop import device
 from training.run.journal import Run
 
@@ -301,7 +302,7 @@ def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
     monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
 ) -> None:
     moves, output = Moves(monkeypatch, free), list[str]()
-    images = device.resident(PIXELS, GPU, output.append)
+    images = device.place_images(PIXELS, GPU, output.append)
     if fits:
         assert output == []
         assert images == "on the GPU"
@@ -317,9 +318,9 @@ def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
 
 def test_cudnn_tries_algorithms_out_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
-    device.choose_algorithms(GPU)
+    device.tune_convolutions(GPU)
     assert torch.backends.cudnn.benchmark
-    device.choose_algorithms(CPU)
+    device.tune_convolutions(CPU)
     assert not torch.backends.cudnn.benchmark
 
 
@@ -327,20 +328,20 @@ def test_cudnn_tries_algorithms_out_on_a_gpu_alone(monkeypatch: pytest.MonkeyPat
 def test_on_a_cpu_they_are_not_copied_without_need(writable: bool) -> None:
     pixels = PIXELS.copy()
     pixels.flags.writeable = writable  # PyTorch takes no other
-    images = device.resident(pixels, CPU)
+    images = device.place_images(pixels, CPU)
     assert images.equal(torch.zeros_like(images))
     assert (images.data_ptr() == pixels.ctypes.data) is writable
     channel = np.zeros((10, 3, 10, 10), np.uint8)[:, :1]
-    assert device.resident(channel, CPU).is_contiguous()
+    assert device.place_images(channel, CPU).is_contiguous()
 
 
 def test_a_batch_reaches_the_gpu_from_pinned_memory_without_a_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     batch = torch.zeros(2)
-    assert device.moved(batch, CPU) is batch
+    assert hardware.to_device(batch, CPU) is batch
     moves = Moves(monkeypatch)
-    device.moved(batch, GPU)
+    hardware.to_device(batch, GPU)
     assert moves.pinned == 1
     assert moves.sent == [(GPU, {"non_blocking": True})]
 
@@ -348,5 +349,5 @@ def test_a_batch_reaches_the_gpu_from_pinned_memory_without_a_wait(
 def test_a_batch_on_the_gpu_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
     moves = Moves(monkeypatch)
     monkeypatch.setattr(torch.Tensor, "is_cuda", True)
-    device.moved(torch.zeros(2), GPU)
+    hardware.to_device(torch.zeros(2), GPU)
     assert moves.pinned == 0

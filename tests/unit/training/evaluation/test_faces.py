@@ -285,4 +285,4 @@ def test_a_run_is_scored_while_it_learns_faces(
     run = Run(tmp_path / "run")
     (line,) = run.epochs()
     assert line["fd_cnn"] > 0
-    assert run.best.exists()
+    assert run.best_checkpoint.exists()

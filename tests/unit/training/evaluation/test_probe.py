@@ -12,7 +12,7 @@ from training.__main__ import main
 from training.config import Config, from_flags
 from training.errors import DataError
 from training.evaluation import probe, svm
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 
 SIDE = 16
 
@@ -107,9 +107,9 @@ def test_images_are_scaled_as_the_run_scaled_them(
 
 
 def test_features_are_all_activations_pooled_to_a_grid(
-    make_trainer: Callable[..., Trainer],
+    make_gan: Callable[..., Gan],
 ) -> None:
-    network = make_trainer().discriminator.eval()
+    network = make_gan().discriminator.eval()
     images = torch.rand(3, 1, 16, 16) * 2 - 1
     with torch.no_grad():
         found = probe.pooled(network, images)
@@ -123,7 +123,7 @@ def test_every_kind_of_discriminator_has_features(preset: str) -> None:
     flags = {"preset": preset, "discriminator_filters": 2, "generator_filters": 2}
     config: Config = from_flags(flags)
     size = config.image_size or 28
-    network = Trainer(config, (1, size, size), torch.device("cpu")).discriminator.eval()
+    network = Gan(config, (1, size, size), torch.device("cpu")).discriminator.eval()
     convolutions = [layer for layer in network if isinstance(layer, torch.nn.Conv2d)]
     with torch.no_grad():
         found = probe.pooled(network, torch.zeros(2, 1, size, size))

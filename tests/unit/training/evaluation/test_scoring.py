@@ -178,7 +178,7 @@ def test_a_best_checkpoint_that_was_removed_is_replaced_by_the_next(
 ) -> None:
     scores += [1, 2]
     assert fit(tmp_path, "--epochs", 1, "--score-every", 1) == 0
-    Run(tmp_path).best.unlink()
+    Run(tmp_path).best_checkpoint.unlink()
     assert fit(tmp_path, "--resume", "--epochs", 2) == 0
     assert steps(tmp_path) == {"best": 10, "last": 10}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.gan.adam import adam, descend, restore, set_rate, state
+from training.gan.adam import adam, restore, set_learning_rate, state, step
 
 BETAS = (0.5, 0.99)
 
@@ -22,7 +22,7 @@ def learn(layer: nn.Conv2d, optimiser: torch.optim.Adam, steps: int) -> None:
     for _ in range(steps):
         optimiser.zero_grad()
         layer(inputs).square().mean().backward()
-        descend(optimiser)
+        step(optimiser)
 
 
 def as_before(layer: nn.Conv2d) -> torch.optim.Adam:
@@ -44,7 +44,7 @@ def test_gradients_in_another_layout_are_those_of_the_same_weights() -> None:
         random = torch.Generator().manual_seed(1)
         layer.weight.grad = torch.randn(4, 3, 2, 2, generator=random)
         assert layer.weight.grad.stride() != layer.weight.stride()
-        descend(optimiser)
+        step(optimiser)
     torch.testing.assert_close(ours.weight, theirs.weight)
 
 
@@ -84,13 +84,13 @@ def test_the_state_of_other_weights_is_refused() -> None:
 def test_a_rate_that_is_a_tensor_stays_the_same_one() -> None:
     layer, rate = network(), torch.tensor(0.25)  # as on a GPU, where a graph reads it
     optimiser = torch.optim.Adam(layer.parameters(), rate, BETAS, fused=True)
-    set_rate(optimiser, 0.5)
+    set_learning_rate(optimiser, 0.5)
     assert optimiser.param_groups[0]["lr"] is rate
     assert rate.item() == 0.5
     held = state(optimiser)
     assert held["param_groups"][0]["lr"] == 0.5
     assert not isinstance(held["param_groups"][0]["lr"], Tensor)
-    set_rate(optimiser, 0.125)
+    set_learning_rate(optimiser, 0.125)
     restore(optimiser, held)
     assert optimiser.param_groups[0]["lr"] is rate
     assert rate.item() == 0.5

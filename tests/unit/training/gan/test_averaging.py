@@ -63,7 +63,7 @@ def test_the_finished_generators_statistics_are_those_of_its_own_activations(cou
     batches = [torch.randn(16, 4) for _ in range(count)]
     with torch.no_grad():
         expected = statistics(average.module, batches)
-    network = averaging.finished(average, batches)
+    network = averaging.calibrated(average, batches)
     norms = [layer for layer in network if isinstance(layer, nn.BatchNorm2d)]
     assert len(norms) == len(expected) == 4
     for norm, (mean, variance) in zip(norms, expected, strict=True):
@@ -78,7 +78,7 @@ def test_finishing_leaves_both_generators_untouched() -> None:
     generator(torch.randn(8, 4))
     average.update(generator, first=True)
     before = copy.deepcopy((generator.state_dict(), average.state_dict()))
-    network = averaging.finished(average, [torch.randn(8, 4)])
+    network = averaging.calibrated(average, [torch.randn(8, 4)])
     torch.testing.assert_close(
         (generator.state_dict(), average.state_dict()), before, rtol=0, atol=0
     )

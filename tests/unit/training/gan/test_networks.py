@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.config import DiscriminatorStack, Style
+from training.config import Architecture, DiscriminatorStack
 from training.gan import networks
 
 SIZES = [16, 28, 64, 128]
@@ -93,20 +93,22 @@ def test_without_spectral_norm_the_inner_convolutions_have_batch_norm() -> None:
 
 @pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
 def test_a_discriminator_may_have_no_norm_at_all(stack: DiscriminatorStack) -> None:
-    style = Style(discriminator=stack, batch_norm=False)
-    for layer in networks.discriminator(1, 28, 2, False, style):
+    architecture = Architecture(discriminator=stack, batch_norm=False)
+    for layer in networks.discriminator(1, 28, 2, False, architecture):
         assert not isinstance(layer, nn.BatchNorm2d)
         assert not nn.utils.parametrize.is_parametrized(layer)
 
 
 def test_without_batch_norm_a_discriminator_with_spectral_norm_is_the_same() -> None:
     names = [
-        list(networks.discriminator(1, 28, 2, True, Style(batch_norm=batch_norm)).state_dict())
+        list(
+            networks.discriminator(1, 28, 2, True, Architecture(batch_norm=batch_norm)).state_dict()
+        )
         for batch_norm in (True, False)
     ]
     assert names[0] == names[1]
 
 
 def test_the_generator_keeps_its_batch_norm() -> None:
-    layers = networks.generator(3, 1, 28, 2, Style(batch_norm=False))
+    layers = networks.generator(3, 1, 28, 2, Architecture(batch_norm=False))
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in layers)

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from training.gan import penalties
+from training.gan.gan import Gan
 from training.gan.penalties import gradient_penalty
-from training.gan.step import Trainer
 
-MakeTrainer = Callable[..., Trainer]
+MakeGan = Callable[..., Gan]
 
 
 def linear(weights: Tensor) -> nn.Sequential:
@@ -87,11 +87,11 @@ WHITE = torch.full((4, 1, 16, 16), 255, dtype=torch.uint8)
 
 
 def test_lazy_penalties_come_rarely_and_as_much_stronger(
-    make_trainer: MakeTrainer, paid: list[tuple[float, float]]
+    make_gan: MakeGan, paid: list[tuple[float, float]]
 ) -> None:
-    trainer = make_trainer(r1_gamma=0.5, r2_gamma=2, penalty_interval=3)
+    gan = make_gan(r1_gamma=0.5, r2_gamma=2, penalty_interval=3)
     for _ in range(7):
-        trainer.train_step(WHITE)
+        gan.train_step(WHITE)
     assert [gamma for _, gamma in paid] == [1.5, 6] * 3
     for real, fake in zip(paid[::2], paid[1::2], strict=True):
         assert real[0] == 1
@@ -100,21 +100,21 @@ def test_lazy_penalties_come_rarely_and_as_much_stronger(
 
 @pytest.mark.parametrize(("options", "gammas"), [({}, []), ({"r1_gamma": 1}, [1])])
 def test_what_has_no_strength_costs_nothing(
-    make_trainer: MakeTrainer,
+    make_gan: MakeGan,
     paid: list[tuple[float, float]],
     options: dict[str, float],
     gammas: list[float],
 ) -> None:
-    make_trainer(**options).train_step(WHITE)
+    make_gan(**options).train_step(WHITE)
     assert [gamma for _, gamma in paid] == gammas
 
 
-def test_the_penalty_flattens_the_discriminator(make_trainer: MakeTrainer) -> None:
+def test_the_penalty_flattens_the_discriminator(make_gan: MakeGan) -> None:
     slopes = []
     for gamma in (0, 100):
-        trainer = make_trainer(r1_gamma=gamma, discriminator_lr=1e-2, spectral_norm=False)
+        gan = make_gan(r1_gamma=gamma, discriminator_lr=1e-2, spectral_norm=False)
         for _ in range(20):
-            trainer.train_step(WHITE)
+            gan.train_step(WHITE)
         images = torch.ones(4, 1, 16, 16)
-        slopes.append(gradient_penalty(trainer.discriminator, images, 2).item())
+        slopes.append(gradient_penalty(gan.discriminator, images, 2).item())
     assert slopes[1] < slopes[0] / 2

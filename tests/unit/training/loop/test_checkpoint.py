@@ -86,6 +86,6 @@ def test_a_damaged_checkpoint_is_refused_by_name(
 ) -> None:
     path = tmp_path / "last.pt"
     path.write_bytes(content(path))
-    with pytest.raises(RunError, match="is no readable checkpoint") as caught:
+    with pytest.raises(RunError, match="not a readable checkpoint") as caught:
         checkpoint.load(path)
     assert str(path) in str(caught.value)

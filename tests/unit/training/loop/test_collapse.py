@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from training.errors import CollapsedError
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 from training.loop import checkpoint, collapse
-from training.loop.collapse import Watch, collapsed
+from training.loop.collapse import CollapseDetector, is_collapsed
 from training.run.journal import Run
 from training.run.report import Report
 
@@ -34,14 +34,13 @@ def report(
 def test_a_game_is_lost_when_the_discriminator_is_right_and_certain(
     loss: float, real: float, fake: float, expected: bool
 ) -> None:
-    assert collapsed(report(loss=loss, real=real, fake=fake)) is expected
+    assert is_collapsed(report(loss=loss, real=real, fake=fake)) is expected
 
 
 def watch(epochs: int, losses: list[float], steps: int = 500) -> list[bool]:
-    watcher = Watch(epochs, 0)
-    return [
-        watcher.lost(report(epoch, loss, steps=steps)) for epoch, loss in enumerate(losses, start=1)
-    ]
+    detector = CollapseDetector(epochs, 0)
+    reports = (report(epoch, loss, steps=steps) for epoch, loss in enumerate(losses, start=1))
+    return [detector.update(one) for one in reports]
 
 
 def test_the_last_of_so_many_lost_epochs_in_a_row_ends_the_run() -> None:
@@ -66,14 +65,14 @@ def test_who_asks_for_no_end_gets_none() -> None:
 @pytest.fixture
 def losing(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the third epoch on, of five steps each, the discriminator has won; ten are enough."""
-    train_step = Trainer.train_step
+    train_step = Gan.train_step
 
-    def step(self: Trainer, real: Tensor) -> Tensor:
+    def step(self: Gan, real: Tensor) -> Tensor:
         values = train_step(self, real)
         return torch.tensor([0.0, 9, 1, 1]) if self.step > 10 else values
 
-    monkeypatch.setattr(Trainer, "train_step", step)
-    monkeypatch.setattr(collapse, "FEWEST_STEPS", 10)
+    monkeypatch.setattr(Gan, "train_step", step)
+    monkeypatch.setattr(collapse, "MIN_STEPS", 10)
 
 
 @pytest.mark.usefixtures("losing")

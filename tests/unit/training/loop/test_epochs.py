@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import DataError, DivergedError
-from training.gan.step import Trainer
+from training.gan.gan import Gan
 from training.loop import checkpoint
-from training.loop.epochs import order, train
+from training.loop.epochs import epoch_order, train
 
-MakeTrainer = Callable[..., Trainer]
+MakeGan = Callable[..., Gan]
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def images() -> Tensor:
     return torch.randint(0, 256, (30, 1, 16, 16), dtype=torch.uint8, generator=random)
 
 
-def run_to(trainer: Trainer, images: Tensor, steps: int) -> Trainer:
-    for _ in train(trainer, images, steps):
+def run_to(gan: Gan, images: Tensor, steps: int) -> Gan:
+    for _ in train(gan, images, steps):
         pass
-    return trainer
+    return gan
 
 
 def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -58,25 +58,25 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
     ],
 )
 def test_a_run_in_two_parts_ends_with_the_bits_of_a_run_in_one(
-    tmp_path: Path, images: Tensor, make_trainer: MakeTrainer, options: dict[str, Any]
+    tmp_path: Path, images: Tensor, make_gan: MakeGan, options: dict[str, Any]
 ) -> None:
-    whole = run_to(make_trainer(**options), images, 25).state_dict()
-    first = run_to(make_trainer(**options), images, 10)  # inside the second epoch
+    whole = run_to(make_gan(**options), images, 25).state_dict()
+    first = run_to(make_gan(**options), images, 10)  # inside the second epoch
     checkpoint.save(first.state_dict(), tmp_path / "last.pt")
-    second = make_trainer(**options)
+    second = make_gan(**options)
     second.load_state_dict(checkpoint.load(tmp_path / "last.pt"))
     assert second.step == 10
     assert_same_bits(run_to(second, images, 25).state_dict(), whole)
 
 
 def test_the_seed_decides_the_first_weights_and_all_that_follows(
-    images: Tensor, make_trainer: MakeTrainer
+    images: Tensor, make_gan: MakeGan
 ) -> None:
     assert_same_bits(
-        run_to(make_trainer(seed=1), images, 3).state_dict(),
-        run_to(make_trainer(seed=1), images, 3).state_dict(),
+        run_to(make_gan(seed=1), images, 3).state_dict(),
+        run_to(make_gan(seed=1), images, 3).state_dict(),
     )
-    first, other = make_trainer(seed=1), make_trainer(seed=2)
+    first, other = make_gan(seed=1), make_gan(seed=2)
     for network in ("generator", "discriminator"):
         one, two = (
             torch.cat([weights.flatten() for weights in getattr(t, network).parameters()])
@@ -86,41 +86,39 @@ def test_the_seed_decides_the_first_weights_and_all_that_follows(
 
 
 def test_finishing_the_generator_does_not_disturb_the_run(
-    images: Tensor, make_trainer: MakeTrainer
+    images: Tensor, make_gan: MakeGan
 ) -> None:
-    quiet = run_to(make_trainer(), images, 20).state_dict()
-    asked = make_trainer()
+    quiet = run_to(make_gan(), images, 20).state_dict()
+    asked = make_gan()
     for _ in train(asked, images, 20, report_every=5):
-        asked.finished_generator()
+        asked.averaged_generator()
     assert_same_bits(asked.state_dict(), quiet)
 
 
-def test_the_finished_generator_is_always_the_same(
-    images: Tensor, make_trainer: MakeTrainer
-) -> None:
-    trainer = run_to(make_trainer(), images, 3)
-    first = trainer.finished_generator().state_dict()
+def test_the_finished_generator_is_always_the_same(images: Tensor, make_gan: MakeGan) -> None:
+    gan = run_to(make_gan(), images, 3)
+    first = gan.averaged_generator().state_dict()
     torch.rand(1)
-    assert_same_bits(trainer.finished_generator().state_dict(), first)
+    assert_same_bits(gan.averaged_generator().state_dict(), first)
 
 
 def test_the_gpus_random_state_is_kept_and_given_back(
-    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+    make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Tensor] = []
     stream = torch.tensor([1, 2, 3], dtype=torch.uint8)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: stream)
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, _: given.append(state))
-    trainer = make_trainer()
-    on_cpu = copy.deepcopy(trainer.state_dict())
-    trainer.device = torch.device("cuda")
-    on_gpu = trainer.state_dict()
-    trainer.load_state_dict(on_cpu)  # a run may move: the CPU's checkpoint has no such state
+    gan = make_gan()
+    on_cpu = copy.deepcopy(gan.state_dict())
+    gan.device = torch.device("cuda")
+    on_gpu = gan.state_dict()
+    gan.load_state_dict(on_cpu)  # a run may move: the CPU's checkpoint has no such state
     assert given == []
-    trainer.load_state_dict(on_gpu)
+    gan.load_state_dict(on_gpu)
     assert [state.tolist() for state in given] == [[1, 2, 3]]
-    trainer.device = torch.device("cpu")
-    trainer.load_state_dict(on_gpu)
+    gan.device = torch.device("cpu")
+    gan.load_state_dict(on_gpu)
     assert len(given) == 1
 
 
@@ -128,12 +126,14 @@ def test_the_gpus_random_state_is_kept_and_given_back(
 
 
 def test_the_order_is_a_repeatable_permutation() -> None:
-    assert sorted(order(100, 3, 5).tolist()) == list(range(100))
-    assert order(100, 3, 5).equal(order(100, 3, 5))
+    assert sorted(epoch_order(100, 3, 5).tolist()) == list(range(100))
+    assert epoch_order(100, 3, 5).equal(epoch_order(100, 3, 5))
 
 
 def test_every_epoch_and_every_seed_has_its_own_order() -> None:
-    orders = {tuple(order(50, seed, epoch).tolist()) for seed in range(4) for epoch in range(4)}
+    orders = {
+        tuple(epoch_order(50, seed, epoch).tolist()) for seed in range(4) for epoch in range(4)
+    }
     assert len(orders) == 16
 
 
@@ -141,21 +141,21 @@ def test_every_epoch_and_every_seed_has_its_own_order() -> None:
 
 
 @pytest.fixture
-def scripted(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+def scripted(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> Gan:
     """A trainer whose step number k has losses k and -k and accuracies k/100 and k/1000."""
-    trainer = make_trainer()
+    gan = make_gan()
 
     def step(_: Tensor) -> Tensor:
-        trainer.step += 1
-        k = trainer.step
+        gan.step += 1
+        k = gan.step
         return torch.tensor([k, -k, k / 100, k / 1000])
 
-    monkeypatch.setattr(trainer, "train_step", step)
-    return trainer
+    monkeypatch.setattr(gan, "train_step", step)
+    return gan
 
 
 def test_reports_come_at_every_nth_step_at_epochs_ends_and_at_the_end(
-    scripted: Trainer, images: Tensor
+    scripted: Gan, images: Tensor
 ) -> None:
     reports = list(train(scripted, images, 16, report_every=3))
     assert [(r.step, r.epoch, r.epoch_done) for r in reports] == [
@@ -170,7 +170,7 @@ def test_reports_come_at_every_nth_step_at_epochs_ends_and_at_the_end(
     ]
 
 
-def test_a_report_has_the_means_since_its_epoch_began(scripted: Trainer, images: Tensor) -> None:
+def test_a_report_has_the_means_since_its_epoch_began(scripted: Gan, images: Tensor) -> None:
     at = {report.step: report for report in train(scripted, images, 14, report_every=3)}
     for step, mean in ((3, 2), (7, 4), (9, 8.5), (14, 11)):
         report = at[step]
@@ -181,74 +181,74 @@ def test_a_report_has_the_means_since_its_epoch_began(scripted: Trainer, images:
         assert report.images_per_second > 0
 
 
-def test_a_run_that_goes_on_counts_its_means_from_there(scripted: Trainer, images: Tensor) -> None:
+def test_a_run_that_goes_on_counts_its_means_from_there(scripted: Gan, images: Tensor) -> None:
     scripted.step = 10
     (report,) = train(scripted, images, 14)
     assert (report.epoch, report.epoch_done) == (2, True)
     assert report.discriminator_loss == pytest.approx((11 + 12 + 13 + 14) / 4)
 
 
-def test_a_run_that_is_done_reports_nothing(scripted: Trainer, images: Tensor) -> None:
+def test_a_run_that_is_done_reports_nothing(scripted: Gan, images: Tensor) -> None:
     scripted.step = 14
     assert list(train(scripted, images, 14)) == []
 
 
 def test_an_epoch_shows_its_images_in_their_order_and_leaves_the_rest(
-    make_trainer: MakeTrainer, images: Tensor, monkeypatch: pytest.MonkeyPatch
+    make_gan: MakeGan, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = make_trainer(seed=9)
+    gan = make_gan(seed=9)
     shown: list[Tensor] = []
 
     def step(batch: Tensor) -> Tensor:
-        trainer.step += 1
+        gan.step += 1
         shown.append(batch)
         return torch.zeros(4)
 
-    monkeypatch.setattr(trainer, "train_step", step)
-    run_to(trainer, images, 14)
+    monkeypatch.setattr(gan, "train_step", step)
+    run_to(gan, images, 14)
     for epoch in (0, 1):
         of_epoch = torch.cat(shown[7 * epoch : 7 * epoch + 7])
-        assert of_epoch.equal(images[order(30, 9, epoch)[:28]])
+        assert of_epoch.equal(images[epoch_order(30, 9, epoch)[:28]])
 
 
 # What cannot be trained.
 
 
-def test_less_than_a_batch_of_images_is_refused(images: Tensor, make_trainer: MakeTrainer) -> None:
-    with pytest.raises(DataError, match="3 images are less than one batch of 4"):
-        run_to(make_trainer(), images[:3], 1)
+def test_less_than_a_batch_of_images_is_refused(images: Tensor, make_gan: MakeGan) -> None:
+    with pytest.raises(DataError, match="3 images are fewer than one batch of 4"):
+        run_to(make_gan(), images[:3], 1)
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_losses_that_are_no_numbers_end_the_run_at_their_step(
-    images: Tensor, make_trainer: MakeTrainer, network: str, value: float
+    images: Tensor, make_gan: MakeGan, network: str, value: float
 ) -> None:
-    trainer = make_trainer(spectral_norm=False)
-    reports = train(trainer, images, 7, report_every=1)
+    gan = make_gan(spectral_norm=False)
+    reports = train(gan, images, 7, report_every=1)
     assert [next(reports).step for _ in range(3)] == [1, 2, 3]
     with torch.no_grad():
-        next(getattr(trainer, network).parameters()).fill_(value)
+        next(getattr(gan, network).parameters()).fill_(value)
     with pytest.raises(DivergedError, match=r"step 4: .*nan"):
         next(reports)
 
 
 def test_weights_that_the_epochs_last_step_spoils_end_the_run_too(
-    images: Tensor, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+    images: Tensor, make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = make_trainer()
-    train_step = trainer.train_step
+    gan = make_gan()
+    train_step = gan.train_step
 
     def step(batch: Tensor) -> Tensor:
         values = train_step(batch)
-        if trainer.step == 7:
+        if gan.step == 7:
             with torch.no_grad():
-                next(trainer.generator.parameters())[0, 0] = math.nan
+                next(gan.generator.parameters())[0, 0] = math.nan
         return values
 
-    monkeypatch.setattr(trainer, "train_step", step)
-    with pytest.raises(DivergedError, match="step 7: the weights are no numbers"):
-        run_to(trainer, images, 7)
+    monkeypatch.setattr(gan, "train_step", step)
+    with pytest.raises(DivergedError, match="step 7: the weights are not finite"):
+        run_to(gan, images, 7)
 
 
 # Latents.
@@ -258,9 +258,9 @@ def test_weights_that_the_epochs_last_step_spoils_end_the_run_too(
     ("prior", "deviation", "limit"), [("normal", 1, math.inf), ("uniform", math.sqrt(1 / 3), 1)]
 )
 def test_latents_come_from_the_prior(
-    make_trainer: MakeTrainer, prior: str, deviation: float, limit: float
+    make_gan: MakeGan, prior: str, deviation: float, limit: float
 ) -> None:
-    z = make_trainer(prior=prior, latent_dim=50).draw(400)
+    z = make_gan(prior=prior, latent_dim=50).sample_latents(400)
     assert z.shape == (400, 50)
     assert z.mean().item() == pytest.approx(0, abs=0.03)
     assert z.std().item() == pytest.approx(deviation, rel=0.03)
@@ -270,15 +270,13 @@ def test_latents_come_from_the_prior(
 # A step.
 
 
-def test_a_step_moves_both_players_and_the_average(
-    images: Tensor, make_trainer: MakeTrainer
-) -> None:
+def test_a_step_moves_both_players_and_the_average(images: Tensor, make_gan: MakeGan) -> None:
     # With the hinge loss the pulls of real and generated images on the last bias can cancel out.
-    trainer = run_to(make_trainer(loss="bce", average_decay=0.5), images, 1)
-    modules = nn.ModuleList([trainer.generator, trainer.discriminator, trainer.average.module])
+    gan = run_to(make_gan(loss="bce", average_decay=0.5), images, 1)
+    modules = nn.ModuleList([gan.generator, gan.discriminator, gan.average.module])
     before = [weights.detach().clone() for weights in modules.parameters()]
-    assert trainer.train_step(images[:4]).shape == (4,)
-    assert trainer.step == 2
+    assert gan.train_step(images[:4]).shape == (4,)
+    assert gan.step == 2
     moved = [not a.equal(b) for a, b in zip(before, modules.parameters(), strict=True)]
     assert all(moved)
 
@@ -294,39 +292,39 @@ class Judge(nn.Module):
         return self.slope * images.mean((1, 2, 3))[:, None] - 0.1
 
 
-def test_a_step_counts_what_the_discriminator_gets_right(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(loss="hinge")
-    trainer.discriminator = Judge()  # type: ignore[assignment]
+def test_a_step_counts_what_the_discriminator_gets_right(make_gan: MakeGan) -> None:
+    gan = make_gan(loss="hinge")
+    gan.discriminator = Judge()  # type: ignore[assignment]
     black_and_white = torch.zeros(4, 1, 16, 16, dtype=torch.uint8)
     black_and_white[0] = 255
     # A new generator's images are grey: logits of about -0.1.
-    d_loss, g_loss, real, fake = trainer.train_step(black_and_white).tolist()
+    d_loss, g_loss, real, fake = gan.train_step(black_and_white).tolist()
     assert (real, fake) == (0.25, 1)
     assert d_loss == pytest.approx((0.6 + 3 * 1.6) / 4 + 0.9, abs=0.05)
     assert g_loss == pytest.approx(0.1, abs=0.05)
 
 
-def test_both_players_slow_down_together(make_trainer: MakeTrainer, images: Tensor) -> None:
-    trainer = make_trainer(generator_lr=0.01, discriminator_lr=0.02, decay_from=0.5)
+def test_both_players_slow_down_together(make_gan: MakeGan, images: Tensor) -> None:
+    gan = make_gan(generator_lr=0.01, discriminator_lr=0.02, decay_from=0.5)
     rates = []
-    for _ in train(trainer, images, 14, report_every=1):
-        (generators,) = trainer.generator_adam.param_groups
-        (discriminators,) = trainer.discriminator_adam.param_groups
+    for _ in train(gan, images, 14, report_every=1):
+        (generators,) = gan.generator_adam.param_groups
+        (discriminators,) = gan.discriminator_adam.param_groups
         assert discriminators["lr"] == 2 * generators["lr"]
         rates.append(generators["lr"])
     assert rates == pytest.approx([0.01] * 8 + [0.01 * left / 7 for left in range(6, 0, -1)])
 
 
 def test_a_run_that_slows_down_goes_on_exactly_and_by_its_new_end(
-    make_trainer: MakeTrainer, images: Tensor
+    make_gan: MakeGan, images: Tensor
 ) -> None:
-    whole = run_to(make_trainer(decay_from=0.2), images, 25).state_dict()
-    first = make_trainer(decay_from=0.2)
+    whole = run_to(make_gan(decay_from=0.2), images, 25).state_dict()
+    first = make_gan(decay_from=0.2)
     for report in train(first, images, 25, report_every=1):
         if report.step == 10:
             break
     state = copy.deepcopy(first.state_dict())
-    second, longer = make_trainer(decay_from=0.2), make_trainer(decay_from=0.2)
+    second, longer = make_gan(decay_from=0.2), make_gan(decay_from=0.2)
     second.load_state_dict(copy.deepcopy(state))
     assert_same_bits(run_to(second, images, 25).state_dict(), whole)
     longer.load_state_dict(state)
@@ -336,53 +334,53 @@ def test_a_run_that_slows_down_goes_on_exactly_and_by_its_new_end(
 
 @pytest.mark.parametrize(("loss", "looks"), [("hinge", 3), ("relativistic", 4)])
 def test_the_discriminator_never_sees_an_image_unchanged(
-    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch, loss: str, looks: int
+    make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch, loss: str, looks: int
 ) -> None:
-    trainer = make_trainer(loss=loss, augment="cutout")
+    gan = make_gan(loss=loss, augment="cutout")
     looked_at: list[Tensor] = []
-    judge = trainer.discriminator.forward
+    judge = gan.discriminator.forward
 
     def forward(seen: Tensor) -> Tensor:
         looked_at.append(seen.detach())
         return judge(seen)
 
-    monkeypatch.setattr(trainer.discriminator, "forward", forward)
-    trainer.train_step(torch.full((4, 1, 16, 16), 255, dtype=torch.uint8))
+    monkeypatch.setattr(gan.discriminator, "forward", forward)
+    gan.train_step(torch.full((4, 1, 16, 16), 255, dtype=torch.uint8))
     assert len(looked_at) == looks
     assert all((seen == 0).flatten(1).any(dim=1).all() for seen in looked_at)
 
 
-def test_each_player_learns_as_its_options_say(make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(generator_lr=0.1, discriminator_lr=0.2, beta1=0.3, beta2=0.4)
-    for adam, rate in ((trainer.generator_adam, 0.1), (trainer.discriminator_adam, 0.2)):
+def test_each_player_learns_as_its_options_say(make_gan: MakeGan) -> None:
+    gan = make_gan(generator_lr=0.1, discriminator_lr=0.2, beta1=0.3, beta2=0.4)
+    for adam, rate in ((gan.generator_adam, 0.1), (gan.discriminator_adam, 0.2)):
         (group,) = adam.param_groups
         assert (group["lr"], group["betas"]) == (rate, (0.3, 0.4))
 
 
 def test_the_generators_turn_gathers_no_gradients_in_the_discriminator(
-    images: Tensor, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+    images: Tensor, make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = make_trainer()
+    gan = make_gan()
     gathered: list[list[Tensor]] = []
-    descend = trainer.discriminator_adam.step
+    descend = gan.discriminator_adam.step
 
     def step() -> None:
         descend()
-        gathered.append([weights.grad.clone() for weights in trainer.discriminator.parameters()])
+        gathered.append([weights.grad.clone() for weights in gan.discriminator.parameters()])
 
-    monkeypatch.setattr(trainer.discriminator_adam, "step", step)
-    trainer.train_step(images[:4])
-    now = [weights.grad for weights in trainer.discriminator.parameters()]
+    monkeypatch.setattr(gan.discriminator_adam, "step", step)
+    gan.train_step(images[:4])
+    now = [weights.grad for weights in gan.discriminator.parameters()]
     assert_same_bits({"gradients": now}, {"gradients": gathered[0]})
 
 
 @pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
 def test_the_discriminator_learns_to_tell_a_standing_generators_images(
-    make_trainer: MakeTrainer, loss: str
+    make_gan: MakeGan, loss: str
 ) -> None:
-    trainer = make_trainer(loss=loss, generator_lr=1e-12, discriminator_lr=2e-3, batch_size=16)
+    gan = make_gan(loss=loss, generator_lr=1e-12, discriminator_lr=2e-3, batch_size=16)
     white = torch.full((160, 1, 16, 16), 255, dtype=torch.uint8)
-    reports = list(train(trainer, white, 40, report_every=1))
+    reports = list(train(gan, white, 40, report_every=1))
     last = reports[-1]
     assert last.discriminator_loss < reports[0].discriminator_loss / 2
     assert last.accuracy_real > 0.9
@@ -392,10 +390,8 @@ def test_the_discriminator_learns_to_tell_a_standing_generators_images(
 @pytest.mark.parametrize(
     ("loss", "grey"), [("hinge", 60), ("hinge", 200), ("bce", 200), ("relativistic", 200)]
 )
-def test_the_generator_learns_a_constant_grey(
-    make_trainer: MakeTrainer, loss: str, grey: int
-) -> None:
-    trainer = make_trainer(
+def test_the_generator_learns_a_constant_grey(make_gan: MakeGan, loss: str, grey: int) -> None:
+    gan = make_gan(
         loss=loss,
         generator_lr=4e-3,
         discriminator_lr=4e-3,
@@ -405,7 +401,7 @@ def test_the_generator_learns_a_constant_grey(
         discriminator_filters=4,
     )
     constant = torch.full((160, 1, 16, 16), grey, dtype=torch.uint8)
-    run_to(trainer, constant, 200)
+    run_to(gan, constant, 200)
     with torch.no_grad():
-        drawn = trainer.finished_generator()(trainer.draw(64))
+        drawn = gan.averaged_generator()(gan.sample_latents(64))
     assert (127.5 * (drawn + 1)).mean().item() == pytest.approx(grey, abs=25)

@@ -14,13 +14,20 @@ from torch.nn.functional import binary_cross_entropy_with_logits, relu
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from training.errors import TrainingError
-from training.gan.step import Trainer
+from training.gan.gan import Gan
+from training.gan.process_group import ProcessGroup
 from training.loop import execution
-from training.loop.distributed import Group
-from training.loop.epochs import order, train
-from training.loop.execution import WARM_UP, CudaGraphs, Recorded, Step, Work, choose
+from training.loop.epochs import epoch_order, train
+from training.loop.execution import (
+    WARM_UP_STEPS,
+    CudaGraphs,
+    DeviceWork,
+    GraphedSteps,
+    Step,
+    select_step,
+)
 
-MakeTrainer = Callable[..., Trainer]
+MakeGan = Callable[..., Gan]
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "as it is": {},
@@ -49,10 +56,10 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
 class Plain:
     """A loop as it is usually written, over copies of a trainer's networks."""
 
-    def __init__(self, trainer: Trainer) -> None:
-        self.config = trainer.config
-        self.generator = copy.deepcopy(trainer.generator)
-        self.discriminator = copy.deepcopy(trainer.discriminator)
+    def __init__(self, gan: Gan) -> None:
+        self.config = gan.config
+        self.generator = copy.deepcopy(gan.generator)
+        self.discriminator = copy.deepcopy(gan.discriminator)
         betas = (self.config.beta1, self.config.beta2)
         self.optimisers = {
             network: torch.optim.Adam(network.parameters(), rate, betas, foreach=False)
@@ -102,37 +109,35 @@ class Plain:
     ids=["as it is", "hinge and spectral norm", "penalties"],
 )
 def test_the_losses_are_those_of_a_plain_loop(
-    make_trainer: MakeTrainer, images: Tensor, options: dict[str, Any]
+    make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
     slow = {"generator_lr": 2e-4, "discriminator_lr": 2e-4}  # or rounding grows from step to step
-    trainer = make_trainer(generator_filters=8, discriminator_filters=8, **slow, **options)
-    plain, state = Plain(trainer), torch.get_rng_state()
+    gan = make_gan(generator_filters=8, discriminator_filters=8, **slow, **options)
+    plain, state = Plain(gan), torch.get_rng_state()
     expected = []
     for number in range(21):
         epoch, k = divmod(number, 7)
-        rows = order(30, 0, epoch)[4 * k : 4 * k + 4]
+        rows = epoch_order(30, 0, epoch)[4 * k : 4 * k + 4]
         expected.append(plain.step(images[rows], number))
     torch.set_rng_state(state)
-    step, found = choose(trainer, "auto"), []
+    step, found = select_step(gan, "auto"), []
     for number in range(21):
         epoch, k = divmod(number, 7)
-        d_loss, g_loss, *_ = step(images[order(30, 0, epoch)[4 * k : 4 * k + 4]]).tolist()
+        d_loss, g_loss, *_ = step(images[epoch_order(30, 0, epoch)[4 * k : 4 * k + 4]]).tolist()
         found.append((d_loss, g_loss))
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-3, atol=1e-4)
     assert torch.tensor(found).std(dim=0).min() > 0.01  # the curves are no straight lines
 
 
-def test_over_200_steps_the_curves_are_a_plain_loops(
-    make_trainer: MakeTrainer, images: Tensor
-) -> None:
+def test_over_200_steps_the_curves_are_a_plain_loops(make_gan: MakeGan, images: Tensor) -> None:
     """Rounding grows from step to step, so that what is compared are means of fifty."""
     slow = {"generator_lr": 2e-4, "discriminator_lr": 2e-4}
-    trainer = make_trainer(generator_filters=4, discriminator_filters=4, **slow)
-    plain, state = Plain(trainer), torch.get_rng_state()
-    batches = [images[order(30, 0, epoch)[:4]] for epoch in range(200)]
+    gan = make_gan(generator_filters=4, discriminator_filters=4, **slow)
+    plain, state = Plain(gan), torch.get_rng_state()
+    batches = [images[epoch_order(30, 0, epoch)[:4]] for epoch in range(200)]
     expected = torch.tensor([plain.step(real, number) for number, real in enumerate(batches)])
     torch.set_rng_state(state)
-    step = choose(trainer, "auto")
+    step = select_step(gan, "auto")
     found = torch.stack([step(real)[:2].clone() for real in batches])
     curves = [losses.reshape(4, 50, 2).mean(dim=1) for losses in (found, expected)]
     torch.testing.assert_close(*curves, rtol=0.05, atol=0.01)
@@ -164,18 +169,18 @@ class Waiting(TorchDispatchMode):
 
 @each_option
 def test_an_update_waits_for_nothing(
-    make_trainer: MakeTrainer, images: Tensor, options: dict[str, Any]
+    make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
-    trainer = make_trainer(**options)
-    trainer.train_step(images[:4])
+    gan = make_gan(**options)
+    gan.train_step(images[:4])
     with Waiting() as watch:
-        trainer.update(images[4:8], penalised=bool(trainer.config.r1_gamma))
+        gan.update(images[4:8], with_penalty=bool(gan.config.r1_gamma))
     assert watch.waits == []
 
 
-def test_that_check_can_fail(make_trainer: MakeTrainer, images: Tensor) -> None:
+def test_that_check_can_fail(make_gan: MakeGan, images: Tensor) -> None:
     with Waiting() as watch:
-        make_trainer().train_step(images[:4])[0].item()
+        make_gan().train_step(images[:4])[0].item()
     assert watch.waits
 
 
@@ -183,57 +188,55 @@ class Again:
     """Records nothing: it does the work again, as often as it is asked to."""
 
     def __init__(self) -> None:
-        self.rehearsed, self.recorded = 0, 0
+        self.warmed_up, self.captured = 0, 0
 
-    def rehearse(self, work: Work) -> None:
-        self.rehearsed += 1
+    def warm_up(self, work: DeviceWork) -> None:
+        self.warmed_up += 1
         work()
 
-    def record(self, work: Work) -> Work:
-        self.recorded += 1
+    def capture(self, work: DeviceWork) -> DeviceWork:
+        self.captured += 1
         return work
 
 
 @each_option
 def test_recorded_steps_are_those_that_are_not(
-    make_trainer: MakeTrainer, images: Tensor, options: dict[str, Any]
+    make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
-    trainer, recorder = make_trainer(**options), Again()
-    recorded = steps(Recorded(trainer, recorder, None), images)
-    eager = make_trainer(**options)
+    gan, recorder = make_gan(**options), Again()
+    recorded = steps(GraphedSteps(gan, recorder, None), images)
+    eager = make_gan(**options)
     assert recorded == steps(eager.train_step, images)
-    assert_same_bits(trainer.state_dict(), eager.state_dict())
+    assert_same_bits(gan.state_dict(), eager.state_dict())
     kinds = 2 if "r1_gamma" in options else 1
-    assert (recorder.rehearsed, recorder.recorded) == (kinds * WARM_UP, kinds)
+    assert (recorder.warmed_up, recorder.captured) == (kinds * WARM_UP_STEPS, kinds)
 
 
 class Broken(Again):
     """Cannot record steps with penalties."""
 
-    def record(self, work: Work) -> Work:
-        if self.recorded:
+    def capture(self, work: DeviceWork) -> DeviceWork:
+        if self.captured:
             raise RuntimeError("operation not permitted\nsome stack")
-        return super().record(work)
+        return super().capture(work)
 
 
 def test_what_cannot_be_recorded_goes_on_eagerly_and_says_why(
-    make_trainer: MakeTrainer, images: Tensor
+    make_gan: MakeGan, images: Tensor
 ) -> None:
     told: list[str] = []
-    trainer = make_trainer(**OPTIONS["penalties"])
-    step = Recorded(trainer, Broken(), told.append)
+    gan = make_gan(**OPTIONS["penalties"])
+    step = GraphedSteps(gan, Broken(), told.append)
     found = steps(step, images)
-    eager = make_trainer(**OPTIONS["penalties"])
+    eager = make_gan(**OPTIONS["penalties"])
     assert found == steps(eager.train_step, images)
-    assert_same_bits(trainer.state_dict(), eager.state_dict())
-    why = "a step cannot be recorded as a CUDA graph: operation not permitted"
-    assert told == [f"steps run one operation at a time: {why}"]
+    assert_same_bits(gan.state_dict(), eager.state_dict())
+    why = "CUDA graph capture failed: operation not permitted"
+    assert told == [f"training runs eagerly, one operation at a time: {why}"]
 
 
-def test_what_must_be_recorded_and_cannot_is_refused(
-    make_trainer: MakeTrainer, images: Tensor
-) -> None:
-    step = Recorded(make_trainer(**OPTIONS["penalties"]), Broken(), None)
+def test_what_must_be_recorded_and_cannot_is_refused(make_gan: MakeGan, images: Tensor) -> None:
+    step = GraphedSteps(make_gan(**OPTIONS["penalties"]), Broken(), None)
     with pytest.raises(TrainingError, match="not permitted; use --execution eager"):  # noqa: PT012
         for _ in range(14):
             step(images[:4])
@@ -292,10 +295,10 @@ def test_work_is_rehearsed_and_recorded_on_a_stream_of_its_own(
 ) -> None:
     card = Card(monkeypatch, works=True)
     graphs = CudaGraphs()
-    graphs.rehearse(lambda: card.note("work"))
+    graphs.warm_up(lambda: card.note("work"))
     rehearsal = ["side waits for main", "on side", "work", "off side", "main waits for side"]
     assert card.notes == rehearsal
-    again = graphs.record(lambda: card.note("work"))
+    again = graphs.capture(lambda: card.note("work"))
     again()
     assert card.notes[5:] == ["on side", "work", "recorded on side", "off side", "replay"]
 
@@ -305,32 +308,32 @@ def test_a_recording_that_breaks_off_gives_stream_and_random_numbers_back(
 ) -> None:
     card = Card(monkeypatch, works=False)
     with pytest.raises(RuntimeError, match="the capture is invalid"):
-        CudaGraphs().record(lambda: card.note("work"))
+        CudaGraphs().capture(lambda: card.note("work"))
     assert card.notes == ["on side", "work", "off side", "random numbers as it was"]
 
 
-def test_one_gpu_records(make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = make_trainer()
-    trainer.device = torch.device("cuda")
+def test_one_gpu_records(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = make_gan()
+    gan.device = torch.device("cuda")
     Card(monkeypatch, works=True)
     monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)  # which would be on the GPU
-    assert isinstance(choose(trainer, "auto"), Recorded)
+    assert isinstance(select_step(gan, "auto"), GraphedSteps)
 
 
 # The choice.
 
 
-def test_on_a_cpu_auto_is_eager_without_a_word(make_trainer: MakeTrainer) -> None:
-    trainer, told = make_trainer(), list[str]()
-    assert choose(trainer, "auto", told.append) == trainer.train_step
-    assert choose(trainer, "eager", told.append) == trainer.train_step
+def test_on_a_cpu_auto_is_eager_without_a_word(make_gan: MakeGan) -> None:
+    gan, told = make_gan(), list[str]()
+    assert select_step(gan, "auto", told.append) == gan.train_step
+    assert select_step(gan, "eager", told.append) == gan.train_step
     assert told == []
 
 
-def test_a_graph_on_a_cpu_is_refused(make_trainer: MakeTrainer, images: Tensor) -> None:
+def test_a_graph_on_a_cpu_is_refused(make_gan: MakeGan, images: Tensor) -> None:
     words = "--execution graph: a CUDA graph needs a CUDA device; use --execution auto"
     with pytest.raises(TrainingError, match=words):
-        next(train(make_trainer(execution="graph"), images, 1))
+        next(train(make_gan(execution="graph"), images, 1))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +345,7 @@ def test_a_graph_on_a_cpu_is_refused(make_trainer: MakeTrainer, images: Tensor) 
     ],
 )
 def test_compiling_without_what_it_needs_is_refused(
-    make_trainer: MakeTrainer,
+    make_gan: MakeGan,
     monkeypatch: pytest.MonkeyPatch,
     device: str,
     triton: str | None,
@@ -352,19 +355,17 @@ def test_compiling_without_what_it_needs_is_refused(
     monkeypatch.setenv("PATH", "")
     for name in ("CC", "CXX"):
         monkeypatch.delenv(name, raising=False)
-    trainer = make_trainer()
-    trainer.device = torch.device(device)
+    gan = make_gan()
+    gan.device = torch.device(device)
     with pytest.raises(TrainingError, match=f"--execution compile: needs {missing}; use"):
-        choose(trainer, "compile")
+        select_step(gan, "compile")
 
 
-def test_what_compiles_is_compiled(
-    make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_compiles_is_compiled(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "some compiler")
-    trainer, called = make_trainer(), list[str]()
-    monkeypatch.setattr(trainer, "compile", lambda: called.append("compile"))
-    assert choose(trainer, "compile") == trainer.train_step
+    gan, called = make_gan(), list[str]()
+    monkeypatch.setattr(gan, "compile", lambda: called.append("compile"))
+    assert select_step(gan, "compile") == gan.train_step
     assert called == ["compile"]
 
 
@@ -376,20 +377,20 @@ def test_what_is_refused_begins_no_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_group_on_gpus_is_eager_and_says_why(make_trainer: MakeTrainer) -> None:
-    trainer, told = make_trainer(), list[str]()
-    trainer.device, trainer.group = torch.device("cuda"), Group(0, 2)
-    assert choose(trainer, "auto", told.append) == trainer.train_step
+def test_a_group_on_gpus_is_eager_and_says_why(make_gan: MakeGan) -> None:
+    gan, told = make_gan(), list[str]()
+    gan.device, gan.group = torch.device("cuda"), ProcessGroup(0, 2)
+    assert select_step(gan, "auto", told.append) == gan.train_step
     (line,) = told
-    assert line.startswith("steps run one operation at a time: the processes of a group")
+    assert line.startswith("training runs eagerly, one operation at a time: processes of a group")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")
-def test_compiled_networks_learn_the_same(make_trainer: MakeTrainer, images: Tensor) -> None:
+def test_compiled_networks_learn_the_same(make_gan: MakeGan, images: Tensor) -> None:
     options = {"r1_gamma": 1, "penalty_interval": 2, "batch_norm": False}
-    trainer = make_trainer(**options)
-    trainer.compile(backend="aot_eager")  # all of torch.compile but the minutes of a C++ compiler
-    found = steps(trainer.train_step, images)
-    eager = make_trainer(**options)
+    gan = make_gan(**options)
+    gan.compile(backend="aot_eager")  # all of torch.compile but the minutes of a C++ compiler
+    found = steps(gan.train_step, images)
+    eager = make_gan(**options)
     torch.testing.assert_close(found, steps(eager.train_step, images))
-    torch.testing.assert_close(trainer.state_dict(), eager.state_dict(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(gan.state_dict(), eager.state_dict(), rtol=1e-3, atol=1e-4)

@@ -75,7 +75,7 @@ def test_the_axes_tell_their_units(drawn: list[Figure]) -> None:
     assert [figure.axes[0].get_ylabel() for figure in drawn] == [
         "mean loss (nats)",
         "mean loss (hinge loss, no unit)",
-        "told right by the discriminator (%)",
+        "accuracy of the discriminator (%)",
     ]
 
 
@@ -97,9 +97,9 @@ def grid(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_long_runs_are_thinned_out_evenly() -> None:
-    assert animation.chosen(1) == [0]
-    assert animation.chosen(60) == list(range(60))
-    chosen = animation.chosen(1000)
+    assert animation.shown_frames(1) == [0]
+    assert animation.shown_frames(60) == list(range(60))
+    chosen = animation.shown_frames(1000)
     assert (len(chosen), chosen[0], chosen[-1]) == (60, 0, 999)
     assert {16, 17} >= set(np.diff(chosen).tolist())
 
@@ -111,18 +111,22 @@ def test_every_epoch_is_a_frame_and_the_last_is_held(grid: Callable[..., Path], 
         assert image.info["loop"] == 0
         # Equal grids are frames of their own, as each tells its epoch.
         assert (image.format, image.n_frames) == ("GIF", 3)
-        assert image.size == (32, 32 + animation.CAPTION)
+        assert image.size == (32, 32 + animation.CAPTION_HEIGHT)
         durations = []
         for k in range(3):
             image.seek(k)
             durations.append(image.info["duration"])
             assert image.convert("L").getpixel((16, 16)) == 0
-    assert durations == [animation.FRAME, animation.FRAME, animation.LAST_FRAME]
+    assert durations == [
+        animation.FRAME_DURATION,
+        animation.FRAME_DURATION,
+        animation.LAST_FRAME_DURATION,
+    ]
 
 
 def test_large_grids_are_scaled_down(grid: Callable[..., Path]) -> None:
     with Image.open(io.BytesIO(animation.gif([(1, grid(1, side=1024))]))) as image:
-        assert image.width == animation.LARGEST_SIDE
+        assert image.width == animation.MAX_SIDE
 
 
 # TensorBoard's events, read back by TensorBoard.
@@ -156,7 +160,7 @@ def test_a_finished_run_is_drawn(finished_run: Path) -> None:
     assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
     assert run.accuracy.read_bytes() == curves.accuracy(run.epochs())
     with Image.open(run.animation) as image:
-        assert (image.n_frames, image.size) == (2, (128, 128 + animation.CAPTION))
+        assert (image.n_frames, image.size) == (2, (128, 128 + animation.CAPTION_HEIGHT))
     found = accumulated(run.events)
     for name, tag in TAGS.items():
         told = [(event.step, event.value) for event in found.Scalars(tag)]
@@ -224,7 +228,8 @@ def test_a_failure_to_draw_loses_no_run(
     assert run.checkpoint.exists()
     assert run.events.exists() is ("." in broken)
     assert run.losses.exists() is ("." not in broken)
-    assert "warning: the run is not drawn: OSError: the disk is full" in capsys.readouterr().err
+    text = "warning: a picture of the run cannot be drawn: OSError: the disk is full"
+    assert text in capsys.readouterr().err
 
 
 def test_a_run_without_an_epoch_has_nothing_to_show(finished_run: Path, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from training.data.images import ImageSet
 from training.errors import RunError
 from training.gan import networks
 from training.gan.pixels import to_pixels
-from training.run.journal import Data, Run
+from training.run.journal import DataSummary, Run
 from training.run.report import Report
 
-DATA = Data(name="greys", licence="none", images=9, channels=3, height=16, width=20)
+DATA = DataSummary(name="greys", licence="none", images=9, channels=3, height=16, width=20)
 
 
 def report(epoch: int) -> Report:
@@ -25,14 +25,14 @@ def report(epoch: int) -> Report:
 
 def test_data_tells_of_the_images() -> None:
     pixels = np.zeros((9, 3, 16, 20), dtype=np.uint8)
-    assert Data.of(ImageSet("greys", "none", pixels)) == DATA
+    assert DataSummary.of(ImageSet("greys", "none", pixels)) == DATA
     assert DATA.shape == (3, 16, 20)
 
 
 def test_a_begun_run_says_what_it_was_told(tmp_path: Path) -> None:
     run = Run(tmp_path / "deep" / "run")
     config = Config(seed=7, data_dir=tmp_path, prior="uniform", spectral_norm=False)
-    run.begin(config, DATA)
+    run.create(config, DATA)
     assert run.config() == config
     assert run.data() == DATA
     assert run.epochs() == []
@@ -40,9 +40,9 @@ def test_a_begun_run_says_what_it_was_told(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_a_run_is_not_begun_again(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.begin(Config(seed=1), DATA)
+    run.create(Config(seed=1), DATA)
     with pytest.raises(RunError, match="--resume") as caught:
-        run.begin(Config(seed=2), DATA)
+        run.create(Config(seed=2), DATA)
     assert str(tmp_path) in str(caught.value)
     assert run.config().seed == 1
 
@@ -51,7 +51,7 @@ def test_a_folder_that_holds_a_run_is_not_begun_again(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written") as caught:
-        Run(tmp_path / place).begin(Config(), DATA)
+        Run(tmp_path / place).create(Config(), DATA)
     assert str(tmp_path / place) in str(caught.value)
 
 
@@ -63,7 +63,7 @@ def test_a_missing_or_damaged_file_of_a_run_is_named(
     tmp_path: Path, name: str, content: str | None
 ) -> None:
     run = Run(tmp_path)
-    run.begin(Config(), DATA)
+    run.create(Config(), DATA)
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_text(content)
@@ -75,7 +75,7 @@ def test_a_missing_or_damaged_file_of_a_run_is_named(
 def test_an_epochs_line_holds_its_report(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for epoch in (1, 2):
-        run.record(report(epoch), 1.23456, "a device")
+        run.write_epoch(report(epoch), 1.23456, "a device")
     first, second = run.epochs()
     assert first == {
         "epoch": 1,
@@ -97,11 +97,11 @@ def test_an_epochs_line_holds_its_report(tmp_path: Path) -> None:
 def test_rewinding_forgets_the_epochs_after_a_step(tmp_path: Path, step: int, kept: int) -> None:
     run = Run(tmp_path)
     for epoch in (1, 2, 3):
-        run.record(report(epoch), 1, "a device")
+        run.write_epoch(report(epoch), 1, "a device")
     before = run.epochs()
     run.rewind(step)
     assert run.epochs() == before[:kept]
-    run.record(report(kept + 1), 1, "a device")
+    run.write_epoch(report(kept + 1), 1, "a device")
     assert len(run.epochs()) == kept + 1
 
 
@@ -116,7 +116,7 @@ def test_the_sample_grid_shows_the_first_64_seeds_row_by_row(
 ) -> None:
     torch.manual_seed(0)
     generator = networks.generator(4, channels, 16, 2).eval()
-    Run(tmp_path).draw(generator, Config(latent_dim=4, prior="uniform"), 7)
+    Run(tmp_path).write_samples(generator, Config(latent_dim=4, prior="uniform"), 7)
     picture = Image.open(io.BytesIO((tmp_path / "samples" / "epoch-007.png").read_bytes()))
     assert (picture.format, picture.mode, picture.size) == ("PNG", mode, (128, 128))
     z = torch.from_numpy(sampling.from_seeds(range(64), 4, "uniform"))

@@ -1,0 +1,181 @@
+"""Training in processes of its own: started by ``torchrun``, killed, terminated, resumed."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import tiny_run
+from training.__main__ import main
+from training.loop import checkpoint
+from training.run.journal import Run
+
+COMPARE_GRADIENTS = """
+import torch
+from torch import nn
+from training.loop.distributed import joined_group
+
+torch.manual_seed(0)
+network, images, unused = nn.Linear(3, 2), torch.randn(6, 3), nn.Linear(2, 2)
+with joined_group(torch.device("cpu")) as (group, device):
+    rows = group.share(images)
+    network(rows).square().sum(dim=1).mean().backward()
+    group.average_gradients([*network.parameters(), *unused.parameters()])
+    average = [parameter.grad.clone() for parameter in network.parameters()]
+    network.zero_grad()
+    network(images).square().sum(dim=1).mean().backward()
+    torch.testing.assert_close(average, [parameter.grad for parameter in network.parameters()])
+    assert all(parameter.grad is None for parameter in unused.parameters())
+    assert group.mean(torch.tensor(float(group.rank))).item() == (group.size - 1) / 2
+    assert group.is_main == (group.rank == 0)
+    print(f"rank {group.rank} of {group.size} on {device}: rows {rows.shape[0]}", flush=True)
+"""
+
+Start = Callable[..., subprocess.Popen[str]]
+FitInTwo = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    return tiny_run.tiny_flags(tiny_run.write_data(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="module")
+def start(root: Path) -> Start:
+    """Starts two processes by ``torchrun``."""
+
+    def started(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+        return subprocess.Popen(
+            [*command, *map(str, arguments)],
+            cwd=root,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return started
+
+
+@pytest.fixture(scope="module")
+def fit_in_two(start: Start, flags: list[str]) -> FitInTwo:
+    """Trains the tiny run in two processes; returns what they print."""
+
+    def fitted(out: Path, *further: object) -> str:
+        process = start("-m", "training", "fit", "--out", out, *flags, *further)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        return output
+
+    return fitted
+
+
+@pytest.fixture(scope="module")
+def first_epoch(fit_in_two: FitInTwo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of one epoch by two processes. Read only."""
+    out = tmp_path_factory.mktemp("first") / "run"
+    fit_in_two(out, "--epochs", 1)
+    return out
+
+
+def last_checkpoint(run: Path) -> dict[str, object]:
+    return checkpoint.load(Run(run).checkpoint)
+
+
+def test_averaged_gradients_are_those_of_the_whole_batch(start: Start, tmp_path: Path) -> None:
+    script = tmp_path / "compare.py"
+    script.write_text(COMPARE_GRADIENTS)
+    process = start(script)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "rank 0 of 2 on cpu: rows 3" in output
+    assert "rank 1 of 2 on cpu: rows 3" in output
+
+
+def test_two_processes_write_one_journal_and_resume_bit_for_bit(
+    fit_in_two: FitInTwo, first_epoch: Path, tmp_path: Path
+) -> None:
+    output = fit_in_two(tmp_path / "whole")
+    assert output.count("epoch 2/2") == 1
+    run = Run(tmp_path / "whole")
+    assert [(line["epoch"], line["step"]) for line in run.epochs()] == [(1, 5), (2, 10)]
+    samples = sorted(path.name for path in (run.folder / "samples").iterdir())
+    assert samples == ["epoch-001.png", "epoch-002.png"]
+
+    parts = Path(shutil.copytree(first_epoch, tmp_path / "parts"))
+    assert last_checkpoint(parts)["step"] == 5
+    fit_in_two(parts, "--epochs", 2, "--resume")
+    torch.testing.assert_close(
+        last_checkpoint(parts), last_checkpoint(tmp_path / "whole"), rtol=0, atol=0
+    )
+
+
+def test_one_process_resumes_a_run_of_two(
+    first_epoch: Path, flags: list[str], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(first_epoch, tmp_path / "run"))
+    assert main(["fit", "--out", str(run), *flags, "--resume"]) == 0
+    assert [line["step"] for line in Run(run).epochs()] == [5, 10]
+
+
+def test_a_signal_to_torchrun_ends_all_processes(
+    start: Start, flags: list[str], tmp_path: Path
+) -> None:
+    further = [*flags, "--epochs", "100000"]
+    process = start("-m", "training", "fit", "--out", tmp_path / "run", *further)
+    deadline = time.monotonic() + 60
+    while not Run(tmp_path / "run").checkpoint.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert last_checkpoint(tmp_path / "run")["step"] >= 5
+
+
+def test_a_killed_run_resumed_ends_with_the_bits_of_an_uninterrupted_one(
+    flags: list[str], root: Path, tmp_path: Path
+) -> None:
+    killed, whole = Run(tmp_path / "killed"), Run(tmp_path / "whole")
+    call = ["-m", "training", "fit", "--out", str(killed.folder), *flags, "--epochs", "100000"]
+    with subprocess.Popen(
+        [sys.executable, *call], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            while not (killed.metrics.exists() and killed.metrics.stat().st_size):
+                assert process.poll() is None
+                time.sleep(0.01)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
+    # The moment of the signal is chance. One epoch more than the run has is always a target.
+    epochs = str(len(killed.metrics.read_text().splitlines()) + 1)
+    resumed = ["fit", "--out", str(killed.folder), *flags, "--resume", "--epochs", epochs]
+    assert main(resumed) == 0
+    assert main(["fit", "--out", str(whole.folder), *flags, "--epochs", epochs]) == 0
+    torch.testing.assert_close(
+        last_checkpoint(killed.folder), last_checkpoint(whole.folder), rtol=0, atol=0
+    )
+    measured = [
+        [{**line, "seconds": 0, "images_per_second": 0} for line in run.epochs()]
+        for run in (killed, whole)
+    ]
+    assert measured[0] == measured[1]
+    for epoch in range(1, int(epochs) + 1):
+        assert killed.samples(epoch).read_bytes() == whole.samples(epoch).read_bytes()
+
+
+def test_the_module_is_a_program(root: Path) -> None:
+    call = [sys.executable, "-m", "training", "fit"]
+    ended = subprocess.run(call, cwd=root, check=False, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("usage: python -m training")

@@ -1,0 +1,41 @@
+"""A tiny data set in IDX files, and the flags of a training run on it that takes a moment."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def encode_idx(array: NDArray[np.uint8]) -> bytes:
+    """The content of an IDX file with ``array``."""
+    shape = struct.pack(f">{array.ndim}I", *array.shape)
+    return bytes((0, 0, 8, array.ndim)) + shape + array.tobytes()
+
+
+def write_data(folder: Path, count: int = 40, height: int = 16, width: int = 16) -> Path:
+    """Write ``count`` random images and their labels, one file gzipped and one not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(count)
+    images = random.integers(0, 256, (count, height, width), dtype=np.uint8)
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(encode_idx(images)))
+    labels = np.zeros(count, dtype=np.uint8)
+    (folder / "train-labels-idx1-ubyte").write_bytes(encode_idx(labels))
+    return folder
+
+
+def tiny_flags(data: Path) -> list[str]:
+    """The flags of ``fit`` for two epochs of five steps on the images in ``data``."""
+    flags = {
+        "data-dir": data,
+        "epochs": 2,
+        "batch-size": 8,
+        "latent-dim": 4,
+        "generator-filters": 2,
+        "discriminator-filters": 2,
+        "decay-from": 1,
+        "device": "cpu",
+        "threads": 1,
+    }
+    return [part for flag, value in flags.items() for part in (f"--{flag}", str(value))]

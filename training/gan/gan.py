@@ -1,0 +1,240 @@
+"""A GAN: its two networks, their optimisers, the averaged generator and one training step."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from app.latent import sampling
+from training.config import Config
+from training.errors import RunError
+from training.gan import adam, averaging, losses, networks, penalties
+from training.gan.augmentation import augmented, mirrored
+from training.gan.hardware import autocast, channels_last, to_device
+from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
+
+_CALIBRATION_SEEDS = 4096
+_CALIBRATION_BATCH = 256
+
+
+class Gan:
+    """The networks of a run and everything that a training step changes. It contains no loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        image_shape: tuple[int, int, int],
+        device: torch.device,
+        group: ProcessGroup = SINGLE_PROCESS,
+    ) -> None:
+        """New networks for images of ``image_shape`` (channels, height, width).
+
+        ``config.seed`` decides their weights, which are the same in every process of ``group``.
+        Raises ValueError if the images are not square or no network exists for their size.
+        """
+        channels, size, width = image_shape
+        if size != width:
+            raise ValueError(f"images must be square, got {width}×{size}")
+        torch.manual_seed(config.seed)
+        self.config, self.device, self.group = config, device, group
+        self.step = 0
+        """Steps done since the run began."""
+        generator = networks.generator(
+            config.latent_dim, channels, size, config.generator_filters, config
+        )
+        discriminator = networks.discriminator(
+            channels, size, config.discriminator_filters, config.spectral_norm, config
+        )
+        self.generator = channels_last(generator).to(device)
+        self.discriminator = channels_last(discriminator).to(device)
+        betas = (config.beta1, config.beta2)
+        self.generator_adam = adam.adam(self.generator, config.generator_lr, betas)
+        self.discriminator_adam = adam.adam(self.discriminator, config.discriminator_lr, betas)
+        self.average = averaging.Average(self.generator, config.average_decay)
+        self._rate_factor = 1.0
+        self._forward = _forward
+
+    def train_step(self, real: Tensor) -> Tensor:
+        """Train both networks for one step on ``real``, uint8 ``(n, channels, height, width)``.
+
+        ``real`` is this process's share of the batch. Returns one tensor (4,), still on the device:
+        discriminator loss, generator loss, accuracy on real and accuracy on generated images.
+        """
+        values = self.update(to_device(real, self.device), self.penalty_due)
+        self.count_step()
+        return values
+
+    def update(self, real: Tensor, with_penalty: bool) -> Tensor:
+        """The part of ``train_step`` that runs on the device, for ``real`` that is already there.
+
+        Nothing here waits for the device or branches on its results, so it can be a CUDA graph.
+        """
+        images = self._scaled(real)
+        d_loss, accuracies = self._train_discriminator(images, with_penalty)
+        g_loss = self._train_generator(images)
+        self.average.update(self.generator, first=self.step == 0)
+        return torch.stack([d_loss, g_loss, *accuracies])
+
+    def _train_discriminator(
+        self, images: Tensor, with_penalty: bool
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Update the discriminator. Returns its loss and its accuracies on real and generated."""
+        with autocast(self.device, self.config.precision):
+            with torch.no_grad():
+                generated = self._augmented(self._generate(len(images)))
+            images = self._augmented(images)
+            real, fake = (
+                self._forward(self.discriminator, batch).float() for batch in (images, generated)
+            )
+        loss = losses.discriminator_loss(real, fake, self.config.loss)
+        penalty = self._penalty(images, generated) if with_penalty else 0.0
+        self._minimise(loss + penalty, self.discriminator_adam)
+        return loss.detach(), losses.accuracies(real, fake, self.config.loss)
+
+    def _train_generator(self, images: Tensor) -> Tensor:
+        """Update the generator. Returns its loss."""
+        with _frozen(self.discriminator):
+            with autocast(self.device, self.config.precision):
+                generated = self._augmented(self._generate(len(images)))
+                fake = real = self._forward(self.discriminator, generated).float()
+                if self.config.loss == "relativistic":  # the only loss here that uses real images
+                    real = self._forward(self.discriminator, self._augmented(images)).float()
+            loss = losses.generator_loss(real, fake, self.config.loss)
+            self._minimise(loss, self.generator_adam)
+        return loss.detach()
+
+    def _minimise(self, loss: Tensor, optimiser: Adam) -> None:
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for parameters in optimiser.param_groups:
+            self.group.average_gradients(parameters["params"])
+        adam.step(optimiser)
+
+    def count_step(self) -> None:
+        """Count a step whose ``update`` is done or queued on the device."""
+        self.step += 1
+
+    @property
+    def penalty_due(self) -> bool:
+        """Whether the next step includes gradient penalties.
+
+        They are lazy, computed once in ``penalty_interval`` steps: Karras et al. 2020 (arXiv
+        1912.04958), section 3.1.
+        """
+        config = self.config
+        return bool(config.r1_gamma or config.r2_gamma) and self.step % config.penalty_interval == 0
+
+    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        gammas = (self.config.r1_gamma, self.config.r2_gamma)
+        # Never compiled: torch.compile does not support second derivatives.
+        return sum(
+            penalties.gradient_penalty(
+                self.discriminator, images, self.config.penalty_interval * gamma
+            )
+            for images, gamma in zip((real, fake), gammas, strict=True)
+            if gamma
+        )
+
+    def _scaled(self, real: Tensor) -> Tensor:
+        """``real`` as float32 in [-1, 1]; a random half is mirrored if ``mirror`` is set."""
+        images = real.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
+        return mirrored(images) if self.config.mirror else images
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        return augmented(images, self.config.policy)
+
+    def _generate(self, count: int) -> Tensor:
+        return self._forward(self.generator, self.sample_latents(count))
+
+    def sample_latents(self, count: int) -> Tensor:
+        """``count`` random latents of the prior, ``(count, latent_dim)``, drawn on the device.
+
+        Every process draws those of the whole group and returns its own share.
+        """
+        shape = (count * self.group.size, self.config.latent_dim)
+        if self.config.prior == "uniform":
+            return self.group.share(torch.rand(shape, device=self.device).mul_(2).sub_(1))
+        return self.group.share(torch.randn(shape, device=self.device))
+
+    def set_rate_factor(self, factor: float) -> None:
+        """Multiply the configured learning rates of both networks by ``factor``."""
+        if factor != self._rate_factor:
+            adam.set_learning_rate(self.generator_adam, factor * self.config.generator_lr)
+            adam.set_learning_rate(self.discriminator_adam, factor * self.config.discriminator_lr)
+        self._rate_factor = factor
+
+    def compile(self, backend: str = "inductor") -> None:
+        """Compile the forward passes with torch.compile, except those of gradient penalties."""
+        self._forward = torch.compile(_forward, backend=backend)
+
+    def is_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        weights = [*self.generator.parameters(), *self.discriminator.parameters()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in weights]).all())
+
+    def averaged_generator(self) -> nn.Module:
+        """A copy of the averaged generator, calibrated and in eval mode.
+
+        It uses no random numbers of the run, so the run continues as if it had not been called.
+        """
+        z = sampling.from_seeds(
+            range(_CALIBRATION_SEEDS), self.config.latent_dim, self.config.prior
+        )
+        batches = torch.split(torch.from_numpy(z).to(self.device), _CALIBRATION_BATCH)
+        return averaging.calibrated(self.average, batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that decides the following steps: weights, optimisers, step, random state."""
+        cuda = self.device.type == "cuda"
+        return {
+            "step": self.step,
+            **{name: module.state_dict() for name, module in self._modules()},
+            **{name: adam.state(optimiser) for name, optimiser in self._optimisers()},
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state(self.device) if cuda else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` returned; on a CPU the following steps are the same bits.
+
+        Raises RunError if it is the state of other networks.
+        """
+        try:
+            self.step = state["step"]
+            for name, module in self._modules():
+                # Checkpoints of early versions hold the average's number of updates, too.
+                saved = {key: value for key, value in state[name].items() if key != "n_averaged"}
+                module.load_state_dict(saved)
+            for name, optimiser in self._optimisers():
+                adam.restore(optimiser, state[name])
+            torch.set_rng_state(state["random"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(f"the checkpoint belongs to other networks: {error}") from error
+        self._rate_factor = math.nan  # unequal to any factor, so the next one is applied
+        if self.device.type == "cuda" and state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+
+    def _modules(self) -> list[tuple[str, nn.Module]]:
+        return [(name, getattr(self, name)) for name in ("generator", "discriminator", "average")]
+
+    def _optimisers(self) -> list[tuple[str, Adam]]:
+        return [(name, getattr(self, name)) for name in ("generator_adam", "discriminator_adam")]
+
+
+def _forward(network: nn.Module, inputs: Tensor) -> Tensor:
+    outputs: Tensor = network(inputs)
+    return outputs
+
+
+@contextmanager
+def _frozen(discriminator: nn.Module) -> Iterator[None]:
+    """Let gradients pass through ``discriminator`` without accumulating in its weights."""
+    discriminator.requires_grad_(False)
+    try:
+        yield
+    finally:
+        discriminator.requires_grad_(True)
