@@ -46,8 +46,8 @@ class CollapseDetector:
         too_many = self._collapsed >= self._allowed
         if too_many and report.step - self._healthy_step >= MIN_STEPS:
             raise CollapsedError(
-                f"epoch {report.epoch}: for {self._collapsed} epochs the discriminator has "
-                f"recognised all images, at a loss of {report.discriminator_loss:.1g}: the "
+                f"epoch {report.epoch}: for {self._collapsed} epochs the discriminator classified "
+                f"every image correctly, at a loss of {report.discriminator_loss:.1g}: the "
                 "generator has nothing to learn from. The last checkpoint is from before. Start "
                 "again with --r1-gamma 1, --augment color,translation,cutout or a lower "
                 "--discriminator-lr; or continue anyway with --resume --collapse-epochs 0"

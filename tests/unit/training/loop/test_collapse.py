@@ -31,40 +31,42 @@ def report(
         (1.39, 0.5, 0.5, False),
     ],
 )
-def test_a_game_is_lost_when_the_discriminator_is_right_and_certain(
+def test_a_run_has_collapsed_if_the_discriminator_is_right_and_certain(
     loss: float, real: float, fake: float, expected: bool
 ) -> None:
     assert is_collapsed(report(loss=loss, real=real, fake=fake)) is expected
 
 
-def watch(epochs: int, losses: list[float], steps: int = 500) -> list[bool]:
-    detector = CollapseDetector(epochs, 0)
+def detect(allowed: int, losses: list[float], steps: int = 500) -> list[bool]:
+    detector = CollapseDetector(allowed, 0)
     reports = (report(epoch, loss, steps=steps) for epoch, loss in enumerate(losses, start=1))
     return [detector.update(one) for one in reports]
 
 
-def test_the_last_of_so_many_lost_epochs_in_a_row_ends_the_run() -> None:
-    assert watch(3, [0.8, 0, 0, 0.8, 0, 0]) == [False, True, True, False, True, True]
-    with pytest.raises(CollapsedError, match=r"epoch 7: for 3 epochs .* loss is 0: .*--r1-gamma"):
-        watch(3, [0.8, 0, 0, 0.8, 0, 0, 0])
+def test_the_last_allowed_collapsed_epoch_in_a_row_ends_the_run() -> None:
+    assert detect(3, [0.8, 0, 0, 0.8, 0, 0]) == [False, True, True, False, True, True]
+    with pytest.raises(
+        CollapsedError, match=r"epoch 7: for 3 epochs .* at a loss of 0: .*--r1-gamma"
+    ):
+        detect(3, [0.8, 0, 0, 0.8, 0, 0, 0])
 
 
-def test_few_steps_are_no_reason_to_end() -> None:
-    assert watch(3, [0] * 9, steps=100) == [True] * 9
+def test_a_run_does_not_end_after_few_steps() -> None:
+    assert detect(3, [0] * 9, steps=100) == [True] * 9
     with pytest.raises(CollapsedError, match="epoch 10: for 10 epochs"):
-        watch(3, [0] * 10, steps=100)
+        detect(3, [0] * 10, steps=100)
 
 
-def test_who_asks_for_no_end_gets_none() -> None:
-    assert watch(0, [0] * 9) == [False] * 9
+def test_zero_epochs_switch_the_detection_off() -> None:
+    assert detect(0, [0] * 9) == [False] * 9
 
 
 # In a run.
 
 
 @pytest.fixture
-def losing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the third epoch on, of five steps each, the discriminator has won; ten are enough."""
+def collapsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run collapses from its third epoch of five steps on, and may end after ten."""
     train_step = Gan.train_step
 
     def step(self: Gan, real: Tensor) -> Tensor:
@@ -75,8 +77,8 @@ def losing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collapse, "MIN_STEPS", 10)
 
 
-@pytest.mark.usefixtures("losing")
-def test_a_lost_run_ends_with_the_checkpoint_from_before(
+@pytest.mark.usefixtures("collapsing")
+def test_a_collapsed_run_keeps_the_checkpoint_from_before(
     fit: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(tmp_path)
@@ -84,14 +86,14 @@ def test_a_lost_run_ends_with_the_checkpoint_from_before(
     assert "error: epoch 5: for 3 epochs the discriminator" in capsys.readouterr().err
     assert checkpoint.load(run.checkpoint)["step"] == 10
     assert len(run.epochs()) == 5
-    assert fit(tmp_path, "--resume", "--epochs", 9) == 1  # it goes the same way again
+    assert fit(tmp_path, "--resume", "--epochs", 9) == 1  # it collapses again
     assert fit(tmp_path, "--resume", "--epochs", 9, "--collapse-epochs", 0) == 0
     assert checkpoint.load(run.checkpoint)["step"] == 45
     assert len(run.epochs()) == 9
 
 
-@pytest.mark.usefixtures("losing")
-def test_a_run_that_reaches_its_end_first_keeps_its_end(
+@pytest.mark.usefixtures("collapsing")
+def test_a_run_that_ends_first_keeps_its_last_checkpoint(
     fit: Callable[..., int], tmp_path: Path
 ) -> None:
     assert fit(tmp_path, "--epochs", 4) == 0
