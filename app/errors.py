@@ -110,7 +110,7 @@ class RepositoryError(AppError):
     """A models folder that cannot be served as it lies there."""
 
     status = HTTPStatus.CONFLICT
-    example = "not all of faces is served: models/faces/2/card.json: the whole: Invalid JSON"
+    example = "not all of faces is served: models/faces/2/card.json: Invalid JSON"
 
 
 class NotAcceptableError(AppError):

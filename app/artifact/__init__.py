@@ -1,1 +1,1 @@
-"""The model folder: card, hashes, graph safety, atomic files."""
+"""The model folder: card, hashes, safety of ONNX files, atomic writes."""

@@ -1,33 +1,36 @@
-"""Files that are whole at every instant."""
+"""Atomic file writes: a reader sees the old content or the new content, never a part of it."""
 
 import os
 from pathlib import Path
 
 
 def write(path: Path, content: bytes) -> None:
-    """Let ``path`` hold ``content``, on the disk; until then it holds what it held before."""
+    """Replace the content of ``path``, and return once it is on the disk.
+
+    Creates missing parent folders.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = _written(path, content)
-    sync(unfinished)
-    unfinished.replace(path)
+    partial = _write_partial(path, content)
+    sync(partial)
+    partial.replace(path)
     sync(path.parent)
 
 
 def write_unsynced(path: Path, content: bytes) -> None:
-    """The same in an existing folder, and without waiting for the disk.
+    """Replace the content of ``path``, whose folder exists, without waiting for the disk.
 
-    A killed process leaves it whole; a machine that loses its power may not.
+    The file stays whole if the process is killed, but perhaps not after a power failure.
     """
-    _written(path, content).replace(path)
+    _write_partial(path, content).replace(path)
 
 
 def partial_path(path: Path) -> Path:
-    """Where ``path`` is written before it is whole."""
+    """Return where ``path`` is written before it is complete."""
     return path.with_name(f"{path.name}.part")
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, are on the disk."""
+    """Wait until the content of a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -35,7 +38,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _written(path: Path, content: bytes) -> Path:
-    unfinished = partial_path(path)
-    unfinished.write_bytes(content)
-    return unfinished
+def _write_partial(path: Path, content: bytes) -> Path:
+    partial = partial_path(path)
+    partial.write_bytes(content)
+    return partial

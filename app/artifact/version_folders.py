@@ -1,4 +1,4 @@
-"""The models folder as it lies on the disk: its version folders, and whether they change."""
+"""The version folders in the models folder, and how to notice that one has changed."""
 
 import os
 from collections.abc import Iterator
@@ -7,13 +7,14 @@ from pathlib import Path
 from app.artifact.card import CardError
 
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]
-"""Of every file in a version folder: name, inode, size and both times. It changes with them."""
+"""Name, inode, size, and times of modification and change of every file in a version folder."""
 
 
 def fingerprints(models: Path) -> dict[str, Fingerprint]:
-    """Every version folder ``name/version`` in ``models``, sorted. Raises OSError.
+    """Return the fingerprint of every version folder ``name/version`` in ``models``, sorted.
 
-    Names that begin with a dot are unfinished publications.
+    A fingerprint changes whenever a file in the folder does. Folders whose names begin with a dot
+    are skipped: they are unfinished publications. Raises OSError.
     """
     return {
         f"{name.name}/{version.name}": _fingerprint(version)
@@ -29,10 +30,14 @@ def _folders(parent: Path) -> Iterator[Path]:
 
 
 def _fingerprint(folder: Path) -> Fingerprint:
+    """Return the fingerprint of ``folder``, or an empty one if it disappears or is not readable.
+
+    The next call or an attempt to load the version then shows what has happened.
+    """
     try:
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
-    except OSError:  # it goes away, or may not be read: the next look tells, or loading
+    except OSError:
         return ()
     return tuple(
         sorted((name, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in found)
@@ -40,13 +45,16 @@ def _fingerprint(folder: Path) -> Fingerprint:
 
 
 def check_inside(folder: Path, models: Path) -> None:
-    """Raise CardError where ``folder``, or a file in it, really lies outside of ``models``."""
+    """Check that ``folder`` and its files lie inside ``models`` once symbolic links are resolved.
+
+    Raises CardError if one lies outside, or cannot be resolved.
+    """
     root = models.resolve()
     try:
         paths = [folder, *sorted(folder.iterdir())]
-        real = {path: path.resolve(strict=True) for path in paths}
-    except (OSError, RuntimeError) as error:  # the latter for loops, before Python 3.13
+        resolved = {path: path.resolve(strict=True) for path in paths}
+    except (OSError, RuntimeError) as error:  # RuntimeError for a loop, before Python 3.13
         raise CardError(f"{folder}: cannot be read: {error}") from error
-    for path, place in real.items():
-        if not place.is_relative_to(root):
-            raise CardError(f"{path}: leads to {place}, outside of the models folder")
+    for path, target in resolved.items():
+        if not target.is_relative_to(root):
+            raise CardError(f"{path}: resolves to {target}, outside the models folder")

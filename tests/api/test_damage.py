@@ -101,12 +101,12 @@ def direction_of_another_width(folder: Path) -> None:
 
 DAMAGES: dict[Damage, str] = {
     missing_card: "2/card.json: cannot be read: No such file",
-    unreadable_card: "2/card.json: the whole: Invalid JSON",
+    unreadable_card: "2/card.json: Invalid JSON",
     missing_graph: "2/generator.onnx: cannot be read: No such file",
     truncated_graph: "2/generator.onnx: has SHA-256",
     flipped_bit: "2/generator.onnx: has SHA-256",
-    somebody_elses_place: "3/card.json: says fashion-mnist/2 but lies in fashion-mnist/3",
-    no_number: "latest/card.json: says fashion-mnist/2 but lies in fashion-mnist/latest",
+    somebody_elses_place: "3/card.json: names fashion-mnist/2 but lies in fashion-mnist/3",
+    no_number: "latest/card.json: names fashion-mnist/2 but lies in fashion-mnist/latest",
     not_a_graph: "2/generator.onnx: onnxruntime cannot load the graph",
     fixed_batch: "2/generator.onnx: the graph's input is",
     second_output: "2/generator.onnx: the graph's output is",

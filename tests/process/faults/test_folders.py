@@ -99,12 +99,12 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "no card": (lambda f: (f / CARD).unlink(), "card.json: cannot be read: No such file"),
     "no graph": (lambda f: (f / GRAPH).unlink(), "generator.onnx: cannot be read: No such file"),
     "an empty folder": (lambda f: [p.unlink() for p in f.iterdir()], "card.json: cannot be read"),
-    "half a card": (lambda f: _cut(f / CARD), "card.json: the whole: Invalid JSON"),
+    "half a card": (lambda f: _cut(f / CARD), "card.json: Invalid JSON"),
     "half a graph": (lambda f: _cut(f / GRAPH), "generator.onnx: has SHA-256"),
     "a bit of the graph": (lambda f: _flip(f / GRAPH), "generator.onnx: has SHA-256"),
     "another's card": (
         lambda f: shutil.copy(f.with_name("1") / CARD, f),
-        "card.json: says cats/1 but lies in cats/2",
+        "card.json: names cats/1 but lies in cats/2",
     ),
     "another's graph": (
         lambda f: shutil.copy(f.with_name("1") / GRAPH, f),
@@ -118,22 +118,25 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         _card(latent={"width": 8, "prior": "normal"}),
         "generator.onnx: the graph's input is",
     ),
-    "a huge card": (lambda f: os.truncate(f / CARD, 2**40), "more than the 4194304 that are read"),
-    "a huge graph": (lambda f: os.truncate(f / GRAPH, 2**40), "more than the 536870912 that are"),
-    "a pipe for a card": (lambda f: _fifo(f / CARD), "card.json: is not a plain file"),
+    "a huge card": (lambda f: os.truncate(f / CARD, 2**40), "at most 4194304 are allowed"),
+    "a huge graph": (lambda f: os.truncate(f / GRAPH, 2**40), "at most 536870912 are allowed"),
+    "a pipe for a card": (lambda f: _fifo(f / CARD), "card.json: is not a regular file"),
     "a folder for a graph": (
         lambda f: ((f / GRAPH).unlink(), (f / GRAPH).mkdir()),
-        "generator.onnx: is not a plain file",
+        "generator.onnx: is not a regular file",
     ),
-    "a card outside": (lambda f: _outside(f / CARD), "card.json: leads to "),
-    "a graph outside": (lambda f: _outside(f / GRAPH), "generator.onnx: leads to "),
-    "a folder outside": (_outside, "cats/2: leads to "),
+    "a card outside": (lambda f: _outside(f / CARD), "card.json: resolves to "),
+    "a graph outside": (lambda f: _outside(f / GRAPH), "generator.onnx: resolves to "),
+    "a folder outside": (_outside, "cats/2: resolves to "),
     "a link to itself": (
         lambda f: ((f / CARD).unlink(), (f / CARD).symlink_to(CARD)),
         "cats/2: cannot be read: ",
     ),
     "weights in another file": (_in_place(_external()), "'zero' is in another file"),
-    "a custom operator": (_in_place(_custom()), "'Mul' is a custom one, of 'my.company'"),
+    "a custom operator": (
+        _in_place(_custom()),
+        "'Mul' is a custom operator, from domain 'my.company'",
+    ),
     "a graph that fails": (_in_place(_crashing()), "generator.onnx: it cannot draw: "),
 }
 

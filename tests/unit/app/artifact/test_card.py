@@ -12,7 +12,7 @@ from app.artifact.card import CardError
 
 @pytest.fixture
 def folder(models: Path, tmp_path: Path) -> Path:
-    """A copy of a shipped version, to be damaged."""
+    """A copy of a shipped version that a test may damage."""
     return Path(shutil.copytree(models / "fashion-mnist/1", tmp_path / "fashion-mnist/1"))
 
 
@@ -22,7 +22,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     (folder / "card.json").write_text(json.dumps(content))
 
 
-def test_what_is_written_is_read(folder: Path) -> None:
+def test_a_written_card_is_read_back(folder: Path) -> None:
     before = card.read(folder)
     card.write(before, folder)
     assert card.read(folder) == before
@@ -30,7 +30,7 @@ def test_what_is_written_is_read(folder: Path) -> None:
 
 @pytest.fixture
 def directions() -> dict[str, Any]:
-    """Two attributes, along the axes of the shipped model's latents and back."""
+    """Two attributes along axes of the latent space of the shipped model."""
     return {
         "protocol": "two [\n1,\n2\n] axes",
         "attributes": {
@@ -40,7 +40,7 @@ def directions() -> dict[str, Any]:
     }
 
 
-def test_directions_are_read_and_written_each_on_a_line(
+def test_directions_are_read_back_and_written_on_one_line_each(
     folder: Path, directions: dict[str, Any]
 ) -> None:
     assert card.read(folder).attributes == {}
@@ -56,7 +56,7 @@ def test_directions_are_read_and_written_each_on_a_line(
     assert json.loads(written)["directions"] == directions
 
 
-def test_a_card_without_directions_says_nothing_of_them(folder: Path) -> None:
+def test_a_card_without_directions_does_not_mention_them(folder: Path) -> None:
     before = json.loads((folder / "card.json").read_text())
     card.write(card.read(folder), folder)
     assert json.loads((folder / "card.json").read_text()) == before
@@ -88,7 +88,7 @@ def attribute(c: dict[str, Any], name: str = "heels") -> dict[str, Any]:
         (lambda c: c["directions"]["attributes"].update({"a" * 33: attribute(c)}), "attributes.a"),
     ],
 )
-def test_directions_against_the_contract_say_what_is_wrong(
+def test_the_error_names_what_is_wrong_with_directions(
     folder: Path,
     directions: dict[str, Any],
     change: Callable[[dict[str, Any]], object],
@@ -122,7 +122,7 @@ def test_an_unreadable_card_is_named(folder: Path, content: str) -> None:
     ("change", "words"),
     [
         (lambda c: c.pop("latent"), "latent: Field required"),
-        (lambda c: c.update(surprise=1), "surprise: Extra inputs"),
+        (lambda c: c.update(colour=1), "colour: Extra inputs"),
         (lambda c: c["latent"].update(width=0), "latent.width"),
         (lambda c: c["latent"].update(prior="cauchy"), "latent.prior"),
         (lambda c: c["image"].update(channels=2), "image.channels"),
@@ -134,7 +134,7 @@ def test_an_unreadable_card_is_named(folder: Path, content: str) -> None:
         (lambda c: c.update(name="Shirts!"), "name"),
     ],
 )
-def test_a_card_against_the_contract_says_which_field(
+def test_the_error_names_the_invalid_field(
     folder: Path, change: Callable[[dict[str, Any]], object], words: str
 ) -> None:
     edit(folder, change)
@@ -143,10 +143,12 @@ def test_a_card_against_the_contract_says_which_field(
 
 
 @pytest.mark.parametrize("change", [{"name": "shirts"}, {"version": 2}])
-def test_a_card_in_the_wrong_place_says_both(folder: Path, change: dict[str, Any]) -> None:
+def test_the_error_names_a_misplaced_card_and_its_folder(
+    folder: Path, change: dict[str, Any]
+) -> None:
     edit(folder, lambda c: c.update(change))
-    said = {"name": "fashion-mnist", "version": 1, **change}
-    words = f"says {said['name']}/{said['version']} but lies in fashion-mnist/1"
+    named = {"name": "fashion-mnist", "version": 1, **change}
+    words = f"names {named['name']}/{named['version']} but lies in fashion-mnist/1"
     with pytest.raises(CardError, match=words):
         card.read(folder)
 
@@ -158,11 +160,11 @@ def test_a_missing_graph_is_named(folder: Path) -> None:
         card.load_graph(folder, variant)
 
 
-def test_one_flipped_bit_is_found_and_both_hashes_told(folder: Path) -> None:
+def test_one_flipped_bit_is_detected_and_both_hashes_are_named(folder: Path) -> None:
     variant, *_ = card.read(folder).variants
     graph = bytearray((folder / variant.file).read_bytes())
     graph[len(graph) // 2] ^= 1
     (folder / variant.file).write_bytes(graph)
-    words = f"has SHA-256 {card.digest(bytes(graph))}, the card says {variant.sha256}"
+    words = f"has SHA-256 {card.digest(bytes(graph))}, but the card says {variant.sha256}"
     with pytest.raises(CardError, match=words):
         card.load_graph(folder, variant)

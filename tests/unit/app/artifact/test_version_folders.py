@@ -1,4 +1,4 @@
-"""The models folder as it lies on the disk."""
+"""The version folders on the disk."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ def models(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def test_every_version_folder_has_a_mark_that_changes_with_its_files(models: Path) -> None:
+def test_the_fingerprint_of_a_version_folder_changes_with_its_files(models: Path) -> None:
     (models / "cats/.part-3").mkdir()
     (models / "notes").touch()
     before = version_folders.fingerprints(models)
@@ -35,28 +35,30 @@ def test_every_version_folder_has_a_mark_that_changes_with_its_files(models: Pat
     assert version_folders.fingerprints(models)["cats/10"] != before["cats/10"]
 
 
-def test_a_folder_that_goes_while_it_is_looked_at_has_an_empty_mark(
+def test_a_folder_that_disappears_meanwhile_has_an_empty_fingerprint(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = os.scandir
 
-    def going(path: Path) -> object:
+    def disappearing(path: Path) -> object:
         if Path(path).name == "2":
             raise FileNotFoundError
         return scan(path)
 
-    monkeypatch.setattr(os, "scandir", going)
+    monkeypatch.setattr(os, "scandir", disappearing)
     assert version_folders.fingerprints(models)["cats/2"] == ()
 
 
-def test_no_file_may_lead_out_of_the_models_folder(models: Path, tmp_path: Path) -> None:
+def test_no_link_may_lead_out_of_the_models_folder(models: Path, tmp_path: Path) -> None:
     folder = models / "cats/2"
     version_folders.check_inside(folder, models)
     (folder / "also.json").symlink_to(models / "cats/10/card.json")
     version_folders.check_inside(folder, models)
     (tmp_path / "secret").touch()
     (folder / "secret").symlink_to("../../../secret")
-    with pytest.raises(CardError, match=r"cats/2/secret: leads to .*/secret, outside of the mod"):
+    with pytest.raises(
+        CardError, match=r"cats/2/secret: resolves to .*/secret, outside the models"
+    ):
         version_folders.check_inside(folder, models)
 
 
@@ -65,7 +67,7 @@ def test_the_models_folder_itself_may_be_a_link(models: Path, tmp_path: Path) ->
     version_folders.check_inside(tmp_path / "link/cats/2", tmp_path / "link")
 
 
-def test_what_cannot_be_followed_is_refused(models: Path) -> None:
+def test_a_link_that_cannot_be_resolved_is_rejected(models: Path) -> None:
     (models / "cats/2/loop").symlink_to("loop")
     with pytest.raises(CardError, match="cats/2: cannot be read: "):
         version_folders.check_inside(models / "cats/2", models)

@@ -507,7 +507,7 @@ def test_a_damaged_version_is_refused(
     described = card.read(folder)
     gpu_only = described.variants[0].model_copy(update={"provider": "cuda"})
     card.write(described.model_copy(update={"variants": [gpu_only]}), folder)
-    assert "has no graph for provider cpu" in refused(folder, data)
+    assert "has no variant for provider cpu" in refused(folder, data)
 
 
 def test_a_data_set_without_feature_network_is_refused(
