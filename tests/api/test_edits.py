@@ -1,4 +1,4 @@
-"""Edits: their arithmetic, and over HTTP with generators whose pixels are their latents."""
+"""Edits over HTTP, with generators whose pixels are their latents."""
 
 import base64
 import io
@@ -13,8 +13,7 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
-from app.latent import arithmetic, edits, interpolation, sampling
-from app.latent.edits import Edit
+from app.latent import arithmetic, interpolation, sampling
 from app.latent.sampling import Latents
 from app.main import create_app
 from app.settings import Settings
@@ -25,53 +24,6 @@ Decode = Callable[[bytes], NDArray[np.uint8]]
 PNG, ZIP, JSON = "image/png", "application/zip", "application/json"
 EDIT = {"glasses": 2, "beard": -1.5}
 TEXT = "beard:-1.5,glasses:2"
-
-
-# The arithmetic.
-
-
-def test_an_edit_is_the_sum_of_strengths_times_vectors() -> None:
-    z = sampling.from_seeds(range(5), WIDTH)
-    edited = Edit.from_directions(VECTORS, EDIT)(z)
-    assert edited.dtype == np.float32
-    expected = z + 2 * VECTORS["glasses"] - 1.5 * VECTORS["beard"]
-    np.testing.assert_allclose(edited, expected, atol=1e-6)
-
-
-def test_equal_edits_are_equal_to_the_bit_and_in_their_text() -> None:
-    z = sampling.from_seeds(range(5), WIDTH)
-    strengths = {name: (-1) ** k * (k + 1) / 7 for k, name in enumerate(NAMES)}
-    first = Edit.from_directions(VECTORS, strengths)
-    turned = Edit.from_directions(
-        VECTORS, dict(reversed(strengths.items())) | {"beard": strengths["beard"]}
-    )
-    np.testing.assert_array_equal(first(z), turned(z))
-    assert first.text == turned.text
-    assert Edit.from_directions(VECTORS, EDIT).text == TEXT
-
-
-@pytest.mark.parametrize("strengths", [{}, {"glasses": 0}, {"glasses": -0.0, "beard": 0.0}])
-def test_what_is_not_edited_stays_to_the_bit(strengths: dict[str, float]) -> None:
-    z = sampling.from_seeds(range(5), WIDTH)
-    for edit in (Edit.from_directions(VECTORS, strengths), edits.NO_EDIT):
-        assert edit.text == ""
-        np.testing.assert_array_equal(edit(z), z)
-
-
-@pytest.mark.parametrize("strength", [5, -5, 0.1 + 0.2, 1 / 3, -1e-7, 2.5e-12, 4.999999999999999])
-def test_the_text_of_an_edit_is_read_as_that_very_edit(strength: float) -> None:
-    strengths = {"beard": strength, "glasses": 1.0}
-    text = Edit.from_directions(VECTORS, strengths).text
-    assert "e" not in text.replace("beard", "").replace("glasses", "")
-    assert edits.parse(text.split(",")) == strengths
-
-
-def test_an_attribute_twice_is_no_edit() -> None:
-    with pytest.raises(ValueError, match="every attribute once"):
-        edits.parse(["glasses:1", "beard:1", "glasses:1"])
-
-
-# Over HTTP.
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ def test_means_are_added_and_subtracted() -> None:
     np.testing.assert_allclose(result, a + b - c - d, atol=1e-6)
 
 
-def test_every_group_has_the_same_weight_whatever_its_size() -> None:
+def test_every_group_has_the_same_weight_regardless_of_its_size() -> None:
     one, many = np.full((1, 4), 6, np.float32), np.arange(64, dtype=np.float32).reshape(16, 4)
     np.testing.assert_array_equal(sum_of_means([one], [many]), 6 - (np.arange(4) + 30))
 
