@@ -1,15 +1,16 @@
-/* Requests to the server, with patience: who is refused for now asks again. */
+/* Requests to the server, with retries while it is busy or unavailable. */
 
-import { away, back, rested } from "./notice.js";
+import { reportError, serverAvailable, serverUnavailable, untilRetry } from "./notice.js";
 import { editText, view } from "./view.js";
 
-const LONGEST = 15; // seconds between two attempts
-let asking = null;
-let keys = 0;
+const MAX_DELAY = 15; // seconds between two attempts
+const UNREACHABLE = "Can't reach the server.";
+let keyPrompt = null; // the promise of the prompt in progress
+let keysEntered = 0;
 
-/** A request that asking again does not mend. */
-export class Refusal extends Error {
-  name = "Refusal";
+/** An error that a retry does not fix. */
+export class RequestError extends Error {
+  name = "RequestError";
 
   constructor(message, status) {
     super(message);
@@ -17,76 +18,94 @@ export class Refusal extends Error {
   }
 }
 
-/** The answer to a request, once there is one. Throws Refusal. */
-export async function ask(path, options = {}) {
+/** The successful response, after retries if needed. Throws RequestError. */
+export async function request(path, options = {}) {
   for (let attempt = 0; ; attempt += 1) {
-    await rested();
-    options.signal?.throwIfAborted();
-    const known = keys;
-    const answer = await fetch(path, options).catch((error) => {
-      if (error.name === "AbortError") throw error;
-      return null;
-    });
-    if (answer?.ok) {
-      back();
-      return answer;
+    await untilRetry();
+    const keysBefore = keysEntered;
+    const response = await fetch(path, options).catch(() => null);
+    if (response?.ok) {
+      serverAvailable();
+      return response;
     }
-    if (answer?.status === 401) {
-      // The last key may be newer than the request.
-      if (known === keys) await (asking ??= askKey());
+    if (response?.status === 401) {
+      // The request may be older than the key.
+      if (keysBefore === keysEntered) await (keyPrompt ??= promptForKey());
       continue;
     }
-    const { words, seconds } = await trouble(answer);
-    away(words, Math.min(seconds || 2 ** attempt, LONGEST));
+    const { message, seconds } = await explain(response);
+    serverUnavailable(message, Math.min(seconds || 2 ** attempt, MAX_DELAY));
   }
 }
 
-/** The answer's JSON. */
-export async function askJson(path, options = {}) {
+/** The JSON of a response. */
+export async function requestJson(path, options = {}) {
   const headers = { Accept: "application/json", ...options.headers };
-  return (await ask(path, { ...options, headers })).json();
+  return (await request(path, { ...options, headers })).json();
 }
 
-/** Asks for a key, once for all who need it. Its cookie goes along with images, too. */
-async function askKey() {
-  const key = prompt("Drawing takes a key. Which is yours?");
-  // Who has none is not asked again.
-  if (!key) throw new Refusal("Nothing is drawn without a key.", 401);
+/** Exchanges an API key for a cookie, which browsers send for images, too. */
+async function promptForKey() {
+  const key = prompt("This server needs an API key.");
+  // The promise stays rejected: the page does not prompt again.
+  if (!key) throw new RequestError("No key, so no pictures. Reload the page to enter one.", 401);
   const headers = { Authorization: `Bearer ${key}` };
   await fetch("access", { method: "POST", headers }).catch(() => null);
-  asking = null;
-  keys += 1;
+  keyPrompt = null;
+  keysEntered += 1;
 }
 
-async function trouble(answer) {
-  if (!answer) return { words: "The server does not answer." };
-  const problem = await answer.json().catch(() => ({}));
-  if ([429, 503].includes(answer.status)) {
-    const seconds = Number(answer.headers.get("Retry-After"));
-    if (seconds) return { words: "The server is busy.", seconds };
-    return { words: `The server is not ready: ${problem.detail ?? "no reason given"}.` };
+/** The message and delay of a failure that a retry may fix. Throws RequestError for others. */
+async function explain(response) {
+  if (!response) return { message: UNREACHABLE };
+  const problem = await response.json().catch(() => ({}));
+  if ([429, 503].includes(response.status)) {
+    const seconds = Number(response.headers.get("Retry-After"));
+    if (seconds) return { message: "The server is busy.", seconds };
+    return { message: `The server is not ready: ${problem.detail ?? "no reason given"}.` };
   }
-  // A proxy in front of a server that is away.
-  if ([502, 504].includes(answer.status)) return { words: "The server does not answer." };
-  throw new Refusal(problem.detail ?? `The server answered ${answer.status}.`, answer.status);
+  // From a proxy whose server does not respond.
+  if ([502, 504].includes(response.status)) return { message: UNREACHABLE };
+  const message = problem.detail ?? `The server returned status ${response.status}.`;
+  throw new RequestError(message, response.status);
 }
 
-/** The path of one image. */
+/** Limits `work` to one run at a time. Calls during a run cause one more run. */
+export function coalesce(work) {
+  let running = false;
+  let pending = false;
+  return async function run() {
+    pending = true;
+    if (running) return;
+    running = true;
+    try {
+      while (pending) {
+        pending = false;
+        await work().catch(reportError);
+      }
+    } finally {
+      running = false;
+    }
+  };
+}
+
+/** The path of one picture. */
 export function imagePath(seed, scale = "") {
-  return path(`images/${view.model}/${view.version}/${seed}.png`, { ...look(), scale });
+  return path(`images/${view.model}/${view.version}/${seed}.png`, { ...imageOptions(), scale });
 }
 
-/** The path of any other drawing of the current model. */
-export function drawingPath(route, parameters) {
-  return path(route, { model: view.model, version: view.version, ...look(), ...parameters });
+/** The path of another resource of the model version, such as a sheet. */
+export function resourcePath(route, parameters) {
+  const { model, version } = view;
+  return path(route, { model, version, ...imageOptions(), ...parameters });
 }
 
-const look = () => ({
+const imageOptions = () => ({
   edit: editText(),
   truncation: view.truncation === 1 ? "" : view.truncation,
 });
 
 function path(route, parameters) {
-  const told = Object.entries(parameters).filter(([, value]) => value !== "");
-  return told.length ? `${route}?${told.map((pair) => pair.join("=")).join("&")}` : route;
+  const given = Object.entries(parameters).filter(([, value]) => value !== "");
+  return given.length ? `${route}?${given.map((pair) => pair.join("=")).join("&")}` : route;
 }

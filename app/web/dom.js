@@ -1,9 +1,9 @@
-/* The document, in fewer words. */
+/* Short names for common DOM calls. */
 
-/** The element of this id. */
+/** The element with this id. */
 export const $ = (id) => document.getElementById(id);
 
-/** Calls `listener` at every event of that type at this element. */
+/** Adds an event listener to the element with this id. */
 export const on = (id, type, listener) => $(id).addEventListener(type, listener);
 
 /** A new element with properties or attributes, and children. */

@@ -1,20 +1,20 @@
-/* Images that are dragged by the mouse. A dialog offers the same to keyboards and to fingers. */
+/* Drag and drop of pictures by mouse. The dialog offers the same to keyboard and touch. */
 
 const TYPE = "application/x-seed";
 
-/** Lets an element that shows a seed's image be dragged. */
-export function draggable(element, seed) {
+/** Makes an element draggable; the drag carries the seed. */
+export function makeDraggable(element, seed) {
   element.draggable = true;
   element.addEventListener("dragstart", (event) => {
     event.dataTransfer.setData(TYPE, String(seed));
   });
 }
 
-/** Calls `take` with the seed of an image that is dropped on an element. */
-export function target(element, take) {
-  const over = (event) => event.dataTransfer.types.includes(TYPE);
+/** Calls `onDrop` with the seed of a picture that is dropped on an element. */
+export function makeDropTarget(element, onDrop) {
+  const accepts = (event) => event.dataTransfer.types.includes(TYPE);
   element.addEventListener("dragover", (event) => {
-    if (!over(event)) return;
+    if (!accepts(event)) return;
     event.preventDefault();
     element.classList.add("over");
   });
@@ -22,9 +22,9 @@ export function target(element, take) {
     if (!element.contains(event.relatedTarget)) element.classList.remove("over");
   });
   element.addEventListener("drop", (event) => {
-    if (!over(event)) return;
+    if (!accepts(event)) return;
     event.preventDefault();
     element.classList.remove("over");
-    take(Number(event.dataTransfer.getData(TYPE)));
+    onDrop(Number(event.dataTransfer.getData(TYPE)));
   });
 }

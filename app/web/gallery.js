@@ -1,17 +1,16 @@
-/* The gallery: images of consecutive seeds, drawn as they come into sight. */
+/* The gallery: pictures of consecutive seeds, loaded as they scroll into sight. */
 
-import { openActions } from "./actions.js";
-import { imagePath } from "./api.js";
+import { coalesce, imagePath } from "./api.js";
+import { openDialog } from "./dialog.js";
 import { $, make, on } from "./dom.js";
-import { draggable } from "./drag.js";
-import { clear, draw } from "./image.js";
-import { latest } from "./pace.js";
-import { pinned, toggle } from "./pins.js";
-import { SEEDS, change, seedField, view } from "./view.js";
+import { makeDraggable } from "./drag.js";
+import { clearStaleImage, showImage } from "./image.js";
+import { isPinned, togglePin } from "./pins.js";
+import { SEED_COUNT, bindSeed, change, randomSeed, view } from "./view.js";
 
-const MORE = 24;
+const BATCH = 24; // tiles that are added at a time
 const visible = new Set();
-let first = null; // the seed that the tiles begin at
+let first = null; // the seed of the first tile
 
 const observer = new IntersectionObserver(
   (entries) => {
@@ -20,27 +19,26 @@ const observer = new IntersectionObserver(
       else visible.delete(target);
     }
     if (visible.has($("tiles").lastChild)) append();
-    paint();
+    loadVisible();
   },
   { rootMargin: "300px" },
 );
 
-const paint = latest(() =>
-  Promise.all([...visible].map((tile) => draw(tile.firstChild, imagePath(tile.seed)))),
+const loadVisible = coalesce(() =>
+  Promise.all([...visible].map((tile) => showImage(tile.firstChild, imagePath(tile.seed)))),
 );
 
-/** Shows what the view says. */
 export function render() {
   const field = $("gallery-seed");
-  // A hand may be faster than the server.
+  // Keep what was typed before the server responded.
   const typed = first === null && field.matches(":focus") && field.value;
   if (view.seed !== first) restart();
   if (!typed) field.value = first;
   for (const tile of $("tiles").children) {
-    mark(tile);
-    if (!visible.has(tile)) clear(tile.firstChild, imagePath(tile.seed));
+    showPinned(tile);
+    if (!visible.has(tile)) clearStaleImage(tile.firstChild, imagePath(tile.seed));
   }
-  if (view.panel === "gallery") paint();
+  if (view.panel === "gallery") loadVisible();
 }
 
 function restart() {
@@ -54,49 +52,48 @@ function restart() {
 
 function append() {
   const count = $("tiles").childElementCount;
-  const seeds = Array.from({ length: MORE }, (_, k) => (first + count + k) % SEEDS);
-  const tiles = seeds.map(tile);
+  const seeds = Array.from({ length: BATCH }, (_, k) => (first + count + k) % SEED_COUNT);
+  const tiles = seeds.map(makeTile);
   $("tiles").append(...tiles);
-  for (const one of tiles) observer.observe(one);
+  for (const tile of tiles) observer.observe(tile);
 }
 
-function tile(seed) {
+function makeTile(seed) {
   const img = make("img", { alt: "", draggable: false });
-  const button = make("button", { className: "tile", tabIndex: -1 }, img, String(seed));
-  button.seed = seed;
-  draggable(button, seed);
-  mark(button);
-  return button;
+  const tile = make("button", { className: "tile", tabIndex: -1 }, img, String(seed));
+  tile.seed = seed;
+  makeDraggable(tile, seed);
+  showPinned(tile);
+  return tile;
 }
 
-function mark(tile) {
-  tile.classList.toggle("pinned", pinned(tile.seed));
-  tile.ariaLabel = `Image ${tile.seed}${pinned(tile.seed) ? ", pinned" : ""}`;
+function showPinned(tile) {
+  const pinned = isPinned(tile.seed);
+  tile.classList.toggle("pinned", pinned);
+  tile.ariaLabel = `Picture ${tile.seed}${pinned ? ", pinned" : ""}`;
 }
 
-/* One tile is a stop for the tab key; from there the arrows lead on. */
-function step(event) {
+/* Arrow keys move between tiles; the tab key reaches one of them. */
+function handleKey(event) {
   const tiles = [...$("tiles").children];
-  const at = tiles.indexOf(document.activeElement);
+  const index = tiles.indexOf(document.activeElement);
   const columns = getComputedStyle($("tiles")).gridTemplateColumns.split(" ").length;
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
-  if (event.key === "p") toggle(document.activeElement.seed);
-  const to = event.key === "Home" ? tiles[0] : tiles[at + steps[event.key]];
-  if (!to) return;
+  if (event.key === "p") togglePin(document.activeElement.seed);
+  const next = event.key === "Home" ? tiles[0] : tiles[index + steps[event.key]];
+  if (!next) return;
   event.preventDefault();
-  to.focus();
+  next.focus();
 }
 
 on("tiles", "click", ({ target }) => {
-  const chosen = target.closest(".tile");
-  if (chosen) openActions(chosen.seed);
+  const tile = target.closest(".tile");
+  if (tile) openDialog(tile.seed);
 });
-on("tiles", "keydown", step);
+on("tiles", "keydown", handleKey);
 on("tiles", "focusin", ({ target }) => {
-  for (const one of $("tiles").querySelectorAll('[tabindex="0"]')) one.tabIndex = -1;
+  for (const tile of $("tiles").querySelectorAll('[tabindex="0"]')) tile.tabIndex = -1;
   target.tabIndex = 0;
 });
-seedField("gallery-seed", "seed");
-on("gallery-shuffle", "click", () => {
-  change({ seed: Math.floor(Math.random() * SEEDS) });
-});
+bindSeed("gallery-seed", "seed");
+on("gallery-shuffle", "click", () => change({ seed: randomSeed() }));

@@ -1,14 +1,14 @@
-/* Images: drawn when the server can, in whole pixels. */
+/* Loading of images into elements, with retries. */
 
-import { ask } from "./api.js";
-import { report } from "./notice.js";
+import { request } from "./api.js";
+import { reportError } from "./notice.js";
 
 const ATTEMPTS = 3;
-const shown = new WeakMap(); // images, and the paths that they show
-const wanted = new WeakMap(); // images that are being drawn, and the paths that they shall show
+const shown = new WeakMap(); // element → path of the image that it shows
+const requested = new WeakMap(); // element that is loading → path that it shall show in the end
 
-/** Shows an image in an element, one at a time. Throws Refusal where there is none. */
-export async function load(img, path) {
+/** Loads an image; one call at a time per element. Throws RequestError. */
+async function load(img, path) {
   if (shown.get(img) === path) return;
   shown.delete(img);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
@@ -18,52 +18,52 @@ export async function load(img, path) {
       shown.set(img, path);
       return;
     } catch {
-      img.removeAttribute("src"); // an empty frame is calmer than a broken image
-      // An image does not say why it failed: a request does, and waits where that helps.
-      await ask(path);
+      img.removeAttribute("src"); // an empty frame looks better than a broken image
+      // An image does not say why it failed; a request does, and retries if useful.
+      await request(path);
     }
   }
 }
 
-/** The same for who cannot mend a refusal: the last path of several is shown. */
-export async function draw(img, path) {
-  const busy = wanted.has(img);
-  wanted.set(img, path);
-  if (busy) return;
+/** Loads an image; of concurrent calls, the last wins. Errors become a notice. */
+export async function showImage(img, path) {
+  const loading = requested.has(img);
+  requested.set(img, path);
+  if (loading) return;
   try {
     let latest;
     do {
-      latest = wanted.get(img);
+      latest = requested.get(img);
       await load(img, latest);
-    } while (wanted.get(img) !== latest);
+    } while (requested.get(img) !== latest);
   } catch (error) {
-    report(error);
+    reportError(error);
   } finally {
-    wanted.delete(img);
+    requested.delete(img);
   }
 }
 
-/** Empties an element that shows another image. */
-export function clear(img, path) {
-  if (wanted.has(img) || shown.get(img) === path) return;
+/** Empties an element unless it shows this path or is loading. */
+export function clearStaleImage(img, path) {
+  if (requested.has(img) || shown.get(img) === path) return;
   shown.delete(img);
   img.removeAttribute("src");
 }
 
-/** Shows the first of `paths` that the server does not find too large; answers which. */
-export async function loadFirst(img, paths) {
-  for (const [k, path] of paths.entries()) {
+/** Loads the first sheet `path(side)` that the server allows. Returns its side. */
+export async function loadSheet(img, sides, path) {
+  for (const side of sides) {
     try {
-      await load(img, path);
-      return k;
+      await load(img, path(side));
+      return side;
     } catch (error) {
-      if (error.status !== 422 || k === paths.length - 1) throw error;
+      if (error.status !== 422 || side === sides.at(-1)) throw error;
     }
   }
 }
 
-/** A PNG file in base64, decoded to be drawn at once. */
-export function bitmap(png) {
+/** Decodes a PNG file in base64 to a bitmap. */
+export function decodePng(png) {
   const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
   return createImageBitmap(new Blob([bytes], { type: "image/png" }));
 }

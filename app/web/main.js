@@ -1,33 +1,32 @@
-/* The page, from its address to what it shows. */
+/* Starts the page. Each module's `render` shows the current view, and runs after every change. */
 
-import * as actions from "./actions.js";
-import * as between from "./between.js";
-import * as edits from "./edits.js";
+import * as arithmetic from "./arithmetic.js";
+import * as blend from "./blend.js";
+import * as dialog from "./dialog.js";
 import * as gallery from "./gallery.js";
-import * as looks from "./looks.js";
-import { discover, settle, size, wide } from "./models.js";
+import { displayWidth, fetchModels, imageSize, resolveModel } from "./models.js";
+import * as morph from "./morph.js";
+import * as options from "./options.js";
 import * as panels from "./panels.js";
-import * as pins from "./pins.js";
-import * as plane from "./plane.js";
-import * as sums from "./sums.js";
+import * as tray from "./tray.js";
 import * as variations from "./variations.js";
-import { open, subscribe, view } from "./view.js";
+import { openUrl, subscribe, view } from "./view.js";
 
-const TILE = 116; // how wide an image of the gallery is, more or less
+const TILE = 116; // approximate width of a picture in the gallery, in CSS pixels
 
 function resize() {
-  const { width, height } = size();
+  const { width, height } = imageSize();
   const root = document.documentElement.style;
-  root.setProperty("--tile", `${wide(TILE + width / 2)}px`);
+  root.setProperty("--tile", `${displayWidth(TILE + width / 2)}px`);
   root.setProperty("--shape", `${width} / ${height}`);
   document.body.classList.toggle("sized", view.scale > 0);
 }
 
-await discover();
-// A view that is settled comes first, then the panel that the rest is measured in.
-[settle, resize, panels.render].forEach(subscribe);
-for (const part of [looks, pins, edits, gallery, between, plane, variations, sums, actions]) {
+await fetchModels();
+// First the model is resolved, then the panel shown, then its content is measured.
+[resolveModel, resize, panels.render].forEach(subscribe);
+for (const part of [options, tray, gallery, morph, blend, variations, arithmetic, dialog]) {
   subscribe(part.render);
 }
-open();
+openUrl();
 document.body.classList.add("ready");

@@ -1,66 +1,69 @@
-/* The models in service, and the switch between them and their versions. */
+/* The models on the server, the one in use, and the size of its pictures. */
 
-import { askJson } from "./api.js";
+import { requestJson } from "./api.js";
 import { $, on } from "./dom.js";
 import { change, view } from "./view.js";
 
+const DEVICES = { cpu: "the CPU", cuda: "the GPU (CUDA)", tensorrt: "the GPU (TensorRT)" };
 let served = { default: null, models: [] };
 
-/** Asks what is served, once something is. */
-export async function discover() {
-  await askJson("health/ready");
-  served = await askJson("models");
+/** Fetches the list of models once the server is ready. */
+export async function fetchModels() {
+  await requestJson("health/ready");
+  served = await requestJson("models");
   $("model").replaceChildren(...served.models.map(({ name }) => new Option(name)));
 }
 
-/** Makes the view one of a model that is there: shared addresses outlive models. */
-export function settle() {
+/** Replaces a model or version that is not served: links outlive models. */
+export function resolveModel() {
   const model = find(view.model) ?? find(served.default);
   const versions = model.versions.map(({ version }) => version);
   if (model.name !== view.model || !versions.includes(view.version)) {
     view.version = model.default_version;
   }
   view.model = model.name;
-  const known = ([name]) => name in current().attributes;
+  const known = ([name]) => name in currentVersion().attributes;
   view.edit = Object.fromEntries(Object.entries(view.edit).filter(known));
-  showSwitch(versions);
+  showModel(versions);
 }
 
-/** The version that draws: its image's size, its attributes, its card. */
-export function current() {
+/** The model version in use, as `GET /models` describes it. */
+export function currentVersion() {
   return find(view.model).versions.find(({ version }) => version === view.version);
 }
 
-/** The size of its images: `{ height, width, channels }`. */
-export const size = () => current().card.image;
+/** The size of its pictures: `{ height, width, channels }`. */
+export const imageSize = () => currentVersion().card.image;
 
-/** How wide `count` images side by side are, in so much room: whole screen pixels for each pixel. */
-export function wide(room, count = 1) {
-  const pixels = size().width * count;
-  const chosen = count === 1 && view.scale; // sheets are as large as they can be
+/** The CSS width of `count` pictures side by side: an integer multiple that fits the room. */
+export function displayWidth(room, count = 1) {
+  const pixels = imageSize().width * count;
+  const chosen = count === 1 && view.scale; // sheets use the room that there is
   return pixels * (chosen || Math.max(1, Math.floor(room / pixels)));
 }
 
-/** Makes a canvas one for its images, to be shown in so much room. */
-export function fit(canvas, room) {
-  const { width, height } = size();
-  canvas.style.width = `${wide(room)}px`;
-  // To set the size of a canvas clears it.
+/** Sets the size of a canvas for one picture. */
+export function fitCanvas(canvas, room) {
+  const { width, height } = imageSize();
+  canvas.style.width = `${displayWidth(room)}px`;
+  // Setting the size of a canvas clears it.
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }
 
 const find = (name) => served.models.find((model) => model.name === name);
 
-function showSwitch(versions) {
+function showModel(versions) {
   const options = versions.map((version) => new Option(version));
   $("version").replaceChildren(...options.reverse());
   $("version").value = view.version;
   $("model").value = view.model;
-  const { card, provider } = current();
+  const { card, provider } = currentVersion();
   const { height, width, channels } = card.image;
+  const { name, images } = card.dataset;
+  const count = images ? ` (${images.toLocaleString("en")} pictures)` : "";
   $("card").textContent =
-    `${width} × ${height} pixels, ${channels === 1 ? "grey" : "colour"}; ` +
-    `learned from ${card.dataset.name}; drawn on ${provider}.`;
+    `${width} × ${height} ${channels === 1 ? "grey" : "colour"} pictures. ` +
+    `Trained on ${name}${count}. Runs on ${DEVICES[provider] ?? provider}.`;
 }
 
 on("model", "change", () => {

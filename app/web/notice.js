@@ -1,53 +1,52 @@
-/* What people are told of a server that is away, and how long everybody waits for it. */
+/* The notice at the bottom of the page, and the wait before a retry, shared by all requests. */
 
 import { $ } from "./dom.js";
 
-let rest = null;
-let dismissed = { words: "", at: 0 };
-let missed = false; // whether what is shown is that the server is away
+let retry = null; // the promise of the wait in progress
+let dismissed = { message: "", at: 0 };
+let unavailable = false; // whether the notice says that the server is unavailable
 
-/** Ends when the server may be asked again: at once, unless it is known to be away. */
-export const rested = () => rest ?? Promise.resolve();
+/** Resolves when requests may be sent: at once unless a wait is in progress. */
+export const untilRetry = () => retry ?? Promise.resolve();
 
-/** Says why the server is away, and lets everybody wait for so many seconds. */
-export function away(words, seconds) {
-  missed = true;
-  // Whoever fails meanwhile joins the wait that there is.
-  rest ??= wait(words, seconds).then(() => {
-    rest = null;
+/** Says why the server is unavailable, and pauses all requests for so many seconds. */
+export function serverUnavailable(message, seconds) {
+  unavailable = true;
+  // A request that fails meanwhile joins the wait in progress.
+  retry ??= wait(message, seconds).then(() => {
+    retry = null;
   });
 }
 
-/** The server answers: no need to say any more that it is away. */
-export function back() {
-  if (!missed || rest) return;
-  missed = false;
+/** Hides the notice that the server is unavailable. */
+export function serverAvailable() {
+  if (!unavailable || retry) return;
+  unavailable = false;
   show("");
 }
 
-/** Says something that waiting does not mend; not again right after it was dismissed. */
-export function tell(words) {
-  missed = false;
-  // Many images may be refused for one reason, the last of them after somebody has read it.
-  if (words === dismissed.words && performance.now() - dismissed.at < 10_000) return;
-  show(words, "Dismiss", () => {
-    dismissed = { words, at: performance.now() };
+/** Shows a message until it is dismissed. */
+export function showMessage(message) {
+  unavailable = false;
+  // Many pictures may fail for one reason, some after the message was dismissed.
+  if (message === dismissed.message && performance.now() - dismissed.at < 10_000) return;
+  show(message, "Dismiss", () => {
+    dismissed = { message, at: performance.now() };
     show("");
   });
 }
 
-/** Tells of a request that was refused; any other error is a fault of the page. */
-export function report(error) {
-  if (error.name === "AbortError") return;
-  if (error.name !== "Refusal") throw error;
-  tell(error.message);
+/** Shows a RequestError. Any other error is a bug of the page and is rethrown. */
+export function reportError(error) {
+  if (error.name !== "RequestError") throw error;
+  showMessage(error.message);
 }
 
-function wait(words, seconds) {
+function wait(message, seconds) {
   return new Promise((resolve) => {
     let left = Math.ceil(seconds);
     const tick = () => {
-      $("notice-wait").textContent = left > 0 ? `Trying again in ${left} s.` : "Trying again …";
+      $("notice-wait").textContent = left > 0 ? `Retrying in ${left} s…` : "Retrying…";
       left -= 1;
     };
     const end = () => {
@@ -55,17 +54,17 @@ function wait(words, seconds) {
       tick();
       resolve();
     };
-    show(words, "Try now", end);
+    show(message, "Try now", end);
     tick();
     const timer = setInterval(() => (left > 0 ? tick() : end()), 1000);
   });
 }
 
-function show(words, label = "", action = null) {
-  // The same words again would be read aloud again.
-  if ($("notice-words").textContent !== words) $("notice-words").textContent = words;
+function show(message, label = "", action = null) {
+  // Screen readers would repeat a text that is set again.
+  if ($("notice-message").textContent !== message) $("notice-message").textContent = message;
   $("notice-wait").textContent = "";
   $("notice-button").textContent = label;
   $("notice-button").onclick = action;
-  $("notice").classList.toggle("shown", Boolean(words));
+  $("notice").classList.toggle("shown", Boolean(message));
 }

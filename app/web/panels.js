@@ -1,24 +1,22 @@
-/* The five panels, of which one is shown. */
+/* The five panels, one of which is shown, and their tabs. */
 
 import { $ } from "./dom.js";
 import { pinRandom } from "./pins.js";
-import { PANELS, address, view } from "./view.js";
+import { PANELS, fragment, view } from "./view.js";
 
 let shown = null;
-const scrolled = {}; // where each panel was left
+const scrolled = {}; // the scroll position of each panel
 
-/** Shows what the view says. */
 export function render() {
   for (const name of PANELS) {
     const link = document.querySelector(`nav [data-panel=${name}]`);
-    link.href = address({ panel: name });
+    link.href = fragment({ panel: name });
     link.ariaCurrent = name === view.panel ? "page" : null;
     $(name).hidden = name !== view.panel;
   }
-  // What a panel needs pins for is shown once there are enough.
-  for (const element of document.querySelectorAll("[data-pins], [data-no-pins]")) {
-    const { pins, noPins } = element.dataset;
-    element.hidden = pins ? view.pins.length < pins : view.pins.length >= noPins;
+  for (const element of document.querySelectorAll("[data-min-pins], [data-fewer-pins]")) {
+    const { minPins = 0, fewerPins = Infinity } = element.dataset;
+    element.hidden = view.pins.length < minPins || view.pins.length >= fewerPins;
   }
   if (shown !== view.panel) {
     shown = view.panel;

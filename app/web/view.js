@@ -1,53 +1,37 @@
-/* The current view. It is the URL's fragment, so that it can be shared and gone back to. */
+/* The current view, stored in the URL's fragment for links and the history. */
 
-import { $, on } from "./dom.js";
+import { on } from "./dom.js";
 
-export const SEEDS = 2 ** 32;
-export const MOST = 16; // pins, and images in one mean: the server averages no more
-export const PANELS = ["gallery", "between", "plane", "variations", "sums"];
+export const SEED_COUNT = 2 ** 32;
+export const MAX_PICTURES = 16; // pins, and pictures in one box: the server averages no more
+export const PANELS = ["gallery", "morph", "blend", "variations", "arithmetic"];
+// Old links use the old names.
+const RENAMED = new Map([["between", "morph"], ["plane", "blend"], ["sums", "arithmetic"]]);
 
-const matching = (pattern) => ({
-  read: (text) => (pattern.test(text) ? text : undefined),
-  write: String,
-});
-const number = (least, most, pattern = /^\d{1,10}$/) => ({
-  read: (text) => {
-    const value = pattern.test(text) ? Number(text) : NaN;
-    return value >= least && value <= most ? value : undefined;
-  },
-  write: String,
-});
-const seed = number(0, SEEDS - 1);
-const seeds = {
-  read: (text) => {
-    const found = text.split(",").map(seed.read).filter(Number.isInteger);
-    return [...new Set(found)].slice(0, MOST);
-  },
-  write: (list) => list.join(","),
+const number = (min, max, pattern = /^\d{1,10}$/) => (text) => {
+  const value = pattern.test(text) ? Number(text) : NaN;
+  return value >= min && value <= max ? value : undefined;
 };
-const strengths = {
-  read: (text) => {
-    const steps = text.split(",").map((step) => step.split(":"));
-    const fit = ([name, value]) => /^[a-z]\w*$/.test(name) && value && Math.abs(value) <= 5;
-    return Object.fromEntries(steps.filter(fit).map(([name, value]) => [name, Number(value)]));
-  },
-  // In the order of names: one edit has one URL, so that caches know it again.
-  write: (edit) =>
-    Object.entries(edit)
-      .filter(([, strength]) => strength)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map((step) => step.join(":"))
-      .join(","),
+const seed = number(0, SEED_COUNT - 1);
+const seeds = (text) => {
+  const found = text.split(",").map(seed).filter(Number.isInteger);
+  return [...new Set(found)].slice(0, MAX_PICTURES);
+};
+const edit = (text) => {
+  const pairs = text.split(",").map((pair) => pair.split(":"));
+  const valid = ([name, value]) => /^[a-z]\w*$/.test(name) && value && Math.abs(value) <= 5;
+  return Object.fromEntries(pairs.filter(valid).map(([name, value]) => [name, Number(value)]));
 };
 
 const DECIMAL = /^\d(\.\d+)?$/;
+// The parser of each field, and its default.
 const FIELDS = {
-  model: [matching(/^[\w.-]+$/), ""],
+  model: [(text) => text.match(/^[\w.-]+$/)?.[0], ""],
   version: [number(1, 2 ** 31), 0],
-  panel: [matching(new RegExp(`^(${PANELS.join("|")})$`)), "gallery"],
+  panel: [(text) => PANELS.find((name) => name === (RENAMED.get(text) ?? text)), "gallery"],
   seed: [seed, 0],
   pins: [seeds, []],
-  edit: [strengths, {}],
+  edit: [edit, {}],
   truncation: [number(0.1, 2, DECIMAL), 1],
   scale: [number(1, 8), 0],
   of: [seed, null],
@@ -65,57 +49,65 @@ export function subscribe(listener) {
   listeners.push(listener);
 }
 
-/** The edit as the API's text, such as `beard:-1.5,glasses:2`. */
-export const editText = () => strengths.write(view.edit);
+/** An edit in the API's notation, such as `beard:-1.5,glasses:2`. */
+export const editText = (strengths = view.edit) =>
+  // Sorted by name: one edit has one URL, which caches recognise.
+  Object.entries(strengths)
+    .filter(([, strength]) => strength)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map((pair) => pair.join(":"))
+    .join(",");
 
-/** The fragment of the view with some of it changed: an address to link to. */
-export function address(part = {}) {
-  const told = Object.entries({ ...view, ...part })
-    .map(([name, value]) => [name, written(name, value), written(name, FIELDS[name][1])])
+export const randomSeed = () => Math.floor(Math.random() * SEED_COUNT);
+
+/** The fragment for the view with some changes, to link to. */
+export function fragment(changes = {}) {
+  const given = Object.entries({ ...view, ...changes })
+    .map(([name, value]) => [name, write(name, value), write(name, FIELDS[name][1])])
     .filter(([, text, initial]) => text !== initial);
-  return `#${told.map(([name, text]) => `${name}=${text}`).join("&")}`;
+  return `#${given.map(([name, text]) => `${name}=${text}`).join("&")}`;
 }
 
-const written = (name, value) => (value === null ? "" : FIELDS[name][0].write(value));
+const write = (name, value) => (name === "edit" ? editText(value) : String(value ?? ""));
 
-/** Changes part of the view. A change that is not kept, as of a hand that drags, is no step back. */
-export function change(part, { kept = true } = {}) {
-  Object.assign(view, part);
-  if (kept && address() !== location.hash) history.pushState(null, "", address());
-  announce();
+/** Changes the view. Positions of a moving slider stay out of the history. */
+export function change(changes, { inHistory = true } = {}) {
+  Object.assign(view, changes);
+  if (inHistory && fragment() !== location.hash) history.pushState(null, "", fragment());
+  notify();
 }
 
-/** Takes the view out of the URL, and mends the URL where it tells what is not there. */
-export function open() {
+/** Reads the view from the URL, and removes invalid parts of the URL. */
+export function openUrl() {
   read();
-  announce();
-  history.replaceState(null, "", address());
+  notify();
+  history.replaceState(null, "", fragment());
 }
 
 function read() {
-  const told = new URLSearchParams(location.hash.slice(1));
-  for (const [name, [kind, initial]] of Object.entries(FIELDS)) {
-    view[name] = (told.has(name) ? kind.read(told.get(name)) : undefined) ?? initial;
+  const given = new URLSearchParams(location.hash.slice(1));
+  for (const [name, [parse, initial]] of Object.entries(FIELDS)) {
+    view[name] = (given.has(name) ? parse(given.get(name)) : undefined) ?? initial;
   }
 }
 
-/** Lets a number field set a seed of the view. What is no seed gives way to the one that was. */
-export function seedField(id, name) {
+/** Makes an input set a seed of the view. An invalid value is reset. */
+export function bindSeed(id, name) {
   on(id, "change", ({ target }) => {
     change(target.value && target.checkValidity() ? { [name]: target.valueAsNumber } : {});
   });
 }
 
-/** Lets a slider set a number of the view. It is kept once the slider is let go. */
-export function sliderField(id, name) {
-  const set = (how) => change({ [name]: $(id).valueAsNumber }, how);
-  on(id, "input", () => set({ kept: false }));
-  on(id, "change", () => set());
+/** Makes a slider change the view by `toChanges(value)`; into the history on release. */
+export function bindSlider(slider, toChanges) {
+  const set = (options) => change(toChanges(slider.valueAsNumber), options);
+  slider.addEventListener("input", () => set({ inHistory: false }));
+  slider.addEventListener("change", () => set());
 }
 
-function announce() {
+function notify() {
   for (const listener of listeners) listener();
 }
 
-read(); // a hand may be faster than the server
-addEventListener("popstate", open);
+read(); // the page can be used before the server responds
+addEventListener("popstate", openUrl);
