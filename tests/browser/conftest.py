@@ -1,4 +1,4 @@
-"""Chromium, a real server for it, and pages on which nothing may go wrong unseen."""
+"""Fixtures: Chromium, a server process, and pages whose console errors fail the test."""
 
 import os
 import shutil
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-MOST = 30_000
-"""Milliseconds that something takes on a page, whatever else the machine does."""
-SMALL, LARGE = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+TIMEOUT_MS = 30_000
+"""Long enough for one step on a page while the machine is busy with other tests."""
+LARGE = {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="session")
 def served_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped model, and one in colour whose images can be edited."""
+    """A model folder with `fashion-mnist`, and `colours`, a model with editable attributes."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(models / "fashion-mnist", folder / "fashion-mnist")
     publish(folder, "colours")
@@ -34,7 +34,7 @@ def served_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def command() -> list[str]:
-    """How a server is started."""
+    """The command that starts a server, without its models."""
     return [sys.executable, "-m", "app", "--provider", "cpu", "--threads", "1"]
 
 
@@ -42,19 +42,19 @@ def command() -> list[str]:
 def server(
     root: Path, served_models: Path, command: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """The address of a real server."""
+    """The address of a server process that all modules share."""
     log = tmp_path_factory.mktemp("server") / "log"
     with serving([*command, "--models", str(served_models)], root, log) as address:
         yield address
 
 
-# Playwright holds an event loop for as long as it runs, which other modules' tests must not meet.
+# While Playwright runs, it holds an event loop, so that tests of other folders could not start one.
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """Debian's Chromium, with an empty profile."""
+    """Debian's Chromium with an empty profile."""
     reason = "playwright is not installed; it is in the extra dev"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
-    playwright.expect.set_options(timeout=MOST)
+    playwright.expect.set_options(timeout=TIMEOUT_MS)
     if (chromium := shutil.which("chromium")) is None:
         pytest.skip("chromium is not installed; on Debian: apt-get install chromium")
     with playwright.sync_playwright() as driver:
@@ -64,14 +64,14 @@ def browser() -> "Iterator[Browser]":
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """What pages complained of: errors, and what their policy kept them from."""
+def console_errors() -> list[str]:
+    """Console errors and warnings of all pages, violations of the CSP included."""
     return []
 
 
 @pytest.fixture
-def under_way() -> set[object]:
-    """The requests of pages that are not answered yet."""
+def pending_requests() -> set[object]:
+    """Requests of all pages that have no response yet."""
     return set()
 
 
@@ -79,53 +79,53 @@ def under_way() -> set[object]:
 def open_page(
     request: pytest.FixtureRequest,
     browser: "Browser",
-    complaints: list[str],
-    under_way: set[object],
+    console_errors: list[str],
+    pending_requests: set[object],
 ) -> "Iterator[Callable[..., Page]]":
-    """Opens a page of its own at an address below the server, with options of its context."""
+    """Returns a function that opens a path of the server in a new browser context."""
     with ExitStack() as contexts:
 
         def opened(path: str = "", base: str = "", **options: Any) -> "Page":
             context: BrowserContext = browser.new_context(**{"viewport": LARGE} | options)
             contexts.callback(context.close)
             page = context.new_page()
-            page.set_default_timeout(MOST)
-            page.on("console", lambda told: _note(complaints, told.type, told.text))
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            # Playwright marks what it calls, and a method of a set takes no marks.
-            page.on("request", lambda asked: under_way.add(asked))  # noqa: PLW0108
-            for over in ("requestfinished", "requestfailed"):
-                page.on(over, lambda asked: under_way.discard(asked))  # noqa: PLW0108
+            page.set_default_timeout(TIMEOUT_MS)
+            page.on("console", lambda entry: _note(console_errors, entry.type, entry.text))
+            page.on("pageerror", lambda error: console_errors.append(str(error)))
+            # Playwright sets attributes on a listener, which a method of a set does not allow.
+            page.on("request", lambda sent: pending_requests.add(sent))  # noqa: PLW0108
+            for event in ("requestfinished", "requestfailed"):
+                page.on(event, lambda sent: pending_requests.discard(sent))  # noqa: PLW0108
             page.goto(f"{base or request.getfixturevalue('server')}/{path}")
             return page
 
         yield opened
-        assert complaints == []
+        assert console_errors == []
 
 
 @pytest.fixture
-def rest(under_way: set[object]) -> "Callable[[Page], None]":
-    """Waits until a page is there and has asked for nothing for a while."""
+def wait_until_idle(pending_requests: set[object]) -> "Callable[[Page], None]":
+    """Returns a function that waits until a page has rendered and sent no request for 0.1 s."""
 
-    def rested(page: "Page") -> None:
+    def wait(page: "Page") -> None:
         page.wait_for_selector("body.ready")
         quiet, end = 0, time.monotonic() + 120
         while quiet < 4:
-            assert time.monotonic() < end, under_way
+            assert time.monotonic() < end, pending_requests
             page.wait_for_timeout(25)
-            quiet = 0 if under_way else quiet + 1
+            quiet = 0 if pending_requests else quiet + 1
 
-    return rested
+    return wait
 
 
-def _note(complaints: list[str], kind: str, text: str) -> None:
+def _note(console_errors: list[str], kind: str, text: str) -> None:
     if kind in {"error", "warning"}:
-        complaints.append(text)
+        console_errors.append(text)
 
 
 @pytest.fixture
-def shots(tmp_path: Path) -> Path:
-    """Where screenshots are written: what SCREENSHOTS names, else a folder of pytest's."""
+def screenshots(tmp_path: Path) -> Path:
+    """The folder for screenshots: the environment variable SCREENSHOTS, or a temporary one."""
     folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""Generators made up for the browser: one whose images can be edited, one that takes its time."""
+"""Small ONNX generators for browser tests: with editable attributes, and with slow inference."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ CONSTANTS = {
 
 
 def publish(models: Path, name: str, *, products: int = 0) -> None:
-    """A generator of soft colours; it also multiplies so many large matrices, which takes time."""
+    """Publish a generator of smooth colours. Each of the `products` takes time."""
     folder = models / name / "1"
     folder.mkdir(parents=True)
     content = _graph(name, products)
@@ -33,7 +33,7 @@ def publish(models: Path, name: str, *, products: int = 0) -> None:
 
 
 def _graph(name: str, products: int) -> bytes:
-    """Latents are 4×4 colours, and stretched without steps."""
+    """The ONNX graph: latents are 4×4 colours, enlarged by linear interpolation."""
     node = helper.make_node
     latents = "delayed" if products else "latents"
     nodes = [
@@ -60,7 +60,7 @@ def _graph(name: str, products: int) -> bytes:
 
 
 def _delay(products: int) -> list[NodeProto]:
-    """Nodes that add nothing to the latents, but only after work that depends on them."""
+    """Nodes that add zero to the latents, computed from slow matrix products of them."""
     node = helper.make_node
     last = f"product{products}"
     return [
@@ -77,7 +77,7 @@ def _delay(products: int) -> list[NodeProto]:
 
 
 def _card(name: str, content: bytes) -> Card:
-    """Its card: colours become brighter, and the upper half more red than blue."""
+    """The card, with two attributes: brighter colours, and more red than blue in the upper half."""
     bright = np.full((3, COARSE, COARSE), 0.4)
     warm = np.zeros((3, COARSE, COARSE))
     warm[0, :2], warm[2, :2] = 0.8, -0.8

@@ -1,4 +1,4 @@
-"""The other panels: paths, planes, variations and sums, each by mouse and by keyboard."""
+"""The panels Morph, Blend four, Variations and Arithmetic, by mouse and by keyboard."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 Open = Callable[..., Page]
-Rest = Callable[[Page], None]
+WaitUntilIdle = Callable[[Page], None]
 
 MODEL = {"model": "fashion-mnist", "version": 2}
 
@@ -26,35 +26,35 @@ PIXELS = """(shown) => {
 
 
 def pixels(shown: Locator) -> list[int]:
-    """What an image or a canvas of 28×28 shows."""
+    """The pixels (RGBA) of an image or a canvas of 28×28."""
     found: list[int] = shown.evaluate(PIXELS)
     return found
 
 
 def stop(page: Page, number: int) -> list[int]:
-    """The pixels of one of the images along the way."""
-    image = page.locator("#between-stops img").nth(number)
+    """The pixels of one of the pictures above the slider."""
+    image = page.locator("#morph-stops img").nth(number)
     image.evaluate("(image) => image.decode()")
     return pixels(image)
 
 
-def test_chance_pins_what_a_panel_needs(open_page: Open) -> None:
+def test_random_pictures_can_be_pinned_for_a_panel(open_page: Open) -> None:
     page = open_page()
-    page.get_by_role("link", name="Between").click()
-    expect(page.get_by_role("slider", name="Place on the way")).to_be_hidden()
-    page.get_by_role("button", name="Pin four for me").click()
-    expect(page.get_by_role("slider", name="Place on the way")).to_be_visible()
+    page.get_by_role("link", name="Morph").click()
+    expect(page.get_by_role("slider", name="Position in the morph")).to_be_hidden()
+    page.get_by_role("button", name="Pin four at random").click()
+    expect(page.get_by_role("slider", name="Position in the morph")).to_be_visible()
     expect(page.locator("#pins-list button")).to_have_count(4)
 
 
-def test_by_mouse_the_way_follows_the_hand_out_of_frames_fetched_ahead(
-    open_page: Open, rest: Rest
+def test_mouse_moves_through_a_morph_without_further_requests(
+    open_page: Open, wait_until_idle: WaitUntilIdle
 ) -> None:
-    page = open_page("#panel=between&pins=3,17,99")
-    rest(page)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    slider, canvas = page.locator("#between-slider"), page.locator("#between-canvas")
+    page = open_page("#panel=morph&pins=3,17,99")
+    wait_until_idle(page)
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    slider, canvas = page.locator("#morph-slider"), page.locator("#morph-canvas")
     assert pixels(canvas) == stop(page, 0)
     box = slider.bounding_box()
     assert box is not None
@@ -67,13 +67,15 @@ def test_by_mouse_the_way_follows_the_hand_out_of_frames_fetched_ahead(
     page.mouse.up()
     assert len(seen) >= 19
     assert pixels(canvas) == stop(page, 3) == stop(page, 0)
-    assert asked == []
+    assert urls == []
 
 
-def test_by_keyboard_the_way_is_walked_and_played(open_page: Open, rest: Rest) -> None:
-    page = open_page("#panel=between&pins=3,17")
-    rest(page)
-    slider, canvas = page.locator("#between-slider"), page.locator("#between-canvas")
+def test_keyboard_moves_through_a_morph_and_plays_it(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page("#panel=morph&pins=3,17")
+    wait_until_idle(page)
+    slider, canvas = page.locator("#morph-slider"), page.locator("#morph-canvas")
     slider.focus()
     page.keyboard.press("End")
     expect(page.get_by_text("100% of the way from 17 to 3")).to_be_visible()
@@ -86,7 +88,7 @@ def test_by_keyboard_the_way_is_walked_and_played(open_page: Open, rest: Rest) -
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Pause")).to_be_focused()
-    # It goes on beyond the end, where it begins again.
+    # After the end it starts again.
     expect(page.get_by_text(re.compile("of the way from 3 to 17"))).to_be_visible()
     page.keyboard.press("Space")
     expect(page.get_by_role("button", name="Play")).to_be_focused()
@@ -95,42 +97,44 @@ def test_by_keyboard_the_way_is_walked_and_played(open_page: Open, rest: Rest) -
     assert slider.input_value() == place
 
 
-@pytest.mark.parametrize("form", ["GIF", "WEBP"])
-def test_the_way_is_taken_home_as_an_animation(open_page: Open, server: str, form: str) -> None:
-    page = open_page("#panel=between&pins=3,17,99&truncation=0.8")
-    link = page.get_by_role("link", name=re.compile(f"save {form}", re.IGNORECASE))
+@pytest.mark.parametrize("format_", ["GIF", "WEBP"])
+def test_a_morph_is_saved_as_an_animation(open_page: Open, server: str, format_: str) -> None:
+    page = open_page("#panel=morph&pins=3,17,99&truncation=0.8")
+    link = page.get_by_role("link", name=re.compile(f"save {format_}", re.IGNORECASE))
     with page.expect_download() as download:
         link.click()
-    assert download.value.suggested_filename == f"fashion-mnist-2.{form.lower()}"
+    assert download.value.suggested_filename == f"fashion-mnist-2.{format_.lower()}"
     content = download.value.path().read_bytes()
     assert content == httpx.get(f"{server}/{link.get_attribute('href')}", timeout=60).content
     with Image.open(io.BytesIO(content)) as animation:
         animation.load()
-        assert (animation.format, animation.size) == (form, (224, 224))
+        assert (animation.format, animation.size) == (format_, (224, 224))
         assert (animation.n_frames, animation.info["loop"]) == (45, 0)
         first = np.asarray(animation.convert("L"))[::8, ::8].ravel()
-    shown = page.locator("#between-stops img").first
+    shown = page.locator("#morph-stops img").first
     assert pixels(shown)[::4] == first.tolist()
 
 
-def test_a_long_way_of_large_images_is_taken_home_as_large_as_is_allowed(
-    open_page: Open, rest: Rest, server: str
+def test_a_long_morph_is_saved_as_large_as_the_server_allows(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
 ) -> None:
     pins = ",".join(map(str, range(16)))
-    page = open_page(f"#model=colours&panel=between&scale=8&pins={pins}")
-    rest(page)
+    page = open_page(f"#model=colours&panel=morph&scale=8&pins={pins}")
+    wait_until_idle(page)
     href = str(page.get_by_role("link", name="Save GIF").get_attribute("href"))
     assert "scale=8" in href
     with Image.open(io.BytesIO(httpx.get(f"{server}/{href}", timeout=60).content)) as animation:
         assert (animation.n_frames, animation.size) == (240, (256, 256))
 
 
-def test_the_plane_follows_mouse_and_arrow_keys(open_page: Open, rest: Rest) -> None:
-    page = open_page("#panel=plane&pins=1,2,3,4")
-    rest(page)
+def test_the_blend_follows_mouse_and_arrow_keys(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page("#panel=blend&pins=1,2,3,4")
+    wait_until_idle(page)
     pad, canvas = (
-        page.get_by_role("slider", name="Place in the plane"),
-        page.locator("#plane-canvas"),
+        page.get_by_role("slider", name="Position of the blend"),
+        page.locator("#blend-canvas"),
     )
     thumbnails = page.locator("#pins-list img")
     box = pad.bounding_box()
@@ -147,17 +151,17 @@ def test_the_plane_follows_mouse_and_arrow_keys(open_page: Open, rest: Rest) -> 
     expect(pad).to_have_attribute("aria-valuetext", re.compile(r"^88% to the right, 8\d% down$"))
 
 
-def test_variations_lie_around_the_image_that_is_chosen(
-    open_page: Open, rest: Rest, server: str
+def test_variations_surround_the_chosen_picture(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
 ) -> None:
     page = open_page()
     page.locator(".tile").nth(7).click()
     page.get_by_role("button", name="Variations").click()
-    sheet = page.get_by_role("img", name="Image 7 in the middle of its neighbours")
+    sheet = page.get_by_role("img", name="Picture 7, surrounded by its variations")
     expect(sheet).to_be_visible()
-    rest(page)
+    wait_until_idle(page)
     assert sheet.evaluate("(sheet) => [sheet.naturalWidth, sheet.naturalHeight]") == [140, 140]
-    radius = page.get_by_label("How far they stray")
+    radius = page.get_by_label("Difference")
     radius.focus()
     page.keyboard.press("Home")
     expect(page).to_have_url(re.compile("radius=0(&|$)"))
@@ -166,38 +170,42 @@ def test_variations_lie_around_the_image_that_is_chosen(
     assert httpx.get(f"{server}/{source}", timeout=60).headers["X-Seed"] == "7"
     page.get_by_label("Seed", exact=True).fill("12")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("img", name="Image 12 in the middle")).to_be_visible()
+    expect(page.get_by_role("img", name="Picture 12, surrounded")).to_be_visible()
 
 
-def shows_sum(page: Page, server: str, plus: list[list[int]], minus: list[list[int]]) -> None:
-    """Wait until the page shows what the server answers to the same request."""
+def expect_result(page: Page, server: str, plus: list[list[int]], minus: list[list[int]]) -> None:
+    """Wait until the page shows the images that the server returns for the same request."""
     body = {**MODEL, "plus": plus, "minus": minus, "radius": 0.25, "neighbours": 9}
     answer = httpx.post(
         f"{server}/arithmetic", json=body, headers={"Accept": "application/json"}, timeout=60
     )
     for k, image in enumerate(answer.json()["images"]):
-        shown = page.locator("#sums-result img").nth(k)
+        shown = page.locator("#arithmetic-result img").nth(k)
         expect(shown).to_have_attribute("src", f"data:image/png;base64,{image['png']}")
 
 
-def test_by_mouse_images_are_dragged_into_sums(open_page: Open, rest: Rest, server: str) -> None:
-    page = open_page("#panel=sums&pins=3,17,99")
-    rest(page)
+def test_mouse_drags_pictures_into_boxes(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
+) -> None:
+    page = open_page("#panel=arithmetic&pins=3,17,99")
+    wait_until_idle(page)
     for seed, box in ((3, "start"), (17, "minus"), (99, "plus"), (17, "plus")):
-        page.drag_and_drop(f"[aria-label='Pinned image {seed}']", f"[data-name={box}]")
+        page.drag_and_drop(f"[aria-label='Pinned picture {seed}']", f"[data-name={box}]")
     expect(page.get_by_role("img", name="The result", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile("start=3&minus=17&plus=99,17"))
-    shows_sum(page, server, [[3], [99, 17]], [[17]])
-    page.get_by_role("button", name="Remove image 17 from “Take away”").click()
+    expect_result(page, server, [[3], [99, 17]], [[17]])
+    page.get_by_role("button", name="Remove picture 17 from “Subtract”").click()
     expect(page).to_have_url(re.compile("start=3&plus=99,17"))
-    shows_sum(page, server, [[3], [99, 17]], [])
+    expect_result(page, server, [[3], [99, 17]], [])
 
 
-def test_by_keyboard_images_are_put_into_sums(open_page: Open, rest: Rest, server: str) -> None:
-    page = open_page("#panel=sums&pins=3,17")
-    rest(page)
-    for seed, box in ((3, "Add"), (17, "Take away")):
-        page.get_by_role("button", name=f"Pinned image {seed}").focus()
+def test_keyboard_puts_pictures_into_boxes(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
+) -> None:
+    page = open_page("#panel=arithmetic&pins=3,17")
+    wait_until_idle(page)
+    for seed, box in ((3, "Add"), (17, "Subtract")):
+        page.get_by_role("button", name=f"Pinned picture {seed}").focus()
         page.keyboard.press("Enter")
         choice = page.get_by_role("dialog").get_by_role("button", name=box)
         choice.focus()
@@ -205,14 +213,16 @@ def test_by_keyboard_images_are_put_into_sums(open_page: Open, rest: Rest, serve
         expect(choice).to_have_attribute("aria-pressed", "true")
         page.keyboard.press("Escape")
     expect(page.get_by_role("img", name="The result", exact=True)).to_be_visible()
-    shows_sum(page, server, [[3]], [[17]])
-    page.get_by_role("button", name="Remove image 3 from “Add”").focus()
+    expect_result(page, server, [[3]], [[17]])
+    page.get_by_role("button", name="Remove picture 3 from “Add”").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("The result appears here")).to_be_visible()
+    expect(page.get_by_text("to see the result")).to_be_visible()
 
 
-def test_a_gallery_image_is_pinned_by_dragging_it_to_the_tray(open_page: Open, rest: Rest) -> None:
+def test_dragging_a_gallery_picture_to_the_tray_pins_it(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
     page = open_page()
-    rest(page)
+    wait_until_idle(page)
     page.drag_and_drop(".tile >> nth=4", "#pins")
-    expect(page.get_by_role("button", name="Pinned image 4")).to_be_visible()
+    expect(page.get_by_role("button", name="Pinned picture 4")).to_be_visible()

@@ -1,4 +1,4 @@
-"""How the page looks, and to whom: small and large, by day and by night, without motion."""
+"""Layout and accessibility: small and large windows, light and dark, motion, touch."""
 
 import json
 from collections.abc import Callable
@@ -12,19 +12,26 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 Open = Callable[..., Page]
-Rest = Callable[[Page], None]
+WaitUntilIdle = Callable[[Page], None]
 
 SMALL = {"width": 360, "height": 740}
 SIZES = {360: SMALL, 1280: {"width": 1280, "height": 800}}
 PAPER = {"light": "rgb(250, 249, 246)", "dark": "rgb(23, 22, 21)"}
-SHARED = "model=colours&pins=3,17,99,7,21&start=3,17&minus=99&plus=21&edit=bright:1"
-PANELS = ("gallery", "between", "plane", "variations", "sums")
+VIEW = "model=colours&pins=3,17,99,7,21&start=3,17&minus=99&plus=21&edit=bright:1"
+PANELS = {
+    "gallery": "Gallery",
+    "morph": "Morph",
+    "blend": "Blend four",
+    "variations": "Variations",
+    "arithmetic": "Arithmetic",
+}
+"""The names of panels in the address, and their tabs."""
 LEVEL_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture
 def violations() -> Callable[[Page], list[str]]:
-    """What axe-core finds wrong with a page at level AA."""
+    """Returns a function that lists violations of WCAG level AA found by axe-core."""
     reason = "axe-playwright-python is not installed; it is in the extra dev"
     axe: Any = pytest.importorskip("axe_playwright_python.sync_playwright", reason=reason)
     options = {"runOnly": {"type": "tag", "values": LEVEL_AA}, "resultTypes": ["violations"]}
@@ -41,38 +48,38 @@ def violations() -> Callable[[Page], list[str]]:
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
 def test_every_panel_fits_its_window_and_is_accessible(
     open_page: Open,
-    rest: Rest,
+    wait_until_idle: WaitUntilIdle,
     violations: Callable[[Page], list[str]],
-    shots: Path,
+    screenshots: Path,
     width: int,
     scheme: str,
 ) -> None:
-    looks = {"viewport": SIZES[width], "color_scheme": scheme, "reduced_motion": "reduce"}
-    page = open_page(f"#{SHARED}", **looks)
+    options = {"viewport": SIZES[width], "color_scheme": scheme, "reduced_motion": "reduce"}
+    page = open_page(f"#{VIEW}", **options)
     expect(page.locator("body")).to_have_css("background-color", PAPER[scheme])
-    assert moving(page) == 0
-    for panel in PANELS:
-        page.get_by_role("link", name=panel.capitalize()).click()
-        rest(page)
+    assert count_animated(page) == 0
+    for panel, tab in PANELS.items():
+        page.get_by_role("link", name=tab).click()
+        wait_until_idle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert violations(page) == []
-        shot(page, shots / f"{panel}-{width}-{scheme}.png", width)
+        take_screenshot(page, screenshots / f"{panel}-{width}-{scheme}.png", width)
     page.locator("#pins-list button").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
-    shot(page, shots / f"dialog-{width}-{scheme}.png", width)
+    take_screenshot(page, screenshots / f"dialog-{width}-{scheme}.png", width)
 
 
-def shot(page: Page, path: Path, width: int) -> None:
-    """A screenshot, as wide as the window and of many colours."""
+def take_screenshot(page: Page, path: Path, width: int) -> None:
+    """Save a screenshot; it must be as wide as the window and not blank."""
     page.screenshot(path=path)
     with Image.open(path) as image:
         assert image.width == width
         assert len(image.convert("L").getcolors() or []) > 20
 
 
-def moving(page: Page) -> int:
-    """How many elements take time to change."""
+def count_animated(page: Page) -> int:
+    """The number of elements with a transition or an animation."""
     found: int = page.evaluate(
         """() => [...document.querySelectorAll('*')].filter((element) => {
             const { transitionDuration, animationDuration } = getComputedStyle(element);
@@ -86,20 +93,20 @@ def test_panels_without_pins_are_accessible(
     open_page: Open, violations: Callable[[Page], list[str]]
 ) -> None:
     page = open_page()
-    assert moving(page) > 0  # nobody asked for less motion
-    for panel in PANELS:
-        page.get_by_role("link", name=panel.capitalize()).click()
+    assert count_animated(page) > 0  # the browser did not ask for reduced motion
+    for tab in PANELS.values():
+        page.get_by_role("link", name=tab).click()
         assert violations(page) == []
 
 
-def test_it_works_with_touch_on_a_small_screen(open_page: Open, rest: Rest) -> None:
+def test_touch_works_on_a_small_screen(open_page: Open, wait_until_idle: WaitUntilIdle) -> None:
     page = open_page(viewport=SMALL, has_touch=True, is_mobile=True)
     for number in range(4):
         page.locator(".tile").nth(number).tap()
         page.get_by_role("button", name="Pin", exact=True).tap()
         page.get_by_role("button", name="Close").tap()
-    page.get_by_role("link", name="Plane").tap()
-    rest(page)
-    pad = page.get_by_role("slider", name="Place in the plane")
+    page.get_by_role("link", name="Blend four").tap()
+    wait_until_idle(page)
+    pad = page.get_by_role("slider", name="Position of the blend")
     pad.tap(position={"x": 20, "y": 20})
     expect(pad).to_have_attribute("aria-valuenow", "7")
