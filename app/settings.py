@@ -1,6 +1,6 @@
-"""What the server is told, by flag (``--port 80``) or environment (``DCGAN_PORT=80``).
+"""Settings of the server, from flags (``--port 80``) or the environment (``DCGAN_PORT=80``).
 
-Read once, by ``python -m app``; nothing is built at import.
+``python -m app`` reads them once, at its start.
 """
 
 import json
@@ -19,123 +19,134 @@ LogFormat = Literal["text", "json"]
 PREFIX = "DCGAN_"
 
 
-def _listed(told: object) -> object:
-    """A list in JSON, or one whose values are separated by commas."""
-    if not isinstance(told, str):
-        return told
-    if told.lstrip().startswith("["):
-        return json.loads(told)
-    values = [value.strip() for value in told.split(",") if value.strip()]
-    if not values:  # a secret that was not found, most likely
-        raise ValueError("names no key; leave it out, or say [], where there shall be none")
+def _split(text: object) -> object:
+    """The values of a JSON list, or of a list separated by commas; other types unchanged."""
+    if not isinstance(text, str):
+        return text
+    if text.lstrip().startswith("["):
+        return json.loads(text)
+    values = [value.strip() for value in text.split(",") if value.strip()]
+    if not values:  # most likely a secret that was not found
+        raise ValueError("contains no key; for no keys, leave it out or set it to []")
     return values
 
 
-def _given(told: object) -> object:
-    """Nothing where a variable is there but empty: the current folder is not what it means."""
-    return None if told == "" else told
+def _none_if_empty(text: object) -> object:
+    """None for an empty variable, which would otherwise mean the current folder."""
+    return None if text == "" else text
 
 
-def _strong(key: SecretStr) -> SecretStr:
+def _check_key(key: SecretStr) -> SecretStr:
     secret = key.get_secret_value()
-    if len(secret) < SHORTEST_KEY or not re.fullmatch(r"[!-~]*", secret):
-        raise ValueError(f"must be {SHORTEST_KEY} ASCII characters or more, without a space")
+    if len(secret) < MIN_KEY_LENGTH or not re.fullmatch(r"[!-~]*", secret):
+        raise ValueError(f"must be {MIN_KEY_LENGTH} ASCII characters or more, without spaces")
     return key
 
 
-SHORTEST_KEY = 16
-"""So many random letters and digits are 95 bits: too many to be guessed."""
-Key = Annotated[SecretStr, AfterValidator(_strong)]
-Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_listed)]
-
+MIN_KEY_LENGTH = 16
+"""That many random letters and digits have 95 bits, too many to guess."""
+Key = Annotated[SecretStr, AfterValidator(_check_key)]
+Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_split)]
 
 _ORIGIN = r"https?://[^\s/,*]+"
 Origins = Annotated[str, Field(pattern=rf"^(\*|({_ORIGIN}(, ?{_ORIGIN})*)?)$")]
 
 
-class Engines(BaseSettings):
-    """Which generators there are, and where they run."""
+class GeneratorSettings(BaseSettings):
+    """Which generators are loaded and where they run; shared by serving and rendering."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         frozen=True,
         cli_kebab_case=True,
         cli_hide_none_type=True,
-        hide_input_in_errors=True,  # it may be a key
+        hide_input_in_errors=True,  # the input may be a key
     )
 
     models: Path = Field(Path("models"), description="folder of the models, <name>/<version>/")
-    provider: Provider = Field("auto", description="where generators run; auto prefers a GPU")
+    provider: Provider = Field("auto", description="what runs the generators; auto prefers a GPU")
     precision: Precision = Field(
-        "auto", description="of their arithmetic; auto is bf16 for openvino where the CPU has it"
+        "auto",
+        description="of the arithmetic; auto is bf16 with openvino if the CPU has units for it",
     )
-    engine_cache: Annotated[Path | None, BeforeValidator(_given)] = Field(
-        None, description="folder where tensorrt's engines are kept; none: built at every start"
+    engine_cache: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Field(
+        None, description="folder for tensorrt's engines; without it they are built at every start"
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="CPU threads; 0 for all this process may use"
+        0, ge=0, le=1024, description="CPU threads; 0 for all CPUs that the process may use"
     )
 
 
-class Settings(Engines):
-    """Serve DCGAN image generators over HTTP; `python -m app render` draws into files instead."""
+class Settings(GeneratorSettings):
+    """Serve DCGAN image generators over HTTP; `python -m app render` writes files instead."""
 
     model_config = SettingsConfigDict(cli_prog_name="python -m app")
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free one")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free port")
     default_model: str = Field(
         "fashion-mnist",
         pattern=r"^[a-z0-9][a-z0-9-]{0,63}$",  # as in a model card, which a test compares
-        description="served where none is named",
+        description="model for requests that name none",
     )
-    workers: int = Field(1, ge=1, le=256, description="processes, which share the CPU threads")
-    max_images: int = Field(256, ge=16, le=256, description="most images of one request")
-    max_batch: int = Field(64, ge=1, le=4096, description="most images computed at once")
-    max_queue: int = Field(4096, ge=1, description="most images that wait; more are refused")
+    workers: int = Field(
+        1, ge=1, le=256, description="worker processes, which share the CPU threads"
+    )
+    max_images: int = Field(256, ge=16, le=256, description="maximum number of images per request")
+    max_batch: int = Field(64, ge=1, le=4096, description="maximum number of images per batch")
+    max_queue: int = Field(
+        4096, ge=1, description="maximum queue length in images; further requests get 503"
+    )
     cache_bytes: int = Field(
-        64 * 2**20, ge=0, description="how much of images that may be wanted again is kept"
+        64 * 2**20, ge=0, description="size of the image cache in bytes, per worker; 0 for no cache"
     )
     timeout: float = Field(
-        30, gt=0, le=3600, description="most seconds that images are waited for; then it is 504"
+        30, gt=0, le=3600, description="request timeout in seconds; afterwards 504"
     )
     watch: float = Field(
-        0, ge=0, le=3600, description="seconds between looks for new models; 0 for no look"
+        0, ge=0, le=3600, description="seconds between checks for new models; 0 for no checks"
     )
-    max_connections: int = Field(1000, ge=1, description="most connections; more are refused")
+    max_connections: int = Field(
+        1000, ge=1, description="maximum number of connections per process; further ones get 503"
+    )
     patience: float = Field(
-        20, gt=0, description="seconds for a request to arrive, and for an answer to move on"
+        20, gt=0, description="seconds for a request to arrive, and for a response to make progress"
     )
-    keep_alive: int = Field(
-        5, ge=0, description="seconds that a connection is kept without a request"
-    )
+    keep_alive: int = Field(5, ge=0, description="seconds for which an idle connection stays open")
     stalled: float = Field(
-        30, gt=0, description="seconds of one batch after which it is not ready; twice, it ends"
+        30,
+        gt=0,
+        description="batch time limit in seconds: then not ready, exit after twice as long",
     )
     grace: float = Field(
-        0, ge=0, description="seconds after SIGTERM in which connections are still taken"
+        0, ge=0, description="seconds after SIGTERM in which connections are still accepted"
     )
-    access_log: bool = Field(True, description="a line on standard output for every request")
-    log_format: LogFormat = Field("text", description="how the log is written; json: for machines")
+    access_log: bool = Field(True, description="one line on standard output per request")
+    log_format: LogFormat = Field("text", description="text, or one JSON object per line")
     cors_origins: Origins = Field(
-        "*", description="origins whose pages may ask, with commas; * for all, nothing for none"
+        "*", description="origins whose pages may call, comma-separated; * for all, empty for none"
     )
-    api_keys: Keys = Field((), description="keys, one of which it takes to draw; none for all")
+    api_keys: Keys = Field((), description="accepted API keys; empty: no key required")
     rate: float = Field(
-        0, ge=0, allow_inf_nan=False, description="images a second for a client; 0 for any number"
+        0,
+        ge=0,
+        allow_inf_nan=False,
+        description="rate limit in images per second and client; 0 for no limit",
     )
-    admin_keys: Keys = Field((), description="keys, one of which it takes to load and unload")
+    admin_keys: Keys = Field(
+        (), description="accepted keys for loading and unloading; empty: nobody may do it"
+    )
 
     @model_validator(mode="after")
-    def _room_for_one_request(self) -> Self:
+    def _queue_holds_a_request(self) -> Self:
         if self.max_queue < self.max_images:
             raise ValueError(
-                f"max_queue {self.max_queue} has no room for max_images {self.max_images}"
+                f"max_queue {self.max_queue} is less than max_images {self.max_images}"
             )
         return self
 
 
 def unknown_variables() -> list[str]:
-    """Environment variables with our prefix that mean nothing: misspelt, most likely."""
+    """Environment variables with our prefix that are no settings, most likely misspelt."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

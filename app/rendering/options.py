@@ -12,7 +12,7 @@ from app.imaging.render_options import Look
 from app.imaging.sheets import MAX_SCALE
 from app.latent import edits
 from app.latent.sampling import MAX_TRUNCATION, SEEDS
-from app.settings import Engines
+from app.settings import GeneratorSettings
 
 
 def _step(text: str) -> str:
@@ -34,7 +34,7 @@ Steps = Annotated[
 ]
 
 
-class RenderSettings(Engines):
+class RenderSettings(GeneratorSettings):
     """Generate many images into files, without a server. An interrupted run can be resumed."""
 
     model_config = SettingsConfigDict(cli_prog_name="python -m app render")

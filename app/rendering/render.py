@@ -19,7 +19,7 @@ from app.registry.registry import Catalog
 from app.rendering.options import RenderSettings
 from app.rendering.outputs import CHUNK, Manifest, Output, open_output
 from app.runtime.cpus import available
-from app.settings import Engines, Settings
+from app.settings import GeneratorSettings, Settings
 
 _MAX_PENDING = 8
 """Computed chunks that may wait for a thread: enough to keep all busy, and little memory."""
@@ -31,7 +31,7 @@ def render(options: RenderSettings) -> Manifest:
     Raises AppError for an unknown model, version or attribute, StartupError if the provider does
     not run, OutputError if ``options.out`` holds anything else, and OSError if the disk fails.
     """
-    engines = options.model_dump(include=set(Engines.model_fields))
+    engines = options.model_dump(include=set(GeneratorSettings.model_fields))
     catalog = Catalog.load(Settings(**engines, max_batch=CHUNK))
     found = catalog.find(options.model, options.version)
     served = found.editing(options.strengths, options.look)

@@ -142,7 +142,7 @@ def test_a_secret_that_was_not_found_does_not_open_the_server(
     monkeypatch: pytest.MonkeyPatch, empty: str
 ) -> None:
     monkeypatch.setenv("DCGAN_API_KEYS", empty)
-    with pytest.raises(ValidationError, match="names no key"):
+    with pytest.raises(ValidationError, match="contains no key"):
         Settings()
 
 

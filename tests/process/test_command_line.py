@@ -87,7 +87,7 @@ def test_without_onnxruntime_the_error_lists_the_extras(
     [
         (["--port", "eighty"], "port: Input should be a valid integer"),
         (["--provider", "tpu"], "provider: Input should be 'auto', 'cpu', 'cuda', 'openvino' or"),
-        (["--max-queue", "5"], "max_queue 5 has no room for max_images 256"),
+        (["--max-queue", "5"], "max_queue 5 is less than max_images 256"),
     ],
 )
 def test_an_invalid_flag_is_named(

@@ -209,7 +209,7 @@ def test_a_wrong_variable_of_the_server_is_reported(
 ) -> None:
     monkeypatch.setenv("DCGAN_MAX_QUEUE", "5")
     assert render("--count", 1) == 2
-    assert "max_queue 5 has no room for max_images 256" in capsys.readouterr().err
+    assert "max_queue 5 is less than max_images 256" in capsys.readouterr().err
 
 
 def test_ctrl_c_prints_how_to_resume(

@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app import settings
 from app.artifact.card import ModelName
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 
 
 def test_defaults_serve_fashion_mnist_to_this_machine_only() -> None:
@@ -17,12 +16,12 @@ def test_defaults_serve_fashion_mnist_to_this_machine_only() -> None:
 def test_the_environment_sets_and_a_flag_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCGAN_PORT", "81")
     monkeypatch.setenv("DCGAN_MAX_BATCH", "7")
-    told = Settings(_cli_parse_args=["--port", "82", "--default-model", "faces"])
-    assert (told.port, told.max_batch, told.default_model) == (82, 7, "faces")
+    settings = Settings(_cli_parse_args=["--port", "82", "--default-model", "faces"])
+    assert (settings.port, settings.max_batch, settings.default_model) == (82, 7, "faces")
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         {"port": -1},
         {"port": 65536},
@@ -36,9 +35,9 @@ def test_the_environment_sets_and_a_flag_overrides(monkeypatch: pytest.MonkeyPat
         {"default_model": "../etc"},
     ],
 )
-def test_a_wrong_setting_is_refused_by_name(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
-        Settings(**wrong)
+def test_an_invalid_setting_is_named(invalid: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(invalid))):
+        Settings(**invalid)
 
 
 def test_the_default_model_is_any_name_that_a_card_may_have() -> None:
@@ -49,13 +48,13 @@ def test_the_default_model_is_any_name_that_a_card_may_have() -> None:
 def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCGAN_PORT", "81")
     monkeypatch.setenv("DCGAN_PROT", "82")
-    assert settings.unknown_variables() == ["DCGAN_PROT"]
+    assert unknown_variables() == ["DCGAN_PROT"]
 
 
-@pytest.mark.parametrize(("told", "meant"), [("", None), ("engines", Path("engines"))])
+@pytest.mark.parametrize(("text", "expected"), [("", None), ("engines", Path("engines"))])
 def test_an_empty_variable_names_no_folder(
-    monkeypatch: pytest.MonkeyPatch, told: str, meant: Path | None
+    monkeypatch: pytest.MonkeyPatch, text: str, expected: Path | None
 ) -> None:
-    monkeypatch.setenv("DCGAN_ENGINE_CACHE", told)
-    assert Settings().engine_cache == meant
-    assert Settings(_cli_parse_args=["--engine-cache", told]).engine_cache == meant
+    monkeypatch.setenv("DCGAN_ENGINE_CACHE", text)
+    assert Settings().engine_cache == expected
+    assert Settings(_cli_parse_args=["--engine-cache", text]).engine_cache == expected
