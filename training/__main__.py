@@ -1,4 +1,4 @@
-"""``python -m training``: the subcommands, nothing else."""
+"""The command line ``python -m training``: its subcommands and their flags."""
 
 import argparse
 import functools
@@ -14,17 +14,21 @@ from training.data.avatars.options import AvatarsOptions
 from training.errors import TrainingError
 from training.evaluation.options import Drawing, Editing, Learning, Measuring, Probing
 
-# What add_subparsers gives has no public name.
+# The type that add_subparsers returns has no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; 0 when it did its work, 1 when it could not, 2 for a wrong call."""
+    """Run one subcommand.
+
+    Returns the exit status: 0 on success, 1 on a failure, 2 for invalid options, 130 if it was
+    interrupted.
+    """
     options = vars(parser().parse_args(arguments))
     command = options.pop("command")
     try:
         command(options)
-    except (TrainingError, OSError) as error:  # the latter: a full or a read-only disk
+    except (TrainingError, OSError) as error:  # OSError: a full or read-only disk
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ValidationError as error:
@@ -33,22 +37,25 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"error: {flag} {problem['input']}: {problem['msg']}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        advice = "; --resume goes on from the last epoch" if command is _fit else ""
-        print(f"\nstopped{advice}", file=sys.stderr)
+        advice = "; continue from the last epoch with --resume" if command is _fit else ""
+        print(f"\ninterrupted{advice}", file=sys.stderr)
         return 130
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    root = argparse.ArgumentParser(prog="python -m training", description="Train DCGANs.")
+    """The parser of the command line."""
+    root = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train DCGANs, evaluate them and publish them for the model server.",
+    )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="train a generator")
-    fit.add_argument("--out", type=Path, required=True, help="the run's folder")
-    fit.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    fit.add_argument("--out", type=Path, required=True, help="folder of the run")
+    fit.add_argument("--resume", action="store_true", help="continue the run in --out")
     _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
-    avatars = commands.add_parser("avatars", help="draw faces for --dataset avatars")
+    avatars = commands.add_parser("avatars", help="generate the faces for --dataset avatars")
     _add_fields(avatars, AvatarsOptions)
     avatars.set_defaults(command=_avatars)
     _add_publishing(commands)
@@ -57,80 +64,114 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_publishing(commands: Commands) -> None:
-    """What makes a served version."""
-    export = commands.add_parser("export", help="publish a run's generator as a served version")
-    export.add_argument("run", type=Path, help="the run's folder")
-    export.add_argument("--name", required=True, help="the model's name")
-    export.add_argument("--version", type=int, required=True, help="its version, from 1")
-    export.add_argument("--models", type=Path, default=Path("models"), help="default: models")
-    words = "default: the best where there is one"
-    export.add_argument("--checkpoint", choices=get_args(CheckpointChoice), help=words)
+    """Add the commands that publish a model version or change one."""
+    export = commands.add_parser("export", help="publish a run's generator as a model version")
+    export.add_argument("run", type=Path, help="folder of the run")
+    export.add_argument("--name", required=True, help="name of the model")
+    export.add_argument("--version", type=int, required=True, help="number of the version, from 1")
+    _add_models(export)
+    export.add_argument(
+        "--checkpoint",
+        choices=get_args(CheckpointChoice),
+        help="checkpoint to publish (default: the best if there is one, else the last)",
+    )
     export.set_defaults(command=_export)
-    faster = commands.add_parser("optimise", help="give a published version faster graphs")
-    faster.add_argument("folder", type=Path, help="models/NAME/VERSION")
-    faster.set_defaults(command=_optimise)
-    imported = commands.add_parser("import", help="publish a PyTorch DCGAN example's state dict")
+    optimise = commands.add_parser("optimise", help="add faster model files to a published version")
+    optimise.add_argument("folder", type=Path, help="models/NAME/VERSION")
+    optimise.set_defaults(command=_optimise)
+    imported = commands.add_parser("import", help="publish a state dict of PyTorch's DCGAN example")
     _add_foreign(imported)
     imported.set_defaults(command=_import)
-    adopt = commands.add_parser("adopt", help="publish somebody else's ONNX generator")
+    adopt = commands.add_parser("adopt", help="publish an ONNX generator from elsewhere")
     _add_foreign(adopt)
-    adopt.add_argument("--range", choices=("tanh", "sigmoid", "byte"), default="tanh")
-    adopt.add_argument("--layout", choices=("nchw", "nhwc"), default="nchw")
+    adopt.add_argument(
+        "--range",
+        choices=("tanh", "sigmoid", "byte"),
+        default="tanh",
+        help="range of its pixels: -1 to 1, 0 to 1, or 0 to 255 (default: tanh)",
+    )
+    adopt.add_argument(
+        "--layout",
+        choices=("nchw", "nhwc"),
+        default="nchw",
+        help="order of its output's axes (default: nchw)",
+    )
     adopt.set_defaults(command=_adopt)
 
 
 def _add_measuring(commands: Commands) -> None:
-    """What looks at a run."""
+    """Add the commands that measure a run or show what it has learned."""
     evaluate = commands.add_parser("evaluate", help="measure a run or a published version")
-    evaluate.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
+    evaluate.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(evaluate, Measuring)
     evaluate.set_defaults(command=_evaluate)
     attributes = commands.add_parser("attributes", help="find latent directions that edit images")
-    attributes.add_argument("folder", type=Path, help="a run's folder, or models/NAME/VERSION")
+    attributes.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(attributes, Editing)
     attributes.set_defaults(command=_attributes)
-    probe = commands.add_parser("probe", help="tell how well a run's discriminator knows classes")
-    probe.add_argument("run", type=Path, help="the run's folder")
+    probe = commands.add_parser(
+        "probe", help="measure how well a run's discriminator separates classes (linear probe)"
+    )
+    probe.add_argument("run", type=Path, help="folder of the run")
     _add_fields(probe, Probing)
     probe.set_defaults(command=_probe)
-    figures = commands.add_parser("figures", help="draw what a run's generator has learned")
-    figures.add_argument("run", type=Path, help="the run's folder")
+    figures = commands.add_parser("figures", help="draw figures of what a generator has learned")
+    figures.add_argument("run", type=Path, help="folder of the run")
     _add_fields(figures, Drawing)
     figures.set_defaults(command=_figures)
-    features = commands.add_parser("features", help="train the network that evaluate looks with")
+    features = commands.add_parser("features", help="train the feature network of evaluate")
     _add_fields(features, Learning)
     features.set_defaults(command=_features)
 
 
 def _add_foreign(command: argparse.ArgumentParser) -> None:
-    """What must be said of a generator that was trained elsewhere."""
-    command.add_argument("path", type=Path, help="the generator's file")
-    command.add_argument("--name", required=True, help="the model's name")
-    command.add_argument("--version", type=int, help="its version; by default the next one")
-    command.add_argument("--models", type=Path, default=Path("models"), help="default: models")
-    command.add_argument("--prior", choices=("normal", "uniform"), default="normal")
-    command.add_argument("--dataset", default="unknown", help="what it learned from, for its card")
-    command.add_argument("--licence", default="unknown", help="of that data set, for its card")
+    """Add the flags that describe a generator trained elsewhere."""
+    command.add_argument("path", type=Path, help="file of the generator")
+    command.add_argument("--name", required=True, help="name of the model")
+    command.add_argument("--version", type=int, help="number of the version (default: the next)")
+    _add_models(command)
+    command.add_argument(
+        "--prior",
+        choices=("normal", "uniform"),
+        default="normal",
+        help="distribution of its latents (default: normal)",
+    )
+    command.add_argument(
+        "--dataset", default="unknown", help="name of its data set, for the card (default: unknown)"
+    )
+    command.add_argument(
+        "--licence",
+        default="unknown",
+        help="licence of the data set, for the card (default: unknown)",
+    )
+
+
+def _add_models(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--models", type=Path, default=Path("models"), help="folder of models (default: models)"
+    )
 
 
 def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> None:
-    """A flag for every option. What is not given stays out: the preset or the default decides."""
-    # The networks' details come last.
+    """Add a flag for every field of ``options``.
+
+    A flag that is not given is absent from the result, so that the preset or the default decides.
+    """
+    # The options of the architecture come last.
     fields = sorted(
-        options.model_fields.items(), key=lambda item: item[0] in Architecture.model_fields
+        options.model_fields.items(), key=lambda field: field[0] in Architecture.model_fields
     )
     for name, field in fields:
         flag = "--" + name.replace("_", "-")
-        words = f"{field.description} (default: {field.default})"
+        default = "" if field.default in {None, ""} else f" (default: {field.default})"
+        text = f"{field.description}{default}"
         if field.annotation is bool:
             action: Any = argparse.BooleanOptionalAction
-            command.add_argument(flag, action=action, default=argparse.SUPPRESS, help=words)
+            command.add_argument(flag, action=action, default=argparse.SUPPRESS, help=text)
         else:
-            choices = ", ".join(map(str, get_args(field.annotation)))
-            metavar = name.upper() if field.default is None else None
-            command.add_argument(
-                flag, default=argparse.SUPPRESS, help=words, metavar=metavar or choices or None
-            )
+            choices = field.default is not None and get_args(field.annotation)
+            metavar = "{" + ",".join(map(str, choices)) + "}" if choices else None
+            command.add_argument(flag, default=argparse.SUPPRESS, help=text, metavar=metavar)
 
 
 def _fit(options: dict[str, Any]) -> None:

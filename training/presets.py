@@ -1,4 +1,4 @@
-"""Named recipes: the options of each that are not the defaults of ``Config``."""
+"""Presets: named recipes, each with the options that differ from the defaults of ``Config``."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ Preset = Literal[
     "dcgan-28", "dcgan-64", "paper-64", "leaky-64", "keras-28", "uniform-28", "upsample-28"
 ]
 
-# What all of them leave out that the defaults have, and their width of a latent.
+# Published recipes have none of our additions to the networks, no decay and no average.
 _PUBLISHED: dict[str, Any] = {
     "generator": "paper",
     "discriminator": "paper",
@@ -15,8 +15,8 @@ _PUBLISHED: dict[str, Any] = {
     "average_decay": 0.0,
 }
 
-# Radford et al. 2015 (arXiv 1511.06434), section 4 for the training, figure 1 for the generator:
-# z → 4×4×1024 → 64×64×3. The discriminator mirrors it.
+# Radford et al. 2015 (arXiv 1511.06434): section 4 for the training, figure 1 for the generator,
+# z → 4×4×1024 → 64×64×3. The discriminator mirrors the generator.
 _PAPER_64: dict[str, Any] = {
     **_PUBLISHED,
     "image_size": 64,
@@ -28,8 +28,8 @@ _PAPER_64: dict[str, Any] = {
     "discriminator_lr": 2e-4,
 }
 
-# The small networks that Keras's users know: batch norm after SELU in the generator, dropout in
-# place of any norm in the discriminator, and Keras's own defaults for all that is not said.
+# The small networks of well-known Keras tutorials: batch norm after SELU in the generator, dropout
+# and no norm in the discriminator, and otherwise the defaults of Keras.
 _KERAS_28: dict[str, Any] = {
     **_PUBLISHED,
     "generator": "keras",
@@ -47,10 +47,10 @@ _KERAS_28: dict[str, Any] = {
 }
 
 PRESETS: dict[Preset, dict[str, Any]] = {
-    # The defaults are this recipe, the best of those in RESULTS.md.
+    # The defaults of Config: the best recipe in RESULTS.md.
     "dcgan-28": {},
-    # Colour images of 64×64, slim enough that a CPU serves it well. What learns fastest at
-    # 28×28 collapses here, as RESULTS.md tells: this recipe is slower and holds.
+    # Colour images of 64×64, small enough to serve from a CPU. The recipe that learns fastest at
+    # 28×28 collapses here (see RESULTS.md); this one is slower and stable.
     "dcgan-64": {
         "image_size": 64,
         "generator": "paper",
@@ -64,7 +64,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "discriminator_lr": 4e-4,
     },
     "paper-64": _PAPER_64,
-    # Half as wide, LeakyReLU in both networks, normal latents.
+    # paper-64 with half the width, LeakyReLU in both networks and normal latents.
     "leaky-64": {
         **_PAPER_64,
         "prior": "normal",
@@ -73,7 +73,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "discriminator_filters": 64,
     },
     "keras-28": _KERAS_28,
-    # The same networks with the paper's prior and step size, for longer and in larger batches.
+    # keras-28 with the paper's prior and learning rate, larger batches and more epochs.
     "uniform-28": {
         **_KERAS_28,
         "prior": "uniform",
@@ -82,8 +82,9 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "generator_lr": 2e-4,
         "discriminator_lr": 2e-4,
     },
-    # Nearest-neighbour upsampling and a convolution in place of a transposed convolution, against
-    # checkerboards (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts", Distill).
+    # Nearest-neighbour upsampling and a convolution instead of a transposed convolution, which
+    # avoids checkerboard patterns (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts",
+    # Distill).
     "upsample-28": {
         **_PUBLISHED,
         "generator": "upsample",
