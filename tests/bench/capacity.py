@@ -1,12 +1,12 @@
-"""How many machines so many images a second take, as the README's table.
+"""How many machines serve a given number of images per second, as a table.
 
     python -m tests.bench.capacity
 
-From ``RESULTS.md``: ``python -m tests.bench.http`` found so many requests a second of n images on
-``CORES`` cores. A machine of ``MACHINE`` cores is filled to ``FILLED``, so that it has room for a
-peak and for a neighbour that is lost:
+``RESULTS.md`` has the requests per second of n images that ``python -m tests.bench.http`` measured
+on ``CORES`` cores. A machine of ``MACHINE`` cores is loaded up to ``FILLED``, which leaves room for
+peaks and for the load of a machine that fails:
 
-    machines = ⌈images a second / (requests a second · n / CORES · MACHINE · FILLED)⌉
+    machines = ⌈images per second / (requests per second · n / CORES · MACHINE · FILLED)⌉
 """
 
 import math
@@ -19,23 +19,23 @@ WANTED = (1_000, 10_000, 1_000_000)
 
 
 def requests(results: str, n: int) -> float:
-    """Requests a second of n images from 16 connections: ours, in the first row that tells."""
+    """Our requests per second of n images from 16 connections. Raises ValueError without them."""
     found = re.search(rf"^\|[^|]+\| {n} \| 16 \| ([\d,]+) \(", results, re.MULTILINE)
     if not found:
-        raise ValueError(f"RESULTS.md tells nothing of n={n} from 16 connections")
+        raise ValueError(f"RESULTS.md has no row for n={n} and 16 connections")
     return float(found[1].replace(",", ""))
 
 
-def machines(wanted: float, requests_a_second: float, n: int) -> int:
-    """Machines for ``wanted`` images a second in requests of n."""
-    one = requests_a_second * n / CORES * MACHINE * FILLED
+def machines(wanted: float, requests_per_second: float, n: int) -> int:
+    """Machines for ``wanted`` images per second in requests of n."""
+    one = requests_per_second * n / CORES * MACHINE * FILLED
     return math.ceil(wanted / one)
 
 
 def table(results: str) -> str:
-    """The README's table, in Markdown."""
+    """The table in Markdown."""
     lines = [
-        f"| images a second | n=16, machines of {MACHINE} cores | n=1 |",
+        f"| images per second | n=16, machines of {MACHINE} cores | n=1 |",
         "| --- | --- | --- |",
     ]
     for wanted in WANTED:

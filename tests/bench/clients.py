@@ -1,8 +1,8 @@
-"""Clients of a server in processes of their own: one process asks no more than its one CPU can.
+"""Clients of a server in several processes, since one process is limited to one CPU.
 
     python -m tests.bench.clients URL ACCEPT CONNECTIONS START SECONDS
 
-begins at the Unix time START and prints how many requests were answered, and until when.
+starts at the Unix time START, and prints the number of answers and the time of the last one.
 """
 
 import subprocess
@@ -15,14 +15,14 @@ import httpx
 
 ROOT = Path(__file__).parent.parent.parent
 _AWAKE = 2.0
-"""Seconds until all processes have begun."""
+"""Seconds until all processes have started."""
 
 
 def load(url: str, accept: str, processes: int, connections: int, seconds: float) -> float:
-    """Requests a second that are answered to so many processes with so many connections each."""
+    """Answered requests per second, for ``processes`` with ``connections`` each."""
     start = time.time() + _AWAKE
-    told = [url, accept, str(connections), str(start), str(seconds)]
-    command = [sys.executable, "-m", "tests.bench.clients", *told]
+    arguments = [url, accept, str(connections), str(start), str(seconds)]
+    command = [sys.executable, "-m", "tests.bench.clients", *arguments]
     running = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for _ in range(processes)

@@ -1,11 +1,11 @@
-"""Images a second of a loaded model: ours against the plain graph on the CPU provider.
+"""Images per second of a loaded model: our engine, compared with plain onnxruntime on the CPU.
 
     python -m tests.bench.engine [--models models/fashion-mnist/2,models/faces/1] [--images 1,16,64]
         [--provider auto] [--precision auto] [--threads 0] [--out result.json]
 
-Ours is what a server runs here: the card's graph for the best provider. The other side is
-onnxruntime as one writes it first: its CPU provider, its own options, the same threads. Rounds
-alternate, and the medians are compared.
+Our side is what a server runs here: the card's model file for the best provider. The other side is
+onnxruntime as one would first write it: the CPU provider with default options and the same number
+of threads. Rounds alternate, and the medians are compared.
 """
 
 import argparse
@@ -33,10 +33,10 @@ def main() -> None:
     parser.add_argument("--models", type=listed(Path), default=MODELS)
     parser.add_argument("--provider", default="auto")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--threads", type=int, default=0, help="0 for all")
+    parser.add_argument("--threads", type=int, default=0, help="0 for all CPUs")
     parser.add_argument("--images", type=listed(int), default=[1, 16, 64])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=0.1, help="of a round")
+    parser.add_argument("--seconds", type=float, default=0.1, help="seconds of a round")
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     options = parser.parse_args()
     results = [row for folder in options.models for row in compared(folder.resolve(), options)]
@@ -49,11 +49,11 @@ def listed(kind: Callable[[str], object]) -> Callable[[str], list[object]]:
 
 
 def compared(folder: Path, options: argparse.Namespace) -> list[dict[str, object]]:
-    """One row for every number of images."""
-    asked = {name: getattr(options, name) for name in ("provider", "precision", "threads")}
-    served = load(folder, Settings(models=folder.parents[1], **asked))
+    """One row for each number of images."""
+    chosen = {name: getattr(options, name) for name in ("provider", "precision", "threads")}
+    served = load(folder, Settings(models=folder.parents[1], **chosen))
     engine, described = served.engine, served.card
-    plain = by_onnxruntime(card.load_graph(folder, described.variant("any")), options.threads)
+    plain = plain_onnxruntime(card.load_graph(folder, described.variant("any")), options.threads)
     print(f"\n{served.title}: {served.variant.file} on {engine.provider} in {engine.precision}")
     print(f"{'images':>6}{'ours/s':>10}{'plain/s':>10}{'ratio':>8}")
     rows = []
@@ -76,7 +76,7 @@ def compared(folder: Path, options: argparse.Namespace) -> list[dict[str, object
     return rows
 
 
-def by_onnxruntime(graph: bytes, threads: int) -> Draw:
+def plain_onnxruntime(graph: bytes, threads: int) -> Draw:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or available()
     session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -86,7 +86,7 @@ def by_onnxruntime(graph: bytes, threads: int) -> Draw:
 def rates(
     sides: dict[str, Draw], z: sampling.Latents, rounds: int, seconds: float
 ) -> tuple[float, float]:
-    """Images a second of both sides."""
+    """Images per second of both sides."""
     found: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(rounds):
         for side, draw in sides.items():

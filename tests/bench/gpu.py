@@ -1,9 +1,9 @@
-"""All that is to be known of a GPU, in one run of less than eight minutes: training and serving.
+"""Measures training and serving on a GPU, in one run of less than eight minutes.
 
     python -m tests.bench.gpu --out gpu.json [--data-dir folder of Fashion-MNIST] [--device cpu]
 
-It prints one table and says what it could not run, and why. ``--quick`` does as little of
-everything as shows that it runs, for a CPU too.
+It prints one table, with a reason for each part that could not run. ``--quick`` does just enough
+of each part to show that it runs; that works on a CPU, too.
 """
 
 import argparse
@@ -30,8 +30,8 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(1 if options.quick else available())
     where = device.resolve(options.device)
-    told = facts(where)
-    for name, fact in told.items():
+    environment = facts(where)
+    for name, fact in environment.items():
         print(f"{name:24}{fact}")
     table = Table(time.monotonic() + 60 * options.minutes)
     quick = options.quick
@@ -56,32 +56,32 @@ def main() -> None:
         build = partial(gpu_serving.tensorrt, serving, model)
         table.part(f"TensorRT {model.name}", 1 if quick else 45, build)
     table.part("PNG", 1 if quick else 25, lambda: gpu_serving.png_stage(serving))
-    for preset in () if quick else PRESETS:  # last: it takes minutes
+    for preset in () if quick else PRESETS:  # last, because it takes minutes
         table.part(f"{preset}, compiled", 60, partial(gpu_training.compiled, bench, preset))
-    plainly = "dcgan-28, plainly"
+    plainly = "dcgan-28, eager float32"
     if options.scores:
         table.part(plainly, 70, partial(whole, plainly, execution="eager", precision="fp32"))
     table.part("score", 0, lambda: gpu_training.scores(table.rows, name, plainly))
     if options.out:
-        table.write(options.out, told)
+        table.write(options.out, environment)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--quick", action="store_true", help="as little as shows that it runs")
-    parser.add_argument("--minutes", type=float, default=8.0, help="after which no part begins")
-    parser.add_argument("--epochs", type=int, default=50, help="of the whole run")
+    parser.add_argument("--quick", action="store_true", help="just enough to show that it runs")
+    parser.add_argument("--minutes", type=float, default=8.0, help="no part starts after this")
+    parser.add_argument("--epochs", type=int, default=50, help="epochs of the whole run")
     parser.add_argument("--data-dir", type=Path, help="the files of Fashion-MNIST")
     parser.add_argument(
-        "--scores", action="store_true", help="a whole run in float32, too, for --minutes to spare"
+        "--scores", action="store_true", help="also do a whole run in float32, if --minutes allow"
     )
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     return parser.parse_args()
 
 
 def facts(where: torch.device) -> dict[str, str]:
-    """Where and with what everything is measured."""
+    """The device, and the versions of the libraries."""
     return {
         "device": device.describe(where, "auto"),
         "CPUs": f"{available()} of {os.cpu_count()}",
@@ -93,7 +93,7 @@ def facts(where: torch.device) -> dict[str, str]:
 
 
 def card(where: torch.device, rates: list[float], *, quick: bool) -> list[Row]:
-    """The rate that training is held against."""
+    """The arithmetic rate that training is compared with."""
     size = 256 if quick else 8192
     rates.append(arithmetic_rate(where, size, 0.1 if quick else 1.0))
     return [Row("card", f"bf16 product of {size}²", rates[0] / 1e12, "TFLOP/s")]

@@ -1,4 +1,4 @@
-"""Serving on a GPU by HTTP: how many requests, and where their time goes."""
+"""Serving on a GPU over HTTP: requests per second, and the time of each stage."""
 
 import sys
 import tempfile
@@ -18,36 +18,36 @@ from tests.serving import serving
 
 
 def requests(bench: Serving) -> Iterator[Row]:
-    """Concurrent requests to real servers of one process and of several, and where they wait."""
-    bench.placement  # noqa: B018 where it is not there, no server need be started
+    """Concurrent requests to servers with one process and with several, and the time per stage."""
+    bench.placement  # noqa: B018 raises before a server starts if the provider is missing
     for workers in (1,) if bench.quick else (1, max(2, min(8, available() // 2))):
-        told = ["--provider", bench.provider, "--max-batch", "256", "--workers", str(workers)]
-        command = [sys.executable, "-m", "app", *told, "--access-log", "false"]
+        flags = ["--provider", bench.provider, "--max-batch", "256", "--workers", str(workers)]
+        command = [sys.executable, "-m", "app", *flags, "--access-log", "false"]
         with (
             tempfile.TemporaryDirectory() as folder,
             serving(command, ROOT, Path(folder) / "log") as address,
         ):
             _wait(address)
             for kind, count in (("image/png", 1), ("image/png", 16), ("application/zip", 256)):
-                yield from _asked(bench, address, kind, count, workers)
+                yield from _measured(bench, address, kind, count, workers)
 
 
-def _asked(bench: Serving, address: str, kind: str, count: int, workers: int) -> Iterator[Row]:
+def _measured(bench: Serving, address: str, kind: str, count: int, workers: int) -> Iterator[Row]:
     seconds = 0.3 if bench.quick else 3.0
     processes, connections = (1, 2) if bench.quick else (max(1, min(8, available() // 2)), 4)
     before = _stages(address)
     url = f"{address}/generate?n={count}"
     speed = clients.load(url, kind, processes, connections, seconds)
-    part, form = f"HTTP, workers={workers}", kind.rpartition("/")[2]
+    part, name = f"HTTP, workers={workers}", kind.rpartition("/")[2]
     note = f"{processes * connections} connections, {processes} clients on the same CPUs"
-    yield Row(part, f"{form} of n={count}", speed, "requests/s", note)
+    yield Row(part, f"{name} of n={count}", speed, "requests/s", note)
     for stage, (total, number) in _stages(address).items():
         mean = 1000 * (total - before[stage][0]) / max(1, number - before[stage][1])
-        yield Row(part, f"{form} of n={count}, {stage}", mean, "ms", "of a request")
+        yield Row(part, f"{name} of n={count}, {stage}", mean, "ms", "per request")
 
 
 def _wait(address: str) -> None:
-    """Until it can draw: workers listen one after the other."""
+    """Wait until the server is ready: its workers start to listen one after the other."""
     while True:
         with suppress(httpx.TransportError):
             if httpx.get(f"{address}/health/ready").is_success:
@@ -56,7 +56,7 @@ def _wait(address: str) -> None:
 
 
 def _stages(address: str) -> dict[str, tuple[float, float]]:
-    """Of every stage of drawing, the seconds that requests took, and how many they were."""
+    """For each stage, the total seconds and the number of requests so far."""
     text = httpx.get(f"{address}/metrics", timeout=60).text
     names = {stage: f"dcgan_{stage}_seconds" for stage in ("queue", "compute", "encode")}
     return {

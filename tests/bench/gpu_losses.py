@@ -1,4 +1,4 @@
-"""Whether training on a GPU is still the plain loop's: loss curves over 200 steps."""
+"""Compares loss curves of training on a GPU with those of a plain loop, over 200 steps."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -18,14 +18,14 @@ from training.presets import Preset
 
 PARTS = 4
 Curves = NDArray[np.float64]
-"""Means of both losses, discriminator's and generator's, over a part of the steps: (parts, 2)."""
+"""Mean losses of discriminator and generator in each part of the steps: ``(parts, 2)``."""
 
 
 def curves(bench: Bench, preset: Preset) -> Iterator[Row]:
-    """How far ours are from the plain loop's, and how far those are from its own with a new seed.
+    """Differences of our losses from the plain loop's, and of the plain loop's between two seeds.
 
-    The latter is noise: weights, latents and batches are others. So they are between ours and the
-    plain loop, which begin with the same weights.
+    The latter is the noise level: another seed means other weights, latents and batches. Our run
+    and the plain loop start with equal weights, but also differ in latents and batches.
     """
     config, steps = bench.config(preset), 8 if bench.quick else 200
     pixels = _ramps(steps * config.batch_size, bench.pixels(config).shape[1:])
@@ -37,10 +37,14 @@ def curves(bench: Bench, preset: Preset) -> Iterator[Row]:
     }
     for name, found in compared.items():
         for k, player in enumerate(("D", "G")):
-            apart = 100 * float(np.abs(found[:, k] / plain[:, k] - 1).max())
-            told = f"{_told(found[:, k])} beside {_told(plain[:, k])}"
+            difference = 100 * float(np.abs(found[:, k] / plain[:, k] - 1).max())
+            note = f"{_text(found[:, k])} compared with {_text(plain[:, k])}"
             yield Row(
-                f"{preset}, {steps} losses", f"{name}: {player}, most apart", apart, "%", told
+                f"{preset}, {steps} losses",
+                f"{name}: {player}, largest difference",
+                difference,
+                "%",
+                note,
             )
 
 
@@ -48,7 +52,7 @@ def _ours(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -
     gan = Gan(config, pixels.shape[1:], where)
     resident = device.place_images(pixels, where)
     reports = list(train(gan, resident, steps, steps // PARTS))
-    # Means since the epoch began, which is as long as the run.
+    # Each report has means since the start of the epoch, and the epoch is as long as the run.
     sums = [(r.step * r.discriminator_loss, r.step * r.generator_loss) for r in reports[:PARTS]]
     return np.diff(np.array(sums), axis=0, prepend=0) / (steps // PARTS)
 
@@ -62,10 +66,10 @@ def _plain(config: Config, pixels: np.ndarray, where: torch.device, steps: int) 
 
 
 def _ramps(count: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Images that are brighter to their right, which can be learned: noise is told at once."""
+    """Images that get brighter to the right: a generator can learn these, unlike plain noise."""
     noise = np.random.default_rng(0).integers(0, 128, (count, *shape), dtype=np.uint8)
     return noise + np.linspace(0, 127, shape[-1]).astype(np.uint8)
 
 
-def _told(curve: NDArray[np.float64]) -> str:
+def _text(curve: NDArray[np.float64]) -> str:
     return " ".join(f"{value:.2f}" for value in curve)

@@ -1,4 +1,4 @@
-"""Serving on a GPU without HTTP: engines, memory, and the stage that becomes the slowest, PNG."""
+"""Serving on a GPU without HTTP: engines, memory, and PNG, which becomes the slowest stage."""
 
 import os
 import tempfile
@@ -28,30 +28,30 @@ from tests.bench.rows import NotRunError, Row
 ROOT = Path(__file__).parent.parent.parent
 MODELS = ("fashion-mnist/2", "faces/1")
 PRECISIONS: tuple[ArithmeticPrecision, ...] = ("fp32", "fp16")
-"""Of TensorRT."""
+"""The precisions of TensorRT that are measured."""
 Draw = Callable[[Latents], Pixels]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A shipped version by our engine and by onnxruntime as it is."""
+    """A shipped version, to be run by our engine or by plain onnxruntime."""
 
     name: str
     card: card.Card
     graph: bytes
 
     def latents(self, count: int, seed: int = 0) -> Latents:
-        """Those of ``count`` seeds."""
+        """The latents of ``count`` consecutive seeds."""
         prior = self.card.latent
         return sampling.from_seeds(range(seed, seed + count), prior.width, prior.prior)
 
     def ours(self, placement: Placement) -> Draw:
-        """By the engine of the server."""
+        """The engine of the server."""
         engine = Engine(self.card, self.graph, placement, 256)
         return lambda rows: engine({INPUT: rows})
 
     def plain(self, provider: str, options: dict[str, str] | None = None) -> Draw:
-        """By ``session.run``, with all defaults."""
+        """``session.run``, default options. Raises NotRunError if the provider does not start."""
         chosen = [(provider, options or {})]
         session = onnxruntime.InferenceSession(self.graph, providers=chosen)
         if session.get_providers()[0] != provider:
@@ -61,16 +61,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Serving:
-    """How and where it is measured."""
+    """The provider, and how long to measure."""
 
     provider: str
     seconds: float
-    """Of a measurement."""
+    """Seconds of one measurement."""
     quick: bool
 
     @cached_property
     def models(self) -> list[Model]:
-        """Read once."""
+        """The shipped versions, read once."""
         found = []
         for name in MODELS:
             folder = ROOT / "models" / name
@@ -80,7 +80,7 @@ class Serving:
 
     @property
     def placement(self) -> Placement:
-        """Raises NotRunError where the provider is not there."""
+        """Where the provider runs. Raises NotRunError if it is not available."""
         try:
             return candidates(self.provider, threads=available())[0]
         except ProviderError as error:
@@ -88,12 +88,12 @@ class Serving:
 
     @property
     def native(self) -> str:
-        """What onnxruntime calls the provider."""
+        """The provider's name in onnxruntime."""
         return {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}[self.provider]
 
 
 def times(draw: Draw, rows: Latents, seconds: float) -> np.ndarray:
-    """Milliseconds of every call in so many seconds; the first ones warm up."""
+    """Milliseconds of each call during ``seconds``, after three calls to warm up."""
     for _ in range(3):
         draw(rows)
     found, began = [], time.perf_counter()
@@ -105,7 +105,7 @@ def times(draw: Draw, rows: Latents, seconds: float) -> np.ndarray:
 
 
 def engines(serving: Serving) -> Iterator[Row]:
-    """Parity with the CPU; images a second and latency beside ``session.run``."""
+    """Parity with the CPU; images per second and latency compared with ``session.run``."""
     placement = serving.placement
     for model in serving.models:
         part = f"serving {model.name}"
@@ -113,7 +113,7 @@ def engines(serving: Serving) -> Iterator[Row]:
         rows = model.latents(64)
         on_cpu = model.ours(Placement("cpu", available()))(rows)
         equal = 100 * float((ours(rows) == on_cpu).mean())
-        yield Row(part, "pixels as on the CPU", equal, "%")
+        yield Row(part, "pixels equal to the CPU's", equal, "%")
         for count in (1, 64, 256):
             rows, medians = model.latents(count), []
             for name, draw in (("ours", ours), ("session.run", plain)):
@@ -122,69 +122,70 @@ def engines(serving: Serving) -> Iterator[Row]:
                 worst = f"99th percentile {np.percentile(taken, 99):.2f} ms"
                 yield Row(part, f"{name}, n={count}", medians[-1], "ms", worst)
             yield Row(part, f"ours, n={count}", 1000 * count / medians[0], "images/s")
-            yield Row(part, f"ours beside it, n={count}", medians[1] / medians[0], "times")
+            yield Row(part, f"ratio, n={count}", medians[1] / medians[0], "times")
 
 
 def memory(serving: Serving) -> Iterator[Row]:
-    """What the memory of the process, and the card's, grow by in 100,000 batches."""
+    """How much the memory of the process and of the GPU grows over 100,000 batches."""
     model, sizes, count = serving.models[0], (1, 3, 16, 64), 400 if serving.quick else 100_000
     draw = model.ours(serving.placement)
     batches = [model.latents(size) for size in sizes]
     for number in range(100):
         draw(batches[number % len(batches)])
-    on_card = serving.provider != "cpu" and torch.cuda.is_available()
-    resident, free = _resident(), torch.cuda.mem_get_info()[0] if on_card else 0
+    on_gpu = serving.provider != "cpu" and torch.cuda.is_available()
+    resident, free = _resident(), torch.cuda.mem_get_info()[0] if on_gpu else 0
     for number in range(count):
         draw(batches[number % len(batches)])
     what = f"growth in {count:,} batches"
     yield Row("serving, memory", what, (_resident() - resident) / 2**20, "MiB", "of the process")
-    if not on_card:
-        raise NotRunError("the memory of a card needs the provider cuda, and PyTorch with CUDA")
+    if not on_gpu:
+        raise NotRunError("measuring GPU memory needs the provider cuda, and PyTorch with CUDA")
     grown = (free - torch.cuda.mem_get_info()[0]) / 2**20
-    yield Row("serving, memory", what, grown, "MiB", "of the card")
+    yield Row("serving, memory", what, grown, "MiB", "of the GPU")
 
 
 def copies(serving: Serving) -> Iterator[Row]:
-    """What page-locked memory would gain: onnxruntime's Python has none for images of a card."""
+    """What page-locked memory would gain; onnxruntime's Python API offers none for outputs."""
     if serving.provider == "cpu" or not torch.cuda.is_available():
-        raise NotRunError("there is nothing to copy from without a card, and PyTorch with CUDA")
+        raise NotRunError("copies from a GPU need a GPU, and PyTorch with CUDA")
     for model in serving.models:
         drawn = torch.zeros(256, *model.card.image.shape, dtype=torch.uint8, device="cuda")
         locked = torch.empty(drawn.shape, dtype=torch.uint8, pin_memory=True)
 
-        def by_locked(_: Latents, drawn: Tensor = drawn, locked: Tensor = locked) -> Pixels:
+        def page_locked(_: Latents, drawn: Tensor = drawn, locked: Tensor = locked) -> Pixels:
             locked.copy_(drawn)
-            pixels: Pixels = locked.numpy().copy()  # the next batch comes to the same place
+            pixels: Pixels = locked.numpy().copy()  # the next batch reuses the page-locked memory
             return pixels
 
-        def plainly(_: Latents, drawn: Tensor = drawn) -> Pixels:
+        def plain(_: Latents, drawn: Tensor = drawn) -> Pixels:
             pixels: Pixels = drawn.cpu().numpy()
             return pixels
 
-        for name, draw in (("plainly", plainly), ("by page-locked memory", by_locked)):
+        for name, draw in (("plain", plain), ("page-locked", page_locked)):
             taken = float(np.median(times(draw, model.latents(1), serving.seconds)))
             yield Row(f"copies {model.name}", f"256 images, {name}", taken, "ms")
 
 
 def _resident() -> int:
-    """Bytes of this process that are in memory (proc(5), statm)."""
+    """Resident memory of this process in bytes (proc(5), statm)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def tensorrt(serving: Serving, model: Model) -> Iterator[Row]:
-    """TensorRT beside the provider's own engine: how long its takes to build, and to draw."""
+    """TensorRT: seconds to build and to load its engine, parity with the CPU, and speed."""
     part, rows = f"TensorRT {model.name}", model.latents(64)
     on_cpu = model.ours(Placement("cpu", available()))(rows)
     for precision in PRECISIONS:
         with tempfile.TemporaryDirectory() as folder:
             place = _with_tensorrt(precision, Path(folder))
-            for what in ("engine built", "engine found again"):
+            for what in ("engine built", "engine loaded from the cache"):
                 began = time.perf_counter()
                 draw = _started(model, place)
                 yield Row(part, f"{precision}, {what}", time.perf_counter() - began, "s")
-        apart = np.abs(draw(rows).astype(int) - on_cpu)
-        yield Row(part, f"{precision}, pixels as on the CPU", 100 * float((apart == 0).mean()), "%")
-        yield Row(part, f"{precision}, most grey levels apart", float(apart.max()))
+        difference = np.abs(draw(rows).astype(int) - on_cpu)
+        equal = 100 * float((difference == 0).mean())
+        yield Row(part, f"{precision}, pixels equal to the CPU's", equal, "%")
+        yield Row(part, f"{precision}, largest difference in levels", float(difference.max()))
         for count in (1, 64, 256):
             taken = float(np.median(times(draw, model.latents(count), serving.seconds)))
             yield Row(part, f"{precision}, n={count}", taken, "ms")
@@ -207,7 +208,7 @@ def _started(model: Model, place: Placement) -> Draw:
 
 
 def png_stage(serving: Serving) -> Iterator[Row]:
-    """Images a second that are drawn, and that are encoded by one core, two, … and all."""
+    """Images per second that the engine generates, and that 1, 2, 4, … threads encode."""
     for model in serving.models:
         part, rows = f"PNG {model.name}", model.latents(64)
         try:
@@ -216,7 +217,7 @@ def png_stage(serving: Serving) -> Iterator[Row]:
             draw = model.ours(Placement("cpu", available()))
         pixels = draw(rows)
         taken = float(np.median(times(draw, rows, serving.seconds)))
-        yield Row(part, "drawn, n=64", 64_000 / taken, "images/s")
+        yield Row(part, "generated, n=64", 64_000 / taken, "images/s")
         cores = [2**k for k in range(8) if 2**k < (os.cpu_count() or 1)] + [os.cpu_count() or 1]
         for count in [1] if serving.quick else cores:
             speed = _encoded(pixels, count, serving.seconds)
@@ -224,7 +225,7 @@ def png_stage(serving: Serving) -> Iterator[Row]:
 
 
 def _encoded(pixels: Pixels, threads: int, seconds: float) -> float:
-    """Images a second of so many threads, each with batches of its own."""
+    """Images per second that ``threads`` threads encode, each with its own batches."""
     began = time.perf_counter()
 
     def encode(_: int) -> int:

@@ -1,4 +1,4 @@
-"""Training on a GPU: beside a plain loop, by each way to run a step, and a whole run."""
+"""Training on a GPU: each way to run a step, compared with a plain loop, and a whole run."""
 
 import gzip
 import struct
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.bench.graphics import operations_an_image, utilisation
+from tests.bench.graphics import operations_per_image, utilisation
 from tests.bench.rows import NotRunError, Row
 from tests.bench.train import Side, noise, ours, plain
 from training.config import Config, Execution, from_flags
@@ -28,42 +28,42 @@ _SMALL = {"batch_size": 8, "generator_filters": 4, "discriminator_filters": 4, "
 
 @dataclass(frozen=True)
 class Bench:
-    """How and where it is measured."""
+    """Where to measure, and for how long."""
 
     where: torch.device
     seconds: float
-    """Of a measurement."""
+    """Seconds of one measurement."""
     quick: bool
     rates: list[float]
-    """Of bfloat16 arithmetic, once it is measured: operations a second."""
+    """The rate of bfloat16 arithmetic in operations per second; empty until it is measured."""
 
     @property
     def every(self) -> int:
-        """Steps from one look at the losses to the next."""
+        """Steps between two readings of the losses."""
         return 2 if self.quick else 50
 
     def config(self, preset: str, execution: Execution = "auto") -> Config:
-        """A preset, in batches that leave a card something to do."""
+        """A preset with batches large enough for a GPU."""
         flags: dict[str, Any] = {"preset": preset, "execution": execution, "batch_size": BATCH}
         if self.quick:
             flags |= _SMALL
         return from_flags(flags)
 
     def pixels(self, config: Config) -> np.ndarray:
-        """Noise to learn."""
+        """Training images of noise."""
         return noise(config, 64 if self.quick else 16_384)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a side was found to do."""
+    """The measured speed of one side, and how busy the GPU was in percent, if known."""
 
-    images_a_second: float
+    images_per_second: float
     utilisation: float | None
 
 
 def measured(bench: Bench, side: Side, batch_size: int) -> Speed:
-    """The speed of ``side`` once it is warm: over so many steps as take ``bench.seconds``."""
+    """The speed of ``side`` after warming up, over as many steps as take ``bench.seconds``."""
     side(2 if bench.quick else 40)
     steps = 2
     while True:
@@ -77,7 +77,7 @@ def measured(bench: Bench, side: Side, batch_size: int) -> Speed:
 
 
 def sides(bench: Bench, preset: str) -> Iterator[Row]:
-    """A preset by the ways to run a step, and by a plain loop, one after the other."""
+    """A preset with each ``--execution`` and with a plain loop, one after the other."""
     found: dict[str, Speed] = {}
     for name in ("auto", "eager", "plain loop"):
         execution: Execution = "eager" if name == "eager" else "auto"
@@ -87,13 +87,13 @@ def sides(bench: Bench, preset: str) -> Iterator[Row]:
         found[name] = measured(bench, side, config.batch_size)
         yield from _rows(preset, name, found[name])
         del side
-    ratio = found["auto"].images_a_second / found["plain loop"].images_a_second
-    yield Row(preset, "auto beside the plain loop", ratio, "times")
+    ratio = found["auto"].images_per_second / found["plain loop"].images_per_second
+    yield Row(preset, "auto, compared with the plain loop", ratio, "times")
     yield from _limit(bench, preset, found["auto"])
 
 
 def compiled(bench: Bench, preset: str) -> Iterator[Row]:
-    """The same by torch.compile."""
+    """A preset with torch.compile. Raises NotRunError if it cannot compile."""
     config, began = bench.config(preset, "compile"), time.perf_counter()
     try:
         side = ours(config, bench.pixels(config), bench.where, bench.every)
@@ -107,25 +107,25 @@ def compiled(bench: Bench, preset: str) -> Iterator[Row]:
 
 
 def _rows(preset: str, name: str, found: Speed) -> Iterator[Row]:
-    yield Row(preset, name, found.images_a_second, "images/s")
+    yield Row(preset, name, found.images_per_second, "images/s")
     if found.utilisation is not None:
-        yield Row(preset, f"{name}: the card is busy", found.utilisation, "%")
+        yield Row(preset, f"{name}: the GPU is busy", found.utilisation, "%")
 
 
 def _limit(bench: Bench, preset: str, found: Speed) -> Iterator[Row]:
     config = bench.config(preset)
-    operations = operations_an_image(config, bench.pixels(config).shape[1:])
-    yield Row(preset, "operations an image", operations / 1e9, "GFLOP")
+    operations = operations_per_image(config, bench.pixels(config).shape[1:])
+    yield Row(preset, "operations per image", operations / 1e9, "GFLOP")
     if bench.rates:
         limit = bench.rates[0] / operations
         yield Row(preset, "arithmetic limit", limit, "images/s")
-        yield Row(preset, "share of that limit", 100 * found.images_a_second / limit, "%")
+        yield Row(preset, "share of that limit", 100 * found.images_per_second / limit, "%")
 
 
 def whole_run(
     bench: Bench, name: str, epochs: int, data_dir: Path | None, **options: str
 ) -> Iterator[Row]:
-    """``fit`` as a person runs it: data, samples, curves, checkpoints and, last, a score."""
+    """``fit`` as a user runs it: data, samples, curves, checkpoints and, last, a score."""
     flags: dict[str, Any] = {"preset": "dcgan-28", "epochs": epochs, **options}
     with TemporaryDirectory() as folder:
         if bench.quick:
@@ -140,25 +140,23 @@ def whole_run(
         except TrainingError as error:
             raise NotRunError(f"{error} (see --data-dir)") from error
         passed, lines = time.perf_counter() - began, run.epochs()
-    yield Row(name, f"{len(lines)} epochs, all in all", passed, "s")
-    yield Row(name, "images of an epoch", lines[-1]["images_per_second"], "images/s")
+    yield Row(name, f"{len(lines)} epochs in total", passed, "s")
+    yield Row(name, "in the last epoch", lines[-1]["images_per_second"], "images/s")
     if SCORE in lines[-1]:
         yield Row(name, SCORE, lines[-1][SCORE], note="to training images")
 
 
 def scores(rows: list[Row], ours: str, plain: str) -> Iterator[Row]:
-    """How far the score of one whole run is from another's."""
+    """The difference between the scores of two whole runs. Raises NotRunError without both."""
     found = {row.part: row.value for row in rows if row.what == SCORE and row.value}
     if not {ours, plain} <= found.keys():
-        raise NotRunError(
-            "a whole run has no score: give --data-dir, and for both of them --scores"
-        )
-    apart = 100 * (found[ours] / found[plain] - 1)
-    yield Row("score", f"{ours} beside {plain}", apart, "%", "within 5 is the aim")
+        raise NotRunError("a whole run has no score; give --data-dir, and --scores for both")
+    difference = 100 * (found[ours] / found[plain] - 1)
+    yield Row("score", f"{ours}, compared with {plain}", difference, "%", "the aim is within 5")
 
 
 def _few(folder: Path) -> Path:
-    """A data set of 64 images of noise, in Fashion-MNIST's files."""
+    """Write 64 images of noise in the file format of Fashion-MNIST; returns the folder."""
     folder.mkdir()
     random = np.random.default_rng(0)
     for name, shape in (("images-idx3", (64, 28, 28)), ("labels-idx1", (64,))):

@@ -1,4 +1,4 @@
-"""What a graphics card is, can do and has to do, as far as it can be asked. On a CPU, the CPU."""
+"""Arithmetic rate and utilisation of a GPU or CPU, and the operations of a training step."""
 
 import shutil
 import subprocess
@@ -17,13 +17,13 @@ _QUERY = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,no
 
 
 def wait(where: torch.device) -> None:
-    """Until a GPU has done what it was told."""
+    """Wait until a GPU has finished its queued work."""
     if where.type == "cuda":
         torch.cuda.synchronize(where)
 
 
 def arithmetic_rate(where: torch.device, size: int, seconds: float) -> float:
-    """Operations a second of the product of two bfloat16 matrices of ``size``."""
+    """Operations per second of multiplying two bfloat16 matrices of ``size`` × ``size``."""
     one, other = (torch.randn(size, size, device=where).bfloat16() for _ in range(2))
     one @ other
     wait(where)
@@ -36,10 +36,10 @@ def arithmetic_rate(where: torch.device, size: int, seconds: float) -> float:
     return 2 * size**3 * count / passed
 
 
-def operations_an_image(config: Config, shape: tuple[int, int, int]) -> float:
-    """Multiplications and additions of a training step, both players', by the batch's images.
+def operations_per_image(config: Config, shape: tuple[int, int, int]) -> float:
+    """Multiplications and additions per image of one training step of both networks.
 
-    Of matrix products and convolutions alone: what is left is no more than a percent of them.
+    Only matrix products and convolutions are counted; the rest is at most one percent of them.
     """
     gan = Gan(config, shape, torch.device("cpu"))
     batch = torch.zeros(4, *shape, dtype=torch.uint8)
@@ -50,9 +50,9 @@ def operations_an_image(config: Config, shape: tuple[int, int, int]) -> float:
 
 @contextmanager
 def utilisation(where: torch.device) -> Iterator[list[float]]:
-    """What nvidia-smi says how busy the card is, in percent: its mean, once the context is left.
+    """A list that gets the mean utilisation of the GPU in percent at the end of the context.
 
-    Empty where there is no nvidia-smi, or no card.
+    It stays empty without nvidia-smi or a GPU.
     """
     found: list[float] = []
     if where.type != "cuda" or shutil.which("nvidia-smi") is None:
@@ -63,7 +63,7 @@ def utilisation(where: torch.device) -> Iterator[list[float]]:
         yield found
     finally:
         watch.terminate()
-        told, _ = watch.communicate(timeout=10)
-        numbers = [float(line) for line in told.splitlines() if line.strip().isdigit()]
+        output, _ = watch.communicate(timeout=10)
+        numbers = [float(line) for line in output.splitlines() if line.strip().isdigit()]
         if numbers:
             found.append(fmean(numbers))

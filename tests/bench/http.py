@@ -1,12 +1,11 @@
-"""Requests a second for a PNG sheet: our server beside others, in alternating rounds of one run.
+"""Requests per second for a PNG sheet: our server compared with others, in alternating rounds.
 
     python -m tests.bench.http [--model models/fashion-mnist/2] [--out result.json]
         [--rivals naive,litserve,bentoml,ray] [--images 1,16] [--connections 1,16,64]
 
-All servers draw with the same ONNX file; ``tests/bench/servers`` has the others. The naive one runs
-on the libraries that ours runs on. The rest are installed from a package index, each in a virtual
-environment of its own below ``--cache``. While ours and one other are compared both are running,
-one of them idle.
+All servers run the same ONNX file; ``tests/bench/servers`` has the others. The naive server uses
+the libraries of ours. The rest are installed from a package index, each in a virtual environment of
+its own below ``--cache``. Both servers of a comparison run all the time; one of them is idle.
 """
 
 import argparse
@@ -43,26 +42,26 @@ SERVERS = Path(__file__).with_name("servers")
 
 @dataclass(frozen=True)
 class Rival:
-    """Another server: what it needs, how it is started, and how it is asked."""
+    """Another server: its packages, how to start it, and how to send it requests."""
 
     packages: tuple[str, ...]
     command: tuple[str, ...]
-    """``PORT`` stands for the port; the first word is a program of the environment."""
-    asked_in_json: bool = False
+    """``PORT`` stands for the port; the first word is a program of the virtual environment."""
+    takes_json: bool = False
 
 
 RIVALS = {
     "naive": Rival((), ("python", "naive.py", "PORT")),
-    "litserve": Rival(("litserve",), ("python", "with_litserve.py", "PORT"), asked_in_json=True),
+    "litserve": Rival(("litserve",), ("python", "with_litserve.py", "PORT"), takes_json=True),
     "bentoml": Rival(
         ("bentoml",),
         ("bentoml", "serve", "with_bentoml:Sheets", "--host", "127.0.0.1", "--port", "PORT"),
-        asked_in_json=True,
+        takes_json=True,
     ),
     "ray": Rival(("ray[serve]",), ("python", "with_ray.py", "PORT")),
 }
 COMMON = ("numpy", "onnxruntime", "pillow")
-# They would tell their makers that they run.
+# Otherwise they report their use to their makers.
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -77,26 +76,26 @@ def main() -> None:
         print(f"{name + '/s':>12}{'p50':>7}{'p99':>8}{'ratio':>7}")
         results += against(name, programs, options)
     if options.out:
-        told = {"model": str(options.model), "cpus": available(), "results": results}
-        options.out.write_text(json.dumps(told, indent=2) + "\n")
+        content = {"model": str(options.model), "cpus": available(), "results": results}
+        options.out.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("models/fashion-mnist/2"))
     parser.add_argument("--rivals", type=lambda text: text.split(","), default=list(RIVALS))
-    parser.add_argument("--images", type=numbers, default=[1, 16], help="of a request")
+    parser.add_argument("--images", type=numbers, default=[1, 16], help="images of a request")
     parser.add_argument("--connections", type=numbers, default=[1, 16, 64])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=2, help="of a round")
-    parser.add_argument("--flags", default="", help="of our server: --flags='--workers 2'")
-    words = "runs our server: one of another extra, openvino say"
+    parser.add_argument("--seconds", type=int, default=2, help="seconds of a round")
+    parser.add_argument("--flags", default="", help="flags of our server: --flags='--workers 2'")
+    words = "interpreter for our server, for example of an environment with the extra openvino"
     parser.add_argument("--python", default=sys.executable, help=words)
     parser.add_argument(
         "--cache",
         type=Path,
         default=Path.home() / ".cache" / "dcgan-server-bench",
-        help="folder of the virtual environments",
+        help="folder for the virtual environments",
     )
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     return parser.parse_args()
@@ -107,7 +106,7 @@ def numbers(text: str) -> list[int]:
 
 
 def environment(name: str, cache: Path) -> tuple[Path, str]:
-    """The folder of a rival's programs, installed where it is not yet, and its versions."""
+    """The folder of a rival's programs, and its versions. Installs the rival if necessary."""
     packages = [*RIVALS[name].packages, *COMMON]
     programs = Path(sys.executable).parent
     if RIVALS[name].packages:
@@ -129,39 +128,39 @@ def environment(name: str, cache: Path) -> tuple[Path, str]:
 
 
 def against(name: str, programs: Path, options: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """Both servers at every size and number of connections."""
+    """Both servers, for each number of images and of connections."""
     flags = options.flags.split()
     our_server = ours(options.model, *flags, python=options.python)
     with our_server as one, started(name, programs, options.model) as two:
         for images in options.images:
             targets = {
                 "ours": Target(f"{one.address}/generate?n={images}"),
-                name: asked(name, two.address, images),
+                name: target_of(name, two.address, images),
             }
             sizes = {size(answer(target)) for target in targets.values()}
             if len(sizes) > 1:
-                sys.exit(f"the sheets of {images} images are not alike: {sizes}")
+                sys.exit(f"the sheets of {images} images differ in size: {sizes}")
             for connections in options.connections:
                 yield compared(name, targets, images, connections, options)
 
 
 @contextmanager
 def started(name: str, programs: Path, model: Path) -> Iterator[Server]:
-    """A running rival."""
+    """Start a rival; gives it once it answers."""
     port = str(free_port())
     program, *words = (port if word == "PORT" else word for word in RIVALS[name].command)
-    told = {**QUIET, "GRAPH": str((model / "generator.onnx").resolve())}
+    environment = {**QUIET, "GRAPH": str((model / "generator.onnx").resolve())}
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        with running([str(programs / program), *words], log, SERVERS, told) as process:
+        with running([str(programs / program), *words], log, SERVERS, environment) as process:
             server = Server(process, f"http://127.0.0.1:{port}")
-            await_answer(server, asked(name, server.address, 1), log)
+            await_answer(server, target_of(name, server.address, 1), log)
             yield server
 
 
-def asked(name: str, address: str, images: int) -> Target:
-    """Where a rival draws so many images."""
-    if RIVALS[name].asked_in_json:
+def target_of(name: str, address: str, images: int) -> Target:
+    """The request to a rival for ``images`` images."""
+    if RIVALS[name].takes_json:
         return Target(f"{address}/generate", json.dumps({"n": images}))
     return Target(f"{address}/generate?n={images}")
 
@@ -179,7 +178,7 @@ def compared(
     connections: int,
     options: argparse.Namespace,
 ) -> dict[str, object]:
-    """Alternating rounds; the medians of each side and their ratio."""
+    """Both sides in alternating rounds; returns the medians and their ratio."""
     for target in targets.values():
         measured(target, connections, options.seconds)  # warms up
     rounds: dict[str, list[Load]] = {side: [] for side in targets}

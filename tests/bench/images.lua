@@ -1,5 +1,5 @@
--- What wrk asks for: `wrk … URL -- SEEDS [HEADER VALUE]`, the images of so many seeds in turn.
--- A thread of wrk; its answer is a line of JSON on standard error.
+-- Requests of wrk: `wrk … URL -- SEEDS [HEADER VALUE]` asks for the images of seeds 0 to SEEDS - 1 in turn.
+-- Prints one line of JSON to standard error.
 
 local seeds, seed = 1, 0
 

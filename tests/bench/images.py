@@ -1,7 +1,7 @@
-"""``/images/…`` as it is kept, as the client has it, and as it is drawn, in alternating rounds.
+"""``/images/…``: generated, from the cache, and as 304, in alternating rounds.
 
-Beside requests a second it tells the CPU time of the server for each, which other programs on the
-machine hardly change.
+Beside requests per second it prints the server's CPU time per request, which depends little on the
+load of the machine.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from statistics import median
 from tests.bench.serving import Server, ours, require_wrk
 
 SCRIPT = Path(__file__).with_name("images.lua")
-MANY = str(2**31)
+MANY_SEEDS = str(2**31)
 CASES = {
-    "drawn": [MANY],
-    "kept": ["100"],
+    "generated": [MANY_SEEDS],
+    "cached": ["100"],
     "304": ["100", "If-None-Match", "*"],
 }
 
@@ -29,9 +29,9 @@ def main() -> None:
     found: dict[str, list[tuple[float, float]]] = {case: [] for case in CASES}
     with ours(options.model, "--access-log", "false", "--cache-bytes", "1000000") as server:
         for _ in range(options.rounds):
-            for case, told in CASES.items():
-                found[case].append(round_of(server, options, told))
-    print(f"{options.connections} connections; requests a second, and microseconds of CPU for each")
+            for case, words in CASES.items():
+                found[case].append(round_of(server, options, words))
+    print(f"{options.connections} connections; requests/s, and microseconds of CPU per request")
     result = {}
     for case, rounds in found.items():
         rate, cpu = (median(numbers) for numbers in zip(*rounds, strict=True))
@@ -46,16 +46,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=Path("models/fashion-mnist/2"))
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=2, help="of a round")
+    parser.add_argument("--seconds", type=int, default=2, help="seconds of a round")
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     return parser.parse_args()
 
 
-def round_of(server: Server, options: argparse.Namespace, told: list[str]) -> tuple[float, float]:
-    """Requests a second, and the microseconds of CPU that the server took for each."""
+def round_of(server: Server, options: argparse.Namespace, words: list[str]) -> tuple[float, float]:
+    """Requests per second, and the server's CPU time per request in microseconds."""
     url = f"{server.address}/images/{options.model.parent.name}/{options.model.name}/"
     load = [f"-c{options.connections}", f"-d{options.seconds}s"]
-    command = ["wrk", "-t1", *load, "-s", str(SCRIPT), url, "--", *told]
+    command = ["wrk", "-t1", *load, "-s", str(SCRIPT), url, "--", *words]
     before = cpu_seconds(server.process.pid)
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
     spent = cpu_seconds(server.process.pid) - before
@@ -66,7 +66,7 @@ def round_of(server: Server, options: argparse.Namespace, told: list[str]) -> tu
 
 
 def cpu_seconds(process: int) -> float:
-    """What a process has had of the CPUs so far (Linux, ``/proc/<pid>/stat``)."""
+    """CPU time of a process in seconds (Linux, ``/proc/<pid>/stat``)."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

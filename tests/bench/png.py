@@ -1,9 +1,9 @@
-"""Microseconds for one PNG file: ours against Pillow's, in alternating rounds of one run.
+"""Microseconds for one PNG file: our encoder compared with Pillow's, in alternating rounds.
 
     python -m tests.bench.png [--out result.json]
 
-The images are the samples of a shipped model: single ones, a sheet of 64, and for colour three of
-its places as red, green and blue.
+The images are samples of a shipped model: one, a sheet of 64, and three parts of that sheet as the
+red, green and blue of a colour image.
 """
 
 import argparse
@@ -27,7 +27,7 @@ Encoder = Callable[[Pixels], bytes]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=0.1, help="of a round")
+    parser.add_argument("--seconds", type=float, default=0.1, help="seconds of a round")
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     options = parser.parse_args()
     print(f"{'':16}{'ours':>10}{'Pillow':>10}{'ratio':>8}{'bytes':>10}{'Pillow':>10}")
@@ -47,19 +47,19 @@ def pictures() -> dict[str, Pixels]:
 
 
 def compared(name: str, image: Pixels, rounds: int, seconds: float) -> dict[str, float]:
-    sides: dict[str, Encoder] = {"ours": png.encode, "pillow": by_pillow}
+    sides: dict[str, Encoder] = {"ours": png.encode, "pillow": pillow}
     times: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(rounds):
         for side, encode in sides.items():
             times[side].append(timed(encode, image, seconds))
-    ours, pillow = (1e6 * median(found) for found in times.values())
+    ours, theirs = (1e6 * median(found) for found in times.values())
     sizes = [len(encode(image)) for encode in sides.values()]
-    print(f"{name:16}{ours:10.1f}{pillow:10.1f}{pillow / ours:8.1f}{sizes[0]:10}{sizes[1]:10}")
-    return {"ours": ours, "pillow": pillow, "ratio": pillow / ours, "bytes": sizes[0]}
+    print(f"{name:16}{ours:10.1f}{theirs:10.1f}{theirs / ours:8.1f}{sizes[0]:10}{sizes[1]:10}")
+    return {"ours": ours, "pillow": theirs, "ratio": theirs / ours, "bytes": sizes[0]}
 
 
 def timed(encode: Encoder, image: Pixels, seconds: float) -> float:
-    """Seconds that ``encode`` takes for ``image``."""
+    """Seconds per call of ``encode`` with ``image``."""
     began, count = time.perf_counter(), 0
     while (passed := time.perf_counter() - began) < seconds:
         encode(image)
@@ -67,7 +67,7 @@ def timed(encode: Encoder, image: Pixels, seconds: float) -> float:
     return passed / count
 
 
-def by_pillow(image: Pixels) -> bytes:
+def pillow(image: Pixels) -> bytes:
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)

@@ -1,4 +1,4 @@
-"""What a benchmark of many parts found, a line each: a figure, or why there is none."""
+"""The table of a benchmark of many parts: a figure per row, or the reason why there is none."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """One line."""
+    """One row of the table."""
 
     part: str
     what: str
@@ -20,35 +20,35 @@ class Row:
 
 
 class NotRunError(Exception):
-    """A part that cannot run here; the text says why."""
+    """A part cannot run here; the text says why."""
 
 
 class Table:
-    """Prints every row as it is found, and keeps it."""
+    """Prints and stores rows as they are measured."""
 
     def __init__(self, deadline: float) -> None:
-        """No part begins that would end after ``deadline``, in ``time.monotonic`` seconds."""
+        """No part starts that would end after ``deadline``, in seconds of ``time.monotonic``."""
         self.rows: list[Row] = []
         self._deadline = deadline
 
     def part(self, name: str, seconds: float, measure: Callable[[], Iterable[Row]]) -> None:
-        """Add what ``measure`` finds, which takes about ``seconds``; a failure ends no other."""
+        """Add the rows of ``measure``, which takes about ``seconds``, or why it failed."""
         left = self._deadline - time.monotonic()
         if left < seconds:
-            self._add(Row(name, "not run", None, note=f"{left:.0f} s were left of the time"))
+            self._add(Row(name, "not run", None, note=f"only {left:.0f} s were left"))
             return
         try:
             for row in measure():
                 self._add(row)
         except NotRunError as error:
             self._add(Row(name, "not run", None, note=str(error)))
-        except Exception as error:  # noqa: BLE001 whatever it is, the others are still wanted
+        except Exception as error:  # noqa: BLE001 the other parts must still run
             traceback.print_exc()
-            told = f"{type(error).__name__}: {error}".partition("\n")[0]
-            self._add(Row(name, "not run", None, note=told))
+            note = f"{type(error).__name__}: {error}".partition("\n")[0]
+            self._add(Row(name, "not run", None, note=note))
 
     def write(self, path: Path, facts: dict[str, str]) -> None:
-        """Write the rows and ``facts`` about where they were found as JSON."""
+        """Write the rows, and ``facts`` about the environment, as JSON."""
         found = {"facts": facts, "rows": [asdict(row) for row in self.rows]}
         path.write_text(json.dumps(found, indent=2) + "\n")
 

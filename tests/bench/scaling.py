@@ -1,9 +1,9 @@
-"""What 1 to 256 connections find: images a second, and where the milliseconds of a request go.
+"""Images per second for 1 to 256 connections, and where the time of a request goes.
 
     python -m tests.bench.scaling [--model models/fashion-mnist/2] [--out r.json] [--picture p.png]
 
-The stages are those of the header Server-Timing, their mean over all requests; the rest of what the
-client measures is HTTP, FastAPI and whatever else waits for the event loop.
+The stages are those of the header Server-Timing, averaged over all requests. The rest of the
+latency that the client measures is HTTP, FastAPI and waiting for the event loop.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from app.runtime.cpus import available
 from tests.bench.http import numbers
 from tests.bench.serving import Target, ours, require_wrk, staged
 
-# Told apart with any colour vision (Okabe and Ito 2008, "Color Universal Design").
+# Distinguishable with any colour vision (Okabe and Ito 2008, "Color Universal Design").
 COLOURS = {"queue": "#E69F00", "compute": "#0072B2", "encode": "#009E73", "rest": "#BBBBBB"}
 
 
 def main() -> None:
     options = arguments()
     require_wrk()
-    print(f"{options.model}, {available()} CPUs; milliseconds of a request")
+    print(f"{options.model}, {available()} CPUs; milliseconds per request")
     print(f"{'images':>6}{'connections':>12}{'images/s':>10}", end="")
     print("".join(f"{stage:>9}" for stage in COLOURS), f"{'p99':>8}")
     with ours(options.model, *options.flags.split()) as server:
@@ -37,26 +37,26 @@ def main() -> None:
             for connections in options.connections
         ]
     if options.out:
-        told = {"model": str(options.model), "cpus": available(), "points": points}
-        options.out.write_text(json.dumps(told, indent=2) + "\n")
+        content = {"model": str(options.model), "cpus": available(), "points": points}
+        options.out.write_text(json.dumps(content, indent=2) + "\n")
     if options.picture:
-        drawn(points, options.images).savefig(options.picture, metadata={"Software": None})
+        plot(points, options.images).savefig(options.picture, metadata={"Software": None})
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("models/fashion-mnist/2"))
-    parser.add_argument("--images", type=numbers, default=[1, 16], help="of a request")
+    parser.add_argument("--images", type=numbers, default=[1, 16], help="images of a request")
     parser.add_argument("--connections", type=numbers, default=[1, 2, 4, 8, 16, 32, 64, 128, 256])
-    parser.add_argument("--seconds", type=int, default=2, help="of a point")
-    parser.add_argument("--flags", default="", help="of the server: --flags='--workers 2'")
+    parser.add_argument("--seconds", type=int, default=2, help="seconds of a point")
+    parser.add_argument("--flags", default="", help="flags of the server: --flags='--workers 2'")
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     parser.add_argument("--picture", type=Path, help="a PNG file for the result")
     return parser.parse_args()
 
 
 def point(address: str, images: int, connections: int, seconds: int) -> dict[str, Any]:
-    """What so many connections find that ask for so many images each."""
+    """Load and stages for ``connections`` connections with requests for ``images`` images."""
     target = Target(f"{address}/generate?n={images}")
     staged(target, connections, 1)  # warms up
     load, stages = staged(target, connections, seconds)
@@ -64,19 +64,19 @@ def point(address: str, images: int, connections: int, seconds: int) -> dict[str
     rate = images * load.requests_per_second
     cells = "".join(f"{stages[stage]:9.2f}" for stage in COLOURS)
     print(f"{images:6}{connections:12}{rate:10.0f}{cells}{load.p99:9.1f}", flush=True)
-    told = {"images": images, "connections": connections, "images_per_second": rate}
-    return {**told, **asdict(load), "stages": stages}
+    size = {"images": images, "connections": connections, "images_per_second": rate}
+    return {**size, **asdict(load), "stages": stages}
 
 
-def drawn(points: Sequence[dict[str, Any]], sizes: Sequence[int]) -> Figure:
-    """Throughput on the left, stages on the right; a row for each size of a request."""
+def plot(points: Sequence[dict[str, Any]], sizes: Sequence[int]) -> Figure:
+    """Throughput on the left, stages on the right; one row for each size of a request."""
     figure = Figure(figsize=(10, 3.6 * len(sizes)), dpi=100, layout="constrained")
     rows = figure.subplots(len(sizes), 2, squeeze=False)
     for (left, right), images in zip(rows, sizes, strict=True):
         found = [one for one in points if one["images"] == images]
-        several = f"{images} image{'s' if images > 1 else ''} a request"
-        throughput(left, found, several)
-        costs(right, found, several)
+        title = f"{images} image{'s' if images > 1 else ''} per request"
+        throughput(left, found, title)
+        costs(right, found, title)
     figure.legend(*rows[0, 1].get_legend_handles_labels(), loc="outside upper right", ncols=4)
     return figure
 
@@ -86,12 +86,12 @@ def throughput(axes: Axes, found: Sequence[dict[str, Any]], title: str) -> None:
     rates = [one["images_per_second"] for one in found]
     axes.plot(connections, rates, marker="o", color=COLOURS["compute"])
     axes.set_ylim(0, 1.1 * max(rates))
-    axes.set_ylabel("images a second")
+    axes.set_ylabel("images per second")
     _finish(axes, connections, title)
 
 
 def costs(axes: Axes, found: Sequence[dict[str, Any]], title: str) -> None:
-    """What share of a request's time each stage has: the times themselves span decades."""
+    """The share of each stage in the time of a request; the times themselves span decades."""
     connections = [one["connections"] for one in found]
     shares = [
         [100 * one["stages"][stage] / sum(one["stages"].values()) for one in found]
@@ -99,7 +99,7 @@ def costs(axes: Axes, found: Sequence[dict[str, Any]], title: str) -> None:
     ]
     axes.stackplot(connections, shares, labels=COLOURS, colors=COLOURS.values())
     axes.set_ylim(0, 100)
-    axes.set_ylabel("share of a request's time (%)")
+    axes.set_ylabel("share of the time of a request (%)")
     _finish(axes, connections, title)
 
 

@@ -1,11 +1,11 @@
-"""Which settings make the best images: more and wider ones than a CPU has the time for.
+"""Searches for the options of ``fit`` that give the best images; meant for a GPU.
 
     python -m tests.bench.search --dataset fashion-mnist --out runs/search [-- flags of fit]
 
-Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943): every setting is a run of a few
-epochs; the best third of them is run anew for four times as many, and so on. Not further: learning
-rates fall over the second half of a run, however long it is. What was interrupted goes on with the
-same command, and what was done is not done again.
+Successive halving (Jamieson and Talwalkar 2016, arXiv 1502.07943): every setting runs for a few
+epochs, the best third runs again from the start for four times as many, and so on. A longer run
+does not continue a shorter one, because learning rates fall over the second half of each run. The
+same command continues an interrupted search, and does not repeat finished runs.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from training.run.journal import SCORE, Run
 
-# Flags of `fit` on top of the preset, which is the first setting of each.
+# Per data set: the preset, and each setting's flags of `fit` in addition to it.
 SETTINGS = {
     "fashion-mnist": (
         "--preset dcgan-28",
@@ -68,19 +68,19 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Found:
-    """What a run came to."""
+    """The result of a run."""
 
     setting: str
     flags: str
     epochs: int
     score: float | None
-    """Of its best checkpoint; none where it failed, or there was no time."""
+    """The score of its best checkpoint; None if it failed or did not start in time."""
     seconds: float
     note: str = ""
 
     @property
     def rank(self) -> float:
-        """Least is best."""
+        """The lower, the better."""
         return math.inf if self.score is None else self.score
 
 
@@ -104,46 +104,46 @@ def main() -> None:
         print(*table(rounds[-1]), sep="\n", flush=True)
         if not chosen:
             break
-    told = [asdict(one) for part in rounds for one in part]
-    (options.out / "search.json").write_text(json.dumps(told, indent=2) + "\n")
+    results = [asdict(one) for part in rounds for one in part]
+    (options.out / "search.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", choices=sorted(SETTINGS), default="fashion-mnist")
-    parser.add_argument("--out", type=Path, required=True, help="the folder of all runs")
-    parser.add_argument("--epochs", type=int, default=12, help="of a run of the first round")
-    parser.add_argument("--rounds", type=int, default=3, help="each of four times as many epochs")
-    parser.add_argument("--minutes", type=float, default=120.0, help="after which no run begins")
-    parser.add_argument("--only", action="append", help="a setting; several times for several")
-    told = sys.argv[1:]
-    end = told.index("--") if "--" in told else len(told)
-    options = parser.parse_args(told[:end])
+    parser.add_argument("--out", type=Path, required=True, help="folder for all runs")
+    parser.add_argument("--epochs", type=int, default=12, help="epochs of a run of the first round")
+    parser.add_argument("--rounds", type=int, default=3, help="each has four times as many epochs")
+    parser.add_argument("--minutes", type=float, default=120.0, help="no run starts after this")
+    parser.add_argument("--only", action="append", help="run only this setting; may be repeated")
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    options = parser.parse_args(words[:end])
     known = SETTINGS[options.dataset][1]
     if unknown := set(options.only or ()) - known.keys():
         parser.error(f"--only {sorted(unknown)}: the settings are {', '.join(known)}")
-    return options, told[end + 1 :]
+    return options, words[end + 1 :]
 
 
 def trained(
     out: Path, name: str, flags: str, epochs: int, fixed: list[str], deadline: float
 ) -> Found:
-    """A run, begun, gone on with, or done before. A failure of it ends no other."""
+    """The result of one run, which starts, continues or is already finished. It may fail."""
     run, note = Run(out / f"{epochs}-epochs" / name.replace(" ", "-").replace(",", "")), ""
     if _done(run) < epochs:
         if time.monotonic() > deadline:
-            return Found(name, flags, epochs, None, 0.0, "there was no time")
+            return Found(name, flags, epochs, None, 0.0, "no time was left")
         scored = [f"--epochs={epochs}", f"--score-every={max(2, epochs // 4)}"]
-        begun = [] if not run.options.exists() else ["--resume"]
+        resume = ["--resume"] if run.options.exists() else []
         command = [sys.executable, "-m", "training", "fit", "--out", str(run.folder)]
         ended = subprocess.run(
-            [*command, *begun, *fixed, *flags.split(), *scored],
+            [*command, *resume, *fixed, *flags.split(), *scored],
             check=False,
             capture_output=True,
             text=True,
         )
-        told = ended.stderr.strip().splitlines() or [f"ended with status {ended.returncode}"]
-        note = told[-1] if ended.returncode else ""
+        output = ended.stderr.strip().splitlines() or [f"ended with status {ended.returncode}"]
+        note = output[-1] if ended.returncode else ""
     lines = run.epochs() if run.options.exists() else []
     scores = [line[SCORE] for line in lines if SCORE in line]
     seconds = sum(line["seconds"] for line in lines)
@@ -155,7 +155,7 @@ def _done(run: Run) -> int:
 
 
 def table(found: list[Found]) -> Iterator[str]:
-    """As in training/RESULTS.md, best first."""
+    """A table as in training/RESULTS.md, best first."""
     yield f"| setting, {found[0].epochs} epochs | flags | `{SCORE}` | minutes | |"
     yield "| --- | --- | --- | --- | --- |"
     for one in found:

@@ -1,8 +1,8 @@
-"""What the benchmarks of servers share: a server that runs, and the load that wrk puts on it.
+"""Shared by the benchmarks of servers: starting a server, and putting load on it with wrk.
 
-wrk is one thread of C (Debian's package ``wrk``) that sends the next request of every connection
-when the last one is answered. Server and wrk are on the same machine: its share of the CPUs, some
-percent of one, is missing from every server alike.
+wrk (Debian's package ``wrk``) is one thread, written in C, that sends the next request of a
+connection when the previous one is answered. It runs on the server's machine, and takes some
+percent of one CPU from every server alike.
 """
 
 import json
@@ -27,7 +27,7 @@ STARTS_WITHIN = 120
 
 @dataclass(frozen=True)
 class Load:
-    """What one round of requests found; all but the first in milliseconds."""
+    """Throughput of one round of requests, and latencies in milliseconds."""
 
     requests_per_second: float
     p50: float
@@ -48,26 +48,26 @@ class Server:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a server draws a picture, and what it is told in JSON."""
+    """The URL of a request for an image, and its JSON body, if any."""
 
     url: str
     body: str | None = None
 
 
 def measured(target: Target, connections: int, seconds: int) -> Load:
-    """One round; every answer must be a success."""
+    """The load of one round. Ends the program if an answer is not a success."""
     return _load(_wrk(target, connections, seconds, *filter(None, [target.body])))
 
 
 def staged(target: Target, connections: int, seconds: int) -> tuple[Load, dict[str, float]]:
-    """The same of our server, and the mean milliseconds of its stages."""
+    """The load of one round on our server, and the mean milliseconds of its stages."""
     found = _wrk(target, connections, seconds, "stages")
     return _load(found), {stage: found[stage] for stage in STAGES}
 
 
-def _wrk(target: Target, connections: int, seconds: int, *told: str) -> dict[str, float]:
+def _wrk(target: Target, connections: int, seconds: int, *arguments: str) -> dict[str, float]:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", SCRIPT, target.url]
-    ended = subprocess.run([*command, "--", *told], check=True, capture_output=True, text=True)
+    ended = subprocess.run([*command, "--", *arguments], check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(ended.stderr.splitlines()[-1])
     if found["failures"] or not found["requests"]:
         counts = f"{found['requests']} requests answered, {found['failures']} failed"
@@ -81,7 +81,7 @@ def _load(found: dict[str, float]) -> Load:
 
 
 def answer(target: Target) -> bytes:
-    """One picture."""
+    """The content of one answer. Raises OSError without one."""
     headers = {"Accept": "image/png"}
     if target.body:
         headers["Content-Type"] = "application/json"
@@ -94,10 +94,10 @@ def answer(target: Target) -> bytes:
 
 @contextmanager
 def ours(model: Path, *flags: str, python: str = sys.executable) -> Iterator[Server]:
-    """Our server with one version, ``models/<name>/<version>``."""
+    """Start our server with one version, ``models/<name>/<version>``; gives it once it answers."""
     with TemporaryDirectory() as folder:
         models = Path(folder) / "models"
-        # A link would lead out of the models folder, which no server follows.
+        # Not a link: the server follows none that leads out of the models folder.
         shutil.copytree(model, models / model.parent.name / model.name)
         command = [python, "-m", "app", "--models", models, "--port", "0", *flags]
         log = Path(folder) / "log"
@@ -107,7 +107,7 @@ def ours(model: Path, *flags: str, python: str = sys.executable) -> Iterator[Ser
                     sys.exit(log.read_text())
                 time.sleep(0.01)
             server = Server(process, found[0])
-            # Workers tell their address before they listen.
+            # Workers print their address before they listen.
             await_answer(server, Target(f"{found[0]}/generate?n=1"), log)
             yield server
 
@@ -119,7 +119,7 @@ def running(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process whose output goes to ``log``; at the end it and all that it started are gone."""
+    """Start a process with its output in ``log``; ends it and all its children afterwards."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,
@@ -135,14 +135,14 @@ def running(
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
-            # Not every server waits for what it started.
+            # Not every server waits for its children.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 def await_answer(server: Server, target: Target, log: Path) -> None:
-    """Until a server that has only just been started draws its first picture."""
+    """Wait for the first image of a new server. Ends the program if it does not come."""
     deadline = time.monotonic() + STARTS_WITHIN
     while True:
         try:
@@ -156,13 +156,13 @@ def await_answer(server: Server, target: Target, log: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """A port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
 
 
 def require_wrk() -> None:
-    """End with a word where wrk is missing."""
+    """End the program with a message if wrk is missing."""
     if not shutil.which("wrk"):
         sys.exit("wrk is not installed; it is Debian's package wrk")

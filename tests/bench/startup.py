@@ -1,10 +1,10 @@
-"""Seconds from a server's start to its first picture, and the memory that it keeps.
+"""Seconds from the start of a server to its first image, and its memory.
 
-Ours and the naive server, started by turns.
+Our server and the naive one are started in turn.
 
     python -m tests.bench.startup [--model models/fashion-mnist/2] [--rounds 7] [--requests 10000]
 
-Memory is what is resident after so many requests for one image each, from 16 connections.
+Memory is the resident size after ``--requests`` requests for one image each, from 16 connections.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from tests.bench.http import asked, environment, started
+from tests.bench.http import environment, started, target_of
 from tests.bench.serving import Server, Target, answer, measured, ours, require_wrk
 
 CONNECTIONS = 16
@@ -30,18 +30,18 @@ def main() -> None:
         "ours": (partial(ours, options.model), lambda address: Target(f"{address}/generate?n=1")),
         "naive": (
             partial(started, "naive", programs, options.model),
-            lambda address: asked("naive", address, 1),
+            lambda address: target_of("naive", address, 1),
         ),
     }
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     megabytes: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(options.rounds):
         for name, side in sides.items():
-            # Memory hardly differs from one start to another.
+            # Memory is measured once: it hardly differs between starts.
             requests = options.requests if number == 0 else 0
-            ready, kept = observed(side, requests)
+            ready, memory = observed(side, requests)
             seconds[name].append(ready)
-            megabytes[name] += kept
+            megabytes[name] += memory
     result = {"ready_seconds": report("ready, s", seconds, 2)}
     result["resident_megabytes"] = report("resident, MB", megabytes, 0)
     if options.out:
@@ -61,7 +61,7 @@ def arguments() -> argparse.Namespace:
 
 
 def observed(side: Side, requests: int) -> tuple[float, list[float]]:
-    """Seconds to the first picture, and megabytes after ``requests``, if any."""
+    """Seconds to the first image, and megabytes after ``requests`` (empty for 0)."""
     start, target = side
     began = time.perf_counter()
     with start() as server:
@@ -76,7 +76,7 @@ def observed(side: Side, requests: int) -> tuple[float, list[float]]:
 
 
 def resident(process: int) -> float:
-    """Megabytes of memory that a process has, by Linux's account."""
+    """Resident memory of a process in megabytes (Linux, ``/proc/<pid>/status``)."""
     status = Path(f"/proc/{process}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) * 1024 / 1e6
@@ -85,8 +85,8 @@ def resident(process: int) -> float:
 def report(what: str, found: dict[str, list[float]], digits: int) -> dict[str, object]:
     medians = {name: median(values) for name, values in found.items()}
     ratio = medians["naive"] / medians["ours"]
-    told = ", ".join(f"{name} {value:.{digits}f}" for name, value in medians.items())
-    print(f"{what:14}{told}, ratio {ratio:.2f}")
+    figures = ", ".join(f"{name} {value:.{digits}f}" for name, value in medians.items())
+    print(f"{what:14}{figures}, ratio {ratio:.2f}")
     return {**medians, "ratio": ratio, "rounds": found}
 
 

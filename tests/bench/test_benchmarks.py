@@ -1,4 +1,4 @@
-"""The benchmarks run; how fast anything is, only a person who watches the machine can tell."""
+"""Every benchmark runs and finds plausible values. No test asserts a speed."""
 
 import gzip
 import json
@@ -21,7 +21,7 @@ from training.gan.gan import Gan
 
 @pytest.fixture
 def grey_images(tmp_path: Path) -> Path:
-    """A hundred images of noise in Fashion-MNIST's files."""
+    """A folder with a hundred images of noise in the file format of Fashion-MNIST."""
     (tmp_path / "data").mkdir()
     for name, shape in (("images-idx3", (100, 28, 28)), ("labels-idx1", (100,))):
         values = np.random.default_rng(0).integers(0, 10, shape, dtype=np.uint8)
@@ -35,7 +35,7 @@ def grey_images(tmp_path: Path) -> Path:
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
 
 
-def test_training_beside_a_plain_loop(root: Path, tmp_path: Path) -> None:
+def test_training_is_compared_with_a_plain_loop(root: Path, tmp_path: Path) -> None:
     few = ["--batch-size", "8", "--steps", "2", "--rounds", "2"]
     command = [sys.executable, "-m", "tests.bench.train", *few, "--out", tmp_path / "train.json"]
     ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
@@ -48,9 +48,7 @@ def test_training_beside_a_plain_loop(root: Path, tmp_path: Path) -> None:
     }
 
 
-def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
-    root: Path, tmp_path: Path
-) -> None:
+def test_the_benchmark_of_a_gpu_runs_on_a_cpu(root: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.bench.gpu", "--device", "cpu", "--quick"]
     ended = subprocess.run(
         [*command, "--out", tmp_path / "gpu.json"],
@@ -62,45 +60,47 @@ def test_all_that_is_to_be_known_of_a_gpu_as_far_as_a_cpu_can_tell(
     rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
     found = {(row["part"], row["what"]): row["value"] for row in rows}
     for preset in ("keras-28", "paper-64", "dcgan-28"):
-        for what in ("auto", "eager", "plain loop", "auto beside the plain loop"):
+        for what in ("auto", "eager", "plain loop", "auto, compared with the plain loop"):
             assert found[preset, what] > 0
-        assert found[preset, "operations an image"] > 0
+        assert found[preset, "operations per image"] > 0
     for name in ("ours", "another seed"):
-        assert 0 < found["dcgan-28, 8 losses", f"{name}: D, most apart"] < 100
-    assert found["dcgan-28, whole run", "2 epochs, all in all"] > 0
-    assert found["serving fashion-mnist/2", "pixels as on the CPU"] == 100
+        assert 0 < found["dcgan-28, 8 losses", f"{name}: D, largest difference"] < 100
+    assert found["dcgan-28, whole run", "2 epochs in total"] > 0
+    assert found["serving fashion-mnist/2", "pixels equal to the CPU's"] == 100
     assert abs(found["serving, memory", "growth in 400 batches"]) < 100
-    for form in ("png of n=16", "zip of n=256"):
-        assert found["HTTP, workers=1", form] > 0
+    for request in ("png of n=16", "zip of n=256"):
+        assert found["HTTP, workers=1", request] > 0
         for stage in ("queue", "compute", "encode"):
-            assert found["HTTP, workers=1", f"{form}, {stage}"] > 0
+            assert found["HTTP, workers=1", f"{request}, {stage}"] > 0
     assert found["PNG faces/1", "encoded by 1 threads"] > 0
-    why = {row["part"]: row["note"] for row in rows if row["what"] == "not run"}
-    assert why.keys() == {
+    reasons = {row["part"]: row["note"] for row in rows if row["what"] == "not run"}
+    assert reasons.keys() == {
         "serving, memory",
         "serving, copies",
         "TensorRT fashion-mnist/2",
         "TensorRT faces/1",
         "score",
     }, ended.stderr
-    assert all(why.values())
+    assert all(reasons.values())
     assert all(part in ended.stdout for part, _ in found)
 
 
 @pytest.mark.parametrize("dataset", search.SETTINGS)
-def test_every_setting_of_a_search_is_one_of_fit(dataset: str) -> None:
+def test_every_setting_of_a_search_is_valid_for_fit(dataset: str) -> None:
     preset, settings = search.SETTINGS[dataset]
     seen = set()
     for flags in settings.values():
-        told = ["fit", "--out", "run", "--dataset", dataset, *preset.split(), *flags.split()]
-        options = vars(parser().parse_args(told))
+        command = ["fit", "--out", "run", "--dataset", dataset, *preset.split(), *flags.split()]
+        options = vars(parser().parse_args(command))
         config = from_flags({k: v for k, v in options.items() if k in Config.model_fields})
         Gan(config, (3, 64, 64) if dataset == "avatars" else (1, 28, 28), torch.device("cpu"))
         seen.add(config)
     assert len(seen) == len(settings)
 
 
-def test_a_search_repeats_nothing(root: Path, tmp_path: Path, grey_images: Path) -> None:
+def test_a_search_does_not_repeat_finished_runs(
+    root: Path, tmp_path: Path, grey_images: Path
+) -> None:
     out = tmp_path / "search"
     few = ["--epochs", "1", "--rounds", "1", "--only", "mirrored", "--out", out]
     small = ["--generator-filters=4", "--discriminator-filters=4", "--device=cpu", "--threads=1"]
@@ -111,22 +111,22 @@ def test_a_search_repeats_nothing(root: Path, tmp_path: Path, grey_images: Path)
         ended = subprocess.run(command_here, cwd=root, check=True, capture_output=True, text=True)
         return ended.stdout, json.loads((out / "search.json").read_text())
 
-    said, (one,) = searched()
+    output, (one,) = searched()
     assert one["epochs"] == 1
     assert one["score"] > 0  # type: ignore[operator]
-    assert "| mirrored | `--mirror` |" in said
+    assert "| mirrored | `--mirror` |" in output
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")}
     assert written
-    assert searched() == (said, [one])
+    assert searched() == (output, [one])
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.pt")} == written
 
 
-def test_a_search_goes_on_with_the_better_settings(
+def test_a_search_continues_with_the_better_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = list(search.SETTINGS["avatars"][1])
     scores = {name: float(number) for number, name in enumerate(reversed(names))}
-    scores[names[-1]] = float("inf")  # it would have been the best, but failed
+    scores[names[-1]] = float("inf")  # the best setting, but its run failed
 
     def trained(_: Path, name: str, flags: str, epochs: int, *__: object) -> search.Found:
         known = scores[name] if np.isfinite(scores[name]) else None
@@ -145,9 +145,9 @@ def test_a_search_goes_on_with_the_better_settings(
     assert by_epochs[48] == names[-2:-3:-1]
 
 
-@pytest.mark.parametrize(("minutes", "told"), [("9", "nowhere"), ("0", "there was no time")])
-def test_a_search_tells_of_runs_that_fail(
-    root: Path, tmp_path: Path, minutes: str, told: str
+@pytest.mark.parametrize(("minutes", "reason"), [("9", "nowhere"), ("0", "no time was left")])
+def test_a_search_reports_runs_that_fail(
+    root: Path, tmp_path: Path, minutes: str, reason: str
 ) -> None:
     command = [sys.executable, "-m", "tests.bench.search", "--only", "mirrored"]
     command += ["--minutes", minutes]
@@ -158,11 +158,11 @@ def test_a_search_tells_of_runs_that_fail(
     )
     (one,) = json.loads((out / "search.json").read_text())
     assert one["score"] is None
-    assert told in one["note"]
-    assert told in ended.stdout
+    assert reason in one["note"]
+    assert reason in ended.stdout
 
 
-def test_the_engine_beside_plain_onnxruntime(root: Path, tmp_path: Path) -> None:
+def test_the_engine_is_compared_with_plain_onnxruntime(root: Path, tmp_path: Path) -> None:
     few = ["--rounds", "1", "--seconds", "0.001", "--images", "1,16", "--provider", "cpu"]
     command = [sys.executable, "-m", "tests.bench.engine", *few, "--out", tmp_path / "engine.json"]
     ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
@@ -174,7 +174,7 @@ def test_the_engine_beside_plain_onnxruntime(root: Path, tmp_path: Path) -> None
     assert all(row["ratio"] == row["ours"] / row["plain"] > 0 for row in rows)
 
 
-def test_png_files_beside_pillows(root: Path, tmp_path: Path) -> None:
+def test_png_files_are_compared_with_pillows(root: Path, tmp_path: Path) -> None:
     few = ["--rounds", "1", "--seconds", "0.001"]
     command = [sys.executable, "-m", "tests.bench.png", *few, "--out", tmp_path / "png.json"]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
@@ -184,7 +184,7 @@ def test_png_files_beside_pillows(root: Path, tmp_path: Path) -> None:
 
 
 @needs_wrk
-def test_requests_beside_a_naive_servers(root: Path, tmp_path: Path) -> None:
+def test_requests_are_compared_with_a_naive_servers(root: Path, tmp_path: Path) -> None:
     few = ["--rivals", "naive", "--images", "1,4", "--connections", "2", "--rounds", "1"]
     command = [sys.executable, "-m", "tests.bench.http", *few, "--seconds", "1"]
     ended = subprocess.run(
@@ -204,7 +204,7 @@ def test_requests_beside_a_naive_servers(root: Path, tmp_path: Path) -> None:
 
 
 @needs_wrk
-def test_starts_and_memory_beside_a_naive_servers(root: Path, tmp_path: Path) -> None:
+def test_start_and_memory_are_compared_with_a_naive_servers(root: Path, tmp_path: Path) -> None:
     few = ["--rounds", "1", "--requests", "10", "--out", tmp_path / "startup.json"]
     command = [sys.executable, "-m", "tests.bench.startup", *few]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
@@ -214,7 +214,7 @@ def test_starts_and_memory_beside_a_naive_servers(root: Path, tmp_path: Path) ->
 
 
 @needs_wrk
-def test_stages_by_number_of_connections(root: Path, tmp_path: Path) -> None:
+def test_stages_are_measured_by_number_of_connections(root: Path, tmp_path: Path) -> None:
     few = ["--images", "1,4", "--connections", "1,2", "--seconds", "1"]
     out = ["--out", tmp_path / "scaling.json", "--picture", tmp_path / "scaling.png"]
     command = [sys.executable, "-m", "tests.bench.scaling", *few, *out]
@@ -234,10 +234,10 @@ def test_stages_by_number_of_connections(root: Path, tmp_path: Path) -> None:
 
 
 @needs_wrk
-def test_images_drawn_kept_and_with_the_client(root: Path, tmp_path: Path) -> None:
+def test_images_are_measured_generated_cached_and_as_304(root: Path, tmp_path: Path) -> None:
     few = ["--rounds", "1", "--seconds", "1", "--out", tmp_path / "images.json"]
     command = [sys.executable, "-m", "tests.bench.images", *few]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
     result = json.loads((tmp_path / "images.json").read_text())
-    assert result.keys() == {"drawn", "kept", "304"}
+    assert result.keys() == {"generated", "cached", "304"}
     assert all(one["requests_per_second"] > 0 for one in result.values())

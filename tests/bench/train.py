@@ -1,12 +1,11 @@
-"""Images a second of training: ours against a plain loop, in alternating rounds of one run.
+"""Images per second of training, compared with a plain loop, in alternating rounds.
 
     python -m tests.bench.train [--preset keras-28] [--batch-size 128] [--out result.json]
 
-The plain loop trains the same networks as the PyTorch DCGAN example trains its own: a DataLoader
-that fetches image by image, float32, PyTorch's own layouts and Adam, each half of the
-discriminator's loss in a backward pass of its own, and every loss read by ``.item()`` at every
-step. Made of random images: none is shown to
-a person, and speed does not depend on what is in them.
+The plain loop trains the same networks in the way of PyTorch's DCGAN example: a DataLoader that
+fetches image by image, float32, PyTorch's default layouts and Adam, a backward pass for each half
+of the discriminator's loss, and ``.item()`` for every loss at every step. The images are random:
+speed does not depend on their content.
 """
 
 import argparse
@@ -31,7 +30,7 @@ from training.loop.epochs import train
 IMAGES = 16_384
 ENDLESS = 2**40
 Side = Callable[[int], int]
-"""Trains for so many steps or a few more, waits for them to be done, and says how many."""
+"""Trains for at least the given number of steps, waits for the device, and returns the number."""
 
 
 def main() -> None:
@@ -50,8 +49,8 @@ def main() -> None:
     for number in range(options.rounds):
         for name, side in sides.items():
             speeds[name].append(speed(side, options.steps, config.batch_size))
-        told = ", ".join(f"{name} {found[-1]:.0f}" for name, found in speeds.items())
-        print(f"round {number + 1}: {told} images/s")
+        figures = ", ".join(f"{name} {found[-1]:.0f}" for name, found in speeds.items())
+        print(f"round {number + 1}: {figures} images/s")
     report(options, speeds, device.describe(where, config.precision))
 
 
@@ -59,7 +58,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="keras-28")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=60, help="of a round")
+    parser.add_argument("--steps", type=int, default=60, help="steps of a round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
     return parser.parse_args()
@@ -74,19 +73,19 @@ def report(options: argparse.Namespace, speeds: dict[str, list[float]], where: s
         print(f"{name:8}{speed:10.0f}")
     print(f"{'ratio':8}{ratio:10.2f}")
     if options.out:
-        told = {"device": where, "preset": options.preset, "batch_size": options.batch_size}
-        result = {**told, "images_per_second": medians, "ratio": ratio, "rounds": speeds}
+        setup = {"device": where, "preset": options.preset, "batch_size": options.batch_size}
+        result = {**setup, "images_per_second": medians, "ratio": ratio, "rounds": speeds}
         options.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def noise(config: Config, count: int) -> np.ndarray:
-    """Random images in the size that a preset is for, ``(count, channels, height, width)``."""
+    """Random images in the size of a preset, uint8 ``(count, channels, height, width)``."""
     shape = (3, 64, 64) if config.image_size == 64 else (1, 28, 28)
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
 def speed(side: Side, steps: int, batch_size: int) -> float:
-    """Images a second."""
+    """Images per second."""
     began = time.perf_counter()
     done = side(steps)
     return done * batch_size / (time.perf_counter() - began)
@@ -100,7 +99,7 @@ def ours(config: Config, pixels: np.ndarray, where: torch.device, every: int) ->
     def side(steps: int) -> int:
         first = gan.step
         while gan.step < first + steps:
-            next(reports)  # has read the losses, so that a GPU has done the steps
+            next(reports)  # it reads the losses, which waits for a GPU
         return gan.step - first
 
     return side
@@ -109,7 +108,7 @@ def ours(config: Config, pixels: np.ndarray, where: torch.device, every: int) ->
 def plain(config: Config, pixels: np.ndarray, where: torch.device) -> Side:
     gan = plain_gan(config, pixels, where)
     batches = endless(pixels, config.batch_size)
-    next(batches)  # the workers' start is not counted
+    next(batches)  # starts the workers before the clock runs
 
     def side(steps: int) -> int:
         for _ in range(steps):
@@ -120,7 +119,7 @@ def plain(config: Config, pixels: np.ndarray, where: torch.device) -> Side:
 
 
 def plain_gan(config: Config, pixels: np.ndarray, where: torch.device) -> Gan:
-    """The networks, and PyTorch's own Adam, for ``plain_step``."""
+    """Our networks with PyTorch's own Adam, for ``plain_step``."""
     plain_config = config.model_copy(update={"average_decay": 0.0, "precision": "fp32"})
     gan = Gan(plain_config, pixels.shape[1:], where)
     for name in ("generator", "discriminator"):
@@ -131,7 +130,7 @@ def plain_gan(config: Config, pixels: np.ndarray, where: torch.device) -> Gan:
 
 
 class OneByOne(Dataset[Tensor]):
-    """Images as torchvision gives them: one by one, a float tensor in [-1, 1]."""
+    """Images as torchvision returns them: one by one, float tensors in [-1, 1]."""
 
     def __init__(self, pixels: np.ndarray) -> None:
         self.pixels = pixels

@@ -1,8 +1,8 @@
--- What wrk is told and tells: `wrk … URL -- [BODY]`, and a line of JSON on standard error.
--- `wrk … URL -- stages` adds the mean milliseconds of every stage that Server-Timing tells of.
+-- Requests of wrk: `wrk … URL -- [BODY]`. Prints one line of JSON to standard error.
+-- `wrk … URL -- stages` adds the mean milliseconds of each stage in the header Server-Timing.
 
 local threads = {}
-queue, compute, encode, told = 0, 0, 0, 0 -- of one thread, which has globals of its own
+queue, compute, encode, answers = 0, 0, 0, 0 -- per thread: each has its own globals
 
 function setup(thread)
     table.insert(threads, thread)
@@ -24,7 +24,7 @@ function add_stages(_, headers)
     for name, milliseconds in timing:gmatch("(%a+);dur=([%d.]+)") do
         _G[name] = _G[name] + tonumber(milliseconds)
     end
-    told = told + 1
+    answers = answers + 1
 end
 
 function done(summary, latency)
@@ -32,7 +32,7 @@ function done(summary, latency)
     for _, name in ipairs({"queue", "compute", "encode"}) do
         local sum, count = 0, 0
         for _, thread in ipairs(threads) do
-            sum, count = sum + thread:get(name), count + thread:get("told")
+            sum, count = sum + thread:get(name), count + thread:get("answers")
         end
         stages = stages .. string.format(', "%s": %f', name, sum / math.max(count, 1))
     end

@@ -1,7 +1,7 @@
-"""What the compared servers share: latents, one onnxruntime session, and sheets by Pillow.
+"""Shared by the compared servers: latents, an onnxruntime session, and sheets by Pillow.
 
-They are told the graph by the environment variable GRAPH. All of it is what a person writes who
-follows the documentation of NumPy, onnxruntime and Pillow.
+The environment variable GRAPH names the model file. The code follows the documentation of NumPy,
+onnxruntime and Pillow.
 """
 
 import io
@@ -17,7 +17,7 @@ Latents, Pixels = NDArray[np.float32], NDArray[np.uint8]
 
 
 class Generator:
-    """The graph: latents ``(n, width)`` to pixels ``(n, height, width, channels)``."""
+    """The model: latents ``(n, width)`` to pixels ``(n, height, width, channels)``."""
 
     def __init__(self) -> None:
         self.session = ort.InferenceSession(os.environ["GRAPH"])
@@ -33,7 +33,7 @@ class Generator:
 
 
 def sheet(pixels: Pixels) -> Image.Image:
-    """The squarest sheet of all images."""
+    """One image with all images in rows, as square as possible."""
     n, height, width, _ = pixels.shape
     columns = math.ceil(math.sqrt(n))
     mode = "L" if pixels.shape[3] == 1 else "RGB"

@@ -1,4 +1,4 @@
-"""What one writes first: a FastAPI route around onnxruntime and Pillow."""
+"""The simplest server: a FastAPI route around onnxruntime and Pillow."""
 
 import sys
 

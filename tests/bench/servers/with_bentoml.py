@@ -1,7 +1,7 @@
-"""BentoML, https://docs.bentoml.com: a service that answers images.
+"""BentoML, https://docs.bentoml.com: a service that returns images.
 
-It does not batch. A service that does takes and gives arrays, so that sheets need a second service
-in front; between the two of BentoML 1.4.39 some requests were lost under load.
+It does not batch. A batching service takes and returns arrays, so sheets would need a second
+service in front; between two services, BentoML 1.4.39 lost some requests under load.
 """
 
 import bentoml

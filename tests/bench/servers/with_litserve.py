@@ -1,4 +1,4 @@
-"""LitServe: batches in a process of their own, https://lightning.ai/docs/litserve."""
+"""LitServe, https://lightning.ai/docs/litserve: batches in a separate process."""
 
 import sys
 
