@@ -207,7 +207,7 @@ def read(folder: Path) -> Card:
 
 
 def write(card: Card, folder: Path) -> None:
-    """Write ``card`` as ``folder/card.json``, with every list of numbers on one line."""
+    """Write ``card`` as ``folder/card.json``, each list of numbers on a line of its own."""
     absent = None if card.directions else {"directions"}
     content = json.dumps(card.model_dump(mode="json", exclude=absent), indent=2)
     flat = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", content)

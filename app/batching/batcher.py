@@ -1,4 +1,4 @@
-"""A micro-batcher over any function of arrays. It knows nothing of ONNX and HTTP.
+"""A micro-batcher over any function of arrays, independent of ONNX and HTTP.
 
 It queues images, not requests: small requests are merged and large ones are split. It never waits
 for a batch to fill: while the engine computes one batch, the next one accumulates, and an idle
@@ -79,7 +79,7 @@ class Batcher:
         observer: OutcomeObserver = ignore_outcomes,
         inline_seconds: float = 0.0,
     ) -> None:
-        """Take the limits in rows; nothing starts before the first ``submit``.
+        """``max_batch`` and ``max_queue`` count rows. No thread starts before the first ``submit``.
 
         ``compute`` returns one result per row, along the first axis. A batch that is expected to
         take less than ``inline_seconds`` is computed on the event loop, if no other rows are
@@ -124,8 +124,8 @@ class Batcher:
     def note_refused(self, client: Hashable) -> None:
         """Reserve a share of the queue for ``client``, until the queue is empty.
 
-        ``submit`` does so if it raises QueueFullError. Call it for a request that is refused for
-        want of room without being submitted.
+        ``submit`` does so when the queue is full. Call it for a request that is refused for lack of
+        room before it is submitted.
         """
         self._shares.note_refused(client)
 
@@ -199,7 +199,7 @@ class Batcher:
         self._observer(outcome, images)
 
     def close_soon(self) -> None:
-        """Schedule ``close``, from any thread, once no more rows will be submitted."""
+        """Schedule ``close`` from any thread. To be called when nothing more will be submitted."""
         if self._worker is not None and not (loop := self._worker.get_loop()).is_closed():
             asyncio.run_coroutine_threadsafe(self.close(), loop)
 

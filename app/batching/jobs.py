@@ -121,7 +121,7 @@ class Job:
 
     @property
     def progress(self) -> str:
-        """Since when the request has been waiting and for what, for an error message."""
+        """How long the request has been waiting, and for what; part of an error message."""
         seconds = f"after {time.perf_counter() - self.submitted:.2f} s"
         if self.queued:
             return f"{seconds} {self.queued} of {self.count} images were still in the queue"
@@ -138,7 +138,7 @@ class Job:
         return {name: values[first : self.taken] for name, values in self.rows.items()}
 
     def add(self, part: Array, seconds: float) -> None:
-        """Add the results of the next rows, whose batch took ``seconds``; the last ones end it."""
+        """Add results of the next rows, whose batch took ``seconds``; the last ones end the job."""
         self.parts.append(part)
         self.compute_seconds += seconds
         if sum(map(len, self.parts)) == self.count and not self.result.done():

@@ -28,9 +28,9 @@ class SingleFlight(Generic[T]):
 
     No request owns the computation: if one disconnects or reaches its deadline, the others still
     get the result, and the computation is cancelled only when no request waits for it. A failure is
-    raised for every waiting request, with one exception: an error of a type in ``client_errors``
-    concerns only the client whose request started the computation. The requests of other clients
-    then start a new one.
+    raised for every waiting request, unless its type is in ``client_errors``: such an error
+    concerns only the client whose request started the computation, and the requests of other
+    clients start a new one.
     """
 
     def __init__(self, *client_errors: type[Exception]) -> None:
@@ -80,7 +80,7 @@ class SingleFlight(Generic[T]):
 
 
 async def _result(task: asyncio.Task[T], claim: Claim, began: float) -> T:
-    """Return the result of ``task``, which continues if the deadline passes or the client leaves.
+    """Return the result of ``task``, which continues after a deadline or a disconnect.
 
     Raises ExpiredError, DisconnectedError and any exception of ``task``.
     """

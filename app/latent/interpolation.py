@@ -10,7 +10,7 @@ from app.latent.sampling import Float64Array, Latents, Method, Prior, interpolat
 Easing = Literal["linear", "ease-in", "ease-out", "ease-in-out"]
 
 METHOD_BY_PRIOR: dict[Prior, Method] = {"normal": "slerp", "uniform": "lerp"}
-"""The interpolation that stays where a generator has seen latents in training, by their prior.
+"""For each prior, the method whose paths stay where the generator has seen latents in training.
 
 Normal latents lie near a sphere, and slerp follows a great circle of it; uniform latents fill a
 cube, which a straight line never leaves.

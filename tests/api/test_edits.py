@@ -181,7 +181,7 @@ def test_what_can_be_edited_is_listed(client: TestClient) -> None:
             continue
         assert list(version["attributes"]) == NAMES
         assert version["attributes"]["beard"] == {"gained": 0.75, "kept": 0.9}
-        assert told["protocol"] == "made up"
+        assert told["protocol"] == "random"
         assert told["attributes"]["beard"]["vector"] == VECTORS["beard"].tolist()
 
 
