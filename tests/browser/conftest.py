@@ -49,7 +49,7 @@ def server(
 
 
 # While Playwright runs, it holds an event loop, so that tests of other folders could not start one.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> "Iterator[Browser]":
     """Debian's Chromium with an empty profile."""
     reason = "playwright is not installed; it is in the extra dev"
