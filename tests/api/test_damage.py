@@ -1,4 +1,4 @@
-"""Every kind of damage to a model folder keeps that version, and only it, out of service."""
+"""Any damage to a model folder keeps that version out of service, and no other."""
 
 import shutil
 from collections.abc import Callable
@@ -41,16 +41,16 @@ def flipped_bit(folder: Path) -> None:
     (folder / "generator.onnx").write_bytes(graph)
 
 
-def somebody_elses_place(folder: Path) -> None:
+def folder_of_another_version(folder: Path) -> None:
     folder.rename(folder.with_name("3"))
 
 
-def no_number(folder: Path) -> None:
+def unnumbered_folder(folder: Path) -> None:
     folder.rename(folder.with_name("latest"))
 
 
 def _rewritten(folder: Path, change: Callable[[onnx.ModelProto], object]) -> None:
-    """Change the graph and let the card carry its new hash: only its content is wrong now."""
+    """Change the model file and update the hash in the card, so that only the content is wrong."""
     model = onnx.load(folder / "generator.onnx")
     change(model)
     graph = model.SerializeToString()
@@ -105,8 +105,8 @@ DAMAGES: dict[Damage, str] = {
     missing_graph: "2/generator.onnx: cannot be read: No such file",
     truncated_graph: "2/generator.onnx: has SHA-256",
     flipped_bit: "2/generator.onnx: has SHA-256",
-    somebody_elses_place: "3/card.json: names fashion-mnist/2 but lies in fashion-mnist/3",
-    no_number: "latest/card.json: names fashion-mnist/2 but lies in fashion-mnist/latest",
+    folder_of_another_version: "3/card.json: names fashion-mnist/2 but lies in fashion-mnist/3",
+    unnumbered_folder: "latest/card.json: names fashion-mnist/2 but lies in fashion-mnist/latest",
     not_a_graph: "2/generator.onnx: onnxruntime cannot load the graph",
     fixed_batch: "2/generator.onnx: the graph's input is",
     second_output: "2/generator.onnx: the graph's output is",
@@ -117,7 +117,7 @@ DAMAGES: dict[Damage, str] = {
 
 
 def _relabelled(folder: Path, version: int) -> None:
-    """Give a copied version folder a number of its own, inside and out."""
+    """Write the number of a copied version folder into its model file, too."""
     _rewritten(
         folder,
         lambda model: helper.set_model_props(model, card.metadata("fashion-mnist", version)),
@@ -126,7 +126,7 @@ def _relabelled(folder: Path, version: int) -> None:
 
 @pytest.fixture
 def folder(models: Path, tmp_path: Path) -> Path:
-    """A models folder with a sound version 1 and a version 2 for the test to damage."""
+    """A models folder with an intact version 1, and a version 2 for the test to damage."""
     name = tmp_path / "fashion-mnist"
     shutil.copytree(models / "fashion-mnist/1", name / "1")
     shutil.copytree(models / "fashion-mnist/1", name / "2")
@@ -140,7 +140,7 @@ def load(folder: Path) -> Catalog:
     return Catalog.load(Settings(models=folder, provider="cpu"))
 
 
-def test_undamaged_both_versions_are_served_and_the_higher_one_by_default(folder: Path) -> None:
+def test_intact_versions_are_served_and_the_highest_is_the_default(folder: Path) -> None:
     catalog = load(folder)
     assert [served.title for served in catalog] == ["fashion-mnist/1", "fashion-mnist/2"]
     assert not catalog.refused
@@ -148,7 +148,7 @@ def test_undamaged_both_versions_are_served_and_the_higher_one_by_default(folder
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_a_damaged_version_is_left_out_named_and_logged(
+def test_a_damaged_version_is_refused_and_the_reason_logged(
     folder: Path, damage: Damage, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(folder / "fashion-mnist/2")
@@ -159,7 +159,7 @@ def test_a_damaged_version_is_left_out_named_and_logged(
     assert refused.reason in caplog.text
 
 
-def test_what_is_left_out_stands_in_the_readiness(folder: Path) -> None:
+def test_readiness_lists_refused_versions(folder: Path) -> None:
     flipped_bit(folder / "fashion-mnist/2")
     with TestClient(create_app(Settings(models=folder))) as client:
         ready = client.get("/health/ready")
@@ -170,7 +170,7 @@ def test_what_is_left_out_stands_in_the_readiness(folder: Path) -> None:
     assert "has SHA-256" in refused["reason"]
 
 
-def test_unfinished_publications_and_loose_files_are_passed_over(folder: Path) -> None:
+def test_unfinished_publications_and_other_files_are_ignored(folder: Path) -> None:
     (folder / "fashion-mnist/2").rename(folder / "fashion-mnist/.part-2")
     (folder / ".hidden/1").mkdir(parents=True)
     (folder / "README").touch()
@@ -189,7 +189,7 @@ def test_unfinished_publications_and_loose_files_are_passed_over(folder: Path) -
     ],
     ids=["no folder", "a file", "an empty folder"],
 )
-def test_without_any_model_the_server_is_live_and_not_ready(
+def test_without_a_model_the_server_is_live_but_not_ready(
     tmp_path: Path, make: Callable[[Path], None], reason: str
 ) -> None:
     folder = tmp_path / "models"
@@ -206,6 +206,6 @@ def test_without_any_model_the_server_is_live_and_not_ready(
     assert unknown.status_code == 404
 
 
-def test_where_the_named_default_is_absent_the_first_model_is_meant(folder: Path) -> None:
+def test_the_first_model_replaces_a_missing_default(folder: Path) -> None:
     catalog = Catalog.load(Settings(models=folder, default_model="cats", provider="cpu"))
     assert catalog.find().card.name == "fashion-mnist"

@@ -1,4 +1,4 @@
-"""Planes, paths, sums and neighbours of a colour generator, beside what PyTorch draws."""
+"""Grids, paths, arithmetic and variations of a colour generator, compared with PyTorch."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def prior(request: pytest.FixtureRequest) -> Prior:
 
 @pytest.fixture(scope="module")
 def generator() -> torch.nn.Module:
-    """A tiny generator of colours, untrained but of weights large enough to paint with."""
+    """A tiny untrained colour generator, its weights scaled so that images have contrast."""
     torch.manual_seed(0)
     network = networks.generator(WIDTH, 3, SIZE, 4).eval()
     with torch.no_grad():
@@ -45,7 +45,7 @@ def generator() -> torch.nn.Module:
 def client(
     generator: torch.nn.Module, prior: Prior, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
-    """A server of that generator under a prior."""
+    """The application with that generator and a prior."""
     models: Path = tmp_path_factory.mktemp("models")
     provenance = Provenance(
         DataSet(name="none", licence="none", images=None),
@@ -62,7 +62,7 @@ def client(
 def check(
     generator: torch.nn.Module, decode: Callable[[bytes], NDArray[np.uint8]]
 ) -> Callable[..., None]:
-    """Holds a sheet against what PyTorch draws of its latents, row by row."""
+    """Compares a sheet with the images that PyTorch generates from its latents, row by row."""
 
     def checked(content: bytes, z: Latents, cols: int) -> None:
         sheet: Pixels = decode(content)
@@ -73,24 +73,24 @@ def check(
         difference = np.abs(drawn.reshape(expected.shape).astype(int) - expected)
         assert difference.max() <= 1
         assert (difference > 0).mean() <= 0.01
-        assert expected.std() > 20  # no grey that would match anything
+        assert expected.std() > 20  # a flat grey image would match anything
 
     return checked
 
 
-def arc(a: Latents, b: Latents, t: float) -> Latents:
+def slerp(a: Latents, b: Latents, t: float) -> Latents:
     omega = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
     return (np.sin((1 - t) * omega) * a + np.sin(t * omega) * b) / np.sin(omega)
 
 
-def line(a: Latents, b: Latents, t: float) -> Latents:
+def lerp(a: Latents, b: Latents, t: float) -> Latents:
     return (1 - t) * a + t * b
 
 
-def test_a_plane_follows_the_prior(
+def test_a_grid_between_corners_follows_the_prior(
     client: TestClient, prior: Prior, check: Callable[..., None]
 ) -> None:
-    between = arc if prior == "normal" else line
+    between = slerp if prior == "normal" else lerp
     a, b, c, d = sampling.from_seeds([1, 2, 3, 4], WIDTH, prior).astype(np.float64)
     z = [
         between(between(a, c, row / 3), between(b, d, row / 3), col / 4)
@@ -101,15 +101,17 @@ def test_a_plane_follows_the_prior(
     check(answer.content, np.stack(z), 5)
 
 
-def test_a_loop_through_three(client: TestClient, prior: Prior, check: Callable[..., None]) -> None:
+def test_a_closed_path_through_three_seeds(
+    client: TestClient, prior: Prior, check: Callable[..., None]
+) -> None:
     stops = sampling.from_seeds([3, 17, 99, 3], WIDTH, prior).astype(np.float64)
-    z = [line(stops[k // 4], stops[k // 4 + 1], k % 4 / 4) for k in range(12)]
+    z = [lerp(stops[k // 4], stops[k // 4 + 1], k % 4 / 4) for k in range(12)]
     answer = client.get("/interpolate?seeds=3,17,99&steps=5&loop=true&method=lerp")
     check(answer.content, np.stack(z), 12)
 
 
 @pytest.mark.parametrize("radius", [0.25, 2])
-def test_a_sum_and_its_neighbours(
+def test_arithmetic_and_its_neighbours(
     client: TestClient, prior: Prior, check: Callable[..., None], radius: float
 ) -> None:
     groups = sampling.from_seeds(range(9), WIDTH, prior).reshape(3, 3, WIDTH).mean(axis=1)

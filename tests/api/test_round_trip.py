@@ -1,4 +1,4 @@
-"""From training to an HTTP answer: what the server draws is what PyTorch draws."""
+"""From training to an HTTP response: the server's images equal PyTorch's."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ def write_idx(path: Path, values: Pixels) -> None:
 
 @pytest.fixture(scope="module", params=["normal", "uniform"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny run, by the command line."""
+    """The folder of a tiny run, trained by the command line."""
     folder = tmp_path_factory.mktemp("run")
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (COUNT, SIZE, SIZE), dtype=np.uint8)
@@ -60,7 +60,7 @@ def generator(run: Path) -> torch.nn.Module:
     return gan.averaged_generator()
 
 
-def test_the_served_card_tells_of_the_run(served: TestClient) -> None:
+def test_the_served_card_describes_the_run(served: TestClient) -> None:
     (version,) = served.get("/models/tiny").json()["versions"]
     card = version["card"]
     assert (version["version"], card["training"]["epochs"]) == (3, 2)
@@ -76,7 +76,7 @@ def test_the_served_card_tells_of_the_run(served: TestClient) -> None:
     assert card["metrics"]["parity"]["value"] <= 0.001
 
 
-def test_served_pixels_are_pytorchs(
+def test_served_pixels_equal_pytorchs(
     served: TestClient,
     run: Path,
     generator: torch.nn.Module,

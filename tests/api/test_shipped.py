@@ -1,4 +1,4 @@
-"""The shipped models side by side: every endpoint draws with each, and edits do what cards say."""
+"""The shipped models: every endpoint works with each, and edits do what the cards say."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ Decode = Callable[[bytes], NDArray[np.uint8]]
 GLASSES = AVATARS.names.index("glasses")
 
 
-def test_they_are_served_with_the_data_that_they_learned_from(client: TestClient) -> None:
+def test_their_cards_describe_images_data_set_and_metrics(client: TestClient) -> None:
     models = {model["name"]: model for model in client.get("/models").json()["models"]}
     assert models.keys() == SHAPES.keys()
     for name, shape in SHAPES.items():
@@ -45,18 +45,18 @@ def test_they_are_served_with_the_data_that_they_learned_from(client: TestClient
         ("POST", "/arithmetic", 3, 3),
     ],
 )
-def test_every_endpoint_draws_with_each(
+def test_every_endpoint_works_with_each(
     client: TestClient, decode: Decode, model: str, method: str, path: str, rows: int, columns: int
 ) -> None:
     version = client.get(f"/models/{model}").json()["default_version"]
-    asked: dict[str, Any] = {"headers": PNG}
+    options: dict[str, Any] = {"headers": PNG}
     if "{model}" in path:
         path = path.format(model=model, version=version)
     elif path == "/arithmetic":
-        asked["json"] = {**SUM, "model": model}
+        options["json"] = {**SUM, "model": model}
     else:
         path += f"&model={model}"
-    answer = client.request(method, path, **asked)
+    answer = client.request(method, path, **options)
     assert answer.status_code == 200
     assert answer.headers["X-Model"] == f"{model}/{version}"
     height, width, *channels = SHAPES[model]
@@ -65,49 +65,65 @@ def test_every_endpoint_draws_with_each(
     assert sheet.std() > 30
 
 
-def faces(client: TestClient, decode: Decode, **edit: float) -> NDArray[np.bool_]:
-    """The attributes of the faces of SEEDS seeds, edited."""
-    query = f"/generate?n={SEEDS}&seed=0&model=faces"
-    sheet = decode(client.post(query, headers=PNG, json={"edit": edit}).content)
-    across = sheet.shape[1] // 64
-    parts = sheet.reshape(-1, 64, across, 64, 3).transpose(0, 2, 4, 1, 3).reshape(-1, 3, 64, 64)
-    return features.features(features.load(AVATARS), parts[:SEEDS].copy(), AVATARS).labels
+Attributes = Callable[..., NDArray[np.bool_]]
+
+
+@pytest.fixture(scope="module")
+def attributes(client: TestClient, decode: Decode) -> Attributes:
+    """The attributes of the faces of SEEDS seeds after an edit: ``(SEEDS, attributes)``."""
+    classifier = features.load(AVATARS)
+
+    def predicted(**edit: float) -> NDArray[np.bool_]:
+        query = f"/generate?n={SEEDS}&seed=0&model=faces"
+        sheet = decode(client.post(query, headers=PNG, json={"edit": edit}).content)
+        columns = sheet.shape[1] // 64
+        images = sheet.reshape(-1, 64, columns, 64, 3).transpose(0, 2, 4, 1, 3)
+        images = images.reshape(-1, 3, 64, 64)[:SEEDS].copy()
+        return features.features(classifier, images, AVATARS).labels
+
+    return predicted
+
+
+@pytest.fixture(scope="module")
+def unedited(attributes: Attributes) -> NDArray[np.bool_]:
+    return attributes()
 
 
 @pytest.mark.parametrize("name", ["glasses", "beard"])
-def test_an_edit_gives_faces_what_it_names_and_little_else(
-    client: TestClient, decode: Decode, name: str
+def test_an_edit_changes_its_attribute_and_few_others(
+    client: TestClient, attributes: Attributes, unedited: NDArray[np.bool_], name: str
 ) -> None:
-    told = client.get("/models/faces").json()["versions"][-1]["attributes"][name]
-    assert told["gained"] >= 0.8
-    assert told["kept"] >= 0.75  # at strength 2
-    before, after = faces(client, decode), faces(client, decode, **{name: 2})
+    measured = client.get("/models/faces").json()["versions"][-1]["attributes"][name]
+    assert measured["gained"] >= 0.8
+    assert measured["kept"] >= 0.75  # at strength 2
+    edited = attributes(**{name: 2})
     k = AVATARS.names.index(name)
-    without = ~before[:, k]
-    assert after[without, k].mean() == pytest.approx(told["gained"], abs=0.1)
-    same = np.delete(before == after, k, axis=1)[without]
-    assert same.mean() == pytest.approx(told["kept"], abs=0.1)
+    without = ~unedited[:, k]
+    assert edited[without, k].mean() == pytest.approx(measured["gained"], abs=0.1)
+    same = np.delete(unedited == edited, k, axis=1)[without]
+    assert same.mean() == pytest.approx(measured["kept"], abs=0.1)
 
 
-def test_a_negative_strength_takes_it_away(client: TestClient, decode: Decode) -> None:
-    before, after = faces(client, decode), faces(client, decode, glasses=-3)
-    assert after[:, GLASSES].mean() < before[:, GLASSES].mean() / 2
+def test_a_negative_strength_removes_the_attribute(
+    attributes: Attributes, unedited: NDArray[np.bool_]
+) -> None:
+    assert attributes(glasses=-3)[:, GLASSES].mean() < unedited[:, GLASSES].mean() / 2
 
 
 @pytest.mark.parametrize("model", SHAPES)
-def test_a_truncated_image_is_nearer_to_the_typical_one_and_a_larger_one_the_same(
+def test_truncation_reduces_the_spread_and_scale_repeats_pixels(
     client: TestClient, decode: Decode, model: str
 ) -> None:
     version = client.get(f"/models/{model}").json()["default_version"]
 
-    def drawn(query: str) -> NDArray[np.float64]:
+    def images(query: str) -> NDArray[np.float64]:
         path = f"/grid?rows=8&cols=8&seed=0&model={model}&version={version}&{query}"
         sheet = decode(client.get(path).content).astype(float)
         height, width, *_ = SHAPES[model]
         parts = sheet.reshape(8, height, 8, width, -1).swapaxes(1, 2)
         return parts.reshape(64, height, width, -1)
 
-    spread = [drawn(f"truncation={t}").std(axis=0).mean() for t in (0.25, 0.5, 1)]
+    spread = [images(f"truncation={t}").std(axis=0).mean() for t in (0.25, 0.5, 1)]
     assert spread == sorted(spread)
     path = f"/images/{model}/{version}/42.png"
     plain, larger = (decode(client.get(f"{path}?scale={k}").content) for k in (1, 8))
@@ -115,12 +131,10 @@ def test_a_truncated_image_is_nearer_to_the_typical_one_and_a_larger_one_the_sam
 
 
 @pytest.mark.parametrize("model", SHAPES)
-def test_latents_that_a_client_made_are_drawn(
-    client: TestClient, decode: Decode, model: str
-) -> None:
+def test_latents_of_a_client_become_images(client: TestClient, decode: Decode, model: str) -> None:
     width = client.get(f"/models/{model}").json()["versions"][-1]["card"]["latent"]["width"]
     rows = np.random.default_rng(0).normal(size=(4, width)).tolist()
     answer = client.post(f"/generate?model={model}", headers=PNG, json={"latents": rows})
-    height, across, *_ = SHAPES[model]
-    assert decode(answer.content).shape[:2] == (2 * height, 2 * across)
+    height, columns, *_ = SHAPES[model]
+    assert decode(answer.content).shape[:2] == (2 * height, 2 * columns)
     assert decode(answer.content).std() > 30
