@@ -1,4 +1,4 @@
-"""What needs a card. Without one every test is skipped, and says what is missing."""
+"""Fixtures for tests that need a GPU. Without one they are skipped, and say what is missing."""
 
 from collections.abc import Callable, Iterator
 from ctypes.util import find_library
@@ -22,7 +22,7 @@ MakeGan = Callable[..., Gan]
 
 @pytest.fixture(scope="session")
 def gpu() -> torch.device:
-    """The card, for PyTorch."""
+    """The GPU for PyTorch."""
     if not torch.cuda.is_available():
         pytest.skip("there is no NVIDIA GPU, or this PyTorch is built without CUDA")
     return torch.device("cuda")
@@ -30,9 +30,9 @@ def gpu() -> torch.device:
 
 @pytest.fixture(scope="session")
 def cuda_provider() -> str:
-    """The card, for onnxruntime."""
+    """The CUDA provider of onnxruntime."""
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        pytest.skip("this onnxruntime has no CUDA provider: the extra gpu brings it")
+        pytest.skip("this onnxruntime has no CUDA provider; install the extra gpu")
     if not torch.cuda.is_available() and not Path("/dev/nvidia0").exists():
         pytest.skip("there is no NVIDIA GPU")
     return "cuda"
@@ -40,25 +40,25 @@ def cuda_provider() -> str:
 
 @pytest.fixture(scope="session")
 def tensorrt_provider(cuda_provider: str) -> str:
-    """The same by TensorRT."""
+    """The TensorRT provider of onnxruntime."""
     assert cuda_provider
     if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has no TensorRT provider")
     if not find_library("nvinfer") and not find_spec("tensorrt_libs"):
-        pytest.skip("TensorRT is not installed: pip install 'tensorrt-cu13-libs<11' brings it")
+        pytest.skip("TensorRT is not installed: pip install 'tensorrt-cu13-libs<11'")
     return "tensorrt"
 
 
 @pytest.fixture(scope="session", params=["cuda", "tensorrt"])
 def provider(request: pytest.FixtureRequest) -> ProviderName:
-    """One after the other of those that there are."""
+    """Each available provider of a GPU, in turn."""
     found: ProviderName = request.getfixturevalue(f"{request.param}_provider")
     return found
 
 
 @pytest.fixture
 def make_gan(gpu: torch.device) -> MakeGan:
-    """A trainer on the card for grey images of 28×28, small but of the real shapes, in fp32."""
+    """A trainer on the GPU for grey images of 28×28 in fp32: small networks of the real shapes."""
 
     def made(**options: object) -> Gan:
         small = {
@@ -74,7 +74,7 @@ def make_gan(gpu: torch.device) -> MakeGan:
 
 @pytest.fixture
 def images(gpu: torch.device) -> Tensor:
-    """A thousand images on the card, brighter to their right."""
+    """A thousand images on the GPU that get brighter to the right."""
     pixels = np.random.default_rng(0).integers(0, 128, (1000, 1, 28, 28))
     ramp = np.linspace(0, 127, 28).astype(int)
     return torch.from_numpy((pixels + ramp).astype(np.uint8)).to(gpu)
@@ -82,7 +82,7 @@ def images(gpu: torch.device) -> Tensor:
 
 @pytest.fixture
 def _exact() -> Iterator[None]:
-    """Sums in one order and in float32, so that equal work has equal results."""
+    """Deterministic float32 arithmetic, so that equal steps have equal results."""
     tf32 = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
     yield
@@ -91,7 +91,7 @@ def _exact() -> Iterator[None]:
 
 @pytest.fixture(scope="session", params=["fashion-mnist/2", "faces/1"])
 def shipped(request: pytest.FixtureRequest, models: Path) -> tuple[Card, bytes]:
-    """The card and the graph of a shipped version."""
+    """The model card and the model file of a shipped version."""
     folder = models / request.param
     described = card.read(folder)
     return described, card.load_graph(folder, described.variants[0])

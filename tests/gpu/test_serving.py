@@ -1,4 +1,4 @@
-"""Serving by the providers of a card, beside the CPU's."""
+"""Serving with the providers of a GPU, compared with the CPU provider."""
 
 import io
 import os
@@ -28,10 +28,10 @@ SIZES = (1, 2, 3, 5, 8, 13, 16, 33, 64, 150)
 
 @pytest.fixture(scope="module")
 def engines(provider: ProviderName, shipped: tuple[Card, bytes]) -> tuple[Engine, Engine]:
-    """The same graph on the card and on the CPU."""
-    on_card = Engine(*shipped, Placement(provider))
-    assert on_card.provider == provider
-    return on_card, Engine(*shipped, Placement("cpu"))
+    """The same model file on the GPU and on the CPU."""
+    on_gpu = Engine(*shipped, Placement(provider))
+    assert on_gpu.provider == provider
+    return on_gpu, Engine(*shipped, Placement("cpu"))
 
 
 def rows(card: Card, first: int, count: int) -> dict[str, NDArray[np.float32]]:
@@ -39,60 +39,60 @@ def rows(card: Card, first: int, count: int) -> dict[str, NDArray[np.float32]]:
     return {INPUT: sampling.from_seeds(seeds, card.latent.width, card.latent.prior)}
 
 
-def alike(one: Pixels, other: Pixels) -> float:
-    """The share of pixels that are equal; none may be off by more than two grey levels."""
+def equal_share(one: Pixels, other: Pixels) -> float:
+    """The share of equal pixels. Fails if any two differ by more than two levels."""
     assert one.shape == other.shape
     assert one.dtype == other.dtype == np.uint8
-    apart = np.abs(one.astype(int) - other.astype(int))
-    assert apart.max() <= 2
-    return float((apart == 0).mean())
+    difference = np.abs(one.astype(int) - other.astype(int))
+    assert difference.max() <= 2
+    return float((difference == 0).mean())
 
 
-def test_the_card_draws_what_the_cpu_draws(
+def test_the_images_of_the_gpu_equal_the_cpus(
     engines: tuple[Engine, Engine], shipped: tuple[Card, bytes]
 ) -> None:
-    on_card, on_cpu = engines
+    on_gpu, on_cpu = engines
     seeds = [rows(shipped[0], first, 64) for first in range(0, 1024, 64)]
-    drawn = [np.concatenate([engine(batch) for batch in seeds]) for engine in (on_card, on_cpu)]
-    assert alike(*drawn) >= 0.999
+    drawn = [np.concatenate([engine(batch) for batch in seeds]) for engine in (on_gpu, on_cpu)]
+    assert equal_share(*drawn) >= 0.999
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_batches_of_every_size_draw_their_own_seeds(
+def test_batches_of_every_size_contain_their_own_seeds(
     engines: tuple[Engine, Engine], shipped: tuple[Card, bytes], size: int
 ) -> None:
-    on_card, on_cpu = engines
-    for first in (0, 500):  # a graph that replayed its first inputs would draw them again
+    on_gpu, on_cpu = engines
+    for first in (0, 500):  # a CUDA graph with stale inputs would repeat the first images
         batch = rows(shipped[0], first, size)
-        assert alike(on_card(batch), on_cpu(batch)) >= 0.999
+        assert equal_share(on_gpu(batch), on_cpu(batch)) >= 0.999
 
 
-def test_what_was_drawn_stays_as_it_was(
+def test_later_batches_leave_earlier_images_unchanged(
     engines: tuple[Engine, Engine], shipped: tuple[Card, bytes]
 ) -> None:
-    on_card, _ = engines
-    first = on_card(rows(shipped[0], 0, 16))
-    kept = first.copy()
-    for other in range(1, 20):  # into the same buffers, if they were handed out
-        on_card(rows(shipped[0], 100 * other, 16))
-    np.testing.assert_array_equal(first, kept)
-    np.testing.assert_array_equal(on_card(rows(shipped[0], 0, 16)), kept)
+    on_gpu, _ = engines
+    first = on_gpu(rows(shipped[0], 0, 16))
+    before = first.copy()
+    for other in range(1, 20):  # these would overwrite the images if buffers were shared
+        on_gpu(rows(shipped[0], 100 * other, 16))
+    np.testing.assert_array_equal(first, before)
+    np.testing.assert_array_equal(on_gpu(rows(shipped[0], 0, 16)), before)
 
 
-def test_memory_stays_as_it_is(engines: tuple[Engine, Engine], shipped: tuple[Card, bytes]) -> None:
+def test_memory_does_not_grow(engines: tuple[Engine, Engine], shipped: tuple[Card, bytes]) -> None:
     if not torch.cuda.is_available():
-        pytest.skip("PyTorch, which reads the card's free memory, is built without CUDA")
-    on_card, _ = engines
+        pytest.skip("PyTorch reads the free memory of the GPU, but is built without CUDA")
+    on_gpu, _ = engines
     batches = [rows(shipped[0], 0, size) for size in SIZES]
     for batch in batches:
-        on_card(batch)
+        on_gpu(batch)
     before = torch.cuda.mem_get_info()[0]
     for number in range(20_000):
-        on_card(batches[number % len(batches)])
+        on_gpu(batches[number % len(batches)])
     assert before - torch.cuda.mem_get_info()[0] <= 2**21
 
 
-WITHOUT_CARD = """
+WITHOUT_GPU = """
 import sys
 from pathlib import Path
 from app.artifact import card
@@ -108,16 +108,16 @@ except ProviderError as error:
 """
 
 
-def test_a_card_that_cannot_be_seen_is_refused(provider: ProviderName, root: Path) -> None:
+def test_a_missing_gpu_is_an_error(provider: ProviderName, root: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", WITHOUT_CARD, provider],
+        [sys.executable, "-c", WITHOUT_GPU, provider],
         cwd=root,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
         check=True,
         capture_output=True,
         text=True,
     )
-    # onnxruntime has something to say, too.
+    # onnxruntime prints messages of its own, too.
     assert f"\nprovider={provider}: " in "\n" + ended.stdout
 
 
@@ -128,7 +128,7 @@ def sheet(address: str, seed: int) -> Pixels:
         return np.asarray(image)
 
 
-def test_concurrent_requests_are_answered_from_the_card(
+def test_concurrent_requests_are_computed_on_the_gpu(
     provider: ProviderName, root: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "app", "--engine-cache", str(tmp_path / "engines")]
@@ -139,4 +139,4 @@ def test_concurrent_requests_are_answered_from_the_card(
             with ThreadPoolExecutor(16) as threads:
                 drawn = threads.map(lambda seed, at=address: sheet(at, seed), range(200))
                 sheets.append(np.stack(list(drawn)))
-    assert alike(*sheets) >= 0.999
+    assert equal_share(*sheets) >= 0.999

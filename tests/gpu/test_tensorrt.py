@@ -1,4 +1,4 @@
-"""What TensorRT alone has: half precision, and engines that are kept."""
+"""TensorRT only: half precision, and cached engines."""
 
 from pathlib import Path
 
@@ -21,27 +21,27 @@ def drawn(engine: Engine, card: Card, sizes: tuple[int, ...] = (64,)) -> Pixels:
     return np.concatenate([engine({INPUT: batch}) for batch in batches])
 
 
-def test_half_precision_draws_nearly_the_same(shipped: tuple[Card, bytes]) -> None:
-    # How good its images are, a person tells by `evaluate`; that they are these images, this does.
+def test_half_precision_gives_nearly_equal_images(shipped: tuple[Card, bytes]) -> None:
+    # `evaluate` measures the quality of its images; this checks that they are the same images.
     half = Engine(*shipped, Placement("tensorrt", precision="fp16"))
-    apart = drawn(half, shipped[0]).astype(int) - drawn(
+    difference = drawn(half, shipped[0]).astype(int) - drawn(
         Engine(*shipped, Placement("cpu")), shipped[0]
     )
     assert half.precision == "fp16"
-    assert (np.abs(apart) <= 2).mean() >= 0.99
+    assert (np.abs(difference) <= 2).mean() >= 0.99
 
 
-def test_the_second_start_finds_the_engine_of_the_first(
+def test_the_second_start_uses_the_engine_of_the_first(
     shipped: tuple[Card, bytes], tmp_path: Path
 ) -> None:
     place = Placement("tensorrt", engine_cache=tmp_path)
     first = Engine(*shipped, place, 16)
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")}
-    assert kept
+    cached = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")}
+    assert cached
     second = Engine(*shipped, place, 16)
-    every = tuple(range(1, 17))  # for each of which an engine could have been built
+    every = tuple(range(1, 17))  # a batch size without an engine would build one
     np.testing.assert_array_equal(drawn(second, shipped[0], every), drawn(first, shipped[0], every))
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")} == kept
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.engine")} == cached
 
 
 def test_a_damaged_engine_is_rebuilt(

@@ -1,4 +1,4 @@
-"""Training on a card: what tests/training shows on a CPU, and what only a card can show."""
+"""Training on a GPU: checks of tests/unit/training on a GPU, and checks that need one."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.gpu
 MakeGan = Callable[..., Gan]
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "as it is": {},
+    "defaults": {},
     "penalties": {"r1_gamma": 0.1, "r2_gamma": 0.1, "penalty_interval": 4, "batch_norm": False},
     "augmented": {"augment": "color,translation,cutout", "mirror": True},
     "hinge and spectral norm": {"loss": "hinge", "spectral_norm": True, "prior": "uniform"},
@@ -35,7 +35,7 @@ def losses(gan: Gan, images: Tensor, steps: int, total: int | None = None) -> np
     reports = train(gan, images, total or gan.step + steps, report_every=1)
     found, size = [], gan.config.batch_size
     for report in itertools.islice(reports, steps):
-        # Means since the epoch began; the steps' own are their differences.
+        # Reports have means since the start of the epoch; the losses of a step are differences.
         number = (report.step - 1) % (len(images) // size) + 1
         found.append((number, report.discriminator_loss, report.generator_loss))
     sums = np.array([(count * d, count * g) for count, d, g in found])
@@ -59,7 +59,7 @@ def run(step: Step, source: Iterator[Tensor], count: int) -> None:
 
 @each_option
 @exact
-def test_recorded_steps_lose_what_eager_ones_lose(
+def test_graphs_and_eager_steps_have_equal_losses(
     make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
     graph = losses(make_gan(execution="graph", **options), images, 200)
@@ -72,12 +72,12 @@ def test_recorded_steps_lose_what_eager_ones_lose(
 
 @pytest.mark.parametrize("execution", ["graph", "eager"])
 @each_option
-def test_no_step_waits_for_the_card(
+def test_no_step_waits_for_the_gpu(
     make_gan: MakeGan, images: Tensor, execution: str, options: dict[str, Any]
 ) -> None:
     gan = make_gan(execution=execution, **options)
     step, source = select_step(gan, gan.config.execution), batches(gan, images)
-    run(step, source, 20)  # warms up, and records steps of both kinds
+    run(step, source, 20)  # warms up, and captures both kinds of steps
     torch.cuda.set_sync_debug_mode("error")
     try:
         for number in range(10):
@@ -87,7 +87,7 @@ def test_no_step_waits_for_the_card(
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_that_check_can_fail(gpu: torch.device) -> None:
+def test_a_step_that_waits_would_be_found(gpu: torch.device) -> None:
     torch.cuda.set_sync_debug_mode("error")
     try:
         with pytest.raises(RuntimeError, match="synchronizing"):
@@ -97,7 +97,7 @@ def test_that_check_can_fail(gpu: torch.device) -> None:
 
 
 @pytest.mark.parametrize("execution", ["graph", "eager"])
-def test_memory_stays_as_it_is(make_gan: MakeGan, images: Tensor, execution: str) -> None:
+def test_memory_does_not_grow(make_gan: MakeGan, images: Tensor, execution: str) -> None:
     gan = make_gan(execution=execution, **OPTIONS["penalties"])
     step, source = select_step(gan, gan.config.execution), batches(gan, images)
     run(step, source, 60)
@@ -109,7 +109,7 @@ def test_memory_stays_as_it_is(make_gan: MakeGan, images: Tensor, execution: str
 
 
 @exact
-def test_the_learning_rate_falls_inside_a_recorded_step(make_gan: MakeGan, images: Tensor) -> None:
+def test_the_learning_rate_falls_inside_a_captured_step(make_gan: MakeGan, images: Tensor) -> None:
     curves = {}
     for execution in ("graph", "eager"):
         gan = make_gan(execution=execution, decay_from=0.0)
@@ -125,17 +125,15 @@ def test_the_learning_rate_falls_inside_a_recorded_step(make_gan: MakeGan, image
 
 
 @exact
-def test_a_run_in_two_parts_goes_on_where_it_was(
-    make_gan: MakeGan, images: Tensor, tmp_path: Any
-) -> None:
+def test_a_resumed_run_continues_exactly(make_gan: MakeGan, images: Tensor, tmp_path: Any) -> None:
     whole = losses(make_gan(), images, 20)
     first = make_gan()
     losses(first, images, 12)
     checkpoint.save(first.state_dict(), tmp_path / "last.pt")
     second = make_gan()
     second.load_state_dict(checkpoint.load(tmp_path / "last.pt"))
-    going_on = torch.stack([v.clone() for v in values(second, images, 8)])
-    np.testing.assert_allclose(going_on[:, :2].cpu(), whole[12:], rtol=0.05, atol=0.02)
+    continued = torch.stack([v.clone() for v in values(second, images, 8)])
+    np.testing.assert_allclose(continued[:, :2].cpu(), whole[12:], rtol=0.05, atol=0.02)
 
 
 def values(gan: Gan, images: Tensor, count: int) -> Iterator[Tensor]:
@@ -144,28 +142,28 @@ def values(gan: Gan, images: Tensor, count: int) -> Iterator[Tensor]:
         yield step(real)
 
 
-def test_a_step_that_cannot_be_recorded_runs_eagerly(
+def test_a_step_that_cannot_be_captured_runs_eagerly(
     make_gan: MakeGan, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gan, told = make_gan(), list[str]()
+    gan, messages = make_gan(), list[str]()
     update = gan.update
 
     def waits(real: Tensor, penalised: bool) -> Tensor:
         found = update(real, penalised)
-        found[0].item()  # which no graph can hold
+        found[0].item()  # waits, which a CUDA graph cannot capture
         return found
 
     monkeypatch.setattr(gan, "update", waits)
-    step = select_step(gan, "auto", told.append)
+    step = select_step(gan, "auto", messages.append)
     run(step, batches(gan, images), 10)
-    (line,) = told
+    (line,) = messages
     assert line.startswith("training runs eagerly, one operation at a time: CUDA graph capture")
     assert gan.step == 10
     assert gan.is_finite()
 
 
 @exact
-def test_compiled_networks_learn_the_same(make_gan: MakeGan, images: Tensor) -> None:
+def test_compiled_networks_have_equal_losses(make_gan: MakeGan, images: Tensor) -> None:
     pytest.importorskip("triton", reason="torch.compile needs Triton")
     compiled = losses(make_gan(execution="compile", precision="fp32"), images, 30)
     eager = losses(make_gan(execution="eager", precision="fp32"), images, 30)
@@ -173,9 +171,7 @@ def test_compiled_networks_learn_the_same(make_gan: MakeGan, images: Tensor) -> 
     np.testing.assert_allclose(compiled.mean(axis=0), eager.mean(axis=0), rtol=0.2, atol=0.1)
 
 
-def test_images_live_on_the_card_and_what_is_drawn_comes_from_there(
-    make_gan: MakeGan, gpu: torch.device
-) -> None:
+def test_batches_come_from_images_on_the_gpu(make_gan: MakeGan, gpu: torch.device) -> None:
     resident = device.place_images(np.zeros((64, 1, 28, 28), np.uint8), gpu)
     assert resident.is_cuda
     reports = list(train(make_gan(), resident, 2))
@@ -183,13 +179,13 @@ def test_images_live_on_the_card_and_what_is_drawn_comes_from_there(
 
 
 @exact
-def test_images_that_stay_with_the_host_are_learned_too(make_gan: MakeGan, images: Tensor) -> None:
-    there = losses(make_gan(), images, 12)
-    here = losses(make_gan(), images.cpu(), 12)
-    np.testing.assert_allclose(here, there, rtol=0.05, atol=0.02)
+def test_images_in_host_memory_give_equal_losses(make_gan: MakeGan, images: Tensor) -> None:
+    on_gpu = losses(make_gan(), images, 12)
+    on_host = losses(make_gan(), images.cpu(), 12)
+    np.testing.assert_allclose(on_host, on_gpu, rtol=0.05, atol=0.02)
 
 
-def test_a_checkpoint_of_a_card_goes_on_on_a_cpu(
+def test_a_checkpoint_of_a_gpu_continues_on_a_cpu(
     make_gan: MakeGan, images: Tensor, tmp_path: Any
 ) -> None:
     gan = make_gan()
