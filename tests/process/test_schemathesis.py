@@ -1,4 +1,4 @@
-"""Every request that the OpenAPI document allows, and those that it does not, to a real server."""
+"""Requests that the OpenAPI document allows, and invalid ones, sent to a real server."""
 
 import re
 import subprocess
@@ -24,27 +24,28 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 @pytest.fixture
 def config(root: Path, tmp_path: Path) -> Path:
-    """What Schemathesis is told, and the key."""
-    told = (root / "tests" / "process" / "schemathesis.toml").read_text()
+    """The configuration of Schemathesis, with an API key."""
+    text = (root / "tests" / "process" / "schemathesis.toml").read_text()
     path = tmp_path / "schemathesis.toml"
-    path.write_text(f'{told}\n[auth.openapi.header]\napi_key = "{KEY}"\n')
+    path.write_text(f'{text}\n[auth.openapi.header]\napi_key = "{KEY}"\n')
     return path
 
 
 def findings(root: Path, config: Path, address: str, *flags: str) -> tuple[int, str]:
-    """How many cases Schemathesis tried, and what it found."""
+    """The number of cases, and the output of Schemathesis if any failed."""
     command = Path(sys.executable).with_name("schemathesis")
-    said = [f"{address}/openapi.json", "--no-color", "--continue-on-failure", *flags]
+    arguments = [f"{address}/openapi.json", "--no-color", "--continue-on-failure", *flags]
     ended = subprocess.run(
-        [command, "--config-file", config, "run", *said],
+        [command, "--config-file", config, "run", *arguments],
         cwd=root,
         check=False,
         capture_output=True,
         text=True,
     )
     passed = re.search(r"(\d+) generated, \1 passed", ended.stdout)
-    told = ended.stdout + ended.stderr
-    return (int(passed[1]), "") if passed and ended.returncode == 0 else (0, told)
+    if passed and ended.returncode == 0:
+        return int(passed[1]), ""
+    return 0, ended.stdout + ended.stderr
 
 
 def test_schemathesis_finds_nothing(root: Path, config: Path, server: str) -> None:

@@ -92,7 +92,7 @@ def test_a_second_signal_ends_the_server_at_once(workers: str) -> None:
             server.ends(1.5)
         server.process.send_signal(signal.SIGTERM)
         assert server.ends(10) == (143 if workers == "1" else 0)
-        assert "second signal received: exiting at once" in server.said
+        assert "second signal received: exiting at once" in server.output
 
 
 def test_ctrl_c_has_no_grace_period() -> None:

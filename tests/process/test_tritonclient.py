@@ -1,4 +1,4 @@
-"""NVIDIA's client of the Open Inference Protocol, as it is installed, against a real server."""
+"""NVIDIA's client of the Open Inference Protocol, used with a real server."""
 
 import asyncio
 import subprocess
@@ -47,13 +47,13 @@ def sent(rows: np.ndarray, *, binary: bool) -> list[Any]:
     return [tensor.set_data_from_numpy(rows, binary_data=binary)]
 
 
-def wanted(*, binary: bool) -> list[Any]:
+def outputs(*, binary: bool) -> list[Any]:
     return [http.InferRequestedOutput("pixels", binary_data=binary)]
 
 
 @pytest.fixture(scope="module")
 def image(address: str, decode: Callable[[bytes], np.ndarray]) -> np.ndarray:
-    """The last of ``rows``, drawn from its seed."""
+    """The image of the last of ``rows``, requested by its seed."""
     import httpx  # noqa: PLC0415 # beside a client that brings gevent
 
     return decode(httpx.get(f"http://{address}/images/{MODEL}/2/42.png").content)
@@ -74,7 +74,7 @@ def test_it_finds_server_and_models(client: Any) -> None:
 @pytest.mark.parametrize("binary_in", [True, False])
 @pytest.mark.parametrize("binary_out", [True, False])
 @pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
-def test_it_draws(
+def test_it_gets_the_image_of_a_seed(
     client: Any,
     rows: np.ndarray,
     image: np.ndarray,
@@ -86,7 +86,7 @@ def test_it_draws(
         MODEL,
         sent(rows, binary=binary_in),
         model_version="2",
-        outputs=wanted(binary=binary_out),
+        outputs=outputs(binary=binary_out),
         request_id="40-42",
         request_compression_algorithm=compression,
         response_compression_algorithm=compression,
@@ -97,7 +97,7 @@ def test_it_draws(
     assert np.array_equal(pixels[2, :, :, 0], image)
 
 
-def test_without_outputs_it_asks_for_all_in_binary(
+def test_without_outputs_it_gets_all_in_binary(
     client: Any, rows: np.ndarray, image: np.ndarray
 ) -> None:
     result = client.infer(MODEL, sent(rows, binary=True))
@@ -105,10 +105,10 @@ def test_without_outputs_it_asks_for_all_in_binary(
     assert np.array_equal(result.as_numpy("pixels")[2, :, :, 0], image)
 
 
-def test_it_draws_several_requests_at_once(client: Any, rows: np.ndarray) -> None:
+def test_it_sends_concurrent_requests(client: Any, rows: np.ndarray) -> None:
     whole = client.infer(MODEL, sent(rows, binary=True)).as_numpy("pixels")
-    asked = [client.async_infer(MODEL, sent(rows[k : k + 1], binary=True)) for k in range(3)]
-    each = [one.get_result().as_numpy("pixels") for one in asked]
+    pending = [client.async_infer(MODEL, sent(rows[k : k + 1], binary=True)) for k in range(3)]
+    each = [one.get_result().as_numpy("pixels") for one in pending]
     assert np.array_equal(np.concatenate(each), whole)
 
 
@@ -123,7 +123,7 @@ def test_it_reads_statistics(client: Any, rows: np.ndarray) -> None:
     assert client.get_inference_statistics()["model_stats"]
 
 
-def test_it_is_told_what_is_wrong(client: Any, rows: np.ndarray) -> None:
+def test_it_gets_the_reason_of_an_error(client: Any, rows: np.ndarray) -> None:
     with pytest.raises(triton.InferenceServerException) as wrong:
         client.infer(MODEL, sent(rows[:, :-1].copy(), binary=True))
     assert wrong.value.status() == "422"
@@ -146,7 +146,7 @@ def test_it_unloads_and_loads(client: Any, rows: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_the_asynchronous_client_works_alike(
+def test_the_asynchronous_client_works_too(
     address: str, rows: np.ndarray, image: np.ndarray, binary: bool
 ) -> None:
     async def scenario() -> list[Any]:
@@ -156,11 +156,11 @@ def test_the_asynchronous_client_works_alike(
             assert (await client.get_model_metadata(MODEL))["platform"] == "onnxruntime_onnx"
             assert await client.get_model_repository_index()
             await client.load_model("faces", headers=ADMINISTRATOR)
-            asked = [
-                client.infer(MODEL, sent(rows, binary=binary), outputs=wanted(binary=binary))
+            requests = [
+                client.infer(MODEL, sent(rows, binary=binary), outputs=outputs(binary=binary))
                 for _ in range(4)
             ]
-            return await asyncio.gather(*asked)
+            return await asyncio.gather(*requests)
 
     for result in asyncio.run(scenario()):
         assert np.array_equal(result.as_numpy("pixels")[2, :, :, 0], image)

@@ -1,4 +1,4 @@
-"""A client that is generated from the OpenAPI document: its types hold, and it is answered."""
+"""A client that is generated from the OpenAPI document: mypy accepts it, and it works."""
 
 import json
 import shutil
@@ -12,22 +12,22 @@ from fastapi.testclient import TestClient
 from app.api.content_negotiation import JSON
 from tests.serving import serving
 
-# The generator knows no images: to it they are files like others.
+# The generator has no type for images; they are plain files to it.
 BYTES = "application/octet-stream"
 
 
 @pytest.fixture(scope="module")
 def generated(client: TestClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a package ``dcgan_client``, whose making warned of nothing."""
+    """The folder of the generated package ``dcgan_client``; a warning of the generator fails."""
     folder = tmp_path_factory.mktemp("generated")
     document = client.get("/openapi.json").json()
-    answers = [
-        answer
+    responses = [
+        response
         for operations in document["paths"].values()
         for operation in operations.values()
-        for answer in operation["responses"].values()
+        for response in operation["responses"].values()
     ]
-    types = {name for answer in answers for name in answer.get("content", {}) if name != JSON}
+    types = {name for one in responses for name in one.get("content", {}) if name != JSON}
     options = {
         "content_type_overrides": {name: BYTES for name in types if not name.endswith("json")},
         "post_hooks": [],
@@ -49,10 +49,10 @@ def run(folder: Path, module: str, *arguments: str) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_its_types_hold(generated: Path) -> None:
+def test_mypy_accepts_it(generated: Path) -> None:
     run(generated, "mypy", "--strict", "--config-file", "", "dcgan_client", "typed_client.py")
 
 
-def test_it_is_answered(generated: Path, root: Path, tmp_path: Path) -> None:
+def test_its_requests_succeed(generated: Path, root: Path, tmp_path: Path) -> None:
     with serving([sys.executable, "-m", "app"], root, tmp_path / "log") as address:
         run(generated, "typed_client", address)

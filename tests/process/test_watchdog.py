@@ -50,9 +50,9 @@ def test_a_failed_batch_names_its_fault_and_the_next_one_succeeds(tmp_path: Path
         failed = httpx.post(url)
         assert failed.status_code == 500
         assert (fault := re.search(r"by fault (\w{8})$", failed.json()["detail"]))
-        assert f"fault {fault[1]}: a batch of 1 images failed" in server.said
-        assert "0xdeadbeef" in server.said
-        assert f"request {failed.headers['X-Request-ID']}: these images" in server.said
+        assert f"fault {fault[1]}: a batch of 1 images failed" in server.output
+        assert "0xdeadbeef" in server.output
+        assert f"request {failed.headers['X-Request-ID']}: these images" in server.output
         (tmp_path / "fail").unlink()
         assert httpx.post(url).is_success
 
@@ -83,11 +83,11 @@ def test_a_hanging_engine_ends_its_process(tmp_path: Path, workers: int) -> None
         if workers == 1:
             assert server.ends() == 70
         else:
-            eventually(lambda: "CRITICAL" in server.said)
+            eventually(lambda: "CRITICAL" in server.output)
             with pytest.raises(subprocess.TimeoutExpired):
                 server.ends(0.5)
         last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 4 s: exiting"
-        assert last in re.sub(" +", " ", server.said)
+        assert last in re.sub(" +", " ", server.output)
         if workers > 1:  # the supervisor restarted it
             (tmp_path / "stall").unlink()
             assert all(ready(server.port).is_success for _ in range(8))

@@ -1,4 +1,4 @@
-"""What somebody writes with a client that was generated from the OpenAPI document."""
+"""A program that uses the client generated from the OpenAPI document."""
 
 import base64
 import sys

@@ -1,8 +1,8 @@
-"""The server with an engine that fails or stops answering when it is told to.
+"""The server with an engine that fails or hangs on demand.
 
     python -m tests.process.faults.broken FOLDER [flags of the server]
 
-A file ``fail`` in FOLDER makes every batch fail, a file ``stall`` lets none come back.
+A file ``fail`` in FOLDER makes every batch fail; a file ``stall`` makes every batch hang.
 """
 
 import sys
@@ -24,7 +24,7 @@ def _broken(engine: Engine, rows: object) -> object:
     return _compute(engine, rows)
 
 
-# Where a worker is started, this module is imported before its application is made.
+# A worker imports this module before it creates its application.
 Engine.__call__ = _broken
 
 if __name__ == "__main__":

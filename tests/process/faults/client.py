@@ -1,4 +1,4 @@
-"""An HTTP client that sees what others hide: each connection, and how an answer was lost."""
+"""An HTTP client that shows each connection, and how a response was lost."""
 
 import asyncio
 import time
@@ -10,54 +10,54 @@ LIMIT = 2**16
 
 
 class LostError(Exception):
-    """A request was sent, and no whole answer came."""
+    """A request was sent, but no complete response arrived."""
 
 
 class UnreachableError(Exception):
-    """No connection: nothing was asked."""
+    """There was no connection, so no request was sent."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back."""
+class Response:
+    """A complete response."""
 
     status: int
     headers: Mapping[str, str]
-    """By their names in lower case."""
+    """Values by lower-case name."""
     body: bytes
     seconds: float
 
 
 class Client:
-    """One connection at a time, kept for as long as the server keeps it."""
+    """One connection at a time, reused until the server closes it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
-        """The answer. Raises LostError or UnreachableError."""
+    async def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> Response:
+        """Send a request; returns the response. Raises LostError or UnreachableError."""
         began = time.perf_counter()
         reader, writer = await self._connected()
-        told = {"Host": "x", "Content-Length": str(len(body)), **headers}
-        if body and "Content-Type" not in told:
-            told["Content-Type"] = "application/json"
+        fields = {"Host": "x", "Content-Length": str(len(body)), **headers}
+        if body and "Content-Type" not in fields:
+            fields["Content-Type"] = "application/json"
         lines = [
             f"{method} {path} HTTP/1.1",
-            *(f"{k.replace('_', '-')}: {v}" for k, v in told.items()),
+            *(f"{k.replace('_', '-')}: {v}" for k, v in fields.items()),
         ]
         try:
             writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-            status, found, content = await _answer(reader)
+            status, found, content = await _read(reader)
         except (OSError, asyncio.IncompleteReadError, ValueError) as error:
             await self.close()
             raise LostError(f"{method} {path}: {error!r}") from error
         if found.get("connection") == "close":
             await self.close()
-        return Answer(status, found, content, time.perf_counter() - began)
+        return Response(status, found, content, time.perf_counter() - began)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        # What was closed while nothing was asked is no loss (RFC 9112, section 9.3.1).
+        # A connection closed between requests loses nothing (RFC 9112, section 9.3.1).
         if self._streams and self._streams[0].at_eof():
             await self.close()
         if self._streams is None:
@@ -69,7 +69,7 @@ class Client:
         return self._streams
 
     async def close(self) -> None:
-        """Close the connection; the next request opens another."""
+        """Close the connection; the next request opens a new one."""
         streams, self._streams = self._streams, None
         if streams:
             streams[1].close()
@@ -77,7 +77,7 @@ class Client:
                 await streams[1].wait_closed()
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+async def _read(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.split("\r\n")[:-2]
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}

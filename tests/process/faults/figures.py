@@ -1,4 +1,4 @@
-"""What was found, kept in ``RESULTS.md``: a section a script."""
+"""Writes measurements into ``RESULTS.md``, one section per script."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def keep(title: str, text: str, path: Path = RESULTS) -> None:
-    """Write ``text`` as the section of this title, in place of what it said before."""
+    """Write ``text`` as the section ``title``, replacing its previous text."""
     whole = path.read_text()
     section = f"## {title}\n\n{text.strip()}\n"
     there = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)

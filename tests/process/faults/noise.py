@@ -1,9 +1,9 @@
-"""Random bytes as bodies for the Open Inference Protocol: never an error of the server's.
+"""Random bodies for the Open Inference Protocol must never cause a server error.
 
     python -m tests.process.faults.noise [--times 100000] [--connections 8]
 
-A third is bytes of any kind; a third is a good request of which some bytes are changed, doubled or
-left out; a third says that a part of it is binary. Every answer must be 200, 4xx, or 503.
+One third is random bytes; one third is a valid request with some bytes changed, repeated or
+removed; one third has a binary part with random lengths. Every status must be 200, 4xx or 503.
 """
 
 import argparse
@@ -22,24 +22,24 @@ TENSOR = {"name": "latents", "shape": [1, 64], "datatype": "FP32"}
 
 
 class Noise:
-    """An endless choice of bodies."""
+    """An endless random sequence of bodies."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311
 
     def next(self) -> tuple[bytes, dict[str, str]]:
-        """A body and its headers."""
+        """A random body and its headers."""
         return self._random.choice((self._any, self._changed, self._binary))()
 
     def _any(self) -> tuple[bytes, dict[str, str]]:
         return self._random.randbytes(int(4000 ** self._random.random())), {}
 
-    def _good(self) -> bytearray:
+    def _valid(self) -> bytearray:
         data = [self._random.gauss(0, 1) for _ in range(64)]
         return bytearray(json.dumps({"inputs": [{**TENSOR, "data": data}]}).encode())
 
     def _changed(self) -> tuple[bytes, dict[str, str]]:
-        body = self._good()
+        body = self._valid()
         for _ in range(self._random.randint(1, 8)):
             place = self._random.randrange(len(body))
             change = self._random.choice(("set", "cut", "double"))
@@ -53,16 +53,16 @@ class Noise:
 
     def _binary(self) -> tuple[bytes, dict[str, str]]:
         size = self._random.choice((256, 256, self._random.randrange(600)))
-        told = {**TENSOR, "parameters": {"binary_data_size": size}}
-        head = json.dumps({"inputs": [told]}).encode()
+        tensor = {**TENSOR, "parameters": {"binary_data_size": size}}
+        head = json.dumps({"inputs": [tensor]}).encode()
         length = self._random.choice((len(head), self._random.randrange(-5, 2 * len(head))))
         return head + self._random.randbytes(self._random.choice((256, size))), {
             HEADER: str(length)
         }
 
 
-async def thrown(port: int, times: int, connections: int) -> tuple[Counter[int], list[str]]:
-    """The statuses of so many answers, and what was lost or wrong."""
+async def send_noise(port: int, times: int, connections: int) -> tuple[Counter[int], list[str]]:
+    """Send ``times`` bodies; returns the counts of statuses, and descriptions of failures."""
     statuses: Counter[int] = Counter()
     wrong: list[str] = []
     left = iter(range(times))
@@ -72,7 +72,7 @@ async def thrown(port: int, times: int, connections: int) -> tuple[Counter[int],
         for _ in left:
             body, headers = noise.next()
             try:
-                answer = await connection.ask("POST", PATH, body, **headers)
+                answer = await connection.send("POST", PATH, body, **headers)
             except LostError as error:
                 wrong.append(f"{error}: {body!r}")
                 continue
@@ -88,17 +88,17 @@ async def thrown(port: int, times: int, connections: int) -> tuple[Counter[int],
 
 
 def main() -> None:
-    """The figures, into RESULTS.md."""
+    """Measure, and write the figures into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=100_000)
     parser.add_argument("--connections", type=int, default=8)
-    told = parser.parse_args()
+    options = parser.parse_args()
     with started() as server:
-        statuses, wrong = asyncio.run(thrown(server.port, told.times, told.connections))
-        assert "Traceback" not in server.said, server.said[-4000:]
+        statuses, wrong = asyncio.run(send_noise(server.port, options.times, options.connections))
+        assert "Traceback" not in server.output, server.output[-4000:]
     text = (
         "`python -m tests.process.faults.noise`: "
-        f"{told.times:,} bodies, {dict(sorted(statuses.items()))}"
+        f"{options.times:,} bodies, {dict(sorted(statuses.items()))}"
     )
     text += f" by status, {len(wrong)} without a response or with a server error."
     keep("Random bodies", "\n".join([text, *wrong[:10]]))

@@ -1,10 +1,10 @@
-"""Ten times the capacity: what is refused, how, and how much is drawn all the same.
+"""Ten times the capacity: which requests are refused, how, and the remaining throughput.
 
     python -m tests.process.faults.overload [--seconds 60] [--images 64] [--times 10]
 
-The capacity is what 8 connections draw that ask again once they are answered, measured before and
-after. The overload does not wait for answers: ``times`` as many images a second are asked for, by
-as many connections as that takes.
+The capacity is the throughput of 8 connections that send the next request after each response,
+measured before and after. The overload does not wait for responses: it requests ``times`` as many
+images per second, over as many connections as that needs.
 """
 
 import argparse
@@ -23,49 +23,49 @@ CONNECTIONS = 8
 
 @dataclass
 class Found:
-    """What became of the requests of one load."""
+    """The results of one load."""
 
     images: int
     statuses: Counter[int] = field(default_factory=Counter)
     drawn: int = 0
-    """Requests answered with images in time."""
+    """Requests that got images during the measurement."""
     lost: int = 0
-    unsaid: int = 0
-    """Refusals that do not say when to come back."""
+    without_retry_after: int = 0
+    """Refusals without Retry-After."""
     seconds: float = 0.0
     busy: float = 0.0
-    """Seconds of CPU that the server used."""
+    """CPU time of the server in seconds."""
 
     @property
     def rate(self) -> float:
-        """Images drawn a second."""
+        """Images per second."""
         return self.drawn * self.images / self.seconds
 
     @property
     def efficiency(self) -> float:
-        """Images drawn by a second of the server's CPU time."""
+        """Images per second of the server's CPU time."""
         return self.drawn * self.images / self.busy
 
-    async def ask(self, client: Client) -> None:
-        """One more request."""
+    async def send(self, client: Client) -> None:
+        """Send one more request."""
         try:
-            answer = await client.ask("POST", f"/generate?n={self.images}", Accept="image/png")
+            answer = await client.send("POST", f"/generate?n={self.images}", Accept="image/png")
         except LostError:
             self.lost += 1
             return
         self.statuses[answer.status] += 1
         if answer.status != 200:
-            self.unsaid += not int(answer.headers.get("retry-after", "0"))
+            self.without_retry_after += not int(answer.headers.get("retry-after", "0"))
 
 
-async def saturated(server: Server, seconds: float, images: int) -> Found:
-    """What a few connections draw that always wait for an answer."""
+async def saturate(server: Server, seconds: float, images: int) -> Found:
+    """The throughput of CONNECTIONS connections that wait for each response."""
     found, began, busy = Found(images), time.perf_counter(), server.busy()
 
     async def client() -> None:
         connection = Client(server.port)
         while time.perf_counter() - began < seconds:
-            await found.ask(connection)
+            await found.send(connection)
         await connection.close()
 
     await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
@@ -74,15 +74,15 @@ async def saturated(server: Server, seconds: float, images: int) -> Found:
     return found
 
 
-async def flooded(server: Server, seconds: float, images: int, rate: float) -> Found:
-    """What is drawn while ``rate`` images a second are asked for."""
+async def flood(server: Server, seconds: float, images: int, rate: float) -> Found:
+    """The throughput while ``rate`` images per second are requested."""
     found, began, busy, asked = Found(images), time.perf_counter(), server.busy(), 0
     idle: deque[Client] = deque()
     tasks: set[asyncio.Task[None]] = set()
 
     async def one() -> None:
         client = idle.pop() if idle else Client(server.port)
-        await found.ask(client)
+        await found.send(client)
         idle.append(client)
 
     while (now := time.perf_counter() - began) < seconds:
@@ -95,7 +95,7 @@ async def flooded(server: Server, seconds: float, images: int, rate: float) -> F
         await asyncio.sleep(0.002)
     found.seconds = time.perf_counter() - began
     found.busy = server.busy() - busy
-    found.drawn = found.statuses[200]  # what comes from now on is drawn without overload
+    found.drawn = found.statuses[200]  # later responses are computed without overload
     await asyncio.gather(*tasks)
     for client in idle:
         await client.close()
@@ -103,18 +103,18 @@ async def flooded(server: Server, seconds: float, images: int, rate: float) -> F
 
 
 async def measured(server: Server, seconds: float, images: int, times: float) -> str:
-    """All of it, in words."""
-    await saturated(server, min(3, seconds), images)
+    """Measure all loads; returns the text for RESULTS.md."""
+    await saturate(server, min(3, seconds), images)
     part = max(1.0, seconds / 6)
-    before = await saturated(server, part, images)
+    before = await saturate(server, part, images)
     first = server.resident()
-    found = await flooded(server, seconds, images, times * before.rate)
+    found = await flood(server, seconds, images, times * before.rate)
     memory = server.resident()
-    after = await saturated(server, part, images)
+    after = await saturate(server, part, images)
     capacity = (before.rate + after.rate) / 2
     efficiency = (before.efficiency + after.efficiency) / 2
     assert not found.lost
-    assert not found.unsaid
+    assert not found.without_retry_after
     assert found.statuses.keys() <= {200, 429, 503}, found.statuses
     times = found.statuses.total() * images / found.seconds / capacity
     return f"""\
@@ -134,14 +134,14 @@ The server delivered {found.rate / capacity:.0%} of its capacity; \
 
 
 def main() -> None:
-    """The figures, into RESULTS.md."""
+    """Measure, and write the figures into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--times", type=float, default=10)
     options = parser.parse_args()
     *servers, own = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, servers or {own})  # which the server inherits
+    os.sched_setaffinity(0, servers or {own})  # the server inherits this
     with started() as server:
         os.sched_setaffinity(0, {own})
         text = asyncio.run(measured(server, options.seconds, options.images, options.times))

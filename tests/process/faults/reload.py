@@ -1,9 +1,8 @@
 """Reloads under load: ``python -m tests.process.faults.reload``.
 
-
-Eight connections ask a real server all the time, each answer's pixels must be those of the version
-that it names. Meanwhile good versions appear and bad ones, old ones go, and the server is told by
-turns through its API and by SIGHUP.
+Eight connections send requests all the time, and the pixels of each response must be those of the
+version that it names. Meanwhile valid and damaged versions are published, old ones are removed, and
+the server is asked to reload, in turn through its API and by SIGHUP.
 """
 
 import argparse
@@ -33,8 +32,8 @@ MODEL = "cats"
 CONNECTIONS = 8
 TIMES = 20
 PATIENCE = 60
-BAD = {
-    "no graph": lambda folder: (folder / "generator.onnx").write_bytes(b"no graph"),
+DAMAGES = {
+    "no model file": lambda folder: (folder / "generator.onnx").write_bytes(b"no graph"),
     "no card": lambda folder: (folder / "card.json").unlink(),
     "half a card": lambda folder: (folder / "card.json").write_text('{"name": "cats"'),
 }
@@ -42,7 +41,7 @@ BAD = {
 
 @dataclass
 class Tally:
-    """What the clients saw."""
+    """The responses of all clients."""
 
     requests: int = 0
     failures: list[str] = field(default_factory=list)
@@ -50,12 +49,12 @@ class Tally:
     versions: set[int] = field(default_factory=set)
 
     def add(self, seconds: float, version: int, pixels: np.ndarray) -> None:
-        """An answer, right or wrong."""
+        """Count a response, and check its pixels."""
         self.requests += 1
         self.slowest = max(self.slowest, seconds)
         self.versions.add(version)
         if not (pixels == version).all():
-            self.failures.append(f"{MODEL}/{version} drew {np.unique(pixels)}")
+            self.failures.append(f"{MODEL}/{version} returned pixels {np.unique(pixels)}")
 
 
 def _decoded(content: bytes) -> np.ndarray:
@@ -65,10 +64,10 @@ def _decoded(content: bytes) -> np.ndarray:
 
 async def _json(client: httpx.AsyncClient) -> tuple[int, np.ndarray]:
     answer = await client.post(f"/generate?n=3&model={MODEL}")
-    told = answer.raise_for_status().json()
-    images = [_decoded(base64.b64decode(one["png"])) for one in told["images"]]
+    content = answer.raise_for_status().json()
+    images = [_decoded(base64.b64decode(one["png"])) for one in content["images"]]
     assert len(images) == 3
-    return int(told["version"]), np.stack(images)
+    return int(content["version"]), np.stack(images)
 
 
 async def _sheet(client: httpx.AsyncClient) -> tuple[int, np.ndarray]:
@@ -81,10 +80,10 @@ async def _tensors(client: httpx.AsyncClient) -> tuple[int, np.ndarray]:
     rows = [[0.5] * WIDTH] * 5
     sent = {"name": "latents", "shape": [5, WIDTH], "datatype": "FP32", "data": rows}
     answer = await client.post(f"/v2/models/{MODEL}/infer", json={"inputs": [sent]})
-    told = answer.raise_for_status().json()
-    (output,) = told["outputs"]
+    content = answer.raise_for_status().json()
+    (output,) = content["outputs"]
     assert output["shape"] == [5, 2, 2, 1]
-    return int(told["model_version"]), np.array(output["data"])
+    return int(content["model_version"]), np.array(output["data"])
 
 
 def _client(address: str) -> httpx.AsyncClient:
@@ -92,7 +91,7 @@ def _client(address: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=address, headers=headers, timeout=PATIENCE)
 
 
-async def _ask(address: str, tally: Tally, stop: asyncio.Event) -> None:
+async def _send(address: str, tally: Tally, stop: asyncio.Event) -> None:
     kinds = (_json, _sheet, _tensors)
     async with _client(address) as client:
         while not stop.is_set():
@@ -107,28 +106,28 @@ async def _ask(address: str, tally: Tally, stop: asyncio.Event) -> None:
 
 
 class Administrator:
-    """Publishes versions, and tells the server by turns through its API and by SIGHUP."""
+    """Publishes versions, and requests reloads, in turn through the API and by SIGHUP."""
 
     def __init__(self, client: httpx.AsyncClient, process: int, models: Path) -> None:
         self._client = client
         self._process, self._models, self._turn = process, models, 0
 
-    async def good(self, version: int) -> None:
-        """A sound version appears, and the one before the last goes."""
+    async def publish_valid(self, version: int) -> None:
+        """Publish a valid version, remove the version before the last, and reload."""
         publish(self._models, MODEL, version)
         shutil.rmtree(self._models / MODEL / str(version - 2), ignore_errors=True)
-        await self._tell(200, f"{MODEL}/{version}", lambda state, _: state == "READY")
+        await self._reload(200, f"{MODEL}/{version}", lambda state, _: state == "READY")
 
-    async def bad(self, version: int, damage: str) -> str:
-        """A bad one appears; what the server says of it."""
+    async def publish_damaged(self, version: int, damage: str) -> str:
+        """Publish a damaged version and reload; returns the reason of the refusal."""
         folder = publish(self._models, MODEL, version)
-        BAD[damage](folder)
-        reason = await self._tell(409, f"{MODEL}/{version}", lambda _, reason: bool(reason))
+        DAMAGES[damage](folder)
+        reason = await self._reload(409, f"{MODEL}/{version}", lambda _, reason: bool(reason))
         shutil.rmtree(folder)
         return reason
 
-    async def _tell(self, status: int, folder: str, done: Callable[[str, str], bool]) -> str:
-        """Until ``done``, by the state and the reason that the index has of ``folder``."""
+    async def _reload(self, status: int, folder: str, done: Callable[[str, str], bool]) -> str:
+        """Reload, and wait until ``done`` holds for state and reason of ``folder`` in the index."""
         self._turn += 1
         if self._turn % 2:
             answer = await self._client.post(f"/v2/repository/models/{MODEL}/load")
@@ -144,18 +143,20 @@ class Administrator:
                 await asyncio.sleep(0.05)
 
 
-async def reloaded(server: Server, models: Path, numbers: range) -> Tally:
-    """Good versions of these ``numbers``, and as many bad ones, while clients ask."""
+async def reload(server: Server, models: Path, numbers: range) -> Tally:
+    """Publish valid versions ``numbers``, and as many damaged ones, under load."""
     tally, stop = Tally(), asyncio.Event()
     address = f"http://127.0.0.1:{server.port}"
     async with _client(address) as client, asyncio.TaskGroup() as group:
         administrator = Administrator(client, server.process.pid, models)
         for _ in range(CONNECTIONS):
-            group.create_task(_ask(address, tally, stop))
+            group.create_task(_send(address, tally, stop))
         try:
             for number in numbers:
-                await administrator.bad(100 + number, list(BAD)[number % len(BAD)])
-                await administrator.good(number)
+                await administrator.publish_damaged(
+                    100 + number, list(DAMAGES)[number % len(DAMAGES)]
+                )
+                await administrator.publish_valid(number)
             await asyncio.sleep(1)
         finally:
             stop.set()
@@ -163,23 +164,23 @@ async def reloaded(server: Server, models: Path, numbers: range) -> Tally:
 
 
 def run(times: int, workers: int) -> tuple[Tally, int, int]:
-    """One server and its clients: what these saw, and its memory in bytes before and after."""
+    """Run a server under load; returns the tally, and its memory in bytes before and after."""
     with TemporaryDirectory() as folder:
         models = Path(folder) / "models"
         publish(models, MODEL, 1)
         flags = ("--models", str(models), "--workers", str(workers), "--admin-keys", KEY)
         with started(*flags, "--provider", "cpu") as server:
-            asyncio.run(reloaded(server, models, range(2, 4)))  # memory settles
+            asyncio.run(reload(server, models, range(2, 4)))  # memory settles
             before = server.resident()
-            tally = asyncio.run(reloaded(server, models, range(4, 4 + times)))
+            tally = asyncio.run(reload(server, models, range(4, 4 + times)))
             after = server.resident()
             server.process.terminate()
-            assert server.ends() == 0, server.said
+            assert server.ends() == 0, server.output
             return tally, before, after
 
 
 def main() -> None:
-    """Measure and write down."""
+    """Measure, and write the figures into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=TIMES)
     times = parser.parse_args().times

@@ -1,9 +1,9 @@
-"""Clients that stop reading, send a byte a second, half a body, or leave at random.
+"""Clients that do not read, send a byte per second or half a body, or leave at random.
 
     python -m tests.process.faults.rude [--seconds 20] [--rude 40]
 
-Beside so many of them, evenly of each kind, polite clients draw one image after the other; rounds
-with and without the rude ones alternate. What counts is how long the polite ones wait.
+Beside ``--rude`` of them, equally many of each kind, polite clients request one image after the
+other. Rounds with and without rude clients alternate. The latency of the polite ones is compared.
 """
 
 import argparse
@@ -20,21 +20,21 @@ from tests.process.faults.figures import keep
 from tests.process.faults.server import Server, started
 
 POLITE = 4
-# Little to draw: how much load is too much is told by the overload.
+# Few images: overload.py measures heavy load.
 HEAD = b"POST /generate?n=4 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 LARGE = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Asks for megabytes and reads none of them."""
+    """Request megabytes and read nothing."""
     writer.transport.pause_reading()  # type: ignore[attr-defined]
     writer.write(LARGE * 5)
     await asyncio.sleep(60)
 
 
 async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Sends a byte a second."""
+    """Send one byte per second."""
     for byte in HEAD:
         writer.write(bytes([byte]))
         await writer.drain()
@@ -42,24 +42,24 @@ async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 async def half(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Sends half of a body, and no more."""
+    """Send half a body, and nothing more."""
     writer.write(HEAD + b"Content-Length: 1000\r\n\r\n" + b" " * 500)
     await asyncio.sleep(60)
 
 
 async def gone(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Leaves before the answer."""
+    """Leave before the response."""
     writer.write(HEAD + b"Content-Length: 2\r\n\r\n{}")
     await asyncio.sleep(0.2 * random.random())  # noqa: S311
     writer.transport.abort()
-    await asyncio.sleep(0.3)  # as seldom as the others
+    await asyncio.sleep(0.3)  # no more often than the others
 
 
 KINDS: tuple[Callable[[Any, Any], Coroutine[Any, Any, None]], ...] = (deaf, slow, half, gone)
 
 
 async def rude(port: int, kind: Callable[[Any, Any], Coroutine[Any, Any, None]]) -> None:
-    """One such client after the other."""
+    """Run one rude client after the other."""
     while True:
         with suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -67,15 +67,15 @@ async def rude(port: int, kind: Callable[[Any, Any], Coroutine[Any, Any, None]])
                 await kind(reader, writer)
             finally:
                 writer.transport.abort()
-                with suppress(OSError):  # which would take the place of what ends the task
+                with suppress(OSError):  # an OSError would replace the cancellation
                     await writer.wait_closed()
 
 
 async def polite(port: int, until: float) -> list[float]:
-    """The seconds that each answer took."""
+    """Send one request after the other; returns the seconds that each took."""
     client, waited = Client(port), []
     while time.perf_counter() < until:
-        answer = await client.ask("POST", "/generate?n=1", Accept="image/png")
+        answer = await client.send("POST", "/generate?n=1", Accept="image/png")
         assert answer.status == 200, answer
         waited.append(answer.seconds)
     await client.close()
@@ -83,7 +83,7 @@ async def polite(port: int, until: float) -> list[float]:
 
 
 async def round_of(server: Server, seconds: float, rude_ones: int) -> list[float]:
-    """What polite clients wait beside so many rude ones."""
+    """Latencies of polite clients in seconds, beside ``rude_ones`` rude ones."""
     others = [
         asyncio.create_task(rude(server.port, KINDS[k % len(KINDS)])) for k in range(rude_ones)
     ]
@@ -99,7 +99,7 @@ async def round_of(server: Server, seconds: float, rude_ones: int) -> list[float
 async def compared(
     server: Server, seconds: float, rude_ones: int
 ) -> tuple[list[float], list[float]]:
-    """Without and with the rude ones, in rounds that alternate."""
+    """Latencies without and with rude clients, in alternating rounds."""
     alone: list[float] = []
     beside: list[float] = []
     for _ in range(4):
@@ -114,16 +114,16 @@ def percentile(waited: list[float], percent: int) -> float:
 
 
 def main() -> None:
-    """The figures, into RESULTS.md."""
+    """Measure, and write the figures into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of each side")
     parser.add_argument("--rude", type=int, default=40)
-    told = parser.parse_args()
+    options = parser.parse_args()
     with started("--patience", "2") as server:
-        alone, beside = asyncio.run(compared(server, told.seconds, told.rude))
+        alone, beside = asyncio.run(compared(server, options.seconds, options.rude))
         memory = server.resident() / 2**20
     rows = ["| | responses | p50 | p99 |", "| --- | --- | --- | --- |"]
-    for name, waited in (("alone", alone), (f"with {told.rude} rude clients", beside)):
+    for name, waited in (("alone", alone), (f"with {options.rude} rude clients", beside)):
         p50, p99 = percentile(waited, 50), percentile(waited, 99)
         rows.append(f"| {name} | {len(waited)} | {p50:.1f} ms | {p99:.1f} ms |")
     ratio = percentile(beside, 99) / percentile(alone, 99)

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for faults to be done to."""
+"""A real server in a process of its own, for fault tests."""
 
 import os
 import re
@@ -18,33 +18,33 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Server:
-    """A process that listens."""
+    """A running server."""
 
     process: "subprocess.Popen[bytes]"
     port: int
     log: Path
 
     @property
-    def said(self) -> str:
-        """Its log so far."""
+    def output(self) -> str:
+        """Everything that it has printed so far."""
         return self.log.read_text()
 
     def resident(self) -> int:
-        """Bytes of memory that it and its workers hold."""
+        """Resident memory of the server and its workers in bytes."""
         return sum(map(_resident, family(self.process.pid)))
 
     def busy(self) -> float:
-        """Seconds of CPU that it and its workers have used."""
+        """CPU time of the server and its workers in seconds."""
         return sum(map(_busy, family(self.process.pid)))
 
     def ends(self, seconds: float = 30) -> int:
-        """Its status, within ``seconds``."""
+        """Wait for its end; returns the exit status. Raises TimeoutExpired after ``seconds``."""
         return self.process.wait(seconds)
 
 
 @contextmanager
 def started(*flags: str, program: tuple[str, ...] = ("app",), **limits: object) -> Iterator[Server]:
-    """A server with ``flags``, once it listens; ended in the end with all its workers."""
+    """Start a server; gives it once it listens, and ends it with all its workers afterwards."""
     command = [sys.executable, "-m", *program, "--port", "0", "--access-log", "false", *flags]
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -64,7 +64,7 @@ def started(*flags: str, program: tuple[str, ...] = ("app",), **limits: object) 
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
+    """The ids of a process and all its descendants."""
     children: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
@@ -81,18 +81,18 @@ def _resident(pid: int) -> int:
 
 def _busy(pid: int) -> float:
     with suppress(OSError):
-        # The second word is the program's name, in brackets (proc_pid_stat(5)).
+        # The second field is the name of the program in parentheses (proc_pid_stat(5)).
         user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> int:
-    """Where it listens, once every worker does."""
+    """Wait until it listens; returns its port."""
     while True:
-        said = log.read_text()
-        address = re.search(r"http://\S+", said)
-        if address and "Application startup complete" in said:
+        output = log.read_text()
+        address = re.search(r"http://\S+", output)
+        if address and "Application startup complete" in output:
             return urlsplit(address[0]).port or 0
-        assert process.poll() is None, said
+        assert process.poll() is None, output
         time.sleep(0.02)

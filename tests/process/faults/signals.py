@@ -1,11 +1,11 @@
-"""SIGTERM and SIGHUP under load, again and again: no request that was accepted fails.
+"""Repeated SIGTERM and SIGHUP under load: no accepted request fails.
 
     python -m tests.process.faults.signals [--times 20] [--connections 16]
 
-Each time servers, of one process and of two workers by turns, are told to end while every
-connection asks again as soon as it is answered. A client that finds no connection any more has lost
-nothing; one whose request was sent, and that gets no answer or another than 200, has. SIGHUP, which
-lets a server look for new models, is sent to one that serves on.
+SIGTERM ends servers, in turn with one process and with two workers, while every connection sends
+the next request as soon as it has a response. A refused connection is no failure; a request that
+was sent, but got no response or a status other than 200, is one. SIGHUP, which makes a server look
+for new models, is sent to a server that keeps running.
 """
 
 import argparse
@@ -22,20 +22,22 @@ from tests.process.faults.server import Server, started
 
 @dataclass
 class Found:
-    """What became of the requests of one load."""
+    """The results of one load."""
 
     answered: int = 0
     failed: list[str] = field(default_factory=list)
     over: bool = False
 
 
-async def asking(server: Server, found: Found, seed: int) -> None:
-    """Ask until it is over, or there is nobody to be asked."""
+async def requests(server: Server, found: Found, seed: int) -> None:
+    """Send requests until the load is over, or no connection is possible."""
     mix, client = Mix(seed, largest=16), Client(server.port)
     while not found.over:
         request = mix.next()
         try:
-            answer = await client.ask(request.method, request.path, request.body, **request.headers)
+            answer = await client.send(
+                request.method, request.path, request.body, **request.headers
+            )
             request.check(answer)
             found.answered += 1
         except UnreachableError:
@@ -45,23 +47,23 @@ async def asking(server: Server, found: Found, seed: int) -> None:
     await client.close()
 
 
-async def stopped(server: Server, connections: int, seconds: float) -> Found:
-    """SIGTERM amid load; it must end with 0."""
+async def terminate(server: Server, connections: int, seconds: float) -> Found:
+    """Send SIGTERM under load; the server must exit with status 0."""
     found = Found()
-    clients = [asyncio.create_task(asking(server, found, seed)) for seed in range(connections)]
+    clients = [asyncio.create_task(requests(server, found, seed)) for seed in range(connections)]
     await asyncio.sleep(seconds)
     server.process.send_signal(signal.SIGTERM)
     status = await asyncio.to_thread(server.ends, 60)
     found.over = True
     await asyncio.gather(*clients)
-    assert status == 0, server.said
+    assert status == 0, server.output
     return found
 
 
-async def hung_up(server: Server, connections: int, times: int, seconds: float) -> Found:
-    """SIGHUP, so many times amid load."""
+async def reload(server: Server, connections: int, times: int, seconds: float) -> Found:
+    """Send SIGHUP ``times`` times under load."""
     found = Found()
-    clients = [asyncio.create_task(asking(server, found, seed)) for seed in range(connections)]
+    clients = [asyncio.create_task(requests(server, found, seed)) for seed in range(connections)]
     for _ in range(times):
         await asyncio.sleep(seconds)
         server.process.send_signal(signal.SIGHUP)
@@ -72,13 +74,13 @@ async def hung_up(server: Server, connections: int, times: int, seconds: float) 
     return found
 
 
-def ended(times: int, connections: int) -> tuple[Found, float]:
-    """All that SIGTERM did to so many servers, and the most seconds until one had ended."""
+def terminations(times: int, connections: int) -> tuple[Found, float]:
+    """The sum over ``times`` servers, and the longest shutdown in seconds."""
     whole, longest = Found(), 0.0
     for k in range(times):
         with started("--workers", str(1 + k % 2)) as server:
             began = time.perf_counter()
-            found = asyncio.run(stopped(server, connections, 1))
+            found = asyncio.run(terminate(server, connections, 1))
             longest = max(longest, time.perf_counter() - began - 1)
         whole.answered += found.answered
         whole.failed += found.failed
@@ -86,24 +88,24 @@ def ended(times: int, connections: int) -> tuple[Found, float]:
 
 
 def main() -> None:
-    """The figures, into RESULTS.md."""
+    """Measure, and write the figures into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--connections", type=int, default=16)
-    told = parser.parse_args()
+    options = parser.parse_args()
     rows = ["| signal | workers | times | answered | failed |", "| --- | --- | --- | --- | --- |"]
-    found, longest = ended(told.times, told.connections)
-    rows.append(f"| SIGTERM | 1, 2 | {told.times} | {found.answered} | {len(found.failed)} |")
+    found, longest = terminations(options.times, options.connections)
+    rows.append(f"| SIGTERM | 1, 2 | {options.times} | {found.answered} | {len(found.failed)} |")
     failed = found.failed
     for workers in ("1", "2"):
         with started("--workers", workers) as server:
-            found = asyncio.run(hung_up(server, told.connections, told.times // 2, 0.5))
-        times, count = told.times // 2, len(found.failed)
+            found = asyncio.run(reload(server, options.connections, options.times // 2, 0.5))
+        times, count = options.times // 2, len(found.failed)
         rows.append(f"| SIGHUP | {workers} | {times} | {found.answered} | {count} |")
         failed += found.failed
     text = (
         "`python -m tests.process.faults.signals`, "
-        f"{told.connections} connections that send the next request at once."
+        f"{options.connections} connections that send the next request at once."
     )
     text += f" After SIGTERM the server ended within {longest:.1f} s."
     keep("Signals under load", "\n".join([text, "", *rows, *failed[:5]]))

@@ -1,10 +1,10 @@
-"""Mixed endpoints for long: nothing lost, every answer whole, and the memory flat.
+"""Mixed endpoints for a long time: no request is lost, and memory does not grow.
 
     python -m tests.process.faults.steady [--images 1000000] [--minutes 30] [--rate 650]
 
-It ends when so many images have come and so many minutes have passed. Every image of every answer
-is decoded; of one answer in twenty, four images are held against the model computed without the
-server. The memory is looked at every ten seconds.
+It ends after ``--images`` images and ``--minutes`` minutes, whichever is later. Every image of
+every response is decoded; of one response in twenty, four images are compared with the model
+computed without the server. Memory is sampled every ten seconds.
 """
 
 import argparse
@@ -25,18 +25,18 @@ SETTLED = 300
 
 @dataclass
 class Found:
-    """What came."""
+    """The results of the load."""
 
     images: int = 0
     compared: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     memory: list[tuple[float, int]] = field(default_factory=list)
-    """Seconds since the start, and bytes."""
+    """Samples of seconds since the start, and bytes."""
 
     def growth(self, since: float) -> float:
-        """By how many percent the memory of the last tenth is above that of right after ``since``.
+        """Growth of memory in percent, from the samples right after ``since`` to the last tenth.
 
-        Means of several looks: one may fall amid a large answer.
+        Both are means of several samples, since one may fall into a large response.
         """
         settled = [size for seconds, size in self.memory if seconds >= since]
         some = max(1, len(settled) // 10)
@@ -44,10 +44,10 @@ class Found:
         return 100 * (last / first - 1)
 
 
-async def loaded(
-    server: Server, images: int, seconds: float, connections: int, rate: float, look: float
+async def load(
+    server: Server, images: int, seconds: float, connections: int, rate: float, interval: float
 ) -> Found:
-    """Ask until there are so many images and so many seconds are over; ``rate`` images a second."""
+    """Send requests until both limits are reached, at ``rate`` images per second (0: no limit)."""
     found, began = Found(), time.perf_counter()
 
     def over() -> bool:
@@ -57,8 +57,8 @@ async def loaded(
         mix, connection, asked = Mix(seed), Client(server.port), 0
         while not over():
             request = mix.next()
-            told = {"Accept": "*/*", **request.headers}
-            answer = await connection.ask(request.method, request.path, request.body, **told)
+            headers = {"Accept": "*/*", **request.headers}
+            answer = await connection.send(request.method, request.path, request.body, **headers)
             found.compared += request.check(answer, sample=0 if asked % COMPARED else SAMPLE)
             found.images += request.count
             asked += 1
@@ -67,28 +67,28 @@ async def loaded(
                 await asyncio.sleep(began + found.images / rate - time.perf_counter())
         await connection.close()
 
-    async def looking() -> None:
+    async def sample_memory() -> None:
         while True:
             found.memory.append((time.perf_counter() - began, server.resident()))
-            await asyncio.sleep(look)
+            await asyncio.sleep(interval)
 
-    watching = asyncio.create_task(looking())
+    watching = asyncio.create_task(sample_memory())
     await asyncio.gather(*(client(seed) for seed in range(connections)))
     watching.cancel()
     return found
 
 
 def main() -> None:
-    """The figures, into RESULTS.md."""
+    """Measure, and write the figures into RESULTS.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--connections", type=int, default=6)
-    parser.add_argument("--rate", type=float, default=650, help="images a second; 0: no bound")
-    told = parser.parse_args()
+    parser.add_argument("--rate", type=float, default=650, help="images per second; 0: no limit")
+    options = parser.parse_args()
     with started() as server:
-        load = (told.images, 60 * told.minutes, told.connections, told.rate, 10)
-        found = asyncio.run(loaded(server, *load))
+        limits = (options.images, 60 * options.minutes, options.connections, options.rate, 10)
+        found = asyncio.run(load(server, *limits))
     seconds = found.memory[-1][0]
     text = (
         "`python -m tests.process.faults.steady`: "

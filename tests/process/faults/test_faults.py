@@ -1,4 +1,4 @@
-"""Every fault in short; whole with ``pytest -m slow``, or as the scripts that this calls."""
+"""Short versions of every fault test; ``pytest -m slow`` or the scripts run the long ones."""
 
 import asyncio
 import os
@@ -13,41 +13,41 @@ SLOW = pytest.mark.slow
 
 
 def sized(short: float, whole: float) -> pytest.MarkDecorator:
-    """Once in short, and once whole where that is asked for."""
+    """A short version, and a long one that is marked slow."""
     return pytest.mark.parametrize("size", [short, pytest.param(whole, marks=SLOW)])
 
 
 @sized(1500, 1_000_000)
-def test_mixed_endpoints_lose_nothing_and_draw_what_the_model_draws(size: float) -> None:
+def test_mixed_endpoints_lose_nothing_and_return_the_models_images(size: float) -> None:
     with started() as server:
-        found = asyncio.run(steady.loaded(server, int(size), 0, 4, 0, look=0.1))
+        found = asyncio.run(steady.load(server, int(size), 0, 4, 0, interval=0.1))
     assert found.images >= size
     assert found.compared >= size / 500
     assert min(seen for _, seen in found.memory) > 0
 
 
 @pytest.mark.slow
-def test_half_an_hour_of_mixed_load_takes_no_more_memory() -> None:
+def test_memory_does_not_grow_in_half_an_hour_of_mixed_load() -> None:
     with started() as server:
-        found = asyncio.run(steady.loaded(server, 0, 1800, 6, 650, look=10))
+        found = asyncio.run(steady.load(server, 0, 1800, 6, 650, interval=10))
     assert found.growth(steady.SETTLED) <= 2
 
 
 @sized(2, 60)
-def test_overload_is_refused_with_the_time_to_come_back(size: float) -> None:
+def test_overload_is_refused_with_retry_after(size: float) -> None:
     with started("--max-queue", "512") as server:
-        alone = asyncio.run(overload.saturated(server, min(2, size), 64))
-        found = asyncio.run(overload.flooded(server, size, 64, 10 * alone.rate))
+        alone = asyncio.run(overload.saturate(server, min(2, size), 64))
+        found = asyncio.run(overload.flood(server, size, 64, 10 * alone.rate))
         memory = server.resident()
     assert alone.statuses.keys() == {200}
     assert found.statuses.keys() == {200, 503}
-    assert (found.lost, found.unsaid) == (0, 0)
+    assert (found.lost, found.without_retry_after) == (0, 0)
     assert memory < 400 * 2**20
 
 
 @sized(2, 20)
 def test_sigterm_fails_no_request(size: float) -> None:
-    found, _ = signals.ended(int(size), 8)
+    found, _ = signals.terminations(int(size), 8)
     assert found.answered > 0
     assert found.failed == []
 
@@ -55,13 +55,13 @@ def test_sigterm_fails_no_request(size: float) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_sighup_fails_no_request(workers: str) -> None:
     with started("--workers", workers) as server:
-        found = asyncio.run(signals.hung_up(server, 4, 2, 0.3))
+        found = asyncio.run(signals.reload(server, 4, 2, 0.3))
     assert found.answered > 0
     assert found.failed == []
 
 
 @sized(2, 20)
-def test_rude_clients_leave_polite_ones_alone(size: float) -> None:
+def test_rude_clients_do_not_delay_polite_ones(size: float) -> None:
     with started("--patience", "1") as server:
         alone, beside = asyncio.run(rude.compared(server, size, 12))
     assert min(rude.percentile(alone, 99), rude.percentile(beside, 99)) > 0
@@ -69,10 +69,10 @@ def test_rude_clients_leave_polite_ones_alone(size: float) -> None:
 
 
 @sized(600, 100_000)
-def test_random_bodies_are_never_the_servers_fault(size: float) -> None:
+def test_random_bodies_cause_no_server_error(size: float) -> None:
     with started() as server:
-        statuses, wrong = asyncio.run(noise.thrown(server.port, int(size), 4))
-        assert "Traceback" not in server.said
+        statuses, wrong = asyncio.run(noise.send_noise(server.port, int(size), 4))
+        assert "Traceback" not in server.output
     assert wrong == []
     assert {200, 422} <= statuses.keys()
 
@@ -82,11 +82,11 @@ def test_half_a_core_and_300_mb_are_enough() -> None:
         with quota.group("cpu", quota.CPU, 50_000), quota.group("memory", quota.MEMORY, 3 * 10**8):
             pass
     except OSError as error:
-        pytest.skip(f"this system has no control groups of cgroups v1 to write to: {error}")
-    with quota.bounded(0.5, 300 * 10**6, "--provider", "cpu") as (server, room):
-        found = asyncio.run(overload.saturated(server, 1, 16))
-        mine, models = quota.threads(server), len(list(Path("models").glob("*/*/card.json")))
-        assert int((room / "memory.max_usage_in_bytes").read_text()) < 300 * 10**6
+        pytest.skip(f"control groups of cgroups v1 cannot be created here: {error}")
+    with quota.limited(0.5, 300 * 10**6, "--provider", "cpu") as (server, memory_group):
+        found = asyncio.run(overload.saturate(server, 1, 16))
+        threads, models = quota.threads(server), len(list(Path("models").glob("*/*/card.json")))
+        assert int((memory_group / "memory.max_usage_in_bytes").read_text()) < 300 * 10**6
     assert found.statuses.keys() == {200}
-    # One computes for each model, beside the event loop, the watchdog, and those that encode.
-    assert mine <= models + 2 + min(32, (os.cpu_count() or 1) + 4)
+    # One engine thread per model, the event loop, the watchdog, and threads that encode.
+    assert threads <= models + 2 + min(32, (os.cpu_count() or 1) + 4)

@@ -1,4 +1,4 @@
-"""Every damage to a model folder is named and kept out, and the server serves on."""
+"""Every damage to a model folder is refused with its reason, and the server keeps serving."""
 
 import os
 import random
@@ -29,13 +29,13 @@ def _cut(path: Path) -> None:
 
 def _flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    place = random.randrange(8 * len(content))  # noqa: S311 # any will do
+    place = random.randrange(8 * len(content))  # noqa: S311 # any bit will do
     content[place // 8] ^= 1 << place % 8
     path.write_bytes(content)
 
 
 def _outside(path: Path) -> None:
-    """A symbolic link to a sound copy outside of the models folder."""
+    """Replace a file by a symbolic link to an intact copy outside the models folder."""
     elsewhere = path.parents[3] / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
     path.symlink_to(path.rename(elsewhere / path.name))
@@ -55,8 +55,8 @@ def _fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-def _in_place(content: bytes) -> Damage:
-    """A graph that the card vouches for."""
+def _publish(content: bytes) -> Damage:
+    """Publish a model file whose hash the card has."""
 
     def damage(folder: Path) -> None:
         name = folder.parent.name
@@ -84,7 +84,7 @@ def _custom() -> bytes:
 
 
 def _crashing() -> bytes:
-    """A graph that is sound until it is run."""
+    """A model file that loads, but fails when it runs."""
     model = graph("cats", 2)
     model.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.float32([99]), "number"))
     cast = helper.make_node("Cast", ["numbers"], ["places"], to=TensorProto.INT64)
@@ -132,12 +132,12 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda f: ((f / CARD).unlink(), (f / CARD).symlink_to(CARD)),
         "cats/2: cannot be read: ",
     ),
-    "weights in another file": (_in_place(_external()), "'zero' is in another file"),
+    "weights in another file": (_publish(_external()), "'zero' is in another file"),
     "a custom operator": (
-        _in_place(_custom()),
+        _publish(_custom()),
         "'Mul' is a custom operator, from domain 'my.company'",
     ),
-    "a graph that fails": (_in_place(_crashing()), "generator.onnx: it cannot draw: "),
+    "a graph that fails": (_publish(_crashing()), "generator.onnx: it cannot draw: "),
 }
 
 
@@ -161,14 +161,14 @@ def client(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def _draws(client: httpx.Client) -> str:
+def _served_version(client: httpx.Client) -> str:
     answer = client.post("/generate?n=1&model=cats")
     assert answer.is_success, answer.text
     return answer.headers["X-Model"]
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_it_is_named_and_kept_out(
+def test_a_damaged_version_is_refused_with_its_reason(
     server: Server, client: httpx.Client, models: Path, name: str
 ) -> None:
     damage, reason = DAMAGES[name]
@@ -176,14 +176,14 @@ def test_it_is_named_and_kept_out(
     before = server.resident()
     damage(models / "cats/2")
     try:
-        told = client.post("/v2/repository/models/cats/load")
+        response = client.post("/v2/repository/models/cats/load")
         listed = client.get("/models").json()["refused"]
-        assert told.status_code == 409
-        assert reason in told.json()["error"]
+        assert response.status_code == 409
+        assert reason in response.json()["error"]
         assert [one["folder"] for one in listed] == ["cats/2"]
         assert reason in listed[0]["reason"]
-        assert reason in server.said
-        assert _draws(client) == "cats/1"
+        assert reason in server.output
+        assert _served_version(client) == "cats/1"
         assert server.resident() - before < 50e6
     finally:
         _remove(models / "cats/2")
@@ -199,9 +199,7 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def test_a_watched_folder_is_taken_up_when_it_has_been_copied_whole(
-    models: Path, tmp_path: Path
-) -> None:
+def test_a_watched_folder_is_loaded_once_it_is_complete(models: Path, tmp_path: Path) -> None:
     whole = publish(tmp_path / "elsewhere", "cats", 2)
     served = shutil.copytree(models, tmp_path / "models")
     content = (whole / GRAPH).read_bytes()
@@ -214,10 +212,10 @@ def test_a_watched_folder_is_taken_up_when_it_has_been_copied_whole(
             with (copy / GRAPH).open("wb", buffering=0) as file:
                 for start in range(0, len(content), len(content) // 20):
                     file.write(content[start : start + len(content) // 20])
-                    assert _draws(client) == "cats/1"
+                    assert _served_version(client) == "cats/1"
                     assert client.get("/models").json()["refused"] == []
                     time.sleep(0.15)
             end = time.monotonic() + 30
-            while _draws(client) != "cats/2":
+            while _served_version(client) != "cats/2":
                 assert time.monotonic() < end
                 time.sleep(0.05)

@@ -11,7 +11,7 @@ from tests.process.faults import figures, reload
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_nobody_notices_a_reload_but_by_the_version(workers: int) -> None:
+def test_no_request_fails_during_reloads(workers: int) -> None:
     tally, _, _ = reload.run(2, workers)
     assert tally.failures == []
     assert tally.requests > 20
@@ -20,14 +20,14 @@ def test_nobody_notices_a_reload_but_by_the_version(workers: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_nor_does_memory_grow(workers: int) -> None:
+def test_memory_does_not_grow_over_reloads(workers: int) -> None:
     tally, before, after = reload.run(reload.TIMES, workers)
     assert tally.failures == []
     assert tally.versions >= set(range(4, 4 + reload.TIMES))
     assert after < 1.1 * before
 
 
-def test_a_section_takes_its_own_place_among_others(tmp_path: Path) -> None:
+def test_a_section_of_the_results_is_replaced_in_place(tmp_path: Path) -> None:
     path = tmp_path / "RESULTS.md"
     path.write_text("# Results\n")
     for title, text in (("A", "old"), ("B", r"other \1"), ("A", "new")):

@@ -1,4 +1,4 @@
-"""What Schemathesis loads: a check of its own, for what OpenAPI cannot say."""
+"""Additional checks for Schemathesis, for rules that OpenAPI cannot express."""
 
 import re
 
@@ -17,31 +17,31 @@ RELATIONS = re.compile(
     r"|one of beard, closed_eyes, "
     r"|latents has (shape|rows of different lengths|neither data|both data|binary_data_size)"
     r"|Inference-Header-Content-Length is \d+, but the body has"
-    r"|Invalid JSON: EOF while parsing"  # at that length
+    r"|Invalid JSON: EOF while parsing"  # truncated at that length
     r"|numbers that are not finite as 32-bit floats"
 )
-"""What is said of a value that is allowed by itself, but not beside the others."""
+"""Reasons to refuse a value that is valid alone, but not together with the others."""
 
 
 @schemathesis.check
 def only_relations_are_refused(_: CheckContext, response: Response, case: Case) -> None:
-    """A request that its schema allows is 422 only where its parameters do not go together."""
+    """A request that its schema allows gets 422 only if its parameters contradict each other."""
     if response.status_code != 422 or not case.meta.generation.mode.is_positive:
         return
     if case.media_type == "application/octet-stream":
-        return  # to OpenAPI any bytes are as good as others
+        return  # OpenAPI allows any bytes
     if case.method == "HEAD":
-        return  # which says nothing of its reasons; GET has the same
+        return  # the response has no body with a reason; GET has the same errors
     if case.path_parameters.get("form", "png") not in {"png", "webp"}:
-        return  # followed from a URL whose query has a dot
+        return  # parsed from a link whose query has a dot
     refused = response.json()
-    said = [one["allowed"] for one in refused.get("errors", [])] or [refused.get("error", "")]
-    alien = [words for words in said if not RELATIONS.search(words)]
-    if alien:
-        raise AssertionError(f"the schema allows this request, and it is refused for {alien}")
+    reasons = [one["allowed"] for one in refused.get("errors", [])] or [refused.get("error", "")]
+    others = [reason for reason in reasons if not RELATIONS.search(reason)]
+    if others:
+        raise AssertionError(f"the schema allows this request, but it is refused: {others}")
 
 
 @schemathesis.check
-def late_only_where_asked(_: CheckContext, response: Response, case: Case) -> None:
-    """No request takes as long as the server allows: only shorter deadlines pass."""
+def timeouts_only_on_request(_: CheckContext, response: Response, case: Case) -> None:
+    """504 only for requests with their own deadline: none takes as long as the server allows."""
     assert response.status_code != 504 or "X-Request-Timeout" in case.headers
