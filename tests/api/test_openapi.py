@@ -80,7 +80,7 @@ def test_it_has_every_route_and_no_other(document: dict[str, Any]) -> None:
     assert operations(document).keys() == DRAWING.keys() | OTHERS.keys() | PROTOCOL.keys()
 
 
-@pytest.mark.parametrize(("route", "media_types"), DRAWING.items(), ids=str)
+@pytest.mark.parametrize(("route", "media_types"), DRAWING.items(), ids=map(" ".join, DRAWING))
 def test_a_drawing_route_tells_all_its_answers(
     document: dict[str, Any], route: tuple[str, str], media_types: set[str]
 ) -> None:
@@ -93,7 +93,9 @@ def test_a_drawing_route_tells_all_its_answers(
     assert named.count("X-Request-Timeout") == 1
 
 
-@pytest.mark.parametrize(("route", "own"), [*OTHERS.items(), *PROTOCOL.items()], ids=str)
+@pytest.mark.parametrize(
+    ("route", "own"), (OTHERS | PROTOCOL).items(), ids=map(" ".join, OTHERS | PROTOCOL)
+)
 def test_a_route_that_draws_nothing_or_tensors_tells_all_its_answers(
     document: dict[str, Any], route: tuple[str, str], own: set[str]
 ) -> None:
