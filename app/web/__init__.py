@@ -1,1 +1,1 @@
-"""The page at ``/``: static files, served as they are. ``index.html`` names the rest."""
+"""The page at ``/``: static files, served unchanged. ``index.html`` loads the others."""

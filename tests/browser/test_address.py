@@ -44,7 +44,7 @@ def test_model_and_version_can_be_switched(open_page: Open) -> None:
 
 def test_back_and_forward_restore_views(open_page: Open) -> None:
     page = open_page()
-    for name in ("Morph", "Blend four", "Gallery"):
+    for name in ("Morph", "Blend", "Gallery"):
         page.get_by_role("link", name=name).click()
         expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "page")
     page.locator(".tile").nth(1).focus()

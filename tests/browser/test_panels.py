@@ -1,4 +1,4 @@
-"""The panels Morph, Blend four, Variations and Arithmetic, by mouse and by keyboard."""
+"""The panels Morph, Blend, Variations and Arithmetic, by mouse and by keyboard."""
 
 import io
 import re
