@@ -113,7 +113,7 @@ def _render(options: RenderSettings) -> int:
 
 
 def _supervise(settings: Settings) -> int:
-    from app.registry.reload_log import Order, Orders
+    from app.registry.reload_log import ReloadLog, ReloadOrder
     from app.runtime.cpus import available
     from app.server import workers
 
@@ -121,8 +121,8 @@ def _supervise(settings: Settings) -> int:
         shared = Path(folder)
         own = workers.worker_settings(settings, available())
         create = workers.worker_factory("app.main:create_worker_app", own, shared)
-        orders = Orders(shared / "orders")
-        return workers.supervise(_config(settings, create), lambda: orders.give(Order()))
+        log = ReloadLog(shared / "orders")
+        return workers.supervise(_config(settings, create), lambda: log.append(ReloadOrder()))
 
 
 def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":

@@ -1,29 +1,30 @@
-"""What can go wrong, with the status and the words that a client is told.
+"""Exceptions that become HTTP responses, one class for each kind of failure.
 
-AppError                     has an HTTP status; its text is the problem's detail
-├── MalformedError       400 what is not HTTP
-├── SlowError            408 a request that does not arrive
-├── LongUrlError         414 a URL that is longer than any request needs
-├── LongHeadError        431 a request's head that is
-├── AccessError          401 no key, or none of the server's
-├── ForbiddenError       403 what this server does for nobody
-├── RepositoryError      409 a models folder that cannot be served as it lies there
-├── ParameterError       422 a parameter that is not allowed
-├── NotFoundError        404 a model, version or page that is not served
-├── NotAcceptableError   406 no representation that the client accepts
-├── TooLargeError        413 a body that is longer than any request needs
-├── NotReadyError        503 no model is served
-├── OverloadedError      503 the queue is full; says when to come back
-│   ├── OverShareError   429 the client's share of the queue is full
-│   ├── OverRateError    429 more images a second than its client may draw
-│   └── CrowdedError     503 more connections than the server has room for
-├── ClosedError          503 the server is shutting down
-├── LateError            504 the deadline passed; says what was waited for
-└── EngineError          500 a batch that could not be computed
-StartupError                 a server that cannot start as it was told to; never seen by a client
+AppError                     has an HTTP status; its text is the ``detail`` of the problem
+├── MalformedError           400 malformed HTTP
+├── UnauthorizedError        401 missing or unknown API key
+├── ForbiddenError           403 the server does not offer this to anyone
+├── NotFoundError            404 unknown model, version or page
+├── NotAcceptableError       406 no representation that the client accepts
+├── RequestTimeoutError      408 the request did not arrive in time
+├── ModelsFolderError        409 the models folder cannot be served as it is
+├── BodyTooLargeError        413 request body too large
+├── UrlTooLongError          414 URL too long
+├── ParameterError           422 a parameter with a value that is not allowed
+├── HeadTooLongError         431 request headers too large
+├── EngineError              500 a batch that could not be computed
+├── NotReadyError            503 no model is served
+├── ShuttingDownError        503 the server is shutting down
+├── OverloadedError          503 the queue is full; has ``Retry-After``
+│   ├── QueueShareError      429 the client's share of the queue is full
+│   ├── RateLimitError       429 the client exceeds its rate
+│   └── TooManyConnectionsError  503 too many open connections
+└── DeadlineError            504 the deadline passed before the images were generated
+StartupError                 the server cannot start with these settings; clients never see it
 """
 
-from collections.abc import Callable, Hashable
+import json
+import reprlib
 from http import HTTPStatus
 from typing import Any
 
@@ -31,97 +32,101 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MEDIA_TYPE = "application/problem+json"
 
+# Longer values are abbreviated. A value that is nested more deeply does not fit either: a few
+# hundred nested brackets exceed the recursion limit of the JSON encoder.
+_LONGEST_VALUE = 400
+
 
 class StartupError(Exception):
-    """A server that cannot start as it was told to. The command line prints it and exits with 1."""
+    """The server cannot start with these settings. The command line prints it and exits with 1."""
 
 
-class Offence(BaseModel):
+class InvalidParameter(BaseModel):
     """One parameter that was refused."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     parameter: str
     place: str = Field(alias="in", description="query, path, header or body")
-    value: Any = Field(description="as it was received")
+    value: Any = Field(description="the value received")
     allowed: str
 
 
 class Problem(BaseModel):
-    """Every error's body (RFC 9457)."""
+    """Body of every error response (RFC 9457)."""
 
-    type: str = Field("about:blank", description="always about:blank: the status says it")
+    type: str = Field("about:blank", description="always about:blank: the status identifies it")
     title: str = Field(description="the status in words")
     status: int
     detail: str = Field(description="what is wrong with this request")
-    instance: str = Field(description="the path that was asked for")
-    errors: list[Offence] = Field([], description="the parameters that were refused")
+    instance: str = Field(description="the path of the request")
+    errors: list[InvalidParameter] = Field([], description="the parameters that were refused")
 
 
 class AppError(Exception):
-    """A failure that a client is told of; see the tree above."""
+    """A failure that is reported to the client; the module's docstring has the whole tree."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    example = "the server failed; its log says why"
-    refusal = ""
-    """What there was no room in, where that is why: as the metrics name it."""
+    example = "the server failed; see its log"
+    refusal_reason = ""
+    """Value of the metrics' label ``reason`` where the request was refused for lack of room."""
 
-    def __init__(self, detail: str, errors: list[Offence] | None = None) -> None:
+    def __init__(self, detail: str, errors: list[InvalidParameter] | None = None) -> None:
         super().__init__(detail)
         self.detail, self.errors = detail, errors or []
         self.headers: dict[str, str] = {}
 
 
 class ParameterError(AppError):
-    """A parameter that is not allowed."""
+    """A parameter has a value that is not allowed."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     example = "n is '257' but must be an integer from 1 to 256"
 
 
-class AccessError(AppError):
-    """No key, or none of the server's."""
+class UnauthorizedError(AppError):
+    """The API key is missing or unknown."""
 
     status = HTTPStatus.UNAUTHORIZED
-    example = "this takes an API key: Authorization: Bearer … or X-API-Key"
+    example = "this needs an API key: Authorization: Bearer … or X-API-Key"
 
-    def __init__(self, detail: str, *, wrong: bool) -> None:
+    def __init__(self, detail: str, *, invalid_key: bool) -> None:
         super().__init__(f"{detail}: Authorization: Bearer … or X-API-Key")
-        # RFC 6750, section 3: no word of an error to whoever did not know that it takes a key.
-        error = ', error="invalid_token"' if wrong else ""
+        # RFC 6750, section 3: no error code for a request without a key.
+        error = ', error="invalid_token"' if invalid_key else ""
         self.headers = {"WWW-Authenticate": f'Bearer realm="dcgan"{error}'}
 
 
 class ForbiddenError(AppError):
-    """What this server does for nobody."""
+    """The server does not offer this to anyone."""
 
     status = HTTPStatus.FORBIDDEN
-    example = "administration is off; DCGAN_ADMIN_KEYS turns it on"
+    example = "administration is disabled; DCGAN_ADMIN_KEYS enables it"
 
 
 class NotFoundError(AppError):
-    """A model or version that is not served."""
+    """The model, version or page does not exist."""
 
     status = HTTPStatus.NOT_FOUND
     example = "model is 'cats' but must be one of fashion-mnist"
 
 
-class RepositoryError(AppError):
-    """A models folder that cannot be served as it lies there."""
+class ModelsFolderError(AppError):
+    """The models folder cannot be served as it is."""
 
     status = HTTPStatus.CONFLICT
-    example = "not all of faces is served: models/faces/2/card.json: Invalid JSON"
+    example = "not every version of faces is served: models/faces/2/card.json: Invalid JSON"
 
 
 class NotAcceptableError(AppError):
-    """No representation that the client accepts."""
+    """The client accepts no representation that the server offers."""
 
     status = HTTPStatus.NOT_ACCEPTABLE
     example = "Accept is 'text/html' but must allow one of image/png"
 
 
-class TooLargeError(AppError):
-    """A body that is longer than any request needs."""
+class BodyTooLargeError(AppError):
+    """The request body is too large."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     example = "the body is longer than 65536 bytes"
@@ -134,112 +139,123 @@ class NotReadyError(AppError):
     example = "no model is served: models: cannot be read: No such file or directory"
 
 
-Holds = Callable[[Hashable], bool]
-"""Whether a client would be refused for the same reason now."""
-
-
-def _once(_client: Hashable) -> bool:
-    return False
-
-
 class OverloadedError(AppError):
-    """The queue is full; ``Retry-After`` says in how many seconds there should be room."""
+    """The queue is full; ``Retry-After`` estimates when there is room."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "the server is busy: 4096 images are waiting"
-    refusal = "full"
+    refusal_reason = "full"
 
-    def __init__(self, detail: str, retry_after: int, holds: Holds = _once) -> None:
+    def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after)}
-        self.holds = holds
 
 
-class OverShareError(OverloadedError):
-    """The client's share of the queue is full while others wait; ``Retry-After`` as for 503."""
-
-    status = HTTPStatus.TOO_MANY_REQUESTS
-    example = "others wait, too: 4000 images are waiting"
-    refusal = "share"
-
-
-class OverRateError(OverloadedError):
-    """The client drew more images lately than its rate allows; ``Retry-After`` as for 503."""
+class QueueShareError(OverloadedError):
+    """The client's share of the queue is full; ``Retry-After`` as for 503."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
-    example = "10 images a second are allowed on average"
-    refusal = "rate"
+    example = "other clients are waiting too: 4000 images are waiting"
+    refusal_reason = "share"
+
+
+class RateLimitError(OverloadedError):
+    """The client exceeds its rate of images; ``Retry-After`` as for 503."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    example = "the rate limit is 10 images a second on average"
+    refusal_reason = "rate"
 
 
 class MalformedError(AppError):
-    """What is not HTTP."""
+    """The request is not valid HTTP."""
 
     status = HTTPStatus.BAD_REQUEST
     example = "Invalid HTTP request received."
 
 
-class SlowError(AppError):
-    """A request that does not arrive in time."""
+class RequestTimeoutError(AppError):
+    """The request did not arrive in time."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
     example = "the request did not arrive within 20 s"
 
 
-class LongUrlError(AppError):
-    """A URL that is longer than any request needs."""
+class UrlTooLongError(AppError):
+    """The URL is too long."""
 
     status = HTTPStatus.REQUEST_URI_TOO_LONG
     example = "the URL is longer than 8192 bytes"
 
 
-class LongHeadError(AppError):
-    """A request's head that is longer than any request needs."""
+class HeadTooLongError(AppError):
+    """The request headers are too large."""
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     example = "the request head exceeds 32768 bytes or 100 headers"
 
 
-class CrowdedError(OverloadedError):
-    """The server has too many connections; ``Retry-After`` says when to try again."""
+class TooManyConnectionsError(OverloadedError):
+    """The server has too many open connections; ``Retry-After`` says when to try again."""
 
     example = "the server has too many connections"
 
 
-UNREAD = (MalformedError, SlowError, LongUrlError, LongHeadError, CrowdedError)
-"""What any request may be answered before anybody has read it."""
+PROTOCOL_ERRORS = (
+    MalformedError,
+    RequestTimeoutError,
+    UrlTooLongError,
+    HeadTooLongError,
+    TooManyConnectionsError,
+)
+"""Errors of the HTTP connection: any request may get one before a route has seen it."""
 
 
-class ClosedError(AppError):
+class ShuttingDownError(AppError):
     """The server is shutting down."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "the server is shutting down"
-    refusal = "closed"
+    refusal_reason = "closed"
 
 
-class LateError(AppError):
-    """The deadline passed before the images were drawn."""
+class DeadlineError(AppError):
+    """The deadline passed before the images were generated."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
-    example = "not drawn in time: after 30.00 s 16 of 16 images were still in the queue"
+    example = "not generated in time: after 30.00 s 16 of 16 images were still in the queue"
 
 
 class EngineError(AppError):
-    """A batch that could not be computed; the log has its trace by the fault's name."""
+    """A batch could not be computed; the log has its stack trace under the fault's number."""
 
-    example = "these images could not be computed; the log says why by fault 8f1d22c0"
-
-
-def offence(parameter: str, place: str, value: object, allowed: str) -> Offence:
-    """One refused parameter."""
-    return Offence(parameter=parameter, place=place, value=value, allowed=allowed)
+    example = "these images could not be computed; see fault 8f1d22c0 in the log"
 
 
-def refusal(*refused: Offence) -> ParameterError:
-    """The error that tells of all of ``refused``."""
+def invalid(parameter: str, place: str, value: object, allowed: str) -> InvalidParameter:
+    """One refused parameter of the request's ``place``: query, path, header or body."""
+    return InvalidParameter(
+        parameter=parameter, place=place, value=json_safe(value), allowed=allowed
+    )
+
+
+def parameter_error(*refused: InvalidParameter) -> ParameterError:
+    """One error that names every parameter of ``refused``."""
     return ParameterError("; ".join(map(_sentence, refused)), list(refused))
 
 
-def _sentence(refused: Offence) -> str:
+def _sentence(refused: InvalidParameter) -> str:
     value = "missing" if refused.value is None else repr(refused.value)
     return f"{refused.parameter} is {value} but must be {refused.allowed}"
+
+
+def json_safe(value: object) -> object:
+    """``value`` if JSON can express it in 400 characters, else an abbreviated ``repr`` of it."""
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()  # JSON escapes may contain lone surrogates, which UTF-8 cannot encode
+    except (TypeError, ValueError, RecursionError):
+        return reprlib.repr(value)
+    return value if len(text) <= _LONGEST_VALUE else reprlib.repr(value)

@@ -1,108 +1,134 @@
-"""The application: ``create_app(settings)``."""
+"""Builds the application: ``create_app(settings)``."""
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
-from starlette.datastructures import State
-from starlette.responses import Response
 
 from app import __version__, errors
-from app.api import dependencies, openapi, problems
-from app.api.image_cache import Pictures
-from app.api.routes import access as entrance
+from app.api import openapi, problems
+from app.api.dependencies import Services, require_administrator, require_key
+from app.api.image_cache import ImageCache
 from app.api.routes import (
+    access,
     arithmetic,
     generate,
     grid,
     health,
     images,
     interpolate,
+    metrics,
     models,
     page,
     variations,
 )
-from app.api.routes import metrics as measured
 from app.api.v2 import inference as v2_inference
 from app.api.v2 import models as v2_models
 from app.api.v2 import repository as v2_repository
-from app.auth.api_keys import Access
-from app.auth.rate_limit import Rates
-from app.middleware import access_log
+from app.auth.api_keys import Authenticator
+from app.auth.rate_limit import RateLimiter
+from app.middleware import access_log, body_limit
 from app.middleware.body_limit import BodyLimit
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
-from app.middleware.load_shedding import Gate, Gated
-from app.middleware.request_context import Callers
+from app.middleware.load_shedding import Admission, LoadShedding
 from app.observability import multiprocess, tracing
 from app.observability.metrics import Metrics, Sample, VersionSample
-from app.registry.registry import Catalog
-from app.registry.reload_log import Orders
-from app.registry.reloader import Repository
+from app.observability.tracing import Tracer
+from app.registry.registry import Registry
+from app.registry.reload_log import ReloadLog
+from app.registry.reloader import Reloader
 from app.server import malloc
 from app.server.protocol import ConnectionLimits
 from app.server.shutdown import GracefulShutdown
 from app.server.watchdog import Watchdog
 from app.settings import Settings
 
-_DRAWING = openapi.problems(
+_DRAWING_ERRORS = openapi.problems(
     errors.NotFoundError,
     errors.NotAcceptableError,
     errors.ParameterError,
-    errors.OverShareError,
-    errors.OverRateError,
+    errors.QueueShareError,
+    errors.RateLimitError,
     errors.NotReadyError,
     errors.OverloadedError,
-    errors.ClosedError,
+    errors.ShuttingDownError,
     errors.EngineError,
-    errors.LateError,
+    errors.DeadlineError,
 )
+_BYTES_PER_NUMBER = 32
+"""The longest float64 takes 24 bytes in JSON; the rest is for commas and spaces."""
+# These routes read their body with ``body_limit.read``: its bound depends on the model.
+_TENSOR_PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
+
+
+@dataclass(frozen=True)
+class _Process:
+    """The parts of one server process that no route uses."""
+
+    limits: ConnectionLimits
+    shutdown: GracefulShutdown
+    watchdog: Watchdog
+    tracer: Tracer | None
+
+    def not_ready_reason(self) -> str | None:
+        """Why this process is not ready although it serves models; None if it is ready."""
+        if self.shutdown.started:
+            return "the server is shutting down"
+        return self.watchdog.reason
 
 
 def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
-    """The server's application, with its models loaded, verified and warmed up.
+    """The application, with its models loaded, verified and warmed up.
 
-    ``shared`` is a folder of the workers, who count together in it, which this process has joined,
-    and hear of each other's orders.
-    Raises StartupError where the provider that was asked for does not run. Damaged models are left
-    out; without any model the application is live and not ready.
+    ``shared`` is the folder through which several workers share metrics and reload orders; this
+    process has joined it. Raises StartupError if the requested provider does not run here. Damaged
+    models are left out; without any model the application is live but not ready.
     """
     malloc.limit_arenas()
-    metrics = Metrics(shared)
-    catalog = Catalog.load(settings, metrics.image_counter)
-
+    recorded = Metrics(shared)
+    registry = Registry.load(settings, recorded.image_counter)
+    process = _Process(
+        limits=ConnectionLimits(settings.max_connections, settings.patience),
+        shutdown=GracefulShutdown(settings.grace),
+        watchdog=Watchdog(registry.running_batches, settings.stalled),
+        tracer=tracing.from_environment(),
+    )
+    log = ReloadLog(shared and shared / "orders")
+    services = Services(
+        settings=settings,
+        registry=registry,
+        reloader=Reloader(registry, settings, log, recorded.image_counter, recorded.count_reload),
+        authenticator=Authenticator(settings),
+        admission=Admission(RateLimiter(settings.rate)),
+        image_cache=ImageCache(settings.cache_bytes),
+        metrics=recorded,
+        not_ready_reason=process.not_ready_reason,
+    )
+    recorded.sample_from(partial(_sample, services))
     app = FastAPIOffline(
         title="DCGAN server",
-        summary="Images from DCGAN generators: random, seeded, between and around seeds.",
+        summary="Generates images with DCGAN models: random, seeded, and along paths of latents.",
         version=__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
-        redirect_slashes=False,  # an answer without words, to what a path parameter may hold, too
+        redirect_slashes=False,  # a redirect would bypass the explanation of a wrong parameter
         generate_unique_id_function=lambda route: route.name,
-        lifespan=_lifespan,
+        lifespan=_lifespan(services, process),
     )
-    app.state.settings, app.state.catalog = settings, catalog
-    app.state.access, app.state.rates = Access(settings), Rates(settings.rate)
-    app.state.metrics = metrics
-    app.state.traces = tracing.from_environment()
-    access_log.install(app, metrics, app.state.traces, log=settings.access_log)
-    orders = Orders(shared and shared / "orders")
-    app.state.repository = Repository(catalog, settings, orders, metrics)
-    app.state.limits = ConnectionLimits(settings.max_connections, settings.patience)
-    app.state.gate = Gate()
-    app.state.drain = GracefulShutdown(settings.grace)
-    app.state.watchdog = Watchdog(catalog.running, settings.stalled)
-    app.state.pictures = Pictures(settings.cache_bytes)
-    metrics.sample_from(partial(_sample, app.state))
-    _wrap(app, settings)
+    app.state.services = services
+    access_log.install(app, settings, services.authenticator, recorded, process.tracer)
+    _add_middleware(app, services)
     problems.install(app)
     openapi.install(app, settings.timeout)
-    _route(app, settings)
+    _add_routes(app, settings)
     return app
 
 
@@ -115,81 +141,87 @@ def create_worker_app(settings: Settings, shared: Path) -> FastAPI:
     return create_app(settings, shared)
 
 
-def _sample(state: State) -> Sample:
+def _sample(services: Services) -> Sample:
     """The readiness of this process and its versions in service, for the metrics."""
-    catalog: Catalog = state.catalog
     versions = [
         VersionSample(
-            model=served.card.name,
-            version=served.card.version,
-            waiting=served.batcher.waiting,
-            digest=served.variant.sha256,
-            provider=served.engine.provider,
-            precision=served.engine.precision,
-            graph=served.variant.file,
+            model=version.card.name,
+            version=version.card.version,
+            waiting=version.batcher.waiting,
+            digest=version.variant.sha256,
+            provider=version.engine.provider,
+            precision=version.engine.precision,
+            graph=version.variant.file,
         )
-        for served in catalog
+        for version in services.registry
     ]
-    ready = bool(catalog.models) and not dependencies.hindrance(state)
+    ready = bool(services.registry.models) and not services.not_ready_reason()
     return Sample(ready, versions)
 
 
-def _wrap(app: FastAPI, settings: Settings) -> None:
-    """Add all middleware, from the innermost to what sees a request first."""
-    app.add_middleware(BodyLimit)
-    app.add_middleware(Callers, timeout=settings.timeout)
+def _add_middleware(app: FastAPI, services: Services) -> None:
+    """Add all middleware but AccessLog, innermost first."""
+    settings = services.settings
+    app.add_middleware(BodyLimit, bound=partial(_body_bound, services))
     app.add_middleware(Compression)
-    app.add_middleware(Gated, gate=app.state.gate)
+    app.add_middleware(LoadShedding, admission=services.admission, respond=problems.error_response)
     app.add_middleware(Cors, origins=settings.cors_origins.replace(" ", "").split(","))
 
 
-@asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
-    state = app.state
-    # To look for garbage in what stays holds up whoever waits, every thousand requests or so.
-    gc.collect()
-    gc.freeze()
-    with state.watchdog.watching(), state.drain.handling_signals():
-        async with state.metrics.sampling(), state.repository.attended():
-            # Serve; the web server drains its connections before it comes back.
-            yield {
-                "limits": state.limits,
-                "ending": state.drain,
-                "error_response": _error_response,
-            }
-        await state.catalog.close()
-        if state.traces:
-            await asyncio.to_thread(state.traces.close)
-    gc.unfreeze()
+def _body_bound(services: Services, path: str) -> int | None:
+    """The longest body in bytes that a route accepts; None if the route bounds it itself."""
+    if _TENSOR_PATH.fullmatch(path):
+        return None
+    if path != "/generate":
+        return body_limit.LONGEST
+    widest = max((version.card.latent.width for version in services.registry), default=0)
+    return body_limit.LONGEST + services.settings.max_images * widest * _BYTES_PER_NUMBER
 
 
-def _error_response(path: str, error: errors.AppError) -> Response:
-    """The response to a request for ``path`` that the web server itself refuses."""
-    return problems.answer(path, error.status, error.detail, headers=error.headers)
+def _lifespan(
+    services: Services, process: _Process
+) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
+        # What has been loaded stays. The garbage collector would traverse it again every thousand
+        # requests or so, and delay those that wait.
+        gc.collect()
+        gc.freeze()
+        with process.watchdog.watching(), process.shutdown.handling_signals():
+            async with services.metrics.sampling(), services.reloader.running():
+                # The web server resumes here once all its connections are closed.
+                yield {
+                    "limits": process.limits,
+                    "ending": process.shutdown,
+                    "error_response": problems.error_response,
+                }
+            await services.registry.close()
+            if process.tracer:
+                await asyncio.to_thread(process.tracer.close)
+        gc.unfreeze()
+
+    return lifespan
 
 
-def _route(app: FastAPI, settings: Settings) -> None:
-    """Add all routes: those that draw take a key where there are any, orders take one always."""
-    keyed = [Depends(dependencies.keyed)] if settings.api_keys else []
-    wrong = [errors.AccessError] if settings.api_keys else []
-    described = {**_DRAWING, **openapi.problems(*wrong)}
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    """Add all routes.
+
+    Those that generate images need an API key if the settings name any; those that load and unload
+    models always need an administrator's key.
+    """
+    needs_key = [Depends(require_key)] if settings.api_keys else []
+    key_errors = [errors.UnauthorizedError] if settings.api_keys else []
+    described = {**_DRAWING_ERRORS, **openapi.problems(*key_errors)}
     for drawing in (generate, images, interpolate, grid, variations, arithmetic):
-        app.include_router(drawing.router, responses=described, dependencies=keyed)
-    described = openapi.protocol_errors(*wrong)
-    app.include_router(v2_inference.router, responses=described, dependencies=keyed)
-    closed = errors.AccessError if settings.admin_keys else errors.ForbiddenError
+        app.include_router(drawing.router, responses=described, dependencies=needs_key)
+    described = openapi.protocol_errors(*key_errors)
+    app.include_router(v2_inference.router, responses=described, dependencies=needs_key)
+    app.include_router(access.router, dependencies=needs_key)
+    refusal = errors.UnauthorizedError if settings.admin_keys else errors.ForbiddenError
     app.include_router(
         v2_repository.administration,
-        responses=openapi.protocol_errors(closed),
-        dependencies=[Depends(dependencies.administering)],
+        responses=openapi.protocol_errors(refusal),
+        dependencies=[Depends(require_administrator)],
     )
-    for open_to_all in (
-        models,
-        v2_models,
-        v2_repository,
-        health,
-        measured,
-        entrance,
-        page,
-    ):
-        app.include_router(open_to_all.router)
+    for public in (models, v2_models, v2_repository, health, metrics, page):
+        app.include_router(public.router)

@@ -13,7 +13,7 @@ from app.artifact.card import INPUT
 from app.batching.batcher import Batcher
 from app.batching.jobs import Claim, Computed, Rows
 from app.imaging.sheets import Pixels
-from app.registry.model_version import Served
+from app.registry.model_version import ModelVersion
 from app.runtime.engine import Engine
 
 MODEL = "fashion-mnist"
@@ -42,9 +42,9 @@ class BlockedEngine:
         monkeypatch.setattr(Engine, "__call__", blocked)
 
 
-def version(client: TestClient) -> Served:
+def version(client: TestClient) -> ModelVersion:
     """Return the highest version of MODEL that the application of ``client`` serves."""
-    found: Served = client.app.state.catalog.find(MODEL)  # type: ignore[attr-defined]
+    found: ModelVersion = client.app.state.services.registry.find(MODEL)  # type: ignore[attr-defined]
     return found
 
 

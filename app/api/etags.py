@@ -1,4 +1,4 @@
-"""Entity tags: names of the very bytes of an answer (RFC 9110, section 8.8.3)."""
+"""Strong entity tags, which identify the exact bytes of a response (RFC 9110, section 8.8.3)."""
 
 import re
 from collections.abc import Sequence
@@ -16,24 +16,27 @@ _LIST = re.compile(rf"[\s,]*(?:{_TAG.pattern}[ \t]*(?:,[\s,]*|$))+")
 
 
 def strong(*parts: object) -> str:
-    """The tag of what ``parts`` determine: equal for equal ones, and else another."""
-    told = "\0".join(map(str, parts)).encode()
-    return f'"{sha256(told).hexdigest()[:32]}"'
+    """The entity tag of everything that determines a response: a hash of ``parts``."""
+    text = "\0".join(map(str, parts)).encode()
+    return f'"{sha256(text).hexdigest()[:32]}"'
 
 
 @cache
-def makers() -> str:
-    """The versions of what draws latents and encodes images: another one may do so otherwise."""
+def library_versions() -> str:
+    """The versions of the libraries that compute latents and encode images.
+
+    Another version may give other bytes.
+    """
     return f"{__version__} {np.__version__} {isal.__version__} {PIL.__version__}"
 
 
-def matches(told: Sequence[str], etag: str) -> bool:
-    """Whether ``If-None-Match`` names ``etag``, by weak comparison (sections 8.8.3.2 and 13.1.2).
+def matches(if_none_match: Sequence[str], etag: str) -> bool:
+    """Whether ``If-None-Match`` contains ``etag``, by weak comparison.
 
-    ``told`` are the values of that header, one a line. ``*`` names everything. What is not a list
-    of entity tags names nothing.
+    ``if_none_match`` are the values of all such headers. ``*`` matches everything; a malformed list
+    matches nothing. RFC 9110, sections 8.8.3.2 and 13.1.2.
     """
-    whole = ", ".join(told).strip()
+    whole = ", ".join(if_none_match).strip()
     if whole == "*":
         return True
     return bool(_LIST.fullmatch(whole)) and etag.removeprefix("W/") in _TAG.findall(whole)

@@ -1,68 +1,95 @@
-"""One image of one seed as a file: kept, or drawn once for all who ask at the same time."""
+"""Image files of single seeds: from the cache, or generated once for all concurrent requests."""
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 
 from app.api import etags, responses
+from app.api.drawn import generate
 from app.batching import jobs
 from app.batching.jobs import Claim
 from app.batching.lru_cache import LruCache
 from app.batching.single_flight import SingleFlight
-from app.errors import LateError, OverShareError
-from app.middleware import request_context
-from app.registry.model_version import Served
+from app.errors import DeadlineError, QueueShareError
+from app.observability.request_stats import RequestStats
+from app.registry.draw_options import DrawOptions
+from app.registry.model_version import ModelVersion
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What is wanted."""
+class ImageKey:
+    """One image file."""
 
-    served: Served
+    version: ModelVersion
+    options: DrawOptions
     seed: int
     media_type: str
 
     @property
     def etag(self) -> str:
-        """The name of its very bytes."""
-        served = self.served
-        changes = [f"{name}={value}" for name, value in served.changes.items()]
-        graph, title = served.engine.identity, served.title
-        return etags.strong(graph, etags.makers(), title, self.seed, self.media_type, *changes)
+        """The strong entity tag of the file: the same for the same bytes."""
+        version = self.version
+        parameters = [f"{name}={value}" for name, value in self.options.parameters.items()]
+        return etags.strong(
+            version.engine.identity,
+            etags.library_versions(),
+            version.key,
+            self.seed,
+            self.media_type,
+            *parameters,
+        )
 
 
 @dataclass(frozen=True)
-class File:
-    """What it was drawn to."""
+class ImageFile:
+    """An encoded image."""
 
     content: bytes
     timing: str
-    """As ``Server-Timing`` has it."""
+    """The value of ``Server-Timing``."""
 
 
-class Pictures:
-    """Files of pictures, by their entity tags."""
+class ImageCache:
+    """Encoded images by their entity tags."""
 
     def __init__(self, most_bytes: int) -> None:
-        """``most_bytes`` bounds what is kept; 0 keeps nothing."""
+        """``most_bytes`` bounds the size of the cache; 0 disables it."""
         self._cache = LruCache(most_bytes)
-        self._flights: SingleFlight[File] = SingleFlight(OverShareError)
+        self._flights: SingleFlight[ImageFile] = SingleFlight(QueueShareError)
 
-    def kept(self, etag: str) -> bytes | None:
-        """The file, where it need not be drawn."""
+    def get(self, etag: str) -> bytes | None:
+        """The file's content; None if it is not in the cache."""
         return self._cache.get(etag)
 
-    async def draw(self, picture: Picture, etag: str) -> File:
-        """The file, drawn for whoever awaits it. Raises the errors of ``Served.draw``."""
-        claim = request_context.claim(1)
-        try:
-            return await self._flights.join(etag, partial(self._drawn, picture, etag, claim), claim)
-        except jobs.ExpiredError as error:
-            raise LateError(f"not drawn in time: {error}") from error
+    async def generate(
+        self, key: ImageKey, etag: str, claim: Claim, stats: RequestStats
+    ) -> ImageFile:
+        """The file, generated once for all requests that wait for it at the same time.
 
-    async def _drawn(self, picture: Picture, etag: str, claim: Claim) -> File:
-        # Each of those who await it leaves for himself; and none of them alone sets a deadline.
-        request_context.lend(Claim(claim.client))
-        drawn = await picture.served.draw(picture.served.latents([picture.seed]))
-        content = await responses.file(drawn, picture.seed, picture.media_type)
+        Raises the errors of ``ModelVersion.draw``.
+        """
+        begin = partial(self._begin, key, etag, claim, stats)
+        try:
+            return await self._flights.join(etag, begin, claim)
+        except jobs.ExpiredError as error:
+            raise DeadlineError(f"not generated in time: {error}") from error
+
+    def _begin(
+        self, key: ImageKey, etag: str, claim: Claim, stats: RequestStats
+    ) -> asyncio.Task[ImageFile]:
+        """Start generating; the version stays leased until that ends, whoever waits for it."""
+        key.version.acquire()
+        task = asyncio.create_task(self._generated(key, etag, claim, stats))
+        task.add_done_callback(lambda _: key.version.release())
+        return task
+
+    async def _generated(
+        self, key: ImageKey, etag: str, claim: Claim, stats: RequestStats
+    ) -> ImageFile:
+        # Several requests may share the result: none of them alone sets a deadline or cancels it.
+        shared = Claim(claim.client)
+        rows = key.version.latents([key.seed], key.options)
+        drawn = await generate(key.version, key.options, rows, shared, stats)
+        content = await responses.image_file(drawn, key.seed, key.media_type)
         self._cache.put(etag, content)
-        return File(content, responses.timing(drawn))
+        return ImageFile(content, responses.timing(drawn))

@@ -1,4 +1,4 @@
-"""How the OpenAPI document describes answers that FastAPI cannot see in a signature."""
+"""Parts of the OpenAPI document that FastAPI cannot derive from signatures."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -10,15 +10,15 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.content_negotiation import JSON, NDJSON
 from app.api.parameters import GenerateBody
-from app.api.problems import speaks_v2
+from app.api.problems import is_v2
 from app.api.v2.schemas import ProtocolError
 from app.api.v2.tensors import InferenceRequest
-from app.errors import MEDIA_TYPE, UNREAD, AppError, LateError, Problem
-from app.middleware.request_context import HEADER
+from app.errors import MEDIA_TYPE, PROTOCOL_ERRORS, AppError, DeadlineError, Problem
+from app.middleware.request_context import TIMEOUT_HEADER
 
 Responses = dict[int | str, dict[str, Any]]
 
-OCTETS = "application/octet-stream"
+OCTET_STREAM = "application/octet-stream"
 
 
 def _header(description: str, example: str) -> dict[str, Any]:
@@ -29,25 +29,26 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _LINES = {
     "schema": {
         "type": "string",
-        "description": "lines of JSON, a Frame each; the last may be a Problem: the rest failed",
+        "description": "lines of JSON, one Frame each; the last may be a Problem: the rest failed",
     },
     "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
 }
-_DRAWN = {
-    "X-Model": _header("what drew it, `name/version`", "fashion-mnist/2"),
-    "X-Seed": _header("the first seed, where the request has any", "42"),
+_IMAGE_HEADERS = {
+    "X-Model": _header("the model that generated it, `name/version`", "fashion-mnist/2"),
+    "X-Seed": _header("the first seed, if the request has one", "42"),
     "Server-Timing": _header(
-        "milliseconds; `cache` for what was kept",
+        "milliseconds; `cache` for a cached image",
         "queue;dur=0.21, compute;dur=3.08, encode;dur=0.35",
     ),
 }
-_CACHED = {
-    "ETag": _header("the name of these very bytes", '"c6c379c99d237e887e03a24c4b424104"'),
+_CACHE_HEADERS = {
+    "ETag": _header("strong entity tag of the image", '"c6c379c99d237e887e03a24c4b424104"'),
     "Cache-Control": _header(
-        "for ever; `private` where drawing takes a key", "public, max-age=31536000, immutable"
+        "immutable; `private` if the server requires API keys",
+        "public, max-age=31536000, immutable",
     ),
 }
-_RETRY = {"Retry-After": _header("seconds, where it is known", "1")}
+_RETRY = {"Retry-After": _header("seconds, if known", "1")}
 _RETRIED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 IF_NONE_MATCH = {
     "parameters": [
@@ -55,70 +56,73 @@ IF_NONE_MATCH = {
             "name": "If-None-Match",
             "in": "header",
             "required": False,
-            "description": "the `ETag` of what the client has",
+            "description": "the `ETag` of the client's copy",
             "schema": {"type": "string"},
         }
     ]
 }
 _COMPONENT = "#/components/schemas/{model}"
-_ANSWER = "#/components/responses/{name}"
+_RESPONSE = "#/components/responses/{name}"
 
 
-def pictures(media_types: Sequence[str], description: str) -> Responses:
-    """A 200 answer in any of ``media_types``; JSON's schema is the route's response model."""
+def images(media_types: Sequence[str], description: str) -> Responses:
+    """A 200 response in any of ``media_types``; JSON's schema is the route's response model."""
     content = {name: _LINES if name == NDJSON else _BINARY for name in media_types if name != JSON}
-    return {200: {"description": description, "content": content, "headers": _DRAWN}}
+    return {200: {"description": description, "content": content, "headers": _IMAGE_HEADERS}}
 
 
-def kept(*media_types: str) -> Responses:
-    """A 200 answer in any of ``media_types`` that may be cached for ever, or 304 to who has it."""
-    found = pictures(media_types, "The image")
-    found[200]["headers"] = {**_DRAWN, **_CACHED}
-    had = "The client has it: `If-None-Match` names it"
-    return {**found, 304: {"description": had, "headers": _CACHED}}
+def cacheable_images(*media_types: str) -> Responses:
+    """A 200 response in any of ``media_types`` that may be cached permanently, or 304."""
+    found = images(media_types, "The image")
+    found[200]["headers"] = {**_IMAGE_HEADERS, **_CACHE_HEADERS}
+    current = "The client's copy is current: `If-None-Match` names it"
+    return {**found, 304: {"description": current, "headers": _CACHE_HEADERS}}
 
 
 def tensors(description: str, header: str) -> Responses:
-    """A 200 answer in JSON, of the route's response model, or in JSON and what follows it."""
-    length = {"description": "how long the JSON is", "schema": {"type": "integer", "minimum": 0}}
-    content = {OCTETS: _BINARY}
+    """A 200 response in JSON, of the route's response model, or in JSON and binary data."""
+    length = {
+        "description": "length of the JSON in bytes",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+    content = {OCTET_STREAM: _BINARY}
     return {200: {"description": description, "content": content, "headers": {header: length}}}
 
 
 def tensor_body(model: type[BaseModel]) -> dict[str, Any]:
-    """A route's body of the same two forms, which the route reads itself."""
+    """A route's body in the same two formats, which the route reads itself."""
     schema = {"$ref": _COMPONENT.format(model=model.__name__)}
-    content = {JSON: {"schema": schema}, OCTETS: _BINARY}
+    content = {JSON: {"schema": schema}, OCTET_STREAM: _BINARY}
     return {"requestBody": {"required": True, "content": content}}
 
 
 def problems(*errors: type[AppError]) -> Responses:
-    """The error answers of a route, with an example of each."""
-    return _refusals(errors, MEDIA_TYPE, Problem, _example)
+    """The error responses of a route, with an example of each."""
+    return _errors(errors, MEDIA_TYPE, Problem, _example)
 
 
 def protocol_errors(*errors: type[AppError]) -> Responses:
     """The same below ``/v2``."""
-    return _refusals(errors, JSON, ProtocolError, lambda error: {"error": error.example})
+    return _errors(errors, JSON, ProtocolError, lambda error: {"error": error.example})
 
 
-def _refusals(
+def _errors(
     errors: Sequence[type[AppError]],
     media_type: str,
     model: type[BaseModel],
     example: Callable[[type[AppError]], dict[str, Any]],
 ) -> Responses:
-    answers: Responses = {}
+    responses: Responses = {}
     for error in errors:
         description = (error.__doc__ or "").partition("\n")[0]
-        answer = answers.setdefault(error.status.value, {"description": "", "content": {}})
+        response = responses.setdefault(error.status.value, {"description": "", "content": {}})
         if error.status in _RETRIED:
-            answer["headers"] = _RETRY
-        answer["description"] = f"{answer['description']} {description}".strip()
+            response["headers"] = _RETRY
+        response["description"] = f"{response['description']} {description}".strip()
         schema = {"$ref": _COMPONENT.format(model=model.__name__)}
-        content = answer["content"].setdefault(media_type, {"schema": schema, "examples": {}})
+        content = response["content"].setdefault(media_type, {"schema": schema, "examples": {}})
         content["examples"][error.__name__] = {"summary": description, "value": example(error)}
-    return answers
+    return responses
 
 
 def _example(error: type[AppError]) -> dict[str, Any]:
@@ -129,9 +133,9 @@ def _example(error: type[AppError]) -> dict[str, Any]:
 
 
 def install(app: FastAPI, timeout: float) -> None:
-    """Let ``app``'s document define what no signature names, and separate lists by commas.
+    """Complete the document of ``app``: schemas without a signature, lists, headers, errors.
 
-    Requests may wait ``timeout`` seconds at most.
+    ``timeout`` is the largest allowed value of the timeout header, in seconds.
     """
     generate = app.openapi
     _, unnamed = models_json_schema(
@@ -152,53 +156,53 @@ def install(app: FastAPI, timeout: float) -> None:
         for path in document["paths"].values():
             for operation in path.values():
                 _complete(operation, timeout)
-        _refuse_unread(document)
+        _add_protocol_errors(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _complete(operation: dict[str, Any], timeout: float) -> None:
-    """Say how parameters are written, and what may be said of time."""
+    """Describe how lists are written, and add the timeout header to routes that generate images."""
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
-        # FastAPI says so of all that may be left out; but nothing in a URL or a header means null.
+        # FastAPI gives optional parameters the type null too, which no URL or header can express.
         if "anyOf" in schema:
             (sent,) = (one for one in schema.pop("anyOf") if one.get("type") != "null")
             schema.update(sent)
         if schema.get("type") == "array":
             parameter.update(style="form", explode=False)
-    if str(LateError.status.value) in operation["responses"]:
-        waiting = {
-            "name": HEADER,
+    if str(DeadlineError.status.value) in operation["responses"]:
+        header = {
+            "name": TIMEOUT_HEADER,
             "in": "header",
             "required": False,
-            "description": "seconds after which the client has no use for the answer",
+            "description": "seconds after which the client no longer needs the response",
             "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": timeout},
         }
-        operation.setdefault("parameters", []).append(waiting)
+        operation.setdefault("parameters", []).append(header)
 
 
-def _refuse_unread(document: dict[str, Any]) -> None:
-    """Say what any request may be answered before anybody has read it."""
-    forms = {Problem: problems(*UNREAD), ProtocolError: protocol_errors(*UNREAD)}
+def _add_protocol_errors(document: dict[str, Any]) -> None:
+    """Add the errors of the HTTP connection, which any request may get."""
+    errors = {Problem: problems(*PROTOCOL_ERRORS), ProtocolError: protocol_errors(*PROTOCOL_ERRORS)}
     shared = document["components"]["responses"] = {}
     for path, operations in document["paths"].items():
-        model = ProtocolError if speaks_v2(path) else Problem
+        model = ProtocolError if is_v2(path) else Problem
         for operation in operations.values():
-            answers = operation["responses"]
-            for status, answer in forms[model].items():
-                if own := answers.get(str(status)):
-                    _join(own, answer)
+            responses = operation["responses"]
+            for status, response in errors[model].items():
+                if own := responses.get(str(status)):
+                    _join(own, response)
                     continue
                 name = f"{model.__name__}{status}"
-                shared[name] = answer
-                answers[str(status)] = {"$ref": _ANSWER.format(name=name)}
-            operation["responses"] = dict(sorted(answers.items()))
+                shared[name] = response
+                responses[str(status)] = {"$ref": _RESPONSE.format(name=name)}
+            operation["responses"] = dict(sorted(responses.items()))
 
 
-def _join(answer: dict[str, Any], other: dict[str, Any]) -> None:
-    """Let ``answer`` tell of what ``other`` does, too."""
-    answer["description"] += f" {other['description']}"
+def _join(response: dict[str, Any], other: dict[str, Any]) -> None:
+    """Add the description and examples of ``other`` to ``response``."""
+    response["description"] += f" {other['description']}"
     for media_type, content in other["content"].items():
-        answer["content"][media_type]["examples"].update(content["examples"])
+        response["content"][media_type]["examples"].update(content["examples"])

@@ -1,44 +1,108 @@
-"""What requests may say. Parameters that they do not know are refused."""
+"""The parameters of requests, with their types and bounds. Unknown parameters are refused."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Annotated, Literal
 
-from app.api.values import (
-    Corners,
-    Format,
-    Group,
-    OddSquare,
-    Radius,
-    Rows,
-    Scale,
-    Seed,
-    Seeds,
-    Steps,
-    Stops,
-    Strength,
-    Truncation,
-    whole,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
 from app.artifact.card import ModelName, VersionNumber
-from app.imaging.render_options import Look
-from app.imaging.sheets import MAX_PADDING, Sheet
+from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
 from app.latent import edits
+from app.latent.edits import Edit
 from app.latent.interpolation import Easing
-from app.latent.sampling import Method
+from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
+from app.registry.draw_options import DrawOptions
 
-_SEED = "drawn at random where it is left out"
-_EDIT = "attributes and how strongly each is given, from -5 to 5; below 0 it is taken away"
+MAX_LATENT = 100
+"""Many times the largest number of any seed's latent; by then every image is uniform."""
+
+
+def integral(number: object) -> object:
+    """``number`` as an integer if it is a float without a fraction, else unchanged.
+
+    In JSON, 3.0 is an integer just like 3 (JSON Schema 2020-12, Validation, section 6.1.1).
+    """
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _split(texts: list[str]) -> list[str]:
+    """The values of a list in the query, which may be separated by commas or repeated."""
+    return [value for text in texts for value in text.split(",")]
+
+
+_ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
+
+
+def _odd_square(count: int) -> int:
+    if count not in _ODD_SQUARES:
+        raise ValueError("only a square sheet with an odd side has a centre")
+    return count
+
+
+def _each_once(steps: list[str]) -> list[str]:
+    edits.parse(steps)
+    return steps
+
+
+Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(integral)]
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=256, fail_fast=True)]
+Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
+Corners = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=4, max_length=4)]
+Stops = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=2, max_length=16)]
+_Number = Annotated[float, Field(ge=-MAX_LATENT, le=MAX_LATENT, allow_inf_nan=False)]
+_LatentRow = Annotated[list[_Number], Field(min_length=1, max_length=4096, fail_fast=True)]
+LatentRows = Annotated[list[_LatentRow], Field(min_length=1, max_length=256, fail_fast=True)]
+Radius = Annotated[
+    float, Field(ge=0, le=2, allow_inf_nan=False, description="largest size of the noise")
+]
+OddSquare = Annotated[
+    int,  # not a Literal, which would accept true for 1
+    AfterValidator(_odd_square),
+    Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
+]
+Format = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
+Truncation = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=MAX_TRUNCATION,
+        allow_inf_nan=False,
+        description="factor of the latents of seeds: below 1 images are closer to the average, "
+        "above it more unusual",
+        examples=[0.7],
+    ),
+]
+Scale = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_SCALE,
+        description="integer upscaling factor (nearest neighbour): 4 turns 64×64 into 256×256",
+    ),
+]
+Strength = Annotated[
+    float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
+]
+EditSteps = Annotated[
+    list[Annotated[str, Field(pattern=edits.STEP_PATTERN, examples=["glasses:2"])]],
+    BeforeValidator(_split),
+    AfterValidator(_each_once),
+    Field(min_length=1, max_length=edits.MAX_ATTRIBUTES),
+]
+
+_RANDOM_SEED = "random if omitted"
+_EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
 
 
 class ModelQuery(BaseModel):
-    """Which version draws."""
+    """Which version generates the images."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     model: ModelName | None = Field(
-        None, description="a served model; by default the server's", examples=["fashion-mnist"]
+        None, description="a served model; default: the server's", examples=["fashion-mnist"]
     )
     version: VersionNumber | None = Field(
-        None, description="its version; by default the highest", examples=[1]
+        None, description="its version; default: the highest", examples=[1]
     )
 
 
@@ -47,134 +111,137 @@ class EditQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    edit: Steps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
+    edit: EditSteps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
 
     @property
     def strengths(self) -> dict[str, float]:
-        """The strength of every attribute that is named."""
+        """The strength of every attribute in ``edit``."""
         return edits.parse(self.edit or [])
 
 
 class EditBody(BaseModel):
-    """The same in JSON, where it may be all there is to say."""
+    """How images are edited, in JSON."""
 
-    # In JSON a number has no need to come as text, nor a seed as a truth value.
+    # Strict: JSON has numbers and truth values of its own, so text is no number, nor true a seed.
     model_config = ConfigDict(extra="forbid", strict=True)
 
     edit: dict[str, Strength] = Field(
-        # The first example is what the page of documentation sends, to whichever model.
+        # The documentation page sends the first example, to any model.
         {},
         max_length=edits.MAX_ATTRIBUTES,
         description=_EDIT,
         examples=[{}, {"glasses": 2, "beard": -1.5}],
     )
 
-    _integers = field_validator("*", mode="before")(whole)
+    _integers = field_validator("*", mode="before")(integral)
 
 
-class LookQuery(BaseModel):
-    """How every image looks."""
+class AppearanceQuery(BaseModel):
+    """Truncation and scale of every image."""
 
     model_config = ConfigDict(extra="forbid")
 
     truncation: Truncation = 1.0
     scale: Scale = 1
 
-    @property
-    def look(self) -> Look:
-        """The same, as what draws takes it."""
-        return Look(self.truncation, self.scale)
+    def options(self, edit: Edit) -> DrawOptions:
+        """The options of a drawing with ``edit``."""
+        return DrawOptions(edit, self.truncation, self.scale)
 
 
-class SheetQuery(LookQuery):
-    """How images lie on a sheet; what has none is not concerned."""
+class SheetQuery(AppearanceQuery):
+    """How images are laid out on a sheet; ignored by formats without one."""
 
     padding: int = Field(
         0, ge=0, le=MAX_PADDING, description="black pixels between the images of a sheet"
     )
 
     def sheet(self, columns: int) -> Sheet:
-        """The sheet of so many columns."""
+        """The sheet with this many columns."""
         return Sheet(columns, self.padding)
 
     @property
-    def told(self) -> dict[str, object]:
-        """What the client said of the sheet's size."""
-        named = ("scale", "padding", "columns")
-        return {name: getattr(self, name) for name in named if name in self.model_fields_set}
+    def size_parameters(self) -> dict[str, object]:
+        """The parameters in the request that determine the sheet's size."""
+        names = ("scale", "padding", "columns")
+        return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
 
 class ColumnsQuery(SheetQuery):
-    """The same where images have no rows of their own."""
+    """Layout of images that have no rows of their own."""
 
-    columns: int | None = Field(None, ge=1, le=256, description="how many images a row of a sheet")
+    columns: int | None = Field(None, ge=1, le=256, description="images in a row of a sheet")
 
 
-class ImageQuery(LookQuery, EditQuery):
-    """Of ``GET /images/…``."""
+class ImageQuery(AppearanceQuery, EditQuery):
+    """Query of ``GET /images/…``."""
 
 
 class GenerateQuery(ColumnsQuery, ModelQuery):
-    """Of ``POST /generate``."""
+    """Query of ``POST /generate``."""
 
-    n: int = Field(16, ge=1, le=256, description="how many images")
-    seed: Seed | None = Field(None, description=f"the first image's seed; {_SEED}")
+    n: int = Field(16, ge=1, le=256, description="number of images")
+    seed: Seed | None = Field(None, description=f"the first image's seed; {_RANDOM_SEED}")
 
 
 class GenerateBody(EditBody):
-    """Of ``POST /generate``, where the query does not say all."""
+    """Body of ``POST /generate``."""
 
     seeds: Seeds | None = Field(
-        None, description="the images' seeds, in place of `n` and `seed`", examples=[[3, 17, 99]]
+        None, description="one seed per image, instead of `n` and `seed`", examples=[[3, 17, 99]]
     )
-    latents: Rows | None = Field(
+    latents: LatentRows | None = Field(
         None,
-        description="the images' latents, in place of seeds: as many numbers each as the model's "
-        "card tells, from -100 to 100",
+        description="one latent per image, instead of seeds: each as many numbers from -100 to 100 "
+        "as the model's card says",
     )
 
 
 class InterpolateQuery(ColumnsQuery, EditQuery, ModelQuery):
-    """Of ``GET /interpolate``."""
+    """Query of ``GET /interpolate``."""
 
     start: Seed | None = Field(
-        None, alias="from", description="seed of the first frame; `seeds` excludes it"
+        None, alias="from", description="seed of the first frame; not with `seeds`"
     )
     end: Seed | None = Field(
-        None, alias="to", description="seed of the last frame; `seeds` excludes it"
+        None, alias="to", description="seed of the last frame; not with `seeds`"
     )
     seeds: Stops | None = Field(
         None,
-        description="a path through these, 2 to 16 in number, in place of `from` and `to`",
+        description="the 2 to 16 seeds of a path, instead of `from` and `to`",
         examples=[[3, 17, 99]],
     )
     steps: int = Field(
-        8, ge=2, le=256, description="how many frames from one seed to the next, both included"
+        8, ge=2, le=256, description="frames from one seed to the next, including both"
     )
-    method: Method = Field("slerp", description="along the great arc, or along the straight line")
+    method: Method = Field(
+        "slerp", description="spherical (`slerp`) or linear (`lerp`) interpolation"
+    )
     loop: bool = Field(
         False,
-        description="lead back to the first seed; an animation repeats for ever, else plays once",
+        description="close the path to the first seed; an animation then repeats permanently "
+        "instead of playing once",
     )
     easing: Easing = Field(
         "linear",
-        description="whether the frames of a leg lie closer at its beginning, its end, or both",
+        description="whether the frames of each segment are closer together at its start, its end, "
+        "or both",
     )
     format: Format | None = Field(
-        None, description="what is answered; by default what `Accept` prefers, else a strip in PNG"
+        None, description="format of the response; default: by `Accept`, else a strip as PNG"
     )
     fps: float = Field(
-        12, ge=1, le=50, allow_inf_nan=False, description="frames of an animation in a second"
+        12, ge=1, le=50, allow_inf_nan=False, description="frames per second of an animation"
     )
 
 
 class GridQuery(SheetQuery, EditQuery, ModelQuery):
-    """Of ``GET /grid``."""
+    """Query of ``GET /grid``."""
 
-    rows: int = Field(4, ge=1, le=256, description="rows; rows x cols is at most 256")
+    rows: int = Field(4, ge=1, le=256, description="rows; rows × cols is at most 256")
     cols: int = Field(4, ge=1, le=256, description="columns")
     seed: Seed | None = Field(
-        None, description=f"the first image's seed; {_SEED}; `corners` excludes it"
+        None, description=f"the first image's seed; {_RANDOM_SEED}; not with `corners`"
     )
     corners: Corners | None = Field(
         None,
@@ -184,36 +251,36 @@ class GridQuery(SheetQuery, EditQuery, ModelQuery):
 
 
 class VariationsQuery(SheetQuery, EditQuery, ModelQuery):
-    """Of ``GET /variations``."""
+    """Query of ``GET /variations``."""
 
-    seed: Seed = Field(description="seed of the image in the middle")
+    seed: Seed = Field(description="seed of the centre image")
     radius: Radius = 0.25
-    rows: int = Field(3, ge=1, le=256, description="rows; rows x cols is at most 256")
+    rows: int = Field(3, ge=1, le=256, description="rows; rows × cols is at most 256")
     cols: int = Field(3, ge=1, le=256, description="columns")
 
 
 class ArithmeticQuery(BaseModel):
-    """Of ``POST /arithmetic``: there is nothing to say beside the body."""
+    """Query of ``POST /arithmetic``, which takes no parameters there."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class ArithmeticBody(SheetQuery, EditBody, ModelQuery):
-    """Of ``POST /arithmetic``."""
+    """Body of ``POST /arithmetic``."""
 
     plus: list[Group] = Field(
         min_length=1,
         max_length=8,
-        description="groups of seeds; the mean latent of each is added",
+        description="groups of seeds; the mean latent of each group is added",
         examples=[[[3, 4, 5], [6, 7, 8]]],
     )
     minus: list[Group] = Field(
         [],
         max_length=8,
-        description="groups of seeds; the mean latent of each is taken away",
+        description="groups of seeds; the mean latent of each group is subtracted",
         examples=[[[0, 1, 2]]],
     )
     neighbours: OddSquare = Field(
-        9, description="how many images, on a square sheet, the result in its middle included"
+        9, description="images on a square sheet, including the result in its centre"
     )
     radius: Radius = 0.25

@@ -1,4 +1,4 @@
-"""Errors as answers: ``application/problem+json``, or what the Open Inference Protocol has."""
+"""Errors as responses: ``application/problem+json``, or the Open Inference Protocol's own form."""
 
 import logging
 from http import HTTPStatus
@@ -9,85 +9,88 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from app.api.allowed import Schema, told, within, words
+from app.api.schema_words import Schema, within, words
 from app.batching.jobs import DisconnectedError
 from app.errors import (
     MEDIA_TYPE,
     AppError,
-    Offence,
-    OverloadedError,
+    InvalidParameter,
     ParameterError,
     Problem,
-    offence,
-    refusal,
+    invalid,
+    json_safe,
+    parameter_error,
 )
-from app.observability import request_stats
+from app.middleware.request_context import context_of
 
 logger = logging.getLogger(__name__)
 
 _BODY = "a JSON object, sent as application/json"
-# A body may hold any number of unknown parameters; nobody reads a longer list of them.
-_MOST = 16
-# Common in the logs of web servers, of which nginx was the first: the client closed the connection.
-_LEFT = 499
+# A body may have any number of unknown parameters; a longer list helps nobody.
+_MOST_ERRORS = 16
+# Not a standard status; nginx introduced it: the client closed the connection.
+_CLIENT_CLOSED = 499
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of ``app``, foreseen or not, be answered with a Problem."""
+    """Make every error of ``app``, expected or not, a Problem."""
 
     @app.exception_handler(AppError)
-    async def foreseen(request: Request, error: AppError) -> JSONResponse:
+    async def expected(request: Request, error: AppError) -> JSONResponse:
+        stats = context_of(request.scope).stats
         if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("request %s: %s", getattr(request.state, "request_id", "-"), error.detail)
-        request_stats.current().refused = error.refusal
-        if error.status == HTTPStatus.SERVICE_UNAVAILABLE and isinstance(error, OverloadedError):
-            request.app.state.gate.shut(request.scope, error)
-        path = request.url.path
-        return answer(path, error.status, error.detail, error.errors, error.headers)
+            logger.error("request %s: %s", stats.request_id, error.detail)
+        stats.refusal_reason = error.refusal_reason
+        return error_response(request.url.path, error)
 
     @app.exception_handler(DisconnectedError)
-    async def left(_: Request, __: DisconnectedError) -> Response:
-        return Response(status_code=_LEFT)  # for the log; nobody reads it
+    async def disconnected(_: Request, __: DisconnectedError) -> Response:
+        return Response(status_code=_CLIENT_CLOSED)  # for the log; nobody receives it
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = error.errors()[:_MOST]
+    async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        problems = error.errors()[:_MOST_ERRORS]
         refused = [_refused(request, problem, error.body) for problem in problems]
         # Several wrong values of one list are one wrong parameter.
-        told_once = {(one.place, one.parameter): one for one in refused}
-        return await foreseen(request, refusal(*told_once.values()))
+        by_parameter = {(one.place, one.parameter): one for one in refused}
+        return await expected(request, parameter_error(*by_parameter.values()))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == HTTPStatus.BAD_REQUEST:
-            return await foreseen(request, _unreadable(error))
+            return await expected(request, _unreadable(error))
         status, headers = HTTPStatus(error.status_code), _headers(request, error)
         detail = f"{request.method} {request.url.path}: {error.detail}"
         if "Allow" in headers:
             detail += f"; allowed: {headers['Allow']}"
-        return answer(request.url.path, status, detail, headers=headers)
+        return problem_response(request.url.path, status, detail, headers=headers)
 
     @app.exception_handler(Exception)
-    async def unforeseen(request: Request, _: Exception) -> JSONResponse:
-        # Starlette raises the error again behind this answer; the web server logs its trace.
+    async def unexpected(request: Request, _: Exception) -> JSONResponse:
+        # Starlette raises the error again after this response; the web server logs the traceback.
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return answer(request.url.path, status, "the server failed; its log says why")
+        return problem_response(request.url.path, status, "the server failed; see its log")
 
 
-def speaks_v2(path: str) -> bool:
-    """Whether ``path`` belongs to the Open Inference Protocol, whose errors have its own form."""
+def is_v2(path: str) -> bool:
+    """Whether ``path`` belongs to the Open Inference Protocol, which has its own error body."""
     return path == "/v2" or path.startswith("/v2/")
 
 
-def answer(
+def error_response(path: str, error: AppError) -> JSONResponse:
+    """The response for ``error`` of a request for ``path``."""
+    return problem_response(path, error.status, error.detail, error.errors, error.headers)
+
+
+def problem_response(
     path: str,
     status: HTTPStatus,
     detail: str,
-    errors: list[Offence] | None = None,
+    errors: list[InvalidParameter] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A Problem with a request for ``path``, or what the Open Inference Protocol has instead."""
-    if speaks_v2(path):
+    """A Problem as a response, or the error of the Open Inference Protocol below ``/v2``."""
+    if is_v2(path):
         return JSONResponse({"error": detail}, status, headers)
     problem = Problem(
         title=status.phrase,
@@ -101,7 +104,10 @@ def answer(
 
 
 def _headers(request: Request, error: HTTPException) -> dict[str, str]:
-    """Those of ``error``; but ``Allow`` is for all routes at a path (RFC 9110, section 10.2.1)."""
+    """The headers of ``error``, with ``Allow`` of all routes at the path.
+
+    RFC 9110, section 10.2.1.
+    """
     headers = dict(error.headers or {})
     if "Allow" in headers:
         path = getattr(request.scope.get("route"), "path_format", None)
@@ -112,40 +118,40 @@ def _headers(request: Request, error: HTTPException) -> dict[str, str]:
 
 
 def _unreadable(error: HTTPException) -> AppError:
-    """Why FastAPI could not read a body: the only thing that it calls a bad request."""
+    """The error for a body that FastAPI could not read: its only use of 400."""
     if isinstance(error.__cause__, AppError):
         return error.__cause__
-    refused = offence("body", "body", None, _BODY)
+    refused = invalid("body", "body", None, _BODY)
     return ParameterError(f"body cannot be read but must be {_BODY}", [refused])
 
 
-def _refused(request: Request, problem: dict[str, Any], body: object) -> Offence:
-    """FastAPI's account of a refused parameter, with what the OpenAPI document allows there."""
+def _refused(request: Request, problem: dict[str, Any], body: object) -> InvalidParameter:
+    """A validation error of FastAPI's, with what the OpenAPI document allows instead."""
     place, *path = map(str, problem["loc"])
     if place == "body" and (not path or problem["type"] == "json_invalid"):
-        return offence("body", place, told(body), _BODY)
+        return invalid("body", place, body, _BODY)
     schema, components = _schemas(request, place)
     if problem["type"] == "extra_forbidden":
-        allowed = _belonging(request, place, path)
-        return offence(_name(path), place, told(problem["input"]), allowed)
+        allowed = _right_place(request, place, path)
+        return invalid(_name(path), place, problem["input"], allowed)
     if place == "query":
         path = path[:1]  # a list is one parameter, whichever of its values is wrong
     try:
         found = within(schema, path, components)
     except KeyError:
-        return offence(_name(path), place, told(problem["input"]), problem["msg"])
-    # Of a missing parameter FastAPI gives all the others as its input.
+        return invalid(_name(path), place, problem["input"], problem["msg"])
+    # For a missing parameter, FastAPI reports all other parameters as the input.
     value = None if problem["type"] == "missing" else problem["input"]
     if listed := place == "query" and found["type"] == "array":
         value = ",".join(request.query_params.getlist(path[0]))
     allowed = words(found, separated=listed)
-    if problem["type"] == "value_error":  # what no schema can say
+    if problem["type"] == "value_error":  # a rule that JSON Schema cannot express
         allowed += f"; {problem['ctx']['error']}"
-    return offence(_name(path), place, told(value), allowed)
+    return invalid(_name(path), place, value, allowed)
 
 
 def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
-    """The schema of all that the route takes in ``place``, and those that it refers to."""
+    """The schema of the route's parameters in ``place``, and those that it refers to."""
     document = request.app.openapi()
     route = request.scope["route"].path_format
     operation = document["paths"][route][request.method.lower()]
@@ -156,8 +162,8 @@ def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
     return {"properties": {p["name"]: p["schema"] for p in listed if p["in"] == place}}, components
 
 
-def _belonging(request: Request, place: str, path: list[str]) -> str:
-    """What is to become of a parameter that the route does not take in ``place``."""
+def _right_place(request: Request, place: str, path: list[str]) -> str:
+    """What to do with a parameter that the route does not accept in ``place``."""
     other = {"body": "query", "query": "body"}[place]
     schema, components = _schemas(request, place)
     try:
@@ -169,4 +175,4 @@ def _belonging(request: Request, place: str, path: list[str]) -> str:
 
 
 def _name(path: list[str]) -> str:
-    return str(told(".".join(path)))
+    return str(json_safe(".".join(path)))

@@ -1,4 +1,4 @@
-"""What answers say in JSON."""
+"""Response bodies in JSON."""
 
 from typing import Annotated
 
@@ -14,18 +14,18 @@ PngText = Annotated[
 
 
 class GeneratedImage(BaseModel):
-    """One image of an answer."""
+    """One image of a response."""
 
     seed: int = Field(examples=[42])
     url: str = Field(
-        description="where this very image can be had again",
+        description="URL of this image",
         examples=["/images/fashion-mnist/1/42.png"],
     )
     png: PngText
 
 
 class Generated(BaseModel):
-    """Answer of ``POST /generate``."""
+    """Response of ``POST /generate``."""
 
     model: str = Field(examples=["fashion-mnist"])
     version: int = Field(examples=[1])
@@ -33,14 +33,14 @@ class Generated(BaseModel):
 
 
 class LatentImage(BaseModel):
-    """One image of a latent that the request gave."""
+    """One image of a latent in the request."""
 
-    latent: list[float] = Field(description="as it was drawn from, in 32-bit floats")
+    latent: list[float] = Field(description="the latent, rounded to 32-bit floats")
     png: PngText
 
 
 class GeneratedFromLatents(BaseModel):
-    """Answer of ``POST /generate`` to latents."""
+    """Response of ``POST /generate`` with latents."""
 
     model: str = Field(examples=["fashion-mnist"])
     version: int = Field(examples=[1])
@@ -50,50 +50,51 @@ class GeneratedFromLatents(BaseModel):
 class Frame(BaseModel):
     """One frame of an interpolation."""
 
-    position: float = Field(description="share of the way: 0 at the first seed, 1 at its end")
+    position: float = Field(description="position on the path: 0 at its first seed, 1 at its end")
     png: PngText
 
 
 class Interpolated(BaseModel):
-    """Answer of ``GET /interpolate``."""
+    """Response of ``GET /interpolate``."""
 
     model: str = Field(examples=["fashion-mnist"])
     version: int = Field(examples=[1])
     method: Method
-    seeds: list[int] = Field(description="where the way leads through", examples=[[3, 17]])
-    loop: bool = Field(description="whether it leads back, to one frame before the first")
+    seeds: list[int] = Field(description="the seeds of the path", examples=[[3, 17]])
+    loop: bool = Field(description="true if the path closes; the repeated last frame is omitted")
     easing: Easing
     frames: list[Frame]
 
 
-class Neighbour(BaseModel):
+class NeighbourImage(BaseModel):
     """One image of a neighbourhood."""
 
     png: PngText
 
 
-class Surroundings(BaseModel):
-    """Answer of ``POST /arithmetic`` and ``GET /variations``."""
+class Neighbours(BaseModel):
+    """Response of ``POST /arithmetic`` and ``GET /variations``."""
 
     model: str = Field(examples=["fashion-mnist"])
     version: int = Field(examples=[1])
-    seed: int = Field(description="whose noise it is", examples=[42])
-    radius: float = Field(description="how far the noise reaches", examples=[0.25])
+    seed: int = Field(description="seed of the noise", examples=[42])
+    radius: float = Field(description="largest size of the noise", examples=[0.25])
     rows: int = Field(examples=[3])
     cols: int = Field(examples=[3])
-    middle: int = Field(description="which image has no noise, from 0 on", examples=[4])
-    images: list[Neighbour] = Field(description="row by row")
+    middle: int = Field(description="index of the image without noise", examples=[4])
+    images: list[NeighbourImage] = Field(description="row by row")
 
 
 class ServedVersion(BaseModel):
     """One version in service."""
 
     version: int
-    provider: str = Field(description="where it really runs")
-    precision: str = Field(description="of its arithmetic")
-    graph: str = Field(description="which of the card's graphs draws")
+    provider: str = Field(description="the provider that is running")
+    precision: str = Field(description="precision of its arithmetic")
+    graph: str = Field(description="the model file that is running")
     attributes: dict[AttributeName, Effect] = Field(
-        description="what `edit` takes, and what each does at strength 2; the card has the vectors",
+        description="the attributes for `edit` and the effect of each at strength 2; the card has "
+        "the vectors",
         examples=[{"glasses": {"gained": 0.95, "kept": 0.92}}],
     )
     card: Card
@@ -108,42 +109,42 @@ class ServedModel(BaseModel):
 
 
 class RefusedVersion(BaseModel):
-    """One version that is kept out of service."""
+    """One version folder that is not in service."""
 
     folder: str
     reason: str
 
 
 class ServedModels(BaseModel):
-    """Answer of ``GET /models``."""
+    """Response of ``GET /models``."""
 
-    default: str | None = Field(description="the model that is meant where none is named")
+    default: str | None = Field(description="the model of requests that name none")
     models: list[ServedModel]
-    refused: list[RefusedVersion] = Field(description="what is left out, and why")
+    refused: list[RefusedVersion] = Field(description="what is not in service, and why")
 
 
 class ReadyVersion(BaseModel):
-    """One version that answers."""
+    """One version in service."""
 
     model: str
     version: int
-    provider: str = Field(description="where it really runs")
-    precision: str = Field(description="of its arithmetic")
+    provider: str = Field(description="the provider that is running")
+    precision: str = Field(description="precision of its arithmetic")
 
 
-class Ready(BaseModel):
-    """Answer of ``GET /health/ready``."""
+class ReadyResponse(BaseModel):
+    """Response of ``GET /health/ready``."""
 
     status: str = "ready"
     model: str = Field(description="the default model")
     version: int
-    provider: str = Field(description="where it really runs")
-    precision: str = Field(description="of its arithmetic")
+    provider: str = Field(description="the provider that is running")
+    precision: str = Field(description="precision of its arithmetic")
     models: list[ReadyVersion]
     refused: list[RefusedVersion]
 
 
-class Live(BaseModel):
-    """Answer of ``GET /health/live``."""
+class LiveResponse(BaseModel):
+    """Response of ``GET /health/live``."""
 
     status: str = "live"

@@ -1,4 +1,4 @@
-"""Images that are sent while others are drawn, as lines of JSON (NDJSON)."""
+"""Streams images as lines of JSON (NDJSON) while later images are still being generated."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
@@ -7,34 +7,36 @@ from pydantic import BaseModel
 
 from app.api import responses
 from app.api.content_negotiation import NDJSON
+from app.api.drawing import Drawing
+from app.api.drawn import Drawn
 from app.api.schemas import Frame
 from app.batching.jobs import DisconnectedError
 from app.errors import AppError, Problem
 from app.latent.sampling import Latents
-from app.registry.model_version import Drawn, Served
 
 _MOST = 16
-"""So many images make a batch worth its while; more would come in fits and starts."""
+"""Images in one batch: enough to be efficient; more would make the stream jerky."""
 
 
 async def frames(
-    served: Served, rows: Latents, positions: Sequence[float], seed: int, path: str
+    drawing: Drawing, rows: Latents, positions: Sequence[float], seed: int, path: str
 ) -> StreamingResponse:
-    """A line for each image of latents ``(n, width)``, with its position, as soon as it is drawn.
+    """One line for each image of latents ``(n, width)``, with its position, once it is generated.
 
-    A client that takes its time, or leaves, holds up what follows, or ends it. Raises the errors
-    of ``Served.draw`` for the first image; for any other they end the lines with a Problem, which
-    names ``path``.
+    The stream pauses while the client does not read, and ends if it disconnects. Raises the errors
+    of ``Drawing.draw`` for the first image; a later error ends the stream with a Problem whose
+    ``instance`` is ``path``.
     """
-    rest, places = pieces(rows), iter(positions)
-    drawn = await served.draw(next(rest))
-    first = await _lines(drawn, places)
-    lines = _stream(first, served, rest, places, path)
-    return StreamingResponse(lines, headers=responses.streamed(drawn, seed), media_type=NDJSON)
+    rest, remaining_positions = pieces(rows), iter(positions)
+    drawn = await drawing.draw(next(rest))
+    first = await _lines(drawn, remaining_positions)
+    lines = _stream(first, drawing, rest, remaining_positions, path)
+    headers = responses.stream_headers(drawn, seed)
+    return StreamingResponse(lines, headers=headers, media_type=NDJSON)
 
 
 def pieces(rows: Latents) -> Iterator[Latents]:
-    """``rows`` in pieces of 1, 2, 4, 8 and then 16: the first image soon, the last not late."""
+    """``rows`` in pieces of 1, 2, 4, 8 and then 16, so that the first image arrives early."""
     taken, size = 0, 1
     while taken < len(rows):
         yield rows[taken : taken + size]
@@ -42,25 +44,29 @@ def pieces(rows: Latents) -> Iterator[Latents]:
 
 
 async def _stream(
-    first: str, served: Served, rest: Iterator[Latents], places: Iterator[float], path: str
+    first: str,
+    drawing: Drawing,
+    rest: Iterator[Latents],
+    positions: Iterator[float],
+    path: str,
 ) -> AsyncIterator[str]:
     yield first
     try:
         for rows in rest:
-            yield await _lines(await served.draw(rows), places)
+            yield await _lines(await drawing.draw(rows), positions)
     except DisconnectedError:
-        return  # nobody reads on
+        return  # nobody reads the rest
     except AppError as error:
         status = error.status
         problem = Problem(title=status.phrase, status=status, detail=error.detail, instance=path)
         yield _line(problem)
 
 
-async def _lines(drawn: Drawn, places: Iterator[float]) -> str:
-    """What was drawn, a line each, at the next of ``places``."""
+async def _lines(drawn: Drawn, positions: Iterator[float]) -> str:
+    """One line for each image, at the next positions."""
     files = map(responses.base64_text, await responses.pngs(drawn))
-    return "".join(_line(Frame(position=next(places), png=file)) for file in files)
+    return "".join(_line(Frame(position=next(positions), png=file)) for file in files)
 
 
-def _line(told: BaseModel) -> str:
-    return f"{told.model_dump_json(by_alias=True)}\n"
+def _line(body: BaseModel) -> str:
+    return f"{body.model_dump_json(by_alias=True)}\n"

@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.artifact.card import CardError
+from app.artifact.version_key import VersionKey
 
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 """Name, inode, size, and times of modification and change of every file in a version folder."""
 
 
-def fingerprints(models: Path) -> dict[str, Fingerprint]:
+def fingerprints(models: Path) -> dict[VersionKey, Fingerprint]:
     """Return the fingerprint of every version folder ``name/version`` in ``models``, sorted.
 
     A fingerprint changes whenever a file in the folder does. Folders whose names begin with a dot
     are skipped: they are unfinished publications. Raises OSError.
     """
     return {
-        f"{name.name}/{version.name}": _fingerprint(version)
+        VersionKey(name.name, version.name): _fingerprint(version)
         for name in _folders(models)
         for version in _folders(name)
     }

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: API keys (RFC 6750, section 2.1), or else addresses."""
+"""API keys (RFC 6750, section 2.1), and the name under which a client is counted."""
 
 import hmac
 import ipaddress
@@ -11,15 +11,15 @@ from typing import Final
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
-from app.errors import AccessError, ForbiddenError
+from app.errors import ForbiddenError, UnauthorizedError
 from app.settings import Settings
 
 COOKIE: Final = "dcgan_key"
-"""Tells the page's key with every request, those of ``<img>`` included; never the key itself."""
+"""The cookie that stands for the page's key, so that ``<img>`` requests have it; not the key."""
 
 
-class Keys:
-    """Some keys, of which nothing is kept but hashes."""
+class KeySet:
+    """A set of keys, of which only hashes are stored."""
 
     def __init__(self, keys: Iterable[SecretStr]) -> None:
         secrets = [key.get_secret_value().encode() for key in keys]
@@ -30,9 +30,9 @@ class Keys:
         return bool(self._headers)
 
     def owner(self, connection: HTTPConnection) -> str | None:
-        """A short name of the key that comes with a request; None for no or another key.
+        """A short name of the request's key; None if the key is missing or unknown.
 
-        All keys are looked at whichever it is, so that the time it takes tells nothing.
+        It compares with every key, so that the time reveals nothing about which one matched.
         """
         if (secret := presented(connection)) is not None:
             found, known = sha256(secret).digest(), self._headers
@@ -42,52 +42,52 @@ class Keys:
         return self._headers[places[0]].hex()[:12] if places else None
 
 
-class Access:
-    """Who may draw, and who may administer."""
+class Authenticator:
+    """Decides who may generate images and who may administer the server."""
 
     def __init__(self, settings: Settings) -> None:
-        self.drawing = Keys(settings.api_keys)
-        self.administering = Keys(settings.admin_keys)
+        self.drawing = KeySet(settings.api_keys)
+        self.administration = KeySet(settings.admin_keys)
 
-    def admit(self, connection: HTTPConnection) -> None:
-        """Raise AccessError where drawing takes a key that does not come with the request."""
+    def require_key(self, connection: HTTPConnection) -> None:
+        """Raise UnauthorizedError if the server has API keys and the request has none of them."""
         if self.drawing and self.drawing.owner(connection) is None:
-            raise AccessError("this takes an API key", wrong=presented(connection) is not None)
+            invalid_key = presented(connection) is not None
+            raise UnauthorizedError("this needs an API key", invalid_key=invalid_key)
 
-    def admit_administrator(self, connection: HTTPConnection) -> None:
-        """Raise AccessError without an administrator's key, ForbiddenError where there is none.
+    def require_administrator(self, connection: HTTPConnection) -> None:
+        """Raise ForbiddenError if administration is disabled, UnauthorizedError without its key.
 
-        To come from the same machine is not enough: any page that its owner visits, and every
-        request that a proxy passes on, comes from there too.
+        A request from the same machine needs a key too: a proxy's requests come from there, and so
+        do those of every web page that the machine's owner visits.
         """
-        if not self.administering:
-            raise ForbiddenError("administration is off; DCGAN_ADMIN_KEYS turns it on")
-        wrong = presented(connection) is not None
-        if not wrong or self.administering.owner(connection) is None:
-            raise AccessError("this takes an administrator's key", wrong=wrong)
+        if not self.administration:
+            raise ForbiddenError("administration is disabled; DCGAN_ADMIN_KEYS enables it")
+        has_key = presented(connection) is not None
+        if not has_key or self.administration.owner(connection) is None:
+            raise UnauthorizedError("this needs an administrator's key", invalid_key=has_key)
 
+    def client(self, connection: HTTPConnection) -> str:
+        """The name under which a client's requests are counted: its key's hash, or its address.
 
-def client(connection: HTTPConnection) -> str:
-    """Who asks, for as long as the server runs: the key's hash where it is known, else the address.
-
-    A key that is not one of the server's names nobody, or else anybody could be many. So could
-    who has an IPv6 network to themselves: its first 64 bits are the address (RFC 4291, 2.5.1).
-    """
-    access: Access = connection.app.state.access
-    if access.drawing and (owner := access.drawing.owner(connection)) is not None:
-        return f"key:{owner}"
-    return _address(connection.client.host if connection.client else "")
+        An unknown key does not name a client; otherwise one client could pretend to be many. The
+        same holds for a client that owns an IPv6 network: its first 64 bits are the address
+        (RFC 4291, 2.5.1).
+        """
+        if self.drawing and (owner := self.drawing.owner(connection)) is not None:
+            return f"key:{owner}"
+        return _address(connection.client.host if connection.client else "")
 
 
 @lru_cache(1024)
 def _address(host: str) -> str:
-    with suppress(ValueError):  # an IPv4 address, or what a proxy calls its client
+    with suppress(ValueError):  # an IPv4 address, or a name from a proxy's header
         host = str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
     return f"address:{host}"
 
 
 def presented(connection: HTTPConnection) -> bytes | None:
-    """The key in ``Authorization: Bearer`` or ``X-API-Key``; None without."""
+    """The key in ``Authorization: Bearer`` or ``X-API-Key``; None without one."""
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip().encode("latin-1")
@@ -96,5 +96,5 @@ def presented(connection: HTTPConnection) -> bytes | None:
 
 
 def cookie(secret: bytes) -> str:
-    """What stands for a key in a browser, which cannot be turned back into it."""
+    """The cookie's value for a key, from which the key cannot be computed."""
     return hmac.new(secret, b"cookie of the page", sha256).hexdigest()

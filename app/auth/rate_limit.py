@@ -1,7 +1,8 @@
-"""How many images a second each client may ask for: a token bucket each.
+"""A rate limit in images a second: one token bucket for each client.
 
-A client may begin a request while its bucket holds anything, and pays for all of its images even
-so. A large request is never impossible, but whoever draws it waits for longer before the next.
+A client may start a request while its bucket is not empty, and is charged for all of its images
+even if they exceed the rest. So a large request is never impossible, but its client waits longer
+before the next one.
 """
 
 import time
@@ -9,33 +10,33 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 BURST = 10
-"""Seconds that a bucket takes to fill: who was quiet for as long may draw as much at once."""
+"""Seconds in which an empty bucket refills; an idle client may use this much at once."""
 
 
-class Rates:
-    """The buckets of all clients that drew lately."""
+class RateLimiter:
+    """The buckets of all clients that generated images recently."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """``rate`` in images a second; 0 for any number."""
+        """``rate`` in images a second; 0 disables the limit."""
         self.rate, self._clock = rate, clock
-        # When each bucket is full again. Who is not in it has a full one.
-        self._full: OrderedDict[Hashable, float] = OrderedDict()
+        # The time at which each bucket is full again. A client without an entry has a full bucket.
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()
 
     def wait(self, client: Hashable) -> float:
-        """For how many seconds the bucket of ``client`` stays empty; 0 if it holds anything."""
+        """The seconds until the bucket of ``client`` is no longer empty; 0 if it is not empty."""
         now = self._clock()
-        return max(0.0, self._full.get(client, now) - now - BURST)
+        return max(0.0, self._full_at.get(client, now) - now - BURST)
 
-    def spend(self, client: Hashable, images: int) -> None:
-        """Take so many images, at least one, out of it."""
+    def charge(self, client: Hashable, images: int) -> None:
+        """Take ``images``, at least one, from the bucket of ``client``."""
         if not self.rate:
             return
         now = self._clock()
-        self._full[client] = max(self._full.pop(client, now), now) + images / self.rate
-        # Those that are full again are forgotten, those first that drew the longest ago.
-        while next(iter(self._full.values())) <= now:
-            self._full.popitem(last=False)
+        self._full_at[client] = max(self._full_at.pop(client, now), now) + images / self.rate
+        # Entries of full buckets are removed, least recently used first.
+        while next(iter(self._full_at.values())) <= now:
+            self._full_at.popitem(last=False)
 
     def __len__(self) -> int:
-        """How many buckets are remembered."""
-        return len(self._full)
+        """The number of buckets in memory."""
+        return len(self._full_at)

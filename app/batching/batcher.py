@@ -104,8 +104,8 @@ class Batcher:
         """Number of images in the queue."""
         return self._shares.waiting
 
-    def full(self, _client: Hashable, count: int) -> bool:
-        """Return whether the queue has no room for ``count`` more rows of any client."""
+    def full(self, count: int) -> bool:
+        """Return whether the queue has no room for ``count`` more rows."""
         return bool(self._shares.surplus(count))
 
     def check(self, client: Hashable, count: int) -> None:

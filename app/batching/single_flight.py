@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class _Flight(Generic[T]):
     """A computation in progress."""
 
-    task: asyncio.Task[T]
+    task: asyncio.Future[T]
     client: Hashable
     """The client whose request started it."""
     waiters: int = 0
@@ -37,9 +37,7 @@ class SingleFlight(Generic[T]):
         self._client_errors = client_errors
         self._flights: dict[Hashable, _Flight[T]] = {}
 
-    async def join(
-        self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]], claim: Claim
-    ) -> T:
+    async def join(self, key: Hashable, compute: Callable[[], Awaitable[T]], claim: Claim) -> T:
         """Return the result of the computation in progress for ``key``, or of a new ``compute()``.
 
         Raises ExpiredError at the deadline of ``claim``, DisconnectedError if its client
@@ -61,12 +59,12 @@ class SingleFlight(Generic[T]):
                     self._remove(key, flight)
 
     def _start(
-        self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]], client: Hashable
+        self, key: Hashable, compute: Callable[[], Awaitable[T]], client: Hashable
     ) -> _Flight[T]:
-        flight = _Flight(asyncio.create_task(compute()), client)
+        flight = _Flight(asyncio.ensure_future(compute()), client)
         self._flights[key] = flight
 
-        def ended(task: asyncio.Task[T]) -> None:
+        def ended(task: asyncio.Future[T]) -> None:
             self._remove(key, flight)
             if not task.cancelled():
                 task.exception()  # otherwise asyncio logs an exception that no request retrieved
@@ -79,7 +77,7 @@ class SingleFlight(Generic[T]):
             del self._flights[key]
 
 
-async def _result(task: asyncio.Task[T], claim: Claim, began: float) -> T:
+async def _result(task: asyncio.Future[T], claim: Claim, began: float) -> T:
     """Return the result of ``task``, which continues after a deadline or a disconnect.
 
     Raises ExpiredError, DisconnectedError and any exception of ``task``.

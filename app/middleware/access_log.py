@@ -1,131 +1,135 @@
-"""What is seen of every request: an id, a line in the log, figures."""
+"""The outermost middleware: request id, request context, access log, metrics and traces."""
 
 import logging
-import os
-import re
 import time
 from urllib.parse import quote
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.observability import request_stats
+from app.auth.api_keys import Authenticator
+from app.middleware.request_context import REQUEST_ID_HEADER, RequestContext, request_id
 from app.observability.metrics import Metrics
-from app.observability.request_stats import Record
+from app.observability.request_stats import RequestStats
 from app.observability.tracing import Tracer
+from app.settings import Settings
 
-REQUEST_ID = "X-Request-ID"
 OTHER = "other"
 
 logger = logging.getLogger(__name__)
 
-_HEADER = REQUEST_ID.lower().encode()
-# Whatever else a client sends may be meant for the log, or for a page that shows it.
-_SANE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-# Whoever makes methods up shall not make time series of them.
+_HEADER = REQUEST_ID_HEADER.lower().encode()
+# An unbounded label set would let clients create time series at will.
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _LINE = '%(client)s "%(method)s %(path)s" %(status)d route=%(route)s seconds=%(seconds).4f'
-_DRAWN = (
+_IMAGES = (
     " images=%(images)d model=%(model)s queue=%(queue).5f compute=%(compute).5f encode=%(encode).5f"
 )
 _ID = " id=%(request_id)s"
 
 
-def install(app: FastAPI, metrics: Metrics, tracer: Tracer | None, *, log: bool) -> None:
-    """Let all that ``app`` answers be seen, its failures included."""
+def install(
+    app: FastAPI,
+    settings: Settings,
+    authenticator: Authenticator,
+    metrics: Metrics,
+    tracer: Tracer | None,
+) -> None:
+    """Wrap everything in AccessLog, including the middleware that answers failures with 500."""
     build = app.build_middleware_stack
 
     def stack() -> ASGIApp:
-        # Outside of what answers with 500, which is outside of all that may be added.
-        return Telemetry(build(), metrics, tracer, log=log)
+        return AccessLog(build(), settings, authenticator, metrics, tracer)
 
     app.build_middleware_stack = stack  # type: ignore[method-assign]
 
 
-class Telemetry:
-    """ASGI middleware that gives every request an id and writes down what became of it."""
+class AccessLog:
+    """ASGI middleware that creates each request's context and records the outcome."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tracer: Tracer | None, *, log: bool) -> None:
-        self._app, self._metrics, self._tracer, self._log = app, metrics, tracer, log
-        self._literal: set[str] = set()
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        tracer: Tracer | None,
+    ) -> None:
+        self._app, self._authenticator = app, authenticator
+        self._metrics, self._tracer = metrics, tracer
+        self._timeout, self._log = settings.timeout, settings.access_log
+        self._literal_routes: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on. ``scope["state"]["request_id"]`` is its id, and in the answer."""
+        """Pass the request on with its context in ``scope["state"]["context"]``."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        known = Record(_request_id(scope))
-        scope.setdefault("state", {})["request_id"] = known.request_id
-        header = (_HEADER, known.request_id.encode())
+        stats = RequestStats(request_id(scope))
+        context = RequestContext(scope, receive, self._authenticator, self._timeout, stats)
+        scope.setdefault("state", {})["context"] = context
+        header = (_HEADER, stats.request_id.encode())
 
-        async def named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                known.status = message["status"]
+                stats.status = message["status"]
                 message["headers"] = [*message["headers"], header]
             await send(message)
 
-        request_stats.begin(known)
         try:
-            await self._app(scope, receive, named)
+            await self._app(scope, receive, send_with_id)
         finally:
-            known.seconds = time.perf_counter() - known.began
-            self._write(scope, known)
+            context.close()
+            stats.seconds = time.perf_counter() - stats.began
+            self._record(scope, stats)
 
-    def _write(self, scope: Scope, known: Record) -> None:
+    def _record(self, scope: Scope, stats: RequestStats) -> None:
         method = scope["method"] if scope["method"] in _METHODS else OTHER
         route = self._route(scope)
-        self._metrics.count_request(method, route, known)
+        self._metrics.count_request(method, route, stats)
         if self._tracer:
-            self._tracer.record(scope, method, route, known)
+            self._tracer.record(scope, method, route, stats)
         if self._log and logger.isEnabledFor(logging.INFO):
-            line = _LINE + _DRAWN + _ID if known.images else _LINE + _ID
-            logger.info(line, facts(scope, route, known))
+            line = _LINE + _IMAGES + _ID if stats.images else _LINE + _ID
+            logger.info(line, fields(scope, route, stats))
 
     def _route(self, scope: Scope) -> str:
-        """Its template; OTHER for what has none, so that labels are as few as routes."""
+        """The route's path template; OTHER without one, so that labels stay few."""
         path = scope["path"]
         template: str | None = getattr(scope.get("route"), "path_format", None)
         if template == path:
-            self._literal.add(path)
-        elif template is None and path in self._literal:
-            return str(path)  # answered by some middleware before it was routed
+            self._literal_routes.add(path)
+        elif template is None and path in self._literal_routes:
+            return str(path)  # refused by middleware before it was routed
         return template or OTHER
 
 
-def facts(scope: Scope, route: str, known: Record) -> dict[str, object]:
-    """What the log tells of a request: all that its line names, and nothing else of it."""
+def fields(scope: Scope, route: str, stats: RequestStats) -> dict[str, object]:
+    """The fields of a request's log line; the line contains nothing else from the request."""
     client = scope.get("client")
-    told: dict[str, object] = {
+    logged: dict[str, object] = {
         "client": "{}:{}".format(*client) if client else "-",
         "method": scope["method"],
         "path": _path(scope),
         "route": route,
-        "status": known.status,
-        "seconds": round(known.seconds, 6),
-        "request_id": known.request_id,
+        "status": stats.status,
+        "seconds": round(stats.seconds, 6),
+        "request_id": stats.request_id,
     }
-    if known.images:
-        told.update(
-            images=known.images,
-            model=f"{known.model}/{known.version}",
-            queue=round(known.queue, 6),
-            compute=round(known.compute, 6),
-            encode=round(known.encode, 6),
+    if stats.images:
+        logged.update(
+            images=stats.images,
+            model=f"{stats.model}/{stats.version}",
+            queue=round(stats.queue, 6),
+            compute=round(stats.compute, 6),
+            encode=round(stats.encode, 6),
         )
-    return told
-
-
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == _HEADER and _SANE.fullmatch(value):
-            found: bytes = value
-            return found.decode()
-    return os.urandom(8).hex()
+    return logged
 
 
 def _path(scope: Scope) -> str:
-    """The path and query as they came, on one line and without a quotation mark."""
+    """The path and query as received, on one line and without a quotation mark."""
     path, query = scope.get("raw_path") or quote(scope["path"]).encode(), scope["query_string"]
-    came: bytes = path + b"?" + query if query else path
-    text = came.decode("ascii", "backslashreplace")
+    received: bytes = path + b"?" + query if query else path
+    text = received.decode("ascii", "backslashreplace")
     return text if text.isprintable() and '"' not in text else ascii(text)[1:-1].replace('"', "%22")

@@ -1,4 +1,4 @@
-"""gzip for long texts (RFC 9110, section 8.4.1.3). Images and ZIP files do not shrink again."""
+"""Compresses long texts with gzip (RFC 9110, section 8.4.1.3); images do not get smaller."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from isal import isal_zlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.content_negotiation import takes_gzip
+from app.middleware import quality_values
 
 _TEXTS = {
     "application/json",
@@ -17,14 +17,14 @@ _TEXTS = {
     "text/javascript",
 }
 SHORTEST = 1000
-"""Fewer bytes than these fit in a packet anyhow."""
-_AT_ONCE = 2**17
-"""So many bytes are compressed sooner than a thread is woken, or nearly so."""
+"""A shorter text fits in one packet anyway."""
+_INLINE_BYTES = 2**17
+"""Compressing this much takes about as long as waking a thread."""
 _LEVEL, _GZIP = 1, 31
 
 
 class Compression:
-    """ASGI middleware. What is sent piece by piece goes out as it is, without delay."""
+    """ASGI middleware. A response that is sent in pieces is passed on as it is, without delay."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,15 +32,16 @@ class Compression:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         if scope["type"] == "http":
-            send = _Answer(send, Headers(scope=scope).get("accept-encoding", "")).send
+            accepted = Headers(scope=scope).get("accept-encoding", "")
+            send = _CompressingSend(send, accepted).send
         await self._app(scope, receive, send)
 
 
-class _Answer:
-    """The beginning of a text is held back until its length is known."""
+class _CompressingSend:
+    """Delays the start of a text response until its length is known."""
 
-    def __init__(self, send: Send, accepted: str) -> None:
-        self._send, self._accepted = send, accepted
+    def __init__(self, send: Send, accept_encoding: str) -> None:
+        self._send, self._accept_encoding = send, accept_encoding
         self._start: Message | None = None
 
     async def send(self, message: Message) -> None:
@@ -51,15 +52,21 @@ class _Answer:
             self._start = None
             headers = MutableHeaders(scope=start)
             headers.add_vary_header("Accept-Encoding")
-            if _is_long(message) and takes_gzip(self._accepted):
+            if _is_long(message) and accepts_gzip(self._accept_encoding):
                 message = {**message, "body": await _compressed(message["body"])}
                 headers["Content-Encoding"] = "gzip"
                 headers["Content-Length"] = str(len(message["body"]))
                 if tag := headers.get("etag"):
-                    # These are other bytes than those that it names (section 8.8.3.3).
+                    # The bytes differ from those that a strong tag names (section 8.8.3.3).
                     headers["ETag"] = f"W/{tag.removeprefix('W/')}"
             await self._send(start)
         await self._send(message)
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether a client accepts gzip (section 12.5.3)."""
+    codings = quality_values.parse(accept_encoding)
+    return next((codings[name] > 0 for name in ("gzip", "x-gzip", "*") if name in codings), False)
 
 
 def _is_text(start: Message) -> bool:
@@ -77,4 +84,4 @@ async def _compressed(body: bytes) -> bytes:
         content: bytes = isal_zlib.compress(body, _LEVEL, _GZIP)
         return content
 
-    return compressed() if len(body) <= _AT_ONCE else await asyncio.to_thread(compressed)
+    return compressed() if len(body) <= _INLINE_BYTES else await asyncio.to_thread(compressed)

@@ -1,67 +1,113 @@
-"""Requests that would be refused are refused before they are read: that costs a fraction."""
+"""Admission: decides whether a request may generate images, before any work is done.
 
+A request that would be refused for the same reason as one before it is refused before it is read,
+which costs a fraction of the work.
+"""
+
+import math
 import re
 from collections.abc import Callable, Hashable
-from functools import cache
+from dataclasses import dataclass, field
 
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import problems
-from app.auth import api_keys
-from app.errors import OverloadedError
-from app.observability import request_stats
+from app.auth.rate_limit import RateLimiter
+from app.batching.jobs import Claim
+from app.errors import AppError, OverloadedError, QueueShareError, RateLimitError
+from app.middleware.request_context import RequestContext, context_of
+from app.registry.model_version import ModelVersion
+
+ErrorResponse = Callable[[str, AppError], Response]
+"""Makes the response for an error from the request's path and the error."""
 
 _PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations"})
 _QUEUE = re.compile(rb"(?:^|&)((?:model|version)=[^&]*)")
-# Queues that are full at once: a bound on memory.
-_MOST = 100
+# Full queues that are remembered at once: a bound on memory.
+_MOST_QUEUES = 100
 
 
-class Gate:
-    """Which queues refused a request for which there is no room still."""
+@dataclass
+class _FullQueue:
+    """A queue that had no room for a request."""
 
-    def __init__(self) -> None:
-        self._shut: dict[Hashable, tuple[OverloadedError, Callable[[str], Response]]] = {}
+    version: ModelVersion
+    images: int
+    error: OverloadedError
+    responses: dict[str, Response] = field(default_factory=dict)
+    """The refusal for each path; it is the same for every client."""
 
-    def shut(self, scope: Scope, error: OverloadedError) -> None:
-        """Whoever asks for the same queue is refused until there is room for this request."""
-        if scope["path"] in _PATHS and len(self._shut) < _MOST:
 
-            @cache  # it is the same for everybody
-            def answer(path: str) -> Response:
-                return problems.answer(path, error.status, error.detail, headers=error.headers)
+class Admission:
+    """Applies the rate limit, the bound of the queue, the client's share of it, and shutdown."""
 
-            self._shut[_queue(scope)] = error, answer
+    def __init__(self, rates: RateLimiter) -> None:
+        self._rates = rates
+        self._full: dict[Hashable, _FullQueue] = {}
 
-    def refusal(self, scope: Scope) -> Response | None:
-        """The answer to ``scope``'s request where it need not be read."""
-        if not self._shut or scope["path"] not in _PATHS:
+    def admit(self, context: RequestContext, version: ModelVersion, images: int) -> Claim:
+        """The claim under which ``version`` may queue ``images`` for this request.
+
+        Raises the errors of ``charge``, and QueueShareError, OverloadedError or ShuttingDownError.
+        """
+        claim = self.charge(context, images)
+        try:
+            version.check_room(context.client, images)
+        except QueueShareError:
+            raise
+        except OverloadedError as error:
+            self._remember(context.scope, _FullQueue(version, images, error))
+            raise
+        return claim
+
+    def charge(self, context: RequestContext, images: int) -> Claim:
+        """The claim of a request that may not need the queue; its images count for the rate.
+
+        Raises RateLimitError, or ParameterError if the request's timeout is not allowed.
+        """
+        claim = context.claim()
+        if not context.rate_checked and (wait := self._rates.wait(context.client)):
+            limit = f"the rate limit is {self._rates.rate:g} images a second on average"
+            raise RateLimitError(limit, math.ceil(wait))
+        context.rate_checked = True
+        self._rates.charge(context.client, images)
+        return claim
+
+    def _remember(self, scope: Scope, full: _FullQueue) -> None:
+        if scope["path"] in _PATHS and len(self._full) < _MOST_QUEUES:
+            self._full[_queue(scope)] = full
+
+    def early_refusal(self, scope: Scope, respond: ErrorResponse) -> Response | None:
+        """The refusal of a request whose queue still has no room; None if it must be read."""
+        if not self._full or scope["path"] not in _PATHS:
             return None
-        queue = _queue(scope)
-        if (known := self._shut.get(queue)) is None:
+        queue, path = _queue(scope), scope["path"]
+        if (full := self._full.get(queue)) is None:
             return None
-        error, answer = known
-        if error.holds(api_keys.client(HTTPConnection(scope))):
-            request_stats.current().refused = error.refusal
-            return answer(scope["path"])
-        del self._shut[queue]
-        return None
+        context = context_of(scope)
+        if not full.version.is_full(context.client, full.images):
+            del self._full[queue]
+            return None
+        context.stats.refusal_reason = full.error.refusal_reason
+        if path not in full.responses:
+            full.responses[path] = respond(path, full.error)
+        return full.responses[path]
 
 
-class Gated:
-    """ASGI middleware that asks a Gate."""
+class LoadShedding:
+    """ASGI middleware that refuses requests early, see ``Admission.early_refusal``."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
-        self._app, self._gate = app, gate
+    def __init__(self, app: ASGIApp, admission: Admission, respond: ErrorResponse) -> None:
+        self._app, self._admission, self._respond = app, admission, respond
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        refused = self._gate.refusal(scope) if scope["type"] == "http" else None
+        refused = None
+        if scope["type"] == "http":
+            refused = self._admission.early_refusal(scope, self._respond)
         await (refused or self._app)(scope, receive, send)
 
 
 def _queue(scope: Scope) -> Hashable:
-    """What names a queue in a query: model and version as they are asked for."""
+    """What identifies the queue in a query: the values of ``model`` and ``version``."""
     return tuple(_QUEUE.findall(scope["query_string"]))

@@ -1,107 +1,113 @@
-"""On whose behalf a request is answered, and for how long that has a point."""
+"""The context of one request: its client, its deadline, its statistics and its leases."""
 
 import math
-import time
-from contextvars import ContextVar
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope
 
-from app.auth import api_keys
-from app.auth.rate_limit import Rates
-from app.batching.jobs import ANONYMOUS, Claim
-from app.errors import OverRateError, offence, refusal
+from app.auth.api_keys import Authenticator
+from app.batching.jobs import Claim
+from app.errors import invalid, parameter_error
+from app.observability.request_stats import RequestStats
 
-HEADER = "X-Request-Timeout"
-_NAME = HEADER.lower().encode()
+TIMEOUT_HEADER = "X-Request-Timeout"
+REQUEST_ID_HEADER = "X-Request-ID"
 
-_caller: ContextVar["Caller | None"] = ContextVar("caller", default=None)
-_lent: ContextVar[Claim | None] = ContextVar("lent", default=None)
+_TIMEOUT, _REQUEST_ID = TIMEOUT_HEADER.lower().encode(), REQUEST_ID_HEADER.lower().encode()
+# Other characters may be an attack on the log, or on a page that shows it.
+_SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Leased(Protocol):
+    """Something that is kept alive while a request has a lease on it."""
+
+    def acquire(self) -> None:
+        """Take a lease."""
+
+    def release(self) -> None:
+        """Give it back."""
 
 
 @dataclass(slots=True)
-class Caller:
-    """The client of the request that this task answers."""
+class RequestContext:
+    """What is known about one request beside its parameters.
+
+    Middleware creates it; routes pass it on to what they call.
+    """
 
     scope: Scope
     receive: Receive
-    arrived: float
-    """By the clock ``time.perf_counter``."""
-    timeout: float
-    """Seconds from then on, for every request."""
-    admitted: bool = False
-    """Whether its rate allowed the request. What has begun is not cut short."""
+    authenticator: Authenticator
+    longest_timeout: float
+    """Seconds; also the timeout of a request that names none."""
+    stats: RequestStats
+    rate_checked: bool = False
+    """Whether the rate limit has let this request pass. A request that has begun may finish."""
+    _client: str = ""
+    _leases: list[Leased] = field(default_factory=list)
 
-    def claim(self, images: int) -> Claim:
-        """What a batcher is told of so many images.
+    @property
+    def client(self) -> str:
+        """The name under which the client's requests are counted."""
+        if not self._client:
+            self._client = self.authenticator.client(HTTPConnection(self.scope))
+        return self._client
 
-        Raises ParameterError for a timeout that is not allowed, OverRateError past the rate.
-        """
-        claim = Claim(
-            api_keys.client(HTTPConnection(self.scope)), self.arrived + self.seconds(), self._gone
-        )
-        rates: Rates = self.scope["app"].state.rates
-        if not self.admitted and (wait := rates.wait(claim.client)):
-            limit = f"{rates.rate:g} images a second are allowed on average"
-            raise OverRateError(limit, math.ceil(wait))
-        self.admitted = True
-        rates.spend(claim.client, images)
-        return claim
-
-    def seconds(self) -> float:
-        """How long the client waits. Raises ParameterError for what is not allowed."""
-        told = [value for name, value in self.scope["headers"] if name == _NAME]
-        if not told:
-            return self.timeout
-        text = ", ".join(value.decode("latin-1") for value in told)
+    def timeout(self) -> float:
+        """The seconds that the client waits. Raises ParameterError if its header is not allowed."""
+        values = [value for name, value in self.scope["headers"] if name == _TIMEOUT]
+        if not values:
+            return self.longest_timeout
+        text = ", ".join(value.decode("latin-1") for value in values)
         seconds = _number(text)
-        if not 0 < seconds <= self.timeout:
-            allowed = f"a number of seconds above 0, at most {self.timeout:g}"
-            raise refusal(offence(HEADER, "header", text, allowed))
+        if not 0 < seconds <= self.longest_timeout:
+            allowed = f"a number of seconds above 0, at most {self.longest_timeout:g}"
+            raise parameter_error(invalid(TIMEOUT_HEADER, "header", text, allowed))
         return seconds
 
-    async def _gone(self) -> None:
+    def claim(self) -> Claim:
+        """The client and the deadline, for the batcher. Raises ParameterError as ``timeout``."""
+        return Claim(self.client, self.stats.began + self.timeout(), self._disconnected)
+
+    async def _disconnected(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
+    def lease(self, leased: Leased) -> None:
+        """Keep ``leased`` alive until the request ends."""
+        leased.acquire()
+        self._leases.append(leased)
 
-class Callers:
-    """ASGI middleware: whatever a request draws is drawn for its client, see ``claim``."""
-
-    def __init__(self, app: ASGIApp, timeout: float) -> None:
-        self._app, self._timeout = app, timeout
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; the web server gives each a task, and so a context, of its own."""
-        if scope["type"] == "http":
-            _caller.set(Caller(scope, receive, time.perf_counter(), self._timeout))
-        await self._app(scope, receive, send)
+    def close(self) -> None:
+        """Give all leases back: the request has ended."""
+        for leased in self._leases:
+            leased.release()
+        self._leases.clear()
 
 
-def claim(images: int) -> Claim:
-    """On whose behalf this task draws so many images. Raises what ``Caller.claim`` does."""
-    if lent := _lent.get():
-        return lent
-    caller = _caller.get()
-    return caller.claim(images) if caller else ANONYMOUS
+def request_id(scope: Scope) -> str:
+    """The client's request id if it is a safe one, else a new one."""
+    for name, value in scope["headers"]:
+        if name == _REQUEST_ID and _SAFE_ID.fullmatch(value):
+            found: bytes = value
+            return found.decode()
+    return os.urandom(8).hex()
 
 
-def check() -> None:
-    """Raise ParameterError for a timeout that is not allowed, even where nothing is drawn."""
-    if caller := _caller.get():
-        caller.seconds()
-
-
-def lend(claim: Claim) -> None:
-    """Let this task draw on ``claim`` from now on, whoever began it."""
-    _lent.set(claim)
+def context_of(scope: Scope) -> RequestContext:
+    """The context that middleware has put into the request's ``scope``."""
+    context: RequestContext = scope["state"]["context"]
+    return context
 
 
 def _number(text: str) -> float:
-    """``text`` as a number, NaN where it is none."""
+    """``text`` as a number; NaN if it is none."""
     try:
-        # Python alone writes 1_0 for 10.
+        # Only Python accepts 1_0 for 10.
         return float(text) if "_" not in text else math.nan
     except ValueError:
         return math.nan

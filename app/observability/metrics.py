@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from app.observability.multiprocess import ProcessMetrics, SummedMetrics
-from app.observability.request_stats import Record
+from app.observability.request_stats import RequestStats
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -77,18 +77,18 @@ class Metrics:
         """Return all metrics in Prometheus's text format, version 0.0.4."""
         return b"".join(map(generate_latest, self._collectors))
 
-    def count_request(self, method: str, route: str, record: Record) -> None:
+    def count_request(self, method: str, route: str, stats: RequestStats) -> None:
         """Count a request that was answered, or whose client disconnected."""
-        count, seconds = self._requests.children(method, route, record.status)
+        count, seconds = self._requests.children(method, route, stats.status)
         count.inc()
-        seconds.observe(record.seconds)
-        if record.refused:
-            self._requests.refusals.labels(record.refused).inc()
-        if record.images:
-            queue, compute, encode = self._versions.stages(record.model, record.version)
-            queue.observe(record.queue)
-            compute.observe(record.compute)
-            encode.observe(record.encode)
+        seconds.observe(stats.seconds)
+        if stats.refusal_reason:
+            self._requests.refusals.labels(stats.refusal_reason).inc()
+        if stats.images:
+            queue, compute, encode = self._versions.stages(stats.model, stats.version)
+            queue.observe(stats.queue)
+            compute.observe(stats.compute)
+            encode.observe(stats.encode)
 
     def image_counter(self, model: str, version: int) -> Callable[[Outcome, int], None]:
         """Return the function by which a version's batcher counts images by their outcome."""

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from app import __version__
-from app.observability.request_stats import Record
+from app.observability.request_stats import RequestStats
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -41,7 +41,7 @@ class Tracer:
         provider.add_span_processor(self._processor)
         self._tracer = provider.get_tracer("app", __version__)
 
-    def record(self, scope: "Scope", method: str, route: str, record: Record) -> None:
+    def record(self, scope: "Scope", method: str, route: str, stats: RequestStats) -> None:
         """Create the spans of one request; the header ``traceparent`` names their parent."""
         from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -53,19 +53,19 @@ class Tracer:
             f"{method} {route}",
             TraceContextTextMapPropagator().extract(headers),
             SpanKind.SERVER,
-            _attributes(scope, method, route, record),
-            start_time=offset + _nanoseconds(record.began),
+            _attributes(scope, method, route, stats),
+            start_time=offset + _nanoseconds(stats.began),
         )
         if span.is_recording():
             parent = set_span_in_context(span)
-            for name, began, ended in record.stages:
+            for name, began, ended in stats.stages:
                 stage = self._tracer.start_span(
                     name, parent, start_time=offset + _nanoseconds(began)
                 )
                 stage.end(offset + _nanoseconds(ended))
-            if record.status >= 500:
+            if stats.status >= 500:
                 span.set_status(StatusCode.ERROR)
-        span.end(offset + _nanoseconds(record.began + record.seconds))
+        span.end(offset + _nanoseconds(stats.began + stats.seconds))
 
     def close(self) -> None:
         """Send the remaining spans; gives up after two seconds."""
@@ -95,7 +95,7 @@ def _is_disabled() -> bool:
     return disabled or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
 
 
-def _attributes(scope: "Scope", method: str, route: str, record: Record) -> dict[str, Any]:
+def _attributes(scope: "Scope", method: str, route: str, stats: RequestStats) -> dict[str, Any]:
     """Name attributes as OpenTelemetry's semantic conventions for HTTP servers do, where possible.
 
     All others begin with ``dcgan.``.
@@ -103,14 +103,14 @@ def _attributes(scope: "Scope", method: str, route: str, record: Record) -> dict
     attributes: dict[str, Any] = {
         "http.request.method": method,
         "http.route": route,
-        "http.response.status_code": record.status,
+        "http.response.status_code": stats.status,
         "url.path": scope["path"],
         "url.scheme": scope.get("scheme", "http"),
-        "dcgan.request_id": record.request_id,
+        "dcgan.request_id": stats.request_id,
     }
-    if record.images:
-        attributes["dcgan.model"] = f"{record.model}/{record.version}"
-        attributes["dcgan.images"] = record.images
+    if stats.images:
+        attributes["dcgan.model"] = f"{stats.model}/{stats.version}"
+        attributes["dcgan.images"] = stats.images
     return attributes
 
 

@@ -1,7 +1,6 @@
-"""A version folder to a version in service: read, verified and warmed up."""
+"""Loads a version folder: reads it, verifies it, starts its engine and warms it up."""
 
 import logging
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from app.artifact.card import Card, CardError
 from app.batching.batcher import Batcher
 from app.batching.jobs import OutcomeObserver, ignore_outcomes
 from app.errors import StartupError
-from app.registry.model_version import Served
+from app.registry.model_version import ModelVersion
 from app.registry.statistics import Statistics
 from app.runtime import providers
 from app.runtime.cpus import available
@@ -23,19 +22,19 @@ from app.settings import Settings
 logger = logging.getLogger(__name__)
 
 INLINE_SECONDS = WAKE_UP_SECONDS
-"""Seconds for which a batch may hold up the event loop, which no thread would do sooner."""
+"""A batch this short runs on the event loop: handing it to a thread would take as long."""
 
-Watcher = Callable[[str, int], OutcomeObserver]
-"""From a model's name and version."""
+ObserverFactory = Callable[[str, int], OutcomeObserver]
+"""Makes the observer of a version's batches from the model's name and the version number."""
 
 
-def nobody(_model: str, _version: int) -> OutcomeObserver:
-    """A Watcher that watches nothing."""
+def no_observer(_model: str, _version: int) -> OutcomeObserver:
+    """An ObserverFactory for callers that observe nothing."""
     return ignore_outcomes
 
 
-def places(settings: Settings) -> list[Placement]:
-    """Where generators may run, best first. Raises StartupError where nothing asked for runs."""
+def placements(settings: Settings) -> list[Placement]:
+    """Where generators can run, best first. Raises StartupError if the provider does not run."""
     threads = settings.threads or available()
     try:
         found = providers.candidates(settings.provider, settings.precision, threads)
@@ -44,25 +43,32 @@ def places(settings: Settings) -> list[Placement]:
     return [replace(place, engine_cache=settings.engine_cache) for place in found]
 
 
-def load(folder: Path, settings: Settings, watcher: Watcher = nobody) -> Served:
-    """The version in ``folder``, ready to draw. Raises CardError, StartupError as ``places``."""
+def load(folder: Path, settings: Settings, observer: ObserverFactory = no_observer) -> ModelVersion:
+    """The version in ``folder``, ready to draw. Raises CardError, or StartupError as above."""
     version_folders.check_inside(folder, settings.models)
     described = card.read(folder)
     contents = {variant.file: card.load_graph(folder, variant) for variant in described.variants}
-    engine = _engine(folder, described, contents, places(settings), settings.max_batch)
-    statistics, watch = Statistics(), watcher(described.name, described.version)
-    compute = statistics.counting(engine)
-    batcher = Batcher(compute, settings.max_batch, settings.max_queue, watch, INLINE_SECONDS)
-    served = Served(described, engine, batcher, statistics=statistics)
-    weakref.finalize(served.hold, batcher.close_soon).atexit = False
-    return served
+    engine = _engine(folder, described, contents, placements(settings), settings.max_batch)
+    statistics = Statistics()
+    batcher = Batcher(
+        statistics.counting(engine),
+        settings.max_batch,
+        settings.max_queue,
+        observer(described.name, described.version),
+        INLINE_SECONDS,
+    )
+    return ModelVersion(described, engine, batcher, statistics)
 
 
 def _engine(
-    folder: Path, described: Card, contents: dict[str, bytes], tried: list[Placement], largest: int
+    folder: Path,
+    described: Card,
+    contents: dict[str, bytes],
+    candidates: list[Placement],
+    largest: int,
 ) -> Engine:
-    """On the first provider that starts."""
-    place, *others = tried
+    """An engine on the first candidate whose provider starts."""
+    place, *others = candidates
     file = described.variant(place.provider).file
     try:
         graph_safety.check(contents[file])
@@ -74,6 +80,6 @@ def _engine(
             raise StartupError(str(error)) from error
         logger.warning("%s", error)
         return _engine(folder, described, contents, others, largest)
-    except Exception as error:  # onnxruntime's errors have no common class
-        told = str(error).splitlines()[0]
-        raise CardError(f"{folder / file}: it cannot draw: {told}") from error
+    except Exception as error:  # onnxruntime's errors have no common base class
+        first_line = str(error).splitlines()[0]
+        raise CardError(f"{folder / file}: the model does not run: {first_line}") from error

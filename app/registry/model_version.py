@@ -1,161 +1,156 @@
-"""One version in service, and what it draws."""
+"""One model version in service: its card, its engine, its queue, and who still uses it."""
 
 import math
 import time
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import cast
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 
-from app.api.allowed import told
 from app.artifact.card import INPUT, Card, Variant
+from app.artifact.version_key import VersionKey
 from app.batching import jobs
 from app.batching.batcher import Batcher
+from app.batching.jobs import Claim, Computed
 from app.errors import (
-    ClosedError,
+    DeadlineError,
     EngineError,
-    LateError,
     OverloadedError,
-    OverShareError,
-    offence,
-    refusal,
+    QueueShareError,
+    ShuttingDownError,
+    invalid,
+    parameter_error,
 )
-from app.imaging import sheets
-from app.imaging.render_options import PLAIN, Look
-from app.imaging.sheets import Pixels
-from app.latent import edits, sampling
+from app.latent import sampling
 from app.latent.edits import Edit
 from app.latent.sampling import Latents
-from app.middleware import request_context
-from app.observability import request_stats
+from app.registry.draw_options import DEFAULT, DrawOptions
 from app.registry.statistics import Statistics
 from app.runtime.engine import Engine
 
 
-class Hold:
-    """As long as one of these lives, somebody may draw."""
+class ModelVersion:
+    """One model version in service.
 
+    A request holds a lease while it uses the version. A version that is retired stops its batcher
+    when the last lease is released, so that requests which found it still get their images.
+    """
 
-@dataclass(frozen=True)
-class Served:
-    """One version in service."""
+    def __init__(
+        self, card: Card, engine: Engine, batcher: Batcher, statistics: Statistics | None = None
+    ) -> None:
+        """``batcher`` runs ``engine``."""
+        self.card, self.engine, self.batcher = card, engine, batcher
+        self.statistics = statistics or Statistics()
+        self.key = VersionKey(card.name, str(card.version))
+        self.variant: Variant = card.variant(engine.provider)
+        """The model file that runs."""
+        self._leases, self._retired = 0, False
 
-    card: Card
-    engine: Engine
-    batcher: Batcher
-    edit: Edit = edits.NO_EDIT
-    """What happens to every latent before it is drawn."""
-    look: Look = PLAIN
-    statistics: Statistics = field(default_factory=Statistics)
-    hold: Hold = field(default_factory=Hold, repr=False)
-    """Shared by all copies: the batcher is closed when the last request lets go of it."""
+    def acquire(self) -> None:
+        """Take a lease."""
+        self._leases += 1
 
-    @property
-    def title(self) -> str:
-        """``name/version``, as in the headers and the log."""
-        return f"{self.card.name}/{self.card.version}"
+    def release(self) -> None:
+        """Give a lease back."""
+        self._leases -= 1
+        self._close_if_unused()
 
-    @property
-    def variant(self) -> Variant:
-        """The graph that draws."""
-        return self.card.variant(self.engine.provider)
+    def retire(self) -> None:
+        """Stop the batcher once nobody has a lease. The registry calls this."""
+        self._retired = True
+        self._close_if_unused()
 
-    def latents(self, seeds: list[int]) -> Latents:
-        """The latents of ``seeds`` under this version's prior, truncated."""
-        drawn = sampling.from_seeds(seeds, self.card.latent.width, self.card.latent.prior)
-        return sampling.truncate(drawn, self.look.truncation)
+    def _close_if_unused(self) -> None:
+        if self._retired and not self._leases:
+            self.batcher.close_soon()
 
-    @property
-    def changes(self) -> dict[str, str]:
-        """What makes a seed's image another than the plain one: parameters and their values."""
-        edited = {"edit": self.edit.text} if self.edit.text else {}
-        return {**edited, **self.look.changes}
+    def latents(self, seeds: list[int], options: DrawOptions = DEFAULT) -> Latents:
+        """The latents of ``seeds`` under this version's prior, truncated: ``(n, width)``."""
+        latent = self.card.latent
+        rows = sampling.from_seeds(seeds, latent.width, latent.prior)
+        return sampling.truncate(rows, options.truncation)
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of its images."""
-        scale, image = self.look.scale, self.card.image
-        return scale * image.height, scale * image.width
+    def image_size(self, options: DrawOptions) -> tuple[int, int]:
+        """Height and width of one image, enlarged."""
+        image = self.card.image
+        return options.scale * image.height, options.scale * image.width
 
-    def editing(
-        self, strengths: Mapping[str, float], look: Look = PLAIN, place: str = "query"
-    ) -> "Served":
-        """The same, but its images are given attributes, so strongly each, and look so.
+    def caption(self, options: DrawOptions, seed: int | None) -> dict[str, str]:
+        """The text chunks of a PNG file of one image, or of images without a common seed."""
+        named = {} if seed is None else {"seed": str(seed)}
+        return {"model": str(self.key), **named, **options.parameters}
 
-        The client named them in ``place``. Raises ParameterError for those that it does not have.
+    def edit(self, strengths: Mapping[str, float], place: str = "query") -> Edit:
+        """The edit that gives images attributes with these strengths.
+
+        Raises ParameterError if the version has no such attribute; ``place`` is where the request
+        named it.
         """
-        if not strengths and look == self.look:
-            return self
         vectors = {name: found.vector for name, found in self.card.attributes.items()}
-        unknown = [told(name) for name in strengths if name not in vectors]
+        unknown = [name for name in strengths if name not in vectors]
         if unknown:
-            nothing = f"left out: {self.title} has no attributes to edit"
+            nothing = f"left out: {self.key} has no attributes to edit"
             allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
-            raise refusal(*(offence("edit", place, name, allowed) for name in unknown))
-        return replace(self, edit=Edit.from_directions(vectors, strengths), look=look)
+            raise parameter_error(*(invalid("edit", place, name, allowed) for name in unknown))
+        return Edit.from_directions(vectors, strengths)
 
-    async def draw(self, rows: Latents) -> "Drawn":
-        """The images of latents ``(n, width)``, edited, for the client that this task answers.
+    def check_room(self, client: Hashable, images: int) -> None:
+        """Raise the error that refuses ``images`` of ``client`` now, if any.
 
-        Raises OverRateError, OverShareError, OverloadedError, ClosedError, LateError or
-        EngineError; jobs.DisconnectedError if the client disconnects; and ParameterError for a
-        timeout that is not allowed.
+        Raises QueueShareError, OverloadedError or ShuttingDownError. A client that is refused
+        because the queue is full has a share of it reserved, as in ``Batcher.submit``.
+        """
+        try:
+            with _refusals():
+                self.batcher.check(client, images)
+        except QueueShareError:
+            raise
+        except OverloadedError:
+            self.batcher.note_refused(client)
+            raise
+
+    def is_full(self, client: Hashable, images: int) -> bool:
+        """Whether the queue has no room for ``images``; if so, ``client`` has a share reserved."""
+        if full := self.batcher.full(images):
+            self.batcher.note_refused(client)
+        return full
+
+    async def draw(self, rows: Latents, options: DrawOptions, claim: Claim) -> Computed:
+        """The images of latents ``(n, width)``: uint8 ``(n, height, width, channels)``, and times.
+
+        Raises QueueShareError, OverloadedError, ShuttingDownError, DeadlineError or EngineError;
+        jobs.DisconnectedError if the client disconnected.
         """
         began = time.perf_counter()
+        self.acquire()
         try:
-            computed = await self.batcher.submit(
-                {INPUT: self.edit(rows)}, request_context.claim(len(rows))
-            )
-        except jobs.QueueFullError as error:
-            seconds = max(1, math.ceil(error.retry_after))
-            if isinstance(error, jobs.ShareError):
-                raise OverShareError(f"others wait, too: {error}", seconds) from error
-            full = partial(_refuses, self.batcher, len(rows))
-            raise OverloadedError(f"the server is busy: {error}", seconds, full) from error
-        except jobs.BatcherClosedError as error:
-            raise ClosedError("the server is shutting down") from error
+            with _refusals():
+                computed = await self.batcher.submit({INPUT: options.edit(rows)}, claim)
         except jobs.ExpiredError as error:
             self.statistics.failed.add(time.perf_counter() - began)
-            raise LateError(f"not drawn in time: {error}") from error
+            raise DeadlineError(f"not generated in time: {error}") from error
         except jobs.BatchError as error:
             self.statistics.failed.add(time.perf_counter() - began)
-            raise EngineError(
-                f"these images could not be computed; the log says why by fault {error.fault}"
-            ) from error
+            detail = f"these images could not be computed; see fault {error.fault} in the log"
+            raise EngineError(detail) from error
+        finally:
+            self.release()
         self.statistics.succeed(computed.queue, computed.compute)
-        pixels = cast("Pixels", computed.results)
-        request_stats.current().drawn(
-            self.card.name, self.card.version, len(pixels), computed.queue, computed.compute
-        )
-        return Drawn(self, pixels, computed.queue, computed.compute)
+        return computed
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The images of one request: by whom they were drawn, and how long it took."""
-
-    served: Served
-    pixels: Pixels
-    """uint8 ``(n, height, width, channels)``."""
-    queue: float
-    compute: float
-    """Seconds, see ``jobs.Computed``."""
-    at: float = field(default_factory=time.perf_counter)
-    """When they were ready to be encoded, by the clock ``time.perf_counter``."""
-
-    def part(self, which: slice) -> "Drawn":
-        """Some of them."""
-        return replace(self, pixels=self.pixels[which])
-
-    @property
-    def enlarged(self) -> Pixels:
-        """The same pixels, as wide and high as they shall look; this may take its time."""
-        return sheets.upscale(self.pixels, self.served.look.scale)
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn the batcher's refusals into errors for the client."""
+    try:
+        yield
+    except jobs.ShareError as error:
+        detail = f"other clients are waiting too: {error}"
+        raise QueueShareError(detail, _retry_after(error)) from error
+    except jobs.QueueFullError as error:
+        raise OverloadedError(f"the server is busy: {error}", _retry_after(error)) from error
+    except jobs.BatcherClosedError as error:
+        raise ShuttingDownError("the server is shutting down") from error
 
 
-def _refuses(batcher: Batcher, count: int, client: Hashable) -> bool:
-    """Return whether the queue has no room for ``count`` images; if so, ``client`` is refused."""
-    full = batcher.full(client, count)
-    if full:
-        batcher.note_refused(client)
-    return full
+def _retry_after(error: jobs.QueueFullError) -> int:
+    return max(1, math.ceil(error.retry_after))

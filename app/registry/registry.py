@@ -1,4 +1,4 @@
-"""The models folder as loaded versions, and what of it is left out, and why."""
+"""The model versions in service, and the folders that are left out, with the reasons."""
 
 import asyncio
 import logging
@@ -9,110 +9,120 @@ from typing import Final, Self
 from app.artifact import version_folders
 from app.artifact.card import CardError
 from app.artifact.version_folders import Fingerprint
-from app.errors import NotFoundError, NotReadyError, offence
+from app.artifact.version_key import VersionKey
+from app.errors import NotFoundError, NotReadyError, invalid
 from app.registry import loader
-from app.registry.loader import Watcher, nobody
-from app.registry.model_version import Served
+from app.registry.loader import ObserverFactory, no_observer
+from app.registry.model_version import ModelVersion
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-MODELS: Final = "."
-"""The models folder itself, as a folder that may be refused."""
-UNLOADED: Final = "unloaded by order"
-"""Why a version is out of service that nobody wants."""
+MODELS_FOLDER: Final = "."
+"""Stands for the models folder itself where the whole folder cannot be read."""
+UNLOADED: Final = "unloaded on request"
+"""Reason shown for a version that was unloaded on request."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A version that is kept out of service."""
+    """A version folder that is not in service."""
 
-    folder: str
-    """``name/version``, below the models folder."""
+    key: VersionKey | None
+    """None is the models folder itself."""
     reason: str
+
+    @property
+    def folder(self) -> str:
+        """``name/version`` below the models folder, or MODELS_FOLDER."""
+        return str(self.key) if self.key else MODELS_FOLDER
 
 
 @dataclass
-class Catalog:
-    """Every version in service, by name and version."""
+class Registry:
+    """Every version in service, by name and version number."""
 
     default_name: str
-    models: dict[str, dict[int, Served]] = field(default_factory=dict)
+    models: dict[str, dict[int, ModelVersion]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
-    marks: dict[str, Fingerprint] = field(default_factory=dict)
-    """The folders as they were when they were last loaded, or refused."""
+    fingerprints: dict[VersionKey, Fingerprint] = field(default_factory=dict)
+    """The folders as they were when they were last loaded or refused."""
 
     @classmethod
-    def load(cls, settings: Settings, watcher: Watcher = nobody) -> Self:
-        """All of ``settings.models``; what is damaged is left out, logged and in ``refused``.
+    def load(cls, settings: Settings, observer: ObserverFactory = no_observer) -> Self:
+        """All versions in ``settings.models``; damaged ones are logged and kept in ``refused``.
 
-        ``watcher`` says who is told of a version's batches.
-        Raises StartupError where the provider that was asked for does not run.
+        ``observer`` makes the observer of each version's batches. Raises StartupError if the
+        requested provider does not run here.
         """
-        loader.places(settings)  # even where no model asks for it
-        catalog = cls(settings.default_model)
+        loader.placements(settings)  # so that a wrong provider ends the start even without models
+        registry = cls(settings.default_model)
         try:
-            catalog.marks = version_folders.fingerprints(settings.models)
+            registry.fingerprints = version_folders.fingerprints(settings.models)
         except OSError as error:
-            catalog.refuse(MODELS, f"{error.filename}: cannot be read: {error.strerror}")
-        for folder in catalog.marks:
+            registry.refuse(None, f"{error.filename}: cannot be read: {error.strerror}")
+        for key in registry.fingerprints:
             try:
-                catalog.add(loader.load(settings.models / folder, settings, watcher))
+                registry.add(loader.load(settings.models / str(key), settings, observer))
             except CardError as error:
-                catalog.refuse(folder, str(error))
-        return catalog
+                registry.refuse(key, str(error))
+        return registry
 
-    def add(self, served: Served) -> None:
-        """Take a version into service.
+    def add(self, version: ModelVersion) -> None:
+        """Put a version into service.
 
-        One that is replaced goes on drawing for the requests that have found it already.
+        A version that it replaces is retired: it serves the requests that hold a lease on it.
         """
-        self.models.setdefault(served.card.name, {})[served.card.version] = served
-        engine = served.engine
-        logger.info("serving %s on %s, %s", served.title, engine.provider, engine.precision)
+        versions = self.models.setdefault(version.card.name, {})
+        replaced = versions.get(version.card.version)
+        versions[version.card.version] = version
+        if replaced is not None:
+            replaced.retire()
+        engine = version.engine
+        logger.info("serving %s on %s, %s", version.key, engine.provider, engine.precision)
 
-    def retire(self, folder: str) -> bool:
-        """Take the version of ``folder`` out of service; whether it was in service."""
-        if not self.serves(folder):
+    def retire(self, key: VersionKey) -> bool:
+        """Take a version out of service; return whether it was in service."""
+        number = key.number
+        version = None if number is None else self.models.get(key.name, {}).pop(number, None)
+        if version is None:
             return False
-        name, version = folder.split("/")
-        del self.models[name][int(version)]
-        if not self.models[name]:
-            del self.models[name]
-        logger.info("retired %s", folder)
+        if not self.models[key.name]:
+            del self.models[key.name]
+        version.retire()
+        logger.info("retired %s", key)
         return True
 
-    def serves(self, folder: str) -> bool:
-        """Whether the version of ``folder`` is in service."""
-        name, version = folder.split("/")
-        return version in map(str, self.models.get(name, {}))
+    def serves(self, key: VersionKey) -> bool:
+        """Whether a version is in service."""
+        return key.number in self.models.get(key.name, {})
 
-    def refuse(self, folder: str, reason: str) -> None:
-        """Remember, and tell once, why a version is left out."""
-        refused = Refused(folder, reason)
+    def refuse(self, key: VersionKey | None, reason: str) -> None:
+        """Remember why a folder is not in service, and log it unless the reason is known."""
+        refused = Refused(key, reason)
         if refused not in self.refused:
-            self.forgive(folder)
+            self.clear_refusal(key)
             self.refused.append(refused)
-            logger.error("left out %s: %s", folder, reason)
+            logger.error("not serving %s: %s", refused.folder, reason)
 
-    def put_aside(self, folder: str, mark: Fingerprint) -> None:
-        """Remember a version that nobody wants."""
-        self.forgive(folder)
-        self.refused.append(Refused(folder, UNLOADED))
-        self.marks[folder] = mark
+    def mark_unloaded(self, key: VersionKey, fingerprint: Fingerprint) -> None:
+        """Remember that a version was unloaded on request."""
+        self.clear_refusal(key)
+        self.refused.append(Refused(key, UNLOADED))
+        self.fingerprints[key] = fingerprint
 
-    def forgive(self, folder: str) -> None:
-        """Forget why ``folder`` was left out."""
-        self.refused = [one for one in self.refused if one.folder != folder]
+    def clear_refusal(self, key: VersionKey | None) -> None:
+        """Forget why a folder was not in service."""
+        self.refused = [refused for refused in self.refused if refused.key != key]
 
-    def forget(self, folder: str) -> None:
-        """Forget a folder that is no more."""
-        self.forgive(folder)
-        self.marks.pop(folder, None)
+    def forget(self, key: VersionKey) -> None:
+        """Forget a folder that no longer exists."""
+        self.clear_refusal(key)
+        self.fingerprints.pop(key, None)
 
     @property
     def default(self) -> str:
-        """The model that is meant where none is named. Raises NotReadyError without any model."""
+        """The model that serves requests without ``model``. Raises NotReadyError without models."""
         if not self.models:
             reasons = "; ".join(refused.reason for refused in self.refused)
             raise NotReadyError(f"no model is served: {reasons or 'the models folder is empty'}")
@@ -124,34 +134,36 @@ class Catalog:
         version: int | None = None,
         place: str = "query",
         parameter: str = "model",
-    ) -> Served:
-        """The version that is meant: by default the default model, in its highest version.
+    ) -> ModelVersion:
+        """The requested version; by default the default model in its highest version.
 
-        The client named it in ``place``, by ``parameter``. Raises NotReadyError or NotFoundError.
+        ``place`` and ``parameter`` say where the request named the model. Raises NotReadyError or
+        NotFoundError.
         """
         name = self.default if name is None else name
         if name not in self.models:
-            allowed = f"one of {', '.join(sorted(self.models))}" if self.models else "no model yet"
-            problem = offence(parameter, place, name, allowed)
+            names = ", ".join(sorted(self.models))
+            allowed = f"one of {names}" if names else "left out: no model is served"
+            problem = invalid(parameter, place, name, allowed)
             raise NotFoundError(f"{parameter} is {name!r} but must be {allowed}", [problem])
         versions = self.models[name]
         version = max(versions) if version is None else version
         if version not in versions:
             allowed = f"one of {', '.join(map(str, sorted(versions)))}"
-            problem = offence("version", place, version, allowed)
+            problem = invalid("version", place, version, allowed)
             raise NotFoundError(f"version of {name} is {version} but must be {allowed}", [problem])
         return versions[version]
 
-    def __iter__(self) -> Iterator[Served]:
-        """Every version, by name and then by number."""
+    def __iter__(self) -> Iterator[ModelVersion]:
+        """Every version, sorted by name and number."""
         for name in sorted(self.models):
             for version in sorted(self.models[name]):
                 yield self.models[name][version]
 
-    def running(self) -> list[tuple[str, int]]:
-        """What every version computes: its title, and its batch's number or 0."""
-        return [(served.title, served.batcher.running) for served in self]
+    def running_batches(self) -> list[tuple[str, int]]:
+        """For each version its key and the number of the batch that it computes, 0 for none."""
+        return [(str(version.key), version.batcher.running) for version in self]
 
     async def close(self) -> None:
-        """Finish what waits, then take every version out of service."""
-        await asyncio.gather(*(served.batcher.close() for served in self))
+        """Finish all waiting images, then stop every version's batcher."""
+        await asyncio.gather(*(version.batcher.close() for version in self))

@@ -1,4 +1,4 @@
-"""What has been ordered of the models folder, in the order in which every worker obeys."""
+"""Orders to reload the models folder, numbered, and carried out by every worker in turn."""
 
 import json
 import os
@@ -7,44 +7,46 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_OBEYED = "obeyed-"
+from app.artifact.version_key import VersionKey
+
+_PROGRESS = "done-"
 
 
 @dataclass(frozen=True)
-class Order:
-    """Look at the folder of one model anew, or at all of them."""
+class ReloadOrder:
+    """An order to look at one model's folder again, or at the whole models folder."""
 
     model: str | None = None
     versions: list[int] | None = None
-    """Which versions of it are wanted from now on; none for all that are there."""
+    """The only versions to serve from now on; None for all."""
 
-    def concerns(self, folder: str) -> bool:
-        """Whether ``folder``, ``name/version``, is to be looked at."""
-        return self.model is None or folder.startswith(f"{self.model}/")
+    def concerns(self, key: VersionKey) -> bool:
+        """Whether the order is about the version folder ``key``."""
+        return self.model is None or key.name == self.model
 
 
-class Orders:
-    """Orders by number, from 1 on, that all processes with one ``folder`` share.
+class ReloadLog:
+    """Orders, numbered from 1, that all processes with the same ``folder`` share.
 
-    Each is a file that appears whole or not at all, and only one process can give it its number:
-    there is nothing to lock, and a worker that starts late finds them all. Without a folder they
-    are those of one process.
+    Every order is a file that appears complete or not at all, and only one process can claim a
+    number. So no lock is needed, and a worker that starts late finds all orders. Without a folder
+    the log belongs to this process alone.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None:
             folder.mkdir(exist_ok=True)
         self._folder = folder
-        self._own: list[Order] = []
-        self.obeyed = 0
+        self._own: list[ReloadOrder] = []
+        self.done = 0
         """The number of the last order that this process has carried out."""
 
-    def give(self, order: Order) -> int:
-        """Hand out ``order``; returns its number."""
+    def append(self, order: ReloadOrder) -> int:
+        """Add ``order``; return its number."""
         if self._folder is None:
             self._own.append(order)
             return len(self._own)
-        number = self.obeyed
+        number = self.done
         with tempfile.NamedTemporaryFile("w", dir=self._folder, prefix=".") as file:
             json.dump(asdict(order), file)
             file.flush()
@@ -54,40 +56,40 @@ class Orders:
                     os.link(file.name, self._folder / str(number))
                     return number
 
-    def next(self) -> Order | None:
-        """The first order that this process has not carried out, if there is one."""
+    def next(self) -> ReloadOrder | None:
+        """The first order that this process has not carried out; None without one."""
         if self._folder is None:
-            return self._own[self.obeyed] if self.obeyed < len(self._own) else None
-        path = self._folder / str(self.obeyed + 1)
-        return Order(**json.loads(path.read_text())) if path.exists() else None
+            return self._own[self.done] if self.done < len(self._own) else None
+        path = self._folder / str(self.done + 1)
+        return ReloadOrder(**json.loads(path.read_text())) if path.exists() else None
 
-    def obey(self) -> None:
-        """Say that this process has carried out the next order."""
-        self.obeyed += 1
-        self.sign()
+    def advance(self) -> None:
+        """Record that this process has carried out the next order."""
+        self.done += 1
+        self.publish_progress()
 
-    def sign(self) -> None:
-        """Tell the other processes how far this one is."""
+    def publish_progress(self) -> None:
+        """Let the other processes know how far this one is."""
         if self._folder is not None:
-            path = self._folder / f"{_OBEYED}{os.getpid()}"
+            path = self._folder / f"{_PROGRESS}{os.getpid()}"
             part = path.with_name(f".{path.name}")
-            part.write_text(str(self.obeyed))
+            part.write_text(str(self.done))
             part.replace(path)
 
-    def obeyed_by_all(self, number: int) -> bool:
-        """Whether every process that lives has carried out order ``number``."""
+    def done_by_all(self, number: int) -> bool:
+        """Whether every living process has carried out order ``number``."""
         if self._folder is None:
-            return self.obeyed >= number
-        signed = self._folder.glob(f"{_OBEYED}*")
-        return all(int(path.read_text()) >= number for path in signed if _lives(path))
+            return self.done >= number
+        progress = self._folder.glob(f"{_PROGRESS}*")
+        return all(int(path.read_text()) >= number for path in progress if _is_alive(path))
 
 
-def _lives(path: Path) -> bool:
+def _is_alive(path: Path) -> bool:
     try:
-        os.kill(int(path.name.removeprefix(_OBEYED)), 0)
+        os.kill(int(path.name.removeprefix(_PROGRESS)), 0)
     except ProcessLookupError:
         path.unlink(missing_ok=True)
         return False
-    except PermissionError:  # somebody else's, who has the number now
+    except PermissionError:  # another user's process has the number now
         return False
     return True

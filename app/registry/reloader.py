@@ -1,4 +1,4 @@
-"""The models folder while the server runs: what is new in it is taken into service."""
+"""Hot reload: puts new versions of the models folder into service while the server runs."""
 
 import asyncio
 import logging
@@ -6,103 +6,115 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
 from app.artifact import version_folders
 from app.artifact.card import CardError
 from app.artifact.version_folders import Fingerprint
-from app.errors import NotFoundError, RepositoryError, StartupError, offence
-from app.observability.metrics import Metrics
+from app.artifact.version_key import VersionKey
+from app.errors import ModelsFolderError, NotFoundError, StartupError, invalid
 from app.registry import loader
-from app.registry.registry import MODELS, UNLOADED, Catalog
-from app.registry.reload_log import Order, Orders
+from app.registry.loader import ObserverFactory, no_observer
+from app.registry.registry import UNLOADED, Registry
+from app.registry.reload_log import ReloadLog, ReloadOrder
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_EVERY, _LONGEST = 0.2, 30.0
-"""Seconds: between looks for an order from elsewhere, and until all workers have obeyed one."""
+_POLL_SECONDS, _WORKER_TIMEOUT = 0.2, 30.0
+"""How often a worker looks for new orders; how long an order waits for the other workers."""
+
+ReloadResult = Literal["served", "refused", "retired"]
 
 
-class Repository:
-    """Loads, reloads and unloads versions, one after the other, while the others draw.
+def _no_count(_: ReloadResult) -> None:
+    pass
 
-    A version that cannot be served changes nothing but its reason in the catalog.
+
+class Reloader:
+    """Loads, reloads and unloads versions one after another while the others serve requests.
+
+    A version that cannot be served changes nothing but its reason in the registry.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
+        registry: Registry,
         settings: Settings,
-        orders: Orders,
-        metrics: Metrics,
+        log: ReloadLog,
+        observer: ObserverFactory = no_observer,
+        count: Callable[[ReloadResult], None] = _no_count,
     ) -> None:
-        """``catalog`` was loaded from the folder of ``settings`` a moment ago."""
-        self._catalog, self._settings, self._orders = catalog, settings, orders
+        """``registry`` has just been loaded from the folder of ``settings``.
+
+        ``observer`` is that of ``Registry.load``; ``count`` counts results for the metrics.
+        """
+        self._registry, self._settings, self._log = registry, settings, log
+        self._observer, self._count = observer, count
         self._wanted: dict[str, list[int]] = {}
-        self._before: dict[str, Fingerprint] = {}
+        self._before: dict[VersionKey, Fingerprint] = {}
         self._one_at_a_time = asyncio.Lock()
-        self._metrics = metrics
 
     async def load(self, name: str, versions: list[int] | None = None) -> None:
-        """Serve ``versions`` of a model and no others, or all; return once every worker does.
+        """Serve only ``versions`` of a model, or all; return once every worker does.
 
-        Raises NotFoundError for what the models folder has not, RepositoryError with the reasons
-        where a version cannot be served. Those that can be are served all the same.
+        Raises NotFoundError if the models folder has no such model or version, ModelsFolderError
+        with the reasons if a version cannot be served. The other versions are served all the same.
         """
-        await self._check(name, versions or [])
-        await self._order(Order(name, versions))
-        refused = (one for one in self._catalog.refused if one.folder.startswith(f"{name}/"))
+        await self._check_exists(name, versions or [])
+        await self._carry_out(ReloadOrder(name, versions))
+        refused = (one for one in self._registry.refused if one.key and one.key.name == name)
         if reasons := "; ".join(one.reason for one in refused if one.reason != UNLOADED):
-            raise RepositoryError(f"not all of {name} is served: {reasons}")
+            raise ModelsFolderError(f"not every version of {name} is served: {reasons}")
 
     async def unload(self, name: str) -> None:
-        """Take a model out of service until it is loaded; return once every worker has.
+        """Take a model out of service until it is loaded again; return once every worker has.
 
-        Raises NotFoundError for one that is not in the models folder.
+        Raises NotFoundError if the models folder has no such model.
         """
-        await self._check(name, [])
-        await self._order(Order(name, []))
+        await self._check_exists(name, [])
+        await self._carry_out(ReloadOrder(name, []))
 
     def reload(self) -> None:
         """Let every worker look at the whole models folder soon."""
-        self._orders.give(Order())
+        self._log.append(ReloadOrder())
 
     async def follow(self) -> None:
-        """Carry out what has been ordered, one after the other. Raises RepositoryError."""
+        """Carry out all new orders, one after another. Raises ModelsFolderError."""
         async with self._one_at_a_time:
-            while (order := self._orders.next()) is not None:
+            while (order := self._log.next()) is not None:
                 if order.model is not None:
                     self._wanted.pop(order.model, None)
                     if order.versions is not None:
                         self._wanted[order.model] = order.versions
                 try:
-                    found = await self._marks()
-                    known = {*found, *self._catalog.marks}
-                    await self._take_up(filter(order.concerns, known), found)
+                    found = await self._fingerprints()
+                    known = {*found, *self._registry.fingerprints}
+                    await self._apply(filter(order.concerns, known), found)
                 finally:
-                    self._orders.obey()
+                    self._log.advance()
 
     async def watch(self) -> None:
-        """Take up what has changed in the models folder, but not since the last look.
+        """Load what has changed in the models folder, but not since the previous call.
 
-        A folder that is still being copied changes from one look to the next. Raises
-        RepositoryError.
+        A folder that is still being copied changes from one call to the next. Raises
+        ModelsFolderError.
         """
         async with self._one_at_a_time:
-            before, self._before = self._before, await self._marks()
-            now, known = self._before, self._catalog.marks
-            settled = (one for one in {*now, *known} if now.get(one) == before.get(one))
-            await self._take_up([one for one in settled if now.get(one) != known.get(one)], now)
+            before, self._before = self._before, await self._fingerprints()
+            now, known = self._before, self._registry.fingerprints
+            settled = (key for key in {*now, *known} if now.get(key) == before.get(key))
+            await self._apply([key for key in settled if now.get(key) != known.get(key)], now)
 
     @asynccontextmanager
-    async def attended(self) -> AsyncIterator[None]:
-        """Meanwhile orders and SIGHUP are followed, and the folder is watched if told to."""
-        with suppress(RepositoryError):
-            await self.follow()  # the orders from before this worker
-        self._orders.sign()
+    async def running(self) -> AsyncIterator[None]:
+        """Follow orders and SIGHUP, and watch the folder if the settings say so, meanwhile."""
+        with suppress(ModelsFolderError):
+            await self.follow()  # orders from before this worker started
+        self._log.publish_progress()
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.reload)
-        tasks = [asyncio.create_task(_repeat(self.follow, _EVERY))]
+        tasks = [asyncio.create_task(_repeat(self.follow, _POLL_SECONDS))]
         if seconds := self._settings.watch:
             tasks.append(asyncio.create_task(_repeat(self.watch, seconds)))
         try:
@@ -112,94 +124,95 @@ class Repository:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _check(self, name: str, versions: list[int]) -> None:
-        """Raise NotFoundError unless all that is there to be loaded."""
-        found = [folder.split("/") for folder in await self._marks()]
-        for parameter, wanted, there in (
-            ("model", [name], {model for model, _ in found} | self._catalog.models.keys()),
-            ("versions", versions, {int(v) for model, v in found if model == name and v.isdigit()}),
+    async def _check_exists(self, name: str, versions: list[int]) -> None:
+        """Raise NotFoundError unless the models folder has the model and all ``versions``."""
+        found = await self._fingerprints()
+        names = {key.name for key in found} | self._registry.models.keys()
+        numbers = {key.number for key in found if key.name == name and key.number is not None}
+        for parameter, requested, existing in (
+            ("model", [name], names),
+            ("versions", versions, numbers),
         ):
-            for one in wanted:
-                if one not in there:
-                    allowed = f"one of {', '.join(map(str, sorted(there)))}" if there else "no such"
-                    problem = offence(parameter, "path", one, allowed)
+            for one in requested:
+                if one not in existing:
+                    listed = ", ".join(map(str, sorted(existing)))
+                    allowed = f"one of {listed}" if listed else "left out: the folder has none"
+                    problem = invalid(parameter, "path", one, allowed)
                     raise NotFoundError(f"{parameter} is {one!r} but must be {allowed}", [problem])
 
-    async def _order(self, order: Order) -> None:
-        number = self._orders.give(order)
+    async def _carry_out(self, order: ReloadOrder) -> None:
+        """Carry out ``order`` here and wait until every other worker has."""
+        number = self._log.append(order)
         await self.follow()
         try:
-            async with asyncio.timeout(_LONGEST):
-                while not self._orders.obeyed_by_all(number):  # noqa: ASYNC110 # they are processes
-                    await asyncio.sleep(_EVERY / 4)
+            async with asyncio.timeout(_WORKER_TIMEOUT):
+                while not self._log.done_by_all(number):  # noqa: ASYNC110 # other processes
+                    await asyncio.sleep(_POLL_SECONDS / 4)
         except TimeoutError as error:
-            raise RepositoryError("not every worker has answered yet") from error
-        # Who found that out may have been another task.
-        if reasons := [one.reason for one in self._catalog.refused if one.folder == MODELS]:
-            raise RepositoryError("; ".join(reasons))
+            raise ModelsFolderError("not every worker has followed yet") from error
+        # Another task may have carried the order out and found that the folder is unreadable.
+        if reasons := [one.reason for one in self._registry.refused if one.key is None]:
+            raise ModelsFolderError("; ".join(reasons))
 
-    async def _marks(self) -> dict[str, Fingerprint]:
-        """What lies in the models folder. Raises RepositoryError where nobody can tell."""
+    async def _fingerprints(self) -> dict[VersionKey, Fingerprint]:
+        """All version folders as they are now. Raises ModelsFolderError if they are unreadable."""
         try:
             found = await asyncio.to_thread(version_folders.fingerprints, self._settings.models)
         except OSError as error:
             reason = f"{error.filename}: cannot be read: {error.strerror}"
-            self._catalog.refuse(MODELS, reason)
-            raise RepositoryError(reason) from error
-        self._catalog.forgive(MODELS)
+            self._registry.refuse(None, reason)
+            raise ModelsFolderError(reason) from error
+        self._registry.clear_refusal(None)
         return found
 
-    async def _take_up(self, concerned: Iterable[str], found: dict[str, Fingerprint]) -> None:
-        """Serve what is ``found`` and wanted of the folders ``concerned``, retire the rest."""
+    async def _apply(
+        self, concerned: Iterable[VersionKey], found: dict[VersionKey, Fingerprint]
+    ) -> None:
+        """Of the folders ``concerned``, serve those that are found and wanted; retire the rest.
+
+        An unwanted version stays in service while a wanted one of its model fails to load.
+        """
         ordered = sorted(concerned)
         failed = {
-            _name(f)
-            for f in ordered
-            if f in found and self._is_wanted(f) and not await self._try(f, found[f])
+            key.name
+            for key in ordered
+            if key in found and self._is_wanted(key) and not await self._serve(key, found[key])
         }
-        for folder in ordered:
-            if folder not in found:
-                self._retire(folder)
-                self._catalog.forget(folder)
-            elif not self._is_wanted(folder) and _name(folder) not in failed:
-                self._retire(folder)
-                self._catalog.put_aside(folder, found[folder])
+        for key in ordered:
+            if key not in found:
+                self._retire(key)
+                self._registry.forget(key)
+            elif not self._is_wanted(key) and key.name not in failed:
+                self._retire(key)
+                self._registry.mark_unloaded(key, found[key])
 
-    async def _try(self, folder: str, mark: Fingerprint) -> bool:
-        """Serve ``folder`` unless that is so already; whether it is served as it lies there."""
-        if self._catalog.serves(folder) and self._catalog.marks.get(folder) == mark:
+    async def _serve(self, key: VersionKey, fingerprint: Fingerprint) -> bool:
+        """Serve the folder unless it is served already; return whether it is in service now."""
+        if self._registry.serves(key) and self._registry.fingerprints.get(key) == fingerprint:
             return True
-        self._catalog.marks[folder] = mark
+        self._registry.fingerprints[key] = fingerprint
         try:
-            served = await asyncio.to_thread(
-                loader.load,
-                self._settings.models / folder,
-                self._settings,
-                self._metrics.image_counter,
+            version = await asyncio.to_thread(
+                loader.load, self._settings.models / str(key), self._settings, self._observer
             )
-        except Exception as error:  # whatever lies in a folder ends no server
+        except Exception as error:  # no content of a folder may end the server
             if not isinstance(error, CardError | StartupError):
-                logger.exception("%s cannot be loaded", folder)
-            self._catalog.refuse(folder, str(error) or repr(error))
-            self._metrics.count_reload("refused")
+                logger.exception("%s cannot be loaded", key)
+            self._registry.refuse(key, str(error) or repr(error))
+            self._count("refused")
             return False
-        self._catalog.add(served)
-        self._catalog.forgive(folder)
-        self._metrics.count_reload("served")
+        self._registry.add(version)
+        self._registry.clear_refusal(key)
+        self._count("served")
         return True
 
-    def _retire(self, folder: str) -> None:
-        if self._catalog.retire(folder):
-            self._metrics.count_reload("retired")
+    def _retire(self, key: VersionKey) -> None:
+        if self._registry.retire(key):
+            self._count("retired")
 
-    def _is_wanted(self, folder: str) -> bool:
-        name, _, version = folder.partition("/")
-        wanted = self._wanted.get(name)
-        return wanted is None or version in map(str, wanted)
-
-
-def _name(folder: str) -> str:
-    return folder.partition("/")[0]
+    def _is_wanted(self, key: VersionKey) -> bool:
+        wanted = self._wanted.get(key.name)
+        return wanted is None or key.number in wanted
 
 
 async def _repeat(action: Callable[[], Awaitable[None]], seconds: float) -> None:
@@ -207,7 +220,7 @@ async def _repeat(action: Callable[[], Awaitable[None]], seconds: float) -> None
         await asyncio.sleep(seconds)
         try:
             await action()
-        except RepositoryError:
-            continue  # its reason is in the catalog and in the log
+        except ModelsFolderError:
+            continue  # its reason is in the registry and in the log
         except Exception:
-            logger.exception("the models folder could not be looked at")
+            logger.exception("the models folder could not be read")

@@ -1,4 +1,4 @@
-"""What one version has computed since it was taken into service."""
+"""Counts of what one version has computed since it was put into service."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,13 +12,13 @@ Compute = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.uint8]]
 
 @dataclass
 class Count:
-    """How often, and for how long in all."""
+    """A number of events and their total duration."""
 
     times: int = 0
     seconds: float = 0.0
 
     def add(self, seconds: float) -> None:
-        """Once more, for ``seconds``."""
+        """Count one event of ``seconds``."""
         self.times += 1
         self.seconds += seconds
 
@@ -28,15 +28,15 @@ class Statistics:
 
     def __init__(self) -> None:
         self.succeeded, self.failed = Count(), Count()
-        """Requests, from their arrival at the queue to their images."""
+        """Requests, from their arrival in the queue to their images."""
         self.queued, self.computed = Count(), Count()
-        """How long the rows of requests waited, and were in the engine."""
+        """How long the rows of requests waited in the queue, and were in the engine."""
         self.batches, self.images = 0, 0
         self.last: float | None = None
         """When the last batch ended, in seconds since 1970."""
 
     def counting(self, compute: Compute) -> Compute:
-        """``compute``, its batches and images counted; to be called by one thread at a time."""
+        """``compute``, wrapped to count batches and images; for calls from one thread at a time."""
 
         def counted(rows: Mapping[str, NDArray[np.generic]]) -> NDArray[np.uint8]:
             pixels = compute(rows)
@@ -48,7 +48,7 @@ class Statistics:
         return counted
 
     def succeed(self, queue: float, compute: float) -> None:
-        """A request got its images after so many seconds in the queue and in the engine."""
+        """Count a request that got its images after these seconds in the queue and the engine."""
         self.succeeded.add(queue + compute)
         self.queued.add(queue)
         self.computed.add(compute)

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import SettingsConfigDict
 
 from app.artifact.card import ModelName, VersionNumber
-from app.imaging.render_options import Look
 from app.imaging.sheets import MAX_SCALE
 from app.latent import edits
 from app.latent.sampling import MAX_TRUNCATION, SEEDS
@@ -62,11 +61,6 @@ class RenderSettings(GeneratorSettings):
         le=MAX_SCALE,
         description="integer upscaling factor: 4 turns 64x64 pixels into 256x256",
     )
-
-    @property
-    def look(self) -> Look:
-        """Truncation and scale, as a model version takes them."""
-        return Look(self.truncation, self.scale)
 
     @property
     def strengths(self) -> dict[str, float]:

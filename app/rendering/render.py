@@ -10,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from tqdm import tqdm
 
-from app.api.responses import caption
 from app.artifact.card import INPUT
 from app.imaging import sheets
 from app.imaging.sheets import Pixels
-from app.registry.model_version import Served
-from app.registry.registry import Catalog
+from app.registry.draw_options import DrawOptions
+from app.registry.model_version import ModelVersion
+from app.registry.registry import Registry
 from app.rendering.options import RenderSettings
 from app.rendering.outputs import CHUNK, Manifest, Output, open_output
 from app.runtime.cpus import available
@@ -32,40 +32,45 @@ def render(options: RenderSettings) -> Manifest:
     not run, OutputError if ``options.out`` holds anything else, and OSError if the disk fails.
     """
     engines = options.model_dump(include=set(GeneratorSettings.model_fields))
-    catalog = Catalog.load(Settings(**engines, max_batch=CHUNK))
-    found = catalog.find(options.model, options.version)
-    served = found.editing(options.strengths, options.look)
-    manifest = _manifest(served, options)
-    output = open_output(options.out, manifest, lambda seed: caption(served, seed))
+    registry = Registry.load(Settings(**engines, max_batch=CHUNK))
+    version = registry.find(options.model, options.version)
+    edit = version.edit(options.strengths)
+    drawing = DrawOptions(edit, options.truncation, options.scale)
+    manifest = _manifest(version, drawing, options)
+    output = open_output(options.out, manifest, lambda seed: version.caption(drawing, seed))
     threads = options.threads or available()
     with tqdm(total=manifest.count, unit="image") as bar, ThreadPoolExecutor(threads) as pool:
-        for images in _fill(output, served, manifest, pool):
+        for images in _fill(output, version, drawing, manifest, pool):
             bar.update(images)
     output.finish()
     return manifest
 
 
-def _manifest(served: Served, options: RenderSettings) -> Manifest:
-    height, width = served.size
+def _manifest(version: ModelVersion, drawing: DrawOptions, options: RenderSettings) -> Manifest:
+    height, width = version.image_size(drawing)
     return Manifest(
-        model=served.card.name,
-        version=served.card.version,
-        digest=served.variant.sha256,
-        provider=served.engine.provider,
-        precision=served.engine.precision,
+        model=version.card.name,
+        version=version.card.version,
+        digest=version.variant.sha256,
+        provider=version.engine.provider,
+        precision=version.engine.precision,
         seed=options.seed,
         count=options.count,
-        edit=served.edit.text,
+        edit=drawing.edit.text,
         truncation=options.truncation,
         scale=options.scale,
         height=height,
         width=width,
-        channels=served.card.image.channels,
+        channels=version.card.image.channels,
     )
 
 
 def _fill(
-    output: Output, served: Served, manifest: Manifest, pool: ThreadPoolExecutor
+    output: Output,
+    version: ModelVersion,
+    drawing: DrawOptions,
+    manifest: Manifest,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[int]:
     """Generate the missing images; ``pool`` encodes and writes them.
 
@@ -77,8 +82,9 @@ def _fill(
         missing = output.missing(seeds)
         yield len(seeds) - len(missing)
         if missing:
-            pixels = served.engine({INPUT: served.edit(served.latents(missing))})
-            pending.append(pool.submit(_write, output, missing, pixels, served.look.scale))
+            rows = drawing.edit(version.latents(missing, drawing))
+            pixels = version.engine({INPUT: rows})
+            pending.append(pool.submit(_write, output, missing, pixels, drawing.scale))
         if len(pending) > _MAX_PENDING:
             yield pending.popleft().result()
     for written in pending:

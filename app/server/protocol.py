@@ -14,11 +14,11 @@ from uvicorn.server import ServerState
 
 from app.errors import (
     AppError,
-    CrowdedError,
-    LongHeadError,
-    LongUrlError,
+    HeadTooLongError,
     MalformedError,
-    SlowError,
+    RequestTimeoutError,
+    TooManyConnectionsError,
+    UrlTooLongError,
 )
 
 MAX_URL_BYTES, MAX_HEAD_BYTES = 2**13, 2**15
@@ -102,7 +102,7 @@ class HttpConnection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._parse(data)
         if self._framing > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(LongHeadError(_LONG_HEAD))
+            self._refuse(HeadTooLongError(_LONG_HEAD))
 
     def on_headers_complete(self) -> None:
         """Start the application, unless the request exceeds a limit."""
@@ -177,12 +177,12 @@ class HttpConnection(HttpToolsProtocol):
 
     def _exceeded_limit(self) -> AppError | None:
         if len(self.connections) > self._limits.connections:
-            return CrowdedError("the server has too many connections", retry_after=1)
+            return TooManyConnectionsError("the server has too many connections", retry_after=1)
         if len(self.url) > MAX_URL_BYTES:
-            return LongUrlError(f"the URL is longer than {MAX_URL_BYTES} bytes")
+            return UrlTooLongError(f"the URL is longer than {MAX_URL_BYTES} bytes")
         size = sum(len(name) + len(value) for name, value in self.headers)
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
-            return LongHeadError(_LONG_HEAD)
+            return HeadTooLongError(_LONG_HEAD)
         return None
 
     def _check_progress(self) -> None:
@@ -204,7 +204,9 @@ class HttpConnection(HttpToolsProtocol):
         if self._owes_response():
             self._checks = 0
             return
-        self._refuse(SlowError(f"the request did not arrive within {self._limits.patience:g} s"))
+        self._refuse(
+            RequestTimeoutError(f"the request did not arrive within {self._limits.patience:g} s")
+        )
 
     def _owes_response(self) -> bool:
         """Whether a request before the one that is arriving still has no complete response."""

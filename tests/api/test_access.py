@@ -1,19 +1,19 @@
-"""Who asks, and whether they may."""
+"""API keys: who may generate images and administer the server."""
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr, ValidationError
 from starlette.requests import HTTPConnection
 
 from app.auth import api_keys
-from app.auth.api_keys import Access
-from app.errors import AccessError, ForbiddenError
+from app.auth.api_keys import Authenticator
+from app.errors import ForbiddenError, UnauthorizedError
 from app.main import create_app
 from app.settings import Settings
 from tests.serving import serving
@@ -23,12 +23,10 @@ KEYS = ("first-of-two-keys", "second-of-two-keys")
 ADMIN = "administrators-key"
 
 
-def connection(settings: Settings, host: str = "192.0.2.1", **headers: str) -> HTTPConnection:
-    """What a route knows of a request with these headers."""
-    app = FastAPI()
-    app.state.access = Access(settings)
+def connection(host: str = "192.0.2.1", **headers: str) -> HTTPConnection:
+    """A request with these headers."""
     pairs = [(k.replace("_", "-").encode(), v.encode("latin-1")) for k, v in headers.items()]
-    return HTTPConnection({"type": "http", "app": app, "headers": pairs, "client": (host, 1)})
+    return HTTPConnection({"type": "http", "headers": pairs, "client": (host, 1)})
 
 
 @pytest.fixture
@@ -40,12 +38,12 @@ def settings() -> Settings:
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER   ", None])
-def test_any_of_the_keys_draws(settings: Settings, key: str, scheme: str | None) -> None:
-    told = {"x_api_key": key} if scheme is None else {"authorization": scheme + key}
-    asked = connection(settings, **told)
-    asked.app.state.access.admit(asked)
-    assert api_keys.client(asked).startswith("key:")
-    assert key not in api_keys.client(asked)
+def test_any_of_the_keys_is_accepted(settings: Settings, key: str, scheme: str | None) -> None:
+    headers = {"x_api_key": key} if scheme is None else {"authorization": scheme + key}
+    request, authenticator = connection(**headers), Authenticator(settings)
+    authenticator.require_key(request)
+    assert authenticator.client(request).startswith("key:")
+    assert key not in authenticator.client(request)
 
 
 @pytest.mark.parametrize(
@@ -60,53 +58,54 @@ def test_any_of_the_keys_draws(settings: Settings, key: str, scheme: str | None)
         ({"cookie": f"{api_keys.COOKIE}={KEYS[0]}"}, 'Bearer realm="dcgan"'),
     ],
 )
-def test_nothing_else_does(settings: Settings, headers: dict[str, str], challenge: str) -> None:
-    asked = connection(settings, **headers)
-    with pytest.raises(AccessError) as refused:
-        asked.app.state.access.admit(asked)
+def test_nothing_else_is_accepted(
+    settings: Settings, headers: dict[str, str], challenge: str
+) -> None:
+    with pytest.raises(UnauthorizedError) as refused:
+        Authenticator(settings).require_key(connection(**headers))
     assert refused.value.headers == {"WWW-Authenticate": challenge}
     assert not any(key in str(refused.value) for key in KEYS)
 
 
-def test_without_keys_everybody_draws() -> None:
-    asked = connection(Settings())
-    asked.app.state.access.admit(asked)
+def test_without_keys_no_request_needs_one() -> None:
+    Authenticator(Settings()).require_key(connection())
 
 
 def test_a_browser_s_cookie_stands_for_a_key_without_being_it(settings: Settings) -> None:
     token = api_keys.cookie(KEYS[1].encode())
-    asked = connection(settings, cookie=f"a=b; {api_keys.COOKIE}={token}")
-    asked.app.state.access.admit(asked)
-    assert api_keys.client(asked) == api_keys.client(connection(settings, x_api_key=KEYS[1]))
+    request = connection(cookie=f"a=b; {api_keys.COOKIE}={token}")
+    authenticator = Authenticator(settings)
+    authenticator.require_key(request)
+    same = connection(x_api_key=KEYS[1])
+    assert authenticator.client(request) == authenticator.client(same)
 
 
-def test_administration_takes_a_key_of_its_own(settings: Settings) -> None:
-    asked = connection(settings, x_api_key=ADMIN)
-    asked.app.state.access.admit_administrator(asked)
+def test_administration_needs_a_key_of_its_own(settings: Settings) -> None:
+    authenticator = Authenticator(settings)
+    authenticator.require_administrator(connection(x_api_key=ADMIN))
     cookie = f"{api_keys.COOKIE}={api_keys.cookie(ADMIN.encode())}"
     for headers in ({}, {"x_api_key": KEYS[0]}, {"cookie": cookie}):
-        asked = connection(settings, **headers)
-        with pytest.raises(AccessError):
-            asked.app.state.access.admit_administrator(asked)
+        with pytest.raises(UnauthorizedError):
+            authenticator.require_administrator(connection(**headers))
 
 
-def test_administration_is_off_without_its_keys() -> None:
-    asked = connection(Settings(), host="127.0.0.1", x_api_key=ADMIN)
+def test_administration_is_disabled_without_its_keys() -> None:
+    request = connection(host="127.0.0.1", x_api_key=ADMIN)
     with pytest.raises(ForbiddenError):
-        asked.app.state.access.admit_administrator(asked)
+        Authenticator(Settings()).require_administrator(request)
 
 
-def test_clients_are_told_apart_by_key_or_else_by_address(settings: Settings) -> None:
-    asked = [connection(settings, x_api_key=key) for key in (*KEYS, KEYS[0])]
-    first, second, again = map(api_keys.client, asked)
+def test_clients_are_named_by_key_or_else_by_address(settings: Settings) -> None:
+    requests = [connection(x_api_key=key) for key in (*KEYS, KEYS[0])]
+    first, second, again = map(Authenticator(settings).client, requests)
     assert first == again != second
-    unknown = connection(settings, x_api_key="unknown-" + KEYS[0])
-    assert api_keys.client(unknown) == "address:192.0.2.1"
-    assert api_keys.client(connection(Settings(), x_api_key=KEYS[0])) == "address:192.0.2.1"
+    unknown = connection(x_api_key="unknown-" + KEYS[0])
+    assert Authenticator(settings).client(unknown) == "address:192.0.2.1"
+    assert Authenticator(Settings()).client(requests[0]) == "address:192.0.2.1"
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "client"),
     [
         ("2001:db8::1", "address:2001:db8::/64"),
         ("2001:db8:0:0:ffff::2", "address:2001:db8::/64"),
@@ -115,8 +114,8 @@ def test_clients_are_told_apart_by_key_or_else_by_address(settings: Settings) ->
         ("a:proxy's:client", "address:a:proxy's:client"),
     ],
 )
-def test_a_network_of_ipv6_is_one_client(host: str, told: str) -> None:
-    assert api_keys.client(connection(Settings(), host=host)) == told
+def test_an_ipv6_network_is_one_client(host: str, client: str) -> None:
+    assert Authenticator(Settings()).client(connection(host=host)) == client
 
 
 @pytest.mark.parametrize(
@@ -242,8 +241,10 @@ def test_a_browser_is_known_by_a_cookie_once_it_has_sent_a_key(client: TestClien
     assert KEYS[0] not in cookie
     assert "expires" not in cookie.lower()
     assert client.get(image).status_code == 200
-    # Once the key is taken back its cookie is worth nothing.
-    client.app.state.access = Access(Settings(api_keys=(SecretStr(KEYS[1]),)))  # type: ignore[attr-defined]
+    # Once a key is revoked, its cookie is refused.
+    state = client.app.state  # type: ignore[attr-defined]
+    remaining = Authenticator(Settings(api_keys=(SecretStr(KEYS[1]),)))
+    state.services = replace(state.services, authenticator=remaining)
     assert client.get(image).status_code == 401
 
 
@@ -258,10 +259,10 @@ def test_without_keys_there_is_no_cookie(models: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_key_is_ever_told(
+def test_no_key_is_ever_disclosed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    """By a real server, to whoever reads its log, its metrics or its answers."""
+    """Neither log, metrics nor responses of a real server contain a key."""
     monkeypatch.setenv("DCGAN_API_KEYS", ",".join(KEYS))
     monkeypatch.setenv("DCGAN_ADMIN_KEYS", ADMIN)
     out, log = tmp_path / "out", tmp_path / "log"

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Message
 
 from app.main import create_app
+from app.middleware.request_context import context_of
 from app.settings import Settings
 
 
@@ -23,10 +24,9 @@ def app(models: Path) -> FastAPI:
     async def broken() -> None:
         raise RuntimeError("a fault of ours")
 
-    @app.get("/told")
-    async def told(request: Request) -> str:
-        name: str = request.state.request_id
-        return name
+    @app.get("/request-id")
+    async def request_id(request: Request) -> str:
+        return context_of(request.scope).stats.request_id
 
     return app
 
@@ -68,7 +68,7 @@ def test_an_id_that_might_do_harm_is_replaced(client: TestClient, wrong: str) ->
 
 
 def test_routes_know_the_id(client: TestClient) -> None:
-    answer = client.get("/told", headers={"X-Request-ID": "mine"})
+    answer = client.get("/request-id", headers={"X-Request-ID": "mine"})
     assert answer.json() == "mine"
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from app.artifact import card
 from app.artifact.card import Direction, Directions
 from app.main import create_app
-from app.registry.registry import Catalog
+from app.registry.registry import Registry
 from app.settings import Settings
 
 Damage = Callable[[Path], object]
@@ -136,15 +136,15 @@ def folder(models: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load(folder: Path) -> Catalog:
-    return Catalog.load(Settings(models=folder, provider="cpu"))
+def load(folder: Path) -> Registry:
+    return Registry.load(Settings(models=folder, provider="cpu"))
 
 
 def test_intact_versions_are_served_and_the_highest_is_the_default(folder: Path) -> None:
-    catalog = load(folder)
-    assert [served.title for served in catalog] == ["fashion-mnist/1", "fashion-mnist/2"]
-    assert not catalog.refused
-    assert catalog.find().title == "fashion-mnist/2"
+    registry = load(folder)
+    assert [str(version.key) for version in registry] == ["fashion-mnist/1", "fashion-mnist/2"]
+    assert not registry.refused
+    assert str(registry.find().key) == "fashion-mnist/2"
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
@@ -152,9 +152,9 @@ def test_a_damaged_version_is_refused_and_the_reason_logged(
     folder: Path, damage: Damage, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(folder / "fashion-mnist/2")
-    catalog = load(folder)
-    assert catalog.find().title == "fashion-mnist/1"
-    (refused,) = catalog.refused
+    registry = load(folder)
+    assert str(registry.find().key) == "fashion-mnist/1"
+    (refused,) = registry.refused
     assert DAMAGES[damage] in refused.reason
     assert refused.reason in caplog.text
 
@@ -175,9 +175,9 @@ def test_unfinished_publications_and_other_files_are_ignored(folder: Path) -> No
     (folder / ".hidden/1").mkdir(parents=True)
     (folder / "README").touch()
     (folder / "fashion-mnist/notes.txt").touch()
-    catalog = load(folder)
-    assert [served.title for served in catalog] == ["fashion-mnist/1"]
-    assert not catalog.refused
+    registry = load(folder)
+    assert [str(version.key) for version in registry] == ["fashion-mnist/1"]
+    assert not registry.refused
 
 
 @pytest.mark.parametrize(
@@ -207,5 +207,5 @@ def test_without_a_model_the_server_is_live_but_not_ready(
 
 
 def test_the_first_model_replaces_a_missing_default(folder: Path) -> None:
-    catalog = Catalog.load(Settings(models=folder, default_model="cats", provider="cpu"))
-    assert catalog.find().card.name == "fashion-mnist"
+    registry = Registry.load(Settings(models=folder, default_model="cats", provider="cpu"))
+    assert registry.find().card.name == "fashion-mnist"

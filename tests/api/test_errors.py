@@ -11,10 +11,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.api import problems
+from app.auth.api_keys import Authenticator
 from app.imaging.sheets import Pixels
 from app.main import create_app
-from app.registry.model_version import Served
-from app.registry.registry import Catalog
+from app.middleware import access_log
+from app.observability.metrics import Metrics
+from app.registry.model_version import ModelVersion
+from app.registry.registry import Registry
 from app.runtime.engine import Engine
 from app.settings import Settings
 
@@ -126,9 +129,10 @@ def test_a_failed_batch_is_500_without_a_trace_and_the_next_one_works(
     assert small.post("/generate?n=1").is_success
 
 
-def test_what_the_document_cannot_say_is_told_in_pydantics_words() -> None:
-    app = FastAPI()
+def test_a_rule_that_the_document_cannot_express_is_reported_in_pydantics_words() -> None:
+    app, settings = FastAPI(), Settings()
     problems.install(app)
+    access_log.install(app, settings, Authenticator(settings), Metrics(), None)
 
     @app.post("/either")
     async def either(body: dict[str, int | bytes]) -> None: ...
@@ -142,10 +146,10 @@ def test_what_the_document_cannot_say_is_told_in_pydantics_words() -> None:
 def test_a_failure_that_nobody_foresaw_is_a_problem_without_a_trace(
     small: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> Served:
+    def fail(*_: object) -> ModelVersion:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(Catalog, "find", fail)
+    monkeypatch.setattr(Registry, "find", fail)
     answer = small.post("/generate")
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"

@@ -36,7 +36,7 @@ def fresh(models: Path) -> Iterator[TestClient]:
 def computed(client: TestClient) -> int:
     """How many images the server has computed."""
     app: Any = client.app
-    return sum(served.batcher.counts.computed for served in app.state.catalog)
+    return sum(served.batcher.counts.computed for served in app.state.services.registry)
 
 
 def test_an_image_is_drawn_once_and_then_kept(fresh: TestClient) -> None:

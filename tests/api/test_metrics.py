@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.artifact.card import digest
 from app.main import create_app
+from app.server.shutdown import GracefulShutdown
 from app.settings import Settings
 from tests.engines import BlockedEngine, occupied, version
 from tests.prometheus import samples, value
@@ -125,13 +125,13 @@ def test_versions_in_service_are_listed(client: TestClient, models: Path) -> Non
 
 
 def test_a_retired_version_is_listed_with_0(client: TestClient) -> None:
-    catalog = client.app.state.catalog  # type: ignore[attr-defined]
+    registry = client.app.state.services.registry  # type: ignore[attr-defined]
     text(client)
-    retired = catalog.models["fashion-mnist"].pop(1)
+    retired = registry.models["fashion-mnist"].pop(1)
     found = text(client)
     assert value(found, "dcgan_model_info", model="fashion-mnist", version="1") == 0
     assert value(found, "dcgan_model_info", model="fashion-mnist", version="2") == 1
-    catalog.models["fashion-mnist"][1] = retired
+    registry.models["fashion-mnist"][1] = retired
 
 
 def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:
 def test_a_server_that_shuts_down_is_not_ready(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client.app.state, "drain", SimpleNamespace(started=True))  # type: ignore[attr-defined]
+    monkeypatch.setattr(GracefulShutdown, "started", True)
     assert value(text(client), "dcgan_ready") == 0
 
 
@@ -173,7 +173,7 @@ def test_refusals_are_counted_by_reason(models: Path, monkeypatch: pytest.Monkey
 
 
 def test_reloads_are_counted(client: TestClient) -> None:
-    client.app.state.metrics.count_reload("refused")  # type: ignore[attr-defined]
+    client.app.state.services.metrics.count_reload("refused")  # type: ignore[attr-defined]
     found = text(client)
     assert value(found, "dcgan_reloads_total", result="refused") == 1
     assert value(found, "dcgan_reloads_total") == 1

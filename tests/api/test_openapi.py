@@ -49,8 +49,8 @@ PROTOCOL = {
     ("post", "/v2/repository/models/{model}/load"): ORDERED,
     ("post", "/v2/repository/models/{model}/unload"): ORDERED,
 }
-UNREAD = {"400", "408", "414", "431", "503"}
-"""What any request may be answered before anybody has read it."""
+PROTOCOL_ERRORS = {"400", "408", "414", "431", "503"}
+"""The errors of the HTTP connection, which any request may get."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_a_drawing_route_tells_all_its_answers(
     assert answers["200"]["content"].keys() == media_types
     own = {"413"} if route[0] == "post" else set()  # only those have a body
     own |= {"304"} if "images" in route[1] else set()
-    assert answers.keys() == UNREAD | {"200"} | DRAWN | own
+    assert answers.keys() == PROTOCOL_ERRORS | {"200"} | DRAWN | own
     named = [one["name"] for one in operations(document)[route]["parameters"]]
     assert named.count("X-Request-Timeout") == 1
 
@@ -99,18 +99,18 @@ def test_a_drawing_route_tells_all_its_answers(
 def test_a_route_that_draws_nothing_or_tensors_tells_all_its_answers(
     document: dict[str, Any], route: tuple[str, str], own: set[str]
 ) -> None:
-    assert operations(document)[route]["responses"].keys() == UNREAD | {"200"} | own
+    assert operations(document)[route]["responses"].keys() == PROTOCOL_ERRORS | {"200"} | own
 
 
 def test_what_any_request_may_be_answered_is_described_once(document: dict[str, Any]) -> None:
     forms = ("Problem", "ProtocolError")
     shared = document["components"]["responses"]
-    assert shared.keys() == {f"{form}{status}" for form in forms for status in UNREAD}
+    assert shared.keys() == {f"{form}{status}" for form in forms for status in PROTOCOL_ERRORS}
     for answers in (operation["responses"] for operation in operations(document).values()):
         assert list(answers) == sorted(answers)
         (content,) = answers["503"]["content"].values()
-        assert "CrowdedError" in content["examples"]
-        assert "too many connections" in answers["503"]["description"]
+        assert "TooManyConnectionsError" in content["examples"]
+        assert "too many open connections" in answers["503"]["description"]
         assert "Retry-After" in answers["503"]["headers"]
 
 

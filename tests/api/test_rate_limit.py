@@ -1,4 +1,4 @@
-"""How many images a second each client may ask for: by a clock of ours, and by the server."""
+"""The rate limit, with a clock of the tests' own, and in the server."""
 
 import math
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.auth.rate_limit import BURST, Rates
+from app.auth.rate_limit import BURST, RateLimiter
 from app.main import create_app
 from app.settings import Settings
 
 
 class Clock:
-    """Stands still until it is told."""
+    """A clock that a test sets."""
 
     now = 1000.0
 
@@ -20,21 +20,21 @@ class Clock:
         return self.now
 
 
-def test_what_is_drawn_is_the_rate_times_the_time_and_a_burst_first() -> None:
+def test_images_are_the_rate_times_the_time_plus_one_burst() -> None:
     clock, drawn = Clock(), 0
-    rates = Rates(5, clock)
+    rates = RateLimiter(5, clock)
     for _ in range(100 * 60):
         if not rates.wait("client"):
-            rates.spend("client", 1)
+            rates.charge("client", 1)
             drawn += 1
         clock.now += 1 / 100
     assert drawn == pytest.approx(5 * (60 + BURST), abs=1)
 
 
-def test_a_large_request_is_paid_for_later() -> None:
+def test_a_large_request_is_charged_in_full() -> None:
     clock = Clock()
-    rates = Rates(2, clock)
-    rates.spend("client", 256)
+    rates = RateLimiter(2, clock)
+    rates.charge("client", 256)
     assert rates.wait("client") == 256 / 2 - BURST
     assert rates.wait("another") == 0
     clock.now += rates.wait("client") - 0.001
@@ -43,19 +43,19 @@ def test_a_large_request_is_paid_for_later() -> None:
     assert rates.wait("client") == 0
 
 
-def test_whoever_was_quiet_long_enough_is_forgotten() -> None:
+def test_full_buckets_are_removed() -> None:
     clock = Clock()
-    rates = Rates(1, clock)
+    rates = RateLimiter(1, clock)
     for client in range(1000):
-        rates.spend(client, 3)
+        rates.charge(client, 3)
         clock.now += 1
     assert len(rates) == 3
     assert all(rates.wait(client) == 0 for client in range(1000))
 
 
-def test_without_a_rate_nothing_is_kept() -> None:
-    rates = Rates(0)
-    rates.spend("client", 10**9)
+def test_without_a_rate_no_bucket_is_kept() -> None:
+    rates = RateLimiter(0)
+    rates.charge("client", 10**9)
     assert (rates.wait("client"), len(rates)) == (0, 0)
 
 
@@ -63,7 +63,7 @@ def test_without_a_rate_nothing_is_kept() -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """That of the server's rates."""
     clock = Clock()
-    monkeypatch.setattr(Rates.__init__, "__defaults__", (clock,))
+    monkeypatch.setattr(RateLimiter.__init__, "__defaults__", (clock,))
     return clock
 
 

@@ -19,13 +19,12 @@ from pydantic import SecretStr
 from app.artifact import version_folders
 from app.batching.batcher import Batcher
 from app.batching.jobs import BatcherClosedError
-from app.errors import RepositoryError, StartupError
+from app.errors import ModelsFolderError, StartupError
 from app.main import create_app
-from app.observability.metrics import Metrics
 from app.registry import loader, reloader
-from app.registry.registry import Catalog
-from app.registry.reload_log import Orders
-from app.registry.reloader import Repository
+from app.registry.registry import Registry
+from app.registry.reload_log import ReloadLog
+from app.registry.reloader import Reloader
 from app.runtime.engine import Engine
 from app.settings import Settings
 from tests.versions import publish
@@ -144,12 +143,12 @@ def test_an_unloaded_model_is_not_found_until_it_is_loaded(server: TestClient) -
     assert unload(server).json() == {}
     assert server.post("/generate?model=cats").status_code == 404
     assert server.get("/v2/models/cats").status_code == 404
-    assert index(server)["cats/1"] == ("UNAVAILABLE", "unloaded by order")
+    assert index(server)["cats/1"] == ("UNAVAILABLE", "unloaded on request")
     assert server.post("/generate").headers["X-Model"] == "dogs/1"
     assert unload(server).is_success
     assert unload(server, "dogs").is_success
     ready = server.get("/v2/health/ready")
-    assert (ready.status_code, "unloaded by order" in ready.text) == (503, True)
+    assert (ready.status_code, "unloaded on request" in ready.text) == (503, True)
     assert load(server).is_success
     assert drawing(server) == "cats/1"
 
@@ -161,7 +160,7 @@ def test_a_model_is_rolled_back_and_forth(server: TestClient, folder: Path) -> N
     assert drawing(server) == "cats/3"
     assert load(server, versions=[1, 2]).is_success
     assert drawing(server) == "cats/2"
-    assert index(server)["cats/3"] == ("UNAVAILABLE", "unloaded by order")
+    assert index(server)["cats/3"] == ("UNAVAILABLE", "unloaded on request")
     assert load(server).is_success
     assert drawing(server) == "cats/3"
 
@@ -230,7 +229,7 @@ def test_what_fails_unforeseen_ends_no_watch(
     with started(folder, watch=0.05) as server:
         with monkeypatch.context() as patch:
             patch.setattr(version_folders, "fingerprints", broken)
-            eventually(lambda: "could not be looked at" in caplog.text)
+            eventually(lambda: "could not be read" in caplog.text)
         publish(folder, "cats", 2)
         eventually(lambda: drawing(server) == "cats/2")
 
@@ -239,15 +238,15 @@ def test_an_order_that_another_worker_does_not_follow_is_told(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = tmp_path_factory.mktemp("shared")
-    monkeypatch.setattr(reloader, "_LONGEST", 0.3)
+    monkeypatch.setattr(reloader, "_WORKER_TIMEOUT", 0.3)
     settings = Settings(models=folder, provider="cpu")
-    alone = Repository(Catalog.load(settings), settings, Orders(shared), Metrics())
+    alone = Reloader(Registry.load(settings), settings, ReloadLog(shared))
 
     async def scenario(other: "subprocess.Popen[bytes]") -> None:
-        async with alone.attended():
+        async with alone.running():
             await alone.unload("cats")
-            (shared / f"obeyed-{other.pid}").write_text("1")
-            with pytest.raises(RepositoryError, match="not every worker has answered"):
+            (shared / f"done-{other.pid}").write_text("1")
+            with pytest.raises(ModelsFolderError, match="not every worker has followed"):
                 await alone.load("cats")
             other.communicate(b"\n")
             await alone.load("cats")
@@ -267,8 +266,8 @@ def closed(batcher: Batcher) -> bool:
 def test_requests_finish_on_the_version_that_they_began_with(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog = server.app.state.catalog  # type: ignore[attr-defined]
-    batcher = catalog.find("cats").batcher
+    registry = server.app.state.services.registry  # type: ignore[attr-defined]
+    batcher = registry.find("cats").batcher
     compute, entered, release = Engine.__call__, threading.Event(), threading.Event()
 
     def held(engine: Engine, rows: dict[str, np.ndarray]) -> np.ndarray:

@@ -10,11 +10,9 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import Message
 
-from app.batching.jobs import ANONYMOUS
 from app.imaging.sheets import Pixels
 from app.main import create_app
-from app.middleware import request_context
-from app.registry.registry import Catalog
+from app.registry.registry import Registry
 from app.runtime.arrays import GraphInputs
 from app.runtime.engine import Engine
 from app.settings import Settings
@@ -83,9 +81,9 @@ def test_a_client_that_leaves_frees_its_rows_before_they_are_computed(
         assert start["status"] == 499
         engine.open.set()
         assert (await first)[0]["status"] == 200
-        catalog: Catalog = app.state.catalog
-        assert catalog.find().batcher.counts.left == 4
-        await catalog.close()
+        registry: Registry = app.state.services.registry
+        assert registry.find().batcher.counts.left == 4
+        await registry.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 20))
     assert engine.images == 4
@@ -110,7 +108,7 @@ def test_what_is_not_drawn_in_time_is_504_and_says_what_was_waited_for(
         assert late.status_code == 504
         assert late.headers["Content-Type"] == "application/problem+json"
         told = late.json()["detail"]
-        assert told.startswith("not drawn in time: after 0.0")
+        assert told.startswith("not generated in time: after 0.0")
         assert told.endswith("s 2 of 4 images were still in the queue")
         engine.open.set()
         assert client.post(GENERATE, headers={"X-Request-Timeout": "9"}).is_success
@@ -129,7 +127,3 @@ def test_a_timeout_that_is_not_allowed_is_named(app: FastAPI, told: str) -> None
         "value": told,
         "allowed": "a number of seconds above 0, at most 9",
     }
-
-
-def test_who_draws_without_a_request_is_anybody() -> None:
-    assert request_context.claim(1) is ANONYMOUS

@@ -163,7 +163,7 @@ def test_requests_of_several_clients_share_a_batch(
         first = threads.submit(small.post, INFER, json=asking(rows[:1]))
         assert entered.wait(60)
         others = [threads.submit(small.post, INFER, json=asking(row[None])) for row in rows]
-        eventually(lambda: small.app.state.catalog.find().batcher.waiting >= 3)
+        eventually(lambda: small.app.state.services.registry.find().batcher.waiting >= 3)
         release.set()
         drawn = [pixels(future.result()) for future in (first, *others)]
     assert sizes == [1, 3]
@@ -194,7 +194,7 @@ def test_the_statistics_count_requests_batches_and_images(
     monkeypatch.setattr(Engine, "__call__", broken)
     failed = small.post(INFER, json=asking(rows))
     assert failed.status_code == 500
-    assert failed.json()["error"].startswith("these images could not be computed; the log says why")
+    assert failed.json()["error"].startswith("these images could not be computed; see fault")
     assert counted()["inference_stats"]["fail"]["count"] == 1
     assert counted() in small.get("/v2/models/fashion-mnist/stats").json()["model_stats"]
     assert counted() in small.get("/v2/models/stats").json()["model_stats"]
@@ -230,14 +230,14 @@ def test_the_statistics_count_requests_batches_and_images(
             INFER,
             {"content": gzip.compress(b"{}")[:-5], "headers": {"Content-Encoding": "gzip"}},
             422,
-            "it ends early",
+            "it is incomplete",
         ),
         (
             "POST",
             INFER,
             {"content": b"{}", "headers": {"Content-Encoding": "gzip"}},
             422,
-            "the body cannot be inflated",
+            "the body cannot be decompressed",
         ),
         (
             "POST",

@@ -13,9 +13,9 @@ from dcgan_client.models import (
     Generated,
     GeneratedFromLatents,
     ImageForm,
+    Neighbours,
     Problem,
     Ready,
-    Surroundings,
 )
 from dcgan_client.types import File, Response
 
@@ -44,7 +44,7 @@ def main(address: str) -> None:
     assert plane.payload.read().startswith(PNG)
 
     summed = arithmetic.sync(client=client, body=ArithmeticBody(plus=[[1, 2], [3]], minus=[[4]]))
-    assert isinstance(summed, Surroundings)
+    assert isinstance(summed, Neighbours)
     assert len(summed.images) == summed.rows * summed.cols
 
     refused: Response[Generated | GeneratedFromLatents | Problem] = generate.sync_detailed(

@@ -66,12 +66,6 @@ NEVER_IN_APP = {"training", "torch", "onnx"}
 NEVER_LOADED_BY_THE_SERVER = ("torch", "training", "onnx", "tqdm", "httpx")
 
 STILL_UPWARDS: set[tuple[str, str]] = {
-    ("app.imaging", "app.latent"),
-    ("app.middleware", "app.api"),
-    ("app.registry", "app.api"),
-    ("app.registry", "app.middleware"),
-    ("app.registry", "app.observability"),
-    ("app.rendering", "app.api"),
     ("training.evaluation", "training.export"),
 }
 """Arrows between packages that have yet to be cut."""

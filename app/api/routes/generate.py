@@ -7,35 +7,37 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from app.api import direct_route, openapi, responses
-from app.api.allowed import told
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
+from app.api.drawing import route_context
+from app.api.drawn import Drawn
 from app.api.parameters import GenerateBody, GenerateQuery
 from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
-from app.errors import TooLargeError, offence, refusal
+from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.imaging.sheets import square_columns
 from app.latent.sampling import SEEDS, Latents, consecutive
-from app.registry.model_version import Drawn, Served
+from app.registry.draw_options import DrawOptions
+from app.registry.model_version import ModelVersion
 
 router = APIRouter(tags=["images"], route_class=direct_route.DirectRoute)
 
 _OFFERED = (JSON, PNG, ZIP)
-_NOTHING = GenerateBody()
+_EMPTY_BODY = GenerateBody()
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """What images are drawn from: seeds, or latents without any."""
+class _Source:
+    """What images are generated from: seeds, or latents that the request gives."""
 
     seeds: list[int]
     latents: list[list[float]]
-    asked: dict[str, object]
-    """The parameters that decide how many images that is."""
+    parameters: dict[str, object]
+    """The parameters that determine the number of images."""
     place: str = "body"
 
     @property
     def count(self) -> int:
-        """How many images that is."""
+        """The number of images."""
         return len(self.seeds) or len(self.latents)
 
     @property
@@ -45,18 +47,18 @@ class _Origin:
 
     @property
     def mixed(self) -> bool:
-        """Whether a sheet of them is of more than its first seed and those that follow."""
+        """Whether the images are not those of consecutive seeds."""
         return not self.seeds or self.seeds != consecutive(self.seeds[0], self.count)
 
-    def rows(self, served: Served) -> Latents:
-        """The latents. Raises ParameterError for those of another width than the model's."""
+    def rows(self, version: ModelVersion, options: DrawOptions) -> Latents:
+        """The latents ``(n, width)``. Raises ParameterError for one of another width."""
         if self.seeds:
-            return served.latents(self.seeds)
-        width = served.card.latent.width
-        allowed = f"a list of {width} numbers, where {served.title} draws"
+            return version.latents(self.seeds, options)
+        width = version.card.latent.width
+        allowed = f"a list of {width} numbers for {version.key}"
         for k, row in enumerate(self.latents):
             if len(row) != width:
-                raise refusal(offence(f"latents.{k}", "body", told(row), allowed))
+                raise parameter_error(invalid(f"latents.{k}", "body", row, allowed))
         return np.array(self.latents, dtype=np.float32)
 
 
@@ -64,83 +66,87 @@ class _Origin:
     "/generate",
     response_model=Generated | GeneratedFromLatents,
     responses={
-        **openapi.pictures(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs"),
-        **openapi.problems(TooLargeError),
+        **openapi.images(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs"),
+        **openapi.problems(BodyTooLargeError),
     },
-    openapi_extra=direct_route.described(GenerateQuery, GenerateBody),
+    openapi_extra=direct_route.description(GenerateQuery, GenerateBody),
 )
 async def generate(request: Request) -> Response:
-    """Draw `n` images of the seeds `seed`, `seed + 1`, … (modulo 2³²), or of a random seed on.
+    """Generate `n` images from consecutive seeds, starting at `seed` (random if omitted).
 
-    The body may give `seeds` in their place, or `latents`, which are drawn as they are.
-    `Accept: application/json` (the default) answers every image as base64 with its seed and URL, or
-    its latent; `image/png` the image itself, or a sheet of them; `application/zip` one `<seed>.png`
-    each, or `000.png`, `001.png`, … of latents. The header `X-Seed` tells the first seed, if any.
-    With `edit` in the body all are given attributes, or lose them, out of those that the model has,
-    see `/models`.
+    The body may give `seeds` instead, or `latents`, which are drawn as they are.
+    `Accept: application/json` (the default) returns every image as base64 with its seed and URL, or
+    with its latent; `image/png` returns the image itself, or a sheet of several; `application/zip`
+    has one file per image, `<seed>.png`, or `000.png`, `001.png`, … for latents. The header
+    `X-Seed` has the first seed, if any. `edit` in the body adds or removes attributes of every
+    image; `GET /models` lists the attributes of each model.
     """
-    catalog, limit, accept = direct_route.surroundings(request)
-    query = direct_route.query(request, GenerateQuery)
-    said = await direct_route.body(request, GenerateBody) or _NOTHING
-    media_type = choose(accept, _OFFERED)
-    origin = _origin(query, said)
-    limit.check(origin.count, origin.place, **origin.asked)
-    served = catalog.find(query.model, query.version).editing(said.edit, query.look, "body")
-    sheet = query.sheet(query.columns or square_columns(origin.count))
-    limit.check_size(served, sheet, origin.count, **{**origin.asked, **query.told})
-    drawn = await served.draw(origin.rows(served))
+    route = route_context(request)
+    query = direct_route.parse_query(request, GenerateQuery)
+    body = await direct_route.parse_body(request, GenerateBody) or _EMPTY_BODY
+    media_type = choose(route.accept, _OFFERED)
+    source = _source(query, body)
+    route.check_count(source.count, source.place, **source.parameters)
+    version = route.find(query.model, query.version)
+    options = query.options(version.edit(body.edit, "body"))
+    sheet = query.sheet(query.columns or square_columns(source.count))
+    requested = {**source.parameters, **query.size_parameters}
+    drawing = route.drawing(version, options, sheet, source.count, **requested)
+    drawn = await drawing.draw(source.rows(version, options))
     if media_type == PNG:
-        return await responses.png(sheet, drawn, origin.first, mixed=origin.mixed)
-    return await _each(media_type, drawn, origin)
+        return await responses.png(sheet, drawn, source.first, mixed=source.mixed)
+    return await _each(media_type, drawn, source)
 
 
-def _origin(query: GenerateQuery, body: GenerateBody) -> _Origin:
-    """What is drawn. Raises ParameterError where that is unclear."""
+def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
+    """What to generate from. Raises ParameterError if the parameters contradict each other."""
     if body.latents is not None:
-        _alone("latents", query, "n", "seed", "truncation")
+        _require_defaults("latents", query, "n", "seed", "truncation")
         if body.seeds is not None:
             allowed = "left out where latents is given"
-            raise refusal(offence("seeds", "body", told(body.seeds), allowed))
-        return _Origin([], body.latents, {"latents": told(body.latents)})
+            raise parameter_error(invalid("seeds", "body", body.seeds, allowed))
+        return _Source([], body.latents, {"latents": json_safe(body.latents)})
     if body.seeds is not None:
-        _alone("seeds", query, "n", "seed")
-        return _Origin(body.seeds, [], {"seeds": told(body.seeds)})
+        _require_defaults("seeds", query, "n", "seed")
+        return _Source(body.seeds, [], {"seeds": json_safe(body.seeds)})
     first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
-    return _Origin(consecutive(first, query.n), [], {"n": query.n}, "query")
+    return _Source(consecutive(first, query.n), [], {"n": query.n}, "query")
 
 
-def _alone(name: str, query: GenerateQuery, *others: str) -> None:
-    """Raise ParameterError for those of ``others`` that say something beside ``name``.
+def _require_defaults(name: str, query: GenerateQuery, *others: str) -> None:
+    """Raise ParameterError for those of ``others`` that contradict ``name``.
 
-    Clients that are generated from the document say their defaults, too.
+    Their defaults are accepted: clients that are generated from the OpenAPI document send them.
     """
     allowed = f"left out where {name} is given"
     defaults = GenerateQuery.model_fields
     given = [other for other in others if getattr(query, other) != defaults[other].default]
     if given:
-        raise refusal(*(offence(one, "query", getattr(query, one), allowed) for one in given))
+        raise parameter_error(
+            *(invalid(one, "query", getattr(query, one), allowed) for one in given)
+        )
 
 
-async def _each(media_type: str, drawn: Drawn, origin: _Origin) -> Response:
-    """Every image by itself, in a ZIP or in JSON."""
-    files = await responses.pngs(drawn, origin.seeds)
+async def _each(media_type: str, drawn: Drawn, source: _Source) -> Response:
+    """Every image as a file of its own, in a ZIP or in JSON."""
+    files = await responses.pngs(drawn, source.seeds)
     if media_type == ZIP:
-        by_seed = {f"{seed}.png": file for seed, file in zip(origin.seeds, files, strict=False)}
-        return responses.archive(by_seed or responses.numbered(files), drawn, origin.first)
+        by_seed = {f"{seed}.png": file for seed, file in zip(source.seeds, files, strict=False)}
+        return responses.archive(by_seed or responses.numbered(files), drawn, source.first)
     texts = map(responses.base64_text, files)
-    return responses.json(_told(drawn, origin, list(texts)), drawn, origin.first)
+    return responses.json(_json_body(drawn, source, list(texts)), drawn, source.first)
 
 
-def _told(drawn: Drawn, origin: _Origin, pngs: list[str]) -> Generated | GeneratedFromLatents:
-    """The answer in JSON."""
-    served = drawn.served
-    name, version = served.card.name, served.card.version
-    if origin.seeds:
+def _json_body(drawn: Drawn, source: _Source, pngs: list[str]) -> Generated | GeneratedFromLatents:
+    """The body of the JSON response."""
+    version, options = drawn.version, drawn.options
+    name, number = version.card.name, version.card.version
+    if source.seeds:
         of_seeds = [
-            GeneratedImage(seed=seed, url=url(served, seed), png=png)
-            for seed, png in zip(origin.seeds, pngs, strict=True)
+            GeneratedImage(seed=seed, url=url(version, options, seed), png=png)
+            for seed, png in zip(source.seeds, pngs, strict=True)
         ]
-        return Generated(model=name, version=version, images=of_seeds)
-    rows = origin.rows(served).tolist()
+        return Generated(model=name, version=number, images=of_seeds)
+    rows = source.rows(version, options).tolist()
     of_rows = [LatentImage(latent=row, png=png) for row, png in zip(rows, pngs, strict=True)]
-    return GeneratedFromLatents(model=name, version=version, images=of_rows)
+    return GeneratedFromLatents(model=name, version=number, images=of_rows)

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Response
 
 from app.api import openapi, responses
 from app.api.content_negotiation import PNG, choose
-from app.api.dependencies import Accept, ImageLimit, InService, exclusive
+from app.api.drawing import Route, require_absent
 from app.api.parameters import GridQuery
-from app.errors import offence, refusal
+from app.errors import invalid, parameter_error
 from app.latent import interpolation
 from app.latent.sampling import SEEDS, consecutive
 
@@ -19,41 +19,40 @@ router = APIRouter(tags=["images"])
 @router.get(
     "/grid",
     response_class=Response,
-    responses=openapi.pictures([PNG], "The sheet"),
+    responses=openapi.images([PNG], "The sheet"),
 )
-async def grid(
-    query: Annotated[GridQuery, Query()], catalog: InService, accept: Accept, limit: ImageLimit
-) -> Response:
-    """Draw a sheet of `rows` × `cols` images, of the seeds `seed`, `seed + 1`, … row by row.
+async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
+    """Draw a sheet of `rows` × `cols` images from consecutive seeds, row by row.
 
-    With `corners` it is the plane between four seeds, which are in its corners: along great arcs
-    where the model's latents are normal, bilinear where they are uniform.
+    With `corners`, blend four seeds, which are in the corners of the sheet: by spherical
+    interpolation if the model's latents are normal, bilinearly if they are uniform.
     """
-    choose(accept, (PNG,))
+    choose(route.accept, (PNG,))
     corners = _corners(query)
     count = query.rows * query.cols
-    limit.check(count, rows=query.rows, cols=query.cols)
-    found = catalog.find(query.model, query.version)
-    served = found.editing(query.strengths, query.look)
+    route.check_count(count, rows=query.rows, cols=query.cols)
+    version = route.find(query.model, query.version)
+    options = query.options(version.edit(query.strengths))
     sheet = query.sheet(query.cols)
-    limit.check_size(served, sheet, count, rows=query.rows, cols=query.cols, **query.told)
+    requested = {"rows": query.rows, "cols": query.cols, **query.size_parameters}
+    drawing = route.drawing(version, options, sheet, count, **requested)
     if corners is None:
         first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
-        rows = served.latents(consecutive(first, count))
+        rows = drawing.latents(consecutive(first, count))
     else:
-        first, method = corners[0], interpolation.METHOD_BY_PRIOR[served.card.latent.prior]
-        rows = interpolation.plane(served.latents(corners), query.rows, query.cols, method)
-    drawn = await served.draw(rows)
+        first, method = corners[0], interpolation.METHOD_BY_PRIOR[version.card.latent.prior]
+        rows = interpolation.plane(drawing.latents(corners), query.rows, query.cols, method)
+    drawn = await drawing.draw(rows)
     return await responses.png(sheet, drawn, first, mixed=corners is not None)
 
 
 def _corners(query: GridQuery) -> list[int] | None:
-    """The corners, if any. Raises ParameterError where the rest of the query denies them."""
+    """The corners, if any. Raises ParameterError if other parameters contradict them."""
     if query.corners is None:
         return None
-    exclusive("corners", {"seed": query.seed})
+    require_absent("corners", {"seed": query.seed})
     allowed = "an integer from 2 to 256 where corners is given"
     short = {name: n for name, n in (("rows", query.rows), ("cols", query.cols)) if n < 2}
     if short:
-        raise refusal(*(offence(name, "query", n, allowed) for name, n in short.items()))
+        raise parameter_error(*(invalid(name, "query", n, allowed) for name, n in short.items()))
     return query.corners

@@ -1,38 +1,38 @@
-"""``GET /health/…``: for load balancers and for people who wonder."""
+"""``GET /health/…``: liveness and readiness for load balancers and orchestrators."""
 
 from fastapi import APIRouter
 
 from app.api import openapi
-from app.api.dependencies import Healthy, InService
-from app.api.schemas import Live, Ready, ReadyVersion, RefusedVersion
+from app.api.dependencies import CurrentRegistry, Ready
+from app.api.schemas import LiveResponse, ReadyResponse, ReadyVersion, RefusedVersion
 from app.errors import NotReadyError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("/live")
-async def live() -> Live:
-    """The process answers."""
-    return Live()
+async def live() -> LiveResponse:
+    """Report that the process responds."""
+    return LiveResponse()
 
 
-@router.get("/ready", dependencies=[Healthy], responses=openapi.problems(NotReadyError))
-async def ready(catalog: InService) -> Ready:
-    """The default model is in service: 200 with what really runs, or 503 with the reason."""
-    default = catalog.find()
-    return Ready(
+@router.get("/ready", dependencies=[Ready], responses=openapi.problems(NotReadyError))
+async def ready(registry: CurrentRegistry) -> ReadyResponse:
+    """Report what serves: 200 if the default model is in service, else 503 with the reason."""
+    default = registry.find()
+    return ReadyResponse(
         model=default.card.name,
         version=default.card.version,
         provider=default.engine.provider,
         precision=default.engine.precision,
         models=[
             ReadyVersion(
-                model=served.card.name,
-                version=served.card.version,
-                provider=served.engine.provider,
-                precision=served.engine.precision,
+                model=version.card.name,
+                version=version.card.version,
+                provider=version.engine.provider,
+                precision=version.engine.precision,
             )
-            for served in catalog
+            for version in registry
         ],
-        refused=[RefusedVersion(folder=r.folder, reason=r.reason) for r in catalog.refused],
+        refused=[RefusedVersion(folder=r.folder, reason=r.reason) for r in registry.refused],
     )

@@ -1,4 +1,4 @@
-"""``/images/…``: one image of one seed, the same bytes for ever."""
+"""``/images/…``: the image of one seed, whose bytes never change."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -8,135 +8,130 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.api import etags, openapi
 from app.api.content_negotiation import PNG, WEBP, choose
-from app.api.dependencies import (
-    Accept,
-    Configured,
-    IfNoneMatch,
-    ImageLimit,
-    InService,
-    KeptPictures,
-)
-from app.api.image_cache import Picture
-from app.api.parameters import ImageQuery
-from app.api.values import Seed
+from app.api.dependencies import CurrentServices, IfNoneMatch
+from app.api.drawing import Drawing, Route
+from app.api.image_cache import ImageKey
+from app.api.parameters import ImageQuery, Seed
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import Sheet
-from app.middleware import request_context
-from app.registry.model_version import Served
+from app.registry.draw_options import DrawOptions
+from app.registry.model_version import ModelVersion
 
 router = APIRouter(tags=["images"])
 
-Form = Literal["png", "webp"]
+FileFormat = Literal["png", "webp"]
 
 _PATH = "/images/{model}/{version}/{seed}.{form}"
-_TYPES: dict[Form, str] = {"png": PNG, "webp": WEBP}
-# A published version never changes, nor does what it draws.
-_FOR_EVER = "max-age=31536000, immutable"
+_MEDIA_TYPES: dict[FileFormat, str] = {"png": PNG, "webp": WEBP}
+# A published version never changes, and neither do its images.
+_CACHE_FOREVER = "max-age=31536000, immutable"
 
 
-def url(served: Served, seed: int) -> str:
-    """The path of one image, with what was done to it."""
-    # Nothing in their texts needs an escape in a query (RFC 3986, section 3.4).
-    query = "&".join(f"{name}={value}" for name, value in served.changes.items())
-    path = f"/images/{served.title}/{seed}.png"
+def url(version: ModelVersion, options: DrawOptions, seed: int) -> str:
+    """The path and query of one image."""
+    # No value contains a character that a query must escape (RFC 3986, section 3.4).
+    query = "&".join(f"{name}={value}" for name, value in options.parameters.items())
+    path = f"/images/{version.key}/{seed}.png"
     return f"{path}?{query}" if query else path
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """One image, and what is told of it whether it has to be drawn or not."""
+class _RequestedImage:
+    """One image, and the headers that every response about it has."""
 
-    picture: Picture
+    key: ImageKey
     etag: str
     headers: dict[str, str]
-    unchanged: bool
-    """Whether the client has it."""
+    not_modified: bool
+    """Whether the client has the current bytes."""
 
-    def answer(self, content: bytes, timing: str) -> Response:
+    def response(self, content: bytes, timing: str) -> Response:
         """The image."""
         headers = {**self.headers, "Server-Timing": timing}
-        return Response(content, headers=headers, media_type=self.picture.media_type)
+        return Response(content, headers=headers, media_type=self.key.media_type)
 
-    def nothing(self) -> Response:
-        """Word that the client's copy is still good (RFC 9110, section 15.4.5)."""
+    def not_modified_response(self) -> Response:
+        """304: the client's copy is current (RFC 9110, section 15.4.5)."""
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=self.headers)
 
 
-async def _served(
+async def _drawing(
     model: Annotated[ModelName, Path(description="a served model")],
     version: Annotated[VersionNumber, Path(description="its version")],
     query: Annotated[ImageQuery, Query()],
-    catalog: InService,
-    limit: ImageLimit,
-) -> Served:
-    served = catalog.find(model, version, place="path").editing(query.strengths, query.look)
-    limit.check_size(served, Sheet(columns=1), 1, scale=query.scale)
-    return served
+    route: Route,
+) -> Drawing:
+    found = route.find(model, version, "path")
+    options = query.options(found.edit(query.strengths))
+    return route.drawing(found, options, Sheet(columns=1), 1, scale=query.scale)
 
 
-async def _picture(
-    served: Annotated[Served, Depends(_served)],
+async def _requested(  # FastAPI's dependencies
+    drawing: Annotated[Drawing, Depends(_drawing)],
     seed: Annotated[Seed, Path(description="the image's seed")],
-    form: Annotated[Form, Path(description="what kind of file; both have the same pixels")],
-    accept: Accept,
-) -> Picture:
-    request_context.check()
-    choose(accept, (_TYPES[form],))
-    return Picture(served, seed, _TYPES[form])
-
-
-async def _asked(
-    picture: Annotated[Picture, Depends(_picture)],
+    form: Annotated[FileFormat, Path(description="file format; the pixels are the same")],
+    route: Route,
     if_none_match: IfNoneMatch,
-    settings: Configured,
-) -> _Asked:
-    etag = picture.etag
+) -> _RequestedImage:
+    route.request.timeout()  # so that a wrong one is refused even if the image is cached
+    media_type = choose(route.accept, (_MEDIA_TYPES[form],))
+    key = ImageKey(drawing.version, drawing.options, seed, media_type)
+    etag = key.etag
     headers = {
         "ETag": etag,
-        # What takes a key is not for those who share a cache with somebody who has one.
-        "Cache-Control": f"{'private' if settings.api_keys else 'public'}, {_FOR_EVER}",
-        "X-Model": picture.served.title,
-        "X-Seed": str(picture.seed),
+        # A shared cache must not give images that need a key to clients without one.
+        "Cache-Control": f"{_visibility(route)}, {_CACHE_FOREVER}",
+        "X-Model": str(drawing.version.key),
+        "X-Seed": str(seed),
         "Vary": "Accept",
     }
-    return _Asked(picture, etag, headers, etags.matches(if_none_match, etag))
+    return _RequestedImage(key, etag, headers, etags.matches(if_none_match, etag))
+
+
+def _visibility(route: Route) -> str:
+    return "private" if route.services.settings.api_keys else "public"
+
+
+Requested = Annotated[_RequestedImage, Depends(_requested)]
 
 
 @router.get(
     _PATH,
     response_class=Response,
-    responses=openapi.kept(*_TYPES.values()),
+    responses=openapi.cacheable_images(*_MEDIA_TYPES.values()),
     openapi_extra=openapi.IF_NONE_MATCH,
 )
-async def image(asked: Annotated[_Asked, Depends(_asked)], pictures: KeptPictures) -> Response:
-    """Draw the image of one seed, edited where `edit` says so. It may be cached for ever.
+async def image(requested: Requested, route: Route) -> Response:
+    """Draw the image of one seed, edited if `edit` is given. It may be cached permanently.
 
-    A client that has it, and says so in `If-None-Match`, is answered without drawing it.
+    If `If-None-Match` names the current `ETag`, the response is 304 and nothing is generated.
     """
-    if asked.unchanged:
-        return asked.nothing()
-    content = pictures.kept(asked.etag)
+    cache = route.services.image_cache
+    if requested.not_modified:
+        return requested.not_modified_response()
+    content = cache.get(requested.etag)
     if content is not None:
-        return asked.answer(content, "cache")
-    file = await pictures.draw(asked.picture, asked.etag)
-    return asked.answer(file.content, file.timing)
+        return requested.response(content, "cache")
+    claim = route.services.admission.charge(route.request, 1)
+    file = await cache.generate(requested.key, requested.etag, claim, route.request.stats)
+    return requested.response(file.content, file.timing)
 
 
 @router.head(
     _PATH,
     response_class=Response,
-    responses=openapi.kept(),
+    responses=openapi.cacheable_images(),
     openapi_extra=openapi.IF_NONE_MATCH,
 )
-async def image_head(asked: Annotated[_Asked, Depends(_asked)], pictures: KeptPictures) -> Response:
-    """Tell what `GET` would, without the image. It is not drawn for that.
+async def image_head(requested: Requested, services: CurrentServices) -> Response:
+    """Headers only; the image is not generated.
 
-    Its length is told where it is known (RFC 9110, section 9.3.2).
+    `Content-Length` is present if the image is cached (RFC 9110, section 9.3.2).
     """
-    if asked.unchanged:
-        return asked.nothing()
-    response = Response(headers=asked.headers, media_type=asked.picture.media_type)
-    content = pictures.kept(asked.etag)
+    if requested.not_modified:
+        return requested.not_modified_response()
+    response = Response(headers=requested.headers, media_type=requested.key.media_type)
+    content = services.image_cache.get(requested.etag)
     if content is None:
         del response.headers["Content-Length"]
     else:

@@ -1,4 +1,4 @@
-"""``GET /interpolate``: the way from one seed to another, or through several."""
+"""``GET /interpolate``: frames on a path from one seed to another, or through several."""
 
 from typing import Annotated
 
@@ -6,18 +6,17 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api import openapi, responses, streaming
 from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
-from app.api.dependencies import Accept, ImageLimit, InService, exclusive
-from app.api.parameters import InterpolateQuery
+from app.api.drawing import Route, require_absent
+from app.api.drawn import Drawn
+from app.api.parameters import Format, InterpolateQuery
 from app.api.schemas import Frame, Interpolated
-from app.api.values import Format
-from app.errors import offence, refusal
+from app.errors import invalid, parameter_error
 from app.latent import interpolation
 from app.latent.sampling import SEEDS
-from app.registry.model_version import Drawn
 
 router = APIRouter(tags=["images"])
 
-_OFFERED: dict[Format, str] = {
+_MEDIA_TYPES: dict[Format, str] = {
     "png": PNG,
     "gif": GIF,
     "webp": WEBP,
@@ -26,48 +25,51 @@ _OFFERED: dict[Format, str] = {
     "ndjson": NDJSON,
     "zip": ZIP,
 }
+_OFFERED = tuple(_MEDIA_TYPES.values())
 
 
 @router.get(
     "/interpolate",
     response_model=Interpolated,
-    responses=openapi.pictures(
-        [*_OFFERED.values()], "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
+    responses=openapi.images(
+        _OFFERED, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
     ),
 )
 async def interpolate(
-    query: Annotated[InterpolateQuery, Query()],
-    catalog: InService,
-    accept: Accept,
-    limit: ImageLimit,
-    request: Request,
+    query: Annotated[InterpolateQuery, Query()], route: Route, request: Request
 ) -> Response:
-    """Draw `steps` frames from the image of seed `from` to that of seed `to`, both included.
+    """Draw `steps` frames from the image of seed `from` to that of seed `to`, including both.
 
-    With `seeds` in their place the way leads through several, and so many frames are a leg: the
-    image at the end of one is the first of the next and drawn once. With `loop` a last leg leads
-    back, short of the first image, so that the frames repeat without a hitch. `easing` moves the
-    frames of every leg towards its ends.
+    With `seeds` instead, the path leads through several seeds and `steps` is the number of frames
+    in each segment: the frame at the end of one segment is the first of the next and occurs once.
+    `loop` adds a segment back to the first seed, without repeating its frame, so that the frames
+    repeat smoothly. `easing` moves the frames of each segment towards its ends.
 
-    `format`, or else `Accept`, chooses the answer: `png` (the default) a strip; `gif`, `webp` or
-    `apng` an animation of `fps` frames a second, which repeats for ever with `loop` and else plays
-    once; `json` every frame as base64; `ndjson` the same in a line each, sent while the next are
-    drawn, of which the last tells of a failure, if any; `zip` a PNG file each.
+    `format`, or else `Accept`, selects the format: `png` (the default) is a strip; `gif`, `webp`
+    and `apng` are animations with `fps` frames per second, which repeat permanently with `loop` and
+    otherwise play once; `json` has every frame as base64; `ndjson` has one line per frame, sent
+    while later frames are generated, and a last line that reports a failure, if any; `zip` has one
+    PNG file per frame.
     """
-    media_type = _OFFERED[query.format] if query.format else choose(accept, (*_OFFERED.values(),))
+    media_type = _MEDIA_TYPES[query.format] if query.format else choose(route.accept, _OFFERED)
     seeds, steps, loop, easing = _seeds(query), query.steps, query.loop, query.easing
     count = interpolation.frame_count(len(seeds), steps, loop=loop)
-    limit.check(count, **_asked(query))
-    served = catalog.find(query.model, query.version).editing(query.strengths, query.look)
+    requested = _count_parameters(query)
+    route.check_count(count, **requested)
+    version = route.find(query.model, query.version)
+    options = query.options(version.edit(query.strengths))
     sheet = query.sheet(query.columns or count)
-    limit.check_size(served, sheet, count, **_asked(query), **query.told)
-    rows = interpolation.path(served.latents(seeds), steps, query.method, loop=loop, easing=easing)
+    drawing = route.drawing(
+        version, options, sheet, count, **{**requested, **query.size_parameters}
+    )
+    stops = drawing.latents(seeds)
+    rows = interpolation.path(stops, steps, query.method, loop=loop, easing=easing)
     if media_type == NDJSON:
-        places = _positions(query, seeds)
-        return await streaming.frames(served, rows, places, seeds[0], request.url.path)
-    drawn = await served.draw(rows)
+        positions = _positions(query, seeds)
+        return await streaming.frames(drawing, rows, positions, seeds[0], request.url.path)
+    drawn = await drawing.draw(rows)
     if media_type == JSON:
-        return await _told(query, seeds, drawn)
+        return await _json(query, seeds, drawn)
     if media_type in responses.ANIMATIONS:
         return await responses.animated(media_type, drawn, seeds[0], query.fps, repeat=loop)
     if media_type == ZIP:
@@ -77,16 +79,16 @@ async def interpolate(
 
 
 def _positions(query: InterpolateQuery, seeds: list[int]) -> list[float]:
-    """Where on the way each frame is."""
+    """The position of each frame on the path, from 0 to 1."""
     return interpolation.positions(len(seeds), query.steps, loop=query.loop, easing=query.easing)
 
 
-async def _told(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Response:
+async def _json(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Response:
     """Every frame in JSON."""
     files = map(responses.base64_text, await responses.pngs(drawn))
     body = Interpolated(
-        model=drawn.served.card.name,
-        version=drawn.served.card.version,
+        model=drawn.version.card.name,
+        version=drawn.version.card.version,
         method=query.method,
         seeds=seeds,
         loop=query.loop,
@@ -100,20 +102,20 @@ async def _told(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Resp
 
 
 def _seeds(query: InterpolateQuery) -> list[int]:
-    """The seeds that the way leads through. Raises ParameterError where that is unclear."""
+    """The seeds of the path. Raises ParameterError if they are ambiguous or incomplete."""
     ends = {"from": query.start, "to": query.end}
     if query.seeds is not None:
-        exclusive("seeds", ends)
+        require_absent("seeds", ends)
         return query.seeds
-    allowed = f"an integer from 0 to {SEEDS - 1}, or seeds given in place of from and to"
+    allowed = f"an integer from 0 to {SEEDS - 1}, or seeds given instead of from and to"
     missing = [name for name, seed in ends.items() if seed is None]
     if missing:
-        raise refusal(*(offence(name, "query", None, allowed) for name in missing))
+        raise parameter_error(*(invalid(name, "query", None, allowed) for name in missing))
     return [seed for seed in ends.values() if seed is not None]
 
 
-def _asked(query: InterpolateQuery) -> dict[str, object]:
-    """The parameters that decide how many frames there are."""
+def _count_parameters(query: InterpolateQuery) -> dict[str, object]:
+    """The parameters that determine the number of frames."""
     if query.seeds is None:
         return {"steps": query.steps}
     return {"seeds": ",".join(map(str, query.seeds)), "steps": query.steps}

@@ -1,19 +1,13 @@
-"""``GET /metrics``: what Prometheus reads."""
+"""``GET /metrics``: metrics for Prometheus."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Response
 
-from app.observability.metrics import MEDIA_TYPE, Metrics
+from app.api.dependencies import CurrentServices
+from app.observability.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["health"])
-
-
-async def _metrics(request: Request) -> Metrics:
-    metrics: Metrics = request.app.state.metrics
-    return metrics
-
 
 _TEXT = {"schema": {"type": "string"}}
 
@@ -21,9 +15,9 @@ _TEXT = {"schema": {"type": "string"}}
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"description": "The figures", "content": {"text/plain": _TEXT}}},
+    responses={200: {"description": "The metrics", "content": {"text/plain": _TEXT}}},
 )
-async def metrics(seen: Annotated[Metrics, Depends(_metrics)]) -> Response:
-    """Tell what was counted since the server started, by all its workers, for Prometheus."""
-    seen.sample()
-    return Response(await asyncio.to_thread(seen.text), media_type=MEDIA_TYPE)
+async def metrics(services: CurrentServices) -> Response:
+    """Return the metrics of all workers since the server started, in Prometheus's text format."""
+    services.metrics.sample()
+    return Response(await asyncio.to_thread(services.metrics.text), media_type=MEDIA_TYPE)

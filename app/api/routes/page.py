@@ -1,4 +1,4 @@
-"""``GET /``: the page to play on, with the files that it is made of."""
+"""``GET /``: the web page and its static files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from app.api import etags
 from app.api.dependencies import IfNoneMatch
 from app.artifact import card
-from app.errors import NotFoundError, offence
+from app.errors import NotFoundError, invalid
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,13 +23,13 @@ _TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-# Images that are in no file of their own come in JSON, and are shown from data URLs.
+# Images without a URL arrive as base64 in JSON and are shown through data URLs.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
-    # The names of these files stay while what is in them changes: always ask, seldom send.
+    # File names are stable while contents change: browsers revalidate, and usually get a 304.
     "Cache-Control": "no-cache",
     "Content-Security-Policy": _POLICY,
     "Referrer-Policy": "no-referrer",
@@ -48,7 +48,7 @@ class _File:
 
 @cache
 def _files() -> Mapping[str, _File]:
-    """All that a browser may have, by name."""
+    """All files of the page by name."""
     found = {}
     for file in files("app.web").iterdir():
         if media_type := _TYPES.get(PurePath(file.name).suffix):
@@ -60,22 +60,22 @@ def _files() -> Mapping[str, _File]:
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(if_none_match: IfNoneMatch) -> Response:
-    """The page itself."""
-    return _answer(_files()[_INDEX], if_none_match)
+    """Return the page."""
+    return _response(_files()[_INDEX], if_none_match)
 
 
 @router.api_route("/web/{name}", methods=["GET", "HEAD"])
 async def part(name: str, if_none_match: IfNoneMatch) -> Response:
-    """A file that it loads."""
+    """Return a file that the page loads."""
     if (file := _files().get(name)) is None:
         allowed = f"one of {', '.join(sorted(_files()))}"
-        problem = offence("name", "path", name, allowed)
+        problem = invalid("name", "path", name, allowed)
         raise NotFoundError(f"name is {name!r} but must be {allowed}", [problem])
-    return _answer(file, if_none_match)
+    return _response(file, if_none_match)
 
 
-def _answer(file: _File, if_none_match: Sequence[str]) -> Response:
-    """The file, or word that the client's copy is still good (RFC 9110, section 13.1.2)."""
+def _response(file: _File, if_none_match: Sequence[str]) -> Response:
+    """The file, or 304 if the client's copy is current (RFC 9110, section 13.1.2)."""
     headers = {**_HEADERS, "ETag": file.etag}
     if etags.matches(if_none_match, file.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

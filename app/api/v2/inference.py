@@ -7,93 +7,100 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app.api import openapi
 from app.api.content_negotiation import JSON
-from app.api.dependencies import ImageLimit
+from app.api.drawing import Route, RouteContext
+from app.api.drawn import generate
 from app.api.responses import timing
 from app.api.v2 import tensors
-from app.api.v2.models import Exact, Highest
+from app.api.v2.models import ExactVersion, HighestVersion
 from app.api.v2.tensors import InferenceRequest, InferenceResponse, TensorError
 from app.errors import (
-    ClosedError,
+    BodyTooLargeError,
+    DeadlineError,
     EngineError,
-    LateError,
     NotFoundError,
     OverloadedError,
-    OverRateError,
-    OverShareError,
     ParameterError,
-    TooLargeError,
+    QueueShareError,
+    RateLimitError,
+    ShuttingDownError,
 )
 from app.middleware import body_limit
-from app.registry.model_version import Served
+from app.registry.draw_options import DEFAULT
+from app.registry.model_version import ModelVersion
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
-_AT_ONCE = 2**16
-"""So many numbers are written as text sooner than a thread is woken and heard of."""
+_INLINE_NUMBERS = 2**16
+"""Writing this many numbers as text takes less time than waking a thread."""
 
 _HEADER = "Inference-Header-Content-Length"
 _RESPONSES = {
-    **openapi.tensors("The pixels: JSON, or JSON and binary where that is asked for", _HEADER),
+    **openapi.tensors("The pixels: JSON, or JSON and binary data on request", _HEADER),
     **openapi.protocol_errors(
         NotFoundError,
-        TooLargeError,
+        BodyTooLargeError,
         ParameterError,
-        OverShareError,
-        OverRateError,
+        QueueShareError,
+        RateLimitError,
         EngineError,
         OverloadedError,
-        ClosedError,
-        LateError,
+        ShuttingDownError,
+        DeadlineError,
     ),
 }
 _BODY = openapi.tensor_body(InferenceRequest)
 
 
-class Tensors:
-    """The tensors of one request."""
+class Inference:
+    """One inference request, its body not yet read: its bound depends on the version."""
 
-    def __init__(self, request: Request, most: int, header: int | None) -> None:
-        """Of at most ``most`` images. ``header`` is the length of its JSON; none for all of it."""
-        self._request, self._most, self._header = request, most, header
+    def __init__(self, request: Request, route: RouteContext, json_length: int | None) -> None:
+        """``json_length``: bytes of JSON before binary tensors; None if all of the body is JSON."""
+        self._request, self._route, self._json_length = request, route, json_length
 
-    async def drawn_by(self, served: Served) -> Response:
-        """The answer of ``served``; raises ParameterError, TooLargeError, or as ``draw`` does."""
-        card = served.card
-        body = await body_limit.read(self._request, tensors.longest(card, self._most))
+    async def run(self, version: ModelVersion) -> Response:
+        """The response of ``version``.
+
+        Raises ParameterError, BodyTooLargeError, and the errors of ``Drawing.draw``.
+        """
+        card, most = version.card, self._route.services.settings.max_images
+        body = await body_limit.read(self._request, tensors.longest(card, most))
         try:
-            asked = tensors.read(body, self._header)
-            tail = memoryview(body)[len(body) if self._header is None else self._header :]
-            rows = tensors.latents(asked, tail, card, self._most)
+            parsed = tensors.parse(body, self._json_length)
+            tail = memoryview(body)[len(body) if self._json_length is None else self._json_length :]
+            rows = tensors.latents(parsed, tail, card, most)
         except TensorError as error:
             raise ParameterError(str(error)) from error
-        drawn = await served.draw(rows)
-        if asked.binary or drawn.pixels.size <= _AT_ONCE:
-            content, head = tensors.answer(asked, card, drawn.pixels)
+        claim = self._route.services.admission.admit(self._route.request, version, len(rows))
+        drawn = await generate(version, DEFAULT, rows, claim, self._route.request.stats)
+        if parsed.binary or drawn.pixels.size <= _INLINE_NUMBERS:
+            content, head = tensors.response(parsed, card, drawn.pixels)
         else:
-            content, head = await asyncio.to_thread(tensors.answer, asked, card, drawn.pixels)
-        headers = {"X-Model": served.title, "Server-Timing": timing(drawn)}
+            content, head = await asyncio.to_thread(tensors.response, parsed, card, drawn.pixels)
+        headers = {"X-Model": str(version.key), "Server-Timing": timing(drawn)}
         if head is None:
             return Response(content, media_type=JSON, headers=headers)
-        return Response(content, media_type=openapi.OCTETS, headers={**headers, _HEADER: str(head)})
+        headers[_HEADER] = str(head)
+        return Response(content, media_type=openapi.OCTET_STREAM, headers=headers)
 
 
-async def _tensors(
+async def _inference(
     request: Request,
-    limit: ImageLimit,
-    header: Annotated[
+    route: Route,
+    json_length: Annotated[
         int | None,
         Header(
             alias=_HEADER,
             ge=0,
             le=2**31 - 1,
-            description="how long the JSON is that binary tensors follow; left out without any",
+            description="bytes of JSON before binary tensors; omit it without binary tensors",
         ),
     ] = None,
-) -> Tensors:
-    return Tensors(request, limit.most, header)
+) -> Inference:
+    return Inference(request, route, json_length)
 
 
-Sent = Annotated[Tensors, Depends(_tensors)]
+Received = Annotated[Inference, Depends(_inference)]
 
 
 @router.post(
@@ -102,13 +109,13 @@ Sent = Annotated[Tensors, Depends(_tensors)]
     responses=_RESPONSES,
     openapi_extra=_BODY,
 )
-async def infer(served: Highest, tensors: Sent) -> Response:
-    """Draw the images of latents: `latents` FP32 `[n, width]` in, `pixels` UINT8 out.
+async def infer(version: HighestVersion, inference: Received) -> Response:
+    """Generate images from latents: `latents` FP32 `[n, width]` in, `pixels` UINT8 out.
 
-    Tensors are numbers in JSON, or follow the JSON as they are (binary tensor extension), in and
-    out. The model draws in its highest version.
+    Tensors are numbers in JSON, or binary data after the JSON (binary tensor extension), in both
+    directions. The model's highest version is used.
     """
-    return await tensors.drawn_by(served)
+    return await inference.run(version)
 
 
 @router.post(
@@ -117,6 +124,6 @@ async def infer(served: Highest, tensors: Sent) -> Response:
     responses=_RESPONSES,
     openapi_extra=_BODY,
 )
-async def infer_version(served: Exact, tensors: Sent) -> Response:
-    """The same by one version."""
-    return await tensors.drawn_by(served)
+async def infer_version(version: ExactVersion, inference: Received) -> Response:
+    """Generate images from latents with one version."""
+    return await inference.run(version)

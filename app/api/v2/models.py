@@ -1,4 +1,4 @@
-"""``/v2``: server and models as the Open Inference Protocol (KServe's, Triton's) describes them."""
+"""``/v2``: server and model metadata of the Open Inference Protocol (KServe's, Triton's)."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Path
 
 from app import __version__
 from app.api import openapi
-from app.api.dependencies import Healthy, InService
+from app.api.dependencies import CurrentRegistry, Ready
+from app.api.drawing import Route
 from app.api.v2 import tensors
 from app.api.v2.schemas import (
     AllStatistics,
@@ -22,98 +23,98 @@ from app.api.v2.schemas import (
 )
 from app.artifact.card import INPUT, OUTPUT, Card, ModelName, VersionNumber
 from app.errors import NotFoundError, NotReadyError, ParameterError
-from app.registry.model_version import Served
+from app.registry.model_version import ModelVersion
 from app.registry.statistics import Count
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
 _EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
-_FINDING = openapi.protocol_errors(NotFoundError, ParameterError)
+_NOT_FOUND = openapi.protocol_errors(NotFoundError, ParameterError)
 
 Name = Annotated[ModelName, Path(description="a served model")]
 _Number = Annotated[VersionNumber, Path(description="its version")]
 
 
-async def _highest(model: Name, catalog: InService) -> Served:
-    return catalog.find(model, place="path")
+async def _highest(model: Name, route: Route) -> ModelVersion:
+    return route.find(model, None, "path")
 
 
-async def _exact(model: Name, version: _Number, catalog: InService) -> Served:
-    return catalog.find(model, version, place="path")
+async def _exact(model: Name, version: _Number, route: Route) -> ModelVersion:
+    return route.find(model, version, "path")
 
 
-Highest = Annotated[Served, Depends(_highest)]
-Exact = Annotated[Served, Depends(_exact)]
+HighestVersion = Annotated[ModelVersion, Depends(_highest)]
+ExactVersion = Annotated[ModelVersion, Depends(_exact)]
 
 
 @router.get("")
 async def server_metadata() -> ServerMetadata:
-    """What serves, and which extensions of the protocol it has."""
+    """Return the server's name, version, and extensions of the protocol."""
     return ServerMetadata(version=__version__, extensions=_EXTENSIONS)
 
 
 @router.get("/health/live")
 async def server_live() -> ServerLive:
-    """The process answers."""
+    """Report that the process responds."""
     return ServerLive()
 
 
 @router.get(
     "/health/ready",
-    dependencies=[Healthy],
+    dependencies=[Ready],
     responses=openapi.protocol_errors(NotReadyError),
 )
-async def server_ready(catalog: InService) -> ServerReady:
-    """The default model is in service."""
-    catalog.find()
+async def server_ready(registry: CurrentRegistry) -> ServerReady:
+    """Report that the default model is in service."""
+    registry.find()
     return ServerReady()
 
 
-# Before the routes of one model: none can be called so.
+# Before the routes of one model: no model can have the name "stats" in the protocol.
 @router.get("/models/stats")
-async def statistics(catalog: InService) -> AllStatistics:
-    """What every version in service has computed, by the process that answers."""
-    return AllStatistics(model_stats=[_counted(served) for served in catalog])
+async def statistics(registry: CurrentRegistry) -> AllStatistics:
+    """Return the statistics of every version in service, of the worker that responds."""
+    return AllStatistics(model_stats=[_statistics(version) for version in registry])
 
 
-@router.get("/models/{model}", responses=_FINDING)
-async def model_metadata(served: Highest, catalog: InService) -> ModelMetadata:
-    """The tensors of a model, in its highest version."""
-    return _described(served.card, sorted(catalog.models.get(served.card.name, ())))
+@router.get("/models/{model}", responses=_NOT_FOUND)
+async def model_metadata(version: HighestVersion, registry: CurrentRegistry) -> ModelMetadata:
+    """Describe the tensors of a model, in its highest version."""
+    return _metadata(version.card, sorted(registry.models.get(version.card.name, ())))
 
 
-@router.get("/models/{model}/versions/{version}", responses=_FINDING)
-async def version_metadata(served: Exact) -> ModelMetadata:
-    """The tensors of one version."""
-    return _described(served.card, [served.card.version])
+@router.get("/models/{model}/versions/{version}", responses=_NOT_FOUND)
+async def version_metadata(version: ExactVersion) -> ModelMetadata:
+    """Describe the tensors of one version."""
+    return _metadata(version.card, [version.card.version])
 
 
-@router.get("/models/{model}/ready", responses=_FINDING)
-async def model_ready(served: Highest) -> ModelReady:
-    """The model is in service."""
-    return ModelReady(name=served.card.name)
+@router.get("/models/{model}/ready", responses=_NOT_FOUND)
+async def model_ready(version: HighestVersion) -> ModelReady:
+    """Report that the model is in service."""
+    return ModelReady(name=version.card.name)
 
 
-@router.get("/models/{model}/versions/{version}/ready", responses=_FINDING)
-async def version_ready(served: Exact) -> ModelReady:
-    """The version is in service."""
-    return ModelReady(name=served.card.name)
+@router.get("/models/{model}/versions/{version}/ready", responses=_NOT_FOUND)
+async def version_ready(version: ExactVersion) -> ModelReady:
+    """Report that the version is in service."""
+    return ModelReady(name=version.card.name)
 
 
-@router.get("/models/{model}/stats", responses=_FINDING)
-async def model_statistics(served: Highest, catalog: InService) -> AllStatistics:
-    """What every version of a model has computed, by the process that answers."""
-    versions = catalog.models.get(served.card.name, {})  # it may have been retired since
-    return AllStatistics(model_stats=[_counted(versions[number]) for number in sorted(versions)])
+@router.get("/models/{model}/stats", responses=_NOT_FOUND)
+async def model_statistics(version: HighestVersion, registry: CurrentRegistry) -> AllStatistics:
+    """Return the statistics of every version of a model, of the worker that responds."""
+    versions = registry.models.get(version.card.name, {})  # it may have been retired meanwhile
+    return AllStatistics(model_stats=[_statistics(versions[number]) for number in sorted(versions)])
 
 
-@router.get("/models/{model}/versions/{version}/stats", responses=_FINDING)
-async def version_statistics(served: Exact) -> AllStatistics:
-    """What one version has computed, by the process that answers."""
-    return AllStatistics(model_stats=[_counted(served)])
+@router.get("/models/{model}/versions/{version}/stats", responses=_NOT_FOUND)
+async def version_statistics(version: ExactVersion) -> AllStatistics:
+    """Return the statistics of one version, of the worker that responds."""
+    return AllStatistics(model_stats=[_statistics(version)])
 
 
-def _described(card: Card, versions: list[int]) -> ModelMetadata:
+def _metadata(card: Card, versions: list[int]) -> ModelMetadata:
     image, width = card.image, card.latent.width
     shape = [-1, image.height, image.width, image.channels]
     return ModelMetadata(
@@ -124,12 +125,13 @@ def _described(card: Card, versions: list[int]) -> ModelMetadata:
     )
 
 
-def _counted(served: Served) -> ModelStatistics:
-    counts = served.statistics
-    none = Duration(count=counts.succeeded.times, ns=0)  # tensors are neither copied nor sent on
+def _statistics(version: ModelVersion) -> ModelStatistics:
+    counts = version.statistics
+    # Tensors are neither copied to a device nor back, so these stages take no time.
+    none = Duration(count=counts.succeeded.times, ns=0)
     return ModelStatistics(
-        name=served.card.name,
-        version=str(served.card.version),
+        name=version.card.name,
+        version=str(version.card.version),
         last_inference=round(1000 * (counts.last or 0)),
         inference_count=counts.images,
         execution_count=counts.batches,

@@ -1,4 +1,4 @@
-"""``/v2/repository``: what the models folder holds, as the protocol's extension tells it."""
+"""``/v2/repository``: the protocol's model repository extension, on the models folder."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -8,79 +8,85 @@ from fastapi.routing import APIRoute
 
 from app.api import openapi
 from app.api.content_negotiation import JSON
-from app.api.dependencies import Administered, InService
+from app.api.dependencies import CurrentRegistry, CurrentServices
 from app.api.v2.models import Name
-from app.api.v2.schemas import Done, IndexEntry, IndexRequest, LoadRequest, UnloadRequest
-from app.errors import NotFoundError, ParameterError, RepositoryError, TooLargeError
-from app.registry.registry import MODELS, Refused
+from app.api.v2.schemas import (
+    EmptyResponse,
+    IndexEntry,
+    IndexRequest,
+    LoadRequest,
+    UnloadRequest,
+)
+from app.artifact.version_key import VersionKey
+from app.errors import BodyTooLargeError, ModelsFolderError, NotFoundError, ParameterError
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is JSON, whatever it is called: Triton's clients call it text."""
+    """A route that parses its body as JSON whatever its type: Triton's clients send text."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """As FastAPI's, but of a request that says so."""
+        """FastAPI's handler, of a request whose content type is JSON."""
         handle = super().get_route_handler()
 
-        async def handled(request: Request) -> Response:
+        async def handle_json(request: Request) -> Response:
             headers = [one for one in request.scope["headers"] if one[0] != b"content-type"]
             headers.append((b"content-type", JSON.encode()))
             return await handle(Request({**request.scope, "headers": headers}, request.receive))
 
-        return handled
+        return handle_json
 
 
 _PREFIX = "/v2/repository"
 router = APIRouter(prefix=_PREFIX, tags=["open inference protocol"], route_class=JsonRoute)
 administration = APIRouter(prefix=_PREFIX, tags=["administration"], route_class=JsonRoute)
 
-_ORDERING = openapi.protocol_errors(NotFoundError, RepositoryError, TooLargeError, ParameterError)
+_RELOAD_ERRORS = openapi.protocol_errors(
+    NotFoundError, ModelsFolderError, BodyTooLargeError, ParameterError
+)
 
 
-@router.post("/index", responses=openapi.protocol_errors(TooLargeError, ParameterError))
+@router.post("/index", responses=openapi.protocol_errors(BodyTooLargeError, ParameterError))
 async def repository_index(
-    catalog: InService, body: IndexRequest | None = None
+    registry: CurrentRegistry, body: IndexRequest | None = None
 ) -> list[IndexEntry]:
-    """Every version in the models folder, and why one is out of service."""
+    """List every version in the models folder, and why one is not in service."""
     index = [
-        IndexEntry(name=served.card.name, version=str(served.card.version), state="READY")
-        for served in catalog
+        IndexEntry(name=version.card.name, version=str(version.card.version), state="READY")
+        for version in registry
     ]
     if body is None or not body.ready:
-        refused = (one for one in catalog.refused if one.folder != MODELS)
-        index += [_unavailable(one) for one in refused]
+        index += [_unavailable(one.key, one.reason) for one in registry.refused if one.key]
     return index
 
 
-@administration.post("/models/{model}/load", responses=_ORDERING)
+@administration.post("/models/{model}/load", responses=_RELOAD_ERRORS)
 async def load_model(
-    model: Name, repository: Administered, body: LoadRequest | None = None
-) -> Done:
-    """Look at a model's folder anew: serve what is there, and retire what is not.
+    model: Name, services: CurrentServices, body: LoadRequest | None = None
+) -> EmptyResponse:
+    """Read a model's folder again: serve the versions in it, and retire those that are gone.
 
-    `{"parameters": {"versions": [1, 2]}}` serves these and no others, until the next order: so a
-    model is rolled back. Where a version cannot be served, its reasons are the answer, what was
-    served still is, and other versions are served all the same. All workers have followed when the
-    answer comes.
+    `{"parameters": {"versions": [1, 2]}}` serves only these until the next load: this rolls a
+    model back. If a version cannot be served, the response has the reasons, the version in service
+    stays, and other versions are loaded all the same. All workers have followed when the response
+    is sent.
     """
-    await repository.load(model, body.parameters.versions if body else None)
-    return Done()
+    await services.reloader.load(model, body.parameters.versions if body else None)
+    return EmptyResponse()
 
 
-@administration.post("/models/{model}/unload", responses=_ORDERING)
+@administration.post("/models/{model}/unload", responses=_RELOAD_ERRORS)
 async def unload_model(
     model: Name,
-    repository: Administered,
-    body: UnloadRequest | None = None,  # noqa: ARG001 # it is checked, and says nothing
-) -> Done:
+    services: CurrentServices,
+    body: UnloadRequest | None = None,  # noqa: ARG001 # it is validated and has no effect
+) -> EmptyResponse:
     """Take all versions of a model out of service until it is loaded again.
 
-    Requests that they have begun are finished. All workers have followed when the answer comes.
+    Requests that have begun get their images. All workers have followed when the response is sent.
     """
-    await repository.unload(model)
-    return Done()
+    await services.reloader.unload(model)
+    return EmptyResponse()
 
 
-def _unavailable(refused: Refused) -> IndexEntry:
-    name, _, version = refused.folder.rpartition("/")
-    return IndexEntry(name=name, version=version, state="UNAVAILABLE", reason=refused.reason)
+def _unavailable(key: VersionKey, reason: str) -> IndexEntry:
+    return IndexEntry(name=key.name, version=key.version, state="UNAVAILABLE", reason=reason)

@@ -1,23 +1,23 @@
-"""What answers of the Open Inference Protocol say in JSON, tensors aside."""
+"""Request and response bodies of the Open Inference Protocol, except for tensors."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.api.values import whole
+from app.api.parameters import integral
 from app.artifact.card import VersionNumber
 
 _NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["1"])
 
 
 class ProtocolError(BaseModel):
-    """Every error's body below ``/v2``."""
+    """Body of every error response below ``/v2``."""
 
     error: str = Field(description="what is wrong with this request")
 
 
 class ServerMetadata(BaseModel):
-    """Answer of ``GET /v2``."""
+    """Response of ``GET /v2``."""
 
     name: str = "dcgan-server"
     version: str
@@ -25,19 +25,19 @@ class ServerMetadata(BaseModel):
 
 
 class ServerLive(BaseModel):
-    """Answer of ``GET /v2/health/live``."""
+    """Response of ``GET /v2/health/live``."""
 
     live: Literal[True] = True
 
 
 class ServerReady(BaseModel):
-    """Answer of ``GET /v2/health/ready``."""
+    """Response of ``GET /v2/health/ready``."""
 
     ready: Literal[True] = True
 
 
 class ModelReady(ServerReady):
-    """Answer of ``GET /v2/models/{model}/ready``."""
+    """Response of ``GET /v2/models/{model}/ready``."""
 
     name: str = _NAME
 
@@ -51,7 +51,7 @@ class TensorMetadata(BaseModel):
 
 
 class ModelMetadata(BaseModel):
-    """Answer of ``GET /v2/models/{model}``."""
+    """Response of ``GET /v2/models/{model}``."""
 
     name: str = _NAME
     versions: list[str] = Field(examples=[["1", "2"]])
@@ -61,45 +61,45 @@ class ModelMetadata(BaseModel):
 
 
 class IndexRequest(BaseModel):
-    """Of ``POST /v2/repository/index``."""
+    """Body of ``POST /v2/repository/index``."""
 
     model_config = ConfigDict(strict=True)
 
-    ready: bool = Field(False, description="whether only what is in service is told of")
+    ready: bool = Field(False, description="list only versions in service")
 
 
 class LoadParameters(BaseModel):
-    """How a model is loaded. Triton's ``config`` and files are not taken: a folder has both."""
+    """How to load a model. Triton's ``config`` and files are not accepted: the folder has both."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    versions: list[Annotated[VersionNumber, BeforeValidator(whole)]] | None = Field(
-        None, min_length=1, max_length=256, description="by default all that are there"
+    versions: list[Annotated[VersionNumber, BeforeValidator(integral)]] | None = Field(
+        None, min_length=1, max_length=256, description="default: all in the folder"
     )
 
 
 class LoadRequest(BaseModel):
-    """Of ``POST /v2/repository/models/{model}/load``."""
+    """Body of ``POST /v2/repository/models/{model}/load``."""
 
     parameters: LoadParameters = Field(LoadParameters(versions=None), examples=[{}])
 
 
 class UnloadParameters(BaseModel):
-    """How a model is unloaded."""
+    """How to unload a model."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    unload_dependents: bool = Field(False, description="means nothing here: no model has any")
+    unload_dependents: bool = Field(False, description="has no effect: no model has dependents")
 
 
 class UnloadRequest(BaseModel):
-    """Of ``POST /v2/repository/models/{model}/unload``."""
+    """Body of ``POST /v2/repository/models/{model}/unload``."""
 
     parameters: UnloadParameters = Field(UnloadParameters(unload_dependents=False), examples=[{}])
 
 
-class Done(BaseModel):
-    """Answer of both: there is nothing to say."""
+class EmptyResponse(BaseModel):
+    """Empty response."""
 
 
 class IndexEntry(BaseModel):
@@ -108,18 +108,18 @@ class IndexEntry(BaseModel):
     name: str = _NAME
     version: str = _VERSION
     state: Literal["READY", "UNAVAILABLE"]
-    reason: str = Field("", description="why it is out of service")
+    reason: str = Field("", description="why it is not in service")
 
 
 class Duration(BaseModel):
-    """How often, and for how long in all."""
+    """A number of events and their total duration."""
 
     count: int
     ns: int
 
 
 class InferenceStatistics(BaseModel):
-    """Where the time of requests went."""
+    """How long requests spent in each stage."""
 
     success: Duration
     fail: Duration
@@ -130,18 +130,18 @@ class InferenceStatistics(BaseModel):
 
 
 class ModelStatistics(BaseModel):
-    """One version's figures since it was taken into service, by the process that answers."""
+    """Statistics of one version since it was put into service, of the worker that responds."""
 
     name: str = _NAME
     version: str = _VERSION
-    last_inference: int = Field(description="when the last batch ended: ms since 1970, 0 for never")
+    last_inference: int = Field(description="end of the last batch in ms since 1970; 0 for none")
     inference_count: int = Field(description="images")
     execution_count: int = Field(description="batches")
     inference_stats: InferenceStatistics
 
 
 class AllStatistics(BaseModel):
-    """Answer of ``GET /v2/models/{model}/stats``."""
+    """Response of ``GET /v2/models/{model}/stats``."""
 
     model_config = ConfigDict(protected_namespaces=())
 

@@ -1,9 +1,9 @@
-"""Tensors of the Open Inference Protocol, version 2, to arrays and back. Knows no HTTP.
+"""Converts tensors of the Open Inference Protocol, version 2, to arrays and back, without HTTP.
 
 The protocol is KServe's (github.com/kserve/open-inference-protocol, ``inference_rest.md``), its
-binary form Triton's (github.com/triton-inference-server/server, ``extension_binary_data.md``):
-the body is JSON, behind which the numbers of binary tensors follow in its order, little-endian and
-row by row.
+binary format Triton's (github.com/triton-inference-server/server, ``extension_binary_data.md``):
+the body is JSON, followed by the numbers of the binary tensors in the order in which the JSON names
+them, little-endian and row by row.
 """
 
 import json
@@ -17,29 +17,29 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from app.artifact.card import INPUT, OUTPUT, Card
 
 FLOATS, BYTES = "FP32", "UINT8"
-"""What the protocol calls the types of latents and of pixels."""
+"""The protocol's names for the types of latents and pixels."""
 
 Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
-# Strictly: a truth value is no number.
+# Strict: a truth value is not a number.
 _Numbers = list[Annotated[FiniteFloat, Field(strict=True)]]
 
-# A number, a comma and white space, which JSON allows: all are found in one table at once.
+# Each number as text with a comma, padded with spaces, which JSON allows: one look-up per byte.
 _DIGITS: Final = np.array([f"{value:3}," for value in range(256)], "S4")
 
 
 class TensorError(ValueError):
-    """A request whose tensors are not what the model takes; the text says what it takes."""
+    """The request's tensors are not what the model takes; the text says what it takes."""
 
 
 class _Part(BaseModel):
-    # Extensions of the protocol have members of their own.
+    # Extensions of the protocol add members.
     model_config = ConfigDict(extra="ignore")
 
 
 class InputTensor(_Part):
-    """One tensor of a request: its numbers are in ``data``, or follow the JSON as they are."""
+    """One tensor of a request: its numbers are in ``data``, or are binary data after the JSON."""
 
-    # Clients are told what fits; what does not is told better than by a schema, see below.
+    # The schema describes valid requests; the checks below report invalid ones more clearly.
     name: str = Field(json_schema_extra={"enum": [INPUT]})
     shape: list[Size] = Field(
         max_length=8,
@@ -55,38 +55,40 @@ class InputTensor(_Part):
 
 
 class RequestedOutput(_Part):
-    """A tensor that is wanted."""
+    """A tensor that the request asks for."""
 
     name: str = Field(json_schema_extra={"enum": [OUTPUT]})
     parameters: dict[str, Any] = Field(
-        {}, description="`binary_data`: whether its numbers follow the JSON", examples=[{}]
+        {},
+        description="`binary_data`: whether its numbers are sent as binary data after the JSON",
+        examples=[{}],
     )
 
 
 class InferenceRequest(_Part):
-    """Of ``POST /v2/models/{model}/infer``."""
+    """Body of ``POST /v2/models/{model}/infer``."""
 
-    id: str | None = Field(None, max_length=1024, description="comes back in the answer")
+    id: str | None = Field(None, max_length=1024, description="repeated in the response")
     parameters: dict[str, Any] = Field(
-        {}, description="`binary_data_output`: binary where an output does not say", examples=[{}]
+        {}, description="`binary_data_output`: default of `binary_data`", examples=[{}]
     )
     inputs: list[InputTensor] = Field(
         min_length=1, max_length=16, json_schema_extra={"maxItems": 1}
     )
     outputs: list[RequestedOutput] = Field(
-        [], max_length=16, description="by default all", json_schema_extra={"maxItems": 1}
+        [], max_length=16, description="default: all", json_schema_extra={"maxItems": 1}
     )
 
     @property
     def binary(self) -> bool:
-        """Whether the output's numbers are wanted behind the JSON."""
+        """Whether the output's numbers are sent as binary data after the JSON."""
         default = self.parameters.get("binary_data_output", False)
-        told = (output.parameters.get("binary_data", default) for output in self.outputs)
-        return bool(next(told, default))
+        requested = (output.parameters.get("binary_data", default) for output in self.outputs)
+        return bool(next(requested, default))
 
 
 class OutputTensor(BaseModel):
-    """The one tensor of an answer."""
+    """The only tensor of a response."""
 
     name: Literal["pixels"]
     datatype: Literal["UINT8"]
@@ -98,32 +100,34 @@ class OutputTensor(BaseModel):
 
 
 class InferenceResponse(BaseModel):
-    """Answer of ``POST /v2/models/{model}/infer``."""
+    """Response of ``POST /v2/models/{model}/infer``."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     model_name: str = Field(examples=["fashion-mnist"])
     model_version: str = Field(examples=["1"])
-    id: str | None = Field(None, description="the request's, where it has one")
+    id: str | None = Field(None, description="the request's id, if it has one")
     outputs: list[OutputTensor]
 
 
 def longest(card: Card, most: int) -> int:
-    """How many bytes the longest request for ``most`` images has.
+    """The size in bytes of the longest sensible request for ``most`` images.
 
-    JSON writes a number as text: 25 bytes where its float64 has 17 digits, its sign and exponent.
+    A float64 in JSON takes up to 25 bytes: 17 digits, point, sign and exponent.
     """
     return 2**16 + 32 * most * card.latent.width
 
 
-def read(body: bytes, header: int | None) -> InferenceRequest:
-    """The JSON of ``body``: its first ``header`` bytes, or all of it. Raises TensorError."""
-    if header is not None and header > len(body):
+def parse(body: bytes, json_length: int | None) -> InferenceRequest:
+    """The JSON of ``body``: its first ``json_length`` bytes, or all of it. Raises TensorError."""
+    if json_length is not None and json_length > len(body):
         raise TensorError(
-            f"Inference-Header-Content-Length is {header}, but the body has {len(body)} bytes"
+            f"Inference-Header-Content-Length is {json_length}, but the body has {len(body)} bytes"
         )
     try:
-        return InferenceRequest.model_validate_json(body if header is None else body[:header])
+        return InferenceRequest.model_validate_json(
+            body if json_length is None else body[:json_length]
+        )
     except ValidationError as error:
         raise TensorError(_first(error)) from error
 
@@ -131,9 +135,9 @@ def read(body: bytes, header: int | None) -> InferenceRequest:
 def latents(
     request: InferenceRequest, tail: memoryview, card: Card, most: int
 ) -> NDArray[np.float32]:
-    """The latents that ``request`` has drawn, float32 ``(n, width)``, 1 to ``most`` of them.
+    """The latents in ``request``: float32 ``(n, width)``, with ``n`` from 1 to ``most``.
 
-    ``tail`` is what follows the JSON: binary tensors are a view of it. Raises TensorError.
+    ``tail`` is the binary data after the JSON; binary tensors are a view of it. Raises TensorError.
     """
     _check_names(request)
     (tensor,) = request.inputs
@@ -146,16 +150,16 @@ def latents(
     size = tensor.parameters.get("binary_data_size")
     rows = _from_json(tensor, tail) if size is None else _from_bytes(tensor, tail, size)
     if not np.isfinite(rows).all():
-        raise TensorError(f"{INPUT} holds numbers that are not finite as 32-bit floats")
+        raise TensorError(f"{INPUT} has numbers that are not finite as 32-bit floats")
     return rows
 
 
-def answer(
+def response(
     request: InferenceRequest, card: Card, pixels: NDArray[np.uint8]
 ) -> tuple[bytes, int | None]:
-    """The body that holds ``pixels`` ``(n, height, width, channels)``.
+    """The response body with ``pixels`` ``(n, height, width, channels)``.
 
-    Beside it the length of its JSON where the numbers follow behind that, else none.
+    The second value is the length of the JSON if binary data follows it, else None.
     """
     output: dict[str, Any] = {"name": OUTPUT, "datatype": BYTES, "shape": list(pixels.shape)}
     if request.binary:
@@ -174,15 +178,15 @@ def _enveloped(request: InferenceRequest, card: Card, output: dict[str, Any]) ->
 
 
 def _check_names(request: InferenceRequest) -> None:
-    """One tensor in, at most one out, each by its name and in the message itself."""
+    """Require one input, at most one output, their names, and no shared memory."""
     for parts, name, kind in (
         (request.inputs, INPUT, "input"),
         (request.outputs, OUTPUT, "output"),
     ):
         named = [part.name for part in parts]
         if named != [name] and (parts or kind == "input"):
-            told = ", ".join(f"{one!r:.99}" for one in named)
-            raise TensorError(f"the {kind}s are {told} but must be {name!r} alone")
+            listed = ", ".join(f"{one!r:.99}" for one in named)
+            raise TensorError(f"the {kind}s are {listed} but must be {name!r} alone")
         for parameter in ("shared_memory_region", "classification"):
             if any(parameter in part.parameters for part in parts):
                 raise TensorError(
@@ -194,11 +198,9 @@ def _from_json(tensor: InputTensor, tail: memoryview) -> NDArray[np.float32]:
     if tensor.data is None:
         raise TensorError(f"{INPUT} has neither data nor parameter binary_data_size")
     if tail:
-        raise TensorError(
-            f"{len(tail)} bytes follow the JSON, where no input says binary_data_size"
-        )
+        raise TensorError(f"{len(tail)} bytes follow the JSON, but no input has binary_data_size")
     try:
-        with np.errstate(over="ignore"):  # such numbers are refused as infinite
+        with np.errstate(over="ignore"):  # an overflow is refused as infinite
             numbers = np.array(tensor.data, np.float32)
     except ValueError as error:
         raise TensorError(f"{INPUT} has rows of different lengths in data") from error
@@ -220,13 +222,13 @@ def _from_bytes(tensor: InputTensor, tail: memoryview, size: object) -> NDArray[
     if len(tail) != needed:
         raise TensorError(
             f"{len(tail)} bytes follow the JSON but must be {needed}; "
-            "Inference-Header-Content-Length says where it ends"
+            "Inference-Header-Content-Length is the length of the JSON"
         )
     return np.frombuffer(tail, "<f4").reshape(tensor.shape)
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong with the JSON, and where."""
+    """The first fault in the JSON, with its place."""
     problem = error.errors(include_url=False, include_input=False)[0]
     *place, last = (str(part) for part in problem["loc"]) if problem["loc"] else ("", "")
     if "data" in problem["loc"]:

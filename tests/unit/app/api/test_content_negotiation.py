@@ -1,6 +1,6 @@
 import pytest
 
-from app.api.content_negotiation import JSON, PNG, ZIP, choose, takes_gzip
+from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.errors import NotAcceptableError
 
 OFFERED = (JSON, PNG, ZIP)
@@ -50,18 +50,6 @@ def test_the_heaviest_offer_is_chosen(accept: str | None, chosen: str | None) ->
             choose(accept, OFFERED)
     else:
         assert choose(accept, OFFERED) == chosen
-
-
-@pytest.mark.parametrize(
-    "told", ["gzip", "deflate, gzip;q=0.5, br", "x-gzip", "*", "*;q=0.1", "identity;q=0, GZIP"]
-)
-def test_gzip_is_taken(told: str) -> None:
-    assert takes_gzip(told)
-
-
-@pytest.mark.parametrize("told", ["", "br", "gzip;q=0", "*, gzip;q=0.000", "*;q=0", "gzipped"])
-def test_gzip_is_not_taken(told: str) -> None:
-    assert not takes_gzip(told)
 
 
 def test_a_header_as_long_as_any_is_read_at_once() -> None:

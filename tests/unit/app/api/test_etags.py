@@ -54,5 +54,5 @@ def test_a_tag_is_quoted_and_of_all_its_parts() -> None:
     assert etags.matches([made], made)
 
 
-def test_who_makes_files_is_told_with_versions() -> None:
-    assert len(etags.makers().split()) == 4
+def test_the_tag_depends_on_library_versions() -> None:
+    assert len(etags.library_versions().split()) == 4

@@ -8,7 +8,10 @@ import pytest
 
 from app.artifact import version_folders
 from app.artifact.card import CardError
+from app.artifact.version_key import VersionKey
 from tests.versions import publish
+
+CATS_2, CATS_10 = VersionKey("cats", "2"), VersionKey("cats", "10")
 
 
 @pytest.fixture
@@ -22,17 +25,17 @@ def test_the_fingerprint_of_a_version_folder_changes_with_its_files(models: Path
     (models / "cats/.part-3").mkdir()
     (models / "notes").touch()
     before = version_folders.fingerprints(models)
-    assert list(before) == ["cats/10", "cats/2"]
+    assert list(before) == [CATS_10, CATS_2]
     assert version_folders.fingerprints(models) == before
     content = (models / "cats/2/card.json").read_bytes()
     times = (models / "cats/2/card.json").stat()
     (models / "cats/2/card.json").write_bytes(content[::-1])
     os.utime(models / "cats/2/card.json", ns=(times.st_atime_ns, times.st_mtime_ns))
     after = version_folders.fingerprints(models)
-    assert after["cats/10"] == before["cats/10"]
-    assert after["cats/2"] != before["cats/2"]
+    assert after[CATS_10] == before[CATS_10]
+    assert after[CATS_2] != before[CATS_2]
     (models / "cats/10/samples.png").touch()
-    assert version_folders.fingerprints(models)["cats/10"] != before["cats/10"]
+    assert version_folders.fingerprints(models)[CATS_10] != before[CATS_10]
 
 
 def test_a_folder_that_disappears_meanwhile_has_an_empty_fingerprint(
@@ -46,7 +49,7 @@ def test_a_folder_that_disappears_meanwhile_has_an_empty_fingerprint(
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", disappearing)
-    assert version_folders.fingerprints(models)["cats/2"] == ()
+    assert version_folders.fingerprints(models)[CATS_2] == ()
 
 
 def test_no_link_may_lead_out_of_the_models_folder(models: Path, tmp_path: Path) -> None:

@@ -484,10 +484,10 @@ def test_checking_raises_what_submitting_would_and_changes_nothing(doubler: Doub
         await asyncio.sleep(0)
         for _ in range(2):
             batcher.check("many", 2)  # alone, although few is refused
-            assert not batcher.full("few", 2)
+            assert not batcher.full(2)
             with pytest.raises(QueueFullError, match="6 images are waiting"):
                 batcher.check("few", 3)
-            assert batcher.full("few", 3)
+            assert batcher.full(3)
         with pytest.raises(QueueFullError):
             await batcher.submit(numbers(1, 2, 3), few)
         with pytest.raises(ShareError, match="6 images are waiting") as refusal:

@@ -3,12 +3,12 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from app.errors import TooLargeError
+from app.errors import BodyTooLargeError
 from app.middleware.body_limit import LONGEST, BodyLimit
 
 
 async def reader(scope: Scope, receive: Receive, _: Send) -> None:
-    """Reads a body to its end, as FastAPI does, and keeps its length."""
+    """Reads a body to its end, as FastAPI does, and stores its length."""
     scope["length"] = 0
     more = True
     while more:
@@ -18,7 +18,7 @@ async def reader(scope: Scope, receive: Receive, _: Send) -> None:
 
 
 class Client:
-    """Sends so many pieces of 1000 bytes, one when it is asked."""
+    """Sends a number of pieces of 1000 bytes, one per call."""
 
     def __init__(self, pieces: int) -> None:
         self.left = pieces
@@ -34,7 +34,7 @@ async def unsent(_: Message) -> None:
 
 def read(client: Client) -> int:
     scope: Scope = {"type": "http", "path": "/"}
-    asyncio.run(BodyLimit(reader)(scope, client.send, unsent))
+    asyncio.run(BodyLimit(reader, lambda _: LONGEST)(scope, client.send, unsent))
     return int(scope["length"])
 
 
@@ -44,15 +44,15 @@ def test_a_body_in_pieces_is_read_to_its_end() -> None:
 
 def test_a_body_without_an_end_is_read_no_further_than_the_limit() -> None:
     client = Client(10**9)
-    with pytest.raises(TooLargeError, match=str(LONGEST)):
+    with pytest.raises(BodyTooLargeError, match=str(LONGEST)):
         read(client)
     assert 10**9 - client.left == LONGEST // 1000 + 1
 
 
-def test_what_brings_no_body_is_passed_on() -> None:
+def test_a_request_without_a_body_is_passed_on() -> None:
     async def gone() -> Message:
         return {"type": "http.disconnect"}
 
     scope: Scope = {"type": "http", "path": "/"}
-    asyncio.run(BodyLimit(reader)(scope, gone, unsent))
+    asyncio.run(BodyLimit(reader, lambda _: LONGEST)(scope, gone, unsent))
     assert scope["length"] == 0

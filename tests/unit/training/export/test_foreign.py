@@ -109,7 +109,7 @@ def drawn_by_server(models: Path, size: int, channels: int) -> NDArray[np.uint8]
     app = create_app(Settings(models=models))
     with TestClient(app) as client:
         assert client.get("/grid?rows=2&cols=2&seed=0").is_success
-        (served,) = app.state.catalog
+        (served,) = app.state.services.registry
         pixels = served.engine({"latents": served.latents([0, 1, 2, 3])})
     assert pixels.shape == (4, size, size, channels)
     return np.asarray(pixels)

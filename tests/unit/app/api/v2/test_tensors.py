@@ -32,7 +32,7 @@ def binary(size: object, **changes: Any) -> dict[str, Any]:
 
 
 def request(*inputs: dict[str, Any], **others: Any) -> InferenceRequest:
-    return tensors.read(json.dumps({"inputs": inputs, **others}).encode(), None)
+    return tensors.parse(json.dumps({"inputs": inputs, **others}).encode(), None)
 
 
 def latents(described: Card, asked: InferenceRequest, tail: bytes = b"") -> np.ndarray:
@@ -56,7 +56,7 @@ def test_binary_numbers_are_not_copied(described: Card) -> None:
 
 def test_the_json_ends_where_the_header_says() -> None:
     content = json.dumps({"id": "a", "inputs": [binary(24)]}).encode()
-    assert tensors.read(content + b"\xff" * 24, len(content)).id == "a"
+    assert tensors.parse(content + b"\xff" * 24, len(content)).id == "a"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_json_ends_where_the_header_says() -> None:
         ([tensor(data=[[1, 2, 3], [4, 5]])], 0, "rows of different lengths"),
         ([tensor(data=[0, 1, 2, 3, 4, 1e39])], 0, "not finite as 32-bit floats"),
         ([tensor(data=None)], 0, "neither data nor parameter binary_data_size"),
-        ([tensor()], 24, "24 bytes follow the JSON, where no input says binary_data_size"),
+        ([tensor()], 24, "24 bytes follow the JSON, but no input has binary_data_size"),
         ([tensor(parameters={"binary_data_size": 24})], 24, "both data and parameter"),
         ([binary(20)], 20, "binary_data_size 20 but its shape needs 24"),
         ([binary("24")], 24, "binary_data_size '24' but its shape needs 24"),
@@ -129,12 +129,12 @@ def test_an_output_that_is_not_the_models_is_named(
 )
 def test_json_that_is_no_request_is_refused_with_the_place(body: bytes, reason: str) -> None:
     with pytest.raises(TensorError, match=reason):
-        tensors.read(body, None)
+        tensors.parse(body, None)
 
 
 def test_a_header_beyond_the_body_is_refused() -> None:
     with pytest.raises(TensorError, match="is 3, but the body has 2 bytes"):
-        tensors.read(b"{}", 3)
+        tensors.parse(b"{}", 3)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_an_output_says_for_itself_whether_it_is_binary(
 
 def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
     pixels = np.arange(2 * 2 * 64 * 3, dtype=np.uint16).astype(np.uint8).reshape(2, 2, 64, 3)
-    body, head = tensors.answer(request(tensor(), id="7"), described, pixels)
+    body, head = tensors.response(request(tensor(), id="7"), described, pixels)
     assert head is None
     told = json.loads(body)
     assert (told["id"], told["model_name"], told["model_version"]) == ("7", "faces", "1")
@@ -168,7 +168,7 @@ def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
     assert (output["name"], output["datatype"]) == ("pixels", "UINT8")
     assert np.array_equal(np.reshape(output["data"], output["shape"]), pixels)
     asked = request(tensor(), parameters={"binary_data_output": True})
-    body, head = tensors.answer(asked, described, pixels[:, ::-1])
+    body, head = tensors.response(asked, described, pixels[:, ::-1])
     told = json.loads(body[:head])
     assert "id" not in told
     assert told["outputs"][0]["parameters"] == {"binary_data_size": pixels.nbytes}

@@ -1,0 +1,119 @@
+"""The preamble that all drawing routes share: find the version, check the limits, draw.
+
+A route parses its parameters, describes what it wants as a ``Drawing``, draws rows of latents, and
+encodes the result with ``app.api.responses``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.api.dependencies import Services, accept_of, services_of
+from app.api.drawn import Drawn, generate
+from app.errors import ParameterError, invalid, parameter_error
+from app.imaging.sheets import MAX_PIXELS, Sheet
+from app.latent.sampling import Latents
+from app.middleware.load_shedding import Admission
+from app.middleware.request_context import RequestContext, context_of
+from app.registry.draw_options import DrawOptions
+from app.registry.model_version import ModelVersion
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What one request wants of one version, its limits checked."""
+
+    context: RequestContext
+    admission: Admission
+    version: ModelVersion
+    options: DrawOptions
+    sheet: Sheet
+
+    def latents(self, seeds: list[int]) -> Latents:
+        """The latents of ``seeds``: ``(n, width)``."""
+        return self.version.latents(seeds, self.options)
+
+    async def draw(self, rows: Latents) -> Drawn:
+        """The images of latents ``(n, width)``.
+
+        Raises the errors of ``Admission.admit`` and of ``ModelVersion.draw``.
+        """
+        claim = self.admission.admit(self.context, self.version, len(rows))
+        return await generate(self.version, self.options, rows, claim, self.context.stats)
+
+
+@dataclass(frozen=True)
+class RouteContext:
+    """What a drawing route needs beside its parameters."""
+
+    request: RequestContext
+    services: Services
+    accept: str | None
+
+    def find(self, name: str | None, version: int | None, place: str = "query") -> ModelVersion:
+        """The requested version, leased until the request ends.
+
+        Raises NotFoundError or NotReadyError.
+        """
+        found = self.services.registry.find(name, version, place)
+        self.request.lease(found)
+        return found
+
+    def check_count(self, count: int, place: str = "query", /, **parameters: object) -> None:
+        """Raise ParameterError that names ``parameters`` if ``count`` images are too many."""
+        most = self.services.settings.max_images
+        if count > most:
+            requested, allowed = f"{count} images", f"at most {most} images in all"
+            raise _too_much(requested, allowed, place, parameters)
+
+    def drawing(
+        self,
+        version: ModelVersion,
+        options: DrawOptions,
+        sheet: Sheet,
+        count: int,
+        place: str = "query",
+        /,
+        **parameters: object,
+    ) -> Drawing:
+        """The drawing of ``count`` images.
+
+        Raises ParameterError that names ``parameters`` if a sheet of them has more than MAX_PIXELS
+        pixels. This bounds every format: the images in a ZIP have no more pixels than a sheet.
+        """
+        height, width = sheet.size(count, *version.image_size(options))
+        if height * width > MAX_PIXELS:
+            requested, allowed = f"{width} × {height} pixels", f"at most {MAX_PIXELS} pixels"
+            raise _too_much(requested, allowed, place, parameters)
+        return Drawing(self.request, self.services.admission, version, options, sheet)
+
+
+def route_context(request: Request) -> RouteContext:
+    """The context of ``request``."""
+    return RouteContext(context_of(request.scope), services_of(request), accept_of(request))
+
+
+async def _route_context(request: Request) -> RouteContext:
+    return route_context(request)
+
+
+Route = Annotated[RouteContext, Depends(_route_context)]
+
+
+def require_absent(name: str, others: Mapping[str, object]) -> None:
+    """Raise ParameterError for each of ``others`` that is given although ``name`` replaces it."""
+    allowed = f"left out where {name} is given"
+    given = {other: value for other, value in others.items() if value is not None}
+    if given:
+        problems = (invalid(other, "query", value, allowed) for other, value in given.items())
+        raise parameter_error(*problems)
+
+
+def _too_much(
+    requested: str, allowed: str, place: str, parameters: Mapping[str, object]
+) -> ParameterError:
+    errors = [invalid(name, place, value, allowed) for name, value in parameters.items()]
+    named = ", ".join(f"{name}={value}" for name, value in parameters.items())
+    return ParameterError(f"{named} asks for {requested} but must ask for {allowed}", errors)

@@ -1,0 +1,30 @@
+import json
+from typing import Any
+
+import pytest
+
+from app.errors import json_safe
+
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize("value", [None, 3, "x", "²", [1, [2]], {"a": None}, 0.5, True])
+def test_a_short_value_is_unchanged(value: object) -> None:
+    assert json_safe(value) is value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), [float("inf")], "\ud800", {"\ud800": 1}, "x" * 1000, [7] * 1000, DEEP],
+    ids=["nan", "inf", "lone surrogate", "lone surrogate in a name", "long", "long list", "deep"],
+)
+def test_a_value_that_json_cannot_express_becomes_short_text(value: object) -> None:
+    text = json_safe(value)
+    assert isinstance(text, str)
+    assert len(json.dumps(text, ensure_ascii=False).encode()) < 100
+
+
+def test_bytes_become_text() -> None:
+    assert json_safe(b"plus=1\xff") == "plus=1�"
