@@ -192,7 +192,7 @@ def _lifespan(
                 # The web server resumes here once all its connections are closed.
                 yield {
                     "limits": process.limits,
-                    "ending": process.shutdown,
+                    "shutdown": process.shutdown,
                     "error_response": problems.error_response,
                 }
             await services.registry.close()

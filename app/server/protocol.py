@@ -68,10 +68,10 @@ class HttpConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """``app_state`` is the lifespan's state: ``limits``, ``ending`` and ``error_response``."""
+        """``app_state`` is the lifespan's state: ``limits``, ``shutdown`` and ``error_response``."""
         super().__init__(config, server_state, app_state, _loop)
         self._limits: ConnectionLimits = app_state["limits"]
-        self._shutdown: ShutdownState = app_state["ending"]
+        self._shutdown: ShutdownState = app_state["shutdown"]
         self._error_response: ErrorResponse = app_state["error_response"]
         self._refused: AppError | None = None
         self._checks: int | None = None
