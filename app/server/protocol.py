@@ -68,7 +68,7 @@ class HttpConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """``app_state`` is the lifespan's state: ``limits``, ``shutdown`` and ``error_response``."""
+        """``app_state``, from the lifespan, has ``limits``, ``shutdown`` and ``error_response``."""
         super().__init__(config, server_state, app_state, _loop)
         self._limits: ConnectionLimits = app_state["limits"]
         self._shutdown: ShutdownState = app_state["shutdown"]

@@ -49,7 +49,7 @@ def test_a_failed_batch_names_its_fault_and_the_next_one_succeeds(tmp_path: Path
         (tmp_path / "fail").touch()
         failed = httpx.post(url)
         assert failed.status_code == 500
-        assert (fault := re.search(r"by fault (\w{8})$", failed.json()["detail"]))
+        assert (fault := re.search(r"see fault (\w{8}) in the log$", failed.json()["detail"]))
         assert f"fault {fault[1]}: a batch of 1 images failed" in server.output
         assert "0xdeadbeef" in server.output
         assert f"request {failed.headers['X-Request-ID']}: these images" in server.output
