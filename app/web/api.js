@@ -1,6 +1,6 @@
 /* Requests to the server, with retries while it is busy or unavailable. */
 
-import { reportError, serverAvailable, serverUnavailable, untilRetry } from "./notice.js";
+import { serverAvailable, serverUnavailable, showError, untilRetry } from "./notice.js";
 import { editText, view } from "./view.js";
 
 const MAX_DELAY = 15; // seconds between two attempts
@@ -81,7 +81,7 @@ export function coalesce(work) {
     try {
       while (pending) {
         pending = false;
-        await work().catch(reportError);
+        await work().catch(showError);
       }
     } finally {
       running = false;

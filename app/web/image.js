@@ -1,7 +1,7 @@
 /* Loading of images into elements, with retries. */
 
 import { request } from "./api.js";
-import { reportError } from "./notice.js";
+import { showError } from "./notice.js";
 
 const ATTEMPTS = 3;
 const shown = new WeakMap(); // element → path of the image that it shows
@@ -37,7 +37,7 @@ export async function showImage(img, path) {
       await load(img, latest);
     } while (requested.get(img) !== latest);
   } catch (error) {
-    reportError(error);
+    showError(error);
   } finally {
     requested.delete(img);
   }

@@ -37,7 +37,7 @@ export function showMessage(message) {
 }
 
 /** Shows a RequestError. Any other error is a bug of the page and is rethrown. */
-export function reportError(error) {
+export function showError(error) {
   if (error.name !== "RequestError") throw error;
   showMessage(error.message);
 }

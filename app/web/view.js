@@ -3,7 +3,7 @@
 import { on } from "./dom.js";
 
 export const SEED_COUNT = 2 ** 32;
-export const MAX_PICTURES = 16; // pins, and pictures in one box: the server averages no more
+export const MAX_PICTURES = 16; // pins, and pictures in one box: the limit of the server
 export const PANELS = ["gallery", "morph", "blend", "variations", "arithmetic"];
 // Old links use the old names.
 const RENAMED = new Map([["between", "morph"], ["plane", "blend"], ["sums", "arithmetic"]]);

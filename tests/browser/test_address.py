@@ -146,9 +146,8 @@ def test_size_applies_to_the_page_and_to_downloads(open_page: Open, server: str)
     for size, width in (("8 ×", "224px"), ("1 ×", "28px"), ("Auto", "112px")):
         page.get_by_label("Size").select_option(size)
         expect(image).to_have_css("width", width)
-        expect_first_image(
-            page, "images/fashion-mnist/2/0.png"
-        )  # the browser enlarges the same file
+        # The browser enlarges the same file.
+        expect_first_image(page, "images/fashion-mnist/2/0.png")
     page.get_by_label("Size").select_option("5 ×")
     expect(page).to_have_url(re.compile("scale=5$"))
     page.locator(".tile").nth(4).click()
