@@ -1,1 +1,1 @@
-"""How good generated images are, in numbers."""
+"""Evaluation of generators: metrics, feature networks, editing directions, linear probe."""

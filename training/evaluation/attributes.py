@@ -1,4 +1,4 @@
-"""``attributes``: the directions among a generator's latents that edit what it draws."""
+"""``attributes``: finds the directions in latent space that edit a generator's images."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,31 +13,31 @@ from tqdm import tqdm
 from app.artifact.card import Direction
 from app.latent.sampling import Latents
 from training.errors import EvaluationError
-from training.evaluation import directions, features, steering, subject
-from training.evaluation.directions import Array, Table
-from training.evaluation.edits_record import Edit, Edits
-from training.evaluation.evaluate import say, shipped_for
-from training.evaluation.features import Shipped
-from training.evaluation.options import Editing
-from training.evaluation.records import FeatureNetwork
+from training.evaluation import directions, features, loaded_model, steering
+from training.evaluation.directions import Attributes, Float64Array
+from training.evaluation.evaluate import spec_of
+from training.evaluation.features import NetworkSpec
+from training.evaluation.loaded_model import LoadedModel
+from training.evaluation.options import AttributesOptions
+from training.evaluation.progress import print_progress
+from training.evaluation.records import AttributeEdit, AttributesRecord, FeatureNetwork
 from training.evaluation.steering import Logits
-from training.evaluation.subject import Subject
 from training.gan import hardware
 from training.gan.pixels import of_latents
-from training.loop import device
+from training.loop import device as devices
 from training.run.journal import Run
 
 STRENGTH = 2
-"""At which a direction is judged."""
+"""The strength at which the effect of a direction is measured."""
 
-RARE = 50
-"""Images with an attribute, or without it, that are too few to find its direction by."""
+MIN_EXAMPLES = 50
+"""Smallest number of images with an attribute, and without it, for finding its direction."""
 
-DIGITS = 4
-"""After the point, of a direction's numbers: as a card tells them, so they are measured."""
+DECIMALS = 4
+"""Decimal places of a direction's components, in the card and when it is measured."""
 
-TRIED, JUDGED = 500, 2000
-"""Images that a length is sought with, and that an edit is judged by, at most."""
+LENGTH_IMAGES, EFFECT_IMAGES = 500, 2000
+"""Most images for finding the length of a direction, and for measuring the effect of an edit."""
 
 STEERED = ", steered by gradient descent (Jahanian et al. 2020)"
 PROTOCOL = (
@@ -46,134 +46,149 @@ PROTOCOL = (
     "an attribute to half of up to {tried} images without it; gained and kept: at strength "
     "{strength}, on up to {judged} images without it, of seeds {first_judged} to {last}"
 )
+"""How directions are found and measured. Published cards contain this text, so it stays as it is."""
 
-See = Callable[[Latents], Table]
-"""Which attributes the images of latents ``(n, width)`` have: ``(n, k)``."""
+Predict = Callable[[Latents], Attributes]
+"""Function from latents ``(n, width)`` to the attributes ``(n, k)`` of their images."""
 
 
-class Images(NamedTuple):
-    """Some images."""
+class Examples(NamedTuple):
+    """Latents and the attributes of their images."""
 
     z: Latents
     """``(n, width)``."""
-    has: Table
-    """Which attributes each has: ``(n, k)``."""
+    has: Attributes
+    """Which attributes each image has: ``(n, k)``."""
 
-    def rare(self, attribute: int) -> bool:
-        """Whether too few of them have ``attribute``, or lack it, to tell anything."""
+    def is_rare(self, attribute: int) -> bool:
+        """Whether too few of the images have ``attribute``, or too few do not have it."""
         having = int(self.has[:, attribute].sum())
-        return min(having, len(self.has) - having) < RARE
+        return min(having, len(self.has) - having) < MIN_EXAMPLES
 
-    def without(self, attribute: int, most: int) -> "Images":
-        """The first of them that have not ``attribute``, ``most`` at most."""
-        rows = np.flatnonzero(~self.has[:, attribute])[:most]
-        return Images(self.z[rows], self.has[rows])
+    def without(self, attribute: int, limit: int) -> "Examples":
+        """The first images that do not have ``attribute``, at most ``limit``."""
+        rows = np.flatnonzero(~self.has[:, attribute])[:limit]
+        return Examples(self.z[rows], self.has[rows])
 
 
-def attributes(folder: Path, options: Editing) -> None:
-    """Find the directions of the run or the published version in ``folder``; print what they do.
+def attributes(folder: Path, options: AttributesOptions) -> None:
+    """Find the directions of the run or the published version in ``folder``; print their effects.
 
-    They are written where ``options`` say, else into a run's own folder, from where ``export``
-    takes them into the card.
+    They are written to ``options.out``, else into the folder of a run, from where ``export`` takes
+    them into the card.
     """
-    device.limit_threads()
-    where = device.resolve(options.device)
-    measured = subject.find(folder, where, options.checkpoint)
-    own = None if measured.step is None else Run(folder).edits
-    found = find(measured, where, options.count)
-    print(*found.table(), sep="\n")
-    if out := options.out or own:
-        found.write(out)
+    devices.limit_threads()
+    device = devices.resolve(options.device)
+    model = loaded_model.load(folder, device, options.checkpoint)
+    default = None if model.step is None else Run(folder).edits
+    record = measure(model, device, options.count)
+    print(*record.table(), sep="\n")
+    if out := options.out or default:
+        record.write(out)
         print(f"written to {out}")
 
 
-def find(measured: Subject, where: torch.device, count: int) -> Edits:
-    """The edits that the images of the seeds 0 to ``count`` - 1 show to be possible.
+def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesRecord:
+    """The edits of ``model``, found and measured on the images of the seeds 0 to ``count`` - 1.
 
-    Raises EvaluationError where no feature network tells the attributes of such images.
+    Raises EvaluationError if no feature network predicts attributes of such images.
     """
-    began, shipped = time.perf_counter(), shipped_for(measured)
-    if shipped.exclusive:
+    began, spec = time.perf_counter(), spec_of(model)
+    if spec.exclusive:
         raise EvaluationError(
-            f"{measured.title}: draws images of one class each, and of {measured.dataset} no "
-            "attributes are known that could be edited"
+            f"{model.title}: the images of its data set {model.dataset} have classes, but no "
+            "attributes that could be edited"
         )
-    see, slopes = _sight(measured, shipped, where), _slopes(measured, shipped, where)
-    say(f"drawing {count} images and looking at them")
-    z = measured.latents(range(count))
-    has, half = see(z), count // 2
-    found, judged = Images(z[:half], has[:half]), Images(z[half:], has[half:])
-    return Edits(
-        subject=measured.title,
-        step=measured.step,
-        dataset=measured.dataset,
-        feature_network=FeatureNetwork.of(shipped),
+    predict, logits = _prediction(model, spec, device), _logits(model, spec, device)
+    print_progress(f"generating {count} images and extracting their attributes")
+    z = model.latents(range(count))
+    has, half = predict(z), count // 2
+    finding, judging = Examples(z[:half], has[:half]), Examples(z[half:], has[half:])
+    return AttributesRecord(
+        subject=model.title,
+        step=model.step,
+        dataset=model.dataset,
+        feature_network=FeatureNetwork.of(spec),
         count=count,
         protocol=PROTOCOL.format(
-            steered=STEERED if slopes else "",
-            network=shipped.words,
-            tried=TRIED,
-            judged=JUDGED,
+            steered=STEERED if logits else "",
+            network=spec.description,
+            tried=LENGTH_IMAGES,
+            judged=EFFECT_IMAGES,
             strength=STRENGTH,
             last_found=half - 1,
             first_judged=half,
             last=count - 1,
         ),
-        edits=edits(found, judged, shipped.names, see, slopes),
-        device=device.describe(where, "fp32"),
+        edits=find_edits(finding, judging, spec.names, predict, logits),
+        device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
 
 
-def edits(
-    found: Images, judged: Images, names: Sequence[str], see: See, logits: Logits | None = None
-) -> dict[str, Edit]:
-    """The edit of each of ``names`` whose direction, seen in ``found``, leads to it.
+def find_edits(
+    finding: Examples,
+    judging: Examples,
+    names: Sequence[str],
+    predict: Predict,
+    logits: Logits | None = None,
+) -> dict[str, AttributeEdit]:
+    """The edits of the attributes ``names``, found on ``finding`` and measured on ``judging``.
 
-    With ``logits`` it is steered. What they do is told from ``judged``. An attribute that too few
-    images have, or lack, has no edit, nor has one whose direction would have to be longer than a
-    latent to give it to half.
+    Directions are steered if there are ``logits``. An attribute has no edit if too few images have
+    it or do not have it, or if the direction that adds it to half of the images would have to be
+    longer than a latent.
     """
-    longest = float(np.linalg.norm(found.z, axis=1).mean())
-    made = {}
-    for k, way in enumerate(tqdm(directions.directions(found.z, found.has), unit="attribute")):
-        if found.rare(k) or judged.rare(k):
+    longest = float(np.linalg.norm(finding.z, axis=1).mean())
+    edits = {}
+    found = directions.find_directions(finding.z, finding.has)
+    for k, direction in enumerate(tqdm(found, unit="attribute")):
+        if finding.is_rare(k) or judging.is_rare(k):
             continue
-        few, all_of_them = found.without(k, TRIED), found.without(k, len(found.z))
-        step = scaled(way, few, k, longest, see)
+        few = finding.without(k, LENGTH_IMAGES)
+        step = scale_to_half(direction, few, k, longest, predict)
         if step is not None and logits:
-            step = scaled(
-                steering.steered(STRENGTH * step, *all_of_them, k, logits), few, k, longest, see
-            )
+            without = finding.without(k, len(finding.z))
+            steered = steering.steer(STRENGTH * step, *without, k, logits)
+            step = scale_to_half(steered, few, k, longest, predict)
         if step is not None:
-            made[names[k]] = _edit(step, judged, k, names, see)
-    return made
+            edits[names[k]] = _measure_edit(step, judging, k, names, predict)
+    return edits
 
 
-def scaled(
-    way: Array | Latents, without: Images, attribute: int, longest: float, see: See
+def scale_to_half(
+    direction: Float64Array | Latents,
+    without: Examples,
+    attribute: int,
+    longest: float,
+    predict: Predict,
 ) -> Latents | None:
-    """``way`` as long as gives ``attribute`` to half of the images ``without`` it: ``(width,)``."""
-    unit = way / np.linalg.norm(way)
+    """``direction`` scaled so that it adds ``attribute`` to half of ``without``: ``(width,)``.
+
+    None if it would have to be longer than ``longest``.
+    """
+    unit = direction / np.linalg.norm(direction)
 
     def gained(length: float) -> float:
-        after = see((without.z + length * unit).astype(np.float32))
-        return directions.effect(without.has, after, attribute).gained
+        after = predict((without.z + length * unit).astype(np.float32))
+        return directions.edit_effect(without.has, after, attribute).gained
 
-    length = directions.length(gained, longest)
-    return None if length is None else np.round(length * unit, DIGITS).astype(np.float32)
+    length = directions.length_for_half(gained, longest)
+    return None if length is None else np.round(length * unit, DECIMALS).astype(np.float32)
 
 
-def _edit(step: Latents, judged: Images, attribute: int, names: Sequence[str], see: See) -> Edit:
-    """What ``step`` does, by images that it was not found by."""
-    before = judged.without(attribute, JUDGED)
-    after = see(before.z + STRENGTH * step)
-    gained, kept = directions.effect(before.has, after, attribute)
+def _measure_edit(
+    step: Latents, judging: Examples, attribute: int, names: Sequence[str], predict: Predict
+) -> AttributeEdit:
+    """The effect of ``step`` on images that it was not found on."""
+    before = judging.without(attribute, EFFECT_IMAGES)
+    after = predict(before.z + STRENGTH * step)
+    gained, kept = directions.edit_effect(before.has, after, attribute)
     others = [name for k, name in enumerate(names) if k != attribute]
-    return Edit(
-        share=float(judged.has[:, attribute].mean()),
+    return AttributeEdit(
+        share=float(judging.has[:, attribute].mean()),
         direction=Direction(
-            vector=[round(number, DIGITS) for number in step.tolist()],
+            vector=[round(number, DECIMALS) for number in step.tolist()],
             gained=gained,
             kept=float(kept.mean()),
         ),
@@ -181,23 +196,26 @@ def _edit(step: Latents, judged: Images, attribute: int, names: Sequence[str], s
     )
 
 
-def _sight(measured: Subject, shipped: Shipped, where: torch.device) -> See:
-    """Draws the images of latents and tells their attributes."""
-    network = features.load(shipped).to(where)
-    return lambda z: features.features(network, of_latents(measured.draw, z), shipped).labels
+def _prediction(model: LoadedModel, spec: NetworkSpec, device: torch.device) -> Predict:
+    """Generates the images of latents and predicts their attributes."""
+    network = features.load(spec).to(device)
+    return lambda z: features.extract(network, of_latents(model.draw, z), spec).labels
 
 
-def _slopes(measured: Subject, shipped: Shipped, where: torch.device) -> Logits | None:
-    """The logits of what a run's generator draws; the graph that is served has no slopes."""
-    generator = measured.generator
+def _logits(model: LoadedModel, spec: NetworkSpec, device: torch.device) -> Logits | None:
+    """The logits of the attributes of generated images.
+
+    None for a published version: its ONNX graph has no gradients.
+    """
+    generator = model.generator
     if generator is None:
         return None
-    network = features.load(shipped).to(where).requires_grad_(False)
+    network = features.load(spec).to(device).requires_grad_(False)
     generator.requires_grad_(False)
 
     def logits(z: Tensor) -> Tensor:
-        with hardware.autocast(where, "auto"):
-            told: Tensor = network(generator(z.to(where)))
-        return told.float().cpu()
+        with hardware.autocast(device, "auto"):
+            predicted: Tensor = network(generator(z.to(device)))
+        return predicted.float().cpu()
 
     return logits

@@ -1,7 +1,7 @@
-"""Directions among latents along which one attribute of the images changes: pure functions.
+"""Directions in latent space along which one attribute of the images changes: pure functions.
 
-Latents are ``(n, width)``, attributes bool ``(n, k)``: which of the images drawn from them has
-which.
+Latents are ``(n, width)``; attributes are bool ``(n, k)``: which of the images generated from them
+has which attribute.
 """
 
 from collections.abc import Callable
@@ -12,62 +12,62 @@ from numpy.typing import NDArray
 
 from app.latent.sampling import Latents
 
-Table = NDArray[np.bool_]
-Array = NDArray[np.float64]
+Attributes = NDArray[np.bool_]
+Float64Array = NDArray[np.float64]
 
 RIDGE = 0.1
-"""Chosen on checkpoints of the run of ``models/faces/1``: ``RESULTS.md`` has what others gave."""
+"""Chosen on checkpoints of the run of ``models/faces/1``: ``RESULTS.md`` has other values."""
 
-HALVINGS = 8
-"""Steps of the search for a length, which ends within 1/256 of the longest."""
+BISECTIONS = 8
+"""Steps of the search for a length, which is exact to 1/256 of the largest length."""
 
 
 class Effect(NamedTuple):
-    """What an edit did to images that had not its attribute. Shares in 0…1."""
+    """The effect of an edit on images without its attribute. Shares in 0…1."""
 
     gained: float
-    """Of the images, those that have it now."""
-    kept: Array
-    """Of the images, those that each other attribute is as before in: ``(k - 1,)``."""
+    """Share of the images that have the attribute after the edit."""
+    kept: Float64Array
+    """For each other attribute, the share of images in which it is unchanged: ``(k - 1,)``."""
 
 
-def directions(latents: Latents, attributes: Table) -> Array:
-    """For each attribute a way that leads to it past the others: ``(k, width)``.
+def find_directions(latents: Latents, attributes: Attributes) -> Float64Array:
+    """For each attribute, a direction that changes it but not the others: ``(k, width)``.
 
     Radford et al. 2015 (arXiv 1511.06434), section 6.3.2, subtract the mean latent of images
-    without an attribute from that of images with it: along a row of C, the correlations of the
-    attributes with the numbers of a normal latent. It is the normal of the hyperplane that divides
-    them best, but leads across those of the other attributes, too. Shen et al. 2020 (arXiv
-    1907.10786) project on what is parallel to the others (conditional manipulation): the rows of
-    (C Cᵀ)⁻¹ C are so to all of them. With RIDGE, attributes that all but coincide do not call for
-    endless ways. One that every image has, or none, has a way of zeros. The length of a way means
-    nothing.
+    without an attribute from that of images with it: this is along a row of C, the correlations of
+    the attributes with the components of a normal latent. It is the normal of the hyperplane that
+    separates the images best, but it also crosses the hyperplanes of other attributes. Shen et al.
+    2020 (arXiv 1907.10786) project it onto the directions parallel to the others (conditional
+    manipulation): the rows of (C Cᵀ)⁻¹ C are parallel to all of them. RIDGE keeps the result finite
+    for attributes that almost coincide. An attribute that all images or no images have gets a
+    direction of zeros. The length of a direction has no meaning.
     """
     z = latents - latents.mean(axis=0, dtype=np.float64)
     present = attributes - attributes.mean(axis=0)
     spread = present.std(axis=0)
     correlations = (present / np.where(spread > 0, spread, 1)).T @ (z / z.std()) / len(z)
-    among = correlations @ correlations.T
-    ways: Array = np.linalg.solve(among + RIDGE * np.eye(len(among)), correlations)
-    return ways
+    gram = correlations @ correlations.T
+    found: Float64Array = np.linalg.solve(gram + RIDGE * np.eye(len(gram)), correlations)
+    return found
 
 
-def length(gained: Callable[[float], float], longest: float) -> float | None:
-    """How far along a direction half of the images gain its attribute, ``longest`` at most.
+def length_for_half(gained: Callable[[float], float], longest: float) -> float | None:
+    """The length along a direction at which half of the images gain its attribute.
 
-    ``gained`` tells their share for a way and is taken to grow with it. None where ``longest`` is
-    not enough.
+    ``gained`` returns their share for a length and is assumed to grow with it. None if half is not
+    reached at ``longest``.
     """
     if gained(longest) < 0.5:
         return None
-    near, far = 0.0, longest
-    for _ in range(HALVINGS):
-        middle = (near + far) / 2
-        near, far = (near, middle) if gained(middle) >= 0.5 else (middle, far)
-    return far
+    low, high = 0.0, longest
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if gained(middle) >= 0.5 else (middle, high)
+    return high
 
 
-def effect(before: Table, after: Table, attribute: int) -> Effect:
-    """What an edit of ``attribute`` did to images that were without it: theirs are the rows."""
-    same = np.delete(before == after, attribute, axis=1)
-    return Effect(float(after[:, attribute].mean()), same.mean(axis=0))
+def edit_effect(before: Attributes, after: Attributes, attribute: int) -> Effect:
+    """The effect of an edit of ``attribute`` on images that did not have it: one image per row."""
+    unchanged = np.delete(before == after, attribute, axis=1)
+    return Effect(float(after[:, attribute].mean()), unchanged.mean(axis=0))

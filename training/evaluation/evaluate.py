@@ -1,102 +1,100 @@
-"""``evaluate``: a generator's images against real ones."""
+"""``evaluate``: measures a generator's images against real images."""
 
-import sys
 import time
 from pathlib import Path
 
 import torch
 
 from training.errors import DataError, EvaluationError
-from training.evaluation import features, measures, real, subject
-from training.evaluation.evaluation_record import Evaluation
-from training.evaluation.features import SHIPPED, Shipped
+from training.evaluation import features, labelled_data, loaded_model, metrics
+from training.evaluation.features import NETWORKS, NetworkSpec
 from training.evaluation.inception import Inception
-from training.evaluation.measures import Bytes, Sets
-from training.evaluation.options import FEWEST, Measuring
-from training.evaluation.records import FeatureNetwork
-from training.evaluation.subject import Subject
-from training.loop import device
+from training.evaluation.loaded_model import LoadedModel
+from training.evaluation.metrics import ImageBytes, ImageSets
+from training.evaluation.options import MIN_SAMPLES, EvaluateOptions
+from training.evaluation.progress import print_progress
+from training.evaluation.records import EvaluationRecord, FeatureNetwork
+from training.loop import device as devices
 from training.run.journal import Run
 
 
-def evaluate(folder: Path, options: Measuring) -> None:
-    """Measure the run or the published version in ``folder``, and print what comes out.
+def evaluate(folder: Path, options: EvaluateOptions) -> None:
+    """Measure the run or the published version in ``folder`` and print the results.
 
-    It is written where ``options`` say, else into a run's own folder: a published version never
+    They are written to ``options.out``, else into the folder of a run; a published version never
     changes.
     """
-    device.limit_threads()
-    where = device.resolve(options.device)
-    drawn_by = options.provider, options.precision
-    measured = subject.find(folder, where, options.checkpoint, *drawn_by)
-    own = None if measured.step is None else Run(folder).evaluation
-    found = measure(measured, where, options)
-    print(*found.table(), sep="\n")
-    if out := options.out or own:
-        found.write(out)
+    devices.limit_threads()
+    device = devices.resolve(options.device)
+    model = loaded_model.load(
+        folder, device, options.checkpoint, options.provider, options.precision
+    )
+    default = None if model.step is None else Run(folder).evaluation
+    record = measure(model, device, options)
+    print(*record.table(), sep="\n")
+    if out := options.out or default:
+        record.write(out)
         print(f"written to {out}")
 
 
-def measure(measured: Subject, where: torch.device, options: Measuring) -> Evaluation:
-    """Every measure of ``measured``. Raises EvaluationError or DataError where it cannot be."""
-    began, shipped = time.perf_counter(), shipped_for(measured)
-    told = "class_shares" if shipped.exclusive else "attribute_shares"
-    network = features.load(shipped).to(where)
+def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) -> EvaluationRecord:
+    """All metrics of ``model``. Raises EvaluationError or DataError if they cannot be measured."""
+    began, spec = time.perf_counter(), spec_of(model)
+    network = features.load(spec).to(device)
     inception = Inception(options.inception) if options.inception else None
-    pixels = _pixels(measured, shipped, options)
-    say("looking at them and at the real images")
-    seen = Sets(*(features.features(network, images, shipped) for images in pixels))
-    say("comparing them")
-    figures = measures.measures(seen, shipped)
-    if measured.discriminator:
-        figures |= measures.judged(measured.discriminator, pixels)
+    pixels = _image_sets(model, spec, options)
+    print_progress("extracting the features of generated and real images")
+    extracted = ImageSets(*(features.extract(network, images, spec) for images in pixels))
+    print_progress("computing the metrics")
+    results = metrics.measure(extracted, spec)
+    if model.discriminator:
+        results |= metrics.discriminator_accuracy(model.discriminator, pixels)
     if inception:
-        figures["fid"] = inception.fid(pixels, where)
-    return Evaluation(
-        subject=measured.title,
-        step=measured.step,
-        dataset=measured.dataset,
+        results["fid"] = inception.fid(pixels, device)
+    shares = metrics.label_shares(extracted, spec)
+    return EvaluationRecord(
+        subject=model.title,
+        step=model.step,
+        dataset=model.dataset,
         samples=len(pixels.fake),
         training_images=len(pixels.train),
         test_images=len(pixels.test),
-        feature_network=FeatureNetwork.of(shipped),
-        metrics=figures,
-        **{told: measures.shares(seen, shipped)},
-        device=device.describe(where, "fp32"),
+        feature_network=FeatureNetwork.of(spec),
+        metrics=results,
+        class_shares=shares if spec.exclusive else {},
+        attribute_shares={} if spec.exclusive else shares,
+        device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
 
 
-def shipped_for(measured: Subject) -> Shipped:
-    """The feature network for what ``measured`` draws. Raises EvaluationError for none."""
-    if measured.dataset not in SHIPPED:
+def spec_of(model: LoadedModel) -> NetworkSpec:
+    """The feature network for the data set of ``model``. Raises EvaluationError if there is none."""
+    if model.dataset not in NETWORKS:
         raise EvaluationError(
-            f"{measured.title}: learned from {measured.dataset}, "
-            f"but there is a feature network for {', '.join(SHIPPED)} alone"
+            f"{model.title}: there is no feature network for its data set {model.dataset}, "
+            f"only for {', '.join(NETWORKS)}"
         )
-    return SHIPPED[measured.dataset]
+    return NETWORKS[model.dataset]
 
 
-def _pixels(measured: Subject, shipped: Shipped, options: Measuring) -> Sets[Bytes]:
-    """The training images, the test images, and as many drawn ones as ``options`` ask for."""
-    folder, (train, _), (test, _) = real.read(shipped, options.data_dir)
+def _image_sets(
+    model: LoadedModel, spec: NetworkSpec, options: EvaluateOptions
+) -> ImageSets[ImageBytes]:
+    """The training images, the test images, and ``options.samples`` generated images."""
+    folder, (train, _), (test, _) = labelled_data.load(spec, options.data_dir)
     for pixels in (train, test):
-        if pixels.shape[1:] != measured.image_shape:
+        if pixels.shape[1:] != model.image_shape:
             raise DataError(
                 f"{folder}: its images have the shape {pixels.shape[1:]}, "
-                f"{measured.title} draws {measured.image_shape}"
+                f"those of {model.title} {model.image_shape}"
             )
-    if len(test) < FEWEST:
-        raise DataError(f"{folder}: {len(test)} test images are too few, {FEWEST} are needed")
+    if len(test) < MIN_SAMPLES:
+        raise DataError(f"{folder}: has {len(test)} test images, fewer than {MIN_SAMPLES}")
     if len(train) <= options.samples:
         raise DataError(
-            f"{folder}: {len(train)} training images are too few, as real ones are measured beside "
-            f"--samples {options.samples}"
+            f"{folder}: has {len(train)} training images, but must have more than "
+            f"--samples {options.samples}, to measure as many real images"
         )
-    say(f"drawing {options.samples} images")
-    return Sets(train, test, measured.images(options.samples))
-
-
-def say(words: str) -> None:
-    """What is done now, beside the output: on a CPU it takes minutes."""
-    print(f"{words} …", file=sys.stderr)
+    print_progress(f"generating {options.samples} images")
+    return ImageSets(train, test, model.images(options.samples))

@@ -1,8 +1,8 @@
-"""The feature network: a small classifier, in whose last hidden layer images are compared.
+"""Feature networks: small classifiers whose last hidden layer gives the features of images.
 
-It learned the classes of the data set itself, or the attributes of its images, so that it sees what
-tells these images apart. Distances on its features are therefore no FID, which is defined on
-Inception's.
+Such a network is trained on the classes of the data set itself, or on the attributes of its images,
+so that its features represent the differences between these images. A Fréchet distance on its
+features is therefore not the FID, which is defined on Inception's features.
 """
 
 import io
@@ -22,46 +22,47 @@ from training.errors import EvaluationError
 from training.gan import hardware
 
 FEATURES = 64
-"""Few enough that 10,000 images estimate their covariance well."""
+"""Width of the features: few enough that 10,000 images estimate their covariance well."""
 
 _BATCH = 500
-_LARGE = 32
+_FULL_RESOLUTION = 32
+"""Largest height or width at which the first convolution has stride 1."""
 
 Labels = NDArray[Any]
-"""The class of each image, integer ``(n,)``, or which of k attributes each has, bool ``(n, k)``."""
+"""The class of each image, integer ``(n,)``, or which of k attributes it has, bool ``(n, k)``."""
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """A feature network that lies beside this module."""
+class NetworkSpec:
+    """A feature network whose weights are shipped in a file beside this module."""
 
     dataset: str
     image_shape: tuple[int, int, int]
     """(channels, height, width)."""
     names: tuple[str, ...]
-    """Of the classes, or of the attributes, that it tells."""
+    """Names of the classes or attributes that it predicts."""
     exclusive: bool
-    """Whether these are classes, of which an image has one; it may have any of the attributes."""
+    """True for classes, of which an image has one; False for attributes, which are independent."""
     sha256: str
     accuracy: float
-    """Share of the test images whose class it tells; of attributes, the mean of their shares."""
+    """Accuracy on the test images; for attributes, the mean over all attributes."""
 
     @property
     def path(self) -> Path:
-        """Its weights."""
+        """The file of the weights."""
         return Path(__file__).with_name(f"{self.dataset}.pt")
 
     @property
-    def words(self) -> str:
-        """The network as a protocol names it."""
+    def description(self) -> str:
+        """The description of the features in a protocol."""
         return f"the {FEATURES} features of {self.path.name} (SHA-256 {self.sha256[:12]}…)"
 
-    def labels(self, logits: Tensor) -> Tensor:
-        """What ``logits`` ``(n, k)`` tell: the likeliest class, or every likely attribute."""
+    def predict(self, logits: Tensor) -> Tensor:
+        """The likeliest class, or every attribute likelier than not, from ``logits`` ``(n, k)``."""
         return logits.argmax(dim=1) if self.exclusive else logits > 0
 
 
-FASHION_MNIST = Shipped(
+FASHION_MNIST = NetworkSpec(
     dataset="fashion-mnist",
     image_shape=(1, 28, 28),
     names=(
@@ -81,7 +82,7 @@ FASHION_MNIST = Shipped(
     accuracy=0.9388,
 )
 
-AVATARS = Shipped(
+AVATARS = NetworkSpec(
     dataset="avatars",
     image_shape=(3, 64, 64),
     names=tuple(ATTRIBUTES),
@@ -90,98 +91,105 @@ AVATARS = Shipped(
     accuracy=0.9991,
 )
 
-SHIPPED = {shipped.dataset: shipped for shipped in (FASHION_MNIST, AVATARS)}
+NETWORKS = {spec.dataset: spec for spec in (FASHION_MNIST, AVATARS)}
+"""The shipped feature networks, by data set."""
 
 
-class Seen(NamedTuple):
-    """What the network sees in images."""
+class Extracted(NamedTuple):
+    """The features and the predicted labels of images."""
 
     features: NDArray[np.float32]
     """``(n, FEATURES)``."""
     labels: Labels
 
 
-def network(image_shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
-    """Images ``(n, *image_shape)`` in [-1, 1] to logits ``(n, outputs)``.
+def spec_for(dataset: str, image_shape: tuple[int, ...]) -> NetworkSpec | None:
+    """The feature network for images of ``dataset`` in the shape (c, h, w); None if there is none."""
+    spec = NETWORKS.get(dataset)
+    return spec if spec and spec.image_shape == image_shape else None
 
-    Of its two children the body gives the features ``(n, FEATURES)``, the head what they tell. The
-    body is three blocks of two 3×3 convolutions (Simonyan and Zisserman 2015, arXiv 1409.1556,
-    section 2) with batch norm. The first convolution halves images of more than 32 rows or columns,
-    which would take four times as long. The features are taken before their ReLU, which would cut
-    off half of what the Fréchet distance takes for Gaussians; batch norm without a scale of its own
-    lets each weigh the same.
+
+def build(image_shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
+    """A network from images ``(n, *image_shape)`` in [-1, 1] to logits ``(n, outputs)``.
+
+    Its child ``body`` computes the features ``(n, FEATURES)``, its child ``head`` the logits from
+    them. The body has three blocks of two 3×3 convolutions (Simonyan and Zisserman 2015, arXiv
+    1409.1556, section 2) with batch norm. The first convolution halves images of more than 32 rows
+    or columns, which would otherwise take four times as long. The features are taken before their
+    ReLU, which would cut off half of each distribution that the Fréchet distance models as a
+    Gaussian. The last batch norm has no scale, so that all features have equal weight.
     """
-    width_in, height, width = image_shape
-    stride = 2 if max(height, width) > _LARGE else 1
-    shrunk = 8 * stride
+    channels_in, height, width = image_shape
+    stride = 2 if max(height, width) > _FULL_RESOLUTION else 1
+    reduction = 8 * stride
     body: list[nn.Module] = []
     for filters in (32, 64, 128):
         for _ in range(2):
             body += [
-                nn.Conv2d(width_in, filters, 3, stride, padding=1, bias=False),
+                nn.Conv2d(channels_in, filters, 3, stride, padding=1, bias=False),
                 nn.BatchNorm2d(filters),
                 nn.ReLU(),
             ]
-            width_in, stride = filters, 1
+            channels_in, stride = filters, 1
         body.append(nn.MaxPool2d(2, ceil_mode=True))
-    places = -(-height // shrunk) * -(-width // shrunk)
+    positions = -(-height // reduction) * -(-width // reduction)
     body += [
         nn.Flatten(),
-        nn.Linear(width_in * places, FEATURES, bias=False),
+        nn.Linear(channels_in * positions, FEATURES, bias=False),
         nn.BatchNorm1d(FEATURES, affine=False),
     ]
     head = nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, outputs))
     return nn.Sequential(OrderedDict(body=nn.Sequential(*body), head=head))
 
 
-def pack(trained: nn.Sequential) -> bytes:
-    """The weights as the content of a file, in half precision for half the size.
+def pack(network: nn.Sequential) -> bytes:
+    """The weights of ``network`` as the content of a file, in half precision to halve its size.
 
-    The bytes depend on the weights alone, not on a file's name.
+    The bytes depend on the weights only, not on the file's name.
     """
     state = {
         name: values.half() if values.is_floating_point() else values
-        for name, values in trained.cpu().state_dict().items()
+        for name, values in network.cpu().state_dict().items()
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
     return buffer.getvalue()
 
 
-def unpack(content: bytes, shipped: Shipped) -> nn.Sequential:
-    """The network with the weights in ``content``, in float32 and eval mode, on the CPU."""
-    with torch.random.fork_rng(devices=[]):  # its first weights shall not disturb a run's numbers
-        trained = network(shipped.image_shape, len(shipped.names))
-    trained.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
-    return hardware.channels_last(trained.eval())
+def unpack(content: bytes, spec: NetworkSpec) -> nn.Sequential:
+    """The network with the weights in ``content``: float32, in eval mode, on the CPU."""
+    with torch.random.fork_rng(devices=[]):  # initialisation must not change a run's random state
+        network = build(spec.image_shape, len(spec.names))
+    network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+    return hardware.channels_last(network.eval())
 
 
-def load(shipped: Shipped) -> nn.Sequential:
-    """The shipped network. Raises EvaluationError for a file that is missing or another one."""
+def load(spec: NetworkSpec) -> nn.Sequential:
+    """The shipped network. Raises EvaluationError if its file is missing or has another hash."""
     try:
-        content = shipped.path.read_bytes()
+        content = spec.path.read_bytes()
     except OSError as error:
-        raise EvaluationError(f"{shipped.path}: cannot be read: {error.strerror}") from error
-    if (found := digest(content)) != shipped.sha256:
-        raise EvaluationError(f"{shipped.path}: has SHA-256 {found}, not {shipped.sha256}")
-    return unpack(content, shipped)
+        raise EvaluationError(f"{spec.path}: cannot be read: {error.strerror}") from error
+    if (found := digest(content)) != spec.sha256:
+        raise EvaluationError(f"{spec.path}: has SHA-256 {found}, not {spec.sha256}")
+    return unpack(content, spec)
 
 
-def scaled(pixels: Tensor) -> Tensor:
-    """Pixels 0…255 to float32 -1…1, which is what the network takes."""
+def normalise(pixels: Tensor) -> Tensor:
+    """Pixels 0…255 as float32 in -1…1, the input range of the networks."""
     return pixels.float().div_(127.5).sub_(1)
 
 
-def features(trained: nn.Sequential, pixels: NDArray[np.uint8], shipped: Shipped) -> Seen:
-    """What ``trained`` (eval mode), the network of ``shipped``, sees in uint8 ``(n, c, h, w)``."""
-    device = next(trained.parameters()).device
-    body, head = trained
-    seen: list[Tensor] = []
+def extract(network: nn.Sequential, pixels: NDArray[np.uint8], spec: NetworkSpec) -> Extracted:
+    """Features and labels of uint8 images ``(n, c, h, w)`` by ``network`` (eval mode) of ``spec``."""
+    device = next(network.parameters()).device
+    body, head = network
+    features: list[Tensor] = []
     labels: list[Tensor] = []
     with torch.no_grad():
         for start in range(0, len(pixels), _BATCH):
-            # A copy: an array that was read from a file may not be written to.
+            # A copy, because PyTorch warns about read-only arrays.
             batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
-            seen.append(body(scaled(batch)))
-            labels.append(shipped.labels(head(seen[-1])))
-    return Seen(torch.cat(seen).cpu().numpy(), torch.cat(labels).cpu().numpy())
+            features.append(body(normalise(batch)))
+            labels.append(spec.predict(head(features[-1])))
+    return Extracted(torch.cat(features).cpu().numpy(), torch.cat(labels).cpu().numpy())

@@ -1,4 +1,4 @@
-"""The Fréchet inception distance, computed by torch-fidelity, which the user brings."""
+"""The Fréchet inception distance, computed by torch-fidelity, which the user must install."""
 
 import tempfile
 from pathlib import Path
@@ -11,20 +11,20 @@ from torch.utils.data import Dataset
 
 from app.artifact.card import digest
 from training.errors import EvaluationError
-from training.evaluation.evaluation_record import Measure
-from training.evaluation.measures import Bytes, Sets
+from training.evaluation.metrics import ImageBytes, ImageSets
+from training.evaluation.records import MeasuredMetric
 
 WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""Of the one network that FID is defined on: Inception of 2015-12-05, converted to PyTorch."""
+"""Hash of the network that defines the FID: Inception of 2015-12-05, converted to PyTorch."""
 
 
 class Inception:
-    """The network of FID."""
+    """The Inception network of the FID."""
 
     def __init__(self, weights: Path) -> None:
-        """With the weights in the file ``weights``.
+        """Check the file ``weights``.
 
-        Raises EvaluationError for another file, and where torch-fidelity is not installed.
+        Raises EvaluationError if it is another file, or if torch-fidelity is not installed.
         """
         self._library = _library()
         try:
@@ -38,8 +38,8 @@ class Inception:
             )
         self._weights = weights
 
-    def fid(self, pixels: Sets[Bytes], device: torch.device) -> Measure:
-        """FID of the fakes, and of as many training images, against the test images."""
+    def fid(self, pixels: ImageSets[ImageBytes], device: torch.device) -> MeasuredMetric:
+        """FID of the generated images, and of as many training images, to the test images."""
         real, fake = pixels.test, pixels.fake
         with tempfile.TemporaryDirectory() as cache:
             value, floor = (
@@ -53,21 +53,21 @@ class Inception:
             f"torch-fidelity {self._library.__version__}, weights of SHA-256 "
             f"{WEIGHTS_SHA256[:12]}…"
         )
-        return Measure(value=value, floor=floor, protocol=protocol)
+        return MeasuredMetric(value=value, floor=floor, protocol=protocol)
 
-    def _distance(self, fake: Bytes, real: Bytes, device: torch.device, cache: str) -> float:
+    def _distance(self, fake: ImageBytes, real: ImageBytes, device: torch.device, cache: str) -> float:
         measured = self._library.calculate_metrics(
-            input1=Rgb(fake),
-            input2=Rgb(real),
-            # The real images' statistics are computed once, not once for each set against them.
+            input1=RgbImages(fake),
+            input2=RgbImages(real),
+            # The statistics of the real images are computed once, for both distances.
             input2_cache_name="real",
             cache_root=cache,
             cuda=device.type == "cuda",
             fid=True,
             feature_extractor="inception-v3-compat",
             feature_extractor_weights_path=str(self._weights),
-            save_cpu_ram=True,  # no worker processes: the images are in memory already
-            verbose=True,  # on a CPU this takes the better part of an hour
+            save_cpu_ram=True,  # no worker processes: the images are already in memory
+            verbose=True,  # on a CPU this takes almost an hour
         )
         return float(measured[self._library.KEY_METRIC_FID])
 
@@ -83,11 +83,11 @@ def _library() -> ModuleType:
     return library
 
 
-class Rgb(Dataset[Tensor]):
-    """Images as torch-fidelity takes them: each uint8 ``(3, height, width)``."""
+class RgbImages(Dataset[Tensor]):
+    """Images in the format of torch-fidelity: uint8 ``(3, height, width)`` each."""
 
-    def __init__(self, pixels: Bytes) -> None:
-        """Of ``pixels``, ``(n, 1 or 3, height, width)``; grey becomes red, green and blue."""
+    def __init__(self, pixels: ImageBytes) -> None:
+        """Wraps ``pixels`` ``(n, 1 or 3, height, width)``; a grey channel is repeated three times."""
         self._pixels = pixels
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
-"""What the commands that measure or draw are told: models whose fields are their flags.
+"""The options of the evaluation commands; their fields are the commands' flags.
 
-Needs no torch.
+Does not import torch, so that the command line starts quickly.
 """
 
 from pathlib import Path
@@ -10,80 +10,79 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from training.config import CheckpointChoice, Device
 
-Labelled = Literal["fashion-mnist", "avatars"]
+LabelledDataset = Literal["fashion-mnist", "avatars"]
 Provider = Literal["cpu", "cuda", "openvino", "tensorrt"]
-Precision = Literal["fp32", "bf16", "fp16"]
+ProviderPrecision = Literal["fp32", "bf16", "fp16"]
 
-FEWEST = 100
-"""Images of a set: more than the 64 features, whose covariance is estimated, and 1% is one."""
+MIN_SAMPLES = 100
+"""Smallest number of images in a set: more than the 64 features, whose covariance is estimated, and
+enough that 1% is one image."""
 
 
-class _Placed(BaseModel):
+class DeviceOptions(BaseModel):
+    """The option that all commands have."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    device: Device = Field("auto", description="auto takes the GPU where there is one")
+    device: Device = Field("auto", description="cpu, cuda, or auto: the GPU if there is one")
 
 
-class _Options(_Placed):
+class DatasetOptions(DeviceOptions):
+    """The options of commands that read a data set."""
+
     data_dir: Path | None = Field(None, description="folder of the data set's files")
 
 
-class Learning(_Options):
+class FeaturesOptions(DatasetOptions):
     """The options of ``features``."""
 
-    dataset: Labelled = Field("fashion-mnist", description="the labelled images to learn")
+    dataset: LabelledDataset = Field("fashion-mnist", description="labelled images to train on")
     epochs: int = Field(10, ge=1, description="passes over the data set")
-    seed: int = Field(0, ge=0, lt=2**32, description="decides weights, order and shifts")
-    out: Path = Field(Path("features.pt"), description="the file of the weights")
+    seed: int = Field(0, ge=0, lt=2**32, description="determines weights, order and shifts")
+    out: Path = Field(Path("features.pt"), description="output file of the weights")
 
 
-class Probing(_Options):
+class ProbeOptions(DatasetOptions):
     """The options of ``probe``."""
 
     labels: int | None = Field(
-        None, ge=FEWEST, description="images to learn the classes from; without it all"
+        None, ge=MIN_SAMPLES, description="number of labelled training images; without it all"
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="decides which images, and their order")
+    seed: int = Field(0, ge=0, lt=2**32, description="determines these images and their order")
 
 
-class Drawing(_Options):
-    """The options of ``figures``."""
+class RecordOptions(DeviceOptions):
+    """The options of commands that measure a generator and write a record."""
 
-    seed: int = Field(0, ge=0, lt=2**32, description="the first seed that is drawn")
-    out: Path | None = Field(
-        None, description="the folder of the figures; a run's own, or figures, without"
-    )
-    scale: int = Field(2, ge=1, le=16, description="height and width of a pixel of an image")
-
-
-class _Recorded(_Placed):
     checkpoint: CheckpointChoice | None = Field(
-        None, description="a run's last or best; without it the best where there is one"
+        None, description="a run's checkpoint; without it the best if there is one, else the last"
     )
     out: Path | None = Field(
-        None, description="the file of the record; a run's own folder has it without"
+        None, description="output file of the record; without it a file in the run's folder"
     )
 
 
-class Measuring(_Recorded, _Options):
+class EvaluateOptions(RecordOptions, DatasetOptions):
     """The options of ``evaluate``."""
 
-    samples: int = Field(10_000, ge=FEWEST, description="images to draw, from seed 0 on")
+    samples: int = Field(
+        10_000, ge=MIN_SAMPLES, description="number of generated images, from seed 0 on"
+    )
     inception: Path | None = Field(
-        None, description="file pt_inception-2015-12-05 for the true FID, too"
+        None, description="file pt_inception-2015-12-05, to measure the true FID too"
     )
-    provider: Provider = Field("cpu", description="which draws what a published version does")
-    precision: Precision = Field(
-        "fp32", description="of its arithmetic; openvino has bf16, tensorrt fp16"
+    provider: Provider = Field("cpu", description="execution provider for a published version")
+    precision: ProviderPrecision = Field(
+        "fp32", description="its arithmetic precision; openvino has bf16, tensorrt fp16"
     )
 
 
-class Editing(_Recorded):
+class AttributesOptions(RecordOptions):
     """The options of ``attributes``."""
 
     count: int = Field(
         20_000,
-        ge=FEWEST,
-        description="images to draw, from seed 0 on: a half to find directions by, a half to judge "
-        "them",
+        ge=MIN_SAMPLES,
+        description="number of generated images, from seed 0 on: the first half is used to find "
+        "directions, the second half to evaluate them",
     )

@@ -1,7 +1,7 @@
-"""``probe``: what a run's discriminator learned to see, told by a linear classifier on top of it.
+"""``probe``: measures the features of a run's discriminator by a linear classifier on them.
 
-Radford et al. 2015 (arXiv 1511.06434), section 5.1: a discriminator that learned from images alone
-is a feature extractor for their classes.
+Radford et al. 2015 (arXiv 1511.06434), section 5.1: a discriminator trained without labels is a
+feature extractor for the classes of the images.
 """
 
 import time
@@ -20,19 +20,19 @@ from app.artifact import atomic_files
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
 from training.errors import DataError
-from training.evaluation import subject, svm
-from training.evaluation.evaluate import say
-from training.evaluation.features import scaled
-from training.evaluation.options import Probing
-from training.evaluation.svm import Features, Labels, Score
+from training.evaluation import linear_classifier, loaded_model
+from training.evaluation.features import normalise
+from training.evaluation.linear_classifier import ClassifierScore, Features, Labels
+from training.evaluation.options import ProbeOptions
+from training.evaluation.progress import print_progress
 from training.gan.gan import Gan
-from training.loop import device
+from training.loop import device as devices
 from training.run.journal import Run
 
 Images = NDArray[np.uint8]
 
 GRID = 4
-"""Height and width that every feature map is pooled to."""
+"""Height and width to which every feature map is pooled."""
 
 PROTOCOL = (
     "share of the test images whose class a linear SVM tells (one against the rest, hinge loss, "
@@ -44,8 +44,8 @@ PROTOCOL = (
 _BATCH = 500
 
 
-class Probe(BaseModel):
-    """All that one probe found; as JSON the content of ``probe.json``."""
+class ProbeRecord(BaseModel):
+    """The results of ``probe``; as JSON the content of ``probe.json``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,16 +56,16 @@ class Probe(BaseModel):
     labels: int
     test_images: int
     seed: int
-    scores: dict[str, Score]
+    scores: dict[str, ClassifierScore]
     protocol: str
     device: str
     seconds: float
 
     def table(self) -> Iterator[str]:
-        """The record as lines to read."""
+        """The record as lines of text."""
         yield (
             f"{self.subject}, step {self.step}: "
-            f"learned from {self.labels} labels, asked about {self.test_images} test images"
+            f"trained on {self.labels} labels, tested on {self.test_images} test images"
         )
         yield f"{'':20}{'features':>12}{'accuracy':>12}"
         for name, score in self.scores.items():
@@ -73,89 +73,92 @@ class Probe(BaseModel):
         yield f"{self.seconds:.0f} s on {self.device}"
 
 
-def probe(folder: Path, options: Probing) -> None:
-    """Probe the run in ``folder``, print what comes out and write it there as ``probe.json``."""
-    device.limit_threads()
+def probe(folder: Path, options: ProbeOptions) -> None:
+    """Probe the run in ``folder``, print the results and write them to its ``probe.json``."""
+    devices.limit_threads()
     run = Run(folder)
-    found = measure(run, options, device.resolve(options.device))
-    print(*found.table(), sep="\n")
-    atomic_files.write(run.probe, (found.model_dump_json(indent=2) + "\n").encode())
+    record = measure(run, options, devices.resolve(options.device))
+    print(*record.table(), sep="\n")
+    atomic_files.write(run.probe, (record.model_dump_json(indent=2) + "\n").encode())
     print(f"written to {run.probe}")
 
 
-def measure(run: Run, options: Probing, where: torch.device) -> Probe:
-    """What the classifier tells from each kind of features.
+def measure(run: Run, options: ProbeOptions, device: torch.device) -> ProbeRecord:
+    """The accuracy of the classifier on each kind of features.
 
-    Raises RunError for a run that cannot be read, DataError where its data set has no labels, too
-    few, or images of another shape.
+    Raises RunError for a run that cannot be read; DataError if its data set has no labels, too few
+    labels, or images of another shape.
     """
-    began, measured = time.perf_counter(), subject.of_run(run, where)
-    (pixels, labels), (test, answers) = _data(run, options)
-    chosen = svm.balanced(labels, options.labels or len(labels), options.seed)
-    pixels, labels = pixels[chosen], labels[chosen]
-    untrained = Gan(run.config(), run.data().shape, where).discriminator.eval()
+    began, model = time.perf_counter(), loaded_model.load_run(run, device)
+    (pixels, labels), (test, test_labels) = _data(run, options)
+    rows = linear_classifier.balanced_subset(labels, options.labels or len(labels), options.seed)
+    pixels, labels = pixels[rows], labels[rows]
+    untrained = Gan(run.config(), run.data().shape, device).discriminator.eval()
     scores = {}
     for name, network in (
-        ("discriminator", measured.discriminator),
+        ("discriminator", model.discriminator),
         ("untrained", untrained),
         ("pixels", None),
     ):
-        say(f"learning the classes from the features of: {name}")
+        print_progress(f"training the classifier on: {name}")
         train_set, test_set = (_features(network, images) for images in (pixels, test))
-        scores[name] = svm.score(train_set, labels, test_set, answers, options.seed)
-    return Probe(
-        subject=measured.title,
-        step=measured.step,
-        dataset=measured.dataset,
+        scores[name] = linear_classifier.score(
+            train_set, labels, test_set, test_labels, options.seed
+        )
+    return ProbeRecord(
+        subject=model.title,
+        step=model.step,
+        dataset=model.dataset,
         labels=len(labels),
         test_images=len(test),
         seed=options.seed,
         scores=scores,
-        protocol=PROTOCOL.format(trial=svm.TRIAL, grid=GRID),
-        device=device.describe(where, "fp32"),
+        protocol=PROTOCOL.format(trial=linear_classifier.SELECTION_SAMPLES, grid=GRID),
+        device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
 
 
-def _data(run: Run, options: Probing) -> Iterator[tuple[Images, Labels]]:
+def _data(run: Run, options: ProbeOptions) -> Iterator[tuple[Images, Labels]]:
     """The labelled training images, then the test images."""
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     for split in ("train", "t10k"):
-        with DownloadProgress() as downloads:
-            pixels, labels = datasets.load_labelled(config, split, downloads)
+        with DownloadProgress() as progress:
+            pixels, labels = datasets.load_labelled(config, split, progress)
         if pixels.shape[1:] != run.data().shape:
             raise DataError(
                 f"the {split} images have the shape {pixels.shape[1:]}, "
-                f"{run.folder} learned from {run.data().shape}"
+                f"those of {run.folder} {run.data().shape}"
             )
         if len(np.unique(labels)) < 2:
-            raise DataError(f"the {split} images are all of one class: nothing is to be told")
+            raise DataError(f"the {split} images are all of one class; a classifier needs at least two")
         yield pixels, labels
 
 
 def _features(network: nn.Module | None, pixels: Images) -> Features:
     if network is None:
         return pixels.reshape(len(pixels), -1).astype(np.float32)
-    where = next(network.parameters()).device
+    device = next(network.parameters()).device
     parts = []
     with torch.no_grad():
         for start in range(0, len(pixels), _BATCH):
-            batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(where)
-            parts.append(pooled(network, scaled(batch)).cpu().numpy())
+            batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
+            parts.append(pooled(network, normalise(batch)).cpu().numpy())
     return np.concatenate(parts)
 
 
 def pooled(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """Every convolution's activation on ``images`` ``(n, c, h, w)``: ``(n, channels * GRID²)``.
+    """The pooled activations of all convolutions on ``images`` ``(n, c, h, w)``.
 
-    The channels are those of all convolutions of ``discriminator`` (eval mode) together.
+    The result is ``(n, channels * GRID²)``, with the channels of all convolutions of
+    ``discriminator`` (eval mode).
     """
-    kept = []
+    pools = []
     for layer in discriminator.children():
         if isinstance(layer, nn.Flatten):
             break
         images = layer(images)
-        if isinstance(layer, nn.LeakyReLU):  # the only one, after every convolution
-            kept.append(adaptive_max_pool2d(images, GRID).flatten(1))
-    return torch.cat(kept, dim=1)
+        if isinstance(layer, nn.LeakyReLU):  # follows every convolution, and nothing else
+            pools.append(adaptive_max_pool2d(images, GRID).flatten(1))
+    return torch.cat(pools, dim=1)

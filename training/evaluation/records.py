@@ -1,54 +1,57 @@
-"""What was measured of one generator, as a file that a run keeps and ``export`` reads."""
+"""The records of ``evaluate`` and ``attributes``: JSON files that ``export`` adds to the card."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.artifact import atomic_files
+from app.artifact.card import Direction, Directions, Metric
 from training.errors import RunError
-from training.evaluation.features import Shipped
+from training.evaluation.features import NetworkSpec
 
 
-class Part(BaseModel):
-    """Of a record."""
+class RecordPart(BaseModel):
+    """Base class of the records and their parts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FeatureNetwork(Part):
-    """With which the images were looked at."""
+class FeatureNetwork(RecordPart):
+    """The feature network with which the images were measured."""
 
     file: str
     sha256: str
     accuracy: float
-    """Share of the test images whose class it tells; of attributes, the mean of their shares."""
+    """Accuracy on the test images; for attributes, the mean over all attributes."""
 
     @classmethod
-    def of(cls, shipped: Shipped) -> "FeatureNetwork":
-        """What a record says of ``shipped``."""
-        return cls(file=shipped.path.name, sha256=shipped.sha256, accuracy=shipped.accuracy)
+    def of(cls, spec: NetworkSpec) -> "FeatureNetwork":
+        """The record of ``spec``."""
+        return cls(file=spec.path.name, sha256=spec.sha256, accuracy=spec.accuracy)
 
 
-class Record(Part):
-    """What every record says."""
+class Record(RecordPart):
+    """The fields that both records have."""
 
     schema_version: Literal[1] = 1
     subject: str
+    """Title of the model that was measured."""
     step: int | None
-    """Of the checkpoint; None for a published version."""
+    """Training step of the checkpoint; None for a published version."""
     dataset: str
     feature_network: FeatureNetwork
     device: str
     seconds: float
 
     def write(self, path: Path) -> None:
-        """Write the record as JSON."""
+        """Write the record to ``path`` as JSON."""
         atomic_files.write(path, (self.model_dump_json(indent=2) + "\n").encode())
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """The record in ``path``, None where there is none. Raises RunError for a damaged one."""
+        """The record in ``path``; None if the file is missing. Raises RunError if it is damaged."""
         try:
             return cls.model_validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -57,10 +60,109 @@ class Record(Part):
             raise RunError(f"{path}: {error}") from error
 
     @classmethod
-    def of_step(cls, path: Path, step: int) -> Self | None:
-        """The record in ``path`` if it is of ``step``; one of another checkpoint is told of."""
+    def read_for_step(cls, path: Path, step: int) -> Self | None:
+        """The record in ``path`` if it is of ``step``, else None.
+
+        Prints a message if the record is of another checkpoint. Raises RunError if it is damaged.
+        """
         found = cls.read(path)
         if found is None or found.step == step:
             return found
-        print(f"{path}: left out, as it is of step {found.step}, not of {step}")
+        print(f"{path}: ignored, because it is of step {found.step}, not of step {step}")
         return None
+
+    def _title(self) -> str:
+        return self.subject if self.step is None else f"{self.subject}, step {self.step}"
+
+    def _footer(self) -> str:
+        return f"features: {self.feature_network.file}; {self.seconds:.0f} s on {self.device}"
+
+
+class MeasuredMetric(RecordPart):
+    """One metric of generated images."""
+
+    value: float
+    floor: float | None
+    """The same metric of real training images instead of generated ones: the best possible value."""
+    protocol: str
+
+    def for_card(self) -> Metric:
+        """The metric for a model card. Cards have no floors, so it becomes part of the protocol."""
+        if self.floor is None:
+            return Metric(value=self.value, protocol=self.protocol)
+        real = f"; {self.floor:.4g} for as many training images in place of the generated"
+        return Metric(value=self.value, protocol=self.protocol + real)
+
+
+class Share(RecordPart):
+    """Share of the images of one class, or with one attribute, by the feature network: 0…1."""
+
+    generated: float
+    training: float
+
+
+class EvaluationRecord(Record):
+    """The results of ``evaluate``; as JSON the content of ``evaluation.json``."""
+
+    samples: int
+    """Number of generated images."""
+    training_images: int
+    test_images: int
+    metrics: dict[str, MeasuredMetric]
+    class_shares: dict[str, Share] = Field(default_factory=dict)
+    """By class; they sum to 1. Empty for a data set with attributes."""
+    attribute_shares: dict[str, Share] = Field(default_factory=dict)
+    """By attribute, each independent of the others. Empty for a data set with classes."""
+
+    def table(self) -> Iterator[str]:
+        """The record as lines of text."""
+        yield f"{self._title()}: {self.samples} images against {self.test_images} test images"
+        yield f"{'':20}{'generated':>12}{'real':>12}"
+        for name, metric in self.metrics.items():
+            floor = "" if metric.floor is None else f"{metric.floor:.4f}"
+            yield f"{name:20}{metric.value:12.4f}{floor:>12}"
+        for name, share in (self.class_shares | self.attribute_shares).items():
+            yield f"{name:20}{share.generated:12.1%}{share.training:12.1%}"
+        yield f"real: the first {self.samples} training images instead of the generated ones"
+        yield self._footer()
+
+
+class AttributeEdit(RecordPart):
+    """The effect of the edit of one attribute."""
+
+    share: float
+    """Share of the unedited images that have the attribute."""
+    direction: Direction
+    kept: dict[str, float]
+    """For each other attribute, the share of edited images in which it is unchanged."""
+
+    @property
+    def least_kept(self) -> str:
+        """The name and the share of the other attribute that changes most often."""
+        name = min(self.kept, key=self.kept.__getitem__)
+        return f"{name} {self.kept[name]:.0%}"
+
+
+class AttributesRecord(Record):
+    """The results of ``attributes``; as JSON the content of ``attributes.json``."""
+
+    count: int
+    """Number of generated images: half to find directions, half to evaluate them."""
+    protocol: str
+    edits: dict[str, AttributeEdit]
+
+    def directions(self) -> Directions | None:
+        """The directions for a model card; None if there are no edits."""
+        if not self.edits:
+            return None
+        attributes = {name: edit.direction for name, edit in self.edits.items()}
+        return Directions(protocol=self.protocol, attributes=attributes)
+
+    def table(self) -> Iterator[str]:
+        """The record as lines of text."""
+        yield f"{self._title()}: {self.count} images"
+        yield f"{'':14}{'share':>8}{'gained':>8}{'kept':>8}  least kept"
+        for name, edit in self.edits.items():
+            shares = (edit.share, edit.direction.gained, edit.direction.kept)
+            yield f"{name:14}{''.join(f'{share:8.1%}' for share in shares)}  {edit.least_kept}"
+        yield self._footer()

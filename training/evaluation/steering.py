@@ -1,8 +1,8 @@
-"""Steps among latents, learned by the slopes of what tells the attributes of their images.
+"""Refines edit directions by gradient descent through generator and feature network.
 
-Jahanian et al. 2020 (arXiv 1907.07171), section 3: a linear walk through latents is trained so that
-what is drawn along it is edited as wanted. Here attributes say what is wanted: one comes, all
-others stay.
+Jahanian et al. 2020 (arXiv 1907.07171), section 3: a linear walk in latent space is trained so that
+the images along it are edited as desired. Here the goal is given by attributes: one appears, and
+all others are unchanged.
 """
 
 from collections.abc import Callable
@@ -20,35 +20,35 @@ STEPS, BATCH = 120, 64
 
 _LEARNING_RATE = 0.06
 _WEIGHT = 4.0
-"""Of the attribute that shall come, beside each that shall stay."""
-_SOFTNESS = 4.0
-"""Divides logits: the network is so sure that it has next to no slope where it is wrong."""
+"""Weight of the edited attribute's loss, relative to each attribute that must not change."""
+_TEMPERATURE = 4.0
+"""Divides logits: the network is so confident that its gradient almost vanishes where it is wrong."""
 
 Logits = Callable[[Tensor], Tensor]
-"""Latents ``(n, width)`` to the logits ``(n, k)`` of their images' attributes, differentiable."""
+"""Differentiable function from latents ``(n, width)`` to logits of attributes ``(n, k)``."""
 
 
-def steered(
+def steer(
     step: Latents, z: Latents, has: NDArray[np.bool_], attribute: int, logits: Logits
 ) -> Latents:
-    """``step`` ``(width,)``, changed until it gives ``attribute`` and little else: ``(width,)``.
+    """``step`` ``(width,)``, optimised to add ``attribute`` and change little else: ``(width,)``.
 
-    ``z`` ``(n, width)`` are latents of images without it, ``has`` ``(n, k)`` their attributes. The
-    same call gives the same step.
+    ``z`` ``(n, width)`` are latents of images without it, ``has`` ``(n, k)`` their attributes.
+    Equal arguments give equal results.
     """
-    starts, wanted = torch.from_numpy(z), torch.from_numpy(has).float()
-    wanted[:, attribute] = 1
+    starts, targets = torch.from_numpy(z), torch.from_numpy(has).float()
+    targets[:, attribute] = 1
     weights = torch.ones(has.shape[1])
     weights[attribute] = _WEIGHT
-    way = torch.from_numpy(step.copy()).requires_grad_()
-    adam = torch.optim.Adam([way], _LEARNING_RATE)
-    chosen = np.random.default_rng(0).integers(len(z), size=(STEPS, BATCH))
+    steered = torch.from_numpy(step.copy()).requires_grad_()
+    adam = torch.optim.Adam([steered], _LEARNING_RATE)
+    batches = np.random.default_rng(0).integers(len(z), size=(STEPS, BATCH))
     for k in trange(STEPS, unit="step", leave=False):
         adam.param_groups[0]["lr"] = _LEARNING_RATE * (1 - k / STEPS)
-        rows = torch.from_numpy(chosen[k])
-        told = logits(starts[rows] + way) / _SOFTNESS
-        loss = binary_cross_entropy_with_logits(told, wanted[rows], weights)
+        rows = torch.from_numpy(batches[k])
+        predicted = logits(starts[rows] + steered) / _TEMPERATURE
+        loss = binary_cross_entropy_with_logits(predicted, targets[rows], weights)
         adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         adam.step()
-    return way.detach().numpy()
+    return steered.detach().numpy()

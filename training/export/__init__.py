@@ -1,1 +1,1 @@
-"""From a trained generator to a version that is served."""
+"""Export of generators: ONNX graph, parity check, publication, import, graph optimisation."""

@@ -1,4 +1,4 @@
-"""A generator's ONNX graph as a chain of steps, which can be rewritten and written again."""
+"""A generator's ONNX graph as a chain of steps: read, rewritten, and written again."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,25 +11,25 @@ from onnx import helper, numpy_helper, shape_inference
 
 from app.artifact.card import INPUT, OUTPUT
 from training.errors import ExportError
-from training.export.graph import Writer, finished
+from training.export.graph import GraphWriter, finish
 
 Constant = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operator, what it takes beside the step before, and its attributes."""
+    """One operator with its constant inputs and attributes; its first input is the step before."""
 
     operator: str
     constants: Sequence[Constant | None] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
     branches: "Sequence[Chain]" = ()
-    """Chains that all take what the step before gives; the operator takes what they give."""
-    taken: tuple[int, ...] = ()
-    """The shape of what the step before gives, without the batch."""
+    """Chains that all start from the step before; their outputs are the inputs of the operator."""
+    input_shape: tuple[int, ...] = ()
+    """Shape of the output of the step before, without the batch."""
 
-    def write(self, writer: Writer, output: str = "") -> None:
-        """Add it after what ``writer`` wrote last."""
+    def write(self, writer: GraphWriter, output: str = "") -> None:
+        """Append the step to the graph of ``writer``."""
         before, ends = writer.value, []
         for branch in self.branches:
             writer.value = before
@@ -45,8 +45,8 @@ Chain = list[Step]
 Rewrite = Callable[[Chain], Chain]
 
 
-def read(model: onnx.ModelProto) -> Chain:
-    """The steps of ``model``. Raises ExportError where one does not follow upon the other."""
+def read_chain(model: onnx.ModelProto) -> Chain:
+    """The steps of ``model``. Raises ExportError if its operators do not form a chain."""
     constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
     inferred = shape_inference.infer_shapes(model).graph
     shapes = {one.name: _axes(one) for one in (*inferred.input, *inferred.value_info)}
@@ -55,28 +55,30 @@ def read(model: onnx.ModelProto) -> Chain:
     for node in model.graph.node:
         first, *others = node.input
         if first != value or len(node.output) != 1 or not {*others} <= {"", *constants}:
-            raise ExportError(f"the graph is no chain of operators at {node.name or node.op_type}")
+            raise ExportError(
+                f"the operators of the graph are not a chain at {node.name or node.op_type}"
+            )
         attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-        found = [constants.get(name) for name in others]
-        chain.append(Step(node.op_type, found, attributes, taken=tuple(shapes[value])))
+        inputs = [constants.get(name) for name in others]
+        chain.append(Step(node.op_type, inputs, attributes, input_shape=tuple(shapes[value])))
         value = node.output[0]
     return chain
 
 
-def rewritten(content: bytes, *rewrites: Rewrite) -> bytes:
-    """The graph ``content`` after all ``rewrites``, with its metadata and opset."""
-    model = onnx.load_from_string(content)
-    chain = read(model)
+def rewrite_graph(graph: bytes, *rewrites: Rewrite) -> bytes:
+    """``graph`` after all ``rewrites`` in their order, with the same metadata and opset."""
+    model = onnx.load_from_string(graph)
+    chain = read_chain(model)
     for rewrite in rewrites:
         chain = rewrite(chain)
-    writer = Writer()
+    writer = GraphWriter()
     *steps, last = chain
     for step in steps:
         step.write(writer)
     last.write(writer, OUTPUT)
     metadata = {one.key: one.value for one in model.metadata_props}
     width, shape = _axes(model.graph.input[0])[0], _axes(model.graph.output[0])
-    return finished(writer, width, (shape[0], shape[1], shape[2]), metadata, _opset(model))
+    return finish(writer, width, (shape[0], shape[1], shape[2]), metadata, _opset(model))
 
 
 def _axes(value: onnx.ValueInfoProto) -> list[int]:

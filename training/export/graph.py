@@ -1,8 +1,8 @@
-"""A generator as an ONNX graph, layer by layer.
+"""Writes a generator as an ONNX graph, layer by layer.
 
-The graph takes ``latents``, float32 ``(n, z)``, and gives ``pixels``, uint8 ``(n, height, width,
-channels)``: scaling, rounding and layout are inside it. It is written here node by node, not
-traced, so that it holds exactly these operators and nothing a tracer left behind.
+The graph maps ``latents``, float32 ``(n, z)``, to ``pixels``, uint8 ``(n, height, width,
+channels)``, including scaling, rounding and layout. It is written node by node instead of traced,
+so that it has exactly these operators and none that a tracer adds.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from app.artifact.card import INPUT, OUTPUT
 from training.errors import ExportError
 
 OPSET = 17
-"""Any onnxruntime since 1.14 reads it."""
+"""The ONNX operator set; onnxruntime supports it since version 1.14."""
 Layout = Literal["nchw", "nhwc"]
 Attribute = float | str | Sequence[int]
 Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
-class Writer:
-    """Adds the nodes of one layer after the other; ``value`` is the last layer's output."""
+class GraphWriter:
+    """Appends nodes to a graph; ``value`` is the name of the last node's output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -33,14 +33,14 @@ class Writer:
         self.value = INPUT
 
     def constant(self, values: Tensor | np.ndarray) -> str:
-        """The name of an initialiser that holds ``values``."""
+        """Add an initialiser with ``values``; returns its name."""
         array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
     def node(self, operator: str, *inputs: str, output: str = "", **attributes: Attribute) -> None:
-        """Apply ``operator`` to ``value`` and further ``inputs``; an empty name leaves one out."""
+        """Append a node with the inputs ``value`` and ``inputs``; an empty name omits an input."""
         output = output or f"value_{len(self.nodes)}"
         self.nodes.append(
             helper.make_node(
@@ -51,8 +51,8 @@ class Writer:
 
     @singledispatchmethod
     def layer(self, layer: nn.Module) -> None:
-        """Write one layer. Raises ExportError for a kind of layer that no method below knows."""
-        raise ExportError(f"no ONNX form is known for the layer {layer}")
+        """Append one layer. Raises ExportError for a kind of layer that is not supported."""
+        raise ExportError(f"the layer {layer} cannot be written as ONNX")
 
     @layer.register
     def _(self, layer: nn.Linear) -> None:
@@ -60,7 +60,7 @@ class Writer:
 
     @layer.register
     def _(self, layer: nn.Unflatten) -> None:
-        # Zero keeps the batch's length.
+        # Zero keeps the batch size.
         shape = np.array([0, *layer.unflattened_size], dtype=np.int64)
         self.node("Reshape", self.constant(shape))
 
@@ -86,7 +86,7 @@ class Writer:
     @layer.register
     def _(self, layer: nn.Upsample) -> None:
         if layer.mode != "nearest" or not isinstance(layer.scale_factor, float):
-            raise ExportError(f"no ONNX form is known for the layer {layer}")
+            raise ExportError(f"the layer {layer} cannot be written as ONNX")
         scales = np.array([1, 1, layer.scale_factor, layer.scale_factor], dtype=np.float32)
         self.node(
             "Resize",
@@ -114,7 +114,7 @@ class Writer:
         self.node("Tanh")
 
     def pixels(self, lowest: float = -1, highest: float = 1, layout: Layout = "nchw") -> None:
-        """From ``lowest``…``highest`` to 0…255, channels last; halves round to even."""
+        """Scale ``lowest``…``highest`` to 0…255, round halves to even, and put the channels last."""
         self.node("Sub", self.constant(np.array(lowest, dtype=np.float32)))
         scale = 255 / (highest - lowest)
         self.node("Mul", self.constant(np.array(scale, dtype=np.float32)))
@@ -127,7 +127,7 @@ class Writer:
 
 
 def _convolution(layer: Convolution) -> dict[str, Any]:
-    """The attributes that ONNX's Conv and ConvTranspose have in common."""
+    """The attributes that ONNX's Conv and ConvTranspose share."""
     return {
         "kernel_shape": layer.kernel_size,
         "strides": layer.stride,
@@ -137,7 +137,7 @@ def _convolution(layer: Convolution) -> dict[str, Any]:
     }
 
 
-def graph(
+def build_graph(
     generator: nn.Module,
     latent_width: int,
     image_shape: tuple[int, int, int],
@@ -145,23 +145,23 @@ def graph(
 ) -> bytes:
     """``generator`` (eval mode) as a serialised, checked ONNX model.
 
-    ``image_shape`` is (height, width, channels). Raises ExportError for a layer without ONNX form.
+    ``image_shape`` is (height, width, channels). Raises ExportError for an unsupported layer.
     """
-    writer = Writer()
+    writer = GraphWriter()
     for layer in generator.children():
         writer.layer(layer)
     writer.pixels()
-    return finished(writer, latent_width, image_shape, metadata)
+    return finish(writer, latent_width, image_shape, metadata)
 
 
-def finished(
-    writer: Writer,
+def finish(
+    writer: GraphWriter,
     latent_width: int,
     image_shape: tuple[int, int, int],
     metadata: dict[str, str],
     opset: int = OPSET,
 ) -> bytes:
-    """What ``writer`` wrote, from latents to pixels, as a serialised, checked model."""
+    """The graph of ``writer``, from latents to pixels, as a serialised, checked ONNX model."""
     body = helper.make_graph(
         writer.nodes,
         "generator",

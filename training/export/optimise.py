@@ -1,7 +1,7 @@
-"""``optimise``: a published version gets graphs that are faster where it will be served.
+"""``optimise``: adds faster graphs to a published version, for this machine's providers.
 
-Which rewriting is the fastest depends on the provider and on the CPU, so it is measured, on every
-provider that runs here. The graph for any provider stays, and with it what the others draw.
+Which rewritten graph is the fastest depends on the provider and the CPU, so it is measured on every
+provider that is available. The plain graph is kept for all other providers.
 """
 
 import time
@@ -18,85 +18,91 @@ from app.latent import sampling
 from app.latent.sampling import Latents
 from app.runtime.cpus import available
 from training.errors import ExportError
-from training.export.chain import Rewrite, rewritten
-from training.export.publish import compare
-from training.export.rewrite import folded, multiplied, shuffled, split, woven
-from training.export.runtime import onnxruntime, run_graph
+from training.export import parity
+from training.export.chain import Rewrite, rewrite_graph
+from training.export.cpu_session import require_onnxruntime, run_graph
+from training.export.rewrite import (
+    fold_batch_norms,
+    interleave_parities,
+    multiply_first,
+    shuffle_pixels,
+    split_parities,
+)
 
 if TYPE_CHECKING:
     from app.runtime.providers import Placement, ProviderName
 
 PLAIN = "plain"
 CANDIDATES: dict[str, tuple[Rewrite, ...]] = {
-    "folded": (folded, multiplied),
-    "shuffled": (folded, multiplied, shuffled),
-    "split": (folded, multiplied, split),
-    "woven": (folded, multiplied, woven),
+    "folded": (fold_batch_norms, multiply_first),
+    "shuffled": (fold_batch_norms, multiply_first, shuffle_pixels),
+    "split": (fold_batch_norms, multiply_first, split_parities),
+    "interleaved": (fold_batch_norms, multiply_first, interleave_parities),
 }
 PROVIDERS: "tuple[ProviderName, ...]" = ("cpu", "openvino", "cuda")
 
-_BATCH, _ROUNDS, _COMPARED = 64, 9, 1024
-_WORTH = 1.1
-"""So many times as fast a graph has to be to be kept beside the plain one."""
+_BATCH, _ROUNDS, _PARITY_SEEDS = 64, 9, 1024
+_MIN_SPEED_UP = 1.1
+"""Smallest speed-up over the plain graph for which another graph is stored."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How fast every graph runs on one provider."""
+class Throughput:
+    """The throughput of every graph on one provider."""
 
-    place: "Placement"
+    placement: "Placement"
     rates: dict[str, float]
-    """Images a second, by the graph's name."""
+    """Images per second, by the name of the graph."""
 
     @property
     def best(self) -> str:
-        """The fastest graph; the plain one where no other is worth its file."""
+        """The fastest graph; the plain one if no other is fast enough to store it."""
         name = max(self.rates, key=self.rates.__getitem__)
-        return name if self.gain(name) >= _WORTH else PLAIN
+        return name if self.speed_up(name) >= _MIN_SPEED_UP else PLAIN
 
-    def gain(self, name: str) -> float:
-        """How many times as fast as the plain one a graph is."""
+    def speed_up(self, name: str) -> float:
+        """The throughput of a graph divided by that of the plain one."""
         return self.rates[name] / self.rates[PLAIN]
 
     def __str__(self) -> str:
         rates = ", ".join(f"{name} {rate:.0f}" for name, rate in self.rates.items())
-        place = f"{self.place.provider} in {self.place.precision}"
-        return f"{place}: {rates} images/s; {self.best} is taken"
+        placement = f"{self.placement.provider} in {self.placement.precision}"
+        return f"{placement}: {rates} images/s; using {self.best}"
 
 
-def optimise(folder: Path) -> Iterator[Measured]:
-    """Measure the version in ``folder`` on one provider after the other, then write what is best.
+def optimise(folder: Path) -> Iterator[Throughput]:
+    """Measure the version in ``folder`` on each available provider, then write the best graphs.
 
-    Raises ExportError for what is no version, for a graph that cannot be rewritten, and for a
-    rewritten one that does not draw the same.
+    Raises ExportError if the folder is not a version, if its graph cannot be rewritten, and if a
+    rewritten graph does not draw the same images.
     """
     folder = folder.resolve()  # a card is checked against the names of its folders
     try:
-        described = card.read(folder)
-        plain = card.load_graph(folder, described.variant("any"))
+        model_card = card.read(folder)
+        plain = card.load_graph(folder, model_card.variant("any"))
     except CardError as error:
         raise ExportError(str(error)) from error
-    rows = sampling.from_seeds(range(_COMPARED), described.latent.width, described.latent.prior)
-    graphs = {PLAIN: plain, **candidates(plain, rows)}
+    rows = sampling.from_seeds(range(_PARITY_SEEDS), model_card.latent.width, model_card.latent.prior)
+    graphs = {PLAIN: plain, **rewrite_all(plain, rows)}
     found = []
-    for place in _places():
-        found.append(_measured(place, graphs, rows[:_BATCH]))
+    for placement in _placements():
+        found.append(_measure(placement, graphs, rows[:_BATCH]))
         yield found[-1]
-    _write(folder, described, graphs, found)
+    _write(folder, model_card, graphs, found)
 
 
-def candidates(plain: bytes, rows: Latents) -> dict[str, bytes]:
-    """``plain`` in every other form, by name. Raises ExportError where one draws otherwise."""
-    graphs = {name: rewritten(plain, *rewrites) for name, rewrites in CANDIDATES.items()}
+def rewrite_all(plain: bytes, rows: Latents) -> dict[str, bytes]:
+    """All rewritten graphs, by name. Raises ExportError if one does not draw the same images."""
+    graphs = {name: rewrite_graph(plain, *rewrites) for name, rewrites in CANDIDATES.items()}
     drawn = run_graph(plain, rows)
     for content in graphs.values():
-        compare(drawn, content, rows)
+        parity.check(drawn, content, rows)
     return graphs
 
 
-def _places() -> "Iterator[Placement]":
-    """Every provider that runs here."""
-    onnxruntime()
+def _placements() -> "Iterator[Placement]":
+    """Every provider that is available on this machine."""
+    require_onnxruntime()
     from app.runtime.providers import ProviderError, candidates
 
     for provider in PROVIDERS:
@@ -106,63 +112,65 @@ def _places() -> "Iterator[Placement]":
             continue
 
 
-def _measured(place: "Placement", graphs: dict[str, bytes], rows: Latents) -> Measured:
-    """The best of rounds that alternate: what else the machine does only ever takes time."""
+def _measure(
+    placement: "Placement", graphs: dict[str, bytes], rows: Latents
+) -> Throughput:
+    """The best of alternating rounds: other load on the machine can only make a round slower."""
     from app.runtime.providers import GraphError, ProviderError
 
     try:
-        loaded = {name: _loaded(content, place) for name, content in graphs.items()}
+        loaded = {name: _load(content, placement) for name, content in graphs.items()}
     except (GraphError, ProviderError) as error:
-        raise ExportError(f"provider {place.provider}: {error}") from error
+        raise ExportError(f"provider {placement.provider}: {error}") from error
     seconds = dict.fromkeys(graphs, float("inf"))
     for _ in range(_ROUNDS):
         for name, draw in loaded.items():
             began = time.perf_counter()
             draw(rows)
             seconds[name] = min(seconds[name], time.perf_counter() - began)
-    return Measured(place, {name: len(rows) / best for name, best in seconds.items()})
+    return Throughput(placement, {name: len(rows) / best for name, best in seconds.items()})
 
 
-def _loaded(content: bytes, place: "Placement") -> "Callable[[Latents], object]":
-    """``content`` as a server runs it."""
+def _load(content: bytes, placement: "Placement") -> "Callable[[Latents], object]":
+    """A function that runs the graph as the server does."""
     from app.runtime.parallel_sessions import ParallelSessions
     from app.runtime.providers import session
 
-    if place.provider == "cpu":
-        return ParallelSessions(content, place)
-    loaded = session(content, place)
+    if placement.provider == "cpu":
+        return ParallelSessions(content, placement)
+    loaded = session(content, placement)
     return lambda rows: loaded.run(None, {card.INPUT: rows})
 
 
-def _write(folder: Path, described: Card, graphs: dict[str, bytes], found: list[Measured]) -> None:
-    """Put the graphs in their place, then the card that names them, then drop those before."""
-    providers = {one.place.provider for one in found}
-    kept = [one for one in described.variants if one.provider not in providers]
+def _write(folder: Path, model_card: Card, graphs: dict[str, bytes], found: list[Throughput]) -> None:
+    """Write the graphs, then the card that names them, then delete the graphs it replaces."""
+    providers = {one.placement.provider for one in found}
+    kept = [one for one in model_card.variants if one.provider not in providers]
     metrics = {
         name: metric
-        for name, metric in described.metrics.items()
+        for name, metric in model_card.metrics.items()
         if name not in {f"speed_up_{provider}" for provider in providers}
     }
     for one in found:
         if one.best != PLAIN:
-            provider, content = one.place.provider, graphs[one.best]
+            provider, content = one.placement.provider, graphs[one.best]
             file = f"generator.{provider}.onnx"
             atomic_files.write(folder / file, content)
             kept.append(Variant(file=file, sha256=card.digest(content), provider=provider))
             metrics[f"speed_up_{provider}"] = _speed_up(one)
-    card.write(described.model_copy(update={"variants": kept, "metrics": metrics}), folder)
-    for variant in described.variants:
+    card.write(model_card.model_copy(update={"variants": kept, "metrics": metrics}), folder)
+    for variant in model_card.variants:
         if variant.file not in {one.file for one in kept}:
             (folder / variant.file).unlink()
 
 
-def _speed_up(one: Measured) -> Metric:
+def _speed_up(one: Throughput) -> Metric:
     protocol = (
-        f"images a second of the graph for provider {one.place.provider} ({one.best}) over those "
-        f"of the plain one there, both in {one.place.precision}, in batches of {_BATCH}: the best "
-        f"of {_ROUNDS} alternating rounds ({_cpu()}, {one.place.threads} threads)"
+        f"images a second of the graph for provider {one.placement.provider} ({one.best}) over those "
+        f"of the plain one there, both in {one.placement.precision}, in batches of {_BATCH}: the best "
+        f"of {_ROUNDS} alternating rounds ({_cpu()}, {one.placement.threads} threads)"
     )
-    return Metric(value=round(one.gain(one.best), 2), protocol=protocol)
+    return Metric(value=round(one.speed_up(one.best), 2), protocol=protocol)
 
 
 def _cpu() -> str:

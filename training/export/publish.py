@@ -1,4 +1,4 @@
-"""``export``: a run's generator becomes a version that the server can load."""
+"""``export``: publishes a run's generator as a version that the server can load."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,25 +21,25 @@ from app.latent import sampling
 from app.latent.sampling import Latents
 from training.config import PLACEMENT, CheckpointChoice, Config
 from training.errors import ExportError
-from training.evaluation import edits_record
-from training.evaluation.evaluation_record import Evaluation
-from training.export.graph import OPSET, graph
-from training.export.runtime import onnxruntime, run_graph
+from training.evaluation.records import AttributesRecord, EvaluationRecord
+from training.export import parity
+from training.export.cpu_session import require_onnxruntime
+from training.export.graph import OPSET, build_graph
 from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
-from training.loop.checkpoint import load
+from training.loop import checkpoint
 from training.run.journal import Run
 
-GRAPH = "generator.onnx"
+GRAPH_FILE = "generator.onnx"
 SHEET_IMAGES = 64
+"""Number of images on the sheet of samples."""
 
 _PARITY_SEEDS = 1024
-_PARITY_SHARE = 0.001
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a generator comes from, as its card will tell."""
+    """Origin and quality of a generator, for its card."""
 
     dataset: DataSet
     training: Training
@@ -49,91 +49,70 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Source:
-    """A generator that is to be published."""
+    """A generator to publish."""
 
     latent: Latent
     image: Image
     provenance: Provenance
     opset: int
     graph: Callable[[dict[str, str]], bytes]
-    """Its ONNX graph, with the metadata given."""
+    """Returns its ONNX graph with the given metadata."""
     draw: Callable[[Latents], Pixels]
-    """What that graph must draw, computed without it."""
+    """Draws the pixels that the graph must draw, without the graph."""
 
 
 def export(
     run: Path, name: str, version: int, models: Path, checkpoint: CheckpointChoice | None = None
 ) -> Path:
-    """Publish the averaged generator of the run folder ``run``; returns the version's folder.
+    """Publish the averaged generator of the folder ``run``; returns the folder of the version.
 
-    Without ``checkpoint``, it is that of the best where there is one, else of the last.
-    Raises ExportError as ``release`` does, RunError for a run that cannot be read.
+    Without ``checkpoint`` it uses the best one if there is one, else the last. Raises ExportError
+    as ``new_version_folder`` and ``publish`` do, RunError for a run that cannot be read.
     """
-    place = free(models, name, version)
-    journal = Run(run)
-    config, data = journal.config(), journal.data()
+    folder = new_version_folder(models, name, version)
+    source = source_of_run(Run(run), checkpoint)
+    publish(source, folder)
+    return folder
+
+
+def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
+    """The averaged generator of ``run``. Raises RunError for a run that cannot be read."""
+    config, data = run.config(), run.data()
     gan = Gan(config, data.shape, torch.device("cpu"))
-    gan.load_state_dict(load(journal.chosen_checkpoint(checkpoint)))
-    source = of_network(
+    gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(choice)))
+    edits = AttributesRecord.read_for_step(run.edits, gan.step)
+    return source_of_network(
         gan.averaged_generator(),
         Latent(width=config.latent_dim, prior=config.prior),
         Image(height=data.height, width=data.width, channels=data.channels),
         Provenance(
             DataSet(name=data.name, licence=data.licence, images=data.images),
-            _training(journal, config, gan.step),
-            _evaluated(journal, gan.step),
-            edits_record.directions_of(journal, gan.step),
+            _training(run, config, gan.step),
+            _metrics(run, gan.step),
+            edits.directions() if edits else None,
         ),
     )
-    return release(source, place)
 
 
-def of_network(
+def source_of_network(
     generator: nn.Module, latent: Latent, image: Image, provenance: Provenance
 ) -> Source:
-    """A PyTorch generator in eval mode, latents ``(n, z)`` to images in [-1, 1], as a source."""
+    """A PyTorch generator in eval mode, from latents ``(n, z)`` to images in [-1, 1]."""
     shape = (image.height, image.width, image.channels)
     return Source(
         latent=latent,
         image=image,
         provenance=provenance,
         opset=OPSET,
-        graph=lambda metadata: graph(generator, latent.width, shape, metadata),
+        graph=lambda metadata: build_graph(generator, latent.width, shape, metadata),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z)),
     )
 
 
-def release(source: Source, place: Path) -> Path:
-    """Publish ``source`` at ``place``, which ``free`` gave; returns it.
+def new_version_folder(models: Path, name: str, version: int | None = None) -> Path:
+    """The folder for a new version, which does not exist yet; without ``version``, the next one.
 
-    Raises ExportError for a graph that does not draw what the source draws.
-    """
-    name, version = place.parent.name, int(place.name)
-    content = source.graph(card.metadata(name, version))
-    seeds = sampling.from_seeds(range(_PARITY_SEEDS), source.latent.width, source.latent.prior)
-    pixels, parity = compare(source.draw(seeds), content, seeds)
-    made = Card(
-        name=name,
-        version=version,
-        created=datetime.now(UTC).replace(microsecond=0),
-        latent=source.latent,
-        image=source.image,
-        opset=source.opset,
-        variants=[Variant(file=GRAPH, sha256=card.digest(content))],
-        dataset=source.provenance.dataset,
-        training=source.provenance.training,
-        metrics={"parity": parity, **source.provenance.metrics},
-        directions=source.provenance.directions,
-        libraries={library.__name__: library.__version__ for library in _libraries()},
-    )
-    publish(made, {GRAPH: content}, pixels[:SHEET_IMAGES], place)
-    return place
-
-
-def free(models: Path, name: str, version: int | None = None) -> Path:
-    """The folder of a version that is not there yet; without ``version``, of the next one.
-
-    Raises ExportError for a name or a version that cannot be used or is taken.
+    Raises ExportError if the name or the version is invalid, or if the version exists.
     """
     try:
         TypeAdapter(card.ModelName).validate_python(name)
@@ -143,18 +122,44 @@ def free(models: Path, name: str, version: int | None = None) -> Path:
     except ValidationError as error:
         problem = error.errors()[0]
         raise ExportError(f"{problem['input']}: {problem['msg']}") from error
-    place = models / name / str(version)
-    if place.exists():
-        raise ExportError(f"{place}: is there already; a published version never changes")
-    return place
+    folder = models / name / str(version)
+    if folder.exists():
+        raise ExportError(f"{folder}: already exists; a published version never changes")
+    return folder
 
 
-def _training(journal: Run, config: Config, steps: int) -> Training:
-    epochs = [line for line in journal.epochs() if line["step"] <= steps]
+def publish(source: Source, folder: Path) -> None:
+    """Publish ``source`` in ``folder``, which ``new_version_folder`` returned.
+
+    Raises ExportError if its graph does not draw what ``source.draw`` draws.
+    """
+    name, version = folder.parent.name, int(folder.name)
+    graph = source.graph(card.metadata(name, version))
+    latents = sampling.from_seeds(range(_PARITY_SEEDS), source.latent.width, source.latent.prior)
+    pixels, share = parity.check(source.draw(latents), graph, latents)
+    model_card = Card(
+        name=name,
+        version=version,
+        created=datetime.now(UTC).replace(microsecond=0),
+        latent=source.latent,
+        image=source.image,
+        opset=source.opset,
+        variants=[Variant(file=GRAPH_FILE, sha256=card.digest(graph))],
+        dataset=source.provenance.dataset,
+        training=source.provenance.training,
+        metrics={"parity": share, **source.provenance.metrics},
+        directions=source.provenance.directions,
+        libraries={library.__name__: library.__version__ for library in _libraries()},
+    )
+    write_version(model_card, {GRAPH_FILE: graph}, pixels[:SHEET_IMAGES], folder)
+
+
+def _training(run: Run, config: Config, steps: int) -> Training:
+    epochs = [line for line in run.epochs() if line["step"] <= steps]
     options = config.model_dump(mode="json", exclude=set(PLACEMENT))
     return Training(
-        # The data's name in place of a folder's path, which is its owner's business alone.
-        options={**options, "dataset": journal.data().name},
+        # The name of the data set, not the path of an image folder, which is private.
+        options={**options, "dataset": run.data().name},
         epochs=len(epochs),
         steps=steps,
         seconds=round(sum(line["seconds"] for line in epochs), 1),
@@ -162,56 +167,36 @@ def _training(journal: Run, config: Config, steps: int) -> Training:
     )
 
 
-def _evaluated(journal: Run, step: int) -> dict[str, Metric]:
-    """The metrics of the run's evaluation, unless it is one of another checkpoint than this."""
-    found = Evaluation.of_step(journal.evaluation, step)
-    return {name: measure.metric() for name, measure in found.metrics.items()} if found else {}
-
-
-def compare(expected: Pixels, content: bytes, seeds: Latents) -> tuple[Pixels, Metric]:
-    """What the graph draws from ``seeds``, and the share of pixels that are not as expected.
-
-    Raises ExportError past one grey level, or one pixel in a thousand.
-    """
-    drawn = run_graph(content, seeds)
-    if drawn.shape != expected.shape:
-        raise ExportError(f"the graph draws {drawn.shape}, the generator {expected.shape}")
-    difference = np.abs(drawn.astype(np.int16) - expected)
-    share = float((difference > 0).mean())
-    if difference.max() > 1 or share > _PARITY_SHARE:
-        raise ExportError(
-            f"the graph does not draw what the generator draws: {share:.2%} of the pixels differ, "
-            f"by up to {difference.max()} grey levels"
-        )
-    protocol = (
-        f"share of pixels that differ from the generator's before it was exported, by one grey "
-        f"level at most, over {len(seeds)} seeds (onnxruntime, CPU provider)"
-    )
-    return drawn, Metric(value=share, protocol=protocol)
+def _metrics(run: Run, step: int) -> dict[str, Metric]:
+    """The metrics of the run's evaluation, if it is of the checkpoint of ``step``."""
+    found = EvaluationRecord.read_for_step(run.evaluation, step)
+    return {name: metric.for_card() for name, metric in found.metrics.items()} if found else {}
 
 
 def _libraries() -> list[Any]:
-    return [torch, onnx, onnxruntime(), np]
+    return [torch, onnx, require_onnxruntime(), np]
 
 
-def publish(made: Card, graphs: dict[str, bytes], samples: Pixels, place: Path) -> None:
-    """Let the version's folder appear at ``place``, whole or not at all.
+def write_version(
+    model_card: Card, graphs: dict[str, bytes], samples: Pixels, folder: Path
+) -> None:
+    """Write a version's files; ``folder`` appears only once it is complete and verified.
 
-    It is written beside its place, under a name that the server passes over, read back with the
-    server's own checks, and renamed.
+    The files are written beside it, under a name that the server ignores, read back with the
+    server's own checks, and then renamed.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".part-", dir=place.parent) as beside:
-        staging = Path(beside) / made.name / str(made.version)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder.parent) as beside:
+        staging = Path(beside) / model_card.name / str(model_card.version)
         staging.mkdir(parents=True)
-        card.write(made, staging)
-        for file, content in graphs.items():
-            (staging / file).write_bytes(content)
+        card.write(model_card, staging)
+        for file, graph in graphs.items():
+            (staging / file).write_bytes(graph)
         sheet = sheets.sheet(samples, sheets.square_columns(len(samples)))
         (staging / card.SAMPLES_FILE).write_bytes(png.encode(sheet))
         for variant in card.read(staging).variants:
             card.load_graph(staging, variant)
         for path in staging.iterdir():
             atomic_files.sync(path)
-        staging.rename(place)
-    atomic_files.sync(place.parent)
+        staging.rename(folder)
+    atomic_files.sync(folder.parent)

@@ -1,8 +1,8 @@
-"""Graphs that compute the same with fewer, or with faster, operators.
+"""Rewrites of a graph that compute the same with fewer or with faster operators.
 
-Every function takes a chain of steps and gives another one that computes the same: exactly in real
-numbers, in float32 up to rounding. Weights are rewritten in float64 and rounded once. A step that
-a function does not know stays as it is.
+Every public function maps a chain of steps to one that computes the same: exactly in real numbers,
+up to rounding in float32. Weights are computed in float64 and rounded once. Steps to which a
+rewrite does not apply are unchanged.
 """
 
 from collections.abc import Iterator
@@ -18,41 +18,42 @@ Weights = NDArray[Any]
 
 _DEFAULTS = {"strides": [1, 1], "dilations": [1, 1], "group": 1, "pads": [0] * 4}
 _DOUBLING = {"strides": [2, 2], "dilations": [1, 1], "group": 1}
-_BLOCK = 16
+_MIN_CHANNELS = 16
+"""Channels per block of onnxruntime's CPU convolutions."""
 _SHUFFLE = Step("DepthToSpace", [], {"blocksize": 2, "mode": "DCR"})
 
 
-def folded(chain: Chain) -> Chain:
-    """With every batch norm inside the matrix product or the convolution before it.
+def fold_batch_norms(chain: Chain) -> Chain:
+    """Merge every batch norm into the matrix product or the convolution before it.
 
-    What has learned scales and shifts channels (Ioffe and Szegedy 2015, arXiv 1502.03167, section
-    3.1), which these can do by themselves. A norm that follows an activation stays.
+    In inference it only scales and shifts channels (Ioffe and Szegedy 2015, arXiv 1502.03167,
+    section 3.1), which their weights can do too. A norm that follows an activation is unchanged.
     """
     steps: Chain = []
     for step in chain:
-        place = _scalable(steps)
-        if step.operator == "BatchNormalization" and place is not None:
-            steps[place] = _scaled(steps[place], step)
+        index = _foldable(steps)
+        if step.operator == "BatchNormalization" and index is not None:
+            steps[index] = _folded(steps[index], step)
         else:
             steps.append(step)
     return steps
 
 
-def _scalable(steps: Chain) -> int | None:
-    """Where the step stands whose output channels a norm after ``steps`` would see."""
+def _foldable(steps: Chain) -> int | None:
+    """Index of the step into which a norm after ``steps`` can be merged; None if there is none."""
     last = [step.operator for step in steps[-2:]]
     if last == ["Gemm", "Reshape"]:
         return len(steps) - 2
     return len(steps) - 1 if last and last[-1] in {"Conv", "ConvTranspose"} else None
 
 
-def _scaled(step: Step, norm: Step) -> Step:
-    """``step`` followed by ``norm``, as one step of its own kind."""
+def _folded(step: Step, norm: Step) -> Step:
+    """``step`` and the ``norm`` that follows it as one step with the operator of ``step``."""
     gain, offset, mean, variance = (_exact(values) for values in norm.constants)
     scale = gain / np.sqrt(variance + norm.attributes.get("epsilon", 1e-5))
     shift = offset - mean * scale
     weight, bias = _weights(step)
-    if step.operator == "Gemm":  # a channel's pixels are neighbours in its output
+    if step.operator == "Gemm":  # the pixels of a channel are adjacent in its output
         pixels = len(bias) // len(scale)
         scale, shift = np.repeat(scale, pixels), np.repeat(shift, pixels)
     axis = 1 if step.operator == "ConvTranspose" else 0
@@ -60,8 +61,8 @@ def _scaled(step: Step, norm: Step) -> Step:
     return _with(step, weight * scale.reshape(along), bias * scale + shift)
 
 
-def multiplied(chain: Chain) -> Chain:
-    """With a first convolution of a 1×1 map, as PyTorch's example has it, as a matrix product."""
+def multiply_first(chain: Chain) -> Chain:
+    """Turn a first transposed convolution of a 1×1 map, as in PyTorch's example, into a Gemm."""
     first, second, *rest = chain
     if (first.operator, second.operator) != ("Reshape", "ConvTranspose"):
         return chain
@@ -73,19 +74,19 @@ def multiplied(chain: Chain) -> Chain:
     pixels = size[0] * size[1]
     empty = Step("Gemm", [], {"transB": 1})
     matrix = weight.reshape(width, channels * pixels).T
-    return [_with(empty, matrix, np.repeat(bias, pixels)), _shaped(channels, *size), *rest]
+    return [_with(empty, matrix, np.repeat(bias, pixels)), _reshape(channels, *size), *rest]
 
 
-def shuffled(chain: Chain) -> Chain:
-    """With every doubling as one 3×3 convolution to four times the channels, and a shuffle.
+def shuffle_pixels(chain: Chain) -> Chain:
+    """Turn every doubling into one 3×3 convolution to four times the channels and a pixel shuffle.
 
     A transposed convolution of stride 2 is an ordinary one for each parity of the output's row and
     column, whose taps lie in a 3×3 neighbourhood (Shi et al. 2016, arXiv 1609.07009).
     """
-    return [new for step in chain for new in (_neighbourhood(step) if _doubles(step) else [step])]
+    return [new for step in chain for new in (_convolve_3x3(step) if _doubles(step) else [step])]
 
 
-def _neighbourhood(step: Step) -> Chain:
+def _convolve_3x3(step: Step) -> Chain:
     weight, bias = _weights(step)
     channels_in, channels = weight.shape[:2]
     wide = np.zeros((4, channels, channels_in, 3, 3))
@@ -96,68 +97,68 @@ def _neighbourhood(step: Step) -> Chain:
     return [_with(convolution, np.concatenate([*wide]), np.tile(bias, 4)), _SHUFFLE]
 
 
-def split(chain: Chain) -> Chain:
-    """With every doubling as four convolutions, one for each parity, and a shuffle.
+def split_parities(chain: Chain) -> Chain:
+    """Turn every doubling into four convolutions, one for each parity, and a pixel shuffle.
 
-    Each has only the taps that reach its outputs, so that nothing is multiplied by zero.
+    Each has only the taps that contribute to its outputs, so that nothing is multiplied by zero.
     """
-    return [new for step in chain for new in (_four(step) if _doubles(step) else [step])]
+    return [new for step in chain for new in (_convolve_parities(step) if _doubles(step) else [step])]
 
 
-def _four(step: Step) -> Chain:
+def _convolve_parities(step: Step) -> Chain:
     bias = _weights(step)[1]
-    branches = [[_rectangle(taps, bias)] for taps in _parities(step)]
+    branches = [[_convolution(taps, bias)] for taps in _parities(step)]
     return [Step("Concat", [], {"axis": 1}, branches), _SHUFFLE]
 
 
-def woven(chain: Chain) -> Chain:
-    """As ``split`` on a CPU: a narrow doubling stays, and two transpositions do the shuffle.
+def interleave_parities(chain: Chain) -> Chain:
+    """``split_parities`` for CPUs: two transpositions do the shuffle, narrow doublings stay.
 
-    onnxruntime's CPU provider convolves to channels in blocks, which few channels leave empty,
-    and moves one axis at a time faster than two.
+    onnxruntime's CPU provider computes output channels in blocks, which few channels do not fill,
+    and it transposes one axis at a time faster than two.
     """
     return [
         new
         for step in chain
-        for new in (_woven(step) if _doubles(step) and _channels(step) >= _BLOCK else [step])
+        for new in (_interleave(step) if _doubles(step) and _channels(step) >= _MIN_CHANNELS else [step])
     ]
 
 
-def _woven(step: Step) -> Chain:
-    """What goes to rows 2i + a and columns 2j + b is woven in b first, then in a."""
-    concat, _ = _four(step)
-    channels, (height, width) = _channels(step), step.taken[1:]
+def _interleave(step: Step) -> Chain:
+    """Outputs at rows 2i + a and columns 2j + b are interleaved first by b, then by a."""
+    concat, _ = _convolve_parities(step)
+    channels, (height, width) = _channels(step), step.input_shape[1:]
     return [
         concat,
-        _shaped(2, 2, channels * height * width),
+        _reshape(2, 2, channels * height * width),
         Step("Transpose", [], {"perm": [0, 1, 3, 2]}),
-        _shaped(2, channels * height, 2 * width),
+        _reshape(2, channels * height, 2 * width),
         Step("Transpose", [], {"perm": [0, 2, 1, 3]}),
-        _shaped(channels, 2 * height, 2 * width),
+        _reshape(channels, 2 * height, 2 * width),
     ]
 
 
-def _shaped(*shape: int) -> Step:
-    """To ``shape``, which the batch is before."""
+def _reshape(*shape: int) -> Step:
+    """A reshape to ``shape``, after the batch axis."""
     return Step("Reshape", [np.array([0, *shape], dtype=np.int64)])
 
 
 def _channels(step: Step) -> int:
-    """How many channels a transposed convolution gives."""
+    """Number of output channels of a transposed convolution."""
     return int(_weights(step)[0].shape[1])
 
 
 @dataclass(frozen=True)
 class _Tap:
-    """One element of the kernel: the input's offset from -1 to 1, and weights ``(in, out)``."""
+    """One element of a kernel: the offset of its input, from -1 to 1, and weights ``(in, out)``."""
 
     down: int
     across: int
     weight: Weights
 
 
-def _rectangle(taps: list[_Tap], bias: Weights) -> Step:
-    """One convolution over the rectangle of ``taps``, padded so that it stays in place."""
+def _convolution(taps: list[_Tap], bias: Weights) -> Step:
+    """A convolution with the kernel of ``taps``, padded to keep height and width."""
     downs = sorted({tap.down for tap in taps})
     acrosses = sorted({tap.across for tap in taps})
     weight = np.zeros((*taps[0].weight.shape[::-1], len(downs), len(acrosses)))
@@ -181,29 +182,29 @@ def _doubles(step: Step) -> bool:
 
 
 def _parities(step: Step) -> Iterator[list[_Tap]]:
-    """The taps that reach each parity of the output: even rows first, in a row even columns."""
+    """The taps of each parity of the output: even rows first, and in each row even columns."""
     weight, _ = _weights(step)
     top, left, *_ = step.attributes.get("pads", _DEFAULTS["pads"])
     for row in range(2):
         for column in range(2):
             yield [
                 _Tap(down, across, weight[:, :, i, j])
-                for down, i in _reaching(row, weight.shape[2], top)
-                for across, j in _reaching(column, weight.shape[3], left)
+                for down, i in _kernel_taps(row, weight.shape[2], top)
+                for across, j in _kernel_taps(column, weight.shape[3], left)
             ]
 
 
-def _reaching(parity: int, size: int, pad: int) -> list[tuple[int, int]]:
-    """The input's offsets that reach outputs of ``parity``, and the kernel's index for each.
+def _kernel_taps(parity: int, size: int, pad: int) -> list[tuple[int, int]]:
+    """The offsets of inputs that contribute to outputs of ``parity``, each with its kernel index.
 
-    Output 2i + parity takes input i + d by the kernel's element parity + pad - 2d.
+    Output 2i + parity gets input i + d times the kernel's element parity + pad - 2d.
     """
-    reached = [(offset, parity + pad - 2 * offset) for offset in (-1, 0, 1)]
-    return [(offset, index) for offset, index in reached if 0 <= index < size]
+    indices = [(offset, parity + pad - 2 * offset) for offset in (-1, 0, 1)]
+    return [(offset, index) for offset, index in indices if 0 <= index < size]
 
 
 def _weights(step: Step) -> tuple[Weights, Weights]:
-    """Weight and bias in float64; a bias that is not there is zero."""
+    """Weight and bias in float64; a missing bias is zero."""
     weight, *bias = (_exact(values) for values in step.constants)
     channels = weight.shape[1 if step.operator == "ConvTranspose" else 0]
     return weight, bias[0] if bias else np.zeros(channels)
@@ -214,5 +215,5 @@ def _exact(values: Constant | None) -> Weights:
 
 
 def _with(step: Step, weight: Weights, bias: Weights) -> Step:
-    """``step`` with these, rounded once."""
+    """``step`` with these weights, rounded to float32."""
     return replace(step, constants=[weight.astype(np.float32), bias.astype(np.float32)])

@@ -1,1 +1,1 @@
-"""Pictures of what a generator has learned."""
+"""Figures of a generator: latent walks, arithmetic, edits and nearest training images."""

@@ -1,4 +1,4 @@
-"""Arithmetic on latents (Radford et al. 2015, arXiv 1511.06434, section 6.3.2 and figure 7)."""
+"""Figure of latent arithmetic (Radford et al. 2015, arXiv 1511.06434, section 6.3.2 and figure 7)."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from app.latent import sampling
 from app.latent.arithmetic import Neighbourhood, sum_of_means
 from app.latent.sampling import Latents
 from training.evaluation import features
-from training.evaluation.features import SHIPPED, Shipped
-from training.evaluation.subject import Subject
-from training.figures.canvas import LINE, WORDS, Canvas, grid
+from training.evaluation.features import NetworkSpec
+from training.evaluation.loaded_model import LoadedModel
+from training.figures.canvas import CAPTION_HEIGHT, LINE_WIDTH, Canvas, grid
 
 EQUATIONS: dict[str, Sequence[tuple[str, str, str]]] = {
     "fashion-mnist": (
@@ -24,10 +24,10 @@ EQUATIONS: dict[str, Sequence[tuple[str, str, str]]] = {
         ("dark beard", "dark hair", "blond hair"),
     ),
 }
-"""What A, B and C of A - B + C show, by data set: classes, or looks."""
+"""The terms A, B and C of A - B + C, by data set: classes, or keys of TERMS."""
 
 _PLAIN = {"hat": False, "bald": False, "beard": False, "moustache": False, "long_hair": False}
-LOOKS: dict[str, dict[str, bool]] = {
+TERMS: dict[str, dict[str, bool]] = {
     "glasses": {**_PLAIN, "glasses": True, "sunglasses": False},
     "no glasses": {**_PLAIN, "glasses": False},
     "long hair": {**_PLAIN, "glasses": False, "long_hair": True},
@@ -35,109 +35,113 @@ LOOKS: dict[str, dict[str, bool]] = {
     "dark hair": {**_PLAIN, "dark_hair": True},
     "blond hair": {**_PLAIN, "blond_hair": True},
 }
-"""Of faces: which attributes they have, and which they have not."""
+"""Terms for faces: the attributes that an image must have (True) or must not have (False)."""
 
 GROUP = 3
-"""Seeds whose latents are averaged: the paper finds one alone unstable."""
+"""Number of seeds whose latents are averaged: the paper found single ones unstable."""
 NOISE = 0.25
+"""Range of the noise around the result, as in ``POST /arithmetic``."""
 
 _CANDIDATES = 1000
-_GAP, _TITLE = 28, 68
+_GAP, _TITLE_WIDTH = 28, 68
 
-Sum = tuple[tuple[str, str, str], list[int]]
-"""The names of A, B and C, and their seeds: ``GROUP`` each, in this order."""
+Equation = tuple[tuple[str, str, str], list[int]]
+"""The terms A, B and C, and their seeds in this order, ``GROUP`` for each term."""
 
-Certainty = NDArray[np.float32]
-"""Probabilities in 0…1."""
+Probabilities = NDArray[np.float32]
 
 
-def sums(subject: Subject, seed: int) -> list[Sum]:
-    """What to add: EQUATIONS where a shipped network can tell what they show, else seeds in a row.
+def choose_equations(model: LoadedModel, seed: int) -> list[Equation]:
+    """The EQUATIONS of the data set, with the seeds whose images match their terms best.
 
-    The seeds are those, of a thousand from ``seed`` on, whose images show it most surely by that
-    network. An equation is left out where fewer than three show one of its parts.
+    The seeds are chosen from a thousand, from ``seed`` on, by the feature network. An equation is
+    left out if fewer than ``GROUP`` images match one of its terms. If there is no feature network
+    or no equation, the result is one equation of consecutive seeds.
     """
-    unnamed: Sum = (("A", "B", "C"), sampling.consecutive(seed, 3 * GROUP))
-    shipped = SHIPPED.get(subject.dataset)
-    if shipped is None or shipped.image_shape != subject.image_shape:
+    unnamed: Equation = (("A", "B", "C"), sampling.consecutive(seed, 3 * GROUP))
+    spec = features.spec_for(model.dataset, model.image_shape)
+    if spec is None:
         return [unnamed]
     candidates = sampling.consecutive(seed, _CANDIDATES)
-    sure = certainty(shipped, subject.images(_CANDIDATES, seed))
+    probabilities = label_probabilities(spec, model.images(_CANDIDATES, seed))
     chosen = []
-    for names in EQUATIONS[subject.dataset]:
-        groups = [best(showing(name, sure, shipped)) for name in names]
+    for terms in EQUATIONS[model.dataset]:
+        groups = [best_group(match_scores(term, probabilities, spec)) for term in terms]
         if all(len(group) == GROUP for group in groups):
-            chosen.append((names, [candidates[k] for group in groups for k in group]))
+            chosen.append((terms, [candidates[k] for group in groups for k in group]))
     return chosen or [unnamed]
 
 
-def certainty(shipped: Shipped, pixels: NDArray[np.uint8]) -> Certainty:
-    """How sure the network is of each of its names, for ``pixels`` ``(n, c, h, w)``: ``(n, k)``."""
-    network = features.load(shipped)
+def label_probabilities(spec: NetworkSpec, pixels: NDArray[np.uint8]) -> Probabilities:
+    """Probability of each class or attribute for images ``(n, c, h, w)``: ``(n, k)``."""
+    network = features.load(spec)
     _, head = network
     with torch.no_grad():
-        logits = head(torch.from_numpy(features.features(network, pixels, shipped).features))
-    shares: Certainty = (logits.softmax(dim=1) if shipped.exclusive else logits.sigmoid()).numpy()
-    return shares
+        logits = head(torch.from_numpy(features.extract(network, pixels, spec).features))
+    found: Probabilities = (logits.softmax(dim=1) if spec.exclusive else logits.sigmoid()).numpy()
+    return found
 
 
-def showing(name: str, sure: Certainty, shipped: Shipped) -> Certainty:
-    """How surely each image shows ``name``, a class or one of LOOKS: ``(n,)``; 0 if it does not."""
-    if shipped.exclusive:
-        k = shipped.names.index(name)
-        return np.where(sure.argmax(axis=1) == k, sure[:, k], 0)
-    look = LOOKS[name]
-    columns = sure[:, [shipped.names.index(attribute) for attribute in look]]
-    right = np.where(list(look.values()), columns, 1 - columns)
-    return np.where((right > 0.5).all(axis=1), right.prod(axis=1), 0)
+def match_scores(term: str, probabilities: Probabilities, spec: NetworkSpec) -> Probabilities:
+    """Probability that each image matches ``term``, a class or a key of TERMS: ``(n,)``.
+
+    0 for an image in which another class is likelier, or an attribute is likelier wrong than right.
+    """
+    if spec.exclusive:
+        k = spec.names.index(term)
+        return np.where(probabilities.argmax(axis=1) == k, probabilities[:, k], 0)
+    required = TERMS[term]
+    columns = probabilities[:, [spec.names.index(attribute) for attribute in required]]
+    correct = np.where(list(required.values()), columns, 1 - columns)
+    return np.where((correct > 0.5).all(axis=1), correct.prod(axis=1), 0)
 
 
-def best(scores: Certainty) -> list[int]:
-    """Which ``GROUP`` of ``scores`` ``(n,)`` are the highest; fewer where they are zero."""
+def best_group(scores: Probabilities) -> list[int]:
+    """The indices of the ``GROUP`` highest of ``scores`` ``(n,)``, without scores of zero."""
     highest = np.argsort(-scores, kind="stable")[:GROUP]
     return [int(k) for k in highest if scores[k] > 0]
 
 
-def means(z: Latents) -> Latents:
-    """The mean of each ``GROUP`` of latents ``(3 * GROUP, width)``: ``(3, width)``."""
+def group_means(z: Latents) -> Latents:
+    """The mean of each group of latents ``(3 * GROUP, width)``: ``(3, width)``."""
     averaged: Latents = z.reshape(3, GROUP, -1).mean(axis=1)
     return averaged
 
 
-def around(z: Latents, seed: int) -> Latents:
-    """mean(A) - mean(B) + mean(C), the groups in ``z`` ``(3 * GROUP, width)``: ``(9, width)``.
+def result_latents(z: Latents, seed: int) -> Latents:
+    """mean(A) - mean(B) + mean(C) of the groups in ``z`` ``(3 * GROUP, width)``: ``(9, width)``.
 
-    It is in the middle of uniform noise from -0.25 to 0.25, that of ``seed``: what the server's
-    ``POST /arithmetic`` draws of the same seeds.
+    The result is in the middle; uniform noise of ``seed`` from -0.25 to 0.25 is added to the other
+    eight. The server's ``POST /arithmetic`` generates the same images from the same seeds.
     """
     first, second, third = z.reshape(3, GROUP, -1)
     return Neighbourhood(seed, NOISE, 3, 3).latents_around(sum_of_means([first, third], [second]))
 
 
-def sheet(subject: Subject, seed: int, scale: int) -> bytes:
-    """The sums as a PNG, one below the other.
+def sheet(model: LoadedModel, seed: int, scale: int) -> bytes:
+    """The equations as a PNG, one below the other.
 
-    Each group's images above the image of their mean, then the result, framed, amid the images of
-    its noisy kin.
+    Each group's images are above the image of their mean; then follows the result, framed, among
+    the images with noise.
     """
-    added = sums(subject, seed)
-    cell = subject.image_shape[1] * scale
-    three = 3 * cell + 2 * LINE * scale
-    height = WORDS + three + _GAP // 2 + cell
-    pitch = max(cell, _TITLE) + _GAP
-    canvas = Canvas(3 * pitch + three, len(added) * (height + _GAP) - _GAP)
-    for k, (names, seeds) in enumerate(added):
-        top, z = k * (height + _GAP), subject.latents(seeds)
-        mean = means(z)
-        drawn = subject.draw(np.concatenate([z, mean, around(z, seeds[0])]))
-        for i, (name, sign) in enumerate(zip(names, "-+=", strict=True)):
+    equations = choose_equations(model, seed)
+    cell = model.image_shape[1] * scale
+    three = 3 * cell + 2 * LINE_WIDTH * scale
+    height = CAPTION_HEIGHT + three + _GAP // 2 + cell
+    pitch = max(cell, _TITLE_WIDTH) + _GAP
+    canvas = Canvas(3 * pitch + three, len(equations) * (height + _GAP) - _GAP)
+    for k, (terms, seeds) in enumerate(equations):
+        top, z = k * (height + _GAP), model.latents(seeds)
+        drawn = model.draw(np.concatenate([z, group_means(z), result_latents(z, seeds[0])]))
+        for i, (term, sign) in enumerate(zip(terms, "-+=", strict=True)):
             left, below = i * pitch + (pitch - _GAP - cell) // 2, top + height - cell
-            canvas.write(name, left + cell // 2, top + WORDS // 2)
-            canvas.paste(grid(drawn[i * GROUP : (i + 1) * GROUP], 1, scale), left, top + WORDS)
-            canvas.paste(grid(drawn[9 + i : 10 + i], 1, scale), left, below)
+            group, mean = drawn[i * GROUP : (i + 1) * GROUP], drawn[9 + i : 10 + i]
+            canvas.write(term, left + cell // 2, top + CAPTION_HEIGHT // 2)
+            canvas.paste(grid(group, 1, scale), left, top + CAPTION_HEIGHT)
+            canvas.paste(grid(mean, 1, scale), left, below)
             canvas.write(sign, (i + 1) * pitch - _GAP // 2, below + cell // 2, size=24)
-        left, upper, step = 3 * pitch, top + height - three, cell + LINE * scale
-        canvas.write("result", left + three // 2, upper - WORDS // 2)
+        left, upper, step = 3 * pitch, top + height - three, cell + LINE_WIDTH * scale
+        canvas.write("result", left + three // 2, upper - CAPTION_HEIGHT // 2)
         canvas.paste(grid(drawn[12:], 3, scale), left, upper)
-        canvas.frame(left + step, upper + step, cell, LINE * scale)
+        canvas.frame(left + step, upper + step, cell, LINE_WIDTH * scale)
     return canvas.png()

@@ -1,4 +1,4 @@
-"""A white canvas for grids of images, with words between them."""
+"""A white canvas for image grids and captions."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -6,47 +6,47 @@ from PIL import Image, ImageDraw, ImageFont
 from app.imaging import png, sheets
 from app.imaging.sheets import Pixels
 
-LINE = 1
+LINE_WIDTH = 1
 """Width of the line between the images of a grid, in pixels of the images."""
-WORDS = 20
-"""Height of a line of words."""
+CAPTION_HEIGHT = 20
+"""Height of a line of text."""
 
 _ORANGE = "#D55E00"
 
 
 def grid(pixels: Pixels, columns: int, scale: int) -> Pixels:
-    """Images ``(n, h, w, c)`` row by row, ``scale`` times as large: ``(height, width, c)``.
+    """Images ``(n, h, w, c)`` in rows, ``scale`` times as large: ``(height, width, c)``.
 
-    Nothing is smoothed, so that every pixel is seen as it is. White lines divide the images; n is a
-    multiple of ``columns``.
+    Scaled by the nearest neighbour, so that the pixels stay visible. White lines separate the
+    images; n must be a multiple of ``columns``.
     """
-    lines = ((0, 0), (0, LINE), (0, LINE), (0, 0))
+    lines = ((0, 0), (0, LINE_WIDTH), (0, LINE_WIDTH), (0, 0))
     sheet = sheets.sheet(np.pad(pixels, lines, constant_values=255), columns)
-    return sheet[:-LINE, :-LINE].repeat(scale, axis=0).repeat(scale, axis=1)
+    return sheet[:-LINE_WIDTH, :-LINE_WIDTH].repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 class Canvas:
-    """What grids are pasted on. Places are in pixels, from the upper left corner."""
+    """A white image to draw on. Positions are in pixels from the upper left corner."""
 
     def __init__(self, width: int, height: int) -> None:
-        """An empty one."""
+        """An empty canvas."""
         self._image = Image.new("RGB", (width, height), "white")
-        self._pen = ImageDraw.Draw(self._image)
+        self._draw = ImageDraw.Draw(self._image)
 
     def paste(self, pixels: Pixels, left: int, top: int) -> None:
-        """Show ``pixels`` ``(h, w, c)``."""
+        """Copy ``pixels`` ``(h, w, c)`` onto the canvas."""
         self._image.paste(
             Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), (left, top)
         )
 
-    def write(self, words: str, x: int, y: int, size: int = 12) -> None:
-        """Write ``words``, whose middle is at (x, y)."""
-        self._pen.text((x, y), words, "black", ImageFont.load_default(size), anchor="mm")
+    def write(self, text: str, x: int, y: int, size: int = 12) -> None:
+        """Write ``text``, centred at (x, y)."""
+        self._draw.text((x, y), text, "black", ImageFont.load_default(size), anchor="mm")
 
     def frame(self, left: int, top: int, side: int, width: int) -> None:
-        """Draw a line of ``width`` around a square."""
+        """Draw a frame of ``width`` around a square."""
         right, bottom = left + side + width - 1, top + side + width - 1
-        self._pen.rectangle((left - width, top - width, right, bottom), None, _ORANGE, width)
+        self._draw.rectangle((left - width, top - width, right, bottom), None, _ORANGE, width)
 
     def png(self) -> bytes:
         """The canvas as a PNG."""

@@ -1,4 +1,4 @@
-"""``figures``: what a generator has learned, as pictures to look at."""
+"""``figures``: pictures that show what a generator has learned."""
 
 from pathlib import Path
 
@@ -12,128 +12,134 @@ from app.latent import sampling
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
 from training.errors import RunError
-from training.evaluation import features, subject
+from training.evaluation import features, loaded_model
 from training.evaluation.attributes import STRENGTH
-from training.evaluation.features import SHIPPED
-from training.evaluation.options import Drawing
-from training.evaluation.subject import Subject
+from training.evaluation.loaded_model import LoadedModel
 from training.figures import arithmetic
-from training.figures.canvas import WORDS, Canvas, grid
-from training.loop import device
+from training.figures.canvas import CAPTION_HEIGHT, Canvas, grid
+from training.figures.options import FiguresOptions
+from training.loop import device as devices
 from training.run.journal import DataSummary, Run
 
-Bytes = NDArray[np.uint8]
+ImageBytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
 
 FIGURES = Path("figures")
 
 WALKS, STEPS = 8, 10
 
-EDITED = 6
-"""Images that ``edits`` shows."""
+EDITED_IMAGES = 6
+"""Number of images in ``edits``."""
 
 ROWS, COLUMNS = 8, 5
-"""Of each of the three sets that ``neighbours`` shows."""
+"""Size of each of the three grids in ``neighbours``."""
 
 GAP = 24
-"""Between these sets, in pixels."""
+"""Space between these grids, in pixels."""
 
 _BLOCK = 1000
 
 
-def figures(folder: Path, options: Drawing) -> None:
-    """Draw every figure of the run or the published version in ``folder``.
+def figures(folder: Path, options: FiguresOptions) -> None:
+    """Write every figure of the run or the published version in ``folder`` as a PNG.
 
-    Into the folder that ``options`` say, else a run's own, else ``figures``. Only a run has
-    ``neighbours``, and only a generator with directions ``edits``. Raises RunError for a run that
-    cannot be read or learned from other data than are found, DataError where these are missing.
+    The output folder is ``options.out``, else the run's own, else ``figures``. Only a run has the
+    figure ``neighbours``, only a generator with directions ``edits``. Raises RunError for a run
+    that cannot be read or was trained on other data than are found, DataError if these are missing.
     """
-    device.limit_threads()
+    devices.limit_threads()
     seed, scale = options.seed, options.scale
-    measured = subject.find(folder, device.resolve(options.device))
-    run = None if measured.step is None else Run(folder)
+    model = loaded_model.load(folder, devices.resolve(options.device))
+    run = None if model.step is None else Run(folder)
     out = options.out or (run.figures if run else FIGURES)
-    _write(out, "walk", walk(measured, seed, scale))
-    _write(out, "arithmetic", arithmetic.sheet(measured, seed, scale))
-    if measured.directions:
-        _write(out, "edits", edits(measured, measured.directions, seed, scale))
+    _write(out, "walk", walk(model, seed, scale))
+    _write(out, "arithmetic", arithmetic.sheet(model, seed, scale))
+    if model.directions:
+        _write(out, "edits", edits(model, model.directions, seed, scale))
     if run:
-        _write(out, "neighbours", neighbours(measured, *_real(run, options), seed, scale))
+        _write(out, "neighbours", neighbours(model, *_real_images(run, options), seed, scale))
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:
     path = folder / f"{name}.png"
     atomic_files.write(path, content)
-    print(f"drew {path}")
+    print(f"written to {path}")
 
 
-def walk(subject: Subject, seed: int, scale: int) -> bytes:
-    """Rows of images on the way from a seed's to the next one's, as a PNG; both ends are included.
+def walk(model: LoadedModel, seed: int, scale: int) -> bytes:
+    """Rows of images that interpolate from one seed to the next, both included, as a PNG.
 
-    The way is the great arc. Radford et al. 2015 (arXiv 1511.06434), section 6.1: it is smooth
-    where nothing is memorised, and all along it are likely images.
+    Interpolates spherically. Radford et al. 2015 (arXiv 1511.06434), section 6.1: if the generator
+    has not memorised images, the transitions are smooth and all images are plausible.
     """
-    z = subject.latents(sampling.consecutive(seed, 2 * WALKS))
-    shares = np.linspace(0, 1, STEPS)
-    paths = [sampling.slerp(start, end, shares) for start, end in zip(z[::2], z[1::2], strict=True)]
-    return png.encode(grid(subject.draw(np.concatenate(paths)), STEPS, scale))
+    z = model.latents(sampling.consecutive(seed, 2 * WALKS))
+    fractions = np.linspace(0, 1, STEPS)
+    paths = [
+        sampling.slerp(start, end, fractions) for start, end in zip(z[::2], z[1::2], strict=True)
+    ]
+    return png.encode(grid(model.draw(np.concatenate(paths)), STEPS, scale))
 
 
-def edits(subject: Subject, directions: Directions, seed: int, scale: int) -> bytes:
-    """Images, and beside each what strength 2 of every direction makes of it, as a PNG."""
-    z = subject.latents(sampling.consecutive(seed, EDITED))
+def edits(model: LoadedModel, directions: Directions, seed: int, scale: int) -> bytes:
+    """Images, each followed by its edits along every direction at strength 2, as a PNG."""
+    z = model.latents(sampling.consecutive(seed, EDITED_IMAGES))
     steps = {"seed": np.zeros(z.shape[1])}
-    steps |= {name: STRENGTH * np.array(way.vector) for name, way in directions.attributes.items()}
+    steps |= {
+        name: STRENGTH * np.array(direction.vector)
+        for name, direction in directions.attributes.items()
+    }
     rows = z[:, None] + np.stack(list(steps.values()))  # (images, steps, width)
-    drawn = subject.draw(rows.reshape(-1, z.shape[1]).astype(np.float32))
+    drawn = model.draw(rows.reshape(-1, z.shape[1]).astype(np.float32))
     sheet = grid(drawn, len(steps), scale)
     height, width, _ = sheet.shape
-    canvas = Canvas(width, height + WORDS)
+    canvas = Canvas(width, height + CAPTION_HEIGHT)
     for k, name in enumerate(steps):
         middle = (2 * k + 1) * width // (2 * len(steps))
-        canvas.write(name.replace("_", " "), middle, WORDS // 2, size=10)
-    canvas.paste(sheet, 0, WORDS)
+        canvas.write(name.replace("_", " "), middle, CAPTION_HEIGHT // 2, size=10)
+    canvas.paste(sheet, 0, CAPTION_HEIGHT)
     return canvas.png()
 
 
-def neighbours(subject: Subject, train: Bytes, test: Bytes | None, seed: int, scale: int) -> bytes:
-    """Real images, generated ones, and of each of these the nearest in ``train``, as a PNG.
+def neighbours(
+    model: LoadedModel, train: ImageBytes, test: ImageBytes | None, seed: int, scale: int
+) -> bytes:
+    """Real images, generated images, and the nearest training image of each of these, as a PNG.
 
-    The real are of ``test``, or of ``train`` where there is no such set. A generator that copies
-    shows the same images in the second and in the third part.
+    The real images are from ``test``, or from ``train`` if that is None. If the generator copies
+    its training images, the second and the third grid look the same.
     """
     count = ROWS * COLUMNS
-    drawn = subject.images(count, seed)
-    nearest = train[closest(*(seen(subject, pixels) for pixels in (drawn, train)))]
+    drawn = model.images(count, seed)
+    nearest = train[nearest_rows(feature_points(model, drawn), feature_points(model, train))]
     real = train if test is None else test
     chosen = np.random.default_rng(seed).choice(len(real), count, replace=len(real) < count)
     title = "training images" if test is None else "test images"
-    parts = {title: real[chosen], "generated": drawn, "nearest training images": nearest}
-    grids = [grid(part.transpose(0, 2, 3, 1), COLUMNS, scale) for part in parts.values()]
+    sets = {title: real[chosen], "generated": drawn, "nearest training images": nearest}
+    grids = [grid(images.transpose(0, 2, 3, 1), COLUMNS, scale) for images in sets.values()]
     height, width, _ = grids[0].shape
-    canvas = Canvas(3 * width + 2 * GAP, height + WORDS)
-    for k, (title, part) in enumerate(zip(parts, grids, strict=True)):
+    canvas = Canvas(3 * width + 2 * GAP, height + CAPTION_HEIGHT)
+    for k, (title, images) in enumerate(zip(sets, grids, strict=True)):
         left = k * (width + GAP)
-        canvas.write(title, left + width // 2, WORDS // 2)
-        canvas.paste(part, left, WORDS)
+        canvas.write(title, left + width // 2, CAPTION_HEIGHT // 2)
+        canvas.paste(images, left, CAPTION_HEIGHT)
     return canvas.png()
 
 
-def seen(subject: Subject, pixels: Bytes) -> NDArray[np.float32]:
-    """``pixels`` as points ``(n, d)``: by the shipped network where there is one for them."""
-    shipped = SHIPPED.get(subject.dataset)
-    if shipped is None or shipped.image_shape != subject.image_shape:
+def feature_points(model: LoadedModel, pixels: ImageBytes) -> NDArray[np.float32]:
+    """``pixels`` as points ``(n, d)``: features if there is a network for them, else the pixels."""
+    spec = features.spec_for(model.dataset, model.image_shape)
+    if spec is None:
         return pixels.reshape(len(pixels), -1).astype(np.float32)
-    return features.features(features.load(shipped), pixels, shipped).features
+    return features.extract(features.load(spec), pixels, spec).features
 
 
-def closest(points: NDArray[np.float32], among: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Which of ``among`` ``(m, d)`` is nearest to each of ``points`` ``(n, d)``: ``(n,)``."""
+def nearest_rows(points: NDArray[np.float32], among: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The index of the nearest row of ``among`` ``(m, d)`` for each point ``(n, d)``: ``(n,)``."""
     x = points.astype(np.float64)
     best, least = np.zeros(len(x), dtype=np.intp), np.full(len(x), np.inf)
     for start in range(0, len(among), _BLOCK):
         y = among[start : start + _BLOCK].astype(np.float64)
-        # The squared distances, without the norms of x, which decide nothing.
+        # Squared distances without the norms of x, which do not change the order.
         squared = np.square(y).sum(axis=1) - 2 * x @ y.T
         nearest = squared.argmin(axis=1)
         found = squared.min(axis=1)
@@ -142,14 +148,17 @@ def closest(points: NDArray[np.float32], among: NDArray[np.float32]) -> NDArray[
     return best
 
 
-def _real(run: Run, options: Drawing) -> tuple[Bytes, Bytes | None]:
+def _real_images(run: Run, options: FiguresOptions) -> tuple[ImageBytes, ImageBytes | None]:
     """The training images, and the test images of a data set that has them."""
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
-    with DownloadProgress() as downloads:
-        # What is skipped was told when the run began.
-        train = datasets.load(config, downloads, lambda *_: None)
-        test = datasets.load_test(config, downloads)
+    with DownloadProgress() as progress:
+        # ``fit`` has already reported the files that are skipped.
+        train = datasets.load(config, progress, lambda *_: None)
+        test = datasets.load_test(config, progress)
     if DataSummary.of(train) != run.data():
-        raise RunError(f"{run.folder}: learned from other data: {run.data()} is not these")
+        raise RunError(
+            f"{run.folder}: was trained on {run.data()}, but the data found are "
+            f"{DataSummary.of(train)}"
+        )
     return train.pixels, test

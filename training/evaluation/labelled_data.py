@@ -1,0 +1,60 @@
+"""Real images with labels: training data of the feature networks, reference of the metrics."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data import idx
+from training.data.avatars import dataset as avatars
+from training.data.avatars.dataset import Avatars
+from training.data.download_progress import DownloadProgress
+from training.errors import DataError
+from training.evaluation.features import Labels, NetworkSpec
+
+
+class LabelledImages(NamedTuple):
+    """Images and their labels."""
+
+    pixels: NDArray[np.uint8]
+    """``(n, channels, height, width)``."""
+    labels: Labels
+
+
+class LabelledSplits(NamedTuple):
+    """The training and the test images of a data set, and the folder they were read from."""
+
+    folder: Path
+    train: LabelledImages
+    test: LabelledImages
+
+
+def load(spec: NetworkSpec, data_dir: Path | None) -> LabelledSplits:
+    """The data set of the feature network ``spec``, from ``data_dir`` or its default folder.
+
+    Raises DataError if it is missing, damaged, or has other attributes than ``spec``.
+    """
+    if spec.dataset == avatars.NAME:
+        return _load_avatars(spec, data_dir or avatars.DEFAULT_FOLDER)
+    with DownloadProgress() as progress:
+        folder = idx.locate(idx.FASHION_MNIST, data_dir, progress)
+    train, test = (
+        LabelledImages(idx.images(folder, split), idx.labels(folder, split))
+        for split in ("train", "t10k")
+    )
+    return LabelledSplits(folder, train, test)
+
+
+def _load_avatars(spec: NetworkSpec, folder: Path) -> LabelledSplits:
+    found = avatars.read(folder)
+    if tuple(found.attributes) != spec.names:
+        raise DataError(
+            f"{folder / avatars.FILE}: has the attributes {', '.join(found.attributes)}, "
+            f"not {', '.join(spec.names)}"
+        )
+    return LabelledSplits(folder, _labelled(found.training), _labelled(found.test))
+
+
+def _labelled(faces: Avatars) -> LabelledImages:
+    return LabelledImages(faces.images, np.stack(list(faces.attributes.values()), axis=1))

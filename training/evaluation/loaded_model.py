@@ -1,0 +1,157 @@
+"""Loads a generator for evaluation: from a run's checkpoint, or from a published version."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from app.artifact import card
+from app.artifact.card import CardError, Directions, Latent
+from app.imaging.sheets import Pixels
+from app.latent import sampling
+from app.latent.sampling import Latents
+from app.runtime.cpus import available
+from training.config import CheckpointChoice
+from training.errors import EvaluationError
+from training.evaluation.options import Provider, ProviderPrecision
+from training.evaluation.records import AttributesRecord
+from training.gan.gan import Gan
+from training.gan.pixels import of_seeds, to_pixels
+from training.loop import checkpoint
+from training.run.journal import Run
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A generator and what is known about it."""
+
+    title: str
+    dataset: str
+    """Name of the data set that it was trained on."""
+    image_shape: tuple[int, int, int]
+    """(channels, height, width)."""
+    latent: Latent
+    draw: Callable[[Latents], Pixels]
+    step: int | None = None
+    """Training step of a run's checkpoint; None for a published version."""
+    generator: nn.Module | None = None
+    """A run's generator, from latents ``(n, width)`` to images ``(n, c, h, w)`` in [-1, 1]."""
+    directions: Directions | None = None
+    """The directions that edit its images, if they were measured."""
+    discriminator: nn.Module | None = None
+    """A run's discriminator, in eval mode, if its logits are of single images."""
+
+    def latents(self, seeds: Sequence[int]) -> Latents:
+        """The latents of ``seeds``: ``(len(seeds), width)``."""
+        return sampling.from_seeds(seeds, self.latent.width, self.latent.prior)
+
+    def images(self, count: int, seed: int = 0) -> NDArray[np.uint8]:
+        """The images of ``count`` consecutive seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
+        return of_seeds(self.draw, sampling.consecutive(seed, count), self.latent)
+
+
+def load(
+    folder: Path,
+    device: torch.device,
+    choice: CheckpointChoice | None = None,
+    provider: Provider = "cpu",
+    precision: ProviderPrecision = "fp32",
+) -> LoadedModel:
+    """The model in ``folder``: a run, which computes on ``device``, or a published version.
+
+    ``choice`` selects a run's checkpoint; a version runs on ``provider`` in ``precision``. Raises
+    EvaluationError if the folder is neither, for a ``choice`` with a version, and for a provider
+    that is unavailable; RunError for a run that cannot be read.
+    """
+    if not folder.is_dir():
+        raise EvaluationError(f"{folder}: no such folder")
+    if (folder / card.CARD_FILE).exists():
+        if choice:
+            raise EvaluationError(
+                f"{folder}: a published version has no checkpoints; omit --checkpoint {choice}"
+            )
+        return _load_version(folder, provider, precision)
+    run = Run(folder)
+    if not run.options.exists():
+        raise EvaluationError(
+            f"{folder}: neither a run (it has no {run.options.name}) "
+            f"nor a published version (it has no {card.CARD_FILE})"
+        )
+    return load_run(run, device, choice)
+
+
+def load_run(
+    run: Run, device: torch.device, choice: CheckpointChoice | None = None
+) -> LoadedModel:
+    """The averaged generator of ``run``. Raises RunError if the run cannot be read."""
+    config, data = run.config(), run.data()
+    gan = Gan(config, data.shape, device)
+    gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(choice)))
+    generator = gan.averaged_generator()
+    edits = AttributesRecord.read_for_step(run.edits, gan.step)
+    return LoadedModel(
+        title=str(run.folder),
+        dataset=data.name,
+        image_shape=data.shape,
+        latent=Latent(width=config.latent_dim, prior=config.prior),
+        draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
+        step=gan.step,
+        generator=generator,
+        directions=edits.directions() if edits else None,
+        # A relativistic one compares two images: the sign of a single logit means nothing.
+        discriminator=None if config.loss == "relativistic" else gan.discriminator.eval(),
+    )
+
+
+def _load_version(folder: Path, provider: Provider, precision: ProviderPrecision) -> LoadedModel:
+    folder = folder.resolve()  # a card is checked against the names of its folders
+    try:
+        model_card = card.read(folder)
+        graph = card.load_graph(folder, model_card.variant(provider))
+    except CardError as error:
+        raise EvaluationError(str(error)) from error
+    image = model_card.image
+    return LoadedModel(
+        title=f"{model_card.name}/{model_card.version}",
+        dataset=model_card.dataset.name,
+        image_shape=(image.channels, image.height, image.width),
+        latent=model_card.latent,
+        draw=_draw_with(graph, provider, precision),
+        directions=model_card.directions,
+    )
+
+
+def _draw_with(
+    graph: bytes, provider: Provider, precision: ProviderPrecision
+) -> Callable[[Latents], Pixels]:
+    """A function that runs ``graph`` on ``provider``.
+
+    Raises EvaluationError if onnxruntime is not installed or the provider is unavailable.
+    """
+    try:
+        from app.runtime.providers import GraphError, ProviderError, candidates, session
+    except ImportError as error:
+        raise EvaluationError(
+            "evaluating a published version needs onnxruntime: pip install '.[cpu]'"
+        ) from error
+    try:
+        (placement,) = candidates(provider, precision, available())
+        loaded = session(graph, placement)
+    except (GraphError, ProviderError) as error:
+        raise EvaluationError(str(error)) from error
+
+    def draw(latents: Latents) -> Pixels:
+        try:
+            (pixels,) = loaded.run(None, {card.INPUT: latents})
+        except Exception as error:  # onnxruntime's errors have no common class
+            raise EvaluationError(
+                f"onnxruntime cannot run the graph on {latents.shape}: {error}"
+            ) from error
+        drawn: Pixels = pixels
+        return drawn
+
+    return draw

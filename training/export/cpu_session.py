@@ -1,0 +1,48 @@
+"""Runs a graph on onnxruntime's CPU provider, to check it before it is published."""
+
+import importlib
+from typing import Any
+
+from numpy.typing import NDArray
+
+from app.artifact import card
+from app.imaging.sheets import Pixels
+from app.latent.sampling import Latents
+from training.errors import ExportError
+
+
+def run_graph(graph: bytes, latents: Latents) -> Pixels:
+    """The pixels of ``latents`` ``(n, z)``: uint8 ``(n, height, width, channels)``.
+
+    Raises ExportError if onnxruntime is not installed or cannot run ``graph``.
+    """
+    pixels: Pixels = run(session(graph), {card.INPUT: latents})
+    return pixels
+
+
+def session(graph: bytes) -> Any:  # noqa: ANN401 onnxruntime carries no types
+    """A session of ``graph``. Raises ExportError if onnxruntime cannot load it."""
+    onnxruntime = require_onnxruntime()
+    try:
+        return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common class
+        raise ExportError(f"onnxruntime cannot load the graph: {error}") from error
+
+
+def run(loaded: Any, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:  # noqa: ANN401 a session
+    """The only output of a session. Raises ExportError if it cannot be computed."""
+    try:
+        (output,) = loaded.run(None, inputs)
+    except Exception as error:  # onnxruntime's errors have no common class
+        shapes = {name: values.shape for name, values in inputs.items()}
+        raise ExportError(f"onnxruntime cannot run the graph on {shapes}: {error}") from error
+    values: NDArray[Any] = output
+    return values
+
+
+def require_onnxruntime() -> Any:  # noqa: ANN401 a module without types
+    """The onnxruntime module of any of its builds. Raises ExportError if none is installed."""
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise ExportError("the parity check needs onnxruntime: pip install '.[cpu]'") from error

@@ -1,0 +1,19 @@
+"""The options of ``figures``; their fields are its flags."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from training.evaluation.options import DatasetOptions
+
+
+class FiguresOptions(DatasetOptions):
+    """The options of ``figures``."""
+
+    seed: int = Field(0, ge=0, lt=2**32, description="first seed")
+    out: Path | None = Field(
+        None,
+        description="output folder; without it the folder figures of a run, or of the current "
+        "folder for a published version",
+    )
+    scale: int = Field(2, ge=1, le=16, description="scale of the images")
