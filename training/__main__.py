@@ -12,7 +12,13 @@ from pydantic import BaseModel, ValidationError
 from training.config import Architecture, CheckpointChoice, Config
 from training.data.avatars.options import AvatarsOptions
 from training.errors import TrainingError
-from training.evaluation.options import Drawing, Editing, Learning, Measuring, Probing
+from training.evaluation.options import (
+    AttributesOptions,
+    EvaluateOptions,
+    FeaturesOptions,
+    ProbeOptions,
+)
+from training.figures.options import FiguresOptions
 
 # The type that add_subparsers returns has no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
@@ -103,24 +109,24 @@ def _add_measuring(commands: Commands) -> None:
     """Add the commands that measure a run or show what it has learned."""
     evaluate = commands.add_parser("evaluate", help="measure a run or a published version")
     evaluate.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
-    _add_fields(evaluate, Measuring)
+    _add_fields(evaluate, EvaluateOptions)
     evaluate.set_defaults(command=_evaluate)
     attributes = commands.add_parser("attributes", help="find latent directions that edit images")
     attributes.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
-    _add_fields(attributes, Editing)
+    _add_fields(attributes, AttributesOptions)
     attributes.set_defaults(command=_attributes)
     probe = commands.add_parser(
         "probe", help="measure how well a run's discriminator separates classes (linear probe)"
     )
     probe.add_argument("run", type=Path, help="folder of the run")
-    _add_fields(probe, Probing)
+    _add_fields(probe, ProbeOptions)
     probe.set_defaults(command=_probe)
     figures = commands.add_parser("figures", help="draw figures of what a generator has learned")
     figures.add_argument("run", type=Path, help="folder of the run")
-    _add_fields(figures, Drawing)
+    _add_fields(figures, FiguresOptions)
     figures.set_defaults(command=_figures)
     features = commands.add_parser("features", help="train the feature network of evaluate")
-    _add_fields(features, Learning)
+    _add_fields(features, FeaturesOptions)
     features.set_defaults(command=_features)
 
 
@@ -196,8 +202,8 @@ def _export(options: dict[str, Any]) -> None:
 def _optimise(options: dict[str, Any]) -> None:
     from training.export.optimise import optimise
 
-    for measured in optimise(**options):
-        print(measured, flush=True)
+    for throughput in optimise(**options):
+        print(throughput, flush=True)
 
 
 def _import(options: dict[str, Any]) -> None:
@@ -209,47 +215,49 @@ def _import(options: dict[str, Any]) -> None:
 def _adopt(options: dict[str, Any]) -> None:
     from training.export import adopt
 
-    span, layout = options.pop("range"), options.pop("layout")
-    _publish_foreign(options, functools.partial(adopt.source, span=span, layout=layout))
+    value_range, layout = options.pop("range"), options.pop("layout")
+    source = functools.partial(adopt.source, value_range=value_range, layout=layout)
+    _publish_foreign(options, source)
 
 
 def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> None:
     from app.artifact.card import DataSet
-    from training.export.publish import free, release
+    from training.export.publish import new_version_folder, publish
 
-    place = free(options["models"], options["name"], options["version"])
+    folder = new_version_folder(options["models"], options["name"], options["version"])
     dataset = DataSet(name=options["dataset"], licence=options["licence"], images=None)
-    print(f"published {release(source(options['path'], options['prior'], dataset), place)}")
+    publish(source(options["path"], options["prior"], dataset), folder)
+    print(f"published {folder}")
 
 
 def _evaluate(options: dict[str, Any]) -> None:
     from training.evaluation.evaluate import evaluate
 
-    evaluate(options.pop("folder"), Measuring.model_validate(options))
+    evaluate(options.pop("folder"), EvaluateOptions.model_validate(options))
 
 
 def _attributes(options: dict[str, Any]) -> None:
     from training.evaluation.attributes import attributes
 
-    attributes(options.pop("folder"), Editing.model_validate(options))
+    attributes(options.pop("folder"), AttributesOptions.model_validate(options))
 
 
 def _probe(options: dict[str, Any]) -> None:
     from training.evaluation.probe import probe
 
-    probe(options.pop("run"), Probing.model_validate(options))
+    probe(options.pop("run"), ProbeOptions.model_validate(options))
 
 
 def _figures(options: dict[str, Any]) -> None:
     from training.figures.figures import figures
 
-    figures(options.pop("run"), Drawing.model_validate(options))
+    figures(options.pop("run"), FiguresOptions.model_validate(options))
 
 
 def _features(options: dict[str, Any]) -> None:
-    from training.evaluation.classifier import learn
+    from training.evaluation.feature_training import train
 
-    learn(Learning.model_validate(options))
+    train(FeaturesOptions.model_validate(options))
 
 
 if __name__ == "__main__":

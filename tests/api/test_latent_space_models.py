@@ -16,7 +16,12 @@ from app.latent.arithmetic import Neighbourhood
 from app.latent.sampling import Latents, Prior
 from app.main import create_app
 from app.settings import Settings
-from training.export.publish import Provenance, free, of_network, release
+from training.export.publish import (
+    Provenance,
+    new_version_folder,
+    publish,
+    source_of_network,
+)
 from training.gan import networks
 from training.gan.pixels import to_pixels
 
@@ -53,7 +58,8 @@ def client(
         metrics={},
     )
     latent, image = Latent(width=WIDTH, prior=prior), Image(height=SIZE, width=SIZE, channels=3)
-    release(of_network(generator, latent, image, provenance), free(models, "tiny"))
+    source = source_of_network(generator, latent, image, provenance)
+    publish(source, new_version_folder(models, "tiny"))
     with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
         yield client
 

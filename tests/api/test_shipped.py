@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from training.evaluation import features
-from training.evaluation.features import AVATARS, SHIPPED
+from training.evaluation.features import AVATARS, NETWORKS
 
 SHAPES = {"fashion-mnist": (28, 28), "faces": (64, 64, 3)}
 PNG = {"Accept": "image/png"}
@@ -27,7 +27,7 @@ def test_their_cards_describe_images_data_set_and_metrics(client: TestClient) ->
         card = models[name]["versions"][-1]["card"]
         image = card["image"]
         assert (image["height"], image["width"], *shape[2:]) == shape
-        assert SHIPPED[card["dataset"]["name"]].image_shape[0] == image["channels"]
+        assert NETWORKS[card["dataset"]["name"]].image_shape[0] == image["channels"]
         assert card["metrics"].keys() >= {"parity", "fd_cnn", "precision", "recall", "coverage"}
 
 
@@ -79,7 +79,7 @@ def attributes(client: TestClient, decode: Decode) -> Attributes:
         columns = sheet.shape[1] // 64
         images = sheet.reshape(-1, 64, columns, 64, 3).transpose(0, 2, 4, 1, 3)
         images = images.reshape(-1, 3, 64, 64)[:SEEDS].copy()
-        return features.features(classifier, images, AVATARS).labels
+        return features.extract(classifier, images, AVATARS).labels
 
     return predicted
 

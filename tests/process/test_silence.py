@@ -18,7 +18,10 @@ def left_behind(program: str, root: Path, home: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     "program",
-    ["import app.runtime.engine", "from training.export.runtime import onnxruntime; onnxruntime()"],
+    [
+        "import app.runtime.engine",
+        "from training.export.cpu_session import require_onnxruntime; require_onnxruntime()",
+    ],
 )
 def test_onnxruntime_stores_no_identifier_of_this_machine(
     program: str, root: Path, tmp_path: Path

@@ -46,7 +46,7 @@ PROTOCOL = (
     "an attribute to half of up to {tried} images without it; gained and kept: at strength "
     "{strength}, on up to {judged} images without it, of seeds {first_judged} to {last}"
 )
-"""How directions are found and measured. Published cards contain this text, so it stays as it is."""
+"""How directions are found and measured. Published cards contain this text: do not change it."""
 
 Predict = Callable[[Latents], Attributes]
 """Function from latents ``(n, width)`` to the attributes ``(n, k)`` of their images."""

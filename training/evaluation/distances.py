@@ -131,7 +131,9 @@ def _checked(min_samples: int, **sets: Features) -> list[Float64Array]:
     """Float64 copies of the sets; checks that they are finite, of one width, and large enough."""
     for name, features in sets.items():
         if features.ndim != 2 or len(features) < min_samples or features.shape[1] == 0:
-            raise ValueError(f"{name} has shape {features.shape}, not (n, d) with n ≥ {min_samples}")
+            raise ValueError(
+                f"{name} has shape {features.shape}, not (n, d) with n ≥ {min_samples}"
+            )
         if wrong := int((~np.isfinite(features)).sum()):
             raise ValueError(f"{name} has {wrong} values that are not finite")
     if len({features.shape[1] for features in sets.values()}) > 1:
@@ -182,7 +184,9 @@ def _kernel_sum(x: Float64Array, y: Float64Array) -> float:
     return total
 
 
-def _squared_distances(x: Float64Array, y: Float64Array) -> Iterator[tuple[slice, slice, Float64Array]]:
+def _squared_distances(
+    x: Float64Array, y: Float64Array
+) -> Iterator[tuple[slice, slice, Float64Array]]:
     """Blocks of the matrix ``(n, m)``; within one set, its diagonal is infinite."""
     norms_x, norms_y = np.square(x).sum(axis=1), np.square(y).sum(axis=1)
     for rows, columns in _blocks(x, y):
@@ -217,7 +221,9 @@ def _radii(name: str, x: Float64Array, k: int) -> Float64Array:
     return squared + _slack(x, squared)
 
 
-def _members(centres: Float64Array, radii: Float64Array, points: Float64Array) -> tuple[Float64Array, Float64Array]:
+def _members(
+    centres: Float64Array, radii: Float64Array, points: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """The number of points in each ball, and the number of balls that contain each point."""
     per_ball, per_point = np.zeros(len(centres)), np.zeros(len(points))
     for rows, columns, block in _squared_distances(centres, points):

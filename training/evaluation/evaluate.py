@@ -69,7 +69,7 @@ def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) 
 
 
 def spec_of(model: LoadedModel) -> NetworkSpec:
-    """The feature network for the data set of ``model``. Raises EvaluationError if there is none."""
+    """The feature network for images of ``model``. Raises EvaluationError if there is none."""
     if model.dataset not in NETWORKS:
         raise EvaluationError(
             f"{model.title}: there is no feature network for its data set {model.dataset}, "

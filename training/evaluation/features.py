@@ -104,7 +104,7 @@ class Extracted(NamedTuple):
 
 
 def spec_for(dataset: str, image_shape: tuple[int, ...]) -> NetworkSpec | None:
-    """The feature network for images of ``dataset`` in the shape (c, h, w); None if there is none."""
+    """The feature network for images (c, h, w) of ``dataset``; None if there is none."""
     spec = NETWORKS.get(dataset)
     return spec if spec and spec.image_shape == image_shape else None
 
@@ -181,7 +181,7 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def extract(network: nn.Sequential, pixels: NDArray[np.uint8], spec: NetworkSpec) -> Extracted:
-    """Features and labels of uint8 images ``(n, c, h, w)`` by ``network`` (eval mode) of ``spec``."""
+    """Features and labels of uint8 images ``(n, c, h, w)``, by a ``network`` in eval mode."""
     device = next(network.parameters()).device
     body, head = network
     features: list[Tensor] = []

@@ -55,7 +55,9 @@ class Inception:
         )
         return MeasuredMetric(value=value, floor=floor, protocol=protocol)
 
-    def _distance(self, fake: ImageBytes, real: ImageBytes, device: torch.device, cache: str) -> float:
+    def _distance(
+        self, fake: ImageBytes, real: ImageBytes, device: torch.device, cache: str
+    ) -> float:
         measured = self._library.calculate_metrics(
             input1=RgbImages(fake),
             input2=RgbImages(real),
@@ -87,7 +89,7 @@ class RgbImages(Dataset[Tensor]):
     """Images in the format of torch-fidelity: uint8 ``(3, height, width)`` each."""
 
     def __init__(self, pixels: ImageBytes) -> None:
-        """Wraps ``pixels`` ``(n, 1 or 3, height, width)``; a grey channel is repeated three times."""
+        """Wraps ``pixels`` ``(n, 1 or 3, height, width)``; a grey channel is repeated."""
         self._pixels = pixels
 
     def __len__(self) -> int:

@@ -50,7 +50,7 @@ class LoadedModel:
         return sampling.from_seeds(seeds, self.latent.width, self.latent.prior)
 
     def images(self, count: int, seed: int = 0) -> NDArray[np.uint8]:
-        """The images of ``count`` consecutive seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
+        """The images of ``count`` seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
         return of_seeds(self.draw, sampling.consecutive(seed, count), self.latent)
 
 
@@ -84,9 +84,7 @@ def load(
     return load_run(run, device, choice)
 
 
-def load_run(
-    run: Run, device: torch.device, choice: CheckpointChoice | None = None
-) -> LoadedModel:
+def load_run(run: Run, device: torch.device, choice: CheckpointChoice | None = None) -> LoadedModel:
     """The averaged generator of ``run``. Raises RunError if the run cannot be read."""
     config, data = run.config(), run.data()
     gan = Gan(config, data.shape, device)

@@ -66,7 +66,7 @@ PROTOCOLS = {
         "share of {fake} that the run's discriminator, in eval mode, takes for generated"
     ),
 }
-"""How each metric is measured. Published cards contain these texts, so they stay as they are."""
+"""How each metric is measured. Published cards contain these texts: do not change them."""
 
 ImageBytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""

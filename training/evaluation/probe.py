@@ -132,7 +132,9 @@ def _data(run: Run, options: ProbeOptions) -> Iterator[tuple[Images, Labels]]:
                 f"those of {run.folder} {run.data().shape}"
             )
         if len(np.unique(labels)) < 2:
-            raise DataError(f"the {split} images are all of one class; a classifier needs at least two")
+            raise DataError(
+                f"the {split} images are all of one class; a classifier needs at least two"
+            )
         yield pixels, labels
 
 

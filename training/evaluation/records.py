@@ -83,7 +83,7 @@ class MeasuredMetric(RecordPart):
 
     value: float
     floor: float | None
-    """The same metric of real training images instead of generated ones: the best possible value."""
+    """The same metric of training images instead of generated ones: the best possible value."""
     protocol: str
 
     def for_card(self) -> Metric:

@@ -1,7 +1,5 @@
 """The score by which ``fit`` selects its best checkpoint."""
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 
@@ -11,15 +9,13 @@ from training.data.images import ImageSet
 from training.errors import EvaluationError
 from training.evaluation import distances, features
 from training.gan.pixels import of_seeds, to_pixels
+from training.loop.fit import Score
 
 SAMPLES = 5_000
 """Number of generated images for a score, from seed 0 on."""
 
 REAL_IMAGES = 10_000
 """Number of training images that they are compared with: the first ones."""
-
-Score = Callable[[nn.Module], float]
-"""Function from an averaged generator to its score; lower is better. It uses no random numbers."""
 
 
 def scorer(config: Config, image_set: ImageSet, device: torch.device) -> Score:

@@ -22,7 +22,7 @@ _LEARNING_RATE = 0.06
 _WEIGHT = 4.0
 """Weight of the edited attribute's loss, relative to each attribute that must not change."""
 _TEMPERATURE = 4.0
-"""Divides logits: the network is so confident that its gradient almost vanishes where it is wrong."""
+"""Divides logits: the network is so confident that its gradient vanishes where it is wrong."""
 
 Logits = Callable[[Tensor], Tensor]
 """Differentiable function from latents ``(n, width)`` to logits of attributes ``(n, k)``."""

@@ -23,7 +23,11 @@ from training.export.publish import Provenance, Source
 ValueRange = Literal["tanh", "sigmoid", "byte"]
 """Range of the generator's output: -1…1, 0…1 or 0…255."""
 
-BOUNDS: dict[ValueRange, tuple[float, float]] = {"tanh": (-1, 1), "sigmoid": (0, 1), "byte": (0, 255)}
+BOUNDS: dict[ValueRange, tuple[float, float]] = {
+    "tanh": (-1, 1),
+    "sigmoid": (0, 1),
+    "byte": (0, 255),
+}
 
 _ONNX_DOMAINS = {"", "ai.onnx"}
 _TEST_SEEDS = 16
@@ -52,7 +56,9 @@ class AdoptedGenerator:
         """The format of its images, found from a few of them. Raises ExportError if unsupported."""
         values = self.values(from_seeds(range(_TEST_SEEDS), self.width, prior))
         if values.dtype != np.float32 or values.ndim != 4:
-            raise ExportError(f"its output is {values.dtype} {values.shape}, not float32 images (n, c, h, w)")
+            raise ExportError(
+                f"its output is {values.dtype} {values.shape}, not float32 images (n, c, h, w)"
+            )
         _, *axes = values.shape
         height, width, channels = axes if self.layout == "nhwc" else (*axes[1:], axes[0])
         if channels not in {1, 3}:
@@ -91,7 +97,9 @@ class AdoptedGenerator:
         return finish(writer, self.width, shape, metadata, opset(self.model))
 
 
-def source(path: Path, prior: Prior, dataset: DataSet, value_range: ValueRange, layout: Layout) -> Source:
+def source(
+    path: Path, prior: Prior, dataset: DataSet, value_range: ValueRange, layout: Layout
+) -> Source:
     """The generator in the ONNX file ``path``. Raises ExportError if it cannot be served."""
     adopted = AdoptedGenerator(path, value_range, layout)
     image = adopted.image(prior)
@@ -122,8 +130,10 @@ def _read(path: Path) -> onnx.ModelProto:
         raise ExportError(f"{path}: stores its weights in other files; save the model as one file")
     domains = {node.domain for node in model.graph.node} - _ONNX_DOMAINS
     if domains:
-        raise ExportError(f"{path}: has operators of {', '.join(sorted(domains))}; only standard ONNX operators "
-            "are supported")
+        raise ExportError(
+            f"{path}: has operators of {', '.join(sorted(domains))}; only standard ONNX operators "
+            "are supported"
+        )
     try:
         if opset(model) < OPSET:
             model = version_converter.convert_version(model, OPSET)

@@ -114,7 +114,7 @@ class GraphWriter:
         self.node("Tanh")
 
     def pixels(self, lowest: float = -1, highest: float = 1, layout: Layout = "nchw") -> None:
-        """Scale ``lowest``…``highest`` to 0…255, round halves to even, and put the channels last."""
+        """Scale ``lowest``…``highest`` to 0…255, round halves to even, put the channels last."""
         self.node("Sub", self.constant(np.array(lowest, dtype=np.float32)))
         scale = 255 / (highest - lowest)
         self.node("Mul", self.constant(np.array(scale, dtype=np.float32)))

@@ -82,11 +82,13 @@ def optimise(folder: Path) -> Iterator[Throughput]:
         plain = card.load_graph(folder, model_card.variant("any"))
     except CardError as error:
         raise ExportError(str(error)) from error
-    rows = sampling.from_seeds(range(_PARITY_SEEDS), model_card.latent.width, model_card.latent.prior)
+    rows = sampling.from_seeds(
+        range(_PARITY_SEEDS), model_card.latent.width, model_card.latent.prior
+    )
     graphs = {PLAIN: plain, **rewrite_all(plain, rows)}
     found = []
     for placement in _placements():
-        found.append(_measure(placement, graphs, rows[:_BATCH]))
+        found.append(measure(placement, graphs, rows[:_BATCH]))
         yield found[-1]
     _write(folder, model_card, graphs, found)
 
@@ -112,9 +114,7 @@ def _placements() -> "Iterator[Placement]":
             continue
 
 
-def _measure(
-    placement: "Placement", graphs: dict[str, bytes], rows: Latents
-) -> Throughput:
+def measure(placement: "Placement", graphs: dict[str, bytes], rows: Latents) -> Throughput:
     """The best of alternating rounds: other load on the machine can only make a round slower."""
     from app.runtime.providers import GraphError, ProviderError
 
@@ -142,7 +142,9 @@ def _load(content: bytes, placement: "Placement") -> "Callable[[Latents], object
     return lambda rows: loaded.run(None, {card.INPUT: rows})
 
 
-def _write(folder: Path, model_card: Card, graphs: dict[str, bytes], found: list[Throughput]) -> None:
+def _write(
+    folder: Path, model_card: Card, graphs: dict[str, bytes], found: list[Throughput]
+) -> None:
     """Write the graphs, then the card that names them, then delete the graphs it replaces."""
     providers = {one.placement.provider for one in found}
     kept = [one for one in model_card.variants if one.provider not in providers]
@@ -165,10 +167,11 @@ def _write(folder: Path, model_card: Card, graphs: dict[str, bytes], found: list
 
 
 def _speed_up(one: Throughput) -> Metric:
+    placement = one.placement
     protocol = (
-        f"images a second of the graph for provider {one.placement.provider} ({one.best}) over those "
-        f"of the plain one there, both in {one.placement.precision}, in batches of {_BATCH}: the best "
-        f"of {_ROUNDS} alternating rounds ({_cpu()}, {one.placement.threads} threads)"
+        f"images a second of the graph for provider {placement.provider} ({one.best}) over those "
+        f"of the plain one there, both in {placement.precision}, in batches of {_BATCH}: the best "
+        f"of {_ROUNDS} alternating rounds ({_cpu()}, {placement.threads} threads)"
     )
     return Metric(value=round(one.speed_up(one.best), 2), protocol=protocol)
 

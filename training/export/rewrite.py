@@ -102,7 +102,9 @@ def split_parities(chain: Chain) -> Chain:
 
     Each has only the taps that contribute to its outputs, so that nothing is multiplied by zero.
     """
-    return [new for step in chain for new in (_convolve_parities(step) if _doubles(step) else [step])]
+    return [
+        new for step in chain for new in (_convolve_parities(step) if _doubles(step) else [step])
+    ]
 
 
 def _convolve_parities(step: Step) -> Chain:
@@ -120,7 +122,9 @@ def interleave_parities(chain: Chain) -> Chain:
     return [
         new
         for step in chain
-        for new in (_interleave(step) if _doubles(step) and _channels(step) >= _MIN_CHANNELS else [step])
+        for new in (
+            _interleave(step) if _doubles(step) and _channels(step) >= _MIN_CHANNELS else [step]
+        )
     ]
 
 

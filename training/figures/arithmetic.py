@@ -1,4 +1,4 @@
-"""Figure of latent arithmetic (Radford et al. 2015, arXiv 1511.06434, section 6.3.2 and figure 7)."""
+"""Figure of latent arithmetic: Radford et al. 2015 (arXiv 1511.06434), section 6.3.2, figure 7."""
 
 from collections.abc import Sequence
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from app.latent import sampling
 from training.config import Architecture, Config, from_flags
-from training.export.graph import graph
-from training.export.publish import compare
+from training.export import parity
+from training.export.graph import build_graph
 from training.gan import networks
 from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
@@ -320,13 +320,13 @@ def test_every_preset_trains_and_its_graph_draws_what_pytorch_draws(preset: str)
     with torch.no_grad():
         generator[-2].weight.mul_(40)  # from shades of grey to black and white
     channels, height, width = shape(config)
-    content = graph(generator, config.latent_dim, (height, width, channels), {})
+    content = build_graph(generator, config.latent_dim, (height, width, channels), {})
     seeds = sampling.from_seeds(range(32), config.latent_dim, config.prior)
     expected = to_pixels(generator, torch.from_numpy(seeds))
-    pixels, parity = compare(expected, content, seeds)
+    pixels, share = parity.check(expected, content, seeds)
     assert pixels.shape == (32, height, width, channels)
     assert pixels.std() > 50
-    assert parity.value <= 0.001
+    assert share.value <= 0.001
 
 
 def test_without_an_average_the_generator_itself_is_finished() -> None:

@@ -13,13 +13,12 @@ from app.latent.sampling import Latents, from_seeds
 from training.__main__ import main
 from training.data.avatars import parts
 from training.data.avatars.faces import Face, sample_face
-from training.evaluation import attributes, steering, subject
-from training.evaluation.attributes import Images
-from training.evaluation.directions import Table
-from training.evaluation.edits_record import Edit, Edits
+from training.evaluation import attributes, loaded_model, steering
+from training.evaluation.attributes import Examples
+from training.evaluation.directions import Attributes
 from training.evaluation.features import AVATARS
-from training.evaluation.records import FeatureNetwork
-from training.evaluation.subject import Subject
+from training.evaluation.loaded_model import LoadedModel
+from training.evaluation.records import AttributeEdit, AttributesRecord, FeatureNetwork
 from training.export.publish import export
 from training.gan.pixels import to_pixels
 from training.run.journal import Run
@@ -30,22 +29,22 @@ WIDTH = 8
 NAMES = ("first", "second", "third")
 
 
-def seen(z: Latents) -> Table:
+def seen(z: Latents) -> Attributes:
     """Attributes that a latent has by its own numbers; the second often comes with the first."""
     return np.stack([z[:, 0] > 0.5, z[:, 1] + z[:, 0] > 0.5, z[:, 2] < -1], axis=1)
 
 
-def images(first: int, count: int) -> Images:
+def images(first: int, count: int) -> Examples:
     z = from_seeds(range(first, first + count), WIDTH)
-    return Images(z, seen(z))
+    return Examples(z, seen(z))
 
 
 @pytest.fixture(scope="module")
-def edits() -> dict[str, Edit]:
-    return attributes.edits(images(0, 4000), images(4000, 4000), NAMES, seen)
+def edits() -> dict[str, AttributeEdit]:
+    return attributes.find_edits(images(0, 4000), images(4000, 4000), NAMES, seen)
 
 
-def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, Edit]) -> None:
+def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, AttributeEdit]) -> None:
     assert tuple(edits) == NAMES
     judged = images(4000, 4000)
     for k, (name, edit) in enumerate(edits.items()):
@@ -56,7 +55,7 @@ def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, Edit]) -
         assert min(edit.kept.values()) > 0.85
 
 
-def test_a_direction_is_that_of_its_attribute_alone(edits: dict[str, Edit]) -> None:
+def test_a_direction_is_that_of_its_attribute_alone(edits: dict[str, AttributeEdit]) -> None:
     # z[0] + z[1] stays while z[0] grows, and the other way round.
     expected = {"first": [1, -1, 0], "second": [0, 1, 0], "third": [0, 0, -1]}
     for name, edit in edits.items():
@@ -65,23 +64,23 @@ def test_a_direction_is_that_of_its_attribute_alone(edits: dict[str, Edit]) -> N
 
 
 def test_strength_1_gives_an_attribute_to_half_of_the_images_without_it(
-    edits: dict[str, Edit],
+    edits: dict[str, AttributeEdit],
 ) -> None:
     for k, name in enumerate(NAMES):
-        without = images(4000, 4000).without(k, attributes.JUDGED)
+        without = images(4000, 4000).without(k, attributes.EFFECT_IMAGES)
         step = np.array(edits[name].direction.vector, dtype=np.float32)
         assert seen(without.z + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
         assert edits[name].direction.gained == seen(without.z + 2 * step)[:, k].mean()
 
 
 def test_what_is_rare_or_out_of_reach_has_no_edit() -> None:
-    def sight(z: Latents) -> Table:
+    def sight(z: Latents) -> Attributes:
         # Everyone has it; hardly anyone; half of them, but no direction leads there.
         return np.stack([z[:, 0] > -9, z[:, 0] > 3, np.abs(z[:, 0]) < 0.67], axis=1)
 
     found, judged = images(0, 1000), images(1000, 1000)
     found, judged = found._replace(has=sight(found.z)), judged._replace(has=sight(judged.z))
-    assert attributes.edits(found, judged, NAMES, sight) == {}
+    assert attributes.find_edits(found, judged, NAMES, sight) == {}
 
 
 # The command.
@@ -93,7 +92,7 @@ def hidden(face: Face) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def drawer() -> Subject:
+def drawer() -> LoadedModel:
     """Draws four faces: glasses where the first number is positive, a beard where the second is."""
     pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
     pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
@@ -104,7 +103,7 @@ def drawer() -> Subject:
     looks = (plain, replace(plain, **glasses), replace(plain, **beard))
     looks = (*looks, replace(plain, **glasses, **beard))
     faces = np.stack([rendering.render(look) for look in looks]).transpose(0, 2, 3, 1)
-    return Subject(
+    return LoadedModel(
         title="four",
         dataset="avatars",
         image_shape=(3, 64, 64),
@@ -113,8 +112,10 @@ def drawer() -> Subject:
     )
 
 
-def test_the_directions_of_a_generator_are_found_by_what_its_images_show(drawer: Subject) -> None:
-    found = attributes.find(drawer, CPU, 600)
+def test_the_directions_of_a_generator_are_found_by_what_its_images_show(
+    drawer: LoadedModel,
+) -> None:
+    found = attributes.measure(drawer, CPU, 600)
     assert (found.subject, found.step, found.count) == ("four", None, 600)
     assert found.feature_network == FeatureNetwork.of(AVATARS)
     for k, name in enumerate(("glasses", "beard")):
@@ -145,7 +146,7 @@ class Blend(torch.nn.Module):
 
 
 def test_where_there_are_slopes_directions_are_steered(
-    drawer: Subject, monkeypatch: pytest.MonkeyPatch
+    drawer: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steering, "STEPS", 10)
     corners = np.float32([[-9, -9], [9, -9], [-9, 9], [9, 9]])
@@ -154,7 +155,7 @@ def test_where_there_are_slopes_directions_are_steered(
     shown = replace(
         drawer, generator=generator, draw=lambda z: to_pixels(generator, torch.from_numpy(z))
     )
-    straight, steered = attributes.find(drawer, CPU, 400), attributes.find(shown, CPU, 400)
+    straight, steered = attributes.measure(drawer, CPU, 400), attributes.measure(shown, CPU, 400)
     assert "steered" in steered.protocol
     assert "steered" not in straight.protocol
     for k, name in enumerate(("glasses", "beard")):
@@ -165,22 +166,22 @@ def test_where_there_are_slopes_directions_are_steered(
 
 
 def test_the_command_prints_a_table_and_writes_the_record(
-    drawer: Subject,
+    drawer: LoadedModel,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(subject, "find", lambda *_: drawer)
+    monkeypatch.setattr(loaded_model, "load", lambda *_: drawer)
     out = tmp_path / "attributes.json"
     call = ["attributes", "models/four/1", "--count=400", "--device=cpu", f"--out={out}"]
     assert main(call) == 0
-    found = Edits.read(out)
+    found = AttributesRecord.read(out)
     assert found is not None
     told = capsys.readouterr().out
     assert told.startswith("four: 400 images\n")
     for name, edit in found.edits.items():
         assert f"{name:14}{edit.share:8.1%}{edit.direction.gained:8.1%}" in told
-        assert f"{edit.direction.kept:8.1%}  {edit.least}\n" in told
+        assert f"{edit.direction.kept:8.1%}  {edit.least_kept}\n" in told
     assert found.edits.keys() == {"glasses", "beard"}
     assert told.endswith(f"written to {out}\n")
 
@@ -189,7 +190,7 @@ def test_a_generator_of_classes_has_no_attributes(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["attributes", str(models / "fashion-mnist" / "1"), "--device=cpu"]) == 1
-    assert "no attributes are known" in capsys.readouterr().err
+    assert "no attributes that could be edited" in capsys.readouterr().err
 
 
 # Its way into the card.
@@ -207,15 +208,15 @@ def step_of(run: Path) -> int:
     return int(Run(run).epochs()[-1]["step"])
 
 
-def written(run: Path, step: int, **changed: object) -> Edits:
+def written(run: Path, step: int, **changed: object) -> AttributesRecord:
     """The record of an edit in the folder of ``run``, as of ``step``."""
     vector = [round(0.1 * k, 4) for k in range(Run(run).config().latent_dim)]
-    edit = Edit(
+    edit = AttributeEdit(
         share=0.4,
         direction=Direction(vector=vector, gained=0.9, kept=0.8),
         kept={"hat": 0.7, "beard": 0.9},
     )
-    found = Edits(
+    found = AttributesRecord(
         subject=str(run),
         step=step,
         dataset="avatars",
@@ -232,10 +233,10 @@ def written(run: Path, step: int, **changed: object) -> Edits:
 
 def test_directions_of_the_same_checkpoint_join_the_card(run: Path, tmp_path: Path) -> None:
     place = export(run, "mine", 1, tmp_path / "models")
-    found = Edits.read(Run(run).edits)
+    found = AttributesRecord.read(Run(run).edits)
     assert found is not None
     assert card.read(place).directions == found.directions()
-    assert subject.find(place, CPU).directions == found.directions()
+    assert loaded_model.load(place, CPU).directions == found.directions()
 
 
 def test_directions_of_another_step_do_not_and_a_line_says_so(
@@ -245,7 +246,7 @@ def test_directions_of_another_step_do_not_and_a_line_says_so(
     written(run, step - 1)
     place = export(run, "mine", 1, tmp_path / "models")
     assert card.read(place).directions is None
-    expected = f"{Run(run).edits}: left out, as it is of step {step - 1}, not of {step}\n"
+    expected = f"{Run(run).edits}: ignored, because it is of step {step - 1}, not of step {step}\n"
     assert expected in capsys.readouterr().out
 
 

@@ -482,8 +482,8 @@ def test_copies_refuses_a_quantile_that_the_tests_cannot_give(quantile: float) -
         (np.zeros(2), np.ones(2), r"mean \(2,\), covariance \(2,\)"),
         (np.array([0, np.nan]), np.eye(2), "not finite"),
         (np.zeros(2), np.diag([1, np.inf]), "not finite"),
-        (np.zeros(2), np.array([[1, 0.5], [0, 1]]), "no covariance: asymmetry 0.5"),
-        (np.zeros(2), np.diag([1.0, -0.1]), "no covariance: .* lowest eigenvalue -0.1"),
+        (np.zeros(2), np.array([[1, 0.5], [0, 1]]), "not a covariance: asymmetry 0.5"),
+        (np.zeros(2), np.diag([1.0, -0.1]), "not a covariance: .* lowest eigenvalue -0.1"),
         (np.zeros(3), np.eye(3), r"shapes \((2|3),\) and \((2|3),\)"),
     ],
 )

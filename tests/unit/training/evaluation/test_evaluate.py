@@ -16,11 +16,11 @@ from app.artifact import card
 from training.__main__ import main
 from training.data import idx
 from training.errors import EvaluationError
-from training.evaluation import features, inception, measures, subject
-from training.evaluation.evaluation_record import Evaluation, Measure
+from training.evaluation import features, inception, loaded_model, metrics
 from training.evaluation.features import FASHION_MNIST
-from training.evaluation.inception import Inception, Rgb
-from training.evaluation.measures import Bytes, Sets
+from training.evaluation.inception import Inception, RgbImages
+from training.evaluation.metrics import ImageBytes, ImageSets
+from training.evaluation.records import EvaluationRecord, MeasuredMetric
 from training.loop.checkpoint import load
 from training.run.journal import Run
 
@@ -96,30 +96,30 @@ def version(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(run: Path) -> Evaluation:
+def found(run: Path) -> EvaluationRecord:
     """What was measured of the run."""
-    record = Evaluation.read(Run(run).evaluation)
+    record = EvaluationRecord.read(Run(run).evaluation)
     assert record is not None
     return record
 
 
 @pytest.fixture(scope="module")
-def pixels(data: Path) -> Sets[Bytes]:
+def pixels(data: Path) -> ImageSets[ImageBytes]:
     """The fakes are the same as the test images, in another order."""
     test = idx.images(data, "t10k")
-    return Sets(idx.images(data), test, test[::-1])
+    return ImageSets(idx.images(data), test, test[::-1])
 
 
 @pytest.fixture(scope="module")
-def seen(pixels: Sets[Bytes]) -> Sets[features.Seen]:
+def seen(pixels: ImageSets[ImageBytes]) -> ImageSets[features.Extracted]:
     network = features.load(FASHION_MNIST)
-    return Sets(*(features.features(network, images, FASHION_MNIST) for images in pixels))
+    return ImageSets(*(features.extract(network, images, FASHION_MNIST) for images in pixels))
 
 
 # The record.
 
 
-def test_the_record_says_what_was_measured_on_what(found: Evaluation, run: Path) -> None:
+def test_the_record_says_what_was_measured_on_what(found: EvaluationRecord, run: Path) -> None:
     assert (found.subject, found.dataset) == (str(run), "fashion-mnist")
     assert (found.samples, found.training_images, found.test_images) == (SAMPLES, TRAIN, TEST)
     assert found.step == load(Run(run).checkpoint)["step"] == TRAIN // 50
@@ -130,7 +130,7 @@ def test_the_record_says_what_was_measured_on_what(found: Evaluation, run: Path)
 
 def test_the_record_is_plain_json(run: Path) -> None:
     content = json.loads((run / "evaluation.json").read_text())
-    assert content.keys() == Evaluation.model_fields.keys()
+    assert content.keys() == EvaluationRecord.model_fields.keys()
     assert content["metrics"].keys() == MEASURES | JUDGED
     for measure in content["metrics"].values():
         assert measure.keys() == {"value", "floor", "protocol"}
@@ -138,7 +138,7 @@ def test_the_record_is_plain_json(run: Path) -> None:
     assert list(content["class_shares"]) == list(FASHION_MNIST.names)
 
 
-def test_every_measure_tells_its_protocol(found: Evaluation) -> None:
+def test_every_measure_tells_its_protocol(found: EvaluationRecord) -> None:
     for name, measure in found.metrics.items():
         assert not set(measure.protocol) & set("{}"), name
         of_features = FASHION_MNIST.sha256[:12] in measure.protocol
@@ -146,7 +146,7 @@ def test_every_measure_tells_its_protocol(found: Evaluation) -> None:
         assert any(f"{count} " in measure.protocol for count in (SAMPLES, TEST)), name
 
 
-def test_shares_are_shares(found: Evaluation) -> None:
+def test_shares_are_shares(found: EvaluationRecord) -> None:
     for name in ("precision", "recall", "coverage", "copies", *JUDGED):
         assert 0 <= found.metrics[name].value <= 1, name
     for side in ("generated", "training"):
@@ -154,12 +154,12 @@ def test_shares_are_shares(found: Evaluation) -> None:
         assert sum(shares) == pytest.approx(1)
 
 
-def test_only_what_needs_no_fakes_has_no_floor(found: Evaluation) -> None:
+def test_only_what_needs_no_fakes_has_no_floor(found: EvaluationRecord) -> None:
     without = {name for name, measure in found.metrics.items() if measure.floor is None}
     assert without == {"discriminator_real"}
 
 
-def test_a_barely_trained_generator_is_worse_than_real_images(found: Evaluation) -> None:
+def test_a_barely_trained_generator_is_worse_than_real_images(found: EvaluationRecord) -> None:
     for name in ("fd_cnn", "kid_cnn", "class_kl"):
         measure = found.metrics[name]
         assert measure.floor is not None
@@ -171,7 +171,11 @@ def test_a_barely_trained_generator_is_worse_than_real_images(found: Evaluation)
 
 
 def test_the_command_prints_every_figure(
-    run: Path, found: Evaluation, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    found: EvaluationRecord,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert evaluate(run, data, f"--out={tmp_path / 'again.json'}") == 0
     told = capsys.readouterr().out
@@ -179,7 +183,7 @@ def test_the_command_prints_every_figure(
         assert f"\n{name:20}{measure.value:12.4f}" in told
     assert all(f"\n{name}" in told for name in FASHION_MNIST.names)
     assert f"written to {tmp_path / 'again.json'}\n" in told
-    again = Evaluation.read(tmp_path / "again.json")
+    again = EvaluationRecord.read(tmp_path / "again.json")
     assert again is not None
     assert again.metrics == found.metrics
 
@@ -188,11 +192,11 @@ def test_the_command_prints_every_figure(
 
 
 def test_the_served_graph_scores_as_the_run_that_it_was_exported_from(
-    version: Path, found: Evaluation, data: Path, tmp_path: Path
+    version: Path, found: EvaluationRecord, data: Path, tmp_path: Path
 ) -> None:
     before = {path: path.read_bytes() for path in version.iterdir()}
     assert evaluate(version, data, f"--out={tmp_path / 'a.json'}") == 0
-    served = Evaluation.read(tmp_path / "a.json")
+    served = EvaluationRecord.read(tmp_path / "a.json")
     assert served is not None
     assert (served.subject, served.step) == ("tiny/7", None)
     assert served.metrics.keys() == MEASURES
@@ -218,7 +222,7 @@ def test_a_subject_draws_the_same_images_in_batches_of_any_length(
     run: Path, version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in (run, version):
-        measured = subject.find(folder, CPU)
+        measured = loaded_model.load(folder, CPU)
         whole = measured.images(20)
         monkeypatch.setattr("training.gan.pixels._BATCH", 7)
         parts = measured.images(20)
@@ -230,11 +234,11 @@ def test_a_subject_draws_the_same_images_in_batches_of_any_length(
         monkeypatch.undo()
 
 
-# The measures.
+# The metrics.
 
 
-def test_the_same_images_on_both_sides_score_perfectly(seen: Sets[features.Seen]) -> None:
-    found = measures.measures(seen, FASHION_MNIST)
+def test_the_same_images_on_both_sides_score_perfectly(seen: ImageSets[features.Extracted]) -> None:
+    found = metrics.measure(seen, FASHION_MNIST)
     assert found["fd_cnn"].value == pytest.approx(0, abs=1e-6)
     # The estimate is unbiased and may fall below 0: it leaves out each image's pair with itself.
     assert found["kid_cnn"].value < 0
@@ -243,11 +247,11 @@ def test_the_same_images_on_both_sides_score_perfectly(seen: Sets[features.Seen]
     assert found["copies"].value == pytest.approx(0.01, abs=0.005)
 
 
-def test_the_floor_is_the_measure_of_training_images(seen: Sets[features.Seen]) -> None:
+def test_the_floor_is_the_measure_of_training_images(seen: ImageSets[features.Extracted]) -> None:
     count = len(seen.fake.labels)
-    train = features.Seen(seen.train.features[:count], seen.train.labels[:count])
-    floors = measures.measures(seen, FASHION_MNIST)
-    values = measures.measures(seen._replace(fake=train), FASHION_MNIST)
+    train = features.Extracted(seen.train.features[:count], seen.train.labels[:count])
+    floors = metrics.measure(seen, FASHION_MNIST)
+    values = metrics.measure(seen._replace(fake=train), FASHION_MNIST)
     for name in MEASURES - {"copies"}:
         assert values[name].value == floors[name].floor, name
     # Among the other training images alone they are no copies.
@@ -258,7 +262,7 @@ def test_the_floor_is_the_measure_of_training_images(seen: Sets[features.Seen]) 
 
 @pytest.mark.parametrize("change", ["noise", "blur", "mirror", "one class"])
 def test_worse_images_lie_further_away(
-    pixels: Sets[Bytes], seen: Sets[features.Seen], change: str
+    pixels: ImageSets[ImageBytes], seen: ImageSets[features.Extracted], change: str
 ) -> None:
     test = pixels.test
     if change == "noise":
@@ -271,18 +275,18 @@ def test_worse_images_lie_further_away(
         worse = test[..., ::-1]
     else:
         worse = np.resize(test[seen.test.labels == 1], test.shape)
-    fake = features.features(features.load(FASHION_MNIST), worse, FASHION_MNIST)
-    found = measures.measures(seen._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
+    fake = features.extract(features.load(FASHION_MNIST), worse, FASHION_MNIST)
+    found = metrics.measure(seen._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
     assert found.floor is not None
     assert found.value > 1.3 * found.floor
 
 
 def test_neighbours_are_sought_among_the_first_images_alone(
-    seen: Sets[features.Seen], monkeypatch: pytest.MonkeyPatch
+    seen: ImageSets[features.Extracted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = measures.measures(seen, FASHION_MNIST)
-    monkeypatch.setattr(measures, "MOST", 110)
-    part = measures.measures(seen, FASHION_MNIST)
+    whole = metrics.measure(seen, FASHION_MNIST)
+    monkeypatch.setattr(metrics, "MAX_NEIGHBOURS", 110)
+    part = metrics.measure(seen, FASHION_MNIST)
     assert part["fd_cnn"] == whole["fd_cnn"]
     assert "the 110 images of seeds 0 to 109" in part["precision"].protocol
     assert "110 test images" in part["precision"].protocol
@@ -301,12 +305,14 @@ class Brightness(torch.nn.Module):
 
 
 def test_a_discriminator_is_asked_about_all_three_sets() -> None:
-    def grey(dark: int, bright: int) -> Bytes:
+    def grey(dark: int, bright: int) -> ImageBytes:
         levels = np.array([0] * dark + [255] * bright, dtype=np.uint8)
         return np.broadcast_to(levels[:, None, None, None], (dark + bright, 1, 4, 4))
 
     train = np.concatenate([grey(9, 1), grey(0, 990)])
-    judged = measures.judged(Brightness(), Sets(train, grey(600, 400), grey(3, 7)))
+    judged = metrics.discriminator_accuracy(
+        Brightness(), ImageSets(train, grey(600, 400), grey(3, 7))
+    )
     assert judged["discriminator_real"].value == 0.6
     assert judged["discriminator_fake"].value == pytest.approx(0.7)
     assert judged["discriminator_fake"].floor == pytest.approx(0.1)
@@ -327,7 +333,7 @@ def export(run: Path, models: Path) -> dict[str, card.Metric]:
 
 
 def test_an_evaluation_of_the_same_checkpoint_joins_the_card(
-    run: Path, found: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, found: EvaluationRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = export(run, tmp_path)
     assert metrics.keys() == {"parity"} | MEASURES | JUDGED
@@ -345,7 +351,9 @@ def test_an_evaluation_of_another_step_does_not_and_a_line_says_so(
     capsys.readouterr()
     assert export(run_copy, tmp_path / "models").keys() == {"parity"}
     told = capsys.readouterr().out
-    assert f"{run_copy / 'evaluation.json'}: left out, as it is of step 8, not of 16" in told
+    assert (
+        f"{run_copy / 'evaluation.json'}: ignored, because it is of step 8, not of step 16" in told
+    )
 
 
 def test_without_an_evaluation_the_card_has_the_parity_alone(
@@ -363,8 +371,8 @@ def test_a_damaged_evaluation_is_named(run_copy: Path, tmp_path: Path) -> None:
 
 
 def test_a_measure_without_floor_is_told_without() -> None:
-    measure = Measure(value=1.5, floor=None, protocol="counted")
-    assert measure.metric() == card.Metric(value=1.5, protocol="counted")
+    measure = MeasuredMetric(value=1.5, floor=None, protocol="counted")
+    assert measure.for_card() == card.Metric(value=1.5, protocol="counted")
 
 
 def test_a_relativistic_discriminator_is_not_asked_about_single_images(
@@ -372,7 +380,7 @@ def test_a_relativistic_discriminator_is_not_asked_about_single_images(
 ) -> None:
     fit(tmp_path / "run", data, "--loss=relativistic")
     assert evaluate(tmp_path / "run", data) == 0
-    record = Evaluation.read(Run(tmp_path / "run").evaluation)
+    record = EvaluationRecord.read(Run(tmp_path / "run").evaluation)
     assert record is not None
     assert record.metrics.keys() == MEASURES
 
@@ -408,7 +416,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_fid_is_torch_fidelitys(
-    calls: list[dict[str, Any]], weights: Path, pixels: Sets[Bytes]
+    calls: list[dict[str, Any]], weights: Path, pixels: ImageSets[ImageBytes]
 ) -> None:
     measure = Inception(weights).fid(pixels, CPU)
     assert (measure.value, measure.floor) == (10.0, 11.0)
@@ -428,7 +436,7 @@ def test_fid_is_torch_fidelitys(
 
 def test_colours_are_left_as_they_are() -> None:
     image = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
-    np.testing.assert_array_equal(Rgb(image)[1].numpy(), image[1])
+    np.testing.assert_array_equal(RgbImages(image)[1].numpy(), image[1])
 
 
 @pytest.mark.usefixtures("calls")
@@ -437,7 +445,7 @@ def test_with_inception_the_fid_stands_beside_the_rest(
 ) -> None:
     out = tmp_path / "fid.json"
     assert evaluate(run, data, f"--inception={weights}", f"--out={out}") == 0
-    found = Evaluation.read(out)
+    found = EvaluationRecord.read(out)
     assert found is not None
     assert found.metrics.keys() == MEASURES | JUDGED | {"fid"}
     assert found.metrics["fid"].value == 10.0
@@ -475,7 +483,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert evaluate(folder, data, *flags) == code
         output = capsys.readouterr()
         assert not output.out
-        assert "drawing" not in output.err
+        assert "generating" not in output.err
         return output.err
 
     return told
@@ -485,9 +493,9 @@ def test_a_folder_that_is_not_there_or_nothing_of_ours_is_refused(
     refused: Callable[..., str], data: Path, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing"
-    assert refused(missing, data) == f"error: {missing}: there is no such folder\n"
+    assert refused(missing, data) == f"error: {missing}: no such folder\n"
     told = refused(tmp_path, data)
-    assert told.startswith(f"error: {tmp_path}: is neither a run, with options.json, nor")
+    assert told.startswith(f"error: {tmp_path}: neither a run (it has no options.json) nor")
 
 
 @pytest.mark.parametrize("missing", ["data.json", "checkpoints/last.pt"])
@@ -515,7 +523,7 @@ def test_a_data_set_without_feature_network_is_refused(
 ) -> None:
     facts = json.loads((run_copy / "data.json").read_text())
     (run_copy / "data.json").write_text(json.dumps({**facts, "name": "shoes"}))
-    assert "learned from shoes, but there is a feature network" in refused(run_copy, data)
+    assert "no feature network for its data set shoes" in refused(run_copy, data)
 
 
 def test_images_of_another_shape_are_refused(
@@ -524,7 +532,7 @@ def test_images_of_another_shape_are_refused(
     small = clothes(tmp_path / "small", size=16)
     told = refused(run, small)
     assert "its images have the shape (1, 16, 16)" in told
-    assert "draws (1, 28, 28)" in told
+    assert f"those of {run} (1, 28, 28)" in told
 
 
 def test_too_few_images_are_refused(
@@ -535,9 +543,11 @@ def test_too_few_images_are_refused(
     tmp_path: Path,
 ) -> None:
     assert "error: --samples 99: " in refused(run, data, "--samples=99", code=2)
-    assert "400 training images are too few" in refused(run, data, "--samples=400")
+    assert "has 400 training images, but must have more than --samples 400" in refused(
+        run, data, "--samples=400"
+    )
     few = clothes(tmp_path / "few", test=99)
-    assert "99 test images are too few, 100 are needed" in refused(run, few)
+    assert "has 99 test images, fewer than 100" in refused(run, few)
 
 
 def test_a_record_that_cannot_be_written_is_named_without_a_traceback(

@@ -16,12 +16,12 @@ from training.data.avatars import dataset
 from training.data.avatars.dataset import Avatars
 from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 from training.errors import DataError
-from training.evaluation import classifier, features, measures, real, scoring
-from training.evaluation.evaluation_record import Evaluation
-from training.evaluation.features import AVATARS, FEATURES, Seen
-from training.evaluation.measures import Sets
-from training.evaluation.options import Learning
-from training.evaluation.real import Part
+from training.evaluation import feature_training, features, labelled_data, metrics, scoring
+from training.evaluation.features import AVATARS, FEATURES, Extracted
+from training.evaluation.labelled_data import LabelledImages
+from training.evaluation.metrics import ImageSets
+from training.evaluation.options import FeaturesOptions
+from training.evaluation.records import EvaluationRecord
 from training.run.journal import Run
 
 COUNT, LEARNED, TESTED, SAMPLES = 500, 400, 100, 120
@@ -83,8 +83,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, place: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(run: Path) -> Evaluation:
-    record = Evaluation.read(Run(run).evaluation)
+def found(run: Path) -> EvaluationRecord:
+    record = EvaluationRecord.read(Run(run).evaluation)
     assert record is not None
     return record
 
@@ -107,7 +107,7 @@ def test_the_shipped_network_tells_the_attributes_of_faces_that_were_never_learn
 
     others = [sample_face(7, number) for number in range(200)]
     pixels = np.stack([rendering.render(face) for face in others])
-    seen = features.features(network, pixels, AVATARS)
+    seen = features.extract(network, pixels, AVATARS)
     right = seen.labels == np.array([*map(attributes_of, others)])
     assert right.mean() == pytest.approx(AVATARS.accuracy, abs=0.01)
 
@@ -115,7 +115,7 @@ def test_the_shipped_network_tells_the_attributes_of_faces_that_were_never_learn
 def test_features_and_attributes_have_their_shapes_and_types(
     network: nn.Sequential, faces: Avatars
 ) -> None:
-    seen = features.features(network, faces.images[:3], AVATARS)
+    seen = features.extract(network, faces.images[:3], AVATARS)
     assert (seen.features.shape, seen.features.dtype) == ((3, FEATURES), np.float32)
     assert (seen.labels.shape, seen.labels.dtype) == ((3, len(ATTRIBUTES)), np.bool_)
 
@@ -125,7 +125,7 @@ def test_an_attribute_is_seen_where_it_is_likelier_than_not(
 ) -> None:
     with torch.no_grad():
         logits = network(torch.from_numpy(faces.images[:20] / np.float32(127.5) - 1))
-    seen = features.features(network, faces.images[:20], AVATARS)
+    seen = features.extract(network, faces.images[:20], AVATARS)
     np.testing.assert_array_equal(seen.labels, logits.sigmoid().numpy() > 0.5)
 
 
@@ -138,8 +138,10 @@ def test_attributes_are_learned_each_on_its_own() -> None:
     pixels = np.zeros((128, 3, 16, 16), np.uint8)
     pixels[labels[:, 0], 1:] = 200
     pixels[labels[:, 1], 0] = 200
-    learned = classifier.fit(Part(pixels, labels), shipped, Learning(epochs=20), CPU)
-    seen = features.features(learned, pixels, shipped)
+    learned = feature_training.fit(
+        LabelledImages(pixels, labels), shipped, FeaturesOptions(epochs=20), CPU
+    )
+    seen = features.extract(learned, pixels, shipped)
     np.testing.assert_array_equal(seen.labels, labels)
 
 
@@ -148,10 +150,10 @@ def test_attributes_surprise_by_the_sum_and_classes_by_one_log() -> None:
     has = torch.tensor([[True, False, False], [True, True, False]])
     p = torch.where(has, logits.sigmoid(), 1 - logits.sigmoid())
     expected = -p.prod(dim=1).log().mean()
-    torch.testing.assert_close(classifier.surprise(logits, has), expected)
+    torch.testing.assert_close(feature_training.cross_entropy(logits, has), expected)
     classes = torch.tensor([2, 0], dtype=torch.uint8)
     expected = -logits.softmax(dim=1)[[0, 1], [2, 0]].log().mean()
-    torch.testing.assert_close(classifier.surprise(logits, classes), expected)
+    torch.testing.assert_close(feature_training.cross_entropy(logits, classes), expected)
 
 
 def test_the_command_tells_how_well_each_attribute_is_told(
@@ -166,7 +168,7 @@ def test_the_command_tells_how_well_each_attribute_is_told(
     table = {name: shares for name, *shares in map(str.split, rows)}
     assert list(table) == list(ATTRIBUTES)
     trained = features.unpack(content, AVATARS)
-    seen = features.features(trained, faces.test.images, AVATARS)
+    seen = features.extract(trained, faces.test.images, AVATARS)
     for k, (name, had) in enumerate(faces.test.attributes.items()):
         assert table[name][0] == f"{had.mean():.1%}"
         assert table[name][1] == f"{(seen.labels[:, k] == had).mean():.2%}"
@@ -179,7 +181,7 @@ def test_the_command_tells_how_well_each_attribute_is_told(
 def test_balanced_accuracy_is_not_moved_by_rarity() -> None:
     has = np.array([[1, 1, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]], dtype=bool)
     right = np.array([[0, 1, 1], [1, 1, 1], [1, 0, 1], [1, 0, 0]], dtype=bool)
-    _, *rows = classifier.table(["denied", "guessed", "everywhere"], has, right)
+    _, *rows = feature_training.accuracy_table(["denied", "guessed", "everywhere"], has, right)
     assert [row.split() for row in rows] == [
         ["denied", "25.0%", "75.00%", "50.00%"],
         ["guessed", "25.0%", "50.00%", "66.67%"],
@@ -189,18 +191,20 @@ def test_balanced_accuracy_is_not_moved_by_rarity() -> None:
 
 def test_labels_of_other_attributes_are_refused(faces: Avatars, tmp_path: Path) -> None:
     labels = np.zeros((LEARNED, 3), dtype=bool)
-    with pytest.raises(DataError, match=r"labels \(3,\) .* of 16 attributes that are needed"):
-        classifier.fit(Part(faces.training.images, labels), AVATARS, Learning(), CPU)
+    with pytest.raises(DataError, match=r"labels \(3,\) .* of 16 attributes"):
+        feature_training.fit(
+            LabelledImages(faces.training.images, labels), AVATARS, FeaturesOptions(), CPU
+        )
     few = dict(list(faces.attributes.items())[:2])
     dataset.write(tmp_path / dataset.FILE, replace(faces, attributes=few), 0, {})
     with pytest.raises(DataError, match="has the attributes glasses, sunglasses, not glasses, "):
-        real.read(AVATARS, tmp_path)
+        labelled_data.load(AVATARS, tmp_path)
 
 
-# Evaluation.
+# EvaluationRecord.
 
 
-def test_the_record_compares_with_the_test_faces(found: Evaluation, run: Path) -> None:
+def test_the_record_compares_with_the_test_faces(found: EvaluationRecord, run: Path) -> None:
     assert (found.subject, found.dataset) == (str(run), "avatars")
     counts = (found.samples, found.training_images, found.test_images)
     assert counts == (SAMPLES, LEARNED, TESTED)
@@ -211,7 +215,7 @@ def test_the_record_compares_with_the_test_faces(found: Evaluation, run: Path) -
     assert list(content["attribute_shares"]) == list(ATTRIBUTES)
 
 
-def test_every_measure_tells_its_protocol(found: Evaluation) -> None:
+def test_every_measure_tells_its_protocol(found: EvaluationRecord) -> None:
     for name, measure in found.metrics.items():
         assert not set(measure.protocol) & set("{}"), name
         assert (AVATARS.sha256[:12] in measure.protocol) == (name not in JUDGED), name
@@ -222,9 +226,9 @@ def test_every_measure_tells_its_protocol(found: Evaluation) -> None:
 
 
 def test_the_gap_is_that_of_the_shares_to_the_test_faces(
-    found: Evaluation, faces: Avatars, network: nn.Sequential
+    found: EvaluationRecord, faces: Avatars, network: nn.Sequential
 ) -> None:
-    test = features.features(network, faces.test.images, AVATARS).labels.mean(axis=0)
+    test = features.extract(network, faces.test.images, AVATARS).labels.mean(axis=0)
     shares = found.attribute_shares.values()
     gap = found.metrics["attribute_gap"]
     for side, value in (("generated", gap.value), ("training", gap.floor)):
@@ -234,17 +238,19 @@ def test_the_gap_is_that_of_the_shares_to_the_test_faces(
 
 def test_faces_without_an_attribute_widen_the_gap_by_its_share() -> None:
     random = np.random.default_rng(0)
-    seen = Seen(random.normal(size=(200, FEATURES)), random.random((200, 16)) < 0.5)
+    seen = Extracted(random.normal(size=(200, FEATURES)), random.random((200, 16)) < 0.5)
     bare = seen.labels.copy()
     bare[:, 3] = False
-    fake = Seen(seen.features, bare)
-    gap = measures.measures(Sets(Seen(*map(np.tile, seen, [(2, 1)] * 2)), seen, fake), AVATARS)
+    fake = Extracted(seen.features, bare)
+    gap = metrics.measure(
+        ImageSets(Extracted(*map(np.tile, seen, [(2, 1)] * 2)), seen, fake), AVATARS
+    )
     assert gap["attribute_gap"].value == pytest.approx(seen.labels[:, 3].mean() / 16)
     assert gap["attribute_gap"].floor == 0
 
 
 def test_the_command_prints_the_share_of_every_attribute(
-    run: Path, place: Path, found: Evaluation, capsys: pytest.CaptureFixture[str]
+    run: Path, place: Path, found: EvaluationRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
     assert evaluate(run, place) == 0
@@ -260,11 +266,11 @@ def test_missing_faces_are_told_with_the_way_to_have_them(
 ) -> None:
     assert evaluate(run, tmp_path) == 1
     told = capsys.readouterr().err
-    assert f"error: {tmp_path / 'avatars.npz'}: is not there" in told
-    assert f"`python -m training avatars --out {tmp_path}` draws the faces" in told
+    assert f"error: {tmp_path / 'avatars.npz'}: no such file" in told
+    assert f"`python -m training avatars --out {tmp_path}`" in told
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", str(run)]) == 1
-    assert "--out data/avatars` draws" in capsys.readouterr().err
+    assert "--out data/avatars`" in capsys.readouterr().err
 
 
 def test_faces_of_another_size_are_refused(
@@ -274,7 +280,7 @@ def test_faces_of_another_size_are_refused(
     assert evaluate(tmp_path / "run", place) == 1
     told = capsys.readouterr().err
     assert "its images have the shape (3, 64, 64)" in told
-    assert "draws (3, 16, 16)" in told
+    assert "(3, 16, 16)" in told
 
 
 def test_a_run_is_scored_while_it_learns_faces(

@@ -16,10 +16,10 @@ from torch import nn
 from training.__main__ import main
 from training.data import idx
 from training.errors import DataError, EvaluationError
-from training.evaluation import classifier, features
+from training.evaluation import feature_training, features
 from training.evaluation.features import FASHION_MNIST, FEATURES
-from training.evaluation.options import Learning
-from training.evaluation.real import Part
+from training.evaluation.labelled_data import LabelledImages
+from training.evaluation.options import FeaturesOptions
 
 INSTALLED = idx.FASHION_MNIST.installed
 COUNT = 128
@@ -74,7 +74,7 @@ def test_the_shipped_weights_are_small_and_have_the_pinned_hash() -> None:
 def test_the_shipped_network_tells_the_classes_as_often_as_it_says(network: nn.Sequential) -> None:
     if not INSTALLED.is_dir():
         pytest.skip(f"Fashion-MNIST is not installed in {INSTALLED}")
-    seen = features.features(network, idx.images(INSTALLED, "t10k"), FASHION_MNIST)
+    seen = features.extract(network, idx.images(INSTALLED, "t10k"), FASHION_MNIST)
     share = float((seen.labels == idx.labels(INSTALLED, "t10k")).mean())
     assert share >= 0.93
     assert share == pytest.approx(FASHION_MNIST.accuracy, abs=0.001)
@@ -120,7 +120,7 @@ def test_missing_weights_are_named(elsewhere: Path) -> None:
 def test_features_and_labels_have_their_shapes_and_types(
     network: nn.Sequential, pixels: NDArray[np.uint8]
 ) -> None:
-    seen = features.features(network, pixels, FASHION_MNIST)
+    seen = features.extract(network, pixels, FASHION_MNIST)
     assert (seen.features.shape, seen.features.dtype) == ((COUNT, FEATURES), np.float32)
     assert (seen.labels.shape, seen.labels.dtype) == ((COUNT,), np.int64)
 
@@ -128,9 +128,9 @@ def test_features_and_labels_have_their_shapes_and_types(
 def test_what_is_seen_in_an_image_does_not_depend_on_its_batch(
     network: nn.Sequential, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = features.features(network, pixels[:20], FASHION_MNIST)
+    together = features.extract(network, pixels[:20], FASHION_MNIST)
     monkeypatch.setattr(features, "_BATCH", 7)
-    apart = features.features(network, pixels[:20], FASHION_MNIST)
+    apart = features.extract(network, pixels[:20], FASHION_MNIST)
     np.testing.assert_allclose(apart.features, together.features, atol=1e-4)
     np.testing.assert_array_equal(apart.labels, together.labels)
 
@@ -140,7 +140,7 @@ def test_the_labels_are_those_of_the_whole_network(
 ) -> None:
     with torch.no_grad():
         logits = network(torch.from_numpy(pixels[:50] / np.float32(127.5) - 1))
-    seen = features.features(network, pixels[:50], FASHION_MNIST)
+    seen = features.extract(network, pixels[:50], FASHION_MNIST)
     np.testing.assert_array_equal(seen.labels, logits.argmax(dim=1).numpy())
 
 
@@ -149,19 +149,19 @@ def test_files_that_were_read_can_be_looked_at(
 ) -> None:
     fixed = pixels[:2].copy()
     fixed.setflags(write=False)
-    assert len(features.features(network, fixed, FASHION_MNIST).labels) == 2
+    assert len(features.extract(network, fixed, FASHION_MNIST).labels) == 2
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 20)])
 def test_the_network_gives_a_logit_for_every_class(shape: tuple[int, int, int]) -> None:
-    network = features.network(shape, 5).eval()
+    network = features.build(shape, 5).eval()
     assert network(torch.zeros(2, *shape)).shape == (2, 5)
     assert network.body(torch.zeros(2, *shape)).shape == (2, FEATURES)
 
 
 def test_weights_are_rounded_to_half_and_come_back_in_single_precision() -> None:
     torch.manual_seed(0)
-    network = features.network((1, 28, 28), 10)
+    network = features.build((1, 28, 28), 10)
     packed = features.pack(network)
     stored = torch.load(io.BytesIO(packed), weights_only=True)
     loaded = features.unpack(packed, FASHION_MNIST)
@@ -197,8 +197,10 @@ def test_the_seed_decides_the_weights(learn: Callable[..., int], tmp_path: Path)
 def test_a_network_learns_to_tell_black_from_white() -> None:
     labels = np.arange(COUNT, dtype=np.uint8) % 2
     pixels = np.full((1, 28, 28), 255, np.uint8) * labels[:, None, None, None]
-    learned = classifier.fit(Part(pixels, labels), FASHION_MNIST, Learning(epochs=20), CPU)
-    seen = features.features(learned, pixels, FASHION_MNIST)
+    learned = feature_training.fit(
+        LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(epochs=20), CPU
+    )
+    seen = features.extract(learned, pixels, FASHION_MNIST)
     np.testing.assert_array_equal(seen.labels, labels)
 
 
@@ -206,7 +208,7 @@ def test_images_are_shifted_by_up_to_two_pixels_each_on_its_own() -> None:
     torch.manual_seed(0)
     dots = torch.zeros(500, 1, 28, 28, dtype=torch.uint8)
     dots[:, :, 10, 20] = 7
-    shifted = classifier.shifted(dots)
+    shifted = feature_training.randomly_shifted(dots)
     assert (shifted.dtype, shifted.shape) == (dots.dtype, dots.shape)
     images, _, rows, columns = shifted.nonzero(as_tuple=True)
     assert images.tolist() == list(range(500))
@@ -227,8 +229,8 @@ def test_images_that_cannot_be_learned_are_refused(
     count: int, shape: tuple[int, ...], label: int
 ) -> None:
     pixels, labels = np.zeros((count, *shape), np.uint8), np.full(count, label, np.uint8)
-    with pytest.raises(DataError, match="that are needed"):
-        classifier.fit(Part(pixels, labels), FASHION_MNIST, Learning(), CPU)
+    with pytest.raises(DataError, match="the feature network needs at least 128 images"):
+        feature_training.fit(LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(), CPU)
 
 
 @pytest.mark.parametrize(

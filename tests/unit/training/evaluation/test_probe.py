@@ -11,13 +11,13 @@ from torch.nn.functional import adaptive_max_pool2d, leaky_relu
 from training.__main__ import main
 from training.config import Config, from_flags
 from training.errors import DataError
-from training.evaluation import probe, svm
+from training.evaluation import linear_classifier, probe
 from training.gan.gan import Gan
 
 SIDE = 16
 
 
-def stripes(count: int) -> tuple[probe.Images, svm.Labels]:
+def stripes(count: int) -> tuple[probe.Images, linear_classifier.Labels]:
     """Images of three kinds: dark, with a bright upper half, with a bright left half; and noise."""
     labels = np.arange(count, dtype=np.uint8) % 3
     pixels = np.random.default_rng(count).integers(0, 60, (count, SIDE, SIDE), dtype=np.uint8)
@@ -49,7 +49,7 @@ def test_the_classes_are_told_from_every_kind_of_features(
 ) -> None:
     assert main(["probe", str(run), f"--data-dir={data}", "--labels=100", "--device=cpu"]) == 0
     told = capsys.readouterr().out
-    found = probe.Probe.model_validate_json((run / "probe.json").read_bytes())
+    found = probe.ProbeRecord.model_validate_json((run / "probe.json").read_bytes())
     assert (found.step, found.labels, found.test_images) == (10, 100, 60)
     assert found.scores.keys() == {"discriminator", "untrained", "pixels"}
     # 16 → 8 → 4 and one more: 2, 4 and 8 channels.
@@ -83,7 +83,7 @@ def test_what_has_no_classes_is_refused(
         return capsys.readouterr().err
 
     assert "all of one class" in refused()  # the run's own data
-    assert "--labels 121: the training images are 120" in refused(
+    assert "--labels 121: there are only 120 training images" in refused(
         "--data-dir", data, "--labels", 121
     )
     other = write_data(tmp_path / "other", height=20, width=20)
@@ -99,7 +99,7 @@ def test_images_are_scaled_as_the_run_scaled_them(
     run = tmp_path / "run"
     assert fit(run, f"--data-dir={data}", "--dataset=mnist", "--image-size=20", "--epochs=1") == 0
     assert main(["probe", str(run), "--device=cpu"]) == 0
-    found = probe.Probe.model_validate_json((run / "probe.json").read_bytes())
+    found = probe.ProbeRecord.model_validate_json((run / "probe.json").read_bytes())
     assert found.scores["pixels"].features == 20 * 20
 
 
@@ -138,31 +138,33 @@ def test_separable_classes_are_told() -> None:
     labels = np.arange(400, dtype=np.uint8) % 4
     centres = 5 * np.eye(4, 10, dtype=np.float32)
     points = (centres[labels] + random.normal(0, 0.5, (400, 10))).astype(np.float32)
-    found = svm.score(points[:300], labels[:300], points[300:], labels[300:])
+    found = linear_classifier.score(points[:300], labels[:300], points[300:], labels[300:])
     assert found.accuracy == 1
     assert found.features == 10
-    assert found.strength in svm.STRENGTHS
+    assert found.strength in linear_classifier.STRENGTHS
 
 
 def test_labels_without_meaning_are_not() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 4, 600).astype(np.uint8)
     points = random.normal(0, 1, (600, 10)).astype(np.float32)
-    found = svm.score(points[:300], labels[:300], points[300:], labels[300:])
+    found = linear_classifier.score(points[:300], labels[:300], points[300:], labels[300:])
     assert found.accuracy == pytest.approx(0.25, abs=0.1)
 
 
 def test_samples_are_chosen_alike_from_every_class() -> None:
     labels = np.repeat(np.arange(3, dtype=np.uint8), (5, 50, 100))
-    chosen = svm.balanced(labels, 30, seed=1)
+    chosen = linear_classifier.balanced_subset(labels, 30, seed=1)
     assert len(set(chosen.tolist())) == 30
     assert np.bincount(labels[chosen]).tolist() == [5, 13, 12] or np.bincount(
         labels[chosen]
     ).tolist() == [5, 12, 13]
-    assert sorted(svm.balanced(labels, 155, seed=1).tolist()) == list(range(155))
-    assert not np.array_equal(svm.balanced(labels, 30, seed=2), chosen)
+    assert sorted(linear_classifier.balanced_subset(labels, 155, seed=1).tolist()) == list(
+        range(155)
+    )
+    assert not np.array_equal(linear_classifier.balanced_subset(labels, 30, seed=2), chosen)
     with pytest.raises(DataError, match="--labels 156"):
-        svm.balanced(labels, 156, seed=1)
+        linear_classifier.balanced_subset(labels, 156, seed=1)
 
 
 def test_features_are_standardised_by_the_training_set() -> None:
@@ -171,7 +173,7 @@ def test_features_are_standardised_by_the_training_set() -> None:
     train[:, 3] = 0
     train[0, 3] = 0.1  # hardly ever anything
     test = train[:10].copy()
-    svm.standardise(train, test)
+    linear_classifier.standardise(train, test)
     np.testing.assert_allclose(train[:, :3].mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(train[:, :3].std(axis=0), 1, atol=1e-4)
     assert np.abs(train[:, 3]).max() < 1

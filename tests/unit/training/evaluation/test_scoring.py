@@ -17,12 +17,13 @@ from training.__main__ import main
 from training.config import Config
 from training.data.images import ImageSet
 from training.errors import EvaluationError
-from training.evaluation import distances, features, scoring, subject
+from training.evaluation import distances, features, loaded_model, scoring
 from training.evaluation.features import FASHION_MNIST
-from training.evaluation.scoring import Score, scorer
+from training.evaluation.scoring import scorer
 from training.gan import networks
 from training.gan.pixels import of_seeds, to_pixels
 from training.loop import checkpoint
+from training.loop.fit import Score
 from training.run.journal import Run
 
 Fit = Callable[..., int]
@@ -36,7 +37,7 @@ LATENT = Latent(width=4, prior="normal")
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "SAMPLES", 150)
-    monkeypatch.setattr(scoring, "REAL", 200)
+    monkeypatch.setattr(scoring, "REAL_IMAGES", 200)
 
 
 def image_set(name: str = "fashion-mnist", count: int = 250, size: int = 28) -> ImageSet:
@@ -55,8 +56,8 @@ def test_a_score_is_the_distance_of_the_first_seeds_to_the_first_training_images
     drawn = of_seeds(lambda z: to_pixels(made, torch.from_numpy(z)), range(150), LATENT)
     network = features.load(FASHION_MNIST)
     expected = distances.frechet(
-        features.features(network, real.pixels[:200], FASHION_MNIST).features,
-        features.features(network, drawn, FASHION_MNIST).features,
+        features.extract(network, real.pixels[:200], FASHION_MNIST).features,
+        features.extract(network, drawn, FASHION_MNIST).features,
     )
     assert scorer(Config(latent_dim=4), real, CPU)(made) == pytest.approx(expected, rel=1e-9)
 
@@ -241,7 +242,7 @@ def test_without_scores_the_last_is_exported_and_a_best_cannot_be(
 def test_the_best_is_evaluated_unless_the_last_is_asked_for(
     scored: Path, which: Any, step: int
 ) -> None:
-    assert subject.find(scored, CPU, which).step == step
+    assert loaded_model.load(scored, CPU, which).step == step
 
 
 def test_a_published_version_has_no_checkpoints(
@@ -249,7 +250,7 @@ def test_a_published_version_has_no_checkpoints(
 ) -> None:
     version = models / "fashion-mnist" / "1"
     assert main(["evaluate", str(version), "--checkpoint", "last"]) == 1
-    assert "is a published version" in capsys.readouterr().err
+    assert "a published version has no checkpoints" in capsys.readouterr().err
 
 
 def test_images_of_seeds_are_the_same_in_any_batches() -> None:

@@ -21,7 +21,7 @@ def test_a_step_is_steered_past_the_other_attributes() -> None:
     without = ~has[:, 0]
     z, has = z[without], has[without]
     straight = np.array([2, 0, 1, 0, 0, 0, 0, 0], dtype=np.float32)
-    step = steering.steered(straight, z, has, 0, logits)
+    step = steering.steer(straight, z, has, 0, logits)
     assert (step.shape, step.dtype) == ((WIDTH,), np.float32)
 
     def kept(way: Latents) -> float:
@@ -39,4 +39,4 @@ def test_the_same_call_gives_the_same_step() -> None:
     z = from_seeds(range(200), WIDTH)
     z = z[z[:, 0] < 0]
     call = (np.ones(WIDTH, dtype=np.float32), z, z @ NORMALS.T > 0, 0, logits)
-    np.testing.assert_array_equal(steering.steered(*call), steering.steered(*call))
+    np.testing.assert_array_equal(steering.steer(*call), steering.steer(*call))

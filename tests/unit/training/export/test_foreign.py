@@ -132,29 +132,29 @@ def replace(name: str, *shape: int) -> Change:
 MISFITS: list[tuple[Change, str]] = [
     (
         replace("main.3.weight", 9, 4, 4, 4),
-        "main.3.weight: has the shape (9, 4, 4, 4) where (8, 4, 4, 4) would fit",
+        "main.3.weight: has the shape (9, 4, 4, 4), not (8, 4, 4, 4)",
     ),
     (
         replace("main.0.weight", WIDTH, 8, 5, 5),
-        f"main.0.weight: has the shape ({WIDTH}, 8, 5, 5) where ({WIDTH}, 8, 4, 4) would fit",
+        f"main.0.weight: has the shape ({WIDTH}, 8, 5, 5), not ({WIDTH}, 8, 4, 4)",
     ),
     (
         replace("main.3.weight", 16, 8),
-        "main.3.weight: has the shape (16, 8) where (8, n, 4, 4) would fit",
+        "main.3.weight: has the shape (16, 8), not (8, n, 4, 4)",
     ),
     (
         replace("main.1.running_var", 3),
-        "main.1.running_var: has the shape (3,) where (8,) would fit",
+        "main.1.running_var: has the shape (3,), not (8,)",
     ),
     (
         replace("main.6.weight", 4, 2, 4, 4),
-        "main.6.weight: draws 2 channels, not 1 or 3",
+        "main.6.weight: has 2 output channels, not 1 or 3",
     ),
     (lambda state: state.pop("main.1.bias"), "main.1.bias: is missing"),
     (lambda state: state.pop("main.0.weight"), "main.0.weight: is missing"),
-    (replace("main.0.mask", 3), "main.0.mask: has no place in ConvTranspose2d"),
+    (replace("main.0.mask", 3), "main.0.mask: unknown tensor of ConvTranspose2d"),
     (replace("main.0.bias", 3), "main.0: "),
-    (lambda state: state.update(epoch=torch.zeros(1)), "epoch is no tensor of a layer"),
+    (lambda state: state.update(epoch=torch.zeros(1)), "epoch is not a tensor of a layer"),
 ]
 
 
@@ -187,10 +187,10 @@ class Opened:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({}, "holds a dict, not a state dict"),
-        ([1], "holds a list, not a state dict"),
-        ({"netG": {"main.0.weight": torch.zeros(1)}}, "netG is no tensor of a layer"),
-        ({"main.0.weight": Opened()}, "is no state dict"),
+        ({}, "contains a dict, not a state dict"),
+        ([1], "contains a list, not a state dict"),
+        ({"netG": {"main.0.weight": torch.zeros(1)}}, "netG is not a tensor of a layer"),
+        ({"main.0.weight": Opened()}, "not a state dict"),
     ],
 )
 def test_a_file_of_anything_else_is_refused_unopened(
@@ -327,7 +327,7 @@ def external(path: Path) -> Path:
 
 NHWC = node("Reshape", "z", "nhwc", "x")
 REFUSED: list[tuple[str, Callable[[Path], Path], list[str], str]] = [
-    ("range", lambda p: written(p, NHWC), ["--layout", "nhwc"], "--range tanh says are from -1"),
+    ("range", lambda p: written(p, NHWC), ["--layout", "nhwc"], "--range tanh means from -1"),
     (
         "layout",
         lambda p: written(p, node("Reshape", "z", "nhwc", "y"), node("Tanh", "y", "x")),
@@ -351,10 +351,10 @@ REFUSED: list[tuple[str, Callable[[Path], Path], list[str], str]] = [
         "operators",
         lambda p: written(p, node("Secret", "z", "x", domain="acme"), domains=("", "acme")),
         [],
-        "has operators of acme, not of ONNX",
+        "has operators of acme; only standard ONNX operators",
     ),
-    ("soundness", lambda p: written(p, node("Tanh", "nowhere", "x")), [], "is no sound ONNX model"),
-    ("one file", external, [], "keeps its weights in other files"),
+    ("soundness", lambda p: written(p, node("Tanh", "nowhere", "x")), [], "not a valid ONNX model"),
+    ("one file", external, [], "stores its weights in other files"),
 ]
 
 
@@ -384,7 +384,7 @@ def test_a_second_output_is_refused(
     model.graph.node.append(node("Tanh", "x", "y"))
     onnx.save(model, path)
     assert publish("adopt", path) == 1
-    assert "['z', 'x', 'y'], not one of each" in capsys.readouterr().err
+    assert "['z', 'x', 'y'], but must have one of each" in capsys.readouterr().err
 
 
 def test_a_graph_that_is_only_for_batches_of_its_own_is_refused(

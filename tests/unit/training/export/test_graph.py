@@ -8,8 +8,8 @@ from torch import nn
 
 from app.latent import sampling
 from training.errors import ExportError
-from training.export.graph import OPSET, graph
-from training.export.runtime import run_graph
+from training.export.cpu_session import run_graph
+from training.export.graph import OPSET, build_graph
 from training.gan import networks
 from training.gan.pixels import to_pixels
 
@@ -49,7 +49,7 @@ def test_the_graph_draws_what_pytorch_draws_in_batches_of_any_length(
 ) -> None:
     torch.manual_seed(size + channels)
     network = trained_looking(networks.generator(WIDTH, channels, size, 4))
-    content = graph(network, WIDTH, (size, size, channels), {})
+    content = build_graph(network, WIDTH, (size, size, channels), {})
     assert to_pixels(network, torch.randn(64, WIDTH)).std() > 50
     assert_same_drawing(network, content, count)
 
@@ -83,7 +83,7 @@ def test_every_layers_own_settings_are_in_the_graph(layers: list[nn.Module]) -> 
     network = nn.Sequential(*layers, nn.Tanh())
     network(torch.randn(64, WIDTH))  # gives a batch norm its statistics
     network.eval()
-    assert_same_drawing(network, graph(network, WIDTH, (16, 16, 1), {}), 7)
+    assert_same_drawing(network, build_graph(network, WIDTH, (16, 16, 1), {}), 7)
 
 
 @pytest.mark.parametrize("value", [-3.0, -1.0, 0.0, 1 / 255, 1.0, 3.0])
@@ -91,7 +91,7 @@ def test_values_become_pixels_clipped_and_rounded_to_even(value: float) -> None:
     network = nn.Sequential(nn.Linear(WIDTH, 4), nn.Unflatten(1, (1, 2, 2)))
     nn.init.zeros_(network[0].weight)
     nn.init.constant_(network[0].bias, value)
-    pixels = run_graph(graph(network, WIDTH, (2, 2, 1), {}), np.zeros((1, WIDTH), np.float32))
+    pixels = run_graph(build_graph(network, WIDTH, (2, 2, 1), {}), np.zeros((1, WIDTH), np.float32))
     grey = {-3.0: 0, -1.0: 0, 0.0: 128, 1 / 255: 128, 1.0: 255, 3.0: 255}[value]  # 127.5 is 128
     assert pixels.tolist() == [[[[grey], [grey]], [[grey], [grey]]]]
 
@@ -99,7 +99,9 @@ def test_values_become_pixels_clipped_and_rounded_to_even(value: float) -> None:
 @pytest.fixture(scope="module")
 def model() -> onnx.ModelProto:
     network = networks.generator(WIDTH, 3, 16, 2).eval()
-    return onnx.load_from_string(graph(network, WIDTH, (16, 16, 3), {"name": "a", "version": "1"}))
+    return onnx.load_from_string(
+        build_graph(network, WIDTH, (16, 16, 3), {"name": "a", "version": "1"})
+    )
 
 
 def test_the_graph_takes_latents_and_gives_pixels(model: onnx.ModelProto) -> None:
@@ -128,10 +130,10 @@ def test_the_graph_holds_the_layers_and_the_way_to_pixels_alone(model: onnx.Mode
 def test_the_same_generator_gives_the_same_bytes() -> None:
     network = networks.generator(WIDTH, 1, 16, 2).eval()
     arguments: tuple[Any, ...] = (network, WIDTH, (16, 16, 1), {"name": "a", "version": "1"})
-    assert graph(*arguments) == graph(*arguments)
+    assert build_graph(*arguments) == build_graph(*arguments)
 
 
 def test_a_layer_without_onnx_form_is_named() -> None:
     network = nn.Sequential(nn.Linear(WIDTH, 4), nn.Dropout(0.25))
     with pytest.raises(ExportError, match=r"Dropout\(p=0.25"):
-        graph(network, WIDTH, (2, 2, 1), {})
+        build_graph(network, WIDTH, (2, 2, 1), {})

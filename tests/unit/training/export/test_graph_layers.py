@@ -6,8 +6,8 @@ from torch import nn
 
 from app.latent import sampling
 from training.errors import ExportError
-from training.export.graph import graph
-from training.export.runtime import run_graph
+from training.export.cpu_session import run_graph
+from training.export.graph import build_graph
 from training.gan.pixels import to_pixels
 
 WIDTH, SIDE = 5, 6
@@ -25,7 +25,7 @@ def assert_same_drawing(network: nn.Sequential) -> list[str]:
     z = sampling.from_seeds(range(40), WIDTH)
     expected = to_pixels(network, torch.from_numpy(z))
     _, *image_shape = expected.shape
-    content = graph(network, WIDTH, tuple(image_shape), {})
+    content = build_graph(network, WIDTH, tuple(image_shape), {})
     difference = np.abs(run_graph(content, z).astype(int) - expected)
     assert difference.max() <= 1
     assert (difference > 0).mean() <= 0.001
@@ -48,8 +48,8 @@ def test_nearest_upsampling_repeats_every_pixel(factor: int) -> None:
     assert assert_same_drawing(network) == ["Resize"]
     z = sampling.from_seeds(range(3), WIDTH)
     side = SIDE * factor
-    drawn = run_graph(graph(network, WIDTH, (side, side, 2), {}), z)
-    once = run_graph(graph(stack(), WIDTH, (SIDE, SIDE, 2), {}), z)
+    drawn = run_graph(build_graph(network, WIDTH, (side, side, 2), {}), z)
+    once = run_graph(build_graph(stack(), WIDTH, (SIDE, SIDE, 2), {}), z)
     np.testing.assert_array_equal(drawn, once.repeat(factor, axis=1).repeat(factor, axis=2))
 
 
@@ -64,7 +64,7 @@ def test_nearest_upsampling_repeats_every_pixel(factor: int) -> None:
 )
 def test_other_upsampling_is_refused(layer: nn.Module) -> None:
     with pytest.raises(ExportError, match="Upsample"):
-        graph(stack(layer), WIDTH, (12, 12, 2), {})
+        build_graph(stack(layer), WIDTH, (12, 12, 2), {})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A published version gets graphs that are faster where it will be served."""
+"""Faster graphs for a published version, chosen by their throughput."""
 
 import shutil
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from app.registry import loader
 from app.settings import Settings
 from training.__main__ import main
 from training.export import optimise
-from training.export.optimise import CANDIDATES, Measured
+from training.export.optimise import CANDIDATES, Throughput
 
 SPLIT = {"plain": 100.0, "folded": 101.0, "shuffled": 90.0, "split": 150.0}
 
@@ -27,11 +27,11 @@ def folder(models: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def rates(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, float]], None]:
-    """Lets graphs be so fast."""
+    """Sets the measured throughput of every graph."""
 
     def set_to(rates: dict[str, float]) -> None:
         monkeypatch.setattr(optimise, "PROVIDERS", ("cpu",))
-        monkeypatch.setattr(optimise, "_measured", lambda place, *_: Measured(place, rates))
+        monkeypatch.setattr(optimise, "measure", lambda place, *_: Throughput(place, rates))
 
     return set_to
 
@@ -46,32 +46,34 @@ def call(folder: Path) -> Card:
     return card.read(folder)
 
 
-def test_it_measures_every_graph_and_tells(
+def test_every_graph_is_measured_and_reported(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(optimise, "_ROUNDS", 1)
     before = pixels(folder)
-    described = call(folder)
-    told = capsys.readouterr().out
-    assert told.startswith("cpu in fp32: plain ")
-    assert all(f"{name} " in told for name in CANDIDATES)
-    assert {one.file for one in described.variants} == {path.name for path in folder.glob("*.onnx")}
+    model_card = call(folder)
+    output = capsys.readouterr().out
+    assert output.startswith("cpu in fp32: plain ")
+    assert all(f"{name} " in output for name in CANDIDATES)
+    assert {one.file for one in model_card.variants} == {
+        path.name for path in folder.glob("*.onnx")
+    }
     difference = np.abs(pixels(folder).astype(int) - before)
     assert (difference == 0).mean() >= 0.999
 
 
-def test_what_is_worth_its_file_is_kept_and_served(
+def test_a_faster_graph_is_stored_and_served(
     folder: Path, rates: Callable[[dict[str, float]], None]
 ) -> None:
     before, plain = pixels(folder), (folder / "generator.onnx").read_bytes()
     rates(SPLIT)
-    described = call(folder)
-    variant = described.variant("cpu")
+    model_card = call(folder)
+    variant = model_card.variant("cpu")
     assert (variant.file, variant.provider) == ("generator.cpu.onnx", "cpu")
-    assert described.metrics["speed_up_cpu"].value == 1.5
-    assert "split" in described.metrics["speed_up_cpu"].protocol
+    assert model_card.metrics["speed_up_cpu"].value == 1.5
+    assert "split" in model_card.metrics["speed_up_cpu"].protocol
     assert (folder / "generator.onnx").read_bytes() == plain
-    assert described.variant("cuda").file == "generator.onnx"
+    assert model_card.variant("cuda").file == "generator.onnx"
     operators = {node.op_type for node in onnx.load(folder / variant.file).graph.node}
     assert "ConvTranspose" not in operators
     difference = np.abs(pixels(folder).astype(int) - before)
@@ -79,15 +81,15 @@ def test_what_is_worth_its_file_is_kept_and_served(
     assert difference.max() <= 1
 
 
-def test_a_graph_that_is_no_faster_any_more_goes(
+def test_a_graph_that_is_no_longer_faster_is_deleted(
     folder: Path, rates: Callable[[dict[str, float]], None]
 ) -> None:
     rates(SPLIT)
     call(folder)
     rates({**SPLIT, "split": 109.0})
-    described = call(folder)
-    assert described.variant("cpu").file == "generator.onnx"
-    assert "speed_up_cpu" not in described.metrics
+    model_card = call(folder)
+    assert model_card.variant("cpu").file == "generator.onnx"
+    assert "speed_up_cpu" not in model_card.metrics
     assert not (folder / "generator.cpu.onnx").exists()
 
 

@@ -23,10 +23,10 @@ from app.latent import sampling
 from training.__main__ import main
 from training.config import PLACEMENT, Config
 from training.errors import ExportError, RunError
-from training.export import publish
-from training.export.graph import graph
-from training.export.publish import compare, export
-from training.export.runtime import run_graph
+from training.export import parity, publish
+from training.export.cpu_session import run_graph
+from training.export.graph import build_graph
+from training.export.publish import export
 from training.gan import networks
 from training.gan.pixels import to_pixels
 from training.run.journal import Run
@@ -181,7 +181,7 @@ def test_a_version_out_of_bounds_is_refused(
 
 def test_a_published_version_never_changes(version: Path, finished_run: Path) -> None:
     before = {path: path.read_bytes() for path in version.iterdir()}
-    with pytest.raises(ExportError, match="is there already") as caught:
+    with pytest.raises(ExportError, match="already exists") as caught:
         export(finished_run, "tiny", 3, version.parent.parent)
     assert str(version) in str(caught.value)
     assert {path: path.read_bytes() for path in version.iterdir()} == before
@@ -221,15 +221,15 @@ def test_a_graph_that_draws_something_else_is_refused(
     generators: tuple[nn.Module, nn.Module],
 ) -> None:
     seeds = sampling.from_seeds(range(8), 4)
-    content = graph(generators[0], 4, (16, 16, 1), {})
+    content = build_graph(generators[0], 4, (16, 16, 1), {})
     expected, other = (to_pixels(network, torch.from_numpy(seeds)) for network in generators)
-    pixels, parity = compare(expected, content, seeds)
+    pixels, share = parity.check(expected, content, seeds)
     np.testing.assert_array_equal(pixels, run_graph(content, seeds))
-    assert parity.value <= 0.001
+    assert share.value <= 0.001
     with pytest.raises(ExportError, match="does not draw what the generator draws"):
-        compare(other, content, seeds)
+        parity.check(other, content, seeds)
     with pytest.raises(ExportError, match=r"draws \(8, 16, 16, 1\), the generator \(8, 8, 16, 1\)"):
-        compare(expected[:, ::2], content, seeds)
+        parity.check(expected[:, ::2], content, seeds)
 
 
 @pytest.mark.parametrize(
@@ -247,12 +247,12 @@ def test_one_grey_level_at_one_pixel_in_a_thousand_is_the_limit(
     expected = to_pixels(generators[0], torch.from_numpy(seeds))
     drawn = expected.copy()
     drawn.reshape(-1)[:pixels] += np.uint8(levels % 256)
-    monkeypatch.setattr(publish, "run_graph", lambda *_: drawn)
+    monkeypatch.setattr(parity, "run_graph", lambda *_: drawn)
     if accepted:
-        assert compare(expected, b"", seeds)[1].value == pixels / 2048
+        assert parity.check(expected, b"", seeds)[1].value == pixels / 2048
     else:
         with pytest.raises(ExportError, match=f"up to {abs(levels)} grey levels"):
-            compare(expected, b"", seeds)
+            parity.check(expected, b"", seeds)
 
 
 # Whole or not at all.
@@ -268,7 +268,7 @@ def fail(*_: object, **__: object) -> None:
         (card, "write"),
         (png, "encode"),
         (card, "read"),
-        (card, "load"),
+        (card, "load_graph"),
         (os, "fsync"),
         (Path, "rename"),
     ],
@@ -293,7 +293,7 @@ def test_a_card_that_its_graph_contradicts_is_not_published(version: Path, tmp_p
     made: Card = card.read(version)
     samples = np.zeros((4, 16, 16, 1), np.uint8)
     with pytest.raises(card.CardError, match="SHA-256"):
-        publish.publish(made, {"generator.onnx": b"other"}, samples, tmp_path / "tiny" / "3")
+        publish.write_version(made, {"generator.onnx": b"other"}, samples, tmp_path / "tiny" / "3")
     assert list((tmp_path / "tiny").iterdir()) == []
 
 

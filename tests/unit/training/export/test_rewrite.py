@@ -13,11 +13,17 @@ from app.artifact.card import INPUT
 from app.latent import sampling
 from training.config import from_flags
 from training.errors import ExportError
-from training.export.chain import Rewrite, read, rewritten
-from training.export.graph import graph
+from training.export.chain import Rewrite, read_chain, rewrite_graph
+from training.export.cpu_session import run, run_graph, session
+from training.export.graph import build_graph
 from training.export.optimise import CANDIDATES
-from training.export.rewrite import folded, multiplied, shuffled, split, woven
-from training.export.runtime import run, run_graph, session
+from training.export.rewrite import (
+    fold_batch_norms,
+    interleave_parities,
+    multiply_first,
+    shuffle_pixels,
+    split_parities,
+)
 from training.gan import networks
 from training.presets import PRESETS
 
@@ -58,10 +64,10 @@ def test_at_every_preset_it_computes_the_same(preset: str, rewrites: Sequence[Re
     config = from_flags({"preset": preset, "generator_filters": 8})
     size = config.image_size or 28
     network = networks.generator(config.latent_dim, 3, size, config.generator_filters, config)
-    plain = graph(
+    plain = build_graph(
         lively(network, config.latent_dim), config.latent_dim, (size, size, 3), {"a": "b"}
     )
-    content = rewritten(plain, *rewrites)
+    content = rewrite_graph(plain, *rewrites)
     rows = sampling.from_seeds(range(8), config.latent_dim)
     expected = floats(plain, rows)
     assert expected.std() > 0.2
@@ -77,7 +83,9 @@ def doubling(kernel: int, padding: int, more: int, channels: int, *, bias: bool)
 
 
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize(("rewrite", "channels"), [(shuffled, 3), (split, 3), (woven, 16)])
+@pytest.mark.parametrize(
+    ("rewrite", "channels"), [(shuffle_pixels, 3), (split_parities, 3), (interleave_parities, 16)]
+)
 @pytest.mark.parametrize("shape", [(2, 0, 0), (3, 1, 1), (4, 1, 0), (5, 2, 1)])
 def test_every_doubling_becomes_ordinary_convolutions(
     shape: tuple[int, int, int], rewrite: Rewrite, channels: int, *, bias: bool
@@ -85,16 +93,16 @@ def test_every_doubling_becomes_ordinary_convolutions(
     """A shape is kernel, padding and output padding."""
     torch.manual_seed(0)
     network = lively(doubling(*shape, channels, bias=bias), WIDTH)
-    plain = graph(network, WIDTH, (10, 14, channels), {})
-    content = rewritten(plain, rewrite)
+    plain = build_graph(network, WIDTH, (10, 14, channels), {})
+    content = rewrite_graph(plain, rewrite)
     rows = sampling.from_seeds(range(4), WIDTH)
     assert "ConvTranspose" not in operators(content)
     np.testing.assert_allclose(floats(content, rows), floats(plain, rows), rtol=0, atol=1e-5)
 
 
 def test_doublings_that_leave_a_cpus_blocks_empty_are_not_woven() -> None:
-    plain = graph(lively(doubling(4, 1, 0, 15, bias=True), WIDTH), WIDTH, (10, 14, 15), {})
-    assert operators(rewritten(plain, woven)) == operators(plain)
+    plain = build_graph(lively(doubling(4, 1, 0, 15, bias=True), WIDTH), WIDTH, (10, 14, 15), {})
+    assert operators(rewrite_graph(plain, interleave_parities)) == operators(plain)
 
 
 @pytest.mark.parametrize(
@@ -112,26 +120,26 @@ def test_other_transposed_convolutions_stay(layer: nn.ConvTranspose2d) -> None:
         height, width = layer(torch.zeros(1, 2, 5, 5)).shape[2:]
     unflatten = nn.Unflatten(1, (2, 5, 5))
     network = nn.Sequential(nn.Linear(WIDTH, 50), unflatten, layer, nn.Tanh()).eval()
-    plain = graph(network, WIDTH, (height, width, layer.out_channels), {})
-    for rewrite in (shuffled, split, woven):
-        assert operators(rewritten(plain, rewrite)) == operators(plain)
+    plain = build_graph(network, WIDTH, (height, width, layer.out_channels), {})
+    for rewrite in (shuffle_pixels, split_parities, interleave_parities):
+        assert operators(rewrite_graph(plain, rewrite)) == operators(plain)
 
 
 def test_no_norm_is_left_but_behind_an_activation() -> None:
     def network(*between: nn.Module) -> bytes:
         layers = [nn.Linear(WIDTH, 32), nn.Unflatten(1, (2, 4, 4)), *between, nn.BatchNorm2d(2)]
         whole = lively(nn.Sequential(*layers, nn.ConvTranspose2d(2, 1, 4, 2, 1), nn.Tanh()), WIDTH)
-        return graph(whole, WIDTH, (8, 8, 1), {})
+        return build_graph(whole, WIDTH, (8, 8, 1), {})
 
-    assert "BatchNormalization" not in operators(rewritten(network(), folded))
-    assert "BatchNormalization" in operators(rewritten(network(nn.ReLU()), folded))
+    assert "BatchNormalization" not in operators(rewrite_graph(network(), fold_batch_norms))
+    assert "BatchNormalization" in operators(rewrite_graph(network(nn.ReLU()), fold_batch_norms))
 
 
 def test_a_first_convolution_of_one_pixel_becomes_a_product() -> None:
     first = nn.ConvTranspose2d(WIDTH, 8, 4)
     layers = [nn.Unflatten(1, (WIDTH, 1, 1)), first, nn.ReLU(), nn.ConvTranspose2d(8, 1, 4, 2, 1)]
-    plain = graph(lively(nn.Sequential(*layers, nn.Tanh()), WIDTH), WIDTH, (8, 8, 1), {})
-    content = rewritten(plain, multiplied)
+    plain = build_graph(lively(nn.Sequential(*layers, nn.Tanh()), WIDTH), WIDTH, (8, 8, 1), {})
+    content = rewrite_graph(plain, multiply_first)
     assert operators(content)[:2] == ["Gemm", "Reshape"]
     rows = sampling.from_seeds(range(4), WIDTH)
     np.testing.assert_allclose(floats(content, rows), floats(plain, rows), rtol=0, atol=1e-5)
@@ -139,8 +147,8 @@ def test_a_first_convolution_of_one_pixel_becomes_a_product() -> None:
 
 def test_what_is_no_chain_is_refused() -> None:
     network = nn.Sequential(nn.Linear(WIDTH, 16), nn.Unflatten(1, (1, 4, 4)), nn.Tanh()).eval()
-    model = onnx.load_from_string(graph(network, WIDTH, (4, 4, 1), {}))
+    model = onnx.load_from_string(build_graph(network, WIDTH, (4, 4, 1), {}))
     node = next(one for one in model.graph.node if one.op_type == "Sub")
     node.input[1] = node.input[0]
-    with pytest.raises(ExportError, match="no chain"):
-        read(model)
+    with pytest.raises(ExportError, match="not a chain"):
+        read_chain(model)

@@ -15,9 +15,9 @@ from app.imaging.sheets import Pixels
 from app.latent import sampling
 from training.__main__ import main
 from training.data import idx
-from training.evaluation import subject
-from training.evaluation.features import AVATARS, FASHION_MNIST, SHIPPED
-from training.evaluation.subject import Subject
+from training.evaluation import loaded_model
+from training.evaluation.features import AVATARS, FASHION_MNIST, NETWORKS
+from training.evaluation.loaded_model import LoadedModel
 from training.figures import arithmetic, canvas, figures
 from training.run.journal import Run
 
@@ -41,8 +41,8 @@ def data(
 
 
 @pytest.fixture(scope="module")
-def measured(finished_run: Path) -> Subject:
-    return subject.of_run(Run(finished_run), CPU)
+def measured(finished_run: Path) -> LoadedModel:
+    return loaded_model.load_run(Run(finished_run), CPU)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def opened(content: bytes) -> Pixels:
 
 def cell(sheet: Pixels, row: int, column: int, left: int = 0, top: int = 0) -> Pixels:
     """One image of a grid whose corner is at ``left``, ``top``; as it was before it was scaled."""
-    step = (SIDE + canvas.LINE) * SCALE
+    step = (SIDE + canvas.LINE_WIDTH) * SCALE
     down, right = top + row * step, left + column * step
     return sheet[down : down + SIDE * SCALE : SCALE, right : right + SIDE * SCALE : SCALE]
 
@@ -110,7 +110,7 @@ def test_every_figure_is_drawn_alike_from_the_same_seed(
         drawn.append([(run / "figures" / f"{name}.png").read_bytes() for name in NAMES])
     assert drawn[0] == drawn[1]
     assert all(before != after for before, after in zip(drawn[0], drawn[2], strict=True))
-    assert f"drew {run / 'figures' / 'walk.png'}\n" in capsys.readouterr().out
+    assert f"written to {run / 'figures' / 'walk.png'}\n" in capsys.readouterr().out
     sheet = opened(drawn[0][0])
     assert sheet.shape == tuple(
         SCALE * (count * (SIDE + 1) - 1) for count in (figures.WALKS, figures.STEPS)
@@ -123,7 +123,7 @@ def test_other_data_than_the_runs_are_refused(
     facts = json.loads((run / "data.json").read_text())
     (run / "data.json").write_text(json.dumps({**facts, "images": 41}))
     assert main(["figures", str(run), f"--data-dir={data}", "--device=cpu"]) == 1
-    assert f"error: {run}: learned from other data: " in capsys.readouterr().err
+    assert f"error: {run}: was trained on " in capsys.readouterr().err
 
 
 def test_without_test_images_what_needs_none_is_drawn(
@@ -138,13 +138,13 @@ def test_a_folder_without_a_run_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["figures", str(tmp_path)]) == 1
-    assert "is neither a run" in capsys.readouterr().err
+    assert "neither a run" in capsys.readouterr().err
 
 
 # The walk.
 
 
-def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: Subject) -> None:
+def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: LoadedModel) -> None:
     sheet = opened(figures.walk(measured, 3, SCALE))
     ends = measured.images(2 * figures.WALKS, seed=3)
     for row in range(figures.WALKS):
@@ -157,9 +157,9 @@ def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: Subject) -> 
 
 def test_the_middle_is_the_exact_result_and_the_others_are_near_it() -> None:
     z = sampling.from_seeds(range(9), 50)
-    mean = arithmetic.means(z)
+    mean = arithmetic.group_means(z)
     np.testing.assert_allclose(mean[1], (z[3] + z[4] + z[5]) / 3, rtol=1e-5, atol=1e-6)
-    around = arithmetic.around(z, seed=1)
+    around = arithmetic.result_latents(z, seed=1)
     assert (around.shape, around.dtype) == ((9, 50), np.float32)
     exact = mean[0] - mean[1] + mean[2]
     np.testing.assert_allclose(around[4], exact, rtol=1e-6, atol=1e-6)
@@ -168,15 +168,15 @@ def test_the_middle_is_the_exact_result_and_the_others_are_near_it() -> None:
     assert others.mean() == pytest.approx(0.125, abs=0.02)
 
 
-def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: Subject) -> None:
+def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: LoadedModel) -> None:
     sheet = opened(arithmetic.sheet(measured, 2, SCALE))
     z = measured.latents(range(2, 11))
-    mean = arithmetic.means(z)
-    result = measured.draw(arithmetic.around(z, 2))
+    mean = arithmetic.group_means(z)
+    result = measured.draw(arithmetic.result_latents(z, 2))
     side, pitch = SIDE * SCALE, 68 + 28
     for k in range(9):
         left = k // 3 * pitch + (68 - side) // 2
-        assert_alike(cell(sheet, k % 3, 0, left, canvas.WORDS), measured.draw(z)[k])
+        assert_alike(cell(sheet, k % 3, 0, left, canvas.CAPTION_HEIGHT), measured.draw(z)[k])
         three = 3 * side + 2 * SCALE
         found = cell(sheet, k // 3, k % 3, 3 * pitch, len(sheet) - three)
         assert_alike(found, result[k])
@@ -186,57 +186,57 @@ def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: Subjec
 
 
 def test_where_classes_are_known_the_sums_are_of_them(models: Path) -> None:
-    shown = subject.find(models / "fashion-mnist" / "1", CPU)
-    found = arithmetic.sums(shown, seed=0)
+    shown = loaded_model.load(models / "fashion-mnist" / "1", CPU)
+    found = arithmetic.choose_equations(shown, seed=0)
     assert [names for names, _ in found] == list(arithmetic.EQUATIONS["fashion-mnist"])
     for names, seeds in found:
         assert len(set(seeds)) == 9
         drawn = shown.draw(shown.latents(seeds)).transpose(0, 3, 1, 2)
-        labels = arithmetic.certainty(FASHION_MNIST, drawn).argmax(axis=1)
+        labels = arithmetic.label_probabilities(FASHION_MNIST, drawn).argmax(axis=1)
         assert [FASHION_MNIST.names[k] for k in labels[::3]] == list(names)
 
 
-def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: Subject) -> None:
+def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: LoadedModel) -> None:
     def black(z: sampling.Latents) -> Pixels:
         return np.zeros((len(z), 28, 28, 1), dtype=np.uint8)
 
     shown = dataclasses.replace(measured, image_shape=(1, 28, 28), draw=black)
     assert shown.dataset == FASHION_MNIST.dataset
-    assert arithmetic.sums(shown, 6) == [(("A", "B", "C"), list(range(6, 15)))]
+    assert arithmetic.choose_equations(shown, 6) == [(("A", "B", "C"), list(range(6, 15)))]
 
 
 def test_a_look_is_as_sure_as_its_attributes_together() -> None:
     sure = np.full((3, len(AVATARS.names)), 0.25, dtype=np.float32)
     sure[1:, AVATARS.names.index("glasses")] = (0.75, 0.4)
-    wanted = arithmetic.LOOKS["glasses"]
-    found = arithmetic.showing("glasses", sure, AVATARS)
+    wanted = arithmetic.TERMS["glasses"]
+    found = arithmetic.match_scores("glasses", sure, AVATARS)
     np.testing.assert_allclose(found, [0, 0.75 ** len(wanted), 0], rtol=1e-5)
-    assert arithmetic.best(found) == [1]
+    assert arithmetic.best_group(found) == [1]
 
 
 def test_every_sum_is_of_what_a_shipped_network_can_tell() -> None:
-    assert arithmetic.EQUATIONS.keys() == SHIPPED.keys()
+    assert arithmetic.EQUATIONS.keys() == NETWORKS.keys()
     for dataset, equations in arithmetic.EQUATIONS.items():
         for name in (name for names in equations for name in names):
-            told = arithmetic.LOOKS.get(name, {name: True})
-            assert told.keys() <= {*SHIPPED[dataset].names}
+            told = arithmetic.TERMS.get(name, {name: True})
+            assert told.keys() <= {*NETWORKS[dataset].names}
 
 
-# Edits.
+# AttributesRecord.
 
 
-def test_edits_stand_beside_the_images_that_they_are_made_of(measured: Subject) -> None:
+def test_edits_stand_beside_the_images_that_they_are_made_of(measured: LoadedModel) -> None:
     width = measured.latent.width
     vectors = {"glasses": [0.5] * width, "long_hair": [-1.0] + [0.0] * (width - 1)}
     ways = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
     directions = Directions(protocol="by hand", attributes=ways)
     sheet = opened(figures.edits(measured, directions, 3, SCALE))
-    z = measured.latents(range(3, 3 + figures.EDITED))
-    for row in range(figures.EDITED):
+    z = measured.latents(range(3, 3 + figures.EDITED_IMAGES))
+    for row in range(figures.EDITED_IMAGES):
         steps = (z[row], z[row] + 1, z[row] - np.float32([2] + [0] * (width - 1)))
         for column, latent in enumerate(steps):
             expected = measured.draw(latent[None].astype(np.float32))
-            assert_alike(cell(sheet, row, column, top=canvas.WORDS), expected[0])
+            assert_alike(cell(sheet, row, column, top=canvas.CAPTION_HEIGHT), expected[0])
 
 
 def test_a_published_version_has_the_figures_that_need_no_data(
@@ -246,7 +246,7 @@ def test_a_published_version_has_the_figures_that_need_no_data(
     call = ["figures", str(models / "fashion-mnist" / "1"), f"--out={out}", "--device=cpu"]
     assert main(call) == 0
     assert {path.stem for path in out.iterdir()} == {"walk", "arithmetic"}
-    assert f"drew {out / 'walk.png'}\n" in capsys.readouterr().out
+    assert f"written to {out / 'walk.png'}\n" in capsys.readouterr().out
 
 
 # Neighbours.
@@ -259,12 +259,12 @@ def test_the_closest_is_found_by_brute_force(monkeypatch: pytest.MonkeyPatch) ->
     expected = [np.linalg.norm(among - point, axis=1).argmin() for point in points]
     for block in (1000, 10):
         monkeypatch.setattr(figures, "_BLOCK", block)
-        np.testing.assert_array_equal(figures.closest(points, among), expected)
+        np.testing.assert_array_equal(figures.nearest_rows(points, among), expected)
 
 
 @pytest.mark.parametrize("split", ["t10k", "train"])
 def test_each_generated_image_stands_where_its_neighbour_stands(
-    measured: Subject, data: Path, split: str
+    measured: LoadedModel, data: Path, split: str
 ) -> None:
     train = idx.images(data)
     test = None if split == "train" else idx.images(data, split)
@@ -275,15 +275,15 @@ def test_each_generated_image_stands_where_its_neighbour_stands(
     reals = {image.tobytes() for image in idx.images(data, split)}
     for k, image in enumerate(drawn):
         place = divmod(k, figures.COLUMNS)
-        real, fake, near = (cell(sheet, *place, left, canvas.WORDS) for left in lefts)
+        real, fake, near = (cell(sheet, *place, left, canvas.CAPTION_HEIGHT) for left in lefts)
         assert real.tobytes() in reals
         assert_alike(fake, image)
         distances = np.square(train.astype(float) - image).sum(axis=(1, 2, 3))
         np.testing.assert_array_equal(near, train[distances.argmin(), 0])
 
 
-def test_clothes_are_compared_by_what_the_shipped_network_sees(measured: Subject) -> None:
+def test_clothes_are_compared_by_what_the_shipped_network_sees(measured: LoadedModel) -> None:
     pixels = np.zeros((3, 1, 28, 28), dtype=np.uint8)
     shown = dataclasses.replace(measured, image_shape=(1, 28, 28))
-    assert figures.seen(shown, pixels).shape == (3, 64)
-    assert figures.seen(measured, pixels).shape == (3, 28 * 28)
+    assert figures.feature_points(shown, pixels).shape == (3, 64)
+    assert figures.feature_points(measured, pixels).shape == (3, 28 * 28)
