@@ -16,6 +16,7 @@ from app.main import create_app
 from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+BUSY = tuple(f"tests/{name}/" for name in ("bench", "browser", "deploy", "gpu", "process/faults"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,20 +33,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if one_file else 2
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "OneServerAtATime":
-    return OneServerAtATime(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "ByFile":
+    return ByFile(config, log)
 
 
-class OneServerAtATime(LoadScopeScheduling):
-    """Shares tests out by file, so that fixtures of a module or of a package are made once.
+class ByFile(LoadScopeScheduling):
+    """Shares tests out by file, so that a fixture of a module is created once.
 
-    Everything outside of ``unit`` and ``api`` stays on one worker: servers, browsers, containers,
-    benchmarks and GPUs would slow each other down.
+    Tests that keep the whole machine busy stay on one worker, so that they do not disturb each
+    other: benchmarks, browsers, containers, GPUs, overload.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return path if path.startswith(("tests/unit/", "tests/api/")) else "one at a time"
+        return "busy" if path.startswith(BUSY) else path
 
 
 @pytest.fixture(scope="session")
