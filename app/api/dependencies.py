@@ -91,7 +91,7 @@ async def require_administrator(
     services_of(request).authenticator.require_administrator(request)
 
 
-Ready = Depends(_check_ready)
+RequiresReady = Depends(_check_ready)
 """Raises NotReadyError while the server is shutting down or its engine does not respond."""
 
 CurrentServices = Annotated[Services, Depends(_services)]

@@ -132,7 +132,7 @@ class ReadyVersion(BaseModel):
     precision: str = Field(description="precision of its arithmetic")
 
 
-class ReadyResponse(BaseModel):
+class Ready(BaseModel):
     """Response of ``GET /health/ready``."""
 
     status: str = "ready"
@@ -144,7 +144,7 @@ class ReadyResponse(BaseModel):
     refused: list[RefusedVersion]
 
 
-class LiveResponse(BaseModel):
+class Live(BaseModel):
     """Response of ``GET /health/live``."""
 
     status: str = "live"

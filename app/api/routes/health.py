@@ -3,24 +3,24 @@
 from fastapi import APIRouter
 
 from app.api import openapi
-from app.api.dependencies import CurrentRegistry, Ready
-from app.api.schemas import LiveResponse, ReadyResponse, ReadyVersion, RefusedVersion
+from app.api.dependencies import CurrentRegistry, RequiresReady
+from app.api.schemas import Live, Ready, ReadyVersion, RefusedVersion
 from app.errors import NotReadyError
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("/live")
-async def live() -> LiveResponse:
+async def live() -> Live:
     """Report that the process responds."""
-    return LiveResponse()
+    return Live()
 
 
-@router.get("/ready", dependencies=[Ready], responses=openapi.problems(NotReadyError))
-async def ready(registry: CurrentRegistry) -> ReadyResponse:
+@router.get("/ready", dependencies=[RequiresReady], responses=openapi.problems(NotReadyError))
+async def ready(registry: CurrentRegistry) -> Ready:
     """Report what serves: 200 if the default model is in service, else 503 with the reason."""
     default = registry.find()
-    return ReadyResponse(
+    return Ready(
         model=default.card.name,
         version=default.card.version,
         provider=default.engine.provider,

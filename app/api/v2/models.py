@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path
 
 from app import __version__
 from app.api import openapi
-from app.api.dependencies import CurrentRegistry, Ready
+from app.api.dependencies import CurrentRegistry, RequiresReady
 from app.api.drawing import Route
 from app.api.v2 import tensors
 from app.api.v2.schemas import (
@@ -61,7 +61,7 @@ async def server_live() -> ServerLive:
 
 @router.get(
     "/health/ready",
-    dependencies=[Ready],
+    dependencies=[RequiresReady],
     responses=openapi.protocol_errors(NotReadyError),
 )
 async def server_ready(registry: CurrentRegistry) -> ServerReady:
