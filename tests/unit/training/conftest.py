@@ -24,6 +24,13 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace the curves, which take more time than a tiny run; test_curves.py tests them."""
+    for name in ("losses", "accuracy"):
+        monkeypatch.setattr(f"training.run.curves.{name}", lambda *_: b"no picture")
+
+
 @pytest.fixture(scope="session")
 def encode() -> Callable[[NDArray[np.uint8]], bytes]:
     """The content of an IDX file with an array."""

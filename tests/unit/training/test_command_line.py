@@ -30,13 +30,13 @@ def last(run: Path) -> dict[str, Any]:
     return checkpoint.load(run / "checkpoints" / "last.pt")
 
 
-def assert_same_end(first: Path, second: Path) -> None:
+def assert_equal_runs(first: Path, second: Path) -> None:
     torch.testing.assert_close(last(first), last(second), rtol=0, atol=0)
     measured = [
         [{**line, "seconds": 0, "images_per_second": 0} for line in Run(run).epochs()]
         for run in (first, second)
     ]
-    # A run that went on in the middle of an epoch would show other means.
+    # A run that resumed in the middle of an epoch would report other means.
     assert measured[0] == measured[1]
     names = sorted(path.name for path in (first / "samples").iterdir())
     assert names == sorted(path.name for path in (second / "samples").iterdir())
@@ -47,16 +47,16 @@ def assert_same_end(first: Path, second: Path) -> None:
 # A run from its beginning to its end.
 
 
-def test_fit_tells_of_every_epoch_and_keeps_everything(
+def test_fit_prints_every_epoch_and_writes_all_files(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     assert fit(run) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in told] == ["epoch 1/2", "epoch 2/2"]
-    kept = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
-    (events,) = (name for name in kept if name.startswith("events/"))
-    assert kept - {events} == {
+    output = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in output] == ["epoch 1/2", "epoch 2/2"]
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    (events,) = (name for name in files if name.startswith("events/"))
+    assert files - {events} == {
         "options.json",
         "data.json",
         "metrics.jsonl",
@@ -78,10 +78,10 @@ def test_fit_tells_of_every_epoch_and_keeps_everything(
 
 def test_the_same_call_gives_the_same_bits(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
     assert fit(tmp_path / "run") == 0
-    assert_same_end(tmp_path / "run", finished_run)
+    assert_equal_runs(tmp_path / "run", finished_run)
 
 
-def test_only_an_epochs_end_is_kept_however_long_the_epoch(
+def test_a_long_epoch_has_one_line_and_one_checkpoint(
     fit: Fit, tmp_path: Path, write_data: WriteData
 ) -> None:
     data = write_data(tmp_path / "data", count=110)
@@ -92,28 +92,28 @@ def test_only_an_epochs_end_is_kept_however_long_the_epoch(
 
 
 @pytest.mark.parametrize(
-    ("threads", "usual", "allowed", "meant"),
+    ("threads", "default", "quota", "expected"),
     [(3, 8, 2, 3), (0, 8, 2, 2), (0, 8, 64, 8)],
-    ids=["asked for", "within the quota", "as many as PyTorch takes"],
+    ids=["requested", "the quota", "PyTorch's default"],
 )
-def test_threads_are_those_that_are_asked_for_or_all_that_this_process_may_use(
+def test_threads_are_the_requested_number_or_all_that_this_process_may_use(
     fit: Fit,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     threads: int,
-    usual: int,
-    allowed: int,
-    meant: int,
+    default: int,
+    quota: int,
+    expected: int,
 ) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr(torch, "get_num_threads", lambda: usual)
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    monkeypatch.setattr("training.loop.fit.available", lambda: allowed)
+    set_to: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: default)
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    monkeypatch.setattr("training.loop.fit.available", lambda: quota)
     assert fit(tmp_path / "run", "--threads", threads, "--epochs", 1) == 0
-    assert asked == [meant]
+    assert set_to == [expected]
 
 
-def test_without_data_here_they_are_downloaded_first(
+def test_missing_data_are_downloaded(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     write_data: WriteData,
@@ -148,33 +148,35 @@ def test_without_data_here_they_are_downloaded_first(
             server.shutdown()
             thread.join()
     assert Run(tmp_path / "run").data().images == 2000
-    told = capsys.readouterr().err
+    output = capsys.readouterr().err
     for name in names:
-        assert told.count(f"{name}:   0%|          | 0.00/") == 1, "one bar a file"
-        assert f"{name}: 100%" in told
+        assert output.count(f"{name}:   0%|          | 0.00/") == 1, "one bar per file"
+        assert f"{name}: 100%" in output
 
 
-# Going on.
+# Resuming.
 
 
-def test_a_resumed_run_equals_an_undisturbed_one(
+def test_a_resumed_run_equals_an_uninterrupted_one(
     fit: Fit, finished_run: Path, tmp_path: Path
 ) -> None:
     assert fit(tmp_path / "run", "--epochs", 1) == 0
     assert fit(tmp_path / "run", "--resume", "--epochs", 2) == 0
-    assert_same_end(tmp_path / "run", finished_run)
+    assert_equal_runs(tmp_path / "run", finished_run)
     assert Run(tmp_path / "run").config() == Run(finished_run).config()
 
 
-def test_a_run_goes_on_by_its_folder_alone(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
+def test_a_run_is_resumed_from_its_folder_alone(
+    fit: Fit, finished_run: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     assert fit(run, "--epochs", 1) == 0
     Run(run).write_options(Run(run).config().model_copy(update={"epochs": 2}))
     assert main(["fit", "--out", str(run), "--resume"]) == 0
-    assert_same_end(run, finished_run)
+    assert_equal_runs(run, finished_run)
 
 
-def test_flags_that_are_not_given_keep_what_the_run_began_with(fit: Fit, tmp_path: Path) -> None:
+def test_options_without_a_flag_stay_as_the_run_began(fit: Fit, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert fit(run, "--epochs", 1, "--spectral-norm", "--loss", "hinge") == 0
     before = Run(run).config()
@@ -183,7 +185,7 @@ def test_flags_that_are_not_given_keep_what_the_run_began_with(fit: Fit, tmp_pat
     assert (before.spectral_norm, before.loss) == (True, "hinge")
 
 
-def test_a_finished_run_stays_as_it_is(fit: Fit, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_changes_no_file(fit: Fit, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert fit(run, "--epochs", 1) == 0
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
@@ -192,7 +194,7 @@ def test_a_finished_run_stays_as_it_is(fit: Fit, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [3, 8], ids=["in the first epoch", "in the second epoch"])
-def test_a_run_stopped_by_a_person_goes_on_from_its_last_epoch(
+def test_an_interrupted_run_continues_from_its_last_epoch(
     fit: Fit,
     finished_run: Path,
     tmp_path: Path,
@@ -210,13 +212,13 @@ def test_a_run_stopped_by_a_person_goes_on_from_its_last_epoch(
     with monkeypatch.context() as patch:
         patch.setattr(Gan, "train_step", interrupted)
         assert fit(tmp_path / "run") == 130
-    assert "--resume goes on" in capsys.readouterr().err
+    assert "continue from the last epoch with --resume" in capsys.readouterr().err
     assert len(Run(tmp_path / "run").epochs()) == step // 5
     assert fit(tmp_path / "run", "--resume") == 0
-    assert_same_end(tmp_path / "run", finished_run)
+    assert_equal_runs(tmp_path / "run", finished_run)
 
 
-def test_an_epoch_cut_off_before_its_checkpoint_has_one_line_in_the_end(
+def test_an_epoch_interrupted_before_its_checkpoint_is_repeated_without_a_second_line(
     fit: Fit, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = checkpoint.save
@@ -232,29 +234,27 @@ def test_an_epoch_cut_off_before_its_checkpoint_has_one_line_in_the_end(
     assert len(Run(tmp_path / "run").epochs()) == 2
     assert last(tmp_path / "run")["step"] == 5
     assert fit(tmp_path / "run", "--resume") == 0
-    assert_same_end(tmp_path / "run", finished_run)
+    assert_equal_runs(tmp_path / "run", finished_run)
 
 
-def test_a_line_cut_off_in_its_middle_is_written_anew(
-    fit: Fit, finished_run: Path, tmp_path: Path
-) -> None:
+def test_an_incomplete_line_is_written_again(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert fit(run, "--epochs", 1) == 0
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 2, "st')
     assert fit(run, "--resume") == 0
-    assert_same_end(run, finished_run)
+    assert_equal_runs(run, finished_run)
 
 
-# What is refused, and how.
+# Errors.
 
 
-def refused(capsys: pytest.CaptureFixture[str], *parts: object) -> None:
-    """The last call ended with its failure in plain words, these parts among them."""
-    *_, told = re.split("^error: ", capsys.readouterr().err, maxsplit=1, flags=re.MULTILINE)
-    assert "Traceback" not in told
+def assert_error(capsys: pytest.CaptureFixture[str], *parts: object) -> None:
+    """The last call printed an error without a traceback, with these parts."""
+    *_, text = re.split("^error: ", capsys.readouterr().err, maxsplit=1, flags=re.MULTILINE)
+    assert "Traceback" not in text
     for part in parts:
-        assert str(part) in told
+        assert str(part) in text
 
 
 @pytest.mark.parametrize(
@@ -280,27 +280,27 @@ def refused(capsys: pytest.CaptureFixture[str], *parts: object) -> None:
         ("--threads", "-1"),
     ],
 )
-def test_a_bad_value_is_told_with_its_flag_and_nothing_is_begun(
+def test_an_invalid_value_is_reported_with_its_flag_and_no_run_is_created(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str
 ) -> None:
     assert fit(tmp_path / "run", flag, value) == 2
-    refused(capsys, f"{flag} {value}: ")
+    assert_error(capsys, f"{flag} {value}: ")
     assert not (tmp_path / "run").exists()
 
 
-def test_every_bad_value_is_told_at_once(
+def test_all_invalid_values_are_reported_together(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(tmp_path / "run", "--epochs", 0, "--loss", "wgan") == 2
-    refused(capsys, "--epochs 0: ", "--loss wgan: ")
+    assert_error(capsys, "--epochs 0: ", "--loss wgan: ")
 
 
-def test_a_used_folder_is_refused(
+def test_a_folder_with_a_run_needs_resume(
     fit: Fit, finished_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = last(finished_run)
     assert fit(finished_run) == 1
-    refused(capsys, finished_run, "--resume")
+    assert_error(capsys, finished_run, "--resume")
     torch.testing.assert_close(last(finished_run), before, rtol=0, atol=0)
 
 
@@ -308,15 +308,15 @@ def test_a_folder_without_a_run_cannot_be_resumed(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(tmp_path, "--resume") == 1
-    refused(capsys, tmp_path / "options.json")
+    assert_error(capsys, tmp_path / "options.json")
 
 
-def test_a_folder_that_cannot_be_written_is_refused(
+def test_an_unwritable_folder_is_an_error(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run").touch()
     assert fit(tmp_path / "run") == 1
-    refused(capsys, tmp_path / "run", "cannot be written")
+    assert_error(capsys, tmp_path / "run", "cannot be written")
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_a_run_is_not_resumed_with_other_options(
 ) -> None:
     assert fit(finished_run, "--resume", *flags) == 1
     words = f"{' '.join(flags)} contradicts the run, which began with {before}"
-    refused(capsys, words)
+    assert_error(capsys, words)
 
 
 def test_a_run_is_not_resumed_for_fewer_epochs_than_it_has_done(
@@ -345,7 +345,7 @@ def test_a_run_is_not_resumed_for_fewer_epochs_than_it_has_done(
     assert fit(tmp_path / "run", "--epochs", 2) == 0
     before = (tmp_path / "run/options.json").read_bytes()
     assert fit(tmp_path / "run", "--resume", "--epochs", 1) == 1
-    refused(capsys, "--epochs 1: the run has done more epochs already")
+    assert_error(capsys, "--epochs 1: the run has done more epochs already")
     assert (tmp_path / "run/options.json").read_bytes() == before
 
 
@@ -356,14 +356,14 @@ def test_a_run_is_not_resumed_from_the_checkpoint_of_another(
         assert fit(tmp_path / name, "--epochs", 1, "--generator-filters", filters) == 0
     (tmp_path / "other/checkpoints/last.pt").replace(tmp_path / "run/checkpoints/last.pt")
     assert fit(tmp_path / "run", "--resume") == 1
-    refused(capsys, "the checkpoint belongs to other networks")
+    assert_error(capsys, "the checkpoint belongs to other networks")
 
 
-def test_a_run_is_not_resumed_with_a_bad_value(
+def test_a_run_is_not_resumed_with_an_invalid_value(
     fit: Fit, finished_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(finished_run, "--resume", "--epochs", 0) == 2
-    refused(capsys, "--epochs 0: ")
+    assert_error(capsys, "--epochs 0: ")
 
 
 def test_a_run_is_not_resumed_with_other_data(
@@ -375,7 +375,7 @@ def test_a_run_is_not_resumed_with_other_data(
 ) -> None:
     other = write_data(tmp_path / "other", count=48)
     assert fit(finished_run, "--resume", "--data-dir", other) == 1
-    refused(capsys, finished_run, "images=40", "images=48")
+    assert_error(capsys, finished_run, "images=40", "images=48")
 
 
 def test_a_run_with_a_damaged_checkpoint_is_not_resumed(
@@ -385,7 +385,7 @@ def test_a_run_with_a_damaged_checkpoint_is_not_resumed(
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     path.write_bytes(path.read_bytes()[:-100])
     assert fit(tmp_path / "run", "--resume") == 1
-    refused(capsys, path)
+    assert_error(capsys, path)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ def test_a_run_with_a_damaged_checkpoint_is_not_resumed(
     [(14, 14, 40, "14"), (16, 20, 40, "20"), (256, 256, 8, "256"), (16, 16, 5, "5 images")],
     ids=["too small", "not square", "too large", "too few"],
 )
-def test_images_that_cannot_be_learned_are_refused_and_nothing_is_begun(
+def test_no_run_is_created_for_unsuitable_images(
     fit: Fit,
     tmp_path: Path,
     write_data: WriteData,
@@ -405,19 +405,19 @@ def test_images_that_cannot_be_learned_are_refused_and_nothing_is_begun(
 ) -> None:
     data = write_data(tmp_path / "data", count, height, width)
     assert fit(tmp_path / "run", "--data-dir", data) == 1
-    refused(capsys, complaint)
+    assert_error(capsys, complaint)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_without_data_is_refused(
+def test_a_folder_without_data_is_an_error(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(tmp_path / "run", "--data-dir", tmp_path) == 1
-    refused(capsys, tmp_path, "train-images-idx3-ubyte")
+    assert_error(capsys, tmp_path, "train-images-idx3-ubyte")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_gpu_that_is_not_there_is_refused(
+def test_a_missing_gpu_is_an_error(
     fit: Fit,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -425,11 +425,11 @@ def test_a_gpu_that_is_not_there_is_refused(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert fit(tmp_path / "run", "--device", "cuda") == 1
-    refused(capsys, "--device cuda")
+    assert_error(capsys, "--device cuda")
     assert not (tmp_path / "run").exists()
 
 
-def test_losses_that_are_no_numbers_are_told_and_the_last_epoch_is_kept(
+def test_a_diverged_run_keeps_its_last_checkpoint(
     fit: Fit,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -445,15 +445,15 @@ def test_losses_that_are_no_numbers_are_told_and_the_last_epoch_is_kept(
 
     monkeypatch.setattr(Gan, "train_step", poisoned)
     assert fit(tmp_path / "run") == 1
-    refused(capsys, "step 10: ")
+    assert_error(capsys, "step 10: ")
     assert last(tmp_path / "run")["step"] == 5
 
 
-def test_exporting_what_is_no_run_is_refused(
+def test_exporting_a_folder_without_a_run_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export", str(tmp_path), "--name", "a", "--version", "1"]) == 1
-    refused(capsys, tmp_path / "options.json")
+    assert_error(capsys, tmp_path / "options.json")
 
 
 # The help.
@@ -463,11 +463,11 @@ def test_help_lists_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["fit", "--help"])
     assert ended.value.code == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name, field in Config.model_fields.items():
-        assert f"--{name.replace('_', '-')}" in told
+        assert f"--{name.replace('_', '-')}" in output
         if field.annotation is bool:
-            assert f"--no-{name.replace('_', '-')}" in told
+            assert f"--no-{name.replace('_', '-')}" in output
 
 
 @pytest.mark.parametrize(
@@ -475,7 +475,7 @@ def test_help_lists_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     [[], ["train"], ["fit"], ["fit", "--out", "x", "--colour", "blue"], ["export", "x"]],
     ids=["no command", "unknown command", "no --out", "unknown flag", "no name"],
 )
-def test_a_wrong_call_tells_the_usage(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_call_prints_the_usage(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(call)
     assert ended.value.code == 2

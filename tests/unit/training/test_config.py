@@ -47,10 +47,10 @@ OTHER: dict[str, Any] = {
     "execution": "graph",
     "threads": 3,
 }
-"""Another value than the default for every option that has a second one."""
+"""A value other than the default for every option that has one."""
 
 
-def test_without_flags_the_default_recipe_holds() -> None:
+def test_without_flags_the_options_are_the_default_recipe() -> None:
     config = from_flags({})
     assert config == from_flags({"preset": "dcgan-28"}) == Config()
     assert (config.preset, config.loss, config.spectral_norm) == ("dcgan-28", "bce", False)
@@ -103,7 +103,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("threads", [-1]),
     ],
 )
-def test_a_value_out_of_bounds_is_refused(name: str, values: list[Any]) -> None:
+def test_a_value_out_of_bounds_is_an_error(name: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(ValidationError) as caught:
             from_flags({name: value})
@@ -114,7 +114,7 @@ def test_a_value_out_of_bounds_is_refused(name: str, values: list[Any]) -> None:
     ("augment", "policy"),
     [("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
 )
-def test_a_policy_is_read_in_its_order(augment: str, policy: tuple[str, ...]) -> None:
+def test_an_augmentation_policy_keeps_its_order(augment: str, policy: tuple[str, ...]) -> None:
     assert from_flags({"augment": augment}).policy == policy
 
 
@@ -122,11 +122,11 @@ def test_a_policy_is_read_in_its_order(augment: str, policy: tuple[str, ...]) ->
     ("name", "value"),
     [("seed", 0), ("seed", 2**32 - 1), ("latent_dim", 1), ("latent_dim", 4096), ("batch_size", 2)],
 )
-def test_a_value_on_its_bound_is_taken(name: str, value: int) -> None:
+def test_a_value_on_its_bound_is_accepted(name: str, value: int) -> None:
     assert getattr(from_flags({name: value}), name) == value
 
 
-def test_an_unknown_option_is_refused() -> None:
+def test_an_unknown_option_is_an_error() -> None:
     with pytest.raises(ValidationError, match="colour"):
         from_flags({"colour": "blue"})
 
@@ -136,26 +136,26 @@ def test_options_are_frozen() -> None:
         Config().epochs = 3
 
 
-def test_options_survive_their_file() -> None:
+def test_options_are_read_back_from_their_file() -> None:
     config = from_flags(OTHER)
     assert Config.model_validate_json(config.model_dump_json()) == config
 
 
-def test_a_run_goes_on_with_the_options_it_began_with() -> None:
+def test_a_resumed_run_has_the_options_it_began_with() -> None:
     saved = from_flags(OTHER)
     assert resumed(saved, {}) == saved
     assert resumed(saved, {name: str(value) for name, value in OTHER.items()}) == saved
 
 
 @pytest.mark.parametrize("name", sorted(ADJUSTABLE))
-def test_where_and_how_long_a_run_computes_may_change(name: str) -> None:
+def test_options_of_place_and_length_may_change(name: str) -> None:
     merged = resumed(Config(), {name: OTHER[name]})
     assert merged == Config(**{name: OTHER[name]}) != Config()
     assert PLACEMENT < ADJUSTABLE
 
 
 @pytest.mark.parametrize("name", sorted(OTHER.keys() - ADJUSTABLE))
-def test_what_a_run_computes_may_not_change(name: str) -> None:
+def test_options_that_change_the_result_may_not_change(name: str) -> None:
     with pytest.raises(RunError) as caught:
         resumed(Config(), {name: OTHER[name]})
     for value in (OTHER[name], getattr(Config(), name)):
@@ -167,6 +167,6 @@ def test_what_a_run_computes_may_not_change(name: str) -> None:
         assert flag in str(caught.value)
 
 
-def test_a_run_does_not_go_on_with_values_out_of_bounds() -> None:
+def test_a_run_is_not_resumed_with_values_out_of_bounds() -> None:
     with pytest.raises(ValidationError, match="epochs"):
         resumed(Config(), {"epochs": 0})

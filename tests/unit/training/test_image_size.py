@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
+from tests import tiny_run
 from training.__main__ import main
 from training.config import Architecture, Config, from_flags
+from training.data import datasets
 from training.data.images import fit_square, resize
 from training.gan import networks
 from training.gan.gan import Gan
@@ -24,22 +25,22 @@ MISFITS = [-16, 0, 4, 12, 15, 17, 18, 30, 126, 132, 256]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_multiple_of_four_is_taken(size: int) -> None:
+def test_every_multiple_of_four_in_range_is_accepted(size: int) -> None:
     assert from_flags({"image_size": str(size)}).image_size == size
 
 
 @pytest.mark.parametrize("size", MISFITS)
-def test_any_other_size_is_refused_with_what_is_allowed(
+def test_any_other_size_is_an_error_that_says_what_is_allowed(
     size: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ValidationError, match="must be a multiple of 4 from 16 to 128"):
         Config(image_size=size)
     assert main(["fit", "--out", str(tmp_path / "run"), f"--image-size={size}"]) == 2
-    told = capsys.readouterr().err
-    assert told == f"error: --image-size {size}: must be a multiple of 4 from 16 to 128\n"
+    output = capsys.readouterr().err
+    assert output == f"error: --image-size {size}: must be a multiple of 4 from 16 to 128\n"
 
 
-def test_what_is_no_number_is_refused() -> None:
+def test_text_that_is_not_a_number_is_an_error() -> None:
     with pytest.raises(ValidationError, match="image_size"):
         from_flags({"image_size": "large"})
 
@@ -73,13 +74,15 @@ def test_every_discriminator_is_built_for_every_size(
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stack", ["keras", "upsample"])
-def test_the_small_stacks_begin_at_a_quarter_of_the_size(stack: Any, size: int) -> None:
+def test_the_keras_and_upsample_stacks_begin_at_a_quarter_of_the_size(
+    stack: Any, size: int
+) -> None:
     network = networks.generator(3, 1, size, 2, Architecture(generator=stack))
     assert network[1].unflattened_size == (4, size // 4, size // 4)
 
 
 @pytest.mark.parametrize("size", MISFITS)
-def test_no_stack_is_built_for_another_size(size: int) -> None:
+def test_no_network_is_built_for_another_size(size: int) -> None:
     for name in ("paper", "keras", "upsample"):
         architecture = Architecture.model_validate({"generator": name, "discriminator": name})
         with pytest.raises(ValueError, match=f"a multiple of 4 from 16 to 128, got {size}$"):
@@ -88,7 +91,7 @@ def test_no_stack_is_built_for_another_size(size: int) -> None:
             networks.discriminator(1, size, 1, True, architecture)
 
 
-def test_images_that_are_not_square_are_not_trained_on() -> None:
+def test_images_that_are_not_square_are_an_error() -> None:
     with pytest.raises(ValueError, match="images must be square, got 32×28"):
         Gan(Config(), (1, 28, 32), torch.device("cpu"))
 
@@ -96,7 +99,7 @@ def test_images_that_are_not_square_are_not_trained_on() -> None:
 # The scaling.
 
 
-def test_the_middle_square_is_what_is_kept() -> None:
+def test_images_are_cropped_to_the_square_in_their_middle() -> None:
     pixels = np.zeros((20, 40, 3), dtype=np.uint8)
     pixels[:, 10:30] = 255
     for picture in (pixels, pixels.swapaxes(0, 1)):
@@ -106,14 +109,14 @@ def test_the_middle_square_is_what_is_kept() -> None:
             assert drawn.min() == 255
 
 
-def test_a_square_of_the_right_size_stays_to_the_bit() -> None:
+def test_a_square_of_the_right_size_keeps_its_pixels() -> None:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (16, 20, 3), dtype=np.uint8)
     drawn = np.asarray(fit_square(Image.fromarray(pixels), 16))
     np.testing.assert_array_equal(drawn, pixels[:, 2:18])
 
 
-def test_scaling_is_lanczoss() -> None:
+def test_images_are_scaled_by_lanczos_resampling() -> None:
     random = np.random.default_rng(0)
     picture = Image.fromarray(random.integers(0, 256, (28, 28), dtype=np.uint8))
     expected = picture.resize((64, 64), Image.Resampling.LANCZOS)
@@ -135,73 +138,76 @@ def test_a_whole_set_is_scaled_image_by_image() -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, write: Callable[[Path, NDArray[np.uint8]], None]) -> Callable[..., int]:
-    """A run of one step on six random images of a shape, with further flags."""
+def write(tmp_path: Path) -> Callable[[int, int], Path]:
+    """Writes a data set of six random images of a shape; returns its folder."""
 
-    def ran(height: int, width: int, *flags: str) -> int:
-        pixels = np.random.default_rng(0).integers(0, 256, (6, height, width), dtype=np.uint8)
-        write(tmp_path / "train-images-idx3-ubyte", pixels)
-        write(tmp_path / "train-labels-idx1-ubyte", np.zeros(6, np.uint8))
+    def written(height: int, width: int) -> Path:
+        return tiny_run.write_data(tmp_path / "data", 6, height, width)
+
+    return written
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., int]:
+    """Trains for one step of six images with tiny networks."""
+
+    def ran(data: Path, *flags: str) -> int:
         tiny = "--epochs 1 --batch-size 6 --generator-filters 1 --discriminator-filters 1"
-        place = ["--out", str(tmp_path / "run"), "--data-dir", str(tmp_path), "--device", "cpu"]
+        place = ["--out", str(tmp_path / "run"), "--data-dir", str(data), "--device", "cpu"]
         return main(["fit", *place, *tiny.split(), "--latent-dim", "2", "--threads", "1", *flags])
 
     return ran
 
 
-@pytest.fixture
-def write() -> Callable[[Path, NDArray[np.uint8]], None]:
-    def written(path: Path, values: NDArray[np.uint8]) -> None:
-        shape = b"".join(length.to_bytes(4, "big") for length in values.shape)
-        path.write_bytes(bytes((0, 0, 8, values.ndim)) + shape + values.tobytes())
-
-    return written
-
-
-def shape(run: Path) -> tuple[int, int, int]:
-    return Run(run).data().shape
+def no_notice(*_: object) -> None:
+    """Discards progress and warnings."""
 
 
 @pytest.mark.parametrize(
     ("flags", "size"),
     [
-        ("", 28),
-        ("--image-size 16", 16),
-        ("--image-size 36", 36),
-        ("--preset keras-28", 28),
-        ("--preset upsample-28 --image-size 20", 20),
-        ("--preset dcgan-64", 64),
-        ("--preset paper-64 --image-size 28", 28),
+        ({}, 28),
+        ({"image_size": "16"}, 16),
+        ({"image_size": "36"}, 36),
+        ({"preset": "keras-28"}, 28),
+        ({"preset": "upsample-28", "image_size": "20"}, 20),
+        ({"preset": "dcgan-64"}, 64),
+        ({"preset": "paper-64", "image_size": "28"}, 28),
     ],
 )
-def test_the_flag_decides_then_the_preset_then_the_data(
-    run: Callable[..., int], tmp_path: Path, flags: str, size: int
+def test_the_flag_decides_the_size_then_the_preset_then_the_data(
+    write: Callable[[int, int], Path], flags: dict[str, str], size: int
 ) -> None:
-    assert run(28, 28, *flags.split()) == 0
-    assert shape(tmp_path / "run") == (1, size, size)
-    with Image.open(tmp_path / "run" / "samples" / "epoch-001.png") as sheet:
-        assert sheet.size == (8 * size, 8 * size)
+    config = from_flags({**flags, "data_dir": write(28, 28)})
+    assert datasets.load(config, no_notice, no_notice).pixels.shape == (6, 1, size, size)
 
 
 @pytest.mark.parametrize(("height", "width"), [(14, 14), (30, 30), (28, 32), (132, 132)])
-def test_data_that_fit_no_network_must_be_scaled(
+def test_images_of_an_unsupported_size_must_be_scaled(
+    write: Callable[[int, int], Path],
     run: Callable[..., int],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     height: int,
     width: int,
 ) -> None:
-    assert run(height, width) == 1
-    told = capsys.readouterr().err
+    data = write(height, width)
+    assert run(data) == 1
+    output = capsys.readouterr().err
     for part in (f"{width}×{height}", "--image-size", "a multiple of 4 from 16 to 128"):
-        assert part in told
+        assert part in output
     assert not (tmp_path / "run").exists()
-    assert run(height, width, "--image-size", "16") == 0
-    assert shape(tmp_path / "run") == (1, 16, 16)
+    config = Config(image_size=16, data_dir=data)
+    assert datasets.load(config, no_notice, no_notice).pixels.shape == (6, 1, 16, 16)
 
 
-def test_a_run_goes_on_in_its_size(run: Callable[..., int], tmp_path: Path) -> None:
-    assert run(28, 28, "--image-size", "16") == 0
-    assert run(28, 28, "--resume", "--epochs", "2") == 0
-    assert shape(tmp_path / "run") == (1, 16, 16)
-    assert len(Run(tmp_path / "run").epochs()) == 2
+def test_a_resumed_run_keeps_its_size(
+    write: Callable[[int, int], Path], run: Callable[..., int], tmp_path: Path
+) -> None:
+    data, folder = write(28, 28), Run(tmp_path / "run")
+    assert run(data, "--image-size", "36") == 0
+    assert run(data, "--resume", "--epochs", "2") == 0
+    assert folder.data().shape == (1, 36, 36)
+    assert len(folder.epochs()) == 2
+    with Image.open(folder.samples(2)) as sheet:
+        assert sheet.size == (8 * 36, 8 * 36)

@@ -51,7 +51,7 @@ def kinds(network: nn.Sequential) -> str:
     return " ".join(type(layer).__name__ for layer in network)
 
 
-# The recipes.
+# Recipes.
 
 
 def test_without_a_preset_the_recipe_is_dcgan_28() -> None:
@@ -59,7 +59,7 @@ def test_without_a_preset_the_recipe_is_dcgan_28() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_flag_refines_any_preset(preset: str) -> None:
+def test_flags_override_any_preset(preset: str) -> None:
     config = from_flags({"preset": preset})
     refined = from_flags({"preset": preset, "epochs": "3", "activation": "selu", "dropout": "0.5"})
     assert refined == config.model_copy(update={"epochs": 3, "activation": "selu", "dropout": 0.5})
@@ -110,13 +110,13 @@ RECIPES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_published_recipes_are_kept(preset: str) -> None:
     config = from_flags({"preset": preset})
-    told = {**config.model_dump(), "rates": (config.generator_lr, config.discriminator_lr)}
+    options = {**config.model_dump(), "rates": (config.generator_lr, config.discriminator_lr)}
     published = {} if preset.startswith("dcgan") else PUBLISHED
     expected = {**COMMON, **published, **RECIPES[preset]}
-    assert {name: told[name] for name in expected} == expected
+    assert {name: options[name] for name in expected} == expected
 
 
-# How many parameters they have, in closed form.
+# Numbers of parameters, in closed form.
 
 
 def test_keras_28_has_the_parameters_that_keras_counts(build: Build) -> None:
@@ -164,7 +164,7 @@ def test_dcgan_64_is_small_enough_for_a_cpu(build: Build) -> None:
     assert trained(generator) <= 3_600_000
 
 
-# What their layers are.
+# Layers.
 
 DOUBLED = "ConvTranspose2d BatchNorm2d {0} "
 STACKS = {
@@ -208,7 +208,7 @@ def test_the_stacks_are_the_published_ones(build: Build, preset: str) -> None:
 
 
 @pytest.mark.parametrize(("preset", "kernel"), [("paper-64", 4), ("leaky-64", 4), ("keras-28", 5)])
-def test_every_convolution_doubles_or_halves(build: Build, preset: str, kernel: int) -> None:
+def test_every_convolution_has_stride_two(build: Build, preset: str, kernel: int) -> None:
     for network in build(preset):
         convolutions = [
             layer for layer in network if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
@@ -246,11 +246,11 @@ def test_batch_norm_is_the_recipes(build: Build, preset: str, momentum: float, e
     assert {(norm.momentum, norm.eps) for norm in norms} == {(momentum, eps)}
 
 
-# First weights.
+# Initial weights.
 
 
 @pytest.mark.parametrize("preset", ["keras-28", "upsample-28"])
-def test_glorots_weights_are_uniform_up_to_his_limit(build: Build, preset: str) -> None:
+def test_glorot_weights_are_uniform_up_to_their_limit(build: Build, preset: str) -> None:
     for layer in (layer for stack in build(preset) for layer in stack):
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.weight.eq(1).all()
@@ -270,19 +270,19 @@ def test_the_papers_weights_are_normal(build: Build) -> None:
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.05)
 
 
-def test_the_same_seed_gives_the_same_first_weights_whatever_the_data(build: Build) -> None:
+def test_the_same_seed_gives_the_same_initial_weights(build: Build) -> None:
     first, again = (build("dcgan-28", generator_filters=2)[0].state_dict() for _ in range(2))
     torch.testing.assert_close(first, again, rtol=0, atol=0)
 
 
-# Options that any stack takes.
+# Options that every stack accepts.
 
 
 @pytest.mark.parametrize("stack", ["paper", "deeper", "deepest", "keras", "upsample"])
 @pytest.mark.parametrize(
     ("activation", "kind"), [("relu", nn.ReLU), ("leaky", nn.LeakyReLU), ("selu", nn.SELU)]
 )
-def test_any_generator_takes_any_activation(
+def test_every_generator_accepts_every_activation(
     stack: Any, activation: Any, kind: type[nn.Module]
 ) -> None:
     architecture = Architecture(generator=stack, activation=activation)
@@ -291,7 +291,7 @@ def test_any_generator_takes_any_activation(
 
 
 @pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
-def test_any_discriminator_takes_spectral_norm_in_place_of_batch_norm(stack: Any) -> None:
+def test_every_discriminator_accepts_spectral_norm_in_place_of_batch_norm(stack: Any) -> None:
     network = networks.discriminator(1, 16, 2, True, Architecture(discriminator=stack, dropout=0.1))
     for layer in network:
         assert not isinstance(layer, nn.BatchNorm2d)
@@ -308,7 +308,7 @@ def test_a_second_convolution_on_one_channel_still_has_batch_norm() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_trains_and_its_graph_draws_what_pytorch_draws(preset: str) -> None:
+def test_every_preset_trains_and_its_onnx_graph_matches_pytorch(preset: str) -> None:
     small = {"generator_filters": 4, "discriminator_filters": 4, "latent_dim": 7, "batch_size": 4}
     config = from_flags({"preset": preset, **small, "precision": "fp32"})
     gan = Gan(config, shape(config), CPU)
@@ -329,7 +329,7 @@ def test_every_preset_trains_and_its_graph_draws_what_pytorch_draws(preset: str)
     assert share.value <= 0.001
 
 
-def test_without_an_average_the_generator_itself_is_finished() -> None:
+def test_without_averaging_the_averaged_generator_has_the_generators_weights() -> None:
     config = from_flags({"preset": "keras-28", "generator_filters": 2, "discriminator_filters": 2})
     gan = Gan(config, (1, 16, 16), CPU)
     images = torch.zeros(64, 1, 16, 16, dtype=torch.uint8)

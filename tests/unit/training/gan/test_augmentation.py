@@ -16,19 +16,19 @@ def noise(count: int = 4, channels: int = 3, height: int = 16, width: int = 16) 
     return torch.rand(count, channels, height, width) * 2 - 1
 
 
-# Of real images.
+# Mirroring of real images.
 
 
-def test_half_of_the_images_are_mirrored_and_nothing_else_happens_to_them() -> None:
+def test_half_of_the_images_are_mirrored_and_the_others_are_unchanged() -> None:
     images = noise(400)
     seen = mirrored(images)
-    as_it_was = (seen == images).flatten(1).all(dim=1)
-    turned = (seen == images.flip(3)).flatten(1).all(dim=1)
-    assert (as_it_was ^ turned).all()
-    assert 150 < turned.sum() < 250
+    unchanged = (seen == images).flatten(1).all(dim=1)
+    flipped = (seen == images.flip(3)).flatten(1).all(dim=1)
+    assert (unchanged ^ flipped).all()
+    assert 150 < flipped.sum() < 250
 
 
-# Of every policy.
+# All policies.
 
 
 @pytest.mark.parametrize("policy", [(name,) for name in ALL] + [ALL, ALL[::-1]])
@@ -50,7 +50,7 @@ def test_gradients_pass_through(policy: tuple[str, ...]) -> None:
     assert images.grad.flatten(1).any(dim=1).all()
 
 
-def test_an_empty_policy_gives_the_very_images_and_draws_nothing() -> None:
+def test_an_empty_policy_returns_the_images_themselves_and_draws_no_random_numbers() -> None:
     images, before = noise().bfloat16(), torch.get_rng_state()
     assert augmented(images, ()) is images
     assert torch.get_rng_state().equal(before)
@@ -64,7 +64,7 @@ def test_the_same_random_state_gives_the_same_changes() -> None:
     assert augmented(images, ALL).equal(first)
 
 
-def test_what_comes_in_half_precision_goes_out_in_single() -> None:
+def test_half_precision_images_become_float32() -> None:
     assert augmented(noise().bfloat16(), ("color",)).dtype == torch.float32
 
 
@@ -73,7 +73,7 @@ def test_what_comes_in_half_precision_goes_out_in_single() -> None:
 
 def test_brightness_moves_a_flat_image_by_up_to_a_half_either_way() -> None:
     flat = torch.full((4000, 1, 4, 4), 0.25)
-    moved = color(flat) - flat  # of a flat image the contrast is nothing
+    moved = color(flat) - flat  # a flat image has no contrast
     assert moved.flatten(1).std(dim=1).max() < 1e-6
     levels = moved[:, 0, 0, 0]
     assert -0.5 <= levels.min() < -0.49
@@ -81,7 +81,7 @@ def test_brightness_moves_a_flat_image_by_up_to_a_half_either_way() -> None:
     assert levels.mean().item() == pytest.approx(0, abs=0.02)
 
 
-def test_contrast_is_from_half_to_half_more_around_the_mean() -> None:
+def test_contrast_changes_by_a_factor_of_half_to_one_and_a_half_around_the_mean() -> None:
     images = noise(1, 1).expand(4000, -1, -1, -1)
     ratio = color(images).flatten(1).std(dim=1) / images[0].std()
     assert 0.5 <= ratio.min() + 1e-5 < 0.51
@@ -89,13 +89,13 @@ def test_contrast_is_from_half_to_half_more_around_the_mean() -> None:
     assert ratio.mean().item() == pytest.approx(1, abs=0.02)
 
 
-def test_saturation_is_from_none_to_double_and_grey_stays_grey() -> None:
-    # Two places, so that the colours' distance and the contrast can be told apart.
+def test_saturation_changes_by_a_factor_of_zero_to_two_and_grey_stays_grey() -> None:
+    # Two pixels, to distinguish the distance between the colours from the contrast.
     images = torch.tensor([[[[0.5, -0.5]], [[0.0, 0.0]], [[-0.5, 0.5]]]]).expand(4000, -1, -1, -1)
     changed = color(images)
     middle = changed.mean(dim=1)
     assert (middle[:, :, 0] - middle[:, :, 1]).abs().max() < 1e-6
-    ratio = changed[:, 0, 0, 0] - changed[:, 2, 0, 0]  # was 1: now saturation × contrast
+    ratio = changed[:, 0, 0, 0] - changed[:, 2, 0, 0]  # it was 1 and is now saturation × contrast
     assert 0 <= ratio.min() < 0.01
     assert 2.8 < ratio.max() <= 3
     assert ratio.mean().item() == pytest.approx(1, abs=0.04)
@@ -103,7 +103,7 @@ def test_saturation_is_from_none_to_double_and_grey_stays_grey() -> None:
     assert (grey - grey.mean(dim=1, keepdim=True)).abs().max() < 1e-6
 
 
-def test_grey_images_spend_no_random_numbers_on_saturation() -> None:
+def test_grey_images_draw_no_random_numbers_for_saturation() -> None:
     state = torch.get_rng_state()
     images = torch.ones(4, 1, 2, 2)
     color(images)
@@ -121,8 +121,8 @@ def test_a_translation_moves_the_whole_image_by_up_to_an_eighth(height: int, wid
     image = noise(1, 2, height, width)
     rows, columns = (round(size / 8) for size in (height, width))
     seen = set()
-    for moved in translation(image.expand(2000, -1, -1, -1)):
-        # Where the shift is known, what must stand there is, too.
+    for moved in translation(image.expand(600, -1, -1, -1)):
+        # The shift is found by one pixel; it then decides all others.
         shifts = [
             (down, right)
             for down in range(-rows, rows + 1)
@@ -147,7 +147,7 @@ def test_a_translation_moves_the_whole_image_by_up_to_an_eighth(height: int, wid
 
 
 def overlaps(size: int) -> list[int]:
-    """How much of a line of ``size`` a hole of half of it covers, for each middle."""
+    """The visible length of a hole of ``size // 2`` in a line of ``size``, for each centre."""
     return [
         len(range(max(middle - size // 4, 0), min(middle - size // 4 + size // 2, size)))
         for middle in range(size)
@@ -171,12 +171,12 @@ def test_a_cutout_is_a_rectangle_of_zeros_and_leaves_the_rest(height: int, width
 
 
 @pytest.mark.parametrize("size", [16, 28])
-def test_the_mean_area_of_a_cutout_is_what_counting_its_middles_gives(size: int) -> None:
+def test_the_mean_area_of_a_cutout_is_the_mean_over_all_centres(size: int) -> None:
     holes = cutout(torch.ones(20_000, 1, size, size)) == 0
     expected = (sum(overlaps(size)) / size / size) ** 2
     assert holes.float().mean().item() == pytest.approx(expected, rel=0.01)
 
 
-def test_a_cutout_spares_every_place_now_and_then() -> None:
+def test_every_pixel_is_outside_the_cutout_in_more_than_half_of_the_images() -> None:
     spared = (cutout(torch.ones(500, 1, 16, 16)) == 1).float().mean(dim=0)
     assert spared.min() > 0.5

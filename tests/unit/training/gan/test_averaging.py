@@ -26,7 +26,7 @@ def test_the_average_follows_its_closed_form(decay: float) -> None:
     torch.testing.assert_close(average.module.weight, torch.full((2, 2), expected))
 
 
-def test_the_average_is_its_own_module() -> None:
+def test_the_average_does_not_share_weights_with_the_generator() -> None:
     module = filled(nn.Linear(2, 2), 1.0)
     average = averaging.Average(module, 0.5)
     average.update(module, first=True)
@@ -35,7 +35,7 @@ def test_the_average_is_its_own_module() -> None:
 
 
 def statistics(network: nn.Sequential, batches: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Mean and variance of what enters each batch norm, batch by batch and then averaged."""
+    """Mean and variance of each batch norm's input, averaged over batches."""
     found: list[list[tuple[Tensor, Tensor]]] = []
     for batch in batches:
         found.append([])
@@ -53,12 +53,12 @@ def statistics(network: nn.Sequential, batches: list[Tensor]) -> list[tuple[Tens
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_the_finished_generators_statistics_are_those_of_its_own_activations(count: int) -> None:
+def test_calibrated_statistics_are_those_of_the_averages_own_activations(count: int) -> None:
     torch.manual_seed(0)
     generator = networks.generator(4, 1, 16, 3)
     average = averaging.Average(generator, 0.9)
     for number in range(3):
-        generator(10 * torch.randn(8, 4))  # training leaves statistics of its own
+        generator(10 * torch.randn(8, 4))  # training gathers other statistics
         average.update(generator, first=number == 0)
     batches = [torch.randn(16, 4) for _ in range(count)]
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_the_finished_generators_statistics_are_those_of_its_own_activations(cou
         torch.testing.assert_close(norm.running_var, variance)
 
 
-def test_finishing_leaves_both_generators_untouched() -> None:
+def test_calibration_changes_neither_generator() -> None:
     torch.manual_seed(0)
     generator = networks.generator(4, 1, 16, 2)
     average = averaging.Average(generator, 0.9)

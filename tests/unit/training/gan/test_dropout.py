@@ -6,9 +6,9 @@ from training.gan.dropout import Dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
-def test_the_share_is_dropped_and_the_others_make_up_for_it(share: float) -> None:
+def test_the_share_is_dropped_and_the_rest_is_scaled_up(share: float) -> None:
     torch.manual_seed(0)
-    kept = Dropout(share)(torch.ones(1_000_003))  # no multiple of a word's four
+    kept = Dropout(share)(torch.ones(1_000_003))  # not a multiple of the four activations per word
     deviation = (share * (1 - share) / kept.numel()) ** 0.5
     assert (kept == 0).float().mean().item() == pytest.approx(share, abs=5 * deviation)
     assert kept.unique().tolist() == pytest.approx([0, 1 / (1 - share)], rel=1e-4)
@@ -34,14 +34,14 @@ def test_channels_rows_and_columns_are_dropped_alike() -> None:
         )
 
 
-def test_gradients_pass_where_values_do() -> None:
+def test_gradients_have_the_same_mask() -> None:
     values = torch.randn(4096, requires_grad=True)
     kept = Dropout(0.3)(values)
     kept.sum().backward()
     torch.testing.assert_close(values.grad, kept.detach() / values.detach(), rtol=1e-5, atol=0)
 
 
-def test_a_seed_repeats_it() -> None:
+def test_the_same_seed_gives_the_same_mask() -> None:
     results = []
     for _ in range(2):
         torch.manual_seed(7)
@@ -51,9 +51,9 @@ def test_a_seed_repeats_it() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1e-9, 1.0])
-def test_next_to_none_and_all_are_as_ever(share: float) -> None:
+def test_extreme_shares_behave_as_in_pytorch(share: float) -> None:
     torch.testing.assert_close(Dropout(share)(torch.ones(50)), nn.Dropout(share)(torch.ones(50)))
 
 
-def test_out_of_training_nothing_is_dropped() -> None:
+def test_in_eval_mode_nothing_is_dropped() -> None:
     assert torch.equal(Dropout(0.9).eval()(torch.ones(50)), torch.ones(50))

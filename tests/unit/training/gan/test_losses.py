@@ -13,11 +13,11 @@ def column(values: list[float]) -> torch.Tensor:
     return torch.tensor(values).unsqueeze(1).requires_grad_()
 
 
-def surprise(logit: float) -> float:
+def cross_entropy(logit: float) -> float:
     return -math.log(1 / (1 + math.exp(-logit)))
 
 
-def test_the_hinge_loss_counts_what_is_within_the_margin() -> None:
+def test_the_hinge_loss_sums_the_distances_to_the_margin() -> None:
     loss = discriminator_loss(column(REAL), column(FAKE), "hinge")
     assert loss.item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 0.5 + 2 + 4) / 4)
     assert generator_loss(column(REAL), column(FAKE), "hinge").item() == pytest.approx(-1.5 / 4)
@@ -25,10 +25,10 @@ def test_the_hinge_loss_counts_what_is_within_the_margin() -> None:
 
 def test_the_bce_loss_is_minus_the_log_of_the_sigmoid() -> None:
     loss = discriminator_loss(column(REAL), column(FAKE), "bce")
-    real = sum(surprise(logit) for logit in REAL) / len(REAL)
-    fake = sum(surprise(-logit) for logit in FAKE) / len(FAKE)
+    real = sum(cross_entropy(logit) for logit in REAL) / len(REAL)
+    fake = sum(cross_entropy(-logit) for logit in FAKE) / len(FAKE)
     assert loss.item() == pytest.approx(real + fake)
-    missed = sum(surprise(logit) for logit in FAKE) / len(FAKE)
+    missed = sum(cross_entropy(logit) for logit in FAKE) / len(FAKE)
     assert generator_loss(column(REAL), column(FAKE), "bce").item() == pytest.approx(missed)
 
 
@@ -39,7 +39,7 @@ def test_the_bce_loss_stays_finite_at_logits_whose_sigmoid_does_not() -> None:
 
 
 @pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
-def test_the_players_pull_in_opposite_directions(loss: Loss) -> None:
+def test_the_gradients_of_both_networks_have_opposite_signs(loss: Loss) -> None:
     real, fake = column([0.0, -0.5]), column([0.0, 0.5])
     discriminator_loss(real, fake, loss).backward()
     assert (real.grad < 0).all()
@@ -49,7 +49,7 @@ def test_the_players_pull_in_opposite_directions(loss: Loss) -> None:
     assert (fake.grad < 0).all()
 
 
-def test_beyond_the_margin_the_hinge_loss_is_content() -> None:
+def test_beyond_the_margin_the_hinge_loss_has_no_gradient() -> None:
     real, fake = column([1.5]), column([-1.5])
     discriminator_loss(real, fake, "hinge").backward()
     assert real.grad.item() == 0
@@ -59,16 +59,16 @@ def test_beyond_the_margin_the_hinge_loss_is_content() -> None:
 PAIRS = [2.0, 0.5, -1.0, 0.0], [-2.0, 1.0, -1.0, 3.0]
 
 
-def test_the_relativistic_loss_is_minus_the_log_of_the_sigmoid_of_each_pairs_difference() -> None:
+def test_the_relativistic_loss_is_the_cross_entropy_of_each_pairs_difference() -> None:
     real, fake = (column(values) for values in PAIRS)
     differences = [4, -0.5, 0, -3]
-    missed = sum(surprise(difference) for difference in differences) / 4
+    missed = sum(cross_entropy(difference) for difference in differences) / 4
     assert discriminator_loss(real, fake, "relativistic").item() == pytest.approx(missed)
-    missed = sum(surprise(-difference) for difference in differences) / 4
+    missed = sum(cross_entropy(-difference) for difference in differences) / 4
     assert generator_loss(real, fake, "relativistic").item() == pytest.approx(missed)
 
 
-def test_the_relativistic_loss_cares_for_nothing_that_both_logits_have_in_common() -> None:
+def test_the_relativistic_loss_ignores_a_constant_added_to_both_logits() -> None:
     real, fake = (column(values) for values in PAIRS)
     for loss in (discriminator_loss, generator_loss):
         before = loss(real, fake, "relativistic").item()
@@ -79,9 +79,9 @@ def test_the_relativistic_loss_cares_for_nothing_that_both_logits_have_in_common
     ("loss", "expected"),
     [("hinge", (0.5, 0.5)), ("bce", (0.5, 0.5)), ("relativistic", (0.25, 0.25))],
 )
-def test_accuracies_count_signs_or_for_pairs_who_has_more(
+def test_accuracies_count_correct_signs_or_correctly_ordered_pairs(
     loss: Loss, expected: tuple[float, float]
 ) -> None:
     real, fake = (column(values) for values in PAIRS)
-    told = accuracies(real, fake, loss)
-    assert tuple(share.item() for share in told) == expected
+    found = accuracies(real, fake, loss)
+    assert tuple(share.item() for share in found) == expected

@@ -10,7 +10,7 @@ SIZES = [16, 28, 64, 128]
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_generator_draws_images_from_minus_one_to_one(size: int, channels: int) -> None:
+def test_a_generators_images_are_from_minus_one_to_one(size: int, channels: int) -> None:
     torch.manual_seed(0)
     images = networks.generator(5, channels, size, filters=2)(100 * torch.randn(3, 5))
     assert images.shape == (3, channels, size, size)
@@ -21,7 +21,7 @@ def test_a_generator_draws_images_from_minus_one_to_one(size: int, channels: int
 @pytest.mark.parametrize("spectral_norm", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_discriminator_gives_one_unbounded_logit_an_image(
+def test_a_discriminator_returns_one_unbounded_logit_for_each_image(
     size: int, channels: int, spectral_norm: bool
 ) -> None:
     torch.manual_seed(0)
@@ -32,7 +32,7 @@ def test_a_discriminator_gives_one_unbounded_logit_an_image(
 
 
 @pytest.mark.parametrize("size", [-16, 0, 4, 8, 12, 15, 17, 18, 126, 132, 256])
-def test_a_size_that_cannot_be_halved_to_a_stem_is_refused(size: int) -> None:
+def test_a_size_without_a_stem_is_an_error(size: int) -> None:
     for build in (networks.generator, networks.discriminator):
         with pytest.raises(ValueError, match=f"got {size}$"):
             build(1, 1, size, 1) if build is networks.generator else build(1, size, 1)
@@ -41,7 +41,7 @@ def test_a_size_that_cannot_be_halved_to_a_stem_is_refused(size: int) -> None:
 @pytest.mark.parametrize(
     ("size", "stem"), [(16, (4, 2)), (20, (5, 2)), (28, (7, 2)), (64, (4, 4)), (128, (4, 5))]
 )
-def test_a_size_is_its_stem_doubled(size: int, stem: tuple[int, int]) -> None:
+def test_the_stem_and_its_doublings_give_the_size(size: int, stem: tuple[int, int]) -> None:
     assert networks.stem(size) == stem
 
 
@@ -85,7 +85,7 @@ def test_without_spectral_norm_the_inner_convolutions_have_batch_norm() -> None:
     network = networks.discriminator(1, 64, 2, False)
     pairs = zip(network, list(network)[1:], strict=False)
     after = [following for layer, following in pairs if isinstance(layer, nn.Conv2d)]
-    assert isinstance(after[0], nn.LeakyReLU)  # the first looks at the image itself
+    assert isinstance(after[0], nn.LeakyReLU)  # the first convolution, on the image, has none
     assert all(isinstance(layer, nn.BatchNorm2d) for layer in after[1:])
     assert len(after) == 5
     assert not any(nn.utils.parametrize.is_parametrized(layer) for layer in network)

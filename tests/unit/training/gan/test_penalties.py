@@ -37,7 +37,7 @@ def images() -> Tensor:
 
 
 @pytest.mark.parametrize("gamma", [0.5, 10])
-def test_a_linear_discriminator_pays_for_its_weights_wherever_it_looks(
+def test_the_penalty_of_a_linear_discriminator_depends_only_on_its_weights(
     images: Tensor, gamma: float
 ) -> None:
     weights = torch.arange(32.0).view(2, 4, 4) / 32
@@ -46,12 +46,12 @@ def test_a_linear_discriminator_pays_for_its_weights_wherever_it_looks(
     assert penalty.item() == pytest.approx(gamma / 2 * weights.square().sum().item())
 
 
-def test_a_quadratic_discriminator_pays_for_where_it_looks(images: Tensor) -> None:
+def test_the_penalty_of_a_quadratic_discriminator_depends_on_the_images(images: Tensor) -> None:
     penalty = gradient_penalty(Square(), images, 2)
     assert penalty.item() == pytest.approx(9 * images.square().sum().item() / 5, rel=1e-6)
 
 
-def test_the_penalty_teaches_the_discriminator_and_not_the_images(images: Tensor) -> None:
+def test_the_penalty_has_gradients_for_the_discriminator_alone(images: Tensor) -> None:
     network, images = Square(), images.requires_grad_()
     gradient_penalty(network, images, 2).backward()
     assert images.grad is None
@@ -60,19 +60,19 @@ def test_the_penalty_teaches_the_discriminator_and_not_the_images(images: Tensor
 
 
 def test_it_is_computed_in_float32_inside_autocast(images: Tensor) -> None:
-    weights = torch.full((2, 4, 4), 1 + 2**-12)  # no bfloat16 number
+    weights = torch.full((2, 4, 4), 1 + 2**-12)  # not representable in bfloat16
     with torch.autocast("cpu", dtype=torch.bfloat16):
         penalty = gradient_penalty(linear(weights), images.bfloat16(), 2)
     assert penalty.dtype == torch.float32
     assert penalty.item() == pytest.approx(32 * (1 + 2**-12) ** 2, rel=1e-6)
 
 
-# In the loop.
+# In training steps.
 
 
 @pytest.fixture
 def paid(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
-    """The mean and the strength of everything that was penalised."""
+    """The mean of the images and the weight of each penalty that is computed."""
     calls: list[tuple[float, float]] = []
 
     def penalty(_: nn.Module, images: Tensor, gamma: float) -> Tensor:
@@ -86,7 +86,7 @@ def paid(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
 WHITE = torch.full((4, 1, 16, 16), 255, dtype=torch.uint8)
 
 
-def test_lazy_penalties_come_rarely_and_as_much_stronger(
+def test_lazy_penalties_are_rarer_and_stronger_by_the_same_factor(
     make_gan: MakeGan, paid: list[tuple[float, float]]
 ) -> None:
     gan = make_gan(r1_gamma=0.5, r2_gamma=2, penalty_interval=3)
@@ -99,7 +99,7 @@ def test_lazy_penalties_come_rarely_and_as_much_stronger(
 
 
 @pytest.mark.parametrize(("options", "gammas"), [({}, []), ({"r1_gamma": 1}, [1])])
-def test_what_has_no_strength_costs_nothing(
+def test_a_penalty_of_weight_zero_is_not_computed(
     make_gan: MakeGan,
     paid: list[tuple[float, float]],
     options: dict[str, float],

@@ -11,10 +11,10 @@ from training.loop import checkpoint
 
 
 class Unsafe:
-    """No part of any checkpoint: reading it would mean running code from the file."""
+    """A class of our own, which a checkpoint may not contain: loading it would run code."""
 
 
-def test_a_state_comes_back_to_the_bit(tmp_path: Path) -> None:
+def test_a_state_is_restored_bit_for_bit(tmp_path: Path) -> None:
     state = {"step": 3, "weights": torch.randn(4, 5), "more": {"none": None, "pair": (0.1, 0.2)}}
     checkpoint.save(state, tmp_path / "new" / "last.pt")
     loaded = checkpoint.load(tmp_path / "new" / "last.pt")
@@ -50,11 +50,11 @@ def test_a_failed_save_leaves_the_old_checkpoint(
         with pytest.raises((OSError, RunError), match=r"space|input"):
             checkpoint.save({"step": 2}, path)
     assert checkpoint.load(path) == {"step": 1}
-    checkpoint.save({"step": 3}, path)  # what the failure left is in nobody's way
+    checkpoint.save({"step": 3}, path)  # leftovers of the failure do no harm
     assert checkpoint.load(path) == {"step": 3}
 
 
-def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no checkpoint") as caught:
         checkpoint.load(tmp_path / "last.pt")
     assert str(tmp_path / "last.pt") in str(caught.value)
@@ -81,7 +81,7 @@ def unsafe(path: Path) -> bytes:
     ],
     ids=["empty", "text", "last byte missing", "cut off", "code inside"],
 )
-def test_a_damaged_checkpoint_is_refused_by_name(
+def test_a_damaged_checkpoint_is_an_error_with_its_path(
     tmp_path: Path, content: Callable[[Path], bytes]
 ) -> None:
     path = tmp_path / "last.pt"

@@ -33,7 +33,7 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
-# Going on.
+# Resuming.
 
 
 @pytest.mark.parametrize(
@@ -85,41 +85,41 @@ def test_the_seed_decides_the_first_weights_and_all_that_follows(
         assert not one.equal(two)
 
 
-def test_finishing_the_generator_does_not_disturb_the_run(
+def test_making_the_averaged_generator_does_not_change_the_run(
     images: Tensor, make_gan: MakeGan
 ) -> None:
-    quiet = run_to(make_gan(), images, 20).state_dict()
-    asked = make_gan()
-    for _ in train(asked, images, 20, report_every=5):
-        asked.averaged_generator()
-    assert_same_bits(asked.state_dict(), quiet)
+    expected = run_to(make_gan(), images, 20).state_dict()
+    sampled = make_gan()
+    for _ in train(sampled, images, 20, report_every=5):
+        sampled.averaged_generator()
+    assert_same_bits(sampled.state_dict(), expected)
 
 
-def test_the_finished_generator_is_always_the_same(images: Tensor, make_gan: MakeGan) -> None:
+def test_the_averaged_generator_is_the_same_each_time(images: Tensor, make_gan: MakeGan) -> None:
     gan = run_to(make_gan(), images, 3)
     first = gan.averaged_generator().state_dict()
     torch.rand(1)
     assert_same_bits(gan.averaged_generator().state_dict(), first)
 
 
-def test_the_gpus_random_state_is_kept_and_given_back(
+def test_the_gpus_random_state_is_saved_and_restored(
     make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Tensor] = []
+    restored: list[Tensor] = []
     stream = torch.tensor([1, 2, 3], dtype=torch.uint8)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: stream)
-    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, _: given.append(state))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, _: restored.append(state))
     gan = make_gan()
     on_cpu = copy.deepcopy(gan.state_dict())
     gan.device = torch.device("cuda")
     on_gpu = gan.state_dict()
-    gan.load_state_dict(on_cpu)  # a run may move: the CPU's checkpoint has no such state
-    assert given == []
+    gan.load_state_dict(on_cpu)  # a checkpoint of a CPU has no such state
+    assert restored == []
     gan.load_state_dict(on_gpu)
-    assert [state.tolist() for state in given] == [[1, 2, 3]]
+    assert [state.tolist() for state in restored] == [[1, 2, 3]]
     gan.device = torch.device("cpu")
     gan.load_state_dict(on_gpu)
-    assert len(given) == 1
+    assert len(restored) == 1
 
 
 # The order of the images.
@@ -142,7 +142,7 @@ def test_every_epoch_and_every_seed_has_its_own_order() -> None:
 
 @pytest.fixture
 def scripted(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> Gan:
-    """A trainer whose step number k has losses k and -k and accuracies k/100 and k/1000."""
+    """Networks whose step number k reports losses k and -k and accuracies k/100 and k/1000."""
     gan = make_gan()
 
     def step(_: Tensor) -> Tensor:
@@ -181,19 +181,19 @@ def test_a_report_has_the_means_since_its_epoch_began(scripted: Gan, images: Ten
         assert report.images_per_second > 0
 
 
-def test_a_run_that_goes_on_counts_its_means_from_there(scripted: Gan, images: Tensor) -> None:
+def test_a_resumed_run_takes_its_means_from_there_on(scripted: Gan, images: Tensor) -> None:
     scripted.step = 10
     (report,) = train(scripted, images, 14)
     assert (report.epoch, report.epoch_done) == (2, True)
     assert report.discriminator_loss == pytest.approx((11 + 12 + 13 + 14) / 4)
 
 
-def test_a_run_that_is_done_reports_nothing(scripted: Gan, images: Tensor) -> None:
+def test_a_finished_run_reports_nothing(scripted: Gan, images: Tensor) -> None:
     scripted.step = 14
     assert list(train(scripted, images, 14)) == []
 
 
-def test_an_epoch_shows_its_images_in_their_order_and_leaves_the_rest(
+def test_an_epoch_uses_its_images_in_their_order_and_drops_an_incomplete_batch(
     make_gan: MakeGan, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gan = make_gan(seed=9)
@@ -211,17 +211,17 @@ def test_an_epoch_shows_its_images_in_their_order_and_leaves_the_rest(
         assert of_epoch.equal(images[epoch_order(30, 9, epoch)[:28]])
 
 
-# What cannot be trained.
+# Errors.
 
 
-def test_less_than_a_batch_of_images_is_refused(images: Tensor, make_gan: MakeGan) -> None:
+def test_fewer_images_than_a_batch_are_an_error(images: Tensor, make_gan: MakeGan) -> None:
     with pytest.raises(DataError, match="3 images are fewer than one batch of 4"):
         run_to(make_gan(), images[:3], 1)
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_losses_that_are_no_numbers_end_the_run_at_their_step(
+def test_losses_that_are_not_finite_end_the_run_at_their_step(
     images: Tensor, make_gan: MakeGan, network: str, value: float
 ) -> None:
     gan = make_gan(spectral_norm=False)
@@ -233,7 +233,7 @@ def test_losses_that_are_no_numbers_end_the_run_at_their_step(
         next(reports)
 
 
-def test_weights_that_the_epochs_last_step_spoils_end_the_run_too(
+def test_weights_that_are_not_finite_after_an_epoch_end_the_run(
     images: Tensor, make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gan = make_gan()
@@ -270,8 +270,8 @@ def test_latents_come_from_the_prior(
 # A step.
 
 
-def test_a_step_moves_both_players_and_the_average(images: Tensor, make_gan: MakeGan) -> None:
-    # With the hinge loss the pulls of real and generated images on the last bias can cancel out.
+def test_a_step_changes_both_networks_and_the_average(images: Tensor, make_gan: MakeGan) -> None:
+    # With the hinge loss the gradients of the last bias can cancel out.
     gan = run_to(make_gan(loss="bce", average_decay=0.5), images, 1)
     modules = nn.ModuleList([gan.generator, gan.discriminator, gan.average.module])
     before = [weights.detach().clone() for weights in modules.parameters()]
@@ -282,7 +282,7 @@ def test_a_step_moves_both_players_and_the_average(images: Tensor, make_gan: Mak
 
 
 class Judge(nn.Module):
-    """Takes bright images for real and dark ones for generated, with logits from -0.6 to 0.4."""
+    """Classifies bright images as real and dark ones as generated, with logits from -0.6 to 0.4."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -292,7 +292,7 @@ class Judge(nn.Module):
         return self.slope * images.mean((1, 2, 3))[:, None] - 0.1
 
 
-def test_a_step_counts_what_the_discriminator_gets_right(make_gan: MakeGan) -> None:
+def test_a_step_reports_the_discriminators_accuracy(make_gan: MakeGan) -> None:
     gan = make_gan(loss="hinge")
     gan.discriminator = Judge()  # type: ignore[assignment]
     black_and_white = torch.zeros(4, 1, 16, 16, dtype=torch.uint8)
@@ -304,7 +304,7 @@ def test_a_step_counts_what_the_discriminator_gets_right(make_gan: MakeGan) -> N
     assert g_loss == pytest.approx(0.1, abs=0.05)
 
 
-def test_both_players_slow_down_together(make_gan: MakeGan, images: Tensor) -> None:
+def test_both_learning_rates_fall_together(make_gan: MakeGan, images: Tensor) -> None:
     gan = make_gan(generator_lr=0.01, discriminator_lr=0.02, decay_from=0.5)
     rates = []
     for _ in train(gan, images, 14, report_every=1):
@@ -315,7 +315,7 @@ def test_both_players_slow_down_together(make_gan: MakeGan, images: Tensor) -> N
     assert rates == pytest.approx([0.01] * 8 + [0.01 * left / 7 for left in range(6, 0, -1)])
 
 
-def test_a_run_that_slows_down_goes_on_exactly_and_by_its_new_end(
+def test_a_run_with_decay_resumes_bit_for_bit_and_follows_a_new_end(
     make_gan: MakeGan, images: Tensor
 ) -> None:
     whole = run_to(make_gan(decay_from=0.2), images, 25).state_dict()
@@ -329,43 +329,45 @@ def test_a_run_that_slows_down_goes_on_exactly_and_by_its_new_end(
     assert_same_bits(run_to(second, images, 25).state_dict(), whole)
     longer.load_state_dict(state)
     next(train(longer, images, 50, report_every=1))
-    assert longer.generator_adam.param_groups[0]["lr"] == 2e-3  # 10 of 50 is the last whole step
+    assert (
+        longer.generator_adam.param_groups[0]["lr"] == 2e-3
+    )  # step 10 of 50 is the last before the decay
 
 
-@pytest.mark.parametrize(("loss", "looks"), [("hinge", 3), ("relativistic", 4)])
-def test_the_discriminator_never_sees_an_image_unchanged(
-    make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch, loss: str, looks: int
+@pytest.mark.parametrize(("loss", "batches"), [("hinge", 3), ("relativistic", 4)])
+def test_the_discriminator_sees_only_augmented_images(
+    make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch, loss: str, batches: int
 ) -> None:
     gan = make_gan(loss=loss, augment="cutout")
-    looked_at: list[Tensor] = []
+    seen: list[Tensor] = []
     judge = gan.discriminator.forward
 
-    def forward(seen: Tensor) -> Tensor:
-        looked_at.append(seen.detach())
-        return judge(seen)
+    def forward(inputs: Tensor) -> Tensor:
+        seen.append(inputs.detach())
+        return judge(inputs)
 
     monkeypatch.setattr(gan.discriminator, "forward", forward)
     gan.train_step(torch.full((4, 1, 16, 16), 255, dtype=torch.uint8))
-    assert len(looked_at) == looks
-    assert all((seen == 0).flatten(1).any(dim=1).all() for seen in looked_at)
+    assert len(seen) == batches
+    assert all((images == 0).flatten(1).any(dim=1).all() for images in seen)
 
 
-def test_each_player_learns_as_its_options_say(make_gan: MakeGan) -> None:
+def test_each_network_has_its_own_learning_rate(make_gan: MakeGan) -> None:
     gan = make_gan(generator_lr=0.1, discriminator_lr=0.2, beta1=0.3, beta2=0.4)
     for adam, rate in ((gan.generator_adam, 0.1), (gan.discriminator_adam, 0.2)):
         (group,) = adam.param_groups
         assert (group["lr"], group["betas"]) == (rate, (0.3, 0.4))
 
 
-def test_the_generators_turn_gathers_no_gradients_in_the_discriminator(
+def test_the_generators_update_leaves_the_discriminators_gradients_alone(
     images: Tensor, make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gan = make_gan()
     gathered: list[list[Tensor]] = []
-    descend = gan.discriminator_adam.step
+    update = gan.discriminator_adam.step
 
     def step() -> None:
-        descend()
+        update()
         gathered.append([weights.grad.clone() for weights in gan.discriminator.parameters()])
 
     monkeypatch.setattr(gan.discriminator_adam, "step", step)
@@ -375,7 +377,7 @@ def test_the_generators_turn_gathers_no_gradients_in_the_discriminator(
 
 
 @pytest.mark.parametrize("loss", ["hinge", "bce", "relativistic"])
-def test_the_discriminator_learns_to_tell_a_standing_generators_images(
+def test_the_discriminator_learns_to_recognise_the_images_of_a_fixed_generator(
     make_gan: MakeGan, loss: str
 ) -> None:
     gan = make_gan(loss=loss, generator_lr=1e-12, discriminator_lr=2e-3, batch_size=16)

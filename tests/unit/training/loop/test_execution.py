@@ -1,4 +1,4 @@
-"""How steps run. What a GPU is needed for is in tests/gpu."""
+"""Eager, compiled and graphed steps, as far as a CPU can test them; the rest is in tests/gpu."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -50,11 +50,11 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
     torch.testing.assert_close(first, second, rtol=0, atol=0)
 
 
-# The same results as of a plain loop.
+# The results equal those of a plain training loop.
 
 
 class Plain:
-    """A loop as it is usually written, over copies of a trainer's networks."""
+    """A training loop as usually written, over copies of the networks of ``gan``."""
 
     def __init__(self, gan: Gan) -> None:
         self.config = gan.config
@@ -76,11 +76,11 @@ class Plain:
         total = d_loss
         if self.config.r1_gamma and number % self.config.penalty_interval == 0:
             total = d_loss + self.config.penalty_interval * self.penalty(real)
-        self.descend(self.discriminator, total)
+        self.update(self.discriminator, total)
         fake = self.generator(torch.randn(len(real), self.config.latent_dim))
         logits = self.discriminator(fake)
         g_loss = -logits.mean() if self.config.loss == "hinge" else self.loss(logits, 1)
-        self.descend(self.generator, g_loss)
+        self.update(self.generator, g_loss)
         return d_loss.item(), g_loss.item()
 
     def loss(self, logits: Tensor, target: int) -> Tensor:
@@ -93,7 +93,7 @@ class Plain:
         (slopes,) = torch.autograd.grad(self.discriminator(real).sum(), real, create_graph=True)
         return self.config.r1_gamma / 2 * (slopes**2).sum() / len(real)
 
-    def descend(self, network: nn.Module, loss: Tensor) -> None:
+    def update(self, network: nn.Module, loss: Tensor) -> None:
         self.optimisers[network].zero_grad()
         loss.backward()
         self.optimisers[network].step()
@@ -108,10 +108,13 @@ class Plain:
     ],
     ids=["as it is", "hinge and spectral norm", "penalties"],
 )
-def test_the_losses_are_those_of_a_plain_loop(
+def test_the_losses_equal_those_of_a_plain_loop(
     make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
-    slow = {"generator_lr": 2e-4, "discriminator_lr": 2e-4}  # or rounding grows from step to step
+    slow = {
+        "generator_lr": 2e-4,
+        "discriminator_lr": 2e-4,
+    }  # otherwise rounding errors grow from step to step
     gan = make_gan(generator_filters=8, discriminator_filters=8, **slow, **options)
     plain, state = Plain(gan), torch.get_rng_state()
     expected = []
@@ -126,34 +129,36 @@ def test_the_losses_are_those_of_a_plain_loop(
         d_loss, g_loss, *_ = step(images[epoch_order(30, 0, epoch)[4 * k : 4 * k + 4]]).tolist()
         found.append((d_loss, g_loss))
     torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-3, atol=1e-4)
-    assert torch.tensor(found).std(dim=0).min() > 0.01  # the curves are no straight lines
+    assert torch.tensor(found).std(dim=0).min() > 0.01  # the curves are not constant
 
 
-def test_over_200_steps_the_curves_are_a_plain_loops(make_gan: MakeGan, images: Tensor) -> None:
-    """Rounding grows from step to step, so that what is compared are means of fifty."""
+def test_over_100_steps_the_loss_curves_equal_those_of_a_plain_loop(
+    make_gan: MakeGan, images: Tensor
+) -> None:
+    """Rounding errors grow from step to step, so means of 25 steps are compared."""
     slow = {"generator_lr": 2e-4, "discriminator_lr": 2e-4}
     gan = make_gan(generator_filters=4, discriminator_filters=4, **slow)
     plain, state = Plain(gan), torch.get_rng_state()
-    batches = [images[epoch_order(30, 0, epoch)[:4]] for epoch in range(200)]
+    batches = [images[epoch_order(30, 0, epoch)[:4]] for epoch in range(100)]
     expected = torch.tensor([plain.step(real, number) for number, real in enumerate(batches)])
     torch.set_rng_state(state)
     step = select_step(gan, "auto")
     found = torch.stack([step(real)[:2].clone() for real in batches])
-    curves = [losses.reshape(4, 50, 2).mean(dim=1) for losses in (found, expected)]
+    curves = [losses.reshape(4, 25, 2).mean(dim=1) for losses in (found, expected)]
     torch.testing.assert_close(*curves, rtol=0.05, atol=0.01)
-    assert (curves[0][0] - curves[0][3]).abs().min() > 0.02  # the curves are no straight lines
+    assert (curves[0][0] - curves[0][3]).abs().min() > 0.02  # the curves are not constant
 
 
 def steps(step: Step, images: Tensor) -> list[list[float]]:
-    """What fourteen steps return."""
+    """The values that fourteen steps return."""
     return [step(images[2 * k : 2 * k + 4]).tolist() for k in range(14)]
 
 
-# What a CUDA graph asks of a step.
+# Requirements of a CUDA graph.
 
 
-class Waiting(TorchDispatchMode):
-    """Notes every operation that makes the host wait for what the device has computed."""
+class SynchronisationWatch(TorchDispatchMode):
+    """Records every operation that makes the CPU wait for a result of the device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,24 +173,24 @@ class Waiting(TorchDispatchMode):
 
 
 @each_option
-def test_an_update_waits_for_nothing(
+def test_an_update_does_not_wait_for_the_device(
     make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
     gan = make_gan(**options)
     gan.train_step(images[:4])
-    with Waiting() as watch:
+    with SynchronisationWatch() as watch:
         gan.update(images[4:8], with_penalty=bool(gan.config.r1_gamma))
     assert watch.waits == []
 
 
-def test_that_check_can_fail(make_gan: MakeGan, images: Tensor) -> None:
-    with Waiting() as watch:
+def test_the_synchronisation_check_can_fail(make_gan: MakeGan, images: Tensor) -> None:
+    with SynchronisationWatch() as watch:
         make_gan().train_step(images[:4])[0].item()
     assert watch.waits
 
 
-class Again:
-    """Records nothing: it does the work again, as often as it is asked to."""
+class Repeater:
+    """A capturer without a device: the "replay" does the work again."""
 
     def __init__(self) -> None:
         self.warmed_up, self.captured = 0, 0
@@ -200,20 +205,20 @@ class Again:
 
 
 @each_option
-def test_recorded_steps_are_those_that_are_not(
+def test_graphed_steps_equal_eager_steps(
     make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
-    gan, recorder = make_gan(**options), Again()
-    recorded = steps(GraphedSteps(gan, recorder, None), images)
+    gan, capturer = make_gan(**options), Repeater()
+    graphed = steps(GraphedSteps(gan, capturer, None), images)
     eager = make_gan(**options)
-    assert recorded == steps(eager.train_step, images)
+    assert graphed == steps(eager.train_step, images)
     assert_same_bits(gan.state_dict(), eager.state_dict())
     kinds = 2 if "r1_gamma" in options else 1
-    assert (recorder.warmed_up, recorder.captured) == (kinds * WARM_UP_STEPS, kinds)
+    assert (capturer.warmed_up, capturer.captured) == (kinds * WARM_UP_STEPS, kinds)
 
 
-class Broken(Again):
-    """Cannot record steps with penalties."""
+class BrokenCapturer(Repeater):
+    """Fails to capture the second graph, that of the steps without penalties."""
 
     def capture(self, work: DeviceWork) -> DeviceWork:
         if self.captured:
@@ -221,34 +226,36 @@ class Broken(Again):
         return super().capture(work)
 
 
-def test_what_cannot_be_recorded_goes_on_eagerly_and_says_why(
+def test_after_a_failed_capture_steps_are_eager_and_the_reason_is_printed(
     make_gan: MakeGan, images: Tensor
 ) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     gan = make_gan(**OPTIONS["penalties"])
-    step = GraphedSteps(gan, Broken(), told.append)
+    step = GraphedSteps(gan, BrokenCapturer(), notices.append)
     found = steps(step, images)
     eager = make_gan(**OPTIONS["penalties"])
     assert found == steps(eager.train_step, images)
     assert_same_bits(gan.state_dict(), eager.state_dict())
-    why = "CUDA graph capture failed: operation not permitted"
-    assert told == [f"training runs eagerly, one operation at a time: {why}"]
+    reason = "CUDA graph capture failed: operation not permitted"
+    assert notices == [f"training runs eagerly, one operation at a time: {reason}"]
 
 
-def test_what_must_be_recorded_and_cannot_is_refused(make_gan: MakeGan, images: Tensor) -> None:
-    step = GraphedSteps(make_gan(**OPTIONS["penalties"]), Broken(), None)
+def test_with_execution_graph_a_failed_capture_is_an_error(
+    make_gan: MakeGan, images: Tensor
+) -> None:
+    step = GraphedSteps(make_gan(**OPTIONS["penalties"]), BrokenCapturer(), None)
     with pytest.raises(TrainingError, match="not permitted; use --execution eager"):  # noqa: PT012
         for _ in range(14):
             step(images[:4])
 
 
-class Card:
-    """Stands for CUDA: notes what is asked of it, and records as it is told to."""
+class FakeCuda:
+    """Replaces the functions of torch.cuda: notes the calls; the capture works or fails."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
         self.notes: list[str] = []
         self.works = works
-        stands = {
+        fakes = {
             "Stream": lambda: self._stream("side"),
             "current_stream": lambda: self._stream("main"),
             "stream": self._on,
@@ -257,17 +264,17 @@ class Card:
             "current_device": lambda: 0,
             "default_generators": [self],
         }
-        for name, stand in stands.items():
-            monkeypatch.setattr(torch.cuda, name, stand)
+        for name, fake in fakes.items():
+            monkeypatch.setattr(torch.cuda, name, fake)
 
     def note(self, what: str) -> None:
         self.notes.append(what)
 
     def clone_state(self) -> str:
-        return "as it was"
+        return "as before"
 
     def graphsafe_set_state(self, state: str) -> None:
-        self.note(f"random numbers {state}")
+        self.note(f"random state {state}")
 
     def _stream(self, name: str) -> SimpleNamespace:
         return SimpleNamespace(
@@ -287,52 +294,52 @@ class Card:
         yield
         if not self.works:
             raise RuntimeError("the capture is invalid")
-        self.note(f"recorded on {stream.name}")
+        self.note(f"captured on {stream.name}")
 
 
-def test_work_is_rehearsed_and_recorded_on_a_stream_of_its_own(
+def test_warm_up_and_capture_use_a_separate_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    card = Card(monkeypatch, works=True)
+    cuda = FakeCuda(monkeypatch, works=True)
     graphs = CudaGraphs()
-    graphs.warm_up(lambda: card.note("work"))
-    rehearsal = ["side waits for main", "on side", "work", "off side", "main waits for side"]
-    assert card.notes == rehearsal
-    again = graphs.capture(lambda: card.note("work"))
-    again()
-    assert card.notes[5:] == ["on side", "work", "recorded on side", "off side", "replay"]
+    graphs.warm_up(lambda: cuda.note("work"))
+    warm_up = ["side waits for main", "on side", "work", "off side", "main waits for side"]
+    assert cuda.notes == warm_up
+    replay = graphs.capture(lambda: cuda.note("work"))
+    replay()
+    assert cuda.notes[5:] == ["on side", "work", "captured on side", "off side", "replay"]
 
 
-def test_a_recording_that_breaks_off_gives_stream_and_random_numbers_back(
+def test_a_failed_capture_restores_the_stream_and_the_random_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    card = Card(monkeypatch, works=False)
+    cuda = FakeCuda(monkeypatch, works=False)
     with pytest.raises(RuntimeError, match="the capture is invalid"):
-        CudaGraphs().capture(lambda: card.note("work"))
-    assert card.notes == ["on side", "work", "off side", "random numbers as it was"]
+        CudaGraphs().capture(lambda: cuda.note("work"))
+    assert cuda.notes == ["on side", "work", "off side", "random state as before"]
 
 
-def test_one_gpu_records(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_gpu_uses_cuda_graphs(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> None:
     gan = make_gan()
     gan.device = torch.device("cuda")
-    Card(monkeypatch, works=True)
-    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)  # which would be on the GPU
+    FakeCuda(monkeypatch, works=True)
+    monkeypatch.setattr(torch, "zeros", lambda *_, **__: None)  # it would be on the GPU
     assert isinstance(select_step(gan, "auto"), GraphedSteps)
 
 
-# The choice.
+# Choosing how steps run.
 
 
-def test_on_a_cpu_auto_is_eager_without_a_word(make_gan: MakeGan) -> None:
-    gan, told = make_gan(), list[str]()
-    assert select_step(gan, "auto", told.append) == gan.train_step
-    assert select_step(gan, "eager", told.append) == gan.train_step
-    assert told == []
+def test_on_a_cpu_auto_is_eager_without_a_notice(make_gan: MakeGan) -> None:
+    gan, notices = make_gan(), list[str]()
+    assert select_step(gan, "auto", notices.append) == gan.train_step
+    assert select_step(gan, "eager", notices.append) == gan.train_step
+    assert notices == []
 
 
-def test_a_graph_on_a_cpu_is_refused(make_gan: MakeGan, images: Tensor) -> None:
-    words = "--execution graph: a CUDA graph needs a CUDA device; use --execution auto"
-    with pytest.raises(TrainingError, match=words):
+def test_a_graph_on_a_cpu_is_an_error(make_gan: MakeGan, images: Tensor) -> None:
+    text = "--execution graph: a CUDA graph needs a CUDA device; use --execution auto"
+    with pytest.raises(TrainingError, match=text):
         next(train(make_gan(execution="graph"), images, 1))
 
 
@@ -344,7 +351,7 @@ def test_a_graph_on_a_cpu_is_refused(make_gan: MakeGan, images: Tensor) -> None:
         ("cpu", None, r"a compiler, g\+\+ or clang\+\+"),
     ],
 )
-def test_compiling_without_what_it_needs_is_refused(
+def test_compiling_without_its_requirements_is_an_error(
     make_gan: MakeGan,
     monkeypatch: pytest.MonkeyPatch,
     device: str,
@@ -361,7 +368,9 @@ def test_compiling_without_what_it_needs_is_refused(
         select_step(gan, "compile")
 
 
-def test_what_compiles_is_compiled(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_execution_compile_compiles_the_networks(
+    make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CXX", "some compiler")
     gan, called = make_gan(), list[str]()
     monkeypatch.setattr(gan, "compile", lambda: called.append("compile"))
@@ -369,7 +378,7 @@ def test_what_compiles_is_compiled(make_gan: MakeGan, monkeypatch: pytest.Monkey
     assert called == ["compile"]
 
 
-def test_what_is_refused_begins_no_run(
+def test_an_impossible_execution_creates_no_run(
     fit: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(tmp_path / "run", "--execution", "graph") == 1
@@ -377,11 +386,11 @@ def test_what_is_refused_begins_no_run(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_group_on_gpus_is_eager_and_says_why(make_gan: MakeGan) -> None:
-    gan, told = make_gan(), list[str]()
+def test_a_group_on_gpus_is_eager_with_a_notice(make_gan: MakeGan) -> None:
+    gan, notices = make_gan(), list[str]()
     gan.device, gan.group = torch.device("cuda"), ProcessGroup(0, 2)
-    assert select_step(gan, "auto", told.append) == gan.train_step
-    (line,) = told
+    assert select_step(gan, "auto", notices.append) == gan.train_step
+    (line,) = notices
     assert line.startswith("training runs eagerly, one operation at a time: processes of a group")
 
 
@@ -389,7 +398,7 @@ def test_a_group_on_gpus_is_eager_and_says_why(make_gan: MakeGan) -> None:
 def test_compiled_networks_learn_the_same(make_gan: MakeGan, images: Tensor) -> None:
     options = {"r1_gamma": 1, "penalty_interval": 2, "batch_norm": False}
     gan = make_gan(**options)
-    gan.compile(backend="aot_eager")  # all of torch.compile but the minutes of a C++ compiler
+    gan.compile(backend="aot_eager")  # torch.compile without the C++ compiler, which takes minutes
     found = steps(gan.train_step, images)
     eager = make_gan(**options)
     torch.testing.assert_close(found, steps(eager.train_step, images))

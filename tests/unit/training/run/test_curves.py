@@ -12,9 +12,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training.config import Loss
-from training.loop.epochs import Report
 from training.run import animation, curves, display
 from training.run.journal import Run
+from training.run.report import Report
 from training.run.tensorboard import SAMPLES, TAGS, Events
 
 
@@ -33,7 +33,7 @@ def lines(count: int) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are saved, to look into."""
+    """The matplotlib figures that are saved."""
     figures: list[Figure] = []
     save = Figure.savefig
 
@@ -45,11 +45,16 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
+@pytest.fixture(autouse=True)
+def _no_curves() -> None:
+    """Overrides the fixture that replaces the curves: here they are drawn."""
+
+
 # The curves.
 
 
 @pytest.mark.parametrize("count", [1, 30])
-def test_both_players_are_drawn_over_the_epochs(drawn: list[Figure], count: int) -> None:
+def test_both_networks_are_plotted_by_epoch(drawn: list[Figure], count: int) -> None:
     epochs = lines(count)
     contents = curves.losses(epochs, "bce"), curves.accuracy(epochs)
     for content in contents:
@@ -67,7 +72,7 @@ def test_both_players_are_drawn_over_the_epochs(drawn: list[Figure], count: int)
         np.testing.assert_array_equal(found[label].get_ydata(), [line[name] for line in epochs])
 
 
-def test_the_axes_tell_their_units(drawn: list[Figure]) -> None:
+def test_the_axes_are_labelled_with_units(drawn: list[Figure]) -> None:
     curves.losses(lines(2), "bce")
     curves.losses(lines(2), "hinge")
     curves.accuracy(lines(2))
@@ -79,7 +84,7 @@ def test_the_axes_tell_their_units(drawn: list[Figure]) -> None:
     ]
 
 
-def test_equal_metrics_are_equal_bytes() -> None:
+def test_equal_metrics_give_equal_files() -> None:
     assert curves.accuracy(lines(3)) == curves.accuracy(lines(3))
 
 
@@ -96,7 +101,7 @@ def grid(tmp_path: Path) -> Callable[..., Path]:
     return drawn
 
 
-def test_long_runs_are_thinned_out_evenly() -> None:
+def test_a_long_run_is_thinned_evenly() -> None:
     assert animation.shown_frames(1) == [0]
     assert animation.shown_frames(60) == list(range(60))
     chosen = animation.shown_frames(1000)
@@ -105,11 +110,13 @@ def test_long_runs_are_thinned_out_evenly() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_every_epoch_is_a_frame_and_the_last_is_held(grid: Callable[..., Path], mode: str) -> None:
+def test_every_epoch_is_a_frame_and_the_last_stays_longer(
+    grid: Callable[..., Path], mode: str
+) -> None:
     content = animation.gif([(epoch, grid(epoch, mode)) for epoch in (1, 2, 3)])
     with Image.open(io.BytesIO(content)) as image:
         assert image.info["loop"] == 0
-        # Equal grids are frames of their own, as each tells its epoch.
+        # Equal grids are different frames, because the caption names the epoch.
         assert (image.format, image.n_frames) == ("GIF", 3)
         assert image.size == (32, 32 + animation.CAPTION_HEIGHT)
         durations = []
@@ -136,7 +143,7 @@ def accumulated(folder: Path) -> EventAccumulator:
     return EventAccumulator(str(folder), {"scalars": 0, "images": 0}).Reload()
 
 
-def test_events_tell_every_figure_and_show_the_samples(tmp_path: Path) -> None:
+def test_events_contain_every_figure_and_the_samples(tmp_path: Path) -> None:
     events = Events(tmp_path, 0)
     events.write(Report(1, 5, True, 1.5, -0.5, 0.75, 0.25, 123.0), np.zeros((8, 8, 1), np.uint8))
     events.close()
@@ -155,7 +162,7 @@ def test_events_tell_every_figure_and_show_the_samples(tmp_path: Path) -> None:
 # The run's folder.
 
 
-def test_a_finished_run_is_drawn(finished_run: Path) -> None:
+def test_a_finished_run_has_curves_an_animation_and_events(finished_run: Path) -> None:
     run = Run(finished_run)
     assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
     assert run.accuracy.read_bytes() == curves.accuracy(run.epochs())
@@ -163,30 +170,30 @@ def test_a_finished_run_is_drawn(finished_run: Path) -> None:
         assert (image.n_frames, image.size) == (2, (128, 128 + animation.CAPTION_HEIGHT))
     found = accumulated(run.events)
     for name, tag in TAGS.items():
-        told = [(event.step, event.value) for event in found.Scalars(tag)]
-        assert [step for step, _ in told] == [5, 10]
+        events = [(event.step, event.value) for event in found.Scalars(tag)]
+        assert [step for step, _ in events] == [5, 10]
         values = [line[name] for line in run.epochs()]
-        assert [value for _, value in told] == pytest.approx(values, rel=1e-6)
+        assert [value for _, value in events] == pytest.approx(values, rel=1e-6)
 
 
-def test_a_run_that_goes_on_draws_no_step_twice(
+def test_a_resumed_run_draws_no_step_twice(
     fit: Callable[..., int], finished_run: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
-    # It was cut off after an epoch was drawn, before its checkpoint was written.
+    # As if it was interrupted after an epoch was drawn, before its checkpoint was written.
     events = Events(folder / "events", 10)
     events.write(Report(3, 15, True, 9, 9, 0, 0, 1), np.zeros((8, 8, 1), np.uint8))
     events.close()
     assert fit(folder, "--resume", "--epochs", 3) == 0
-    told = accumulated(folder / "events").Scalars(TAGS["discriminator_loss"])
-    assert [event.step for event in told] == [5, 10, 15]
-    assert told[-1].value == pytest.approx(Run(folder).epochs()[-1]["discriminator_loss"])
+    events_read = accumulated(folder / "events").Scalars(TAGS["discriminator_loss"])
+    assert [event.step for event in events_read] == [5, 10, 15]
+    assert events_read[-1].value == pytest.approx(Run(folder).epochs()[-1]["discriminator_loss"])
     with Image.open(Run(folder).animation) as image:
         assert image.n_frames == 3
 
 
 @pytest.mark.parametrize(("share", "times"), [(1e-9, 2), (math.inf, 4)])
-def test_curves_take_their_share_of_the_time_and_are_whole_in_the_end(
+def test_curves_take_a_limited_share_of_the_time_and_are_complete_at_the_end(
     fit: Callable[..., int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -208,7 +215,7 @@ def test_curves_take_their_share_of_the_time_and_are_whole_in_the_end(
 
 
 @pytest.mark.parametrize("broken", ["Events", "atomic_files.write"])
-def test_a_failure_to_draw_loses_no_run(
+def test_a_failure_to_draw_does_not_end_the_run(
     fit: Callable[..., int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -232,7 +239,7 @@ def test_a_failure_to_draw_loses_no_run(
     assert text in capsys.readouterr().err
 
 
-def test_a_run_without_an_epoch_has_nothing_to_show(finished_run: Path, tmp_path: Path) -> None:
+def test_a_run_without_an_epoch_has_no_animation(finished_run: Path, tmp_path: Path) -> None:
     run = Run(tmp_path)
     with display.Display(run, Run(finished_run).config(), 0):
         pass

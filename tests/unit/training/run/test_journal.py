@@ -23,13 +23,13 @@ def report(epoch: int) -> Report:
     return Report(epoch, 5 * epoch, True, 1.5, -0.5, 0.75, 0.25, 123.4)
 
 
-def test_data_tells_of_the_images() -> None:
+def test_the_data_summary_describes_the_images() -> None:
     pixels = np.zeros((9, 3, 16, 20), dtype=np.uint8)
     assert DataSummary.of(ImageSet("greys", "none", pixels)) == DATA
     assert DATA.shape == (3, 16, 20)
 
 
-def test_a_begun_run_says_what_it_was_told(tmp_path: Path) -> None:
+def test_a_new_run_has_its_options_and_data(tmp_path: Path) -> None:
     run = Run(tmp_path / "deep" / "run")
     config = Config(seed=7, data_dir=tmp_path, prior="uniform", spectral_norm=False)
     run.create(config, DATA)
@@ -38,7 +38,7 @@ def test_a_begun_run_says_what_it_was_told(tmp_path: Path) -> None:
     assert run.epochs() == []
 
 
-def test_a_folder_that_holds_a_run_is_not_begun_again(tmp_path: Path) -> None:
+def test_a_folder_with_a_run_is_an_error(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.create(Config(seed=1), DATA)
     with pytest.raises(RunError, match="--resume") as caught:
@@ -48,7 +48,7 @@ def test_a_folder_that_holds_a_run_is_not_begun_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+def test_an_unwritable_folder_is_an_error_with_its_path(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written") as caught:
         Run(tmp_path / place).create(Config(), DATA)
@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, place: str) ->
 @pytest.mark.parametrize(
     "content", [None, "", '{"epochs": ', "[]", '{"colour": "blue"}', '{"epochs": 0, "images": "x"}']
 )
-def test_a_missing_or_damaged_file_of_a_run_is_named(
+def test_a_missing_or_damaged_file_is_an_error_with_its_path(
     tmp_path: Path, name: str, content: str | None
 ) -> None:
     run = Run(tmp_path)
@@ -72,7 +72,7 @@ def test_a_missing_or_damaged_file_of_a_run_is_named(
     assert str(tmp_path / name) in str(caught.value)
 
 
-def test_an_epochs_line_holds_its_report(tmp_path: Path) -> None:
+def test_an_epochs_line_has_its_report(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for epoch in (1, 2):
         run.write_epoch(report(epoch), 1.23456, "a device")
@@ -94,7 +94,7 @@ def test_an_epochs_line_holds_its_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("step", "kept"), [(0, 0), (9, 1), (10, 2), (15, 3), (99, 3)])
-def test_rewinding_forgets_the_epochs_after_a_step(tmp_path: Path, step: int, kept: int) -> None:
+def test_rewinding_removes_the_epochs_after_a_step(tmp_path: Path, step: int, kept: int) -> None:
     run = Run(tmp_path)
     for epoch in (1, 2, 3):
         run.write_epoch(report(epoch), 1, "a device")
@@ -105,7 +105,7 @@ def test_rewinding_forgets_the_epochs_after_a_step(tmp_path: Path, step: int, ke
     assert len(run.epochs()) == kept + 1
 
 
-def test_rewinding_a_run_without_epochs_leaves_no_file(tmp_path: Path) -> None:
+def test_rewinding_a_run_without_epochs_writes_no_file(tmp_path: Path) -> None:
     Run(tmp_path).rewind(0)
     assert list(tmp_path.iterdir()) == []
 
