@@ -17,7 +17,8 @@ from training.gan.augmentation import augmented, mirrored
 from training.gan.hardware import autocast, channels_last, to_device
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
 
-_CALIBRATION_SEEDS = 4096
+CALIBRATION_SEEDS = 4096
+"""Latents that calibrate the averaged generator's batch norm."""
 _CALIBRATION_BATCH = 256
 
 
@@ -181,9 +182,7 @@ class Gan:
 
         It uses no random numbers of the run, so the run continues as if it had not been called.
         """
-        z = sampling.from_seeds(
-            range(_CALIBRATION_SEEDS), self.config.latent_dim, self.config.prior
-        )
+        z = sampling.from_seeds(range(CALIBRATION_SEEDS), self.config.latent_dim, self.config.prior)
         batches = torch.split(torch.from_numpy(z).to(self.device), _CALIBRATION_BATCH)
         return averaging.calibrated(self.average, batches)
 

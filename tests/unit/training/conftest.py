@@ -24,6 +24,14 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_calibration() -> Iterator[None]:
+    """Fewer latents: calibration would take most of the time of a tiny run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.gan.gan.CALIBRATION_SEEDS", 512)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the curves, which take more time than a tiny run; test_curves.py tests them."""

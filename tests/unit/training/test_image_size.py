@@ -48,9 +48,10 @@ def test_text_that_is_not_a_number_is_an_error() -> None:
 # The networks.
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("stack", "channels"), [("paper", 1), ("paper", 3), ("keras", 1), ("upsample", 3)]
+)
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("stack", ["paper", "keras", "upsample"])
 def test_every_generator_is_built_for_every_size(stack: Any, size: int, channels: int) -> None:
     torch.manual_seed(0)
     network = networks.generator(3, channels, size, 1, Architecture(generator=stack))
@@ -60,8 +61,10 @@ def test_every_generator_is_built_for_every_size(stack: Any, size: int, channels
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
-@pytest.mark.parametrize("spectral_norm", [True, False])
+@pytest.mark.parametrize(
+    ("stack", "spectral_norm"),
+    [("paper", True), ("paper", False), ("deeper", False), ("keras", True), ("upsample", False)],
+)
 def test_every_discriminator_is_built_for_every_size(
     stack: Any, size: int, spectral_norm: bool
 ) -> None:
