@@ -59,8 +59,9 @@ TRAINING: Graph = {
 SHARED = {"artifact", "latent", "imaging", "runtime"}
 """Packages of ``app`` that ``training`` may import."""
 LIGHT = SHARED | {"batching"}
-"""Packages of ``app`` that know no web framework: they may import LIBRARIES alone."""
+"""Packages of ``app`` that use no web framework."""
 LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "onnxruntime", "PIL", "pydantic", "app"}
+"""Everything that the light packages may import."""
 
 NEVER_IN_APP = {"training", "torch", "onnx"}
 NEVER_LOADED_BY_THE_SERVER = ("torch", "training", "onnx", "tqdm", "httpx")
@@ -105,7 +106,7 @@ def ours(module: str) -> bool:
 
 
 def between_packages(modules: Graph) -> Graph:
-    """The same graph, of packages; only arrows that leave a package, and only to our own."""
+    """Which package imports which of our own packages, without imports inside a package."""
     packages: Graph = defaultdict(set)
     for module, imported in modules.items():
         targets = {package_of(name) for name in imported if ours(name)}
@@ -114,7 +115,7 @@ def between_packages(modules: Graph) -> Graph:
 
 
 def upwards(modules: Graph) -> set[tuple[str, str]]:
-    """The arrows between packages that the tables do not allow."""
+    """Importer and imported of every import between packages that the tables do not allow."""
     return {
         (package, target)
         for package, targets in between_packages(modules).items()
@@ -131,7 +132,7 @@ def cycle(graph: Graph) -> list[str]:
     return []
 
 
-def heavy(modules: Graph) -> Iterator[str]:
+def disallowed_libraries(modules: Graph) -> Iterator[str]:
     """Imports of libraries that a package may not use."""
     for module, imported in modules.items():
         libraries = {name.partition(".")[0] for name in imported}
@@ -167,7 +168,7 @@ def test_no_modules_import_each_other(modules: Graph) -> None:
 
 
 def test_each_package_uses_only_the_libraries_that_it_may(modules: Graph) -> None:
-    assert list(heavy(modules)) == []
+    assert list(disallowed_libraries(modules)) == []
 
 
 def scripts(folder: Path) -> Graph:
@@ -223,7 +224,7 @@ def test_an_import_that_runs_upwards_is_found(modules: Graph, module: str, sourc
     ],
 )
 def test_a_library_that_a_package_may_not_use_is_found(module: str, source: str) -> None:
-    assert list(heavy({module: imports(source, set())}))
+    assert list(disallowed_libraries({module: imports(source, set())}))
 
 
 def test_a_cycle_is_found() -> None:
