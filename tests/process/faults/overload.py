@@ -76,7 +76,7 @@ async def saturate(server: Server, seconds: float, images: int) -> Found:
 
 async def flood(server: Server, seconds: float, images: int, rate: float) -> Found:
     """The throughput while ``rate`` images per second are requested."""
-    found, began, busy, asked = Found(images), time.perf_counter(), server.busy(), 0
+    found, began, busy, sent = Found(images), time.perf_counter(), server.busy(), 0
     idle: deque[Client] = deque()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -87,11 +87,11 @@ async def flood(server: Server, seconds: float, images: int, rate: float) -> Fou
 
     while (now := time.perf_counter() - began) < seconds:
         due = int(now * rate / images)
-        for _ in range(due - asked):
+        for _ in range(due - sent):
             task = asyncio.create_task(one())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
-        asked = due
+        sent = due
         await asyncio.sleep(0.002)
     found.seconds = time.perf_counter() - began
     found.busy = server.busy() - busy

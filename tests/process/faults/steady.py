@@ -54,14 +54,14 @@ async def load(
         return found.images >= images and time.perf_counter() - began >= seconds
 
     async def client(seed: int) -> None:
-        mix, connection, asked = Mix(seed), Client(server.port), 0
+        mix, connection, sent = Mix(seed), Client(server.port), 0
         while not over():
             request = mix.next()
             headers = {"Accept": "*/*", **request.headers}
             answer = await connection.send(request.method, request.path, request.body, **headers)
-            found.compared += request.check(answer, sample=0 if asked % COMPARED else SAMPLE)
+            found.compared += request.check(answer, sample=0 if sent % COMPARED else SAMPLE)
             found.images += request.count
-            asked += 1
+            sent += 1
             found.requests[request.path.partition("?")[0].split("/")[1]] += 1
             if rate:
                 await asyncio.sleep(began + found.images / rate - time.perf_counter())
