@@ -1,33 +1,76 @@
 """The version folders in the models folder, and how to notice that one has changed."""
 
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.artifact.card import CardError
-from app.artifact.version_key import VersionKey
+from app.artifact.version_key import VersionKey, printable
 
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 """Name, inode, size, and times of modification and change of every file in a version folder."""
 
 
-def fingerprints(models: Path) -> dict[VersionKey, Fingerprint]:
-    """Return the fingerprint of every version folder ``name/version`` in ``models``, sorted.
+@dataclass(frozen=True)
+class Scan:
+    """The version folders at one time, and the entries that cannot be version folders."""
 
-    A fingerprint changes whenever a file in the folder does. Folders whose names begin with a dot
-    are skipped: they are unfinished publications. Raises OSError.
+    fingerprints: dict[VersionKey, Fingerprint]
+    """Sorted by name and version. A fingerprint changes whenever a file in the folder does."""
+    refused: dict[VersionKey, str]
+    """The reason for every folder that is not readable or has an unprintable name, escaped."""
+
+    def hides(self, key: VersionKey) -> bool:
+        """Whether the scan could not see if this version exists."""
+        return key in self.refused or VersionKey(key.name, "") in self.refused
+
+
+def scan(models: Path) -> Scan:
+    """Return every version folder ``name/version`` in ``models``.
+
+    Folders whose names begin with a dot are skipped: they are unfinished publications. An entry
+    that cannot be read, such as ``lost+found`` on a file system of its own, hides no other. Raises
+    OSError if ``models`` itself cannot be read.
     """
-    return {
-        VersionKey(name.name, version.name): _fingerprint(version)
-        for name in _folders(models)
-        for version in _folders(name)
-    }
+    found = Scan({}, {})
+    for name in _entries(models):
+        folder = models / name
+        if _is_folder(folder, VersionKey(name, ""), found):
+            try:
+                versions = _entries(folder)
+            except FileNotFoundError:  # it has been removed meanwhile
+                continue
+            except OSError as error:
+                _refuse(found, VersionKey(name, ""), f"cannot be read: {error.strerror}")
+                continue
+            for version in versions:
+                key = VersionKey(name, version)
+                if _is_folder(folder / version, key, found):
+                    found.fingerprints[key] = _fingerprint(folder / version)
+    return found
 
 
-def _folders(parent: Path) -> Iterator[Path]:
-    for path in sorted(parent.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
-            yield path
+def _entries(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _is_folder(path: Path, key: VersionKey, found: Scan) -> bool:
+    """Whether ``path`` is a folder that may contain a version; if not, perhaps refuse it."""
+    try:
+        if not path.is_dir():
+            return False
+    except OSError as error:
+        _refuse(found, key, f"cannot be read: {error.strerror}")
+        return False
+    if key.name.isprintable() and key.version.isprintable():
+        return True
+    _refuse(found, key, "its name has characters that are not printable")
+    return False
+
+
+def _refuse(found: Scan, key: VersionKey, reason: str) -> None:
+    escaped = VersionKey(printable(key.name), printable(key.version))
+    found.refused[escaped] = f"{escaped}: {reason}"
 
 
 def _fingerprint(folder: Path) -> Fingerprint:

@@ -8,8 +8,8 @@ from typing import Final, Self
 
 from app.artifact import version_folders
 from app.artifact.card import CardError
-from app.artifact.version_folders import Fingerprint
-from app.artifact.version_key import VersionKey
+from app.artifact.version_folders import Fingerprint, Scan
+from app.artifact.version_key import VersionKey, printable
 from app.errors import NotFoundError, NotReadyError, invalid
 from app.registry import loader
 from app.registry.loader import ObserverFactory, no_observer
@@ -26,10 +26,10 @@ UNLOADED: Final = "unloaded on request"
 
 @dataclass(frozen=True)
 class Refused:
-    """A version folder that is not in service."""
+    """A folder that is not in service."""
 
     key: VersionKey | None
-    """None is the models folder itself."""
+    """None is the models folder itself. The names may be escaped, but never those of a model."""
     reason: str
 
     @property
@@ -44,7 +44,9 @@ class Registry:
 
     default_name: str
     models: dict[str, dict[int, ModelVersion]] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
+    _refused: dict[VersionKey | None, Refused] = field(default_factory=dict)
+    _unreadable: frozenset[VersionKey] = frozenset()
+    """What the last scan refused."""
     fingerprints: dict[VersionKey, Fingerprint] = field(default_factory=dict)
     """The folders as they were when they were last loaded or refused."""
 
@@ -58,9 +60,12 @@ class Registry:
         loader.placements(settings)  # so that a wrong provider ends the start even without models
         registry = cls(settings.default_model)
         try:
-            registry.fingerprints = version_folders.fingerprints(settings.models)
+            scan = version_folders.scan(settings.models)
         except OSError as error:
             registry.refuse(None, f"{error.filename}: cannot be read: {error.strerror}")
+            return registry
+        registry.note_unreadable(scan)
+        registry.fingerprints = scan.fingerprints
         for key in registry.fingerprints:
             try:
                 registry.add(loader.load(settings.models / str(key), settings, observer))
@@ -97,23 +102,36 @@ class Registry:
         """Whether a version is in service."""
         return key.number in self.models.get(key.name, {})
 
+    @property
+    def refused(self) -> list[Refused]:
+        """The folders that are not in service, in the order in which they were refused."""
+        return list(self._refused.values())
+
     def refuse(self, key: VersionKey | None, reason: str) -> None:
         """Remember why a folder is not in service, and log it unless the reason is known."""
-        refused = Refused(key, reason)
-        if refused not in self.refused:
+        refused = Refused(key, printable(reason))  # it may quote names of files
+        if self._refused.get(key) != refused:
             self.clear_refusal(key)
-            self.refused.append(refused)
-            logger.error("not serving %s: %s", refused.folder, reason)
+            self._refused[key] = refused
+            logger.error("not serving %s: %s", refused.folder, refused.reason)
+
+    def note_unreadable(self, scan: Scan) -> None:
+        """Refuse what ``scan`` could not read, and forget what the scan before could not."""
+        for key in self._unreadable - scan.refused.keys():
+            self.clear_refusal(key)
+        for key, reason in scan.refused.items():
+            self.refuse(key, reason)
+        self._unreadable = frozenset(scan.refused)
 
     def mark_unloaded(self, key: VersionKey, fingerprint: Fingerprint) -> None:
         """Remember that a version was unloaded on request."""
         self.clear_refusal(key)
-        self.refused.append(Refused(key, UNLOADED))
+        self._refused[key] = Refused(key, UNLOADED)
         self.fingerprints[key] = fingerprint
 
     def clear_refusal(self, key: VersionKey | None) -> None:
         """Forget why a folder was not in service."""
-        self.refused = [refused for refused in self.refused if refused.key != key]
+        self._refused.pop(key, None)
 
     def forget(self, key: VersionKey) -> None:
         """Forget a folder that no longer exists."""

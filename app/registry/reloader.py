@@ -10,7 +10,7 @@ from typing import Literal
 
 from app.artifact import version_folders
 from app.artifact.card import CardError
-from app.artifact.version_folders import Fingerprint
+from app.artifact.version_folders import Fingerprint, Scan
 from app.artifact.version_key import VersionKey
 from app.errors import ModelsFolderError, NotFoundError, StartupError, invalid
 from app.registry import loader
@@ -88,8 +88,8 @@ class Reloader:
                     if order.versions is not None:
                         self._wanted[order.model] = order.versions
                 try:
-                    found = await self._fingerprints()
-                    known = {*found, *self._registry.fingerprints}
+                    found = await self._scan()
+                    known = {*found.fingerprints, *self._registry.fingerprints}
                     await self._apply(filter(order.concerns, known), found)
                 finally:
                     self._log.advance()
@@ -101,10 +101,11 @@ class Reloader:
         ModelsFolderError.
         """
         async with self._one_at_a_time:
-            before, self._before = self._before, await self._fingerprints()
-            now, known = self._before, self._registry.fingerprints
+            before, found = self._before, await self._scan()
+            self._before = now = found.fingerprints
+            known = self._registry.fingerprints
             settled = (key for key in {*now, *known} if now.get(key) == before.get(key))
-            await self._apply([key for key in settled if now.get(key) != known.get(key)], now)
+            await self._apply([key for key in settled if now.get(key) != known.get(key)], found)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,7 +127,7 @@ class Reloader:
 
     async def _check_exists(self, name: str, versions: list[int]) -> None:
         """Raise NotFoundError unless the models folder has the model and all ``versions``."""
-        found = await self._fingerprints()
+        found = (await self._scan()).fingerprints
         names = {key.name for key in found} | self._registry.models.keys()
         numbers = {key.number for key in found if key.name == name and key.number is not None}
         for parameter, requested, existing in (
@@ -154,25 +155,28 @@ class Reloader:
         if reasons := [one.reason for one in self._registry.refused if one.key is None]:
             raise ModelsFolderError("; ".join(reasons))
 
-    async def _fingerprints(self) -> dict[VersionKey, Fingerprint]:
-        """All version folders as they are now. Raises ModelsFolderError if they are unreadable."""
+    async def _scan(self) -> Scan:
+        """All version folders as they are now.
+
+        Raises ModelsFolderError if the models folder itself cannot be read.
+        """
         try:
-            found = await asyncio.to_thread(version_folders.fingerprints, self._settings.models)
+            found = await asyncio.to_thread(version_folders.scan, self._settings.models)
         except OSError as error:
             reason = f"{error.filename}: cannot be read: {error.strerror}"
             self._registry.refuse(None, reason)
             raise ModelsFolderError(reason) from error
         self._registry.clear_refusal(None)
+        self._registry.note_unreadable(found)
         return found
 
-    async def _apply(
-        self, concerned: Iterable[VersionKey], found: dict[VersionKey, Fingerprint]
-    ) -> None:
+    async def _apply(self, concerned: Iterable[VersionKey], scan: Scan) -> None:
         """Of the folders ``concerned``, serve those that are found and wanted; retire the rest.
 
-        An unwanted version stays in service while a wanted one of its model fails to load.
+        An unwanted version stays in service while a wanted one of its model fails to load, and so
+        does a version whose folder cannot be read any more.
         """
-        ordered = sorted(concerned)
+        ordered, found = sorted(concerned), scan.fingerprints
         failed = {
             key.name
             for key in ordered
@@ -180,8 +184,9 @@ class Reloader:
         }
         for key in ordered:
             if key not in found:
-                self._retire(key)
-                self._registry.forget(key)
+                if not scan.hides(key):
+                    self._retire(key)
+                    self._registry.forget(key)
             elif not self._is_wanted(key) and key.name not in failed:
                 self._retire(key)
                 self._registry.mark_unloaded(key, found[key])

@@ -209,3 +209,42 @@ def test_without_a_model_the_server_is_live_but_not_ready(
 def test_the_first_model_replaces_a_missing_default(folder: Path) -> None:
     registry = Registry.load(Settings(models=folder, default_model="cats", provider="cpu"))
     assert registry.find().card.name == "fashion-mnist"
+
+
+def test_odd_entries_are_refused_alone_with_their_names_escaped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = Path.iterdir
+
+    def readable(path: Path) -> Path:
+        if path.name == "lost+found":  # only root may read it; tests may run as root
+            raise PermissionError(13, "Permission denied")
+        return path
+
+    monkeypatch.setattr(Path, "iterdir", lambda path: entries(readable(path)))
+    (folder / "lost+found").mkdir()
+    (folder / "caf\udce9/1").mkdir(parents=True)  # how Python represents the byte E9
+    (folder / "a\nERROR:  \x1b[31mforged/1").mkdir(parents=True)
+    (folder / "fashion-mnist/3").mkdir()
+    (folder / "fashion-mnist/3/card.json").symlink_to("caf\udce9")
+    with TestClient(create_app(Settings(models=folder, provider="cpu"))) as client:
+        ready, listed = client.get("/health/ready"), client.get("/models")
+        index = client.post("/v2/repository/index")
+        assert client.post("/generate?model=fashion-mnist").is_success
+    expected = {
+        "lost+found": "cannot be read: Permission denied",
+        r"caf\xe9": "its name has characters that are not printable",
+        r"a\nERROR:  \x1b[31mforged": "its name has characters that are not printable",
+        "fashion-mnist/3": r"/fashion-mnist/3/caf\udce9",
+    }
+    for answer in (ready, listed):
+        refused = {one["folder"]: one["reason"] for one in answer.json()["refused"]}
+        assert refused.keys() == expected.keys()
+        for name, reason in expected.items():
+            assert reason in refused[name]
+    unavailable = {
+        f"{one['name']}/{one['version']}".rstrip("/")
+        for one in index.json()
+        if one["state"] == "UNAVAILABLE"
+    }
+    assert unavailable == expected.keys()

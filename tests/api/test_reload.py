@@ -205,6 +205,31 @@ def test_a_models_folder_that_cannot_be_read_changes_nothing(
     assert server.get("/models").json()["refused"] == []
 
 
+def test_an_unreadable_folder_changes_nothing_for_the_others(
+    server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries, unreadable = Path.iterdir, {"lost+found", "dogs"}
+
+    def readable(path: Path) -> Path:
+        if path.name in unreadable:
+            raise PermissionError(13, "Permission denied")
+        return path
+
+    monkeypatch.setattr(Path, "iterdir", lambda path: entries(readable(path)))
+    (folder / "lost+found").mkdir()
+    publish(folder, "cats", 2)
+    assert load(server).is_success
+    assert drawing(server) == "cats/2"
+    answer = load(server, "dogs")
+    assert answer.status_code == 409
+    assert "dogs: cannot be read: Permission denied" in answer.json()["error"]
+    assert drawing(server, "dogs") == "dogs/1"
+    assert [one["folder"] for one in refused(server)] == ["dogs", "lost+found"]
+    unreadable.clear()
+    assert load(server, "dogs").is_success
+    assert refused(server) == []
+
+
 @pytest.mark.parametrize("error", [StartupError("no provider"), ZeroDivisionError("no provider")])
 def test_what_fails_unforeseen_is_no_version(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -228,7 +253,7 @@ def test_what_fails_unforeseen_ends_no_watch(
 
     with started(folder, watch=0.05) as server:
         with monkeypatch.context() as patch:
-            patch.setattr(version_folders, "fingerprints", broken)
+            patch.setattr(version_folders, "scan", broken)
             eventually(lambda: "could not be read" in caplog.text)
         publish(folder, "cats", 2)
         eventually(lambda: drawing(server) == "cats/2")

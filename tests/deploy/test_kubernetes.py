@@ -97,6 +97,8 @@ def test_models_can_come_from_a_volume(manifests: Path, tmp_path: Path) -> None:
     valid(found["Deployment"])
     mounts = {mount["name"]: mount["mountPath"] for mount in container(found)["volumeMounts"]}
     assert mounts == {"tmp": "/tmp", "models": "/srv/models"}  # noqa: S108
+    context = found["Deployment"]["spec"]["template"]["spec"]["securityContext"]
+    assert context["fsGroup"] == context["runAsGroup"]  # else the server could not read the volume
 
 
 def test_every_variable_is_a_setting_of_the_server(

@@ -1,6 +1,6 @@
 import pytest
 
-from app.artifact.version_key import VersionKey
+from app.artifact.version_key import VersionKey, printable
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,19 @@ def test_only_a_plain_positive_number_is_a_version_number(version: str, number: 
 
 def test_a_key_is_the_path_below_the_models_folder() -> None:
     assert str(VersionKey("cats", "12")) == "cats/12"
+    assert str(VersionKey("cats", "")) == "cats"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lost+found", "lost+found"),
+        ("Zürich 7", "Zürich 7"),
+        (b"caf\xe9".decode(errors="surrogateescape"), r"caf\xe9"),
+        ("\ud800", r"\ud800"),
+        ("a\nINFO: \x1b[31m", r"a\nINFO: \x1b[31m"),
+        ("\u202egnp", r"\u202egnp"),
+    ],
+)
+def test_text_with_odd_characters_is_escaped_to_one_line(text: str, expected: str) -> None:
+    assert printable(text) == expected
