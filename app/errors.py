@@ -19,6 +19,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 │   ├── QueueShareError      429 the client's share of the queue is full
 │   ├── RateLimitError       429 the client exceeds its rate
 │   └── TooManyConnectionsError  503 too many open connections
+│       └── ClientConnectionsError  429 too many of this client
 └── DeadlineError            504 the deadline passed before the images were generated
 StartupError                 the server cannot start with these settings; clients never see it
 """
@@ -201,12 +202,20 @@ class TooManyConnectionsError(OverloadedError):
     example = "the server has too many connections"
 
 
+class ClientConnectionsError(TooManyConnectionsError):
+    """The client has too many open connections; ``Retry-After`` as for 503."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    example = "the client has too many connections"
+
+
 PROTOCOL_ERRORS = (
     MalformedError,
     RequestTimeoutError,
     UrlTooLongError,
     HeadTooLongError,
     TooManyConnectionsError,
+    ClientConnectionsError,
 )
 """Errors of the HTTP connection: any request may get one before a route has seen it."""
 

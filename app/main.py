@@ -32,6 +32,7 @@ from app.api.routes import (
 from app.api.v2 import inference as v2_inference
 from app.api.v2 import models as v2_models
 from app.api.v2 import repository as v2_repository
+from app.auth.addresses import TrustedProxies
 from app.auth.api_keys import Authenticator
 from app.auth.rate_limit import RateLimiter
 from app.middleware import access_log, body_limit
@@ -45,8 +46,8 @@ from app.observability.tracing import Tracer
 from app.registry.registry import Registry
 from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
-from app.server import malloc
-from app.server.protocol import ConnectionLimits
+from app.server import descriptors, malloc
+from app.server.connections import ConnectionLimits, ConnectionTable
 from app.server.shutdown import GracefulShutdown
 from app.server.watchdog import Watchdog
 from app.settings import Settings
@@ -73,7 +74,7 @@ _TENSOR_PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 class _Process:
     """The parts of one server process that no route uses."""
 
-    limits: ConnectionLimits
+    connections: ConnectionTable
     shutdown: GracefulShutdown
     watchdog: Watchdog
     tracer: Tracer | None
@@ -96,7 +97,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     recorded = Metrics(shared)
     registry = Registry.load(settings, recorded.image_counter)
     process = _Process(
-        limits=ConnectionLimits(settings.max_connections, settings.patience),
+        connections=_connections(settings),
         shutdown=GracefulShutdown(settings.grace),
         watchdog=Watchdog(registry.running_batches, settings.stalled),
         tracer=tracing.from_environment(),
@@ -130,6 +131,13 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     openapi.install(app, settings.timeout)
     _add_routes(app, settings)
     return app
+
+
+def _connections(settings: Settings) -> ConnectionTable:
+    """The table of connections, within the settings and the limit on file descriptors."""
+    admitted, reserve = descriptors.split(settings.max_connections)
+    limits = ConnectionLimits(admitted, reserve, settings.client_connections, settings.patience)
+    return ConnectionTable(limits, TrustedProxies().counted_client)
 
 
 def create_worker_app(settings: Settings, shared: Path) -> FastAPI:
@@ -191,7 +199,7 @@ def _lifespan(
             async with services.metrics.sampling(), services.reloader.running():
                 # The web server resumes here once all its connections are closed.
                 yield {
-                    "limits": process.limits,
+                    "connections": process.connections,
                     "shutdown": process.shutdown,
                     "error_response": problems.error_response,
                 }

@@ -107,10 +107,22 @@ class Settings(GeneratorSettings):
         0, ge=0, le=3600, description="seconds between checks for new models; 0 for no checks"
     )
     max_connections: int = Field(
-        1000, ge=1, description="maximum number of connections per process; further ones get 503"
+        1000,
+        ge=1,
+        description="maximum number of connections per process; further ones get 503,"
+        " except health checks",
+    )
+    client_connections: int = Field(
+        500,
+        ge=0,
+        description="maximum number of connections per process and client address;"
+        " further ones get 429; 0 for no limit",
     )
     patience: float = Field(
-        20, gt=0, description="seconds for a request to arrive, and for a response to make progress"
+        20,
+        gt=0,
+        description="seconds for a request to arrive, a quarter of it for the first byte,"
+        " and for a response to make progress",
     )
     keep_alive: int = Field(5, ge=0, description="seconds for which an idle connection stays open")
     stalled: float = Field(

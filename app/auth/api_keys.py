@@ -1,16 +1,14 @@
 """API keys (RFC 6750, section 2.1), and the name under which a client is counted."""
 
 import hmac
-import ipaddress
 from collections.abc import Iterable
-from contextlib import suppress
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
 
+from app.auth.addresses import client_network
 from app.errors import ForbiddenError, UnauthorizedError
 from app.settings import Settings
 
@@ -71,19 +69,12 @@ class Authenticator:
         """The name under which a client's requests are counted: its key's hash, or its address.
 
         An unknown key does not name a client; otherwise one client could pretend to be many. The
-        same holds for a client that owns an IPv6 network: its first 64 bits are the address
-        (RFC 4291, 2.5.1).
+        same holds for the addresses of an IPv6 network.
         """
         if self.drawing and (owner := self.drawing.owner(connection)) is not None:
             return f"key:{owner}"
-        return _address(connection.client.host if connection.client else "")
-
-
-@lru_cache(1024)
-def _address(host: str) -> str:
-    with suppress(ValueError):  # an IPv4 address, or a name from a proxy's header
-        host = str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
-    return f"address:{host}"
+        host = connection.client.host if connection.client else ""
+        return f"address:{client_network(host)}"
 
 
 def presented(connection: HTTPConnection) -> bytes | None:

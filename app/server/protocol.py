@@ -1,9 +1,12 @@
 """uvicorn's HTTP connection, with limits on what a client may send and how slowly."""
 
 import asyncio
+import re
 import select
+import socket
+import struct
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -17,28 +20,23 @@ from app.errors import (
     HeadTooLongError,
     MalformedError,
     RequestTimeoutError,
-    TooManyConnectionsError,
     UrlTooLongError,
 )
+from app.server.connections import ConnectionTable
 
 MAX_URL_BYTES, MAX_HEAD_BYTES = 2**13, 2**15
 MAX_HEADERS = 100
-_MAX_CHECKS = 3
-"""Checks of one request, ``patience / 2`` apart; the first may come right after it began."""
+_CHECKS = 4
+"""Checks of a connection within ``patience``; it has this share of it for its first byte."""
+_LEAST_RATE = 1024
+"""Bytes per second that a client must read of a response, on average over ``patience``."""
+_HALF_CLOSED_SECONDS = 1
+"""After this time without a response, it is checked whether a half-closed client is still there."""
 _COPIED_BYTES = 2**16
 """Up to this size, copying data behind the response head is cheaper than a second system call."""
 
 ErrorResponse = Callable[[str, AppError], Response]
 """Builds the response to a request, from its path and the error."""
-
-
-@dataclass(frozen=True)
-class ConnectionLimits:
-    """Limits of one process on its clients' connections."""
-
-    connections: int
-    patience: float
-    """Seconds for a request to arrive, and for a response to make progress."""
 
 
 class ShutdownState(Protocol):
@@ -57,7 +55,7 @@ class HttpConnection(HttpToolsProtocol):
     """uvicorn's protocol with limits on a request's size and on how long it may take to arrive.
 
     A request that is too large is answered as soon as that is known. Slow clients are found by a
-    timer, which adds no work to a request, after 1 to 1.5 times ``patience``. The timer counts its
+    timer, which adds no work to a request, after 1 to 1.25 times ``patience``. The timer counts its
     checks and does not read the clock: while the whole process is stopped, no client becomes late.
     """
 
@@ -68,9 +66,10 @@ class HttpConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """``app_state``, from the lifespan, has ``limits``, ``shutdown`` and ``error_response``."""
+        """``app_state``, from the lifespan: ``connections``, ``shutdown``, ``error_response``."""
         super().__init__(config, server_state, app_state, _loop)
-        self._limits: ConnectionLimits = app_state["limits"]
+        self._table: ConnectionTable = app_state["connections"]
+        self._patience = self._table.limits.patience
         self._shutdown: ShutdownState = app_state["shutdown"]
         self._error_response: ErrorResponse = app_state["error_response"]
         self._refused: AppError | None = None
@@ -78,19 +77,48 @@ class HttpConnection(HttpToolsProtocol):
         """Checks since the current request began to arrive; None while no request is arriving."""
         self._framing = 0
         """Bytes received of the current request, not counting its body."""
-        self._unsent = 0
-        """Bytes in the write buffer at the last check."""
+        self._used = False
+        """Whether the client has ever sent anything."""
+        self._half_closed = False
+        """Whether the client sends no more, but waits for responses."""
+        self._unread: tuple[int, int] | None = None
+        """Checks since the client last read enough of a response, and the bytes sent by then."""
         self._ignores_input = False
         """Set by an invalid request while responses to earlier ones are still due."""
         self.url = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timer. Beyond twice the limit, a connection is closed without a response."""
+        """Count the connection and start its timer."""
         super().connection_made(transport)
         self._checks = 0
-        self.loop.call_later(self._limits.patience / 2, self._check_progress)
-        if len(self.connections) > 2 * self._limits.connections:
-            transport.abort()
+        self.loop.call_later(self._patience / _CHECKS, self._check_progress)
+        self._table.opened(self, self.client[0] if self.client else "")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop counting the connection."""
+        self._table.closed(self)
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer the complete requests of a client that sends no more, then close.
+
+        An incomplete one is dropped. Returns whether the connection stays open until then.
+        """
+        if self._half_closed or not self._owes_response():
+            return self._half_closed and self._owes_response()
+        self._half_closed, self._checks = True, None
+        self.timeout_keep_alive = 0  # closes after the last response
+        if self.cycle.more_body:
+            self.pipeline.popleft()
+        else:
+            self.close_after_response()
+            if not self.pipeline:
+                self.loop.call_later(_HALF_CLOSED_SECONDS, self._check_presence)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Parse ``data``. A client that sends nothing but line breaks has begun a request, too."""
@@ -98,6 +126,7 @@ class HttpConnection(HttpToolsProtocol):
             return
         if self._checks is None:
             self._checks = 0
+        self._used = True
         self._framing += len(data)
         self._unset_keepalive_if_required()
         self._parse(data)
@@ -108,13 +137,16 @@ class HttpConnection(HttpToolsProtocol):
         """Start the application, unless the request exceeds a limit."""
         if self._offers_upgrade():
             return
-        if refused := self._exceeded_limit():
+        if refused := self._refusal():
             self._refused = refused
             raise _RefusedError  # the parser's error leads to ``send_400_response``
         super().on_headers_complete()
+        # Fields that follow a chunked body are ignored (RFC 9110, section 6.5.1): they must not
+        # become headers, which proxies in front of the server have checked or set.
+        self.headers = []
         coalescing = CoalescingTransport(self.transport, self.loop)
         self.cycle.transport = coalescing  # type: ignore[assignment]  # has all that the cycle uses
-        if self._shutdown.started:
+        if self._shutdown.started or self._table.refusal(self):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -142,7 +174,7 @@ class HttpConnection(HttpToolsProtocol):
         """Close the connection unless a request is being processed, is arriving or is unread."""
         if self.transport.is_closing():
             return
-        if self._framing or self._has_unread_bytes():
+        if self._framing or _events(self.transport, select.POLLIN):
             self.close_after_response()
         else:
             super().shutdown()
@@ -175,50 +207,99 @@ class HttpConnection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         return b"\r\n".join([first, *headers, b"", rest])
 
-    def _exceeded_limit(self) -> AppError | None:
-        if len(self.connections) > self._limits.connections:
-            return TooManyConnectionsError("the server has too many connections", retry_after=1)
+    def _refusal(self) -> AppError | None:
+        """Why the request is refused that has this head; None if it is not."""
+        if (error := self._table.refusal(self)) and not self._is_health_check():
+            return error
         if len(self.url) > MAX_URL_BYTES:
             return UrlTooLongError(f"the URL is longer than {MAX_URL_BYTES} bytes")
         size = sum(len(name) + len(value) for name, value in self.headers)
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             return HeadTooLongError(_LONG_HEAD)
+        return self._wrong_host()
+
+    def _is_health_check(self) -> bool:
+        return self.parser.get_method() in _HEALTH_METHODS and self.url.startswith(_HEALTH_PATHS)
+
+    def _wrong_host(self) -> MalformedError | None:
+        """What is wrong with the version and the header ``Host`` (RFC 9112, section 3.2)."""
+        version = self.parser.get_http_version()
+        if version not in {"1.1", "1.0"}:
+            return MalformedError(f"the version is HTTP/{version} but must be HTTP/1.1 or HTTP/1.0")
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or version == "1.1"):
+            return MalformedError(f"the request has {len(hosts)} Host headers but must have one")
+        if hosts and not _HOST.fullmatch(hosts[0]):
+            return MalformedError("the Host header is no host")
         return None
 
     def _check_progress(self) -> None:
         """End a request that arrives too slowly, or a response that the client does not read."""
         if self not in self.connections:
             return
-        unsent = self.transport.get_write_buffer_size()
-        if unsent and unsent == self._unsent:
+        if not self._used and not _events(self.transport, select.POLLIN):
+            self.transport.close()
+        elif self._reads_too_slowly():
             self.transport.abort()
         elif self._checks is not None:
             self._checks += 1
-            if self._checks >= _MAX_CHECKS:
+            if self._checks > _CHECKS:  # the first may come right after the request began
                 self._time_out()
-        self._unsent = unsent
-        self.loop.call_later(self._limits.patience / 2, self._check_progress)
+        self.loop.call_later(self._patience / _CHECKS, self._check_progress)
+
+    def _reads_too_slowly(self) -> bool:
+        """Whether a response has waited for ``patience`` and the client read hardly any of it.
+
+        What counts is what the client's machine has acknowledged. Our own buffer may stand still
+        for long while the kernel sends megabytes from its own.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            self._unread = None
+            return False
+        sent = _acknowledged(self.transport)
+        sent = unsent if sent is None else sent
+        if self._unread is None or abs(sent - self._unread[1]) >= _LEAST_RATE * self._patience:
+            self._unread = 0, sent
+            return False
+        checks, since = self._unread
+        self._unread = checks + 1, since
+        return checks + 1 >= _CHECKS
+
+    def _check_presence(self) -> None:
+        """Find out whether a client that sends no more is still there.
+
+        A closed socket and a half-closed one look alike, but data makes the first one reset the
+        connection. A client of HTTP/1.1 must accept interim responses (RFC 9110, section 15.2).
+        """
+        if self._awaits_response() and self.scope["http_version"] == "1.1":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._abort_if_reset()
+
+    def _abort_if_reset(self) -> None:
+        """Cancel the request of a client that has gone; the event loop itself no longer looks."""
+        if not self._awaits_response():
+            return
+        if _events(self.transport, 0):
+            self.transport.abort()
+        else:
+            self.loop.call_later(_HALF_CLOSED_SECONDS / 4, self._abort_if_reset)
+
+    def _awaits_response(self) -> bool:
+        return self in self.connections and not self.cycle.response_started
 
     def _time_out(self) -> None:
         """Refuse a request that did not arrive, unless the server itself has stopped reading."""
         if self._owes_response():
             self._checks = 0
             return
-        self._refuse(
-            RequestTimeoutError(f"the request did not arrive within {self._limits.patience:g} s")
-        )
+        self._refuse(RequestTimeoutError(f"the request did not arrive within {self._patience:g} s"))
 
     def _owes_response(self) -> bool:
         """Whether a request before the one that is arriving still has no complete response."""
         if self.cycle is None or self.cycle.response_complete:
             return False
         return bool(self.pipeline) or not self.cycle.more_body
-
-    def _has_unread_bytes(self) -> bool:
-        """Whether the socket holds bytes that have not been read yet."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
-        return bool(poll.poll(0))
 
     def _refuse(self, error: AppError) -> None:
         """Answer with ``error`` and close the connection.
@@ -284,4 +365,29 @@ class CoalescingTransport:
             self._transport.write(head)
 
 
+def _events(transport: asyncio.Transport, wanted: int) -> int:
+    """Which of the events ``wanted``, or of a broken connection, poll(2) reports at once."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), wanted)
+    return next((events for _, events in poll.poll(0)), 0)
+
+
+def _acknowledged(transport: asyncio.Transport) -> int | None:
+    """Bytes that the client's machine has acknowledged; None where the system does not say."""
+    if sys.platform != "linux":
+        return None
+    try:
+        info = transport.get_extra_info("socket").getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES
+        )
+    except OSError:
+        return None
+    return struct.unpack_from("=Q", info, _BYTES_ACKED)[0] if len(info) == _TCP_INFO_BYTES else None
+
+
+_BYTES_ACKED, _TCP_INFO_BYTES = 120, 128
+"""Offset of ``tcpi_bytes_acked`` in Linux's ``struct tcp_info``, and the size up to its end."""
+_HEALTH_METHODS, _HEALTH_PATHS = (b"GET", b"HEAD"), (b"/health/", b"/v2/health/")
+_HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")
+"""Characters of a host with a port (RFC 3986, section 3.2.2)."""
 _LONG_HEAD = f"the request head exceeds {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers"

@@ -49,7 +49,7 @@ PROTOCOL = {
     ("post", "/v2/repository/models/{model}/load"): ORDERED,
     ("post", "/v2/repository/models/{model}/unload"): ORDERED,
 }
-PROTOCOL_ERRORS = {"400", "408", "414", "431", "503"}
+PROTOCOL_ERRORS = {"400", "408", "414", "429", "431", "503"}
 """The errors of the HTTP connection, which any request may get."""
 
 

@@ -2,11 +2,13 @@
 
 import json
 import re
+import resource
 import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -33,8 +35,9 @@ def patient() -> Iterator[Server]:
         yield server
 
 
-def connected(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+def connected(server: Server, source: str = "127.0.0.1") -> socket.socket:
+    address = ("127.0.0.1", server.port)
+    return socket.create_connection(address, timeout=20, source_address=(source, 0))
 
 
 def read_to_end(connection: socket.socket) -> bytes:
@@ -145,7 +148,6 @@ def test_trailers_after_a_chunked_body_are_limited_too(patient: Server) -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"",
         b"GET / HTT",
         b"POST /generate?n=1 HTTP/1.1\r\n" + JSON + b"Content-Length: 9\r\n\r\n{",
     ],
@@ -157,6 +159,13 @@ def test_a_request_that_does_not_arrive_is_408(server: Server, sent: bytes) -> N
             408,
             "the request did not arrive within 0.4 s",
         )
+
+
+def test_a_connection_that_is_never_used_is_closed_sooner(server: Server) -> None:
+    with connected(server) as connection:
+        began = time.monotonic()
+        assert read_to_end(connection) == b""
+        assert time.monotonic() - began < 0.4  # a quarter of it, on an idle machine
 
 
 def test_time_in_which_the_server_is_stopped_does_not_count() -> None:
@@ -290,20 +299,172 @@ def is_live(server: Server) -> bool:
     return False
 
 
+REQUEST = b"GET /models HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
 def test_connections_over_the_limit_get_503_with_retry_after(patient: Server) -> None:
     others = [connected(patient) for _ in range(8)]
     try:
         with connected(patient) as connection:
-            connection.sendall(b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\n")
+            connection.sendall(REQUEST)
             content = read_to_end(connection)
             assert problem_in(content) == (503, "the server has too many connections")
             assert b"retry-after: 1\r\n" in content
-        others += [connected(patient) for _ in range(10)]
-        assert read_to_end(others[-1]) == b""  # over twice the limit: closed without a response
+        waiting = connected(patient)
+        others.pop().close()
+        eventually(lambda: answer_to(waiting, REQUEST) == b"200")
+        others.append(waiting)
     finally:
         for other in others:
             other.close()
-    eventually(lambda: is_live(patient))  # once it has noticed that they are closed
+
+
+def answer_to(connection: socket.socket, request: bytes) -> bytes:
+    """The status of the response."""
+    connection.sendall(request)
+    return connection.recv(2**16)[9:12]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("path", [b"/health/live", b"/health/ready", b"/v2/health/live"])
+def test_health_checks_are_answered_beside_idle_connections(
+    patient: Server, method: bytes, path: bytes
+) -> None:
+    """More of them than the reserve holds."""
+    others = [connected(patient) for _ in range(40)]
+    try:
+        with connected(patient) as connection:
+            connection.sendall(method + b" " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+            content = read_to_end(connection)
+        assert content.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 405 "))
+        assert b"connection: close\r\n" in content
+        with connected(patient) as connection:  # the reserve is for health checks only
+            assert answer_to(connection, b"POST" + REQUEST[3:]) == b"503"
+        assert read_to_end(others[8]) == b""  # the oldest one of the reserve
+        assert answer_to(others[0], REQUEST) == b"200"
+    finally:
+        for other in others:
+            other.close()
+
+
+def test_connections_of_one_address_are_limited_but_not_those_of_a_proxy() -> None:
+    with started("--client-connections", "4") as server:
+        greedy = [connected(server, "127.0.0.2") for _ in range(4)]
+        proxy = [connected(server, "127.0.0.1") for _ in range(8)]
+        try:
+            with connected(server, "127.0.0.2") as fifth:
+                fifth.sendall(REQUEST)
+                content = read_to_end(fifth)
+                assert problem_in(content) == (429, "the client has too many connections")
+                assert b"retry-after: 1\r\n" in content
+            with connected(server, "127.0.0.2") as fifth:
+                assert answer_to(fifth, b"GET /health/live" + REQUEST[11:]) == b"200"
+            with connected(server, "127.0.0.3") as other:
+                assert answer_to(other, REQUEST) == b"200"
+            assert answer_to(proxy[-1], REQUEST) == b"200"
+        finally:
+            for one in greedy + proxy:
+                one.close()
+
+
+def test_too_few_file_descriptors_are_reported_and_leave_room_for_health_checks() -> None:
+    with (
+        started(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))) as server,
+        ExitStack() as others,
+    ):
+        assert "too few file descriptors for max_connections 1000: at most" in server.output
+        for _ in range(100):
+            others.enter_context(connected(server))
+        assert is_live(server)
+
+
+def test_the_limit_on_file_descriptors_is_raised() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2300:
+        pytest.skip(f"the hard limit is {hard}")
+    limit = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (256, hard))
+    with started(preexec_fn=limit) as server:
+        assert "file descriptors" not in server.output
+        soft, _ = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        assert soft >= 2000
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"HTTP/1.1\r\n", 400),
+        (b"HTTP/1.0\r\n", 200),
+        (b"HTTP/1.1\r\nHost:\r\n", 200),
+        (b"HTTP/1.1\r\nHost: [::1]:80\r\n", 200),
+        (b"HTTP/1.1\r\nHost: a\r\nhost: a\r\n", 400),
+        (b"HTTP/1.0\r\nHost: a\r\nHost: a\r\n", 400),
+        (b"HTTP/1.1\r\nHost: a b\r\n", 400),
+        (b"HTTP/1.1\r\nHost: a/b\r\n", 400),
+        (b"HTTP/2.0\r\nHost: a\r\n", 400),
+    ],
+)
+def test_a_request_names_one_host(patient: Server, head: bytes, status: int) -> None:
+    """RFC 9112, section 3.2."""
+    with connected(patient) as connection:
+        connection.sendall(b"GET /health/live " + head + b"Connection: close\r\n\r\n")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize("upgrade", [b"", UPGRADE])
+def test_trailer_fields_do_not_become_headers(patient: Server, upgrade: bytes) -> None:
+    """RFC 9110, section 6.5.1."""
+    head = b"POST /generate?n=1 HTTP/1.1\r\n" + JSON + upgrade
+    head += b"Accept: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    trailer = b"Accept: application/zip\r\nX-Request-ID: trailer\r\nX-Forwarded-For: 1.2.3.4\r\n"
+    last = b"GET /models/cats HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    with connected(patient) as connection:
+        connection.sendall(head + b"2\r\n{}\r\n0\r\n" + trailer + b"\r\n" + last)
+        content = read_to_end(connection)
+    assert re.findall(rb"HTTP/1\.1 (\d+)", content) == [b"200", b"404"]
+    assert b"content-type: image/png" in content
+    assert b"trailer" not in content
+
+
+GENERATE = b"POST /generate?n=64&seed=1 HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (GENERATE % 0, [b"200"]),
+        (GENERATE.replace(b"1.1", b"1.0") % 0, [b"200"]),
+        (GENERATE % 0 * 3, [b"200"] * 3),
+        (GENERATE % 0 + REQUEST[:20], [b"200"]),
+        (GENERATE % 0 * 2 + GENERATE % 9, [b"200"] * 2),
+        (GENERATE % 9, []),
+        (GENERATE[:30], []),
+        (b"", []),
+    ],
+)
+def test_a_client_that_sends_no_more_gets_all_responses(
+    patient: Server, sent: bytes, statuses: list[bytes]
+) -> None:
+    with connected(patient) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        began = time.monotonic()
+        content = read_to_end(connection)
+        assert time.monotonic() - began < 4  # closed without waiting for another request
+    assert re.findall(rb"HTTP/1\.1 (\d+)", content) == statuses
+
+
+def test_a_slow_but_steady_client_gets_a_whole_response() -> None:
+    """Our buffer stands still for longer than the patience while the kernel empties its own."""
+    with started("--patience", "0.8") as server, connected(server) as connection:
+        path = b"/static-offline-docs/swagger-ui-bundle.js"
+        connection.sendall((b"GET %b HTTP/1.1\r\n" % path + HOST + b"\r\n") * 8)
+        expected = httpx.get(f"http://127.0.0.1:{server.port}{path.decode()}").content
+        received = 0
+        while received < 8 * len(expected):
+            piece = connection.recv(2**17)
+            assert piece, f"closed after {received} bytes"
+            received += len(piece)
+            time.sleep(0.05)
 
 
 def test_a_request_of_ordinary_size_succeeds(patient: Server) -> None:
