@@ -36,6 +36,7 @@ MEDIA_TYPE = "application/problem+json"
 # Longer values are abbreviated. A value that is nested more deeply does not fit either: a few
 # hundred nested brackets exceed the recursion limit of the JSON encoder.
 _LONGEST_VALUE = 400
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 class StartupError(Exception):
@@ -261,10 +262,17 @@ def _sentence(refused: InvalidParameter) -> str:
 def json_safe(value: object) -> object:
     """``value`` if JSON can express it in 400 characters, else an abbreviated ``repr`` of it."""
     if isinstance(value, bytes):
-        value = value.decode(errors="replace")
+        value = value[: 4 * (_LONGEST_VALUE + 1)].decode(errors="replace")
+    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+        return reprlib.repr(value)
+    length = 0
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        text.encode()  # JSON escapes may contain lone surrogates, which UTF-8 cannot encode
+        # Piece by piece: of a list with a million values only the first hundred or so are encoded.
+        for piece in _ENCODER.iterencode(value):
+            length += len(piece)
+            piece.encode()  # JSON escapes may contain lone surrogates, which UTF-8 cannot encode
+            if length > _LONGEST_VALUE:
+                return reprlib.repr(value)
     except (TypeError, ValueError, RecursionError):
         return reprlib.repr(value)
-    return value if len(text) <= _LONGEST_VALUE else reprlib.repr(value)
+    return value

@@ -39,6 +39,7 @@ from app.middleware import access_log, body_limit
 from app.middleware.body_limit import BodyLimit
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
+from app.middleware.encoders import Encoders
 from app.middleware.load_shedding import Admission, LoadShedding
 from app.observability import multiprocess, tracing
 from app.observability.metrics import Metrics, Sample, VersionSample
@@ -46,6 +47,7 @@ from app.observability.tracing import Tracer
 from app.registry.registry import Registry
 from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
+from app.runtime import cpus, memory
 from app.server import descriptors, malloc
 from app.server.connections import ConnectionLimits, ConnectionTable
 from app.server.shutdown import GracefulShutdown
@@ -64,6 +66,8 @@ _DRAWING_ERRORS = openapi.problems(
     errors.EngineError,
     errors.DeadlineError,
 )
+_MEMORY_SHARE = 8
+"""By default, all encoders of the server use this part of the memory."""
 _BYTES_PER_NUMBER = 32
 """The longest float64 takes 24 bytes in JSON; the rest is for commas and spaces."""
 # These routes read their body with ``body_limit.read``: its bound depends on the model.
@@ -102,6 +106,10 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         watchdog=Watchdog(registry.running_batches, settings.stalled),
         tracer=tracing.from_environment(),
     )
+    encoders = Encoders(
+        settings.threads or cpus.available(),
+        settings.encode_bytes or memory.available() // _MEMORY_SHARE // settings.workers,
+    )
     log = ReloadLog(shared and shared / "orders")
     services = Services(
         settings=settings,
@@ -109,7 +117,8 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         reloader=Reloader(registry, settings, log, recorded.image_counter, recorded.count_reload),
         authenticator=Authenticator(settings),
         admission=Admission(RateLimiter(settings.rate)),
-        image_cache=ImageCache(settings.cache_bytes),
+        encoders=encoders,
+        image_cache=ImageCache(settings.cache_bytes, encoders),
         metrics=recorded,
         not_ready_reason=process.not_ready_reason,
     )
@@ -171,7 +180,7 @@ def _add_middleware(app: FastAPI, services: Services) -> None:
     """Add all middleware but AccessLog, innermost first."""
     settings = services.settings
     app.add_middleware(BodyLimit, bound=partial(_body_bound, services))
-    app.add_middleware(Compression)
+    app.add_middleware(Compression, encoders=services.encoders)
     app.add_middleware(LoadShedding, admission=services.admission, respond=problems.error_response)
     app.add_middleware(Cors, origins=settings.cors_origins.replace(" ", "").split(","))
 
@@ -204,6 +213,7 @@ def _lifespan(
                     "error_response": problems.error_response,
                 }
             await services.registry.close()
+            services.encoders.close()
             if process.tracer:
                 await asyncio.to_thread(process.tracer.close)
         gc.unfreeze()

@@ -100,6 +100,12 @@ class Settings(GeneratorSettings):
     cache_bytes: int = Field(
         64 * 2**20, ge=0, description="size of the image cache in bytes, per worker; 0 for no cache"
     )
+    encode_bytes: int = Field(
+        0,
+        ge=0,
+        description="memory in bytes for encoding images, per worker; large responses wait for "
+        "each other; 0 for an eighth of the memory of the machine or its container",
+    )
     timeout: float = Field(
         30, gt=0, le=3600, description="request timeout in seconds; afterwards 504"
     )

@@ -14,6 +14,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from app.api.image_cache import ImageCache
 from app.auth.api_keys import Authenticator
 from app.errors import NotReadyError
+from app.middleware.encoders import Encoders
 from app.middleware.load_shedding import Admission
 from app.middleware.request_context import RequestContext, context_of
 from app.observability.metrics import Metrics
@@ -35,6 +36,7 @@ class Services:
     reloader: Reloader
     authenticator: Authenticator
     admission: Admission
+    encoders: Encoders
     image_cache: ImageCache
     metrics: Metrics
     not_ready_reason: Callable[[], str | None]

@@ -5,7 +5,9 @@ FastAPI resolves parameters and dependencies anew for every request, which took 
 
 import json
 from collections.abc import Callable, Coroutine
+from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request, Response
@@ -15,10 +17,17 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.api.dependencies import require_key
+from app.api import json_text
+from app.api.dependencies import require_key, services_of
+from app.api.json_text import TooManyPartsError
 from app.batching.jobs import DisconnectedError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MOST_ERRORS = 16
+"""A body may have any number of unknown parameters; a longer list of errors helps nobody."""
+_BYTES_PER_BYTE = 10
+"""Memory in bytes for each byte of a body: JSON as text, as objects, and validated."""
 
 
 class DirectRoute(APIRoute):
@@ -41,15 +50,19 @@ class DirectRoute(APIRoute):
 def parse_query(request: Request, model: type[Model]) -> Model:
     """The query as a ``model`` without lists. Raises RequestValidationError, as FastAPI does."""
     try:
-        return model.model_validate(dict(request.query_params))
+        return model.model_validate(_bounded(dict(request.query_params), model))
     except ValidationError as error:
         raise _invalid(error, "query", None) from error
 
 
-async def parse_body(request: Request, model: type[Model]) -> Model | None:
+async def parse_body(
+    request: Request, model: type[Model], numbers: int = 0, rows: int = 0
+) -> Model | None:
     """The JSON body as a ``model``; None without a body.
 
-    Raises RequestValidationError as well, and DisconnectedError if the body is incomplete.
+    The body may hold a matrix of ``rows`` and ``numbers``, see ``json_text.load``. Raises
+    RequestValidationError as well, HTTPException if the body is not UTF-8, OverloadedError if it is
+    long and the server is busy, and DisconnectedError if it is incomplete.
     """
     try:
         content = await request.body()
@@ -57,13 +70,45 @@ async def parse_body(request: Request, model: type[Model]) -> Model | None:
         raise DisconnectedError from error
     if not content:
         return None
-    parsed = _parsed(content) if _is_json(request) else content
-    if parsed is None:
+    parse = partial(_parsed, content, _is_json(request), model, numbers, rows)
+    if len(content) <= json_text.INLINE_BYTES:
+        return parse()
+    return await services_of(request).encoders.run(parse, _BYTES_PER_BYTE * len(content))
+
+
+def _parsed(
+    content: bytes, is_json: bool, model: type[Model], numbers: int, rows: int
+) -> Model | None:
+    """``content`` as a ``model``; None for ``null``. Raises RequestValidationError."""
+    received: object = content
+    if is_json:
+        try:
+            received = json_text.load(content, numbers, rows)
+        except (json.JSONDecodeError, TooManyPartsError) as error:
+            problem = {"type": "json_invalid", "loc": ("body",), "msg": str(error)}
+            raise RequestValidationError([problem], body=content) from error
+        except (ValueError, RecursionError) as error:
+            # It is not UTF-8, or has a number of thousands of digits.
+            raise HTTPException(HTTPStatus.BAD_REQUEST) from error
+    if received is None:
         return None
     try:
-        return model.model_validate(parsed)
+        return model.model_validate(_bounded(received, model))
     except ValidationError as error:
-        raise _invalid(error, "body", parsed) from error
+        raise _invalid(error, "body", received) from error
+
+
+def _bounded(received: object, model: type[BaseModel]) -> object:
+    """``received`` with no more unknown parameters than an error names.
+
+    An error for each of many thousands would take seconds.
+    """
+    if not isinstance(received, dict) or len(received) <= MOST_ERRORS:
+        return received
+    fields = model.model_fields.items()
+    known = {name for field, info in fields for name in (field, info.alias)}
+    unknown = list(islice((name for name in received if name not in known), MOST_ERRORS))
+    return {name: received[name] for name in (*(known & received.keys()), *unknown)}
 
 
 def description(query: type[BaseModel], body: type[BaseModel]) -> dict[str, Any]:
@@ -84,16 +129,6 @@ def _is_json(request: Request) -> bool:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     family, _, name = media_type.partition("/")
     return family == "application" and (name == "json" or name.endswith("+json"))
-
-
-def _parsed(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except json.JSONDecodeError as error:
-        problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": error.msg}
-        raise RequestValidationError([problem], body=error.doc) from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, or a number of thousands of digits
-        raise HTTPException(HTTPStatus.BAD_REQUEST) from error
 
 
 def _invalid(error: ValidationError, place: str, received: object) -> RequestValidationError:

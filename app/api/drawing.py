@@ -10,12 +10,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.content_negotiation import PNG
 from app.api.dependencies import Services, accept_of, services_of
-from app.api.drawn import Drawn, generate
+from app.api.drawn import Drawn, Generation
 from app.errors import ParameterError, invalid, parameter_error
 from app.imaging.sheets import MAX_PIXELS, Sheet
 from app.latent.sampling import Latents
-from app.middleware.load_shedding import Admission
+from app.middleware import cost
 from app.middleware.request_context import RequestContext, context_of
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -26,7 +27,7 @@ class Drawing:
     """What one request wants of one version, its limits checked."""
 
     context: RequestContext
-    admission: Admission
+    services: Services
     version: ModelVersion
     options: DrawOptions
     sheet: Sheet
@@ -35,13 +36,24 @@ class Drawing:
         """The latents of ``seeds``: ``(n, width)``."""
         return self.version.latents(seeds, self.options)
 
-    async def draw(self, rows: Latents) -> Drawn:
-        """The images of latents ``(n, width)``.
+    async def draw(self, rows: Latents, media_type: str) -> Drawn:
+        """The images of latents ``(n, width)``, to be encoded as ``media_type``.
 
         Raises the errors of ``Admission.admit`` and of ``ModelVersion.draw``.
         """
-        claim = self.admission.admit(self.context, self.version, len(rows))
-        return await generate(self.version, self.options, rows, claim, self.context.stats)
+        price = cost.images(self.version, len(rows), self._pixels(len(rows), media_type))
+        services, stats = self.services, self.context.stats
+        claim = services.admission.admit(self.context, self.version, len(rows), price)
+        generation = Generation(self.version, self.options, stats, services.encoders)
+        return await generation.images(rows, claim, price)
+
+    def _pixels(self, count: int, media_type: str) -> int:
+        """The pixels of ``count`` images that are encoded: on a sheet, or each by itself."""
+        height, width = self.version.image_size(self.options)
+        if media_type == PNG:
+            height, width = self.sheet.size(count, height, width)
+            return height * width
+        return count * height * width
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class RouteContext:
         if height * width > MAX_PIXELS:
             requested, allowed = f"{width} × {height} pixels", f"at most {MAX_PIXELS} pixels"
             raise _too_much(requested, allowed, place, parameters)
-        return Drawing(self.request, self.services.admission, version, options, sheet)
+        return Drawing(self.request, self.services, version, options, sheet)
 
 
 def route_context(request: Request) -> RouteContext:

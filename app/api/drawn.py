@@ -8,6 +8,7 @@ from app.batching.jobs import Claim
 from app.imaging import sheets
 from app.imaging.sheets import Pixels
 from app.latent.sampling import Latents
+from app.middleware.encoders import Encoders
 from app.observability.request_stats import RequestStats
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -25,6 +26,7 @@ class Drawn:
     compute: float
     """Seconds, see ``jobs.Computed``."""
     stats: RequestStats
+    encoders: Encoders
     ready_at: float = field(default_factory=time.perf_counter)
     """When encoding could begin, by the clock ``time.perf_counter``."""
 
@@ -33,23 +35,32 @@ class Drawn:
         return replace(self, pixels=self.pixels[which])
 
     @property
+    def enlarged_bytes(self) -> int:
+        """The size of ``enlarged``."""
+        return self.pixels.nbytes * self.options.scale**2
+
+    @property
     def enlarged(self) -> Pixels:
         """The pixels, enlarged by the requested scale; takes time for large images."""
         return sheets.upscale(self.pixels, self.options.scale)
 
 
-async def generate(
-    version: ModelVersion,
-    options: DrawOptions,
-    rows: Latents,
-    claim: Claim,
-    stats: RequestStats,
-) -> Drawn:
-    """The images of latents ``(n, width)``, counted in ``stats``.
+@dataclass(frozen=True)
+class Generation:
+    """How the images of one request are generated and encoded."""
 
-    Raises the errors of ``ModelVersion.draw``.
-    """
-    computed = await version.draw(rows, options, claim)
-    pixels, card = cast("Pixels", computed.results), version.card
-    stats.add_images(card.name, card.version, len(pixels), computed.queue, computed.compute)
-    return Drawn(version, options, pixels, computed.queue, computed.compute, stats)
+    version: ModelVersion
+    options: DrawOptions
+    stats: RequestStats
+    encoders: Encoders
+
+    async def images(self, rows: Latents, claim: Claim, price: float) -> Drawn:
+        """The images of latents ``(n, width)``, counted in the statistics.
+
+        ``price`` is their cost, see ``cost.images``. Raises the errors of ``ModelVersion.draw``.
+        """
+        computed = await self.version.draw(rows, self.options, claim, price)
+        pixels, card = cast("Pixels", computed.results), self.version.card
+        queue, compute = computed.queue, computed.compute
+        self.stats.add_images(card.name, card.version, len(pixels), queue, compute)
+        return Drawn(self.version, self.options, pixels, queue, compute, self.stats, self.encoders)

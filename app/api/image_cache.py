@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.api import etags, responses
-from app.api.drawn import generate
+from app.api.drawn import Generation
 from app.batching import jobs
 from app.batching.jobs import Claim
 from app.batching.lru_cache import LruCache
 from app.batching.single_flight import SingleFlight
 from app.errors import DeadlineError, QueueShareError
+from app.middleware import cost
+from app.middleware.encoders import Encoders
 from app.observability.request_stats import RequestStats
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -24,6 +26,12 @@ class ImageKey:
     options: DrawOptions
     seed: int
     media_type: str
+
+    @property
+    def price(self) -> float:
+        """What the client pays for it, see ``cost.images``."""
+        height, width = self.version.image_size(self.options)
+        return cost.images(self.version, 1, height * width)
 
     @property
     def etag(self) -> str:
@@ -52,9 +60,9 @@ class ImageFile:
 class ImageCache:
     """Encoded images by their entity tags."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, encoders: Encoders) -> None:
         """``most_bytes`` bounds the size of the cache; 0 disables it."""
-        self._cache = LruCache(most_bytes)
+        self._cache, self._encoders = LruCache(most_bytes), encoders
         self._flights: SingleFlight[ImageFile] = SingleFlight(QueueShareError)
 
     def get(self, etag: str) -> bytes | None:
@@ -89,7 +97,8 @@ class ImageCache:
         # Several requests may share the result: none of them alone sets a deadline or cancels it.
         shared = Claim(claim.client)
         rows = key.version.latents([key.seed], key.options)
-        drawn = await generate(key.version, key.options, rows, shared, stats)
+        generation = Generation(key.version, key.options, stats, self._encoders)
+        drawn = await generation.images(rows, shared, key.price)
         content = await responses.image_file(drawn, key.seed, key.media_type)
         self._cache.put(etag, content)
         return ImageFile(content, responses.timing(drawn))

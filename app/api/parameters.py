@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticKnownError
 
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
@@ -46,11 +47,19 @@ def _each_once(steps: list[str]) -> list[str]:
 Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(integral)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=256, fail_fast=True)]
 Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
-Corners = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=4, max_length=4)]
-Stops = Annotated[list[Seed], BeforeValidator(_split), Field(min_length=2, max_length=16)]
+Corners = Annotated[
+    list[Seed], Field(min_length=4, max_length=4, fail_fast=True), BeforeValidator(_split)
+]
+Stops = Annotated[
+    list[Seed], Field(min_length=2, max_length=16, fail_fast=True), BeforeValidator(_split)
+]
 _Number = Annotated[float, Field(ge=-MAX_LATENT, le=MAX_LATENT, allow_inf_nan=False)]
-_LatentRow = Annotated[list[_Number], Field(min_length=1, max_length=4096, fail_fast=True)]
-LatentRows = Annotated[list[_LatentRow], Field(min_length=1, max_length=256, fail_fast=True)]
+MAX_ROWS, MAX_NUMBERS = 256, 256 * 4096
+"""The most latents in a body, and the numbers in them together."""
+_LatentRow = Annotated[
+    list[_Number], Field(min_length=1, max_length=MAX_NUMBERS // MAX_ROWS, fail_fast=True)
+]
+LatentRows = Annotated[list[_LatentRow], Field(min_length=1, max_length=MAX_ROWS, fail_fast=True)]
 Radius = Annotated[
     float, Field(ge=0, le=2, allow_inf_nan=False, description="largest size of the noise")
 ]
@@ -84,9 +93,9 @@ Strength = Annotated[
 ]
 EditSteps = Annotated[
     list[Annotated[str, Field(pattern=edits.STEP_PATTERN, examples=["glasses:2"])]],
+    Field(min_length=1, max_length=edits.MAX_ATTRIBUTES, fail_fast=True),
     BeforeValidator(_split),
     AfterValidator(_each_once),
-    Field(min_length=1, max_length=edits.MAX_ATTRIBUTES),
 ]
 
 _RANDOM_SEED = "random if omitted"
@@ -134,6 +143,21 @@ class EditBody(BaseModel):
     )
 
     _integers = field_validator("*", mode="before")(integral)
+
+    @field_validator("edit", mode="before")
+    @classmethod
+    def _few(cls, edit: object) -> object:
+        # pydantic would report every wrong value before it counts them.
+        if isinstance(edit, dict) and len(edit) > edits.MAX_ATTRIBUTES:
+            raise PydanticKnownError(
+                "too_long",
+                {
+                    "field_type": "Dictionary",
+                    "max_length": edits.MAX_ATTRIBUTES,
+                    "actual_length": len(edit),
+                },
+            )
+        return edit
 
 
 class AppearanceQuery(BaseModel):

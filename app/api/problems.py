@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from app.api.direct_route import MOST_ERRORS
 from app.api.schema_words import Schema, within, words
 from app.batching.jobs import DisconnectedError
 from app.errors import (
@@ -26,8 +27,6 @@ from app.middleware.request_context import context_of
 logger = logging.getLogger(__name__)
 
 _BODY = "a JSON object, sent as application/json"
-# A body may have any number of unknown parameters; a longer list helps nobody.
-_MOST_ERRORS = 16
 # Not a standard status; nginx introduced it: the client closed the connection.
 _CLIENT_CLOSED = 499
 
@@ -49,7 +48,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = error.errors()[:_MOST_ERRORS]
+        problems = error.errors()[:MOST_ERRORS]
         refused = [_refused(request, problem, error.body) for problem in problems]
         # Several wrong values of one list are one wrong parameter.
         by_parameter = {(one.place, one.parameter): one for one in refused}

@@ -5,9 +5,10 @@ import base64
 import io
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 from fastapi import Response
 from pydantic import BaseModel
@@ -20,11 +21,18 @@ from app.imaging.animation import AnimationFormat
 from app.imaging.png import Text, encode, encode_all
 from app.imaging.sheets import Sheet
 from app.latent.arithmetic import Neighbourhood
-from app.runtime.cpus import available
+
+T = TypeVar("T")
 
 ANIMATIONS: dict[str, AnimationFormat] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
 _INLINE_BYTES = 2**14
 """Encoding an image of this size takes less time than waking a thread."""
+_INLINE_FILES = 2**18
+"""Copying this many bytes of encoded images into a response takes less time, too."""
+_COPIES = 4
+"""Bytes of memory for each byte of the files in a response: in base64, in JSON, encoded."""
+_ENCODING = 3
+"""Bytes that encoding needs for each byte of pixels: enlarged, laid out, filtered, compressed."""
 _BYTES_PER_THREAD = 2**18
 """Encoding this many bytes of pixels takes milliseconds, which is worth another thread."""
 
@@ -56,10 +64,21 @@ def timing(drawn: Drawn) -> str:
     return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in stages.items())
 
 
-def json(body: BaseModel, drawn: Drawn, seed: int | None) -> Response:
-    """``body`` as JSON. ``seed`` is the request's first seed, if it has one."""
-    content = body.model_dump_json(by_alias=True)
+async def json(
+    build: Callable[[], BaseModel], files: Sequence[bytes], drawn: Drawn, seed: int | None
+) -> Response:
+    """The body that ``build`` makes of ``files``, as JSON.
+
+    ``seed`` is the request's first seed, if it has one.
+    """
+    content = await _joined(lambda: build().model_dump_json(by_alias=True), files, drawn)
     return Response(content, media_type=JSON, headers=_headers(drawn, seed))
+
+
+async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -> T:
+    """Return ``join()``, which copies ``files`` into one response; on a thread if they are long."""
+    size = sum(map(len, files))
+    return join() if size <= _INLINE_FILES else await drawn.encoders.run(join, _COPIES * size)
 
 
 async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = False) -> Response:
@@ -81,15 +100,18 @@ async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
         return encode(sheet.arrange(drawn.enlarged), text)
 
     height, width = sheet.size(len(drawn.pixels), *drawn.version.image_size(drawn.options))
-    inline = height * width * drawn.pixels.shape[-1] <= _INLINE_BYTES
-    return encoded() if inline else await asyncio.to_thread(encoded)
+    size = height * width * drawn.pixels.shape[-1]
+    if size <= _INLINE_BYTES:
+        return encoded()
+    return await drawn.encoders.run(encoded, _ENCODING * size)
 
 
 async def image_file(drawn: Drawn, seed: int, media_type: str) -> bytes:
     """The only image of ``drawn`` as a PNG or WebP file; a WebP file carries no text."""
     if media_type == PNG:
         return await _png(Sheet(columns=1), drawn, _caption(drawn, seed))
-    return await asyncio.to_thread(lambda: webp.encode(drawn.enlarged[0]))
+    size = _ENCODING * drawn.enlarged_bytes
+    return await drawn.encoders.run(lambda: webp.encode(drawn.enlarged[0]), size)
 
 
 async def animated(
@@ -101,7 +123,7 @@ async def animated(
     def encoded() -> bytes:
         return animation.encode(drawn.enlarged, form, fps, repeat=repeat)
 
-    content = await asyncio.to_thread(encoded)
+    content = await drawn.encoders.run(encoded, _ENCODING * drawn.enlarged_bytes)
     return Response(content, media_type=media_type, headers=_headers(drawn, seed))
 
 
@@ -113,21 +135,21 @@ async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[byt
     def encoded(part: slice) -> list[bytes]:
         return encode_all(drawn.part(part).enlarged, texts[part])
 
-    parts = _parts(len(texts), drawn.pixels[0].nbytes * drawn.options.scale**2)
-    found = await asyncio.gather(*(asyncio.to_thread(encoded, part) for part in parts))
-    return [file for files in found for file in files]
+    size, threads = drawn.enlarged_bytes, drawn.encoders.threads
+    parts = _parts(len(texts), size, threads)
+    each = _ENCODING * size // len(parts)
+    runs = (drawn.encoders.run(partial(encoded, part), each) for part in parts)
+    return [file for files in await asyncio.gather(*runs) for file in files]
 
 
-def _parts(count: int, size: int) -> list[slice]:
-    """Nearly equal parts of ``count`` images of ``size`` bytes, one for each thread worth using."""
-    number = max(1, min(_cpus(), count, count * size // _BYTES_PER_THREAD))
+def _parts(count: int, size: int, threads: int) -> list[slice]:
+    """Nearly equal parts of ``count`` images of ``size`` bytes together.
+
+    There is one for each of the ``threads`` that is worth using.
+    """
+    number = max(1, min(threads, count, size // _BYTES_PER_THREAD))
     ends = [count * k // number for k in range(number + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
-
-
-@cache
-def _cpus() -> int:
-    return available()
 
 
 def base64_text(content: bytes) -> str:
@@ -140,16 +162,21 @@ def numbered(files: Sequence[bytes]) -> dict[str, bytes]:
     return {f"{k:03}.png": file for k, file in enumerate(files)}
 
 
-def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int | None) -> Response:
+async def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int | None) -> Response:
     """``files`` as a ZIP archive without compression, as PNG is compressed already."""
+    content = await _joined(partial(_zip, files), [*files.values()], drawn)
+    card = drawn.version.card
+    name = f"{card.name}-{card.version}-{'latents' if seed is None else seed}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(drawn, seed)}
+    return Response(content, media_type=ZIP, headers=headers)
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         for name, content in files.items():
             file.writestr(zipfile.ZipInfo(name), content)
-    card = drawn.version.card
-    name = f"{card.name}-{card.version}-{'latents' if seed is None else seed}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(drawn, seed)}
-    return Response(buffer.getvalue(), media_type=ZIP, headers=headers)
+    return buffer.getvalue()
 
 
 async def neighbourhood(
@@ -160,15 +187,18 @@ async def neighbourhood(
         return await png(sheet, drawn, layout.seed, mixed=True)
     files = await pngs(drawn)
     if media_type == ZIP:
-        return archive(numbered(files), drawn, layout.seed)
-    body = Neighbours(
-        model=drawn.version.card.name,
-        version=drawn.version.card.version,
-        seed=layout.seed,
-        radius=layout.radius,
-        rows=layout.rows,
-        cols=layout.cols,
-        middle=layout.middle,
-        images=[NeighbourImage(png=base64_text(file)) for file in files],
-    )
-    return json(body, drawn, layout.seed)
+        return await archive(numbered(files), drawn, layout.seed)
+
+    def body() -> Neighbours:
+        return Neighbours(
+            model=drawn.version.card.name,
+            version=drawn.version.card.version,
+            seed=layout.seed,
+            radius=layout.radius,
+            rows=layout.rows,
+            cols=layout.cols,
+            middle=layout.middle,
+            images=[NeighbourImage(png=base64_text(file)) for file in files],
+        )
+
+    return await json(body, files, drawn, layout.seed)

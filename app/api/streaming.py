@@ -28,7 +28,7 @@ async def frames(
     ``instance`` is ``path``.
     """
     rest, remaining_positions = pieces(rows), iter(positions)
-    drawn = await drawing.draw(next(rest))
+    drawn = await drawing.draw(next(rest), NDJSON)
     first = await _lines(drawn, remaining_positions)
     lines = _stream(first, drawing, rest, remaining_positions, path)
     headers = responses.stream_headers(drawn, seed)
@@ -53,7 +53,7 @@ async def _stream(
     yield first
     try:
         for rows in rest:
-            yield await _lines(await drawing.draw(rows), positions)
+            yield await _lines(await drawing.draw(rows, NDJSON), positions)
     except DisconnectedError:
         return  # nobody reads the rest
     except AppError as error:

@@ -1,7 +1,7 @@
 """A rate limit in images a second: one token bucket for each client.
 
-A client may start a request while its bucket is not empty, and is charged for all of its images
-even if they exceed the rest. So a large request is never impossible, but its client waits longer
+A client may start a request while its bucket is not empty, and is charged for its whole cost even
+if that exceeds the rest. So a large request is never impossible, but its client waits longer
 before the next one.
 """
 
@@ -27,9 +27,9 @@ class RateLimiter:
         now = self._clock()
         return max(0.0, self._full_at.get(client, now) - now - BURST)
 
-    def charge(self, client: Hashable, images: int) -> None:
-        """Take ``images``, at least one, from the bucket of ``client``."""
-        if not self.rate:
+    def charge(self, client: Hashable, images: float) -> None:
+        """Take ``images`` from the bucket of ``client``."""
+        if not (self.rate and images):
             return
         now = self._clock()
         self._full_at[client] = max(self._full_at.pop(client, now), now) + images / self.rate

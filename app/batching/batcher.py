@@ -60,7 +60,7 @@ class Throughput:
         average = self._rows_per_second or measured
         self._rows_per_second = (1 - _NEWEST) * average + _NEWEST * measured
 
-    def seconds(self, rows: int) -> float:
+    def seconds(self, rows: float) -> float:
         """Estimate how long ``rows`` will take; one second before the first measurement."""
         return rows / self._rows_per_second if self._rows_per_second else 1.0
 
@@ -108,15 +108,16 @@ class Batcher:
         """Return whether the queue has no room for ``count`` more rows."""
         return bool(self._shares.surplus(count))
 
-    def check(self, client: Hashable, count: int) -> None:
+    def check(self, client: Hashable, count: int, cost: float | None = None) -> None:
         """Raise the error with which ``submit`` would refuse ``count`` rows of ``client`` now.
 
-        Raises BatcherClosedError after ``close``, ShareError if the rows exceed the fair share of
-        the client, and QueueFullError if the queue has no room. Changes nothing.
+        Raises BatcherClosedError after ``close``, ShareError if the ``cost`` of the rows exceeds
+        the fair share of the client, and QueueFullError if the queue has no room for so many rows.
+        Changes nothing.
         """
         if self._closing:
             raise BatcherClosedError
-        if excess := self._shares.excess(client, count):
+        if excess := self._shares.excess(client, count if cost is None else cost):
             raise ShareError(self.waiting, self._throughput.seconds(excess))
         if surplus := self._shares.surplus(count):
             raise QueueFullError(self.waiting, self._throughput.seconds(surplus))
@@ -129,16 +130,20 @@ class Batcher:
         """
         self._shares.note_refused(client)
 
-    async def submit(self, rows: Rows, claim: Claim = ANONYMOUS) -> Computed:
+    async def submit(
+        self, rows: Rows, claim: Claim = ANONYMOUS, cost: float | None = None
+    ) -> Computed:
         """Return one result per row, in order. All arrays have the same length, at least 1.
 
+        ``cost`` is what the rows cost their client, in rows of ordinary cost; by default their
+        number. It counts for the client's share of the queue, the rows themselves for its length.
         Raises QueueFullError, ShareError or BatcherClosedError immediately, ExpiredError at the
         deadline, DisconnectedError if the client disconnects, BatchError if ``compute`` fails.
         """
         submitted = time.perf_counter()
         count = len(next(iter(rows.values())))
         try:
-            self.check(claim.client, count)
+            self.check(claim.client, count, cost)
         except ShareError:
             raise
         except QueueFullError:
@@ -147,9 +152,10 @@ class Batcher:
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         loop = asyncio.get_running_loop()
-        job = Job(rows, count, claim, loop.create_future(), submitted)
+        cost = count if cost is None else cost
+        job = Job(rows, count, claim, loop.create_future(), submitted, cost)
         self._queue.append(job)
-        self._shares.add(claim.client, count)
+        self._shares.add(claim.client, count, cost)
         self._wake_up.set()
         with self._monitored(job):
             results = await job.result
@@ -190,7 +196,7 @@ class Batcher:
         """Remove the rows of ``job`` that are still queued."""
         if dropped := job.queued:
             self._queue.remove(job)
-            self._shares.remove(job.claim.client, dropped)
+            self._shares.remove(job.claim.client, dropped, job.cost_of(dropped))
             job.taken = job.count
             self._count(reason, dropped)
 
@@ -239,7 +245,7 @@ class Batcher:
             batch.append((job, job.take(room)))
             taken = queued - job.queued
             room -= taken
-            self._shares.remove(job.claim.client, taken)
+            self._shares.remove(job.claim.client, taken, job.cost_of(taken))
             if not job.queued:
                 self._queue.popleft()
         return batch

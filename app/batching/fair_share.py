@@ -1,4 +1,7 @@
-"""How much of a bounded queue each client occupies, and whether that exceeds its fair share."""
+"""How much of a bounded queue each client occupies, and whether that exceeds its fair share.
+
+The capacity counts rows. Shares count what rows cost, in rows of ordinary cost.
+"""
 
 from collections.abc import Hashable
 
@@ -7,31 +10,34 @@ _MAX_REFUSED = 1000
 
 
 class FairShare:
-    """Counts the queued rows of each client against the capacity of the queue.
+    """Counts the queued rows of each client, and their cost, against the capacity of the queue.
 
-    While at most half of the capacity is occupied, every client may add rows. Beyond that, the
-    capacity is divided equally among the clients with queued rows and the clients refused since the
-    queue was last empty. Without the refused ones, a client that fills the queue alone would also
-    get every place that becomes free.
+    While the cost of all rows is at most half of the capacity, every client may add rows. Beyond
+    that, the capacity is divided equally among the clients with queued rows and the clients refused
+    since the queue was last empty. Without the refused ones, a client that fills the queue alone
+    would also get every place that becomes free.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._queued: dict[Hashable, int] = {}
+        self._rows: dict[Hashable, int] = {}
+        self._costs: dict[Hashable, float] = {}
+        self._cost = 0.0
         self._refused: set[Hashable] = set()
         self.waiting = 0
         """Number of queued rows of all clients."""
 
-    def excess(self, client: Hashable, count: int) -> int:
-        """Return by how many rows ``client`` would exceed its share with ``count`` more, or 0.
+    def excess(self, client: Hashable, cost: float) -> float:
+        """Return by how much ``client`` would exceed its share with rows of this ``cost``, or 0.
 
         A client without queued rows never exceeds its share.
         """
-        queued = self._queued.get(client, 0)
-        clients = len(self._queued.keys() | self._refused | {client})
-        if not queued or clients == 1 or self.waiting + count <= self._capacity // 2:
+        clients = len(self._rows.keys() | self._refused | {client})
+        if client not in self._rows or clients == 1:
             return 0
-        return max(0, queued + count - self._capacity // clients)
+        if self._cost + cost <= self._capacity // 2:
+            return 0
+        return max(0, self._costs[client] + cost - self._capacity // clients)
 
     def surplus(self, count: int) -> int:
         """Return by how many rows the queue would exceed its capacity with ``count`` more, or 0."""
@@ -42,16 +48,21 @@ class FairShare:
         if len(self._refused) < _MAX_REFUSED:
             self._refused.add(client)
 
-    def add(self, client: Hashable, count: int) -> None:
-        """Record that ``count`` rows of ``client`` entered the queue."""
+    def add(self, client: Hashable, count: int, cost: float) -> None:
+        """Record that ``count`` rows of ``client``, which ``cost`` as many, entered the queue."""
         self.waiting += count
-        self._queued[client] = self._queued.get(client, 0) + count
+        self._rows[client] = self._rows.get(client, 0) + count
+        self._costs[client] = self._costs.get(client, 0.0) + cost
+        self._cost += cost
 
-    def remove(self, client: Hashable, count: int) -> None:
-        """Record that ``count`` rows of ``client`` left the queue."""
+    def remove(self, client: Hashable, count: int, cost: float) -> None:
+        """Record that ``count`` rows of ``client``, with their ``cost``, left the queue."""
         self.waiting -= count
-        self._queued[client] -= count
-        if not self._queued[client]:
-            del self._queued[client]
+        self._rows[client] -= count
+        self._costs[client] -= cost
+        self._cost -= cost
+        if not self._rows[client]:
+            del self._rows[client], self._costs[client]
         if not self.waiting:
+            self._cost = 0.0  # without the rounding errors of many differences
             self._refused.clear()

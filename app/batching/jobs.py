@@ -108,6 +108,8 @@ class Job:
     result: asyncio.Future[Array]
     submitted: float
     """By the clock ``time.perf_counter``."""
+    cost: float
+    """What all rows cost, in rows of ordinary cost."""
     taken: int = 0
     """Number of rows that have left the queue."""
     compute_seconds: float = 0.0
@@ -118,6 +120,10 @@ class Job:
     def queued(self) -> int:
         """Number of rows that are still in the queue."""
         return self.count - self.taken
+
+    def cost_of(self, count: int) -> float:
+        """The cost of ``count`` of its rows."""
+        return self.cost * count / self.count
 
     @property
     def progress(self) -> str:

@@ -1,12 +1,12 @@
 """Compresses long texts with gzip (RFC 9110, section 8.4.1.3); images do not get smaller."""
 
-import asyncio
-
 from isal import isal_zlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.errors import OverloadedError
 from app.middleware import quality_values
+from app.middleware.encoders import Encoders
 
 _TEXTS = {
     "application/json",
@@ -26,22 +26,22 @@ _LEVEL, _GZIP = 1, 31
 class Compression:
     """ASGI middleware. A response that is sent in pieces is passed on as it is, without delay."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, encoders: Encoders) -> None:
+        self._app, self._encoders = app, encoders
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         if scope["type"] == "http":
             accepted = Headers(scope=scope).get("accept-encoding", "")
-            send = _CompressingSend(send, accepted).send
+            send = _CompressingSend(send, accepted, self._encoders).send
         await self._app(scope, receive, send)
 
 
 class _CompressingSend:
     """Delays the start of a text response until its length is known."""
 
-    def __init__(self, send: Send, accept_encoding: str) -> None:
-        self._send, self._accept_encoding = send, accept_encoding
+    def __init__(self, send: Send, accept_encoding: str, encoders: Encoders) -> None:
+        self._send, self._accept_encoding, self._encoders = send, accept_encoding, encoders
         self._start: Message | None = None
 
     async def send(self, message: Message) -> None:
@@ -52,8 +52,11 @@ class _CompressingSend:
             self._start = None
             headers = MutableHeaders(scope=start)
             headers.add_vary_header("Accept-Encoding")
+            compressed = None
             if _is_long(message) and accepts_gzip(self._accept_encoding):
-                message = {**message, "body": await _compressed(message["body"])}
+                compressed = await self._compressed(message["body"])
+            if compressed is not None:
+                message = {**message, "body": compressed}
                 headers["Content-Encoding"] = "gzip"
                 headers["Content-Length"] = str(len(message["body"]))
                 if tag := headers.get("etag"):
@@ -61,6 +64,20 @@ class _CompressingSend:
                     headers["ETag"] = f"W/{tag.removeprefix('W/')}"
             await self._send(start)
         await self._send(message)
+
+    async def _compressed(self, body: bytes) -> bytes | None:
+        """``body`` in gzip; None if it is long and the encoders are busy."""
+
+        def compressed() -> bytes:
+            content: bytes = isal_zlib.compress(body, _LEVEL, _GZIP)
+            return content
+
+        if len(body) <= _INLINE_BYTES:
+            return compressed()
+        try:
+            return await self._encoders.run(compressed, len(body))
+        except OverloadedError:
+            return None
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
@@ -77,11 +94,3 @@ def _is_text(start: Message) -> bool:
 
 def _is_long(message: Message) -> bool:
     return not message.get("more_body", False) and len(message.get("body", b"")) >= SHORTEST
-
-
-async def _compressed(body: bytes) -> bytes:
-    def compressed() -> bytes:
-        content: bytes = isal_zlib.compress(body, _LEVEL, _GZIP)
-        return content
-
-    return compressed() if len(body) <= _INLINE_BYTES else await asyncio.to_thread(compressed)

@@ -1,13 +1,15 @@
 """Admission: decides whether a request may generate images, before any work is done.
 
 A request that would be refused for the same reason as one before it is refused before it is read,
-which costs a fraction of the work.
+which costs a fraction of the work. So is a request of a client over its rate; another one pays for
+being read, and for its images once their number is known.
 """
 
 import math
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.auth.rate_limit import RateLimiter
 from app.batching.jobs import Claim
 from app.errors import AppError, OverloadedError, QueueShareError, RateLimitError
+from app.middleware import cost
 from app.middleware.request_context import RequestContext, context_of
 from app.registry.model_version import ModelVersion
 
@@ -22,6 +25,10 @@ ErrorResponse = Callable[[str, AppError], Response]
 """Makes the response for an error from the request's path and the error."""
 
 _PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations"})
+_ARITHMETIC = "/arithmetic"
+_TENSORS = re.compile(r"/v2/models/.*/infer")
+# Cached images of single seeds are free, so these requests pay once they are refused.
+_IMAGES = "/images/"
 _QUEUE = re.compile(rb"(?:^|&)((?:model|version)=[^&]*)")
 # Full queues that are remembered at once: a bound on memory.
 _MOST_QUEUES = 100
@@ -45,14 +52,17 @@ class Admission:
         self._rates = rates
         self._full: dict[Hashable, _FullQueue] = {}
 
-    def admit(self, context: RequestContext, version: ModelVersion, images: int) -> Claim:
+    def admit(
+        self, context: RequestContext, version: ModelVersion, images: int, price: float
+    ) -> Claim:
         """The claim under which ``version`` may queue ``images`` for this request.
 
-        Raises the errors of ``charge``, and QueueShareError, OverloadedError or ShuttingDownError.
+        ``price`` is their cost, see ``cost.images``. Raises the errors of ``charge``, and
+        QueueShareError, OverloadedError or ShuttingDownError.
         """
-        claim = self.charge(context, images)
+        claim = self.charge(context, price)
         try:
-            version.check_room(context.client, images)
+            version.check_room(context.client, images, price)
         except QueueShareError:
             raise
         except OverloadedError as error:
@@ -60,18 +70,38 @@ class Admission:
             raise
         return claim
 
-    def charge(self, context: RequestContext, images: int) -> Claim:
-        """The claim of a request that may not need the queue; its images count for the rate.
+    def charge(self, context: RequestContext, price: float) -> Claim:
+        """The claim of a request that may not need the queue; its ``price`` counts for the rate.
 
         Raises RateLimitError, or ParameterError if the request's timeout is not allowed.
         """
         claim = context.claim()
+        self._check_rate(context)
+        prepaid = min(price, context.prepaid)
+        context.prepaid -= prepaid
+        self._rates.charge(context.client, price - prepaid)
+        return claim
+
+    def prepay(self, context: RequestContext) -> None:
+        """Charge the cost of a refused request before the request is read.
+
+        It counts towards the price of a request that is served. Raises RateLimitError.
+        """
+        if self._rates.rate:
+            self._check_rate(context)
+            context.prepaid = cost.REFUSED
+            self._rates.charge(context.client, cost.REFUSED)
+
+    def settle_refused(self, context: RequestContext) -> None:
+        """Charge a request that was refused, unless it has paid already."""
+        if not context.rate_checked:
+            self._rates.charge(context.client, cost.REFUSED)
+
+    def _check_rate(self, context: RequestContext) -> None:
         if not context.rate_checked and (wait := self._rates.wait(context.client)):
             limit = f"the rate limit is {self._rates.rate:g} images a second on average"
             raise RateLimitError(limit, math.ceil(wait))
         context.rate_checked = True
-        self._rates.charge(context.client, images)
-        return claim
 
     def _remember(self, scope: Scope, full: _FullQueue) -> None:
         if scope["path"] in _PATHS and len(self._full) < _MOST_QUEUES:
@@ -102,10 +132,31 @@ class LoadShedding:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        refused = None
-        if scope["type"] == "http":
-            refused = self._admission.early_refusal(scope, self._respond)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refused = self._admission.early_refusal(scope, self._respond) or self._prepaid(scope)
         await (refused or self._app)(scope, receive, send)
+        context = context_of(scope)
+        if scope["path"].startswith(_IMAGES) and _is_refusal(context.stats.status):
+            self._admission.settle_refused(context)
+
+    def _prepaid(self, scope: Scope) -> Response | None:
+        """None once the request has paid for being read; the refusal of one over its rate."""
+        path = scope["path"]
+        if path not in _PATHS and path != _ARITHMETIC and not _TENSORS.fullmatch(path):
+            return None
+        context = context_of(scope)
+        try:
+            self._admission.prepay(context)
+        except RateLimitError as error:
+            context.stats.refusal_reason = error.refusal_reason
+            return self._respond(path, error)
+        return None
+
+
+def _is_refusal(status: int) -> bool:
+    return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.TOO_MANY_REQUESTS
 
 
 def _queue(scope: Scope) -> Hashable:

@@ -47,6 +47,8 @@ class RequestContext:
     stats: RequestStats
     rate_checked: bool = False
     """Whether the rate limit has let this request pass. A request that has begun may finish."""
+    prepaid: float = 0.0
+    """What the client has been charged before the cost of the request was known, in images."""
     _client: str = ""
     _leases: list[Leased] = field(default_factory=list)
 

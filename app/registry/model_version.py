@@ -93,15 +93,15 @@ class ModelVersion:
             raise parameter_error(*(invalid("edit", place, name, allowed) for name in unknown))
         return Edit.from_directions(vectors, strengths)
 
-    def check_room(self, client: Hashable, images: int) -> None:
-        """Raise the error that refuses ``images`` of ``client`` now, if any.
+    def check_room(self, client: Hashable, images: int, cost: float) -> None:
+        """Raise the error that refuses ``images`` of this ``cost`` of ``client`` now, if any.
 
         Raises QueueShareError, OverloadedError or ShuttingDownError. A client that is refused
         because the queue is full has a share of it reserved, as in ``Batcher.submit``.
         """
         try:
             with _refusals():
-                self.batcher.check(client, images)
+                self.batcher.check(client, images, cost)
         except QueueShareError:
             raise
         except OverloadedError:
@@ -114,9 +114,12 @@ class ModelVersion:
             self.batcher.note_refused(client)
         return full
 
-    async def draw(self, rows: Latents, options: DrawOptions, claim: Claim) -> Computed:
+    async def draw(
+        self, rows: Latents, options: DrawOptions, claim: Claim, cost: float | None = None
+    ) -> Computed:
         """The images of latents ``(n, width)``: uint8 ``(n, height, width, channels)``, and times.
 
+        ``cost`` is as in ``Batcher.submit``.
         Raises QueueShareError, OverloadedError, ShuttingDownError, DeadlineError or EngineError;
         jobs.DisconnectedError if the client disconnected.
         """
@@ -124,7 +127,7 @@ class ModelVersion:
         self.acquire()
         try:
             with _refusals():
-                computed = await self.batcher.submit({INPUT: options.edit(rows)}, claim)
+                computed = await self.batcher.submit({INPUT: options.edit(rows)}, claim, cost)
         except jobs.ExpiredError as error:
             self.statistics.failed.add(time.perf_counter() - began)
             raise DeadlineError(f"not generated in time: {error}") from error

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from app.middleware.compression import SHORTEST, Compression
+from app.middleware.encoders import Encoders
 from tests.serving import serving
 
 TEXTS = ["/models", "/", "/web/style.css", "/web/main.js", "/openapi.json"]
@@ -95,7 +96,7 @@ def sent(*bodies: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> list[Me
         raise AssertionError
 
     scope = {"type": "http", "headers": [(b"accept-encoding", b"gzip")]}
-    asyncio.run(Compression(app)(scope, nothing, keep))
+    asyncio.run(Compression(app, Encoders(1, 2**20))(scope, nothing, keep))
     return out
 
 

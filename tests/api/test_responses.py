@@ -16,13 +16,13 @@ from app.settings import Settings
 
 @pytest.fixture(scope="module")
 def client(models: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+    with TestClient(create_app(Settings(models=models, provider="cpu", threads=3))) as client:
         yield client
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many images each thread was given, on a machine of three CPUs."""
+def parts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each of three threads was given."""
     found: list[int] = []
 
     def encoded(*told: object) -> list[bytes]:
@@ -30,11 +30,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         found.append(len(files))
         return files
 
-    monkeypatch.setattr(responses, "available", lambda: 3)
     monkeypatch.setattr(responses, "encode_all", encoded)
-    responses._cpus.cache_clear()  # noqa: SLF001 # a process asks once
-    yield found
-    responses._cpus.cache_clear()  # noqa: SLF001 # the same
+    return found
 
 
 def zipped(client: TestClient, path: str) -> dict[str, bytes]:

@@ -45,5 +45,5 @@ async def arithmetic(
     sheet, requested = body.sheet(side), {"neighbours": body.neighbours, **body.size_parameters}
     drawing = route.drawing(version, options, sheet, layout.count, "body", **requested)
     plus, minus = (map(drawing.latents, groups) for groups in (body.plus, body.minus))
-    drawn = await drawing.draw(layout.latents_around(sum_of_means(plus, minus)))
+    drawn = await drawing.draw(layout.latents_around(sum_of_means(plus, minus)), media_type)
     return await responses.neighbourhood(media_type, drawn, layout, sheet)

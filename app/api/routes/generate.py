@@ -1,7 +1,9 @@
 """``POST /generate``: many images at once."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -10,7 +12,7 @@ from app.api import direct_route, openapi, responses
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.drawing import route_context
 from app.api.drawn import Drawn
-from app.api.parameters import GenerateBody, GenerateQuery
+from app.api.parameters import MAX_NUMBERS, MAX_ROWS, GenerateBody, GenerateQuery
 from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
@@ -83,7 +85,8 @@ async def generate(request: Request) -> Response:
     """
     route = route_context(request)
     query = direct_route.parse_query(request, GenerateQuery)
-    body = await direct_route.parse_body(request, GenerateBody) or _EMPTY_BODY
+    parsed = await direct_route.parse_body(request, GenerateBody, MAX_NUMBERS, MAX_ROWS)
+    body = parsed or _EMPTY_BODY
     media_type = choose(route.accept, _OFFERED)
     source = _source(query, body)
     route.check_count(source.count, source.place, **source.parameters)
@@ -92,7 +95,7 @@ async def generate(request: Request) -> Response:
     sheet = query.sheet(query.columns or square_columns(source.count))
     requested = {**source.parameters, **query.size_parameters}
     drawing = route.drawing(version, options, sheet, source.count, **requested)
-    drawn = await drawing.draw(source.rows(version, options))
+    drawn = await drawing.draw(source.rows(version, options), media_type)
     if media_type == PNG:
         return await responses.png(sheet, drawn, source.first, mixed=source.mixed)
     return await _each(media_type, drawn, source)
@@ -132,13 +135,17 @@ async def _each(media_type: str, drawn: Drawn, source: _Source) -> Response:
     files = await responses.pngs(drawn, source.seeds)
     if media_type == ZIP:
         by_seed = {f"{seed}.png": file for seed, file in zip(source.seeds, files, strict=False)}
-        return responses.archive(by_seed or responses.numbered(files), drawn, source.first)
-    texts = map(responses.base64_text, files)
-    return responses.json(_json_body(drawn, source, list(texts)), drawn, source.first)
+        named = by_seed or responses.numbered(files)
+        return await responses.archive(named, drawn, source.first)
+    body = partial(_json_body, drawn, source, files)
+    return await responses.json(body, files, drawn, source.first)
 
 
-def _json_body(drawn: Drawn, source: _Source, pngs: list[str]) -> Generated | GeneratedFromLatents:
+def _json_body(
+    drawn: Drawn, source: _Source, files: Sequence[bytes]
+) -> Generated | GeneratedFromLatents:
     """The body of the JSON response."""
+    pngs = list(map(responses.base64_text, files))
     version, options = drawn.version, drawn.options
     name, number = version.card.name, version.card.version
     if source.seeds:

@@ -42,7 +42,7 @@ async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
     else:
         first, method = corners[0], interpolation.METHOD_BY_PRIOR[version.card.latent.prior]
         rows = interpolation.plane(drawing.latents(corners), query.rows, query.cols, method)
-    drawn = await drawing.draw(rows)
+    drawn = await drawing.draw(rows, PNG)
     return await responses.png(sheet, drawn, first, mixed=corners is not None)
 
 

@@ -112,7 +112,7 @@ async def image(requested: Requested, route: Route) -> Response:
     content = cache.get(requested.etag)
     if content is not None:
         return requested.response(content, "cache")
-    claim = route.services.admission.charge(route.request, 1)
+    claim = route.services.admission.charge(route.request, requested.key.price)
     file = await cache.generate(requested.key, requested.etag, claim, route.request.stats)
     return requested.response(file.content, file.timing)
 

@@ -67,14 +67,14 @@ async def interpolate(
     if media_type == NDJSON:
         positions = _positions(query, seeds)
         return await streaming.frames(drawing, rows, positions, seeds[0], request.url.path)
-    drawn = await drawing.draw(rows)
+    drawn = await drawing.draw(rows, media_type)
     if media_type == JSON:
         return await _json(query, seeds, drawn)
     if media_type in responses.ANIMATIONS:
         return await responses.animated(media_type, drawn, seeds[0], query.fps, repeat=loop)
     if media_type == ZIP:
         files = responses.numbered(await responses.pngs(drawn))
-        return responses.archive(files, drawn, seeds[0])
+        return await responses.archive(files, drawn, seeds[0])
     return await responses.png(sheet, drawn, seeds[0], mixed=True)
 
 
@@ -85,20 +85,23 @@ def _positions(query: InterpolateQuery, seeds: list[int]) -> list[float]:
 
 async def _json(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Response:
     """Every frame in JSON."""
-    files = map(responses.base64_text, await responses.pngs(drawn))
-    body = Interpolated(
-        model=drawn.version.card.name,
-        version=drawn.version.card.version,
-        method=query.method,
-        seeds=seeds,
-        loop=query.loop,
-        easing=query.easing,
-        frames=[
-            Frame(position=position, png=file)
-            for position, file in zip(_positions(query, seeds), files, strict=True)
-        ],
-    )
-    return responses.json(body, drawn, seeds[0])
+    files = await responses.pngs(drawn)
+
+    def body() -> Interpolated:
+        return Interpolated(
+            model=drawn.version.card.name,
+            version=drawn.version.card.version,
+            method=query.method,
+            seeds=seeds,
+            loop=query.loop,
+            easing=query.easing,
+            frames=[
+                Frame(position=position, png=responses.base64_text(file))
+                for position, file in zip(_positions(query, seeds), files, strict=True)
+            ],
+        )
+
+    return await responses.json(body, files, drawn, seeds[0])
 
 
 def _seeds(query: InterpolateQuery) -> list[int]:

@@ -1,18 +1,21 @@
 """``POST /v2/models/…/infer``: latents in, pixels out, as tensors."""
 
-import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
 
-from app.api import openapi
+from app.api import json_text, openapi
 from app.api.content_negotiation import JSON
 from app.api.drawing import Route, RouteContext
-from app.api.drawn import generate
+from app.api.drawn import Drawn, Generation
 from app.api.responses import timing
 from app.api.v2 import tensors
 from app.api.v2.models import ExactVersion, HighestVersion
-from app.api.v2.tensors import InferenceRequest, InferenceResponse, TensorError
+from app.api.v2.tensors import Body, InferenceRequest, InferenceResponse, TensorError
+from app.artifact.card import Card
 from app.errors import (
     BodyTooLargeError,
     DeadlineError,
@@ -24,14 +27,21 @@ from app.errors import (
     RateLimitError,
     ShuttingDownError,
 )
+from app.latent.sampling import Latents
 from app.middleware import body_limit
+from app.middleware.body_limit import IDENTITY
+from app.middleware.encoders import SMALL_BYTES, Encoders
 from app.registry.draw_options import DEFAULT
 from app.registry.model_version import ModelVersion
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
-_INLINE_NUMBERS = 2**16
-"""Writing this many numbers as text takes less time than waking a thread."""
+_INLINE_BYTES = 2**18
+"""Writing a body of this length takes less time than waking a thread."""
+_LONGEST_WHOLE = 2**24
+"""Bytes. Longer bodies are sent in pieces, which are not compressed."""
+_BYTES_PER_BYTE = 12
+"""Memory in bytes for each byte of a request body: as text, as objects, validated, as array."""
 
 _HEADER = "Inference-Header-Content-Length"
 _RESPONSES = {
@@ -63,25 +73,64 @@ class Inference:
 
         Raises ParameterError, BodyTooLargeError, and the errors of ``Drawing.draw``.
         """
-        card, most = version.card, self._route.services.settings.max_images
-        body = await body_limit.read(self._request, tensors.longest(card, most))
+        services, context = self._route.services, self._route.request
+        parsed, rows = await self._read(version.card)
+        # The pixels are encoded as they are.
+        claim = services.admission.admit(context, version, len(rows), len(rows))
+        generation = Generation(version, DEFAULT, context.stats, services.encoders)
+        return await _response(parsed, await generation.images(rows, claim, len(rows)))
+
+    async def _read(self, card: Card) -> tuple[InferenceRequest, Latents]:
+        """The request and its latents; a long or compressed body is parsed on a thread."""
+        services = self._route.services
+        most = tensors.most_images(card, services.settings.max_images)
+        longest = tensors.longest(card, most)
+        encoding = self._request.headers.get("content-encoding", IDENTITY)
+        body = await body_limit.read(self._request, longest)
+        parse = partial(self._parsed, body, encoding, card, most)
+        if encoding == IDENTITY and len(body) <= json_text.INLINE_BYTES:
+            return parse()
+        length = len(body) if encoding == IDENTITY else longest
+        return await services.encoders.run(parse, _BYTES_PER_BYTE * length)
+
+    def _parsed(
+        self, body: bytes, encoding: str, card: Card, most: int
+    ) -> tuple[InferenceRequest, Latents]:
+        """The request in ``body`` and its latents. Raises ParameterError or BodyTooLargeError."""
+        body = body_limit.decompressed(body, encoding, tensors.longest(card, most))
         try:
-            parsed = tensors.parse(body, self._json_length)
+            parsed = tensors.parse(body, self._json_length, most * card.latent.width, most)
             tail = memoryview(body)[len(body) if self._json_length is None else self._json_length :]
-            rows = tensors.latents(parsed, tail, card, most)
+            return parsed, tensors.latents(parsed, tail, card, most)
         except TensorError as error:
             raise ParameterError(str(error)) from error
-        claim = self._route.services.admission.admit(self._route.request, version, len(rows))
-        drawn = await generate(version, DEFAULT, rows, claim, self._route.request.stats)
-        if parsed.binary or drawn.pixels.size <= _INLINE_NUMBERS:
-            content, head = tensors.response(parsed, card, drawn.pixels)
-        else:
-            content, head = await asyncio.to_thread(tensors.response, parsed, card, drawn.pixels)
-        headers = {"X-Model": str(version.key), "Server-Timing": timing(drawn)}
-        if head is None:
-            return Response(content, media_type=JSON, headers=headers)
-        headers[_HEADER] = str(head)
-        return Response(content, media_type=openapi.OCTET_STREAM, headers=headers)
+
+
+async def _response(parsed: InferenceRequest, drawn: Drawn) -> Response:
+    """The response to a request. A large one is sent in pieces and is never whole in memory."""
+    body = tensors.response(parsed, drawn.version.card, drawn.pixels)
+    content = await _whole(body, drawn.encoders) if body.length <= _LONGEST_WHOLE else None
+    headers = {"X-Model": str(drawn.version.key), "Server-Timing": timing(drawn)}
+    media_type = JSON
+    if body.json_length is not None:
+        headers[_HEADER], media_type = str(body.json_length), openapi.OCTET_STREAM
+    if content is not None:
+        return Response(content, media_type=media_type, headers=headers)
+    headers["Content-Length"] = str(body.length)
+    pieces = _pieces(body, drawn.encoders)
+    return StreamingResponse(pieces, media_type=media_type, headers=headers)
+
+
+async def _whole(body: Body, encoders: Encoders) -> bytes:
+    if body.length <= _INLINE_BYTES:
+        return b"".join(body.pieces)
+    return await encoders.run(lambda: b"".join(body.pieces), 2 * body.length)
+
+
+async def _pieces(body: Body, encoders: Encoders) -> AsyncIterator[bytes]:
+    """The pieces of ``body``, each encoded on a thread once the one before has been sent."""
+    while (piece := await encoders.run(lambda: next(body.pieces, None), SMALL_BYTES)) is not None:
+        yield piece
 
 
 async def _inference(

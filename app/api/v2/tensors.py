@@ -8,21 +8,54 @@ them, little-endian and row by row.
 
 import json
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 
+from app.api import json_text
+from app.api.json_text import TooManyPartsError
 from app.artifact.card import INPUT, OUTPUT, Card
+from app.imaging.sheets import MAX_PIXELS
 
 FLOATS, BYTES = "FP32", "UINT8"
 """The protocol's names for the types of latents and pixels."""
 
 Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
-# Strict: a truth value is not a number.
-_Numbers = list[Annotated[FiniteFloat, Field(strict=True)]]
+# Strict: a truth value is not a number. Validation ends at the first wrong number: a problem for
+# each of a million would take seconds and gigabytes.
+_Numbers = Annotated[list[Annotated[FiniteFloat, Field(strict=True)]], Field(fail_fast=True)]
+_Matrix = Annotated[list[_Numbers], Field(fail_fast=True)]
+_NUMBERS, _MATRIX = TypeAdapter(_Numbers), TypeAdapter(_Matrix)
 
+
+def _data(data: object) -> object:
+    """``data`` validated as what its first value is: a row of a matrix, or a number."""
+    if data is None:
+        return None
+    nested = isinstance(data, list) and data and isinstance(data[0], list)
+    return _MATRIX.validate_python(data) if nested else _NUMBERS.validate_python(data)
+
+
+_Data = Annotated[
+    list[float] | list[list[float]] | None,
+    PlainValidator(_data, json_schema_input_type=_Numbers | _Matrix | None),
+]
+
+PIECE = 2**18
+"""Pixels in one piece of a response: a megabyte of text."""
 # Each number as text with a comma, padded with spaces, which JSON allows: one look-up per byte.
 _DIGITS: Final = np.array([f"{value:3}," for value in range(256)], "S4")
 
@@ -43,13 +76,14 @@ class InputTensor(_Part):
     name: str = Field(json_schema_extra={"enum": [INPUT]})
     shape: list[Size] = Field(
         max_length=8,
+        fail_fast=True,
         description="n, width",
         examples=[[1, 4]],
         json_schema_extra={"minItems": 2, "maxItems": 2},
     )
     datatype: str = Field(json_schema_extra={"enum": [FLOATS]})
     parameters: dict[str, Any] = Field({}, description="`binary_data_size`: bytes after the JSON")
-    data: _Numbers | list[_Numbers] | None = Field(
+    data: _Data = Field(
         None, description="row by row, nested or flat", examples=[[0.5, -1.25, 0.0, 2.0]]
     )
 
@@ -73,10 +107,14 @@ class InferenceRequest(_Part):
         {}, description="`binary_data_output`: default of `binary_data`", examples=[{}]
     )
     inputs: list[InputTensor] = Field(
-        min_length=1, max_length=16, json_schema_extra={"maxItems": 1}
+        min_length=1, max_length=16, fail_fast=True, json_schema_extra={"maxItems": 1}
     )
     outputs: list[RequestedOutput] = Field(
-        [], max_length=16, description="default: all", json_schema_extra={"maxItems": 1}
+        [],
+        max_length=16,
+        fail_fast=True,
+        description="default: all",
+        json_schema_extra={"maxItems": 1},
     )
 
     @property
@@ -118,18 +156,29 @@ def longest(card: Card, most: int) -> int:
     return 2**16 + 32 * most * card.latent.width
 
 
-def parse(body: bytes, json_length: int | None) -> InferenceRequest:
-    """The JSON of ``body``: its first ``json_length`` bytes, or all of it. Raises TensorError."""
+def parse(body: bytes, json_length: int | None, numbers: int, rows: int) -> InferenceRequest:
+    """The JSON of ``body``: its first ``json_length`` bytes, or all of it.
+
+    Its latents have at most ``rows`` and ``numbers``, see ``json_text.check_size``. Raises
+    TensorError.
+    """
     if json_length is not None and json_length > len(body):
         raise TensorError(
             f"Inference-Header-Content-Length is {json_length}, but the body has {len(body)} bytes"
         )
+    text = body if json_length is None else body[:json_length]
     try:
-        return InferenceRequest.model_validate_json(
-            body if json_length is None else body[:json_length]
-        )
+        json_text.check_size(text, numbers, rows)
+        return InferenceRequest.model_validate_json(text)
+    except TooManyPartsError as error:
+        raise TensorError(str(error)) from error
     except ValidationError as error:
         raise TensorError(_first(error)) from error
+
+
+def most_images(card: Card, most: int) -> int:
+    """How many images one request may ask for: up to ``most``, of MAX_PIXELS pixels together."""
+    return max(1, min(most, MAX_PIXELS // (card.image.height * card.image.width)))
 
 
 def latents(
@@ -154,21 +203,42 @@ def latents(
     return rows
 
 
-def response(
-    request: InferenceRequest, card: Card, pixels: NDArray[np.uint8]
-) -> tuple[bytes, int | None]:
-    """The response body with ``pixels`` ``(n, height, width, channels)``.
+@dataclass(frozen=True)
+class Body:
+    """A response body: JSON, and the pixels in it or behind it."""
 
-    The second value is the length of the JSON if binary data follows it, else None.
-    """
+    pieces: Iterator[bytes]
+    """The bytes, of at most PIECE pixels at a time, so that they need little memory."""
+    length: int
+    """Bytes of all pieces."""
+    json_length: int | None
+    """Bytes of the JSON if binary data follows it, else None."""
+
+
+def response(request: InferenceRequest, card: Card, pixels: NDArray[np.uint8]) -> Body:
+    """The response body with ``pixels`` ``(n, height, width, channels)``."""
     output: dict[str, Any] = {"name": OUTPUT, "datatype": BYTES, "shape": list(pixels.shape)}
+    values = np.ascontiguousarray(pixels).reshape(-1)
     if request.binary:
         output["parameters"] = {"binary_data_size": pixels.nbytes}
         head = _enveloped(request, card, output).encode()
-        return b"".join([head, np.ascontiguousarray(pixels).data]), len(head)
-    before, after = _enveloped(request, card, {**output, "data": [0]}).encode().rsplit(b"0", 1)
-    numbers = _DIGITS[pixels].view(np.uint8).ravel()[:-1]  # without the last comma
-    return b"".join([before, numbers.data, after]), None
+        binary = (values[place : place + PIECE].tobytes() for place in _places(values))
+        return Body(chain([head], binary), len(head) + pixels.nbytes, len(head))
+    head, end = _enveloped(request, card, {**output, "data": [0]}).encode().rsplit(b"0", 1)
+    texts = (_text(values, place) for place in _places(values))
+    length = len(head) + _DIGITS.itemsize * values.size - 1 + len(end)
+    return Body(chain([head], texts, [end]), length, None)
+
+
+def _places(values: NDArray[np.uint8]) -> range:
+    """The start of each piece."""
+    return range(0, values.size, PIECE)
+
+
+def _text(values: NDArray[np.uint8], place: int) -> bytes:
+    """The numbers of one piece, without the comma after the last of all."""
+    text = _DIGITS[values[place : place + PIECE]].tobytes()
+    return text if place + PIECE < values.size else text[:-1]
 
 
 def _enveloped(request: InferenceRequest, card: Card, output: dict[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """Tensors to arrays and back, byte for byte, without HTTP."""
 
 import json
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from app.artifact import card
 from app.artifact.card import Card
 
 MOST = 16
+NUMBERS = 3 * MOST
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def binary(size: object, **changes: Any) -> dict[str, Any]:
 
 
 def request(*inputs: dict[str, Any], **others: Any) -> InferenceRequest:
-    return tensors.parse(json.dumps({"inputs": inputs, **others}).encode(), None)
+    return tensors.parse(json.dumps({"inputs": inputs, **others}).encode(), None, NUMBERS, MOST)
 
 
 def latents(described: Card, asked: InferenceRequest, tail: bytes = b"") -> np.ndarray:
@@ -56,7 +59,7 @@ def test_binary_numbers_are_not_copied(described: Card) -> None:
 
 def test_the_json_ends_where_the_header_says() -> None:
     content = json.dumps({"id": "a", "inputs": [binary(24)]}).encode()
-    assert tensors.parse(content + b"\xff" * 24, len(content)).id == "a"
+    assert tensors.parse(content + b"\xff" * 24, len(content), NUMBERS, MOST).id == "a"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +118,7 @@ def test_an_output_that_is_not_the_models_is_named(
     ("body", "reason"),
     [
         (b"", "the body: Invalid JSON"),
-        (b"[" * 10**5, "recursion limit"),
+        (b"[" * 10**4, "recursion limit"),
         (b'{"inputs": [], "id": "\\ud800"}', "Invalid JSON"),
         (b'{"id": ' + b"9" * 10**5 + b"}", "Invalid JSON"),
         (b"[]", "the body: Input should be an object"),
@@ -129,12 +132,12 @@ def test_an_output_that_is_not_the_models_is_named(
 )
 def test_json_that_is_no_request_is_refused_with_the_place(body: bytes, reason: str) -> None:
     with pytest.raises(TensorError, match=reason):
-        tensors.parse(body, None)
+        tensors.parse(body, None, NUMBERS, MOST)
 
 
 def test_a_header_beyond_the_body_is_refused() -> None:
     with pytest.raises(TensorError, match="is 3, but the body has 2 bytes"):
-        tensors.parse(b"{}", 3)
+        tensors.parse(b"{}", 3, NUMBERS, MOST)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +161,17 @@ def test_an_output_says_for_itself_whether_it_is_binary(
     assert request(tensor(), parameters=parameters, outputs=outputs).binary is wanted
 
 
+def response(asked: InferenceRequest, described: Card, pixels: np.ndarray) -> Any:
+    """The whole body, and the length of its JSON."""
+    body = tensors.response(asked, described, pixels)
+    content = b"".join(body.pieces)
+    assert len(content) == body.length
+    return content, body.json_length
+
+
 def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
     pixels = np.arange(2 * 2 * 64 * 3, dtype=np.uint16).astype(np.uint8).reshape(2, 2, 64, 3)
-    body, head = tensors.response(request(tensor(), id="7"), described, pixels)
+    body, head = response(request(tensor(), id="7"), described, pixels)
     assert head is None
     told = json.loads(body)
     assert (told["id"], told["model_name"], told["model_version"]) == ("7", "faces", "1")
@@ -168,11 +179,52 @@ def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
     assert (output["name"], output["datatype"]) == ("pixels", "UINT8")
     assert np.array_equal(np.reshape(output["data"], output["shape"]), pixels)
     asked = request(tensor(), parameters={"binary_data_output": True})
-    body, head = tensors.response(asked, described, pixels[:, ::-1])
+    body, head = response(asked, described, pixels[:, ::-1])
     told = json.loads(body[:head])
     assert "id" not in told
     assert told["outputs"][0]["parameters"] == {"binary_data_size": pixels.nbytes}
     assert body[head:] == pixels[:, ::-1].tobytes()
+
+
+@pytest.mark.parametrize("count", [tensors.PIECE - 1, tensors.PIECE, tensors.PIECE + 1])
+def test_many_pixels_come_in_pieces(described: Card, count: int) -> None:
+    pixels = np.arange(count).astype(np.uint8).reshape(1, 1, -1, 1)
+    for parameters in ({}, {"binary_data_output": True}):
+        asked = request(tensor(), parameters=parameters)
+        assert max(map(len, tensors.response(asked, described, pixels).pieces)) <= 2**20
+        body, head = response(asked, described, pixels)
+        data = body[head:] if head else bytes(json.loads(body)["outputs"][0]["data"])
+        assert data == pixels.tobytes()
+
+
+@pytest.mark.parametrize("value", ['""', "[]", "{}", "null", "true", "[[]]", "1e999", "[1],[2,3]"])
+def test_many_wrong_values_are_refused_at_the_first(described: Card, value: str) -> None:
+    data = ",".join([value] * (2**19 // (len(value) + 1)))
+    body = f'{{"inputs": [{json.dumps(tensor(data=[]))[:-2]}{data}]}}]}}'.encode()
+    tracemalloc.start()
+    began = time.process_time()
+    with pytest.raises(TensorError):
+        tensors.latents(tensors.parse(body, None, 2**18, MOST), memoryview(b""), described, MOST)
+    assert time.process_time() - began < 0.5
+    assert tracemalloc.get_traced_memory()[1] < 40 * len(body)
+    tracemalloc.stop()
+
+
+def test_far_more_values_than_latents_are_not_parsed() -> None:
+    many = json.dumps({"inputs": [tensor(data=[0] * 2**16)]}).encode()
+    with pytest.raises(TensorError, match="more than 48 values"):
+        tensors.parse(many, None, NUMBERS, MOST)
+    rows = json.dumps({"inputs": [tensor(data=[[]] * 2**16)]}).encode()
+    with pytest.raises(TensorError, match="more than 16 lists"):
+        tensors.parse(rows, None, 2**20, MOST)
+
+
+def test_the_pixels_of_one_request_are_bounded(described: Card) -> None:
+    assert tensors.most_images(described, 256) == 256
+    image = described.image.model_copy(update={"height": 1024, "width": 1024})
+    large = described.model_copy(update={"image": image})
+    assert tensors.most_images(large, 256) == 16
+    assert tensors.most_images(large, 4) == 4
 
 
 def test_the_longest_request_for_so_many_images_has_room(described: Card) -> None:

@@ -1,0 +1,20 @@
+"""What a request costs its client, in images of the requested model.
+
+The rate limit and the fair shares of the queue count this cost, not the number of images: enlarging
+and laying out images takes as long as generating them, pixel for pixel.
+"""
+
+from app.registry.model_version import ModelVersion
+
+REFUSED = 1.0
+"""The cost of a request that is refused, or that fails. Reading it takes as long as an image."""
+
+
+def images(version: ModelVersion, count: int, encoded: int) -> float:
+    """The cost of ``count`` images of ``version`` in a response of ``encoded`` pixels.
+
+    The mean of the pixels generated and the pixels encoded, divided by the pixels of one image:
+    ``count``, if the images are neither enlarged nor laid out with gaps.
+    """
+    image = version.card.image
+    return (count + encoded / (image.height * image.width)) / 2
