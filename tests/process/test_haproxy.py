@@ -1,0 +1,78 @@
+"""HAProxy's limits on connections, by its real configuration in front of a real server."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.process.faults.server import Server, started
+from tests.waiting import eventually
+
+LIVE = b"GET /health/live HTTP/1.0\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def balancer(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of HAProxy, whose time for a request head is shortened to one second."""
+    if not shutil.which("haproxy"):
+        pytest.skip("haproxy is not installed")
+    folder = tmp_path_factory.mktemp("haproxy")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    with started() as server:
+        file = folder / "haproxy.cfg"
+        file.write_text(configuration((root / "app/deploy/haproxy.cfg").read_text(), port, server))
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(["haproxy", "-db", "-f", file], stdout=log, stderr=log)
+        try:
+            eventually(lambda: b" 200 " in answer(port, LIVE))
+            yield port
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def configuration(text: str, port: int, server: Server) -> str:
+    """The configuration for one server on this machine instead of Docker's."""
+    text = text.replace("bind :8080", f"bind 127.0.0.1:{port}")
+    text = text.replace("timeout http-request 5s", "timeout http-request 1s")
+    assert "http-request 1s" in text
+    return re.sub(r"server-template .*", f"server app 127.0.0.1:{server.port}", text)
+
+
+def answer(port: int, sent: bytes, source: str = "127.0.0.1") -> bytes:
+    """All that comes back; nothing if the connection is refused or reset."""
+    with suppress(ConnectionError):
+        address = ("127.0.0.1", port)
+        with socket.create_connection(address, 20, source_address=(source, 0)) as connection:
+            connection.sendall(sent)
+            return b"".join(iter(lambda: connection.recv(2**16), b""))
+    return b""
+
+
+def test_connections_of_one_address_are_limited(balancer: int) -> None:
+    with ExitStack() as others:
+        for _ in range(510):
+            with suppress(ConnectionError):
+                others.enter_context(
+                    socket.create_connection(("127.0.0.1", balancer), 20, ("127.0.0.2", 0))
+                )
+        assert answer(balancer, LIVE, "127.0.0.2") == b""
+        assert b" 200 " in answer(balancer, LIVE, "127.0.0.3")
+    eventually(lambda: b" 200 " in answer(balancer, LIVE, "127.0.0.2"))
+
+
+@pytest.mark.parametrize(("sent", "received"), [(b"", b""), (b"GET /", b"HTTP/1.1 408 ")])
+def test_a_connection_without_a_request_is_closed(
+    balancer: int, sent: bytes, received: bytes
+) -> None:
+    began = time.monotonic()
+    assert answer(balancer, sent)[:13] == received
+    assert 0.5 < time.monotonic() - began < 10
