@@ -70,6 +70,29 @@ def test_every_service_has_a_memory_limit_and_a_restart_policy(services: dict[st
         assert ours == ("build" in service or service.get("pull_policy") == "never"), name
 
 
+def test_every_container_is_hardened(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["deploy"]["resources"]["limits"]["pids"], name
+        assert "privileged" not in service, name
+        if name != "grafana":  # its image writes to its own folders
+            assert service["read_only"] is True, name
+        if service["image"].startswith("dcgan-server:"):
+            assert re.fullmatch(r"/\w+:size=\d+m", service["tmpfs"]), name
+    assert services["train"]["user"] == "${TRAIN_USER:-10001:10001}"  # the others' is in the image
+
+
+def test_nobody_can_log_in_to_grafana(services: dict[str, Any]) -> None:
+    options = services["grafana"]["environment"]
+    assert options["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert options["GF_AUTH_BASIC_ENABLED"] == "false"
+    assert options["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert options["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert not [name for name in options if "PASSWORD" in name]
+    assert all(port.startswith("127.0.0.1:") for port in services["grafana"]["ports"])
+
+
 def test_the_stop_timeout_is_longer_than_the_servers(services: dict[str, Any]) -> None:
     settings = Settings()
     longest = settings.timeout + getattr(settings, "grace", 0)

@@ -1,7 +1,5 @@
 """The Kubernetes manifests: valid by Kubernetes' own schemas, and consistent with the server."""
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,9 @@ import yaml
 from fastapi.testclient import TestClient
 
 from app.settings import PREFIX, Settings
+from tests.deploy.manifests import OVERLAYS, Manifest, rendered
 
 VERSION = "1.34"
-OVERLAYS = ("cpu", "gpu")
-Manifest = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +19,11 @@ def manifests(root: Path) -> Path:
     return root / "app" / "deploy" / "kubernetes"
 
 
-def rendered(folder: Path) -> dict[str, Manifest]:
-    """Return the manifests that `kubectl apply -k` would send, by kind."""
-    if not shutil.which("kubectl"):
-        pytest.skip("kubectl is not installed; it renders the overlays")
-    command = ["kubectl", "kustomize", str(folder)]
-    ended = subprocess.run(command, check=True, capture_output=True, text=True)
-    return {one["kind"]: one for one in yaml.safe_load_all(ended.stdout)}
-
-
 @pytest.fixture(scope="module", params=OVERLAYS)
-def overlay(request: pytest.FixtureRequest, manifests: Path) -> dict[str, Manifest]:
-    return rendered(manifests / "overlays" / request.param)
+def overlay(
+    request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Manifest]:
+    return rendered(root, tmp_path_factory.mktemp("overlay"), request.param)
 
 
 def container(overlay: dict[str, Manifest]) -> Manifest:
@@ -85,14 +75,8 @@ def test_every_manifest_of_an_overlay_is_valid(overlay: dict[str, Manifest]) -> 
             valid(manifest)
 
 
-def test_models_can_come_from_a_volume(manifests: Path, tmp_path: Path) -> None:
-    shutil.copytree(manifests, tmp_path / "kubernetes")
-    overlay = tmp_path / "kubernetes" / "overlays" / "cpu"
-    text = (overlay / "kustomization.yaml").read_text()
-    (overlay / "kustomization.yaml").write_text(
-        text.replace("# - ../../components", "- ../../components")
-    )
-    found = rendered(overlay)
+def test_models_can_come_from_a_volume(root: Path, tmp_path: Path) -> None:
+    found = rendered(root, tmp_path, "cpu", "models-volume")
     valid(found["PersistentVolumeClaim"])
     valid(found["Deployment"])
     mounts = {mount["name"]: mount["mountPath"] for mount in container(found)["volumeMounts"]}
@@ -109,7 +93,10 @@ def test_every_variable_is_a_setting_of_the_server(
     assert variables.keys() <= known
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    for variable in container(overlay)["env"]:
+        assert variable["name"] in known - variables.keys()
     settings = Settings()
+    assert settings.rate
     assert [port["containerPort"] for port in container(overlay)["ports"]] == [settings.port]
     name = container(overlay)["envFrom"][0]["configMapRef"]["name"]
     assert name == overlay["ConfigMap"]["metadata"]["name"]
@@ -151,11 +138,43 @@ def test_a_pod_has_no_privileges_that_it_does_not_need(overlay: dict[str, Manife
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert overlay["NetworkPolicy"]["spec"].get("egress", []) == []
+    for volume in pod["volumes"]:
+        assert volume["emptyDir"]["sizeLimit"]
 
 
-def test_only_the_gpu_overlay_requests_a_gpu(manifests: Path) -> None:
-    gpu, cpu = (rendered(manifests / "overlays" / name) for name in ("gpu", "cpu"))
+def test_keys_come_from_a_secret_that_is_not_in_the_repository(
+    root: Path, overlay: dict[str, Manifest]
+) -> None:
+    assert "Secret" not in overlay
+    sources = {one["name"]: one["valueFrom"] for one in container(overlay)["env"]}
+    required, optional = (
+        sources[f"DCGAN_{kind}_KEYS"]["secretKeyRef"] for kind in ("API", "ADMIN")
+    )
+    assert "optional" not in required  # no pod starts with keys that were forgotten
+    assert optional.pop("optional") is True
+    readme = (root / "app" / "deploy" / "README.md").read_text()
+    assert f"kubectl create secret generic {required['name']} " in readme
+    for one in (required, optional):
+        assert f"--from-literal={one['key']}=" in readme
+
+
+def test_a_pod_is_reached_at_its_port_and_reaches_dns_and_collectors_alone(
+    overlay: dict[str, Manifest],
+) -> None:
+    spec = overlay["NetworkPolicy"]["spec"]
+    assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
+    assert spec["ingress"] == [{"ports": [{"protocol": "TCP", "port": "http"}]}]
+    dns, otlp = spec["egress"]
+    assert dns["ports"] == [{"protocol": kind, "port": 53} for kind in ("UDP", "TCP")]
+    assert otlp["ports"] == [{"protocol": "TCP", "port": 4318}]  # OTLP's default over HTTP
+    for rule in (dns, otlp):
+        assert rule["to"]  # without it, a rule is for every destination
+        for peer in rule["to"]:
+            assert peer.get("podSelector") or peer["ipBlock"]["cidr"].endswith("/32")
+
+
+def test_only_the_gpu_overlay_requests_a_gpu(root: Path, tmp_path: Path) -> None:
+    gpu, cpu = (rendered(root, tmp_path / name, name) for name in ("gpu", "cpu"))
     assert container(gpu)["image"] == "dcgan-server:gpu"
     assert container(gpu)["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in container(cpu)["resources"]["limits"]
