@@ -1,5 +1,6 @@
 """``python -m app``: reads flags and environment, then serves or renders images to files."""
 
+import math
 import signal
 import sys
 from functools import partial
@@ -140,6 +141,8 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         http=HttpConnection,
         ws="none",
         timeout_keep_alive=settings.keep_alive,
+        # From the shutdown on: for the computation of the last response, and for reading it.
+        timeout_graceful_shutdown=math.ceil(settings.timeout + settings.patience),
         server_header=False,
         access_log=False,  # app.middleware.access_log writes a more detailed one
         log_config=logs.config(settings),

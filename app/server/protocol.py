@@ -137,7 +137,9 @@ class HttpConnection(HttpToolsProtocol):
         """Start the application, unless the request exceeds a limit."""
         if self._offers_upgrade():
             return
-        if refused := self._refusal():
+        in_reserve = self._table.refusal(self)
+        refused = in_reserve if in_reserve and not self._is_health_check() else self._refusal()
+        if refused:
             self._refused = refused
             raise _RefusedError  # the parser's error leads to ``send_400_response``
         super().on_headers_complete()
@@ -146,7 +148,7 @@ class HttpConnection(HttpToolsProtocol):
         self.headers = []
         coalescing = CoalescingTransport(self.transport, self.loop)
         self.cycle.transport = coalescing  # type: ignore[assignment]  # has all that the cycle uses
-        if self._shutdown.started or self._table.refusal(self):
+        if in_reserve or self._shutdown.started:
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -207,31 +209,21 @@ class HttpConnection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
         return b"\r\n".join([first, *headers, b"", rest])
 
-    def _refusal(self) -> AppError | None:
-        """Why the request is refused that has this head; None if it is not."""
-        if (error := self._table.refusal(self)) and not self._is_health_check():
-            return error
-        if len(self.url) > MAX_URL_BYTES:
-            return UrlTooLongError(f"the URL is longer than {MAX_URL_BYTES} bytes")
-        size = sum(len(name) + len(value) for name, value in self.headers)
-        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
-            return HeadTooLongError(_LONG_HEAD)
-        return self._wrong_host()
-
     def _is_health_check(self) -> bool:
         return self.parser.get_method() in _HEALTH_METHODS and self.url.startswith(_HEALTH_PATHS)
 
-    def _wrong_host(self) -> MalformedError | None:
-        """What is wrong with the version and the header ``Host`` (RFC 9112, section 3.2)."""
-        version = self.parser.get_http_version()
-        if version not in {"1.1", "1.0"}:
-            return MalformedError(f"the version is HTTP/{version} but must be HTTP/1.1 or HTTP/1.0")
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) != 1 and (hosts or version == "1.1"):
-            return MalformedError(f"the request has {len(hosts)} Host headers but must have one")
-        if hosts and not _HOST.fullmatch(hosts[0]):
-            return MalformedError("the Host header is no host")
-        return None
+    def _refusal(self) -> AppError | None:
+        """Why a request with this head is refused; None if it is not."""
+        if len(self.url) > MAX_URL_BYTES:
+            return UrlTooLongError(f"the URL is longer than {MAX_URL_BYTES} bytes")
+        size, hosts = 0, []
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            if name == b"host":
+                hosts.append(value)
+        if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            return HeadTooLongError(_LONG_HEAD)
+        return _wrong_host(self.parser.get_http_version(), hosts)
 
     def _check_progress(self) -> None:
         """End a request that arrives too slowly, or a response that the client does not read."""
@@ -365,6 +357,17 @@ class CoalescingTransport:
             self._transport.write(head)
 
 
+def _wrong_host(version: str, hosts: list[bytes]) -> MalformedError | None:
+    """What is wrong with a request's version and its ``Host`` headers (RFC 9112, section 3.2)."""
+    if version not in _VERSIONS:
+        return MalformedError(f"the version is HTTP/{version} but must be HTTP/1.1 or HTTP/1.0")
+    if len(hosts) != 1 and (hosts or version == "1.1"):
+        return MalformedError(f"the request has {len(hosts)} Host headers but must have one")
+    if hosts and not _HOST.fullmatch(hosts[0]):
+        return MalformedError("the Host header is no host")
+    return None
+
+
 def _events(transport: asyncio.Transport, wanted: int) -> int:
     """Which of the events ``wanted``, or of a broken connection, poll(2) reports at once."""
     poll = select.poll()
@@ -388,6 +391,7 @@ def _acknowledged(transport: asyncio.Transport) -> int | None:
 _BYTES_ACKED, _TCP_INFO_BYTES = 120, 128
 """Offset of ``tcpi_bytes_acked`` in Linux's ``struct tcp_info``, and the size up to its end."""
 _HEALTH_METHODS, _HEALTH_PATHS = (b"GET", b"HEAD"), (b"/health/", b"/v2/health/")
+_VERSIONS = ("1.1", "1.0")
 _HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")
 """Characters of a host with a port (RFC 3986, section 3.2.2)."""
 _LONG_HEAD = f"the request head exceeds {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers"

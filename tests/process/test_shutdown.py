@@ -4,6 +4,7 @@ import ctypes
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 
 import httpx
@@ -99,3 +100,22 @@ def test_ctrl_c_has_no_grace_period() -> None:
     with started("--grace", "60") as server:
         server.process.send_signal(signal.SIGINT)
         assert server.ends() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_slow_reader_delays_the_end_by_no_more_than_timeout_and_patience(workers: str) -> None:
+    with (
+        started("--timeout", "1", "--patience", "1", "--workers", workers) as server,
+        socket.socket() as connection,
+    ):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**14)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", server.port))
+        large = b"GET /static-offline-docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+        connection.sendall(large * 8)  # more than the kernel takes
+        server.process.send_signal(signal.SIGTERM)
+        until = time.monotonic() + 10
+        while time.monotonic() < until and server.process.poll() is None:
+            connection.recv(2**14)
+            time.sleep(0.02)
+        assert server.ends(1) == 0
