@@ -1,1 +1,1 @@
-"""The micro-batcher and its queue, fair shares, single flight, LRU cache. No models, no HTTP."""
+"""The micro-batcher and its fair queue, shares, single flight, LRU cache. No models, no HTTP."""

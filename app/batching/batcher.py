@@ -3,7 +3,7 @@
 It queues images, not requests: small requests are merged and large ones are split. It never waits
 for a batch to fill: while the engine computes one batch, the next one accumulates, and an idle
 engine starts at once on the rows that are queued. Rows whose deadline passes, or whose client
-disconnects, while they are in the queue are never computed.
+disconnects, while they are in the queue are never computed. Clients take turns, see FairQueue.
 """
 
 import asyncio
@@ -11,15 +11,14 @@ import logging
 import math
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate
 
 import numpy as np
 
+from app.batching.fair_queue import FairQueue
 from app.batching.fair_share import FairShare
 from app.batching.jobs import (
     ANONYMOUS,
@@ -87,8 +86,10 @@ class Batcher:
         """
         self._compute, self._max_batch = compute, max_batch
         self._observer, self._inline_seconds = observer, inline_seconds
-        self._queue: deque[Job] = deque()
+        self._queue = FairQueue(max_batch)
         self._shares = FairShare(max_queue)
+        self._unwatched: list[Job] = []
+        """Jobs submitted since the last batch began, whose client is not watched yet."""
         self._wake_up = asyncio.Event()
         self._closing = False
         self._batches = 0
@@ -154,33 +155,39 @@ class Batcher:
         loop = asyncio.get_running_loop()
         cost = count if cost is None else cost
         job = Job(rows, count, claim, loop.create_future(), submitted, cost)
-        self._queue.append(job)
+        self._queue.add(job)
         self._shares.add(claim.client, count, cost)
         self._wake_up.set()
-        with self._monitored(job):
-            results = await job.result
+        results = await self._finished(job)
         seconds = job.compute_seconds
         return Computed(results, time.perf_counter() - submitted - seconds, seconds)
 
-    @contextmanager
-    def _monitored(self, job: Job) -> Iterator[None]:
-        """End the job early if its deadline passes or its client disconnects."""
-        loop, claim = asyncio.get_running_loop(), job.claim
-        monitors: list[asyncio.TimerHandle | asyncio.Future[None]] = []
-        if claim.deadline < math.inf:
-            monitors.append(loop.call_later(claim.deadline - job.submitted, self._expire, job))
-        if claim.disconnected and (self.running or job.count > self._max_batch):
-            disconnect = asyncio.ensure_future(claim.disconnected())
-            disconnect.add_done_callback(partial(self._disconnect, job))
-            monitors.append(disconnect)
+    async def _finished(self, job: Job) -> Array:
+        """Wait for the results; end the job early at its deadline or if its client disconnects."""
+        timer = None
+        if job.claim.deadline < math.inf:
+            delay = job.claim.deadline - job.submitted
+            timer = asyncio.get_running_loop().call_later(delay, self._expire, job)
+        if self.running:
+            self._watch(job)
+        else:  # the next batch probably takes all its rows
+            self._unwatched.append(job)
         try:
-            yield
+            return await job.result
         except asyncio.CancelledError:
             self._drop(job, "left")
             raise
         finally:
-            for monitor in monitors:
-                monitor.cancel()
+            if timer:
+                timer.cancel()
+            if job.disconnect:
+                job.disconnect.cancel()
+
+    def _watch(self, job: Job) -> None:
+        """Notice if the client disconnects, while rows of ``job`` are in the queue."""
+        if job.claim.disconnected and job.queued:
+            job.disconnect = asyncio.ensure_future(job.claim.disconnected())
+            job.disconnect.add_done_callback(partial(self._disconnect, job))
 
     def _expire(self, job: Job) -> None:
         job.fail(ExpiredError(job.progress))
@@ -197,7 +204,6 @@ class Batcher:
         if dropped := job.queued:
             self._queue.remove(job)
             self._shares.remove(job.claim.client, dropped, job.cost_of(dropped))
-            job.taken = job.count
             self._count(reason, dropped)
 
     def _count(self, outcome: Outcome, images: int) -> None:
@@ -230,25 +236,26 @@ class Batcher:
                 await self._wake_up.wait()
 
     def _next_batch(self) -> list[tuple[Job, Rows]]:
-        """Take the next batch out of the queue, from as many jobs as fit into it."""
-        batch: list[tuple[Job, Rows]] = []
-        room = self._max_batch
-        while self._queue and room:
-            job = self._queue[0]
-            if job.result.done():  # its task was cancelled but has not run since
-                self._drop(job, "left")
-                continue
-            if job.expired:  # its timer has not run yet
-                self._expire(job)
-                continue
-            queued = job.queued
-            batch.append((job, job.take(room)))
-            taken = queued - job.queued
-            room -= taken
+        """Take the rows of the next batch out of the queue; none if the queue is empty."""
+        batch = []
+        for job, first in self._queue.take(self._is_wanted).items():
+            taken = job.taken - first
             self._shares.remove(job.claim.client, taken, job.cost_of(taken))
-            if not job.queued:
-                self._queue.popleft()
+            batch.append((job, job.rows_from(first)))
+        for job in self._unwatched:
+            self._watch(job)
+        self._unwatched.clear()
         return batch
+
+    def _is_wanted(self, job: Job) -> bool:
+        """Whether a request still waits for ``job``; drops it if not."""
+        if job.result.done():  # its task was cancelled but has not run since
+            self._drop(job, "left")
+        elif job.expired:  # its timer has not run yet
+            self._expire(job)
+        else:
+            return True
+        return False
 
     async def _run(self, batch: list[tuple[Job, Rows]]) -> None:
         """Compute one batch and give every job its results, or the error if the batch fails."""

@@ -16,6 +16,10 @@ class FairShare:
     that, the capacity is divided equally among the clients with queued rows and the clients refused
     since the queue was last empty. Without the refused ones, a client that fills the queue alone
     would also get every place that becomes free.
+
+    This decides who is admitted, and FairQueue decides who is next. Turns alone would not do: the
+    queue is bounded in order to bound memory, and a client that fills it would leave no room for
+    others, whose turn would then never come.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -24,6 +28,8 @@ class FairShare:
         self._costs: dict[Hashable, float] = {}
         self._cost = 0.0
         self._refused: set[Hashable] = set()
+        self._absent = 0
+        """Number of refused clients without queued rows."""
         self.waiting = 0
         """Number of queued rows of all clients."""
 
@@ -32,10 +38,10 @@ class FairShare:
 
         A client without queued rows never exceeds its share.
         """
-        clients = len(self._rows.keys() | self._refused | {client})
-        if client not in self._rows or clients == 1:
+        if self._cost + cost <= self._capacity // 2 or client not in self._rows:
             return 0
-        if self._cost + cost <= self._capacity // 2:
+        clients = len(self._rows) + self._absent
+        if clients == 1:
             return 0
         return max(0, self._costs[client] + cost - self._capacity // clients)
 
@@ -45,14 +51,19 @@ class FairShare:
 
     def note_refused(self, client: Hashable) -> None:
         """Reserve a share for ``client``, which was refused, until the queue is empty."""
-        if len(self._refused) < _MAX_REFUSED:
+        if client not in self._refused and len(self._refused) < _MAX_REFUSED:
             self._refused.add(client)
+            self._absent += client not in self._rows
 
     def add(self, client: Hashable, count: int, cost: float) -> None:
         """Record that ``count`` rows of ``client``, which ``cost`` as many, entered the queue."""
         self.waiting += count
-        self._rows[client] = self._rows.get(client, 0) + count
-        self._costs[client] = self._costs.get(client, 0.0) + cost
+        if client in self._rows:
+            self._rows[client] += count
+            self._costs[client] += cost
+        else:
+            self._rows[client], self._costs[client] = count, cost
+            self._absent -= client in self._refused
         self._cost += cost
 
     def remove(self, client: Hashable, count: int, cost: float) -> None:
@@ -63,6 +74,8 @@ class FairShare:
         self._cost -= cost
         if not self._rows[client]:
             del self._rows[client], self._costs[client]
+            self._absent += client in self._refused
         if not self.waiting:
             self._cost = 0.0  # without the rounding errors of many differences
             self._refused.clear()
+            self._absent = 0

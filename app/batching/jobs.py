@@ -112,9 +112,13 @@ class Job:
     """What all rows cost, in rows of ordinary cost."""
     taken: int = 0
     """Number of rows that have left the queue."""
+    computed: int = 0
+    """Number of rows whose results are in ``parts``."""
     compute_seconds: float = 0.0
     parts: list[Array] = field(default_factory=list)
     """The results so far, batch by batch."""
+    disconnect: asyncio.Future[None] | None = None
+    """Done once the client has disconnected; None while nobody waits for that."""
 
     @property
     def queued(self) -> int:
@@ -138,16 +142,18 @@ class Job:
         """Whether the deadline has passed."""
         return self.claim.deadline <= time.perf_counter()
 
-    def take(self, limit: int) -> Rows:
-        """Take the next rows, at most ``limit``, out of the queue."""
-        first, self.taken = self.taken, min(self.count, self.taken + limit)
+    def rows_from(self, first: int) -> Rows:
+        """Return the rows from index ``first`` to the last one that has left the queue."""
+        if not first and not self.queued:
+            return self.rows
         return {name: values[first : self.taken] for name, values in self.rows.items()}
 
     def add(self, part: Array, seconds: float) -> None:
         """Add results of the next rows, whose batch took ``seconds``; the last ones end the job."""
         self.parts.append(part)
+        self.computed += len(part)
         self.compute_seconds += seconds
-        if sum(map(len, self.parts)) == self.count and not self.result.done():
+        if self.computed == self.count and not self.result.done():
             whole = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
             self.result.set_result(whole)
 

@@ -348,6 +348,56 @@ def test_a_client_gets_no_more_than_its_share_while_others_wait(doubler: Doubler
     run(scenario())
 
 
+def test_a_light_client_is_served_before_the_queue_of_a_heavy_one(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=8, max_queue=999)
+        first = await blocked(doubler, batcher)
+        heavy, light = Claim(client="heavy"), Claim(client="light")
+        waiting = [asyncio.create_task(batcher.submit(numbers(*[7] * 64), heavy)) for _ in "123"]
+        await asyncio.sleep(0)
+        small = asyncio.create_task(batcher.submit(numbers(5), light))
+        await asyncio.sleep(0)
+        doubler.gate.set()
+        assert (await small).results.tolist() == [10]
+        for request in waiting:
+            assert (await request).results.tolist() == [14] * 64
+        await first
+        await batcher.close()
+
+    run(scenario())
+    assert doubler.batches[1:4] == [[5], [7] * 7, [7] * 8]
+
+
+def test_queued_rows_are_dropped_although_the_engine_was_idle_when_they_came(
+    doubler: Doubler,
+) -> None:
+    """Several requests at once to an idle engine: some wait although each fits into a batch."""
+
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=99)
+        gone = asyncio.Event()
+
+        async def disconnected() -> None:
+            await gone.wait()
+
+        doubler.gate.clear()
+        staying, leaving = (
+            asyncio.create_task(batcher.submit(numbers(k, k, k), Claim(k, disconnected=wait)))
+            for k, wait in ((1, None), (2, disconnected))
+        )
+        await asyncio.to_thread(doubler.entered.wait, 60)
+        gone.set()
+        with pytest.raises(DisconnectedError):
+            await leaving
+        doubler.gate.set()
+        await staying
+        await batcher.close()
+        assert batcher.counts.left > 0
+
+    run(scenario())
+    assert len(doubler.batches) == 2
+
+
 def test_a_request_cancelled_during_its_batch_does_not_disturb_others(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=8)
