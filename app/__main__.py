@@ -144,6 +144,7 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         # From the shutdown on: for the computation of the last response, and for reading it.
         timeout_graceful_shutdown=math.ceil(settings.timeout + settings.patience),
         server_header=False,
+        proxy_headers=False,  # app.middleware.proxy_headers accepts nothing but IP addresses
         access_log=False,  # app.middleware.access_log writes a more detailed one
         log_config=logs.config(settings),
     )

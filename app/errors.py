@@ -25,6 +25,7 @@ StartupError                 the server cannot start with these settings; client
 """
 
 import json
+import re
 import reprlib
 from http import HTTPStatus
 from typing import Any
@@ -242,8 +243,17 @@ class EngineError(AppError):
     example = "these images could not be computed; see fault 8f1d22c0 in the log"
 
 
+SECRET_NAME = re.compile(r"key|token|secret|passw", re.IGNORECASE)
+"""In the name of a parameter: its value is neither logged nor repeated in a response.
+
+No parameter of ours has such a name, but a client may send its key in the wrong place.
+"""
+
+
 def invalid(parameter: str, place: str, value: object, allowed: str) -> InvalidParameter:
     """One refused parameter of the request's ``place``: query, path, header or body."""
+    if SECRET_NAME.search(parameter):
+        value = "***"
     return InvalidParameter(
         parameter=parameter, place=place, value=json_safe(value), allowed=allowed
     )

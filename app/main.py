@@ -35,7 +35,7 @@ from app.api.v2 import repository as v2_repository
 from app.auth.addresses import TrustedProxies
 from app.auth.api_keys import Authenticator
 from app.auth.rate_limit import RateLimiter
-from app.middleware import access_log, body_limit
+from app.middleware import access_log, body_limit, proxy_headers
 from app.middleware.body_limit import BodyLimit
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
@@ -135,6 +135,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
     )
     app.state.services = services
     access_log.install(app, settings, services.authenticator, recorded, process.tracer)
+    proxy_headers.install(app)
     _add_middleware(app, services)
     problems.install(app)
     openapi.install(app, settings.timeout)

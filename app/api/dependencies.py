@@ -4,11 +4,12 @@ All dependencies are ``async`` although none of them waits: FastAPI would run a 
 thread, which takes longer than a whole response without images.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.api.image_cache import ImageCache
@@ -21,6 +22,8 @@ from app.observability.metrics import Metrics
 from app.registry.registry import Registry
 from app.registry.reloader import Reloader
 from app.settings import Settings
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 # These two only add the security schemes to the OpenAPI document; ``Authenticator`` reads the key.
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="an API key")
@@ -80,8 +83,8 @@ async def require_key(
     _: Annotated[object, Security(_BEARER)] = None,
     __: Annotated[object, Security(_HEADER)] = None,
 ) -> None:
-    """Raise UnauthorizedError if generating images needs a key that the request does not have."""
-    services_of(request).authenticator.require_key(request)
+    """Describe the keys in the OpenAPI document; raises as ``check_key``."""
+    check_key(request)
 
 
 async def require_administrator(
@@ -89,8 +92,51 @@ async def require_administrator(
     _: Annotated[object, Security(_BEARER)] = None,
     __: Annotated[object, Security(_HEADER)] = None,
 ) -> None:
-    """Raise UnauthorizedError or ForbiddenError unless the request may load and unload models."""
-    services_of(request).authenticator.require_administrator(request)
+    """Describe the keys in the OpenAPI document; raises as ``check_administrator``."""
+    check_administrator(request)
+
+
+def check_key(request: Request) -> None:
+    """Raise UnauthorizedError if generating images needs a key that the request does not have.
+
+    Further calls for the same request do nothing.
+    """
+    context, authenticator = context_of(request.scope), services_of(request).authenticator
+    if authenticator.drawing and not context.needs_key:
+        context.needs_key = True
+        authenticator.require_key(request)
+
+
+def check_administrator(request: Request) -> None:
+    """Raise UnauthorizedError or ForbiddenError unless the request may load and unload models.
+
+    Further calls for the same request do nothing.
+    """
+    context = context_of(request.scope)
+    if not context.needs_key:
+        context.needs_key = True
+        services_of(request).authenticator.require_administrator(request)
+
+
+def checked_first(check: Callable[[Request], None], handle: Handler) -> Handler:
+    """``handle``, after ``check`` has let the request pass."""
+
+    async def handle_checked(request: Request) -> Response:
+        check(request)
+        return await handle(request)
+
+    return handle_checked
+
+
+class KeyRoute(APIRoute):
+    """A route that checks the API key before it reads the body.
+
+    FastAPI itself reads and parses the body first and resolves dependencies afterwards.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """FastAPI's handler, after ``check_key``."""
+        return checked_first(check_key, super().get_route_handler())
 
 
 RequiresReady = Depends(_check_ready)

@@ -4,13 +4,12 @@ FastAPI resolves parameters and dependencies anew for every request, which took 
 """
 
 import json
-from collections.abc import Callable, Coroutine
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -18,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api import json_text
-from app.api.dependencies import require_key, services_of
+from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
 from app.batching.jobs import DisconnectedError
 
@@ -36,15 +35,9 @@ class DirectRoute(APIRoute):
     FastAPI only documents its dependencies, so the API key is checked here.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The function that answers a request. Raises UnauthorizedError as ``require_key``."""
-
-        async def handle(request: Request) -> Response:
-            await require_key(request)
-            response: Response = await self.endpoint(request)
-            return response
-
-        return handle
+    def get_route_handler(self) -> Handler:
+        """The endpoint, after ``check_key``."""
+        return checked_first(check_key, self.endpoint)
 
 
 def parse_query(request: Request, model: type[Model]) -> Model:

@@ -1,13 +1,15 @@
-"""The outermost middleware: request id, request context, access log, metrics and traces."""
+"""Request id, request context, access log, metrics and traces: around all other middleware."""
 
 import logging
 import time
-from urllib.parse import quote
+from collections.abc import Iterable
+from urllib.parse import quote, unquote
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth.api_keys import Authenticator
+from app.errors import SECRET_NAME
 from app.middleware.request_context import REQUEST_ID_HEADER, RequestContext, request_id
 from app.observability.metrics import Metrics
 from app.observability.request_stats import RequestStats
@@ -26,6 +28,7 @@ _IMAGES = (
     " images=%(images)d model=%(model)s queue=%(queue).5f compute=%(compute).5f encode=%(encode).5f"
 )
 _ID = " id=%(request_id)s"
+_PRIVATE = (b"cache-control", b"private")
 
 
 def install(
@@ -74,6 +77,8 @@ class AccessLog:
             if message["type"] == "http.response.start":
                 stats.status = message["status"]
                 message["headers"] = [*message["headers"], header]
+                if context.needs_key and not _has_cache_control(message["headers"]):
+                    message["headers"].append(_PRIVATE)
             await send(message)
 
         try:
@@ -132,4 +137,17 @@ def _path(scope: Scope) -> str:
     path, query = scope.get("raw_path") or quote(scope["path"]).encode(), scope["query_string"]
     received: bytes = path + b"?" + query if query else path
     text = received.decode("ascii", "backslashreplace")
+    if query and ("%" in text or SECRET_NAME.search(text)):
+        text, _, parameters = text.partition("?")
+        text += "?" + "&".join(map(_without_secret, parameters.split("&")))
     return text if text.isprintable() and '"' not in text else ascii(text)[1:-1].replace('"', "%22")
+
+
+def _without_secret(pair: str) -> str:
+    """``pair`` of a query's parameter and value, the value replaced if it may be a key."""
+    name, separator, _ = pair.partition("=")
+    return f"{name}=***" if separator and SECRET_NAME.search(unquote(name)) else pair
+
+
+def _has_cache_control(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() == b"cache-control" for name, _ in headers)

@@ -49,6 +49,8 @@ class RequestContext:
     """Whether the rate limit has let this request pass. A request that has begun may finish."""
     prepaid: float = 0.0
     """What the client has been charged before the cost of the request was known, in images."""
+    needs_key: bool = False
+    """Whether the response is only for clients with a key, so that no shared cache may store it."""
     _client: str = ""
     _leases: list[Leased] = field(default_factory=list)
 

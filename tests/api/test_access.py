@@ -216,6 +216,42 @@ def test_every_route_but_those_that_are_open_takes_a_key(client: TestClient) -> 
     assert schemes["header"]["name"] == "X-API-Key"
 
 
+WRONG_BODY = b'{"wrong'
+BODIES = {"content": WRONG_BODY, "headers": {"Content-Type": "application/json"}}
+
+
+def test_the_key_is_checked_before_the_body_is_read(client: TestClient) -> None:
+    """For every operation: FastAPI parses bodies before it resolves dependencies."""
+    for path, operations in client.get("/openapi.json").json()["paths"].items():
+        url = path
+        for name, value in FILLED.items():
+            url = url.replace(name, value)
+        for method in operations.keys() - {"get", "head"}:
+            if path not in OPEN:
+                assert client.request(method, url, **BODIES).status_code == 401, path
+
+
+def test_no_shared_cache_stores_what_needs_a_key(client: TestClient, models: Path) -> None:
+    paths = (
+        "/grid",
+        "/grid?rows=0",
+        "/interpolate?from=1&to=2&format=ndjson",
+        "/variations?seed=1",
+    )
+    client.post("/access", headers={"X-API-Key": KEYS[0]})
+    for path in paths:
+        assert client.get(path).headers["Cache-Control"] == "private", path
+    assert client.post("/generate?n=1").headers["Cache-Control"] == "private"
+    image = client.get("/images/fashion-mnist/2/7.png")
+    assert image.headers["Cache-Control"].startswith("private, max-age=")
+    assert client.post("/access", headers={"X-API-Key": KEYS[0]}).headers["Cache-Control"] == (
+        "no-store"
+    )
+    assert "Cache-Control" not in client.get("/models").headers
+    with TestClient(create_app(Settings(models=models, provider="cpu"))) as public:
+        assert "Cache-Control" not in public.get("/grid").headers
+
+
 def test_the_page_and_the_documentation_are_open(client: TestClient) -> None:
     for path in ("/", "/web/main.js", "/docs", "/openapi.json"):
         assert client.get(path).status_code == 200
@@ -275,7 +311,8 @@ def test_no_key_is_ever_disclosed(
         eventually(lambda: "Application startup complete" in log.read_text())
         for key in (*KEYS, ADMIN, "wrong-" + KEYS[0]):
             for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
-                for path in ("/generate?n=1", "/generate?n=0", "/access", "/v2/repository/index"):
+                paths = ("/generate?n=1", "/generate?n=0", "/access", "/v2/repository/index")
+                for path in (*paths, f"/generate?n=1&api_key={key}"):
                     answer = asked.post(address + path, headers=headers)
                     told += [answer.text, str(answer.headers)]
         told.append(asked.get(f"{address}/metrics").text)

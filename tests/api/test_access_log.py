@@ -111,6 +111,44 @@ def test_nobody_writes_lines_of_their_own(
 
 
 @pytest.mark.parametrize(
+    ("query", "logged"),
+    [
+        ("api_key=abc", "api_key=***"),
+        ("n=1&key=a%3Db&seed=2", "n=1&key=***&seed=2"),
+        ("X-API-Key=a=b", "X-API-Key=***"),
+        ("token=abc&access_token=abc&n=1", "token=***&access_token=***&n=1"),
+        ("api%5Fk%65y=abc", "api%5Fk%65y=***"),
+        ("seed=key", "seed=key"),
+        ("key", "key"),
+    ],
+)
+def test_a_key_in_the_query_is_not_logged(
+    client: TestClient, caplog: pytest.LogCaptureFixture, query: str, logged: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        client.get(f"/nowhere?{query}")
+    (line,) = lines(caplog)
+    assert f'"GET /nowhere?{logged}" 404' in line
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "logged"),
+    [
+        ("203.0.113.7:80", "203.0.113.7:80"),
+        ("::ffff:203.0.113.7", "203.0.113.7:0"),
+        ('evil" 200', "127.0.0.1:1"),
+    ],
+)
+def test_a_proxy_reports_an_ip_address_or_nothing(
+    app: FastAPI, caplog: pytest.LogCaptureFixture, forwarded: str, logged: str
+) -> None:
+    proxy = TestClient(app, client=("::ffff:127.0.0.1", 1))
+    with caplog.at_level(logging.INFO):
+        proxy.get("/nowhere", headers={"X-Forwarded-For": forwarded})
+    assert lines(caplog)[0].startswith(f'{logged} "GET')
+
+
+@pytest.mark.parametrize(
     ("raw", "told"), [(b'/a"b', "/a%22b"), (b"/\xff", r"/\xff"), (b"/a\nb", r"/a\nb")]
 )
 def test_not_even_with_bytes_that_no_path_has(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shlex
 import shutil
 import socket
@@ -195,7 +196,9 @@ def project(
     """A project that is removed at the end, with its volumes."""
     override = folder / "override.yml"
     override.write_text(_OVERRIDE.format(image=image))
-    compose = Project(root, f"dcgan-{uuid4().hex[:8]}", override, profiles, replacement_ports())
+    # Projects that run at the same time need networks that do not overlap.
+    environment = {**replacement_ports(), "NETWORK": f"172.31.{secrets.randbelow(256)}"}
+    compose = Project(root, f"dcgan-{uuid4().hex[:8]}", override, profiles, environment)
     try:
         yield compose
     finally:

@@ -1,5 +1,6 @@
 """docker-compose.yml: its settings and limits, and the commands that the README shows."""
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,21 @@ def test_the_readmes_commands_name_existing_services_and_profiles(
     assert set(re.findall(r"--scale (\w+)=", readme)) == {"app"}
     for command in ("docker compose up", "docker compose --profile scale up --scale app=3"):
         assert f"\n{command}\n" in readme  # other tests run it, word for word
+
+
+def test_the_load_balancer_alone_is_a_trusted_proxy(root: Path, services: dict[str, Any]) -> None:
+    compose = yaml.safe_load((root / "docker-compose.yml").read_text())
+    (pool,) = compose["networks"]["default"]["ipam"]["config"]
+    address = services["balancer"]["networks"]["default"]["ipv4_address"]
+    for service in ("server", "app", "gpu"):
+        trusted = services[service]["environment"]["FORWARDED_ALLOW_IPS"]
+        assert trusted == f"${{FORWARDED_ALLOW_IPS:-{address}}}"
+    network, others, balancer = (
+        ipaddress.ip_network(re.sub(r"\$\{\w+:-(.*?)\}", r"\1", text))
+        for text in (pool["subnet"], pool["ip_range"], address)
+    )
+    assert balancer.subnet_of(network)
+    assert not balancer.overlaps(others)  # or another container might get the address
 
 
 def test_one_server_starts_by_default_and_the_others_publish_no_port(

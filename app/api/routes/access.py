@@ -4,16 +4,16 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.dependencies import CurrentServices
+from app.api.dependencies import CurrentServices, KeyRoute
 from app.auth.api_keys import COOKIE, cookie, presented
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=KeyRoute)
 
 
 @router.post("/access")
 async def access(request: Request, services: CurrentServices) -> Response:
     """Set a cookie that stands for the key of this request until the browser is closed."""
-    response = Response(status_code=HTTPStatus.NO_CONTENT)
+    response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
     if services.authenticator.drawing and (secret := presented(request)) is not None:
         response.set_cookie(
             COOKIE,

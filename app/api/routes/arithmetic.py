@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Response
 
 from app.api import openapi, responses
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
+from app.api.dependencies import KeyRoute
 from app.api.drawing import Route
 from app.api.parameters import ArithmeticBody, ArithmeticQuery
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood, sum_of_means
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=KeyRoute)
 
 _OFFERED = (PNG, JSON, ZIP)
 

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Response
 
 from app.api import openapi, responses
 from app.api.content_negotiation import PNG, choose
+from app.api.dependencies import KeyRoute
 from app.api.drawing import Route, require_absent
 from app.api.parameters import GridQuery
 from app.errors import invalid, parameter_error
 from app.latent import interpolation
 from app.latent.sampling import SEEDS, consecutive
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=KeyRoute)
 
 
 @router.get(

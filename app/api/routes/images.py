@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from app.api import etags, openapi
 from app.api.content_negotiation import PNG, WEBP, choose
-from app.api.dependencies import CurrentServices, IfNoneMatch
+from app.api.dependencies import CurrentServices, IfNoneMatch, KeyRoute
 from app.api.drawing import Drawing, Route
 from app.api.image_cache import ImageKey
 from app.api.parameters import ImageQuery, Seed
@@ -17,7 +17,7 @@ from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=KeyRoute)
 
 FileFormat = Literal["png", "webp"]
 

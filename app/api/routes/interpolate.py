@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api import openapi, responses, streaming
 from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
+from app.api.dependencies import KeyRoute
 from app.api.drawing import Route, require_absent
 from app.api.drawn import Drawn
 from app.api.parameters import Format, InterpolateQuery
@@ -14,7 +15,7 @@ from app.errors import invalid, parameter_error
 from app.latent import interpolation
 from app.latent.sampling import SEEDS
 
-router = APIRouter(tags=["images"])
+router = APIRouter(tags=["images"], route_class=KeyRoute)
 
 _MEDIA_TYPES: dict[Format, str] = {
     "png": PNG,

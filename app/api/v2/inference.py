@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api import json_text, openapi
 from app.api.content_negotiation import JSON
+from app.api.dependencies import KeyRoute
 from app.api.drawing import Route, RouteContext
 from app.api.drawn import Drawn, Generation
 from app.api.responses import timing
@@ -34,7 +35,7 @@ from app.middleware.encoders import SMALL_BYTES, Encoders
 from app.registry.draw_options import DEFAULT
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=KeyRoute)
 
 _INLINE_BYTES = 2**18
 """Writing a body of this length takes less time than waking a thread."""

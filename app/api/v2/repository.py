@@ -1,14 +1,17 @@
 """``/v2/repository``: the protocol's model repository extension, on the models folder."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from app.api import openapi
 from app.api.content_negotiation import JSON
-from app.api.dependencies import CurrentRegistry, CurrentServices
+from app.api.dependencies import (
+    CurrentRegistry,
+    CurrentServices,
+    Handler,
+    check_administrator,
+    checked_first,
+)
 from app.api.v2.models import Name
 from app.api.v2.schemas import (
     EmptyResponse,
@@ -24,7 +27,7 @@ from app.errors import BodyTooLargeError, ModelsFolderError, NotFoundError, Para
 class JsonRoute(APIRoute):
     """A route that parses its body as JSON whatever its type: Triton's clients send text."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """FastAPI's handler, of a request whose content type is JSON."""
         handle = super().get_route_handler()
 
@@ -36,9 +39,17 @@ class JsonRoute(APIRoute):
         return handle_json
 
 
+class AdministrationRoute(JsonRoute):
+    """A route that checks the administrator's key before it reads the body."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler of JsonRoute, after ``check_administrator``."""
+        return checked_first(check_administrator, super().get_route_handler())
+
+
 _PREFIX = "/v2/repository"
 router = APIRouter(prefix=_PREFIX, tags=["open inference protocol"], route_class=JsonRoute)
-administration = APIRouter(prefix=_PREFIX, tags=["administration"], route_class=JsonRoute)
+administration = APIRouter(prefix=_PREFIX, tags=["administration"], route_class=AdministrationRoute)
 
 _RELOAD_ERRORS = openapi.protocol_errors(
     NotFoundError, ModelsFolderError, BodyTooLargeError, ParameterError
