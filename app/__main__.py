@@ -1,6 +1,7 @@
 """``python -m app``: reads flags and environment, then serves or renders images to files."""
 
 import math
+import os
 import signal
 import sys
 from functools import partial
@@ -79,18 +80,27 @@ def _serve(settings: Settings) -> int:
     import uvicorn
 
     from app.errors import StartupError
-    from app.main import create_app
+    from app.main import START_SECONDS, create_app
 
+    create = partial(
+        create_app, settings, start_seconds=START_SECONDS, on_failure=_exit_with_failure
+    )
     try:
         # After a graceful shutdown uvicorn raises the signal again, which is no failure here.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        uvicorn.Server(_config(settings, partial(create_app, settings))).run()
+        uvicorn.Server(_config(settings, create)).run()
     except StartupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _exit_with_failure(error: Exception) -> None:
+    """End the process, which already listens but can serve no model."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _render(options: RenderSettings) -> int:

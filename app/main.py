@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -35,6 +36,7 @@ from app.api.v2 import repository as v2_repository
 from app.auth.addresses import TrustedProxies
 from app.auth.api_keys import Authenticator
 from app.auth.rate_limit import RateLimiter
+from app.errors import StartupError
 from app.middleware import access_log, body_limit, proxy_headers
 from app.middleware.body_limit import BodyLimit
 from app.middleware.compression import Compression
@@ -44,6 +46,9 @@ from app.middleware.load_shedding import Admission, LoadShedding
 from app.observability import multiprocess, tracing
 from app.observability.metrics import Metrics, Sample, VersionSample
 from app.observability.tracing import Tracer
+from app.registry import loader
+from app.registry.crash_log import CrashLog
+from app.registry.guarded_loader import GuardedLoader
 from app.registry.registry import Registry
 from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
@@ -54,6 +59,8 @@ from app.server.shutdown import GracefulShutdown
 from app.server.watchdog import Watchdog
 from app.settings import Settings
 
+START_SECONDS = 2.0
+"""How long a server waits for its models before it listens; usually they are loaded by then."""
 _DRAWING_ERRORS = openapi.problems(
     errors.NotFoundError,
     errors.NotAcceptableError,
@@ -81,6 +88,7 @@ class _Process:
     connections: ConnectionTable
     shutdown: GracefulShutdown
     watchdog: Watchdog
+    crash_log: CrashLog
     tracer: Tracer | None
 
     def not_ready_reason(self) -> str | None:
@@ -90,39 +98,24 @@ class _Process:
         return self.watchdog.reason
 
 
-def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
-    """The application, with its models loaded, verified and warmed up.
+def create_app(
+    settings: Settings,
+    shared: Path | None = None,
+    start_seconds: float = math.inf,
+    on_failure: Callable[[StartupError], object] | None = None,
+) -> FastAPI:
+    """The application, which loads, verifies and warms up its models when it starts.
 
-    ``shared`` is the folder through which several workers share metrics and reload orders; this
-    process has joined it. Raises StartupError if the requested provider does not run here. Damaged
-    models are left out; without any model the application is live but not ready.
+    ``shared`` is the folder through which several workers share metrics, reload orders and crashes;
+    this process has joined it. The start waits until all models are loaded, at the latest for
+    ``start_seconds``. Damaged models are left out; without any model the application is live but
+    not ready.
+
+    Raises StartupError if the requested provider does not run here. If that turns out only when the
+    first model is loaded, ``on_failure`` is called; without it the start raises the error.
     """
     malloc.limit_arenas()
-    recorded = Metrics(shared)
-    registry = Registry.load(settings, recorded.image_counter)
-    process = _Process(
-        connections=_connections(settings),
-        shutdown=GracefulShutdown(settings.grace),
-        watchdog=Watchdog(registry.running_batches, settings.stalled),
-        tracer=tracing.from_environment(),
-    )
-    encoders = Encoders(
-        settings.threads or cpus.available(),
-        settings.encode_bytes or memory.available() // _MEMORY_SHARE // settings.workers,
-    )
-    log = ReloadLog(shared and shared / "orders")
-    services = Services(
-        settings=settings,
-        registry=registry,
-        reloader=Reloader(registry, settings, log, recorded.image_counter, recorded.count_reload),
-        authenticator=Authenticator(settings),
-        admission=Admission(RateLimiter(settings.rate)),
-        encoders=encoders,
-        image_cache=ImageCache(settings.cache_bytes, encoders),
-        metrics=recorded,
-        not_ready_reason=process.not_ready_reason,
-    )
-    recorded.sample_from(partial(_sample, services))
+    services, process = _build(settings, shared)
     app = FastAPIOffline(
         title="DCGAN server",
         summary="Generates images with DCGAN models: random, seeded, and along paths of latents.",
@@ -131,16 +124,50 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would bypass the explanation of a wrong parameter
         generate_unique_id_function=lambda route: route.name,
-        lifespan=_lifespan(services, process),
+        lifespan=_lifespan(services, process, start_seconds, on_failure),
     )
     app.state.services = services
-    access_log.install(app, settings, services.authenticator, recorded, process.tracer)
+    access_log.install(app, settings, services.authenticator, services.metrics, process.tracer)
     proxy_headers.install(app)
     _add_middleware(app, services)
     problems.install(app)
     openapi.install(app, settings.timeout)
     _add_routes(app, settings)
     return app
+
+
+def _build(settings: Settings, shared: Path | None) -> tuple[Services, _Process]:
+    """All parts of a process. Raises StartupError if the requested provider does not run here."""
+    loader.placements(settings)  # a provider that does not run ends the start even without models
+    recorded = Metrics(shared)
+    registry = Registry(settings.default_model)
+    state = settings.state_folder or (shared and shared / "state")
+    versions = GuardedLoader(settings, recorded.image_counter, state)
+    log = ReloadLog(shared and shared / "orders")
+    process = _Process(
+        connections=_connections(settings),
+        shutdown=GracefulShutdown(settings.grace),
+        watchdog=Watchdog(registry.running_batches, settings.stalled, versions.crash_log.note_hang),
+        crash_log=versions.crash_log,
+        tracer=tracing.from_environment(),
+    )
+    encoders = Encoders(
+        settings.threads or cpus.available(),
+        settings.encode_bytes or memory.available() // _MEMORY_SHARE // settings.workers,
+    )
+    services = Services(
+        settings=settings,
+        registry=registry,
+        reloader=Reloader(registry, settings, log, versions, recorded.count_reload),
+        authenticator=Authenticator(settings),
+        admission=Admission(RateLimiter(settings.rate)),
+        encoders=encoders,
+        image_cache=ImageCache(settings.cache_bytes, encoders),
+        metrics=recorded,
+        not_ready_reason=process.not_ready_reason,
+    )
+    recorded.sample_from(partial(_sample, services))
+    return services, process
 
 
 def _connections(settings: Settings) -> ConnectionTable:
@@ -150,13 +177,17 @@ def _connections(settings: Settings) -> ConnectionTable:
     return ConnectionTable(limits, TrustedProxies().counted_client)
 
 
-def create_worker_app(settings: Settings, shared: Path) -> FastAPI:
+def create_worker_app(
+    settings: Settings,
+    shared: Path,
+    on_failure: Callable[[StartupError], object] | None = None,
+) -> FastAPI:
     """The application of one of several workers, which keep common counters in ``shared``.
 
-    Raises StartupError as ``create_app`` does.
+    Raises StartupError, and calls ``on_failure``, as ``create_app`` does.
     """
     multiprocess.join(shared)
-    return create_app(settings, shared)
+    return create_app(settings, shared, START_SECONDS, on_failure)
 
 
 def _sample(services: Services) -> Sample:
@@ -197,16 +228,33 @@ def _body_bound(services: Services, path: str) -> int | None:
 
 
 def _lifespan(
-    services: Services, process: _Process
+    services: Services,
+    process: _Process,
+    start_seconds: float,
+    on_failure: Callable[[StartupError], object] | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
+    reloader = services.reloader
+
+    @asynccontextmanager
+    async def loaded() -> AsyncIterator[None]:
+        try:
+            async with reloader.running(start_seconds) as loading:
+                if on_failure:
+                    loading.add_done_callback(partial(_report, on_failure))
+                # What has been loaded stays. The garbage collector would traverse it again every
+                # thousand requests or so, and delay those that wait.
+                gc.collect()
+                gc.freeze()
+                yield
+        except StartupError as error:
+            if not on_failure:
+                raise
+            on_failure(error)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
-        # What has been loaded stays. The garbage collector would traverse it again every thousand
-        # requests or so, and delay those that wait.
-        gc.collect()
-        gc.freeze()
         with process.watchdog.watching(), process.shutdown.handling_signals():
-            async with services.metrics.sampling(), services.reloader.running():
+            async with services.metrics.sampling(), loaded():
                 # The web server resumes here once all its connections are closed.
                 yield {
                     "connections": process.connections,
@@ -215,11 +263,19 @@ def _lifespan(
                 }
             await services.registry.close()
             services.encoders.close()
+            process.crash_log.close()
             if process.tracer:
                 await asyncio.to_thread(process.tracer.close)
         gc.unfreeze()
 
     return lifespan
+
+
+def _report(on_failure: Callable[[StartupError], object], loading: "asyncio.Task[None]") -> None:
+    """Call ``on_failure`` if the first load has failed because the provider does not start."""
+    error = None if loading.cancelled() else loading.exception()
+    if isinstance(error, StartupError):
+        on_failure(error)
 
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:

@@ -92,6 +92,21 @@ class Settings(GeneratorSettings):
     workers: int = Field(
         1, ge=1, le=256, description="worker processes, which share the CPU threads"
     )
+    load_timeout: float = Field(
+        10,
+        ge=0,
+        le=3600,
+        description="time limit in seconds for the trial of a new version; 0 for no limit",
+    )
+    load_memory: int = Field(
+        2**30,
+        ge=0,
+        description="memory limit in bytes for the trial of a new version; 0 for no limit",
+    )
+    state_folder: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Field(
+        None,
+        description="folder that remembers which versions have passed their trial or have crashed",
+    )
     max_images: int = Field(256, ge=16, le=256, description="maximum number of images per request")
     max_batch: int = Field(64, ge=1, le=4096, description="maximum number of images per batch")
     max_queue: int = Field(

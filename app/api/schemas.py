@@ -120,6 +120,7 @@ class ServedModels(BaseModel):
 
     default: str | None = Field(description="the model of requests that name none")
     models: list[ServedModel]
+    loading: list[str] = Field(description="the versions that are being loaded")
     refused: list[RefusedVersion] = Field(description="what is not in service, and why")
 
 
@@ -141,6 +142,7 @@ class Ready(BaseModel):
     provider: str = Field(description="the provider that is running")
     precision: str = Field(description="precision of its arithmetic")
     models: list[ReadyVersion]
+    loading: list[str] = Field(description="the versions that are being loaded")
     refused: list[RefusedVersion]
 
 

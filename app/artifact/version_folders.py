@@ -25,15 +25,17 @@ class Scan:
         return key in self.refused or VersionKey(key.name, "") in self.refused
 
 
-def scan(models: Path) -> Scan:
-    """Return every version folder ``name/version`` in ``models``.
+def scan(models: Path, model: str | None = None) -> Scan:
+    """Return every version folder ``name/version`` in ``models``, or only those of ``model``.
 
     Folders whose names begin with a dot are skipped: they are unfinished publications. An entry
     that cannot be read, such as ``lost+found`` on a file system of its own, hides no other. Raises
     OSError if ``models`` itself cannot be read.
     """
     found = Scan({}, {})
-    for name in _entries(models):
+    with os.scandir(models):  # raises the error if it cannot be read
+        names = _entries(models) if model is None else [model]
+    for name in names:
         folder = models / name
         if _is_folder(folder, VersionKey(name, ""), found):
             try:

@@ -49,6 +49,8 @@ class Registry:
     """What the last scan refused."""
     fingerprints: dict[VersionKey, Fingerprint] = field(default_factory=dict)
     """The folders as they were when they were last loaded or refused."""
+    loading: set[VersionKey] = field(default_factory=set)
+    """The versions that are being loaded, or wait for that since the start."""
 
     @classmethod
     def load(cls, settings: Settings, observer: ObserverFactory = no_observer) -> Self:
@@ -115,13 +117,17 @@ class Registry:
             self._refused[key] = refused
             logger.error("not serving %s: %s", refused.folder, refused.reason)
 
-    def note_unreadable(self, scan: Scan) -> None:
-        """Refuse what ``scan`` could not read, and forget what the scan before could not."""
-        for key in self._unreadable - scan.refused.keys():
+    def note_unreadable(self, scan: Scan, model: str | None = None) -> None:
+        """Refuse what ``scan`` could not read, and forget what the scan before could not.
+
+        The scan was of ``model`` alone, or of all models.
+        """
+        before = {key for key in self._unreadable if model in {None, key.name}}
+        for key in before - scan.refused.keys():
             self.clear_refusal(key)
         for key, reason in scan.refused.items():
             self.refuse(key, reason)
-        self._unreadable = frozenset(scan.refused)
+        self._unreadable = self._unreadable - before | scan.refused.keys()
 
     def mark_unloaded(self, key: VersionKey, fingerprint: Fingerprint) -> None:
         """Remember that a version was unloaded on request."""
@@ -140,11 +146,19 @@ class Registry:
 
     @property
     def default(self) -> str:
-        """The model that serves requests without ``model``. Raises NotReadyError without models."""
+        """The model that serves requests without ``model``.
+
+        Raises NotReadyError without models, or while the default model is being loaded.
+        """
+        if self.default_name in self.models:
+            return self.default_name
         if not self.models:
-            reasons = "; ".join(refused.reason for refused in self.refused)
-            raise NotReadyError(f"no model is served: {reasons or 'the models folder is empty'}")
-        return self.default_name if self.default_name in self.models else min(self.models)
+            reasons = [f"{key} is being loaded" for key in sorted(self.loading)]
+            reasons += [refused.reason for refused in self.refused]
+            detail = "; ".join(reasons) or "the models folder is empty"
+            raise NotReadyError(f"no model is served: {detail}")
+        self._check_loading(self.default_name)
+        return min(self.models)
 
     def find(
         self,
@@ -160,6 +174,7 @@ class Registry:
         """
         name = self.default if name is None else name
         if name not in self.models:
+            self._check_loading(name)
             names = ", ".join(sorted(self.models))
             allowed = f"one of {names}" if names else "left out: no model is served"
             problem = invalid(parameter, place, name, allowed)
@@ -167,10 +182,17 @@ class Registry:
         versions = self.models[name]
         version = max(versions) if version is None else version
         if version not in versions:
+            self._check_loading(name, version)
             allowed = f"one of {', '.join(map(str, sorted(versions)))}"
             problem = invalid("version", place, version, allowed)
             raise NotFoundError(f"version of {name} is {version} but must be {allowed}", [problem])
         return versions[version]
+
+    def _check_loading(self, name: str, version: int | None = None) -> None:
+        """Raise NotReadyError if a model, or one version of it, is being loaded."""
+        for key in self.loading:
+            if key.name == name and version in {None, key.number}:
+                raise NotReadyError(f"{key} is being loaded")
 
     def __iter__(self) -> Iterator[ModelVersion]:
         """Every version, sorted by name and number."""

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,15 +39,16 @@ class ReloadLog:
             folder.mkdir(exist_ok=True)
         self._folder = folder
         self._own: list[ReloadOrder] = []
-        self.done = 0
-        """The number of the last order that this process has carried out."""
+        self._taken = 0
+        """The number of the last order that this process has begun to carry out."""
+        self._unfinished: set[int] = set()
 
     def append(self, order: ReloadOrder) -> int:
         """Add ``order``; return its number."""
         if self._folder is None:
             self._own.append(order)
             return len(self._own)
-        number = self.done
+        number = self._taken
         with tempfile.NamedTemporaryFile("w", dir=self._folder, prefix=".") as file:
             json.dump(asdict(order), file)
             file.flush()
@@ -56,16 +58,28 @@ class ReloadLog:
                     os.link(file.name, self._folder / str(number))
                     return number
 
-    def next(self) -> ReloadOrder | None:
-        """The first order that this process has not carried out; None without one."""
-        if self._folder is None:
-            return self._own[self.done] if self.done < len(self._own) else None
-        path = self._folder / str(self.done + 1)
-        return ReloadOrder(**json.loads(path.read_text())) if path.exists() else None
+    def take(self) -> tuple[int, ReloadOrder] | None:
+        """The number and the text of the next order, which this process will carry out now.
 
-    def advance(self) -> None:
-        """Record that this process has carried out the next order."""
-        self.done += 1
+        None without one. Orders may finish in another sequence than that in which they are taken.
+        """
+        number = self._taken + 1
+        if self._folder is None:
+            if number > len(self._own):
+                return None
+            order = self._own[number - 1]
+        else:
+            path = self._folder / str(number)
+            if not path.exists():
+                return None
+            order = ReloadOrder(**json.loads(path.read_text()))
+        self._taken = number
+        self._unfinished.add(number)
+        return number, order
+
+    def finish(self, number: int) -> None:
+        """Record that this process has carried out order ``number``."""
+        self._unfinished.discard(number)
         self.publish_progress()
 
     def publish_progress(self) -> None:
@@ -73,15 +87,21 @@ class ReloadLog:
         if self._folder is not None:
             path = self._folder / f"{_PROGRESS}{os.getpid()}"
             part = path.with_name(f".{path.name}")
-            part.write_text(str(self.done))
+            part.write_text(json.dumps([self._taken, sorted(self._unfinished)]))
             part.replace(path)
 
     def done_by_all(self, number: int) -> bool:
         """Whether every living process has carried out order ``number``."""
         if self._folder is None:
-            return self.done >= number
+            return _is_done(number, self._taken, self._unfinished)
         progress = self._folder.glob(f"{_PROGRESS}*")
-        return all(int(path.read_text()) >= number for path in progress if _is_alive(path))
+        return all(
+            _is_done(number, *json.loads(path.read_text())) for path in progress if _is_alive(path)
+        )
+
+
+def _is_done(number: int, taken: int, unfinished: Collection[int]) -> bool:
+    return number <= taken and number not in unfinished
 
 
 def _is_alive(path: Path) -> bool:

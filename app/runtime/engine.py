@@ -53,7 +53,7 @@ class Engine:
 def _on_cpu(card: Card, graph: bytes, placement: Placement, _: int) -> Draw:
     """Small batches use all threads for each operator; larger ones a session for each thread."""
     parallel = ParallelSessions(graph, placement)
-    _check(card, parallel.session)
+    check_signature(card, parallel.session)
     _warm_up(card, parallel, _WARM_UP_BATCH)
     parallel.calibrate(card.latent.width)
     if placement.threads == 1:
@@ -73,7 +73,7 @@ def _on_cpu(card: Card, graph: bytes, placement: Placement, _: int) -> Draw:
 
 
 def _on_openvino(card: Card, graph: bytes, placement: Placement, max_batch: int) -> Draw:
-    draw = _runner(_check(card, providers.session(graph, placement)))
+    draw = _runner(check_signature(card, providers.session(graph, placement)))
     _warm_up(card, draw, max_batch)  # OpenVINO compiles the graph for every batch size
     return draw
 
@@ -105,7 +105,9 @@ _LOADERS = {"cpu": _on_cpu, "openvino": _on_openvino, "cuda": _on_cuda, "tensorr
 
 
 def _cuda_graphs(card: Card, session: ort.InferenceSession, max_batch: int) -> CudaGraphs:
-    return CudaGraphs(_check(card, session), card.latent.width, card.image.shape, max_batch)
+    return CudaGraphs(
+        check_signature(card, session), card.latent.width, card.image.shape, max_batch
+    )
 
 
 def _runner(session: ort.InferenceSession) -> Draw:
@@ -123,7 +125,7 @@ def _warm_up(card: Card, draw: Draw, max_batch: int) -> None:
         draw(np.zeros((size, card.latent.width), np.float32))
 
 
-def _check(card: Card, session: ort.InferenceSession) -> ort.InferenceSession:
+def check_signature(card: Card, session: ort.InferenceSession) -> ort.InferenceSession:
     """``session``, whose inputs, outputs and metadata match ``card``. Raises CardError if not."""
     expected = {
         "input": (INPUT, "float32", [card.latent.width]),

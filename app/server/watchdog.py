@@ -22,14 +22,19 @@ class Watchdog:
     not stalled.
     """
 
-    def __init__(self, running: Callable[[], Iterable[tuple[str, int]]], stalled: float) -> None:
+    def __init__(
+        self,
+        running: Callable[[], Iterable[tuple[str, int]]],
+        stalled: float,
+        on_exit: Callable[[], object] = lambda: None,
+    ) -> None:
         """Watch the batches that ``running`` returns.
 
         ``running`` returns for each model version its name and the number of the batch that it is
         computing, 0 for none. ``stalled`` is the time limit of one batch in seconds; after twice
-        that time the process exits.
+        that time the process exits, after a call of ``on_exit``.
         """
-        self._running, self._stalled = running, stalled
+        self._running, self._stalled, self._on_exit = running, stalled, on_exit
         self._checks: dict[tuple[str, int], int] = {}
         """How many checks in a row found each batch, not counting the first."""
         self._stopped = threading.Event()
@@ -74,6 +79,7 @@ class Watchdog:
     def _exit(self) -> None:
         # A hanging thread would prevent the interpreter's regular exit.
         logger.critical("%s: exiting, so that the process can be restarted", self.reason)
+        self._on_exit()
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,6 +1,7 @@
 """Several worker processes that listen on one address; uvicorn's supervisor replaces a dead one."""
 
 import logging
+import os
 import socket
 import sys
 import time
@@ -39,8 +40,8 @@ def worker_factory(create: str, settings: Settings, shared: Path) -> "partial[Fa
     """The factory with which every worker creates its application.
 
     ``create`` names a function as ``module:function``, which the supervisor itself never imports.
-    It is called with ``settings`` and the folder ``shared``, in which the workers keep their common
-    counters and reload log.
+    It is called with ``settings``, with the folder ``shared``, in which the workers keep their
+    common counters and reload log, and with a function that ends the worker with a StartupError.
     """
     return partial(_create, create, settings, shared, get_context("spawn").Lock())
 
@@ -117,11 +118,19 @@ class _Listener(socket.socket):
 
 def _create(create: str, settings: Settings, shared: Path, reported: Lock) -> "FastAPI":
     """The application of a worker. The first worker to acquire ``reported`` prints a failure."""
-    try:
-        application: FastAPI = import_from_string(create)(settings, shared)
-    except StartupError as error:
+
+    def report(error: StartupError) -> None:
         if reported.acquire(block=False):  # all workers fail for the same reason
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {error}", file=sys.stderr, flush=True)
+
+    def fail(error: StartupError) -> None:
+        report(error)
+        os._exit(STARTUP_FAILURE)
+
+    try:
+        application: FastAPI = import_from_string(create)(settings, shared, fail)
+    except StartupError as error:
+        report(error)
     except Exception:
         logger.exception("a worker cannot start")
     else:

@@ -22,6 +22,7 @@ from app.batching.jobs import BatcherClosedError
 from app.errors import ModelsFolderError, StartupError
 from app.main import create_app
 from app.registry import loader, reloader
+from app.registry.guarded_loader import GuardedLoader
 from app.registry.registry import Registry
 from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
@@ -265,12 +266,13 @@ def test_an_order_that_another_worker_does_not_follow_is_told(
     shared = tmp_path_factory.mktemp("shared")
     monkeypatch.setattr(reloader, "_WORKER_TIMEOUT", 0.3)
     settings = Settings(models=folder, provider="cpu")
-    alone = Reloader(Registry.load(settings), settings, ReloadLog(shared))
+    registry = Registry.load(settings)
+    alone = Reloader(registry, settings, ReloadLog(shared), GuardedLoader(settings))
 
     async def scenario(other: "subprocess.Popen[bytes]") -> None:
         async with alone.running():
             await alone.unload("cats")
-            (shared / f"done-{other.pid}").write_text("1")
+            (shared / f"done-{other.pid}").write_text("[1, []]")
             with pytest.raises(ModelsFolderError, match="not every worker has followed"):
                 await alone.load("cats")
             other.communicate(b"\n")

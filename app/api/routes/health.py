@@ -34,5 +34,6 @@ async def ready(registry: CurrentRegistry) -> Ready:
             )
             for version in registry
         ],
+        loading=[str(key) for key in sorted(registry.loading)],
         refused=[RefusedVersion(folder=r.folder, reason=r.reason) for r in registry.refused],
     )

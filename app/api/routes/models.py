@@ -8,7 +8,7 @@ from app.api import openapi
 from app.api.dependencies import CurrentRegistry
 from app.api.schemas import RefusedVersion, ServedModel, ServedModels, ServedVersion
 from app.artifact.card import ModelName
-from app.errors import NotFoundError, ParameterError
+from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.registry.registry import Registry
 
 router = APIRouter(tags=["models"])
@@ -33,9 +33,13 @@ def _described(registry: Registry, name: str) -> ServedModel:
 async def models(registry: CurrentRegistry) -> ServedModels:
     """List every model in service with the card of each version, and what is not in service."""
     described = [_described(registry, name) for name in sorted(registry.models)]
-    default = registry.default if described else None
+    try:
+        default = registry.default
+    except NotReadyError:
+        default = None
     refused = [RefusedVersion(folder=r.folder, reason=r.reason) for r in registry.refused]
-    return ServedModels(default=default, models=described, refused=refused)
+    loading = [str(key) for key in sorted(registry.loading)]
+    return ServedModels(default=default, models=described, loading=loading, refused=refused)
 
 
 @router.get("/models/{name}", responses=openapi.problems(NotFoundError, ParameterError))

@@ -66,6 +66,10 @@ async def repository_index(
         for version in registry
     ]
     if body is None or not body.ready:
+        index += [
+            IndexEntry(name=key.name, version=key.version, state="LOADING")
+            for key in sorted(registry.loading)
+        ]
         index += [_unavailable(one.key, one.reason) for one in registry.refused if one.key]
     return index
 

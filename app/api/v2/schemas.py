@@ -107,7 +107,7 @@ class IndexEntry(BaseModel):
 
     name: str = _NAME
     version: str = _VERSION
-    state: Literal["READY", "UNAVAILABLE"]
+    state: Literal["READY", "LOADING", "UNAVAILABLE"]
     reason: str = Field("", description="why it is not in service")
 
 

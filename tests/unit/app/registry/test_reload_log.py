@@ -17,17 +17,18 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> ReloadLog:
     return ReloadLog(tmp_path if request.param == "shared" else None)
 
 
-def test_orders_are_carried_out_in_sequence(log: ReloadLog) -> None:
+def test_orders_are_taken_in_sequence_and_may_finish_in_another(log: ReloadLog) -> None:
     given = [ReloadOrder("cats", [1]), ReloadOrder("cats"), ReloadOrder()]
     log.publish_progress()
-    assert log.next() is None
+    assert log.take() is None
     assert [log.append(order) for order in given] == [1, 2, 3]
-    for number, order in enumerate(given, 1):
-        assert log.next() == order
+    assert [log.take() for _ in given] == [*enumerate(given, 1)]
+    assert log.take() is None
+    for number in (3, 1, 2):
         assert not log.done_by_all(number)
-        log.advance()
+        log.finish(number)
         assert log.done_by_all(number)
-    assert log.next() is None
+    assert not log.done_by_all(4)
 
 
 def test_every_order_has_a_number_of_its_own(tmp_path: Path) -> None:
@@ -40,15 +41,16 @@ def test_every_order_has_a_number_of_its_own(tmp_path: Path) -> None:
 def test_a_late_process_finds_all_orders(tmp_path: Path) -> None:
     ReloadLog(tmp_path).append(ReloadOrder("cats", []))
     late = ReloadLog(tmp_path)
-    assert late.next() == ReloadOrder("cats", [])
+    assert late.take() == (1, ReloadOrder("cats", []))
 
 
 def test_an_order_waits_only_for_living_processes(tmp_path: Path) -> None:
     log = ReloadLog(tmp_path)
     number = log.append(ReloadOrder())
-    log.advance()
+    assert log.take()
+    log.finish(number)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        (tmp_path / f"done-{other.pid}").write_text("0")
+        (tmp_path / f"done-{other.pid}").write_text("[0, []]")
         assert not log.done_by_all(number)
         other.communicate(b"\n")
     assert log.done_by_all(number)

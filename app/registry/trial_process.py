@@ -1,0 +1,147 @@
+"""``python -m app.registry.trial_process``: runs graphs within limits, in place of the server.
+
+A graph is a program: it may loop without end, or allocate any amount of memory. So the server lets
+this process load each version first. It reads one request in JSON from each line of its standard
+input, and writes one line for it: the reason why the version cannot be served, or null.
+"""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from app.artifact import card, graph_safety, version_folders
+from app.artifact.card import INPUT, OUTPUT, Card, CardError
+from app.runtime import engine, providers
+from app.runtime.providers import Placement
+
+if sys.platform == "linux":
+    import resource
+
+READY: Final = "ready"
+"""The first line of the output."""
+
+_STACK_BYTES = 8 * 2**20
+_WARM_UP = (1, 2)
+"""The batches with which an engine on the CPU is warmed up."""
+_LONGEST_REASON = 2000
+_ALARM_SECONDS = 5.0
+"""How long this process outlives its deadline if the server does not end it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One version to be tried."""
+
+    models: str
+    version: str
+    """The path of its folder below ``models``."""
+    files: list[str]
+    """The model files that the server may use."""
+    provider: str
+    """The provider that the server prefers."""
+    threads: int
+    max_batch: int
+    memory: int
+    """How many bytes the trial may allocate; 0 for any number."""
+    seconds: float
+    """The deadline, which the server enforces; 0 for none."""
+
+
+def main() -> None:
+    """Answer all requests."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print there
+    _be_ended_first()
+    print(READY, file=answers)
+    for line in sys.stdin:
+        request = Request(**json.loads(line))
+        if request.seconds and sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_REAL, request.seconds + _ALARM_SECONDS)
+        _limit_memory(request)
+        print(json.dumps(_reason(request)), file=answers)
+        if sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _reason(request: Request) -> str | None:
+    """Why the version cannot be served; None if it can."""
+    began, folder = time.monotonic(), Path(request.models, request.version)
+    try:
+        version_folders.check_inside(folder, Path(request.models))
+        described = card.read(folder)
+        for file in request.files:
+            _try(folder / file, described, request, began)
+    except CardError as error:
+        return str(error)[:_LONGEST_REASON]
+    return None
+
+
+def _try(path: Path, described: Card, request: Request, began: float) -> None:
+    """Load and run one model file. Raises CardError if it fails."""
+    variant = next(one for one in described.variants if one.file == path.name)
+    graph = card.load_graph(path.parent, variant)
+    try:
+        graph_safety.check(graph)
+        _run(graph, described, request, began)
+    except CardError as error:
+        raise CardError(f"{path}: {error}") from error
+    except Exception as error:
+        text = str(error).partition("\n")[0]
+        if isinstance(error, MemoryError) or "alloc" in text.lower():
+            text = f"needs more than {request.memory} bytes (load_memory): {text}"
+        elif request.provider != "cpu" and "NotImplemented" in repr([error, error.__cause__]):
+            return  # the CPU provider lacks an operator, which says nothing about the other one
+        raise CardError(f"{path}: the model does not run: {text}") from error
+
+
+def _run(graph: bytes, described: Card, request: Request, began: float) -> None:
+    session = providers.session(graph, Placement("cpu", request.threads))
+    engine.check_signature(described, session)
+    random = np.random.default_rng(0)
+
+    def draw(images: int) -> float:
+        started = time.monotonic()
+        latents = random.standard_normal((images, described.latent.width), np.float32)
+        (pixels,) = session.run([OUTPUT], {INPUT: latents})
+        if pixels.shape != (images, *described.image.shape):
+            raise CardError(f"{images} latents gave pixels of shape {pixels.shape}")
+        return time.monotonic() - started
+
+    seconds = [draw(images) for images in _WARM_UP]
+    # A full batch, unless it takes so long that it would use up the deadline.
+    expected = seconds[-1] / _WARM_UP[-1] * request.max_batch
+    left = request.seconds - (time.monotonic() - began) if request.seconds else expected * 2
+    if request.provider == "cpu" and expected < left / 2:
+        draw(request.max_batch)
+
+
+def _be_ended_first() -> None:
+    """Let the kernel end this process rather than the server when memory is short."""
+    with suppress(OSError):  # not on Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _limit_memory(request: Request) -> None:
+    """Limit the bytes that may be allocated from now on, in addition to the threads' stacks."""
+    if sys.platform != "linux":
+        return
+    found = re.search(r"^VmData:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = hard
+    if request.memory and found:
+        limit = int(found[1]) * 1024 + request.memory + request.threads * _STACK_BYTES
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+if __name__ == "__main__":
+    main()
