@@ -13,7 +13,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 ├── ParameterError           422 a parameter with a value that is not allowed
 ├── HeadTooLongError         431 request headers too large
 ├── EngineError              500 a batch that could not be computed
-├── NotReadyError            503 no model is served
+├── NotReadyError            503 no model is served, or the requested one is being loaded
 ├── ShuttingDownError        503 the server is shutting down
 ├── OverloadedError          503 the queue is full; has ``Retry-After``
 │   ├── QueueShareError      429 the client's share of the queue is full
@@ -136,7 +136,7 @@ class BodyTooLargeError(AppError):
 
 
 class NotReadyError(AppError):
-    """No model is served."""
+    """No model is served, or the requested one is being loaded."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "no model is served: models: cannot be read: No such file or directory"
