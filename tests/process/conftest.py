@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until_loaded
+
 Server = tuple["subprocess.Popen[str]", str]
 
 
 @pytest.fixture
 def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
-    """Starts a server with flags and gives its process and, once it listens, its address."""
+    """Starts a server with flags; gives its process and address once its models are loaded."""
 
     @contextmanager
     def started(*flags: str) -> Iterator[Server]:
@@ -28,6 +30,7 @@ def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
             assert process.stderr
             lines = iter(process.stderr.readline, "")
             address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
+            until_loaded(address)
             yield process, address
         finally:
             with suppress(ProcessLookupError):

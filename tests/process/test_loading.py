@@ -23,7 +23,8 @@ def models(tmp_path: Path) -> Path:
 
 def test_a_server_with_an_endless_version_listens_serves_and_ends(models: Path) -> None:
     publish(models, "endless", 1, hostile.endless("endless", 1))
-    with started("--models", str(models), "--provider", "cpu", "--default-model", "cats") as server:
+    flags = ("--models", str(models), "--provider", "cpu", "--default-model", "cats")
+    with started(*flags, wait=False) as server:
         address = f"http://127.0.0.1:{server.port}"
         eventually(lambda: httpx.get(f"{address}/health/ready").is_success)
         assert httpx.get(f"{address}/health/ready").json()["loading"] == ["endless/1"]

@@ -13,6 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+from tests.waiting import until_loaded
+
+_CONNECTIONS = 8
+"""So many new connections most likely reach all workers."""
 ROOT = Path(__file__).parents[3]
 
 
@@ -30,8 +34,8 @@ class Server:
         return self.log.read_text()
 
     def resident(self) -> int:
-        """Resident memory of the server and its workers in bytes."""
-        return sum(map(_resident, family(self.process.pid)))
+        """Resident memory of the server and its workers in bytes, without trials of versions."""
+        return sum(_resident(pid) for pid in family(self.process.pid) if not _is_trial(pid))
 
     def busy(self) -> float:
         """CPU time of the server and its workers in seconds."""
@@ -43,8 +47,16 @@ class Server:
 
 
 @contextmanager
-def started(*flags: str, program: tuple[str, ...] = ("app",), **limits: object) -> Iterator[Server]:
-    """Start a server; gives it once it listens, and ends it with all its workers afterwards."""
+def started(
+    *flags: str,
+    program: tuple[str, ...] = ("app",),
+    wait: bool = True,
+    **limits: object,
+) -> Iterator[Server]:
+    """Start a server; gives it once it listens and has loaded its models.
+
+    Without ``wait`` it may still be loading them. Ends it with all its workers afterwards.
+    """
     command = [sys.executable, "-m", *program, "--port", "0", "--access-log", "false", *flags]
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
@@ -53,7 +65,12 @@ def started(*flags: str, program: tuple[str, ...] = ("app",), **limits: object) 
                 command, cwd=ROOT, stdout=file, stderr=file, start_new_session=True, **limits
             )
         try:
-            yield Server(process, _port(process, log), log)
+            port = _port(process, log)
+            if wait:
+                until_loaded(
+                    f"http://127.0.0.1:{port}", _CONNECTIONS if "--workers" in flags else 1
+                )
+            yield Server(process, port, log)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -70,6 +87,12 @@ def family(pid: int) -> list[int]:
         with suppress(OSError):
             children += map(int, task.read_text().split())
     return [pid, *(one for child in children for one in family(child))]
+
+
+def _is_trial(pid: int) -> bool:
+    with suppress(OSError):
+        return b"app.registry.trial_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def _resident(pid: int) -> int:
