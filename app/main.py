@@ -183,8 +183,8 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
-        # What has been loaded stays. The garbage collector would traverse it again every thousand
-        # requests or so, and delay those that wait.
+        # What has been loaded stays loaded. The garbage collector would still traverse it every
+        # thousand requests or so, and delay the requests of that moment.
         gc.collect()
         gc.freeze()
         with process.watchdog.watching(), process.shutdown.handling_signals():

@@ -1,6 +1,6 @@
 """Routes that parse their request themselves, and how the OpenAPI document describes them.
 
-FastAPI resolves parameters and dependencies anew for every request, which took 160 of 780 µs.
+FastAPI's resolution of parameters and dependencies took 160 of the 780 µs of a request.
 """
 
 import json
@@ -24,7 +24,8 @@ Model = TypeVar("Model", bound=BaseModel)
 class DirectRoute(APIRoute):
     """A route that generates images and whose endpoint takes a Request and returns a Response.
 
-    FastAPI only documents its dependencies, so the API key is checked here.
+    FastAPI documents the dependencies of such a route but does not call them, so the API key is
+    checked here.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -49,7 +50,8 @@ def parse_query(request: Request, model: type[Model]) -> Model:
 async def parse_body(request: Request, model: type[Model]) -> Model | None:
     """The JSON body as a ``model``; None without a body.
 
-    Raises RequestValidationError as well, and DisconnectedError if the body is incomplete.
+    Raises RequestValidationError, HTTPException 400 if the body cannot be read as JSON at all, and
+    DisconnectedError if the client disconnects before the end of the body.
     """
     try:
         content = await request.body()
@@ -68,15 +70,15 @@ async def parse_body(request: Request, model: type[Model]) -> Model | None:
 
 def description(query: type[BaseModel], body: type[BaseModel]) -> dict[str, Any]:
     """The ``openapi_extra`` of a route with these parameters, as FastAPI would describe them."""
-    example = FastAPI()
+    described = FastAPI()
 
-    @example.post("/")
+    @described.post("/")
     async def _(
         query: Annotated[query, Query()],  # type: ignore[valid-type]
         body: body | None = None,  # type: ignore[valid-type]
     ) -> None: ...
 
-    operation = example.openapi()["paths"]["/"]["post"]
+    operation = described.openapi()["paths"]["/"]["post"]
     return {part: operation[part] for part in ("parameters", "requestBody")}
 
 
@@ -92,7 +94,7 @@ def _parsed(content: bytes) -> object:
     except json.JSONDecodeError as error:
         problem = {"type": "json_invalid", "loc": ("body", error.pos), "msg": error.msg}
         raise RequestValidationError([problem], body=error.doc) from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, or a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # not UTF-8, huge numbers, deep nesting
         raise HTTPException(HTTPStatus.BAD_REQUEST) from error
 
 

@@ -96,10 +96,10 @@ async def animated(
     media_type: str, drawn: Drawn, seed: int, fps: float, *, repeat: bool
 ) -> Response:
     """The images as the frames of an animation, encoded on a thread; see ``animation.encode``."""
-    form = ANIMATIONS[media_type]
+    file_format = ANIMATIONS[media_type]
 
     def encoded() -> bytes:
-        return animation.encode(drawn.enlarged, form, fps, repeat=repeat)
+        return animation.encode(drawn.enlarged, file_format, fps, repeat=repeat)
 
     content = await asyncio.to_thread(encoded)
     return Response(content, media_type=media_type, headers=_headers(drawn, seed))
@@ -119,7 +119,7 @@ async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[byt
 
 
 def _parts(count: int, size: int) -> list[slice]:
-    """Nearly equal parts of ``count`` images of ``size`` bytes, one for each thread worth using."""
+    """Nearly equal parts of ``count`` images of ``size`` bytes, one for each useful thread."""
     number = max(1, min(_cpus(), count, count * size // _BYTES_PER_THREAD))
     ends = [count * k // number for k in range(number + 1)]
     return [slice(*pair) for pair in pairwise(ends)]

@@ -15,7 +15,7 @@ from app.errors import ForbiddenError, UnauthorizedError
 from app.settings import Settings
 
 COOKIE: Final = "dcgan_key"
-"""The cookie that stands for the page's key, so that ``<img>`` requests have it; not the key."""
+"""Name of the cookie that stands for the page's key in ``<img>`` requests; not the key itself."""
 
 
 class KeySet:
@@ -70,9 +70,9 @@ class Authenticator:
     def client(self, connection: HTTPConnection) -> str:
         """The name under which a client's requests are counted: its key's hash, or its address.
 
-        An unknown key does not name a client; otherwise one client could pretend to be many. The
-        same holds for a client that owns an IPv6 network: its first 64 bits are the address
-        (RFC 4291, 2.5.1).
+        An unknown key does not name a client; otherwise one client could pretend to be many. For
+        the same reason only the first 64 bits of an IPv6 address count: one client may own all
+        addresses that share them (RFC 4291, section 2.5.1).
         """
         if self.drawing and (owner := self.drawing.owner(connection)) is not None:
             return f"key:{owner}"

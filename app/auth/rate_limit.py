@@ -1,8 +1,8 @@
 """A rate limit in images a second: one token bucket for each client.
 
 A client may start a request while its bucket is not empty, and is charged for all of its images
-even if they exceed the rest. So a large request is never impossible, but its client waits longer
-before the next one.
+even if the bucket holds fewer. So a large request is never impossible, but the client waits longer
+before its next one.
 """
 
 import time
@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 BURST = 10
-"""Seconds in which an empty bucket refills; an idle client may use this much at once."""
+"""Seconds in which an empty bucket fills up. An idle client may use a full bucket at once."""
 
 
 class RateLimiter:

@@ -16,10 +16,10 @@ BodyBound = Callable[[str], int | None]
 
 
 class BodyLimit:
-    """ASGI middleware: a route that reads more than LONGEST bytes of a body gets BodyTooLargeError.
+    """ASGI middleware: raises BodyTooLargeError if a route reads more than its path allows.
 
-    Where ``bound`` allows more for the path, that counts. The bytes are counted as they arrive, as
-    the announced length may be missing or wrong.
+    LONGEST bytes are always allowed; for longer bodies, ``bound`` decides. The bytes are counted as
+    they arrive, because the announced length may be missing or wrong.
     """
 
     def __init__(self, app: ASGIApp, bound: BodyBound) -> None:
@@ -34,7 +34,7 @@ class BodyLimit:
             message = await receive()
             length += len(message.get("body", b""))
             if length > most:
-                # Asked for long bodies only, which are rare.
+                # Called for long bodies only, which are rare.
                 bound = self._bound(scope["path"])
                 if bound is not None and length > (most := bound):
                     raise _too_large(most)

@@ -44,7 +44,10 @@ def placements(settings: Settings) -> list[Placement]:
 
 
 def load(folder: Path, settings: Settings, observer: ObserverFactory = no_observer) -> ModelVersion:
-    """The version in ``folder``, ready to draw. Raises CardError, or StartupError as above."""
+    """The version in ``folder``, ready to draw.
+
+    Raises CardError if the folder is damaged, StartupError if no requested provider runs here.
+    """
     version_folders.check_inside(folder, settings.models)
     described = card.read(folder)
     contents = {variant.file: card.load_graph(folder, variant) for variant in described.variants}

@@ -22,7 +22,7 @@ from app.settings import Settings
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS, _WORKER_TIMEOUT = 0.2, 30.0
-"""How often a worker looks for new orders; how long an order waits for the other workers."""
+"""Seconds between looks for new orders, and for which an order waits for the other workers."""
 
 ReloadResult = Literal["served", "refused", "retired"]
 
@@ -95,10 +95,9 @@ class Reloader:
                     self._log.advance()
 
     async def watch(self) -> None:
-        """Load what has changed in the models folder, but not since the previous call.
+        """Load version folders that have changed, but not since the previous call.
 
-        A folder that is still being copied changes from one call to the next. Raises
-        ModelsFolderError.
+        A folder that is still being copied changes between two calls. Raises ModelsFolderError.
         """
         async with self._one_at_a_time:
             before, self._before = self._before, await self._fingerprints()
@@ -108,7 +107,7 @@ class Reloader:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow orders and SIGHUP, and watch the folder if the settings say so, meanwhile."""
+        """Follow orders and SIGHUP until the context ends; watch the folder if so configured."""
         with suppress(ModelsFolderError):
             await self.follow()  # orders from before this worker started
         self._log.publish_progress()

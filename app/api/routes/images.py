@@ -43,7 +43,7 @@ class _RequestedImage:
     etag: str
     headers: dict[str, str]
     not_modified: bool
-    """Whether the client has the current bytes."""
+    """Whether the client's copy is current."""
 
     def response(self, content: bytes, timing: str) -> Response:
         """The image."""
@@ -102,7 +102,7 @@ Requested = Annotated[_RequestedImage, Depends(_requested)]
     openapi_extra=openapi.IF_NONE_MATCH,
 )
 async def image(requested: Requested, route: Route) -> Response:
-    """Draw the image of one seed, edited if `edit` is given. It may be cached permanently.
+    """Generate the image of one seed, edited if `edit` is given. It may be cached permanently.
 
     If `If-None-Match` names the current `ETag`, the response is 304 and nothing is generated.
     """

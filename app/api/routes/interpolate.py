@@ -38,7 +38,7 @@ _OFFERED = tuple(_MEDIA_TYPES.values())
 async def interpolate(
     query: Annotated[InterpolateQuery, Query()], route: Route, request: Request
 ) -> Response:
-    """Draw `steps` frames from the image of seed `from` to that of seed `to`, including both.
+    """Generate `steps` frames from the image of seed `from` to that of `to`, including both.
 
     With `seeds` instead, the path leads through several seeds and `steps` is the number of frames
     in each segment: the frame at the end of one segment is the first of the next and occurs once.
