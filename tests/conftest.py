@@ -70,6 +70,12 @@ def client(models: Path) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.fixture
+def _no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does not measure coverage in processes that the test starts, which slows them down."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @pytest.fixture(scope="session")
 def decode() -> Callable[[bytes], NDArray[np.uint8]]:
     """Decodes PNG files to pixels, with Pillow."""

@@ -18,6 +18,8 @@ from training.__main__ import parser
 from training.config import Config, from_flags
 from training.gan.gan import Gan
 
+pytestmark = pytest.mark.usefixtures("_no_coverage")
+
 
 @pytest.fixture
 def grey_images(tmp_path: Path) -> Path:
