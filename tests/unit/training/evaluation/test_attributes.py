@@ -13,7 +13,7 @@ from app.latent.sampling import Latents, from_seeds
 from training.__main__ import main
 from training.data.avatars import parts
 from training.data.avatars.faces import Face, sample_face
-from training.evaluation import attributes, loaded_model, steering
+from training.evaluation import attributes, directions, loaded_model, steering
 from training.evaluation.attributes import Examples
 from training.evaluation.directions import Attributes
 from training.evaluation.features import AVATARS
@@ -25,7 +25,7 @@ from training.run.journal import Run
 
 CPU = torch.device("cpu")
 
-WIDTH = 8
+COUNT, WIDTH = 320, 8
 NAMES = ("first", "second", "third")
 
 
@@ -91,9 +91,18 @@ def hidden(face: Face) -> tuple[str, ...]:
     return face.hat, face.beard, face.moustache, face.glasses
 
 
+def measure(model: LoadedModel) -> AttributesRecord:
+    """The edits of ``model``, found and measured on few images, which takes less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attributes, "LENGTH_IMAGES", 80)
+        patch.setattr(attributes, "EFFECT_IMAGES", 100)
+        patch.setattr(directions, "BISECTIONS", 6)
+        return attributes.measure(model, CPU, COUNT)
+
+
 @pytest.fixture(scope="module")
 def drawer() -> LoadedModel:
-    """Draws four faces: glasses where the first number is positive, a beard where the second is."""
+    """Draws four faces: glasses if the first component is positive, a beard if the second is."""
     pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
     pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
     from training.data.avatars import rendering  # noqa: PLC0415 it needs what may not be there
@@ -112,27 +121,32 @@ def drawer() -> LoadedModel:
     )
 
 
-def test_the_directions_of_a_generator_are_found_by_what_its_images_show(
-    drawer: LoadedModel,
+@pytest.fixture(scope="module")
+def found(drawer: LoadedModel) -> AttributesRecord:
+    """The edits of ``drawer``."""
+    return measure(drawer)
+
+
+def test_directions_are_found_from_the_attributes_of_generated_images(
+    found: AttributesRecord,
 ) -> None:
-    found = attributes.measure(drawer, CPU, 600)
-    assert (found.subject, found.step, found.count) == ("four", None, 600)
+    assert (found.subject, found.step, found.count) == ("four", None, COUNT)
     assert found.feature_network == FeatureNetwork.of(AVATARS)
     for k, name in enumerate(("glasses", "beard")):
         vector = np.array(found.edits[name].direction.vector)
         assert vector[k] == pytest.approx(np.linalg.norm(vector), rel=0.1)
-        # Twice the way from which half of a half of the normal distribution crosses its middle.
+        # At twice the length at which half of the negative half of a normal becomes positive.
         assert found.edits[name].direction.gained == pytest.approx(0.823, abs=0.15)
         assert found.edits[name].share == pytest.approx(0.5, abs=0.06)
-    directions = found.directions()
-    assert directions is not None
-    assert directions.attributes["beard"] == found.edits["beard"].direction
-    assert "seeds 0 to 299" in directions.protocol
-    assert "seeds 300 to 599" in directions.protocol
+    for_card = found.directions()
+    assert for_card is not None
+    assert for_card.attributes["beard"] == found.edits["beard"].direction
+    assert f"seeds 0 to {COUNT // 2 - 1}" in for_card.protocol
+    assert f"seeds {COUNT // 2} to {COUNT - 1}" in for_card.protocol
 
 
 class Blend(torch.nn.Module):
-    """Draws what ``drawer`` does, in PyTorch and without its steps."""
+    """Draws the faces of ``drawer`` with PyTorch, differentiably."""
 
     def __init__(self, faces: Pixels) -> None:
         super().__init__()
@@ -145,40 +159,41 @@ class Blend(torch.nn.Module):
         return torch.einsum("nk,kchw->nchw", shares, self.get_buffer("images"))
 
 
-def test_where_there_are_slopes_directions_are_steered(
-    drawer: LoadedModel, monkeypatch: pytest.MonkeyPatch
+def test_the_directions_of_a_run_are_steered(
+    drawer: LoadedModel, found: AttributesRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steering, "STEPS", 10)
+    monkeypatch.setattr(steering, "STEPS", 5)
+    monkeypatch.setattr(steering, "BATCH", 32)
     corners = np.float32([[-9, -9], [9, -9], [-9, 9], [9, 9]])
     faces = drawer.draw(np.pad(corners, ((0, 0), (0, WIDTH - 2))))
     generator = Blend(faces)
     shown = replace(
         drawer, generator=generator, draw=lambda z: to_pixels(generator, torch.from_numpy(z))
     )
-    straight, steered = attributes.measure(drawer, CPU, 400), attributes.measure(shown, CPU, 400)
+    steered = measure(shown)
     assert "steered" in steered.protocol
-    assert "steered" not in straight.protocol
+    assert "steered" not in found.protocol
     for k, name in enumerate(("glasses", "beard")):
         vector = np.array(steered.edits[name].direction.vector)
         assert vector[k] == max(vector)
-        assert steered.edits[name].direction.vector != straight.edits[name].direction.vector
+        assert steered.edits[name].direction.vector != found.edits[name].direction.vector
         assert steered.edits[name].direction.gained > 0.7
 
 
 def test_the_command_prints_a_table_and_writes_the_record(
     drawer: LoadedModel,
+    found: AttributesRecord,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(loaded_model, "load", lambda *_: drawer)
+    monkeypatch.setattr(attributes, "measure", lambda *_: found)
     out = tmp_path / "attributes.json"
-    call = ["attributes", "models/four/1", "--count=400", "--device=cpu", f"--out={out}"]
-    assert main(call) == 0
-    found = AttributesRecord.read(out)
-    assert found is not None
+    assert main(["attributes", "models/four/1", "--device=cpu", f"--out={out}"]) == 0
+    assert AttributesRecord.read(out) == found
     told = capsys.readouterr().out
-    assert told.startswith("four: 400 images\n")
+    assert told.startswith(f"four: {COUNT} images\n")
     for name, edit in found.edits.items():
         assert f"{name:14}{edit.share:8.1%}{edit.direction.gained:8.1%}" in told
         assert f"{edit.direction.kept:8.1%}  {edit.least_kept}\n" in told

@@ -1,7 +1,7 @@
 """The score of a generator, and the checkpoint that is kept by it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from training.gan import networks
 from training.gan.pixels import of_seeds, to_pixels
 from training.loop import checkpoint
 from training.loop.fit import Score
+from training.run import curves
 from training.run.journal import Run
 
 Fit = Callable[..., int]
@@ -75,7 +76,7 @@ def test_the_training_images_themselves_score_next_to_nothing() -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_scoring_draws_no_random_numbers() -> None:
+def test_scoring_uses_no_random_numbers() -> None:
     made, before = generator(), torch.get_rng_state()
     score = scorer(Config(latent_dim=4), image_set(), CPU)
     assert score(made) == score(made)
@@ -83,12 +84,12 @@ def test_scoring_draws_no_random_numbers() -> None:
 
 
 @pytest.mark.parametrize("images", [image_set("mnist"), image_set(size=32)], ids=["mnist", "32×32"])
-def test_images_that_no_network_is_for_are_refused(images: ImageSet) -> None:
+def test_images_without_a_feature_network_are_refused(images: ImageSet) -> None:
     with pytest.raises(EvaluationError, match="--score-every 2: there is no feature network"):
         scorer(Config(score_every=2), images, CPU)
 
 
-def test_a_run_that_cannot_be_scored_is_not_begun(
+def test_a_run_that_cannot_be_scored_is_not_started(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(tmp_path / "run", "--score-every", 1) == 1  # its images are 16×16
@@ -99,9 +100,18 @@ def test_a_run_that_cannot_be_scored_is_not_begun(
 # The checkpoint that is kept.
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_curves() -> Iterator[None]:
+    """Drawing curves takes most of the time of such short runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "losses", lambda *_: b"")
+        patch.setattr(curves, "accuracy", lambda *_: b"")
+        yield
+
+
 @pytest.fixture
 def scores(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the scored epochs of the runs to come will score, one after the other."""
+    """The scores of the epochs of the next runs, in order."""
     values: list[float] = []
 
     def made(*_: Any) -> Score:
@@ -144,7 +154,7 @@ def test_every_nth_epoch_is_scored_and_the_last(
     assert steps(tmp_path) == {"best": 20, "last": 25}
 
 
-def test_a_run_that_goes_on_knows_its_best(fit: Fit, tmp_path: Path, scores: list[float]) -> None:
+def test_a_resumed_run_knows_its_best_score(fit: Fit, tmp_path: Path, scores: list[float]) -> None:
     scores += [2, 3, 1]
     assert fit(tmp_path, "--epochs", 1, "--score-every", 1) == 0
     assert fit(tmp_path, "--resume", "--epochs", 2) == 0
@@ -204,12 +214,14 @@ def test_scores_do_not_change_a_single_bit_of_the_run(
 # Which one is exported and evaluated.
 
 
-@pytest.fixture
-def scored(fit: Fit, tmp_path: Path, scores: list[float]) -> Path:
-    """A run of two epochs whose first is the better one."""
-    scores += [1, 2]
-    assert fit(tmp_path / "scored", "--score-every", 1) == 0
-    return tmp_path / "scored"
+@pytest.fixture(scope="module")
+def scored(fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs whose first is the better one. Read-only."""
+    out, values = tmp_path_factory.mktemp("scored") / "run", [1.0, 2.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "scorer", lambda *_: lambda _: values.pop(0))
+        assert fit(out, "--score-every", 1) == 0
+    return out
 
 
 def exported(run: Path, models: Path, *flags: str) -> card.Training:
@@ -221,7 +233,7 @@ def exported(run: Path, models: Path, *flags: str) -> card.Training:
 @pytest.mark.parametrize(
     ("flags", "epochs"), [([], 1), (["--checkpoint", "best"], 1), (["--checkpoint", "last"], 2)]
 )
-def test_the_best_is_exported_unless_the_last_is_asked_for(
+def test_the_best_is_exported_unless_the_last_is_requested(
     scored: Path, tmp_path: Path, flags: list[str], epochs: int
 ) -> None:
     told = exported(scored, tmp_path / "models", *flags)
@@ -239,7 +251,7 @@ def test_without_scores_the_last_is_exported_and_a_best_cannot_be(
 
 
 @pytest.mark.parametrize(("which", "step"), [(None, 5), ("best", 5), ("last", 10)])
-def test_the_best_is_evaluated_unless_the_last_is_asked_for(
+def test_the_best_is_evaluated_unless_the_last_is_requested(
     scored: Path, which: Any, step: int
 ) -> None:
     assert loaded_model.load(scored, CPU, which).step == step
