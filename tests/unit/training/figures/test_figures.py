@@ -100,7 +100,7 @@ def test_a_canvas_shows_grey_and_colour() -> None:
 # The command.
 
 
-def test_every_figure_is_drawn_alike_from_the_same_seed(
+def test_the_same_seed_gives_the_same_figures(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drawn = []
@@ -117,7 +117,7 @@ def test_every_figure_is_drawn_alike_from_the_same_seed(
     )
 
 
-def test_other_data_than_the_runs_are_refused(
+def test_data_other_than_those_of_the_run_are_refused(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = json.loads((run / "data.json").read_text())
@@ -126,7 +126,7 @@ def test_other_data_than_the_runs_are_refused(
     assert f"error: {run}: was trained on " in capsys.readouterr().err
 
 
-def test_without_test_images_what_needs_none_is_drawn(
+def test_without_test_images_the_other_figures_are_still_written(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["figures", str(run), "--device=cpu"]) == 1  # on the run's own data
@@ -144,7 +144,7 @@ def test_a_folder_without_a_run_is_refused(
 # The walk.
 
 
-def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: LoadedModel) -> None:
+def test_a_walk_leads_from_one_seed_to_the_next(measured: LoadedModel) -> None:
     sheet = opened(figures.walk(measured, 3, SCALE))
     ends = measured.images(2 * figures.WALKS, seed=3)
     for row in range(figures.WALKS):
@@ -155,7 +155,7 @@ def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: LoadedModel)
 # Arithmetic.
 
 
-def test_the_middle_is_the_exact_result_and_the_others_are_near_it() -> None:
+def test_the_exact_result_is_in_the_middle_and_the_others_are_near_it() -> None:
     z = sampling.from_seeds(range(9), 50)
     mean = arithmetic.group_means(z)
     np.testing.assert_allclose(mean[1], (z[3] + z[4] + z[5]) / 3, rtol=1e-5, atol=1e-6)
@@ -185,7 +185,10 @@ def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: Loaded
         assert_alike(cell(sheet, 0, 0, left, len(sheet) - side), image)
 
 
-def test_where_classes_are_known_the_sums_are_of_them(models: Path) -> None:
+def test_equations_of_known_classes_show_these_classes(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arithmetic, "CANDIDATES", 300)
     shown = loaded_model.load(models / "fashion-mnist" / "1", CPU)
     found = arithmetic.choose_equations(shown, seed=0)
     assert [names for names, _ in found] == list(arithmetic.EQUATIONS["fashion-mnist"])
@@ -196,7 +199,11 @@ def test_where_classes_are_known_the_sums_are_of_them(models: Path) -> None:
         assert [FASHION_MNIST.names[k] for k in labels[::3]] == list(names)
 
 
-def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: LoadedModel) -> None:
+def test_without_images_of_its_classes_an_equation_has_consecutive_seeds(
+    measured: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arithmetic, "CANDIDATES", 50)
+
     def black(z: sampling.Latents) -> Pixels:
         return np.zeros((len(z), 28, 28, 1), dtype=np.uint8)
 
@@ -205,31 +212,31 @@ def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: Load
     assert arithmetic.choose_equations(shown, 6) == [(("A", "B", "C"), list(range(6, 15)))]
 
 
-def test_a_look_is_as_sure_as_its_attributes_together() -> None:
-    sure = np.full((3, len(AVATARS.names)), 0.25, dtype=np.float32)
-    sure[1:, AVATARS.names.index("glasses")] = (0.75, 0.4)
-    wanted = arithmetic.TERMS["glasses"]
-    found = arithmetic.match_scores("glasses", sure, AVATARS)
-    np.testing.assert_allclose(found, [0, 0.75 ** len(wanted), 0], rtol=1e-5)
+def test_the_probability_of_a_term_is_that_of_all_its_attributes() -> None:
+    probabilities = np.full((3, len(AVATARS.names)), 0.25, dtype=np.float32)
+    probabilities[1:, AVATARS.names.index("glasses")] = (0.75, 0.4)
+    required = arithmetic.TERMS["glasses"]
+    found = arithmetic.match_scores("glasses", probabilities, AVATARS)
+    np.testing.assert_allclose(found, [0, 0.75 ** len(required), 0], rtol=1e-5)
     assert arithmetic.best_group(found) == [1]
 
 
-def test_every_sum_is_of_what_a_shipped_network_can_tell() -> None:
+def test_every_term_has_known_classes_or_attributes() -> None:
     assert arithmetic.EQUATIONS.keys() == NETWORKS.keys()
     for dataset, equations in arithmetic.EQUATIONS.items():
         for name in (name for names in equations for name in names):
-            told = arithmetic.TERMS.get(name, {name: True})
-            assert told.keys() <= {*NETWORKS[dataset].names}
+            term = arithmetic.TERMS.get(name, {name: True})
+            assert term.keys() <= {*NETWORKS[dataset].names}
 
 
-# AttributesRecord.
+# Edits.
 
 
-def test_edits_stand_beside_the_images_that_they_are_made_of(measured: LoadedModel) -> None:
+def test_edits_are_next_to_their_images(measured: LoadedModel) -> None:
     width = measured.latent.width
     vectors = {"glasses": [0.5] * width, "long_hair": [-1.0] + [0.0] * (width - 1)}
-    ways = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
-    directions = Directions(protocol="by hand", attributes=ways)
+    edits = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
+    directions = Directions(protocol="by hand", attributes=edits)
     sheet = opened(figures.edits(measured, directions, 3, SCALE))
     z = measured.latents(range(3, 3 + figures.EDITED_IMAGES))
     for row in range(figures.EDITED_IMAGES):
@@ -240,8 +247,12 @@ def test_edits_stand_beside_the_images_that_they_are_made_of(measured: LoadedMod
 
 
 def test_a_published_version_has_the_figures_that_need_no_data(
-    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(arithmetic, "CANDIDATES", 100)
     out = tmp_path / "figures"
     call = ["figures", str(models / "fashion-mnist" / "1"), f"--out={out}", "--device=cpu"]
     assert main(call) == 0
@@ -263,7 +274,7 @@ def test_the_closest_is_found_by_brute_force(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("split", ["t10k", "train"])
-def test_each_generated_image_stands_where_its_neighbour_stands(
+def test_each_generated_image_has_its_nearest_training_image_at_the_same_position(
     measured: LoadedModel, data: Path, split: str
 ) -> None:
     train = idx.images(data)
@@ -282,7 +293,7 @@ def test_each_generated_image_stands_where_its_neighbour_stands(
         np.testing.assert_array_equal(near, train[distances.argmin(), 0])
 
 
-def test_clothes_are_compared_by_what_the_shipped_network_sees(measured: LoadedModel) -> None:
+def test_clothes_are_compared_by_the_features_of_the_shipped_network(measured: LoadedModel) -> None:
     pixels = np.zeros((3, 1, 28, 28), dtype=np.uint8)
     shown = dataclasses.replace(measured, image_shape=(1, 28, 28))
     assert figures.feature_points(shown, pixels).shape == (3, 64)
