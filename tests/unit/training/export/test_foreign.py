@@ -81,9 +81,23 @@ def publish(tmp_path: Path) -> Callable[..., int]:
     return run
 
 
-@pytest.mark.parametrize(("size", "channels"), [(16, 1), (32, 3), (64, 3)])
-@pytest.mark.parametrize("norm", [True, False], ids=["batch norm", "biases"])
-@pytest.mark.parametrize("parallel", [False, True], ids=["one GPU", "several"])
+@pytest.mark.parametrize(
+    ("size", "channels", "norm", "parallel"),
+    [
+        (16, 1, True, False),
+        (16, 3, False, False),
+        (32, 3, True, True),
+        (32, 1, False, True),
+        (64, 3, True, False),
+    ],
+    ids=[
+        "batch norm, grey",
+        "biases",
+        "batch norm, several GPUs",
+        "biases, several GPUs",
+        "batch norm, 64",
+    ],
+)
 def test_a_state_dict_becomes_a_version_that_draws_the_same(
     tmp_path: Path,
     publish: Callable[..., int],
