@@ -8,7 +8,7 @@ from schemathesis.core.transport import Response
 
 RELATIONS = re.compile(
     r"left out where \w+ is given"
-    r"|given in place of"
+    r"|given instead of"
     r"|where corners is given"
     r"|at most \d+ (images in all|pixels)"
     r"|left out: \S+ has no attributes to edit"

@@ -137,7 +137,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         _publish(_custom()),
         "'Mul' is a custom operator, from domain 'my.company'",
     ),
-    "a graph that fails": (_publish(_crashing()), "generator.onnx: it cannot draw: "),
+    "a graph that fails": (_publish(_crashing()), "generator.onnx: the model does not run: "),
 }
 
 
