@@ -30,7 +30,7 @@ NAMES = ("first", "second", "third")
 
 
 def seen(z: Latents) -> Attributes:
-    """Attributes that a latent has by its own numbers; the second often comes with the first."""
+    """Attributes computed from the latent itself; the first and the second are correlated."""
     return np.stack([z[:, 0] > 0.5, z[:, 1] + z[:, 0] > 0.5, z[:, 2] < -1], axis=1)
 
 
@@ -44,7 +44,9 @@ def edits() -> dict[str, AttributeEdit]:
     return attributes.find_edits(images(0, 4000), images(4000, 4000), NAMES, seen)
 
 
-def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, AttributeEdit]) -> None:
+def test_every_attribute_that_depends_on_the_latent_has_an_edit(
+    edits: dict[str, AttributeEdit],
+) -> None:
     assert tuple(edits) == NAMES
     judged = images(4000, 4000)
     for k, (name, edit) in enumerate(edits.items()):
@@ -55,8 +57,8 @@ def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, Attribut
         assert min(edit.kept.values()) > 0.85
 
 
-def test_a_direction_is_that_of_its_attribute_alone(edits: dict[str, AttributeEdit]) -> None:
-    # z[0] + z[1] stays while z[0] grows, and the other way round.
+def test_a_direction_changes_only_its_attribute(edits: dict[str, AttributeEdit]) -> None:
+    # z[0] grows while z[0] + z[1] is constant, and vice versa.
     expected = {"first": [1, -1, 0], "second": [0, 1, 0], "third": [0, 0, -1]}
     for name, edit in edits.items():
         vector, way = np.array(edit.direction.vector), np.array([*expected[name], *[0] * 5])
@@ -73,9 +75,9 @@ def test_strength_1_gives_an_attribute_to_half_of_the_images_without_it(
         assert edits[name].direction.gained == seen(without.z + 2 * step)[:, k].mean()
 
 
-def test_what_is_rare_or_out_of_reach_has_no_edit() -> None:
+def test_a_rare_or_unreachable_attribute_has_no_edit() -> None:
     def sight(z: Latents) -> Attributes:
-        # Everyone has it; hardly anyone; half of them, but no direction leads there.
+        # All images have it; hardly any have it; half have it, but no direction adds it.
         return np.stack([z[:, 0] > -9, z[:, 0] > 3, np.abs(z[:, 0]) < 0.67], axis=1)
 
     found, judged = images(0, 1000), images(1000, 1000)
@@ -87,7 +89,7 @@ def test_what_is_rare_or_out_of_reach_has_no_edit() -> None:
 
 
 def hidden(face: Face) -> tuple[str, ...]:
-    """What would hide a beard, or glasses, or be hidden by them."""
+    """The features that hide a beard or glasses, or are hidden by them."""
     return face.hat, face.beard, face.moustache, face.glasses
 
 
@@ -192,13 +194,13 @@ def test_the_command_prints_a_table_and_writes_the_record(
     out = tmp_path / "attributes.json"
     assert main(["attributes", "models/four/1", "--device=cpu", f"--out={out}"]) == 0
     assert AttributesRecord.read(out) == found
-    told = capsys.readouterr().out
-    assert told.startswith(f"four: {COUNT} images\n")
+    output = capsys.readouterr().out
+    assert output.startswith(f"four: {COUNT} images\n")
     for name, edit in found.edits.items():
-        assert f"{name:14}{edit.share:8.1%}{edit.direction.gained:8.1%}" in told
-        assert f"{edit.direction.kept:8.1%}  {edit.least_kept}\n" in told
+        assert f"{name:14}{edit.share:8.1%}{edit.direction.gained:8.1%}" in output
+        assert f"{edit.direction.kept:8.1%}  {edit.least_kept}\n" in output
     assert found.edits.keys() == {"glasses", "beard"}
-    assert told.endswith(f"written to {out}\n")
+    assert output.endswith(f"written to {out}\n")
 
 
 def test_a_generator_of_classes_has_no_attributes(
@@ -208,7 +210,7 @@ def test_a_generator_of_classes_has_no_attributes(
     assert "no attributes that could be edited" in capsys.readouterr().err
 
 
-# Its way into the card.
+# The card.
 
 
 @pytest.fixture
@@ -224,7 +226,7 @@ def step_of(run: Path) -> int:
 
 
 def written(run: Path, step: int, **changed: object) -> AttributesRecord:
-    """The record of an edit in the folder of ``run``, as of ``step``."""
+    """Writes a record of one edit, of ``step``, into the folder of ``run``."""
     vector = [round(0.1 * k, 4) for k in range(Run(run).config().latent_dim)]
     edit = AttributeEdit(
         share=0.4,
@@ -246,7 +248,7 @@ def written(run: Path, step: int, **changed: object) -> AttributesRecord:
     return found
 
 
-def test_directions_of_the_same_checkpoint_join_the_card(run: Path, tmp_path: Path) -> None:
+def test_directions_of_the_same_checkpoint_are_added_to_the_card(run: Path, tmp_path: Path) -> None:
     place = export(run, "mine", 1, tmp_path / "models")
     found = AttributesRecord.read(Run(run).edits)
     assert found is not None
@@ -254,7 +256,7 @@ def test_directions_of_the_same_checkpoint_join_the_card(run: Path, tmp_path: Pa
     assert loaded_model.load(place, CPU).directions == found.directions()
 
 
-def test_directions_of_another_step_do_not_and_a_line_says_so(
+def test_directions_of_another_step_are_ignored_with_a_message(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = step_of(run)
@@ -265,7 +267,7 @@ def test_directions_of_another_step_do_not_and_a_line_says_so(
     assert expected in capsys.readouterr().out
 
 
-def test_where_nothing_can_be_edited_the_card_has_no_directions(run: Path, tmp_path: Path) -> None:
+def test_without_edits_the_card_has_no_directions(run: Path, tmp_path: Path) -> None:
     written(run, step_of(run), edits={})
     assert card.read(export(run, "mine", 1, tmp_path / "models")).directions is None
 

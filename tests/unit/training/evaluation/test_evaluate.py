@@ -190,7 +190,7 @@ def test_the_command_prints_every_figure(
     assert f"written to {folder / 'evaluation.json'}\n" in output
 
 
-# The run and the version that is served.
+# The run and the published version.
 
 
 def test_a_published_version_is_measured_like_its_run_and_not_written_to(
@@ -242,14 +242,14 @@ def test_a_model_draws_the_same_images_in_batches_of_any_length(
 def test_the_same_images_on_both_sides_score_perfectly(seen: ImageSets[features.Extracted]) -> None:
     found = metrics.measure(seen, FASHION_MNIST)
     assert found["fd_cnn"].value == pytest.approx(0, abs=1e-6)
-    # The estimate is unbiased and may fall below 0: it leaves out each image's pair with itself.
+    # The unbiased estimate omits the pairs of an image with itself, so it can be negative.
     assert found["kid_cnn"].value < 0
     for name in ("precision", "recall", "coverage"):
         assert found[name].value == 1, name
     assert found["copies"].value == pytest.approx(0.01, abs=0.005)
 
 
-def test_the_floor_is_the_measure_of_training_images(seen: ImageSets[features.Extracted]) -> None:
+def test_the_floor_is_the_metric_of_training_images(seen: ImageSets[features.Extracted]) -> None:
     count = len(seen.fake.labels)
     train = features.Extracted(seen.train.features[:count], seen.train.labels[:count])
     floors = metrics.measure(seen, FASHION_MNIST)
@@ -296,7 +296,7 @@ def test_neighbours_are_searched_only_among_the_first_images(
 
 
 class Brightness(torch.nn.Module):
-    """Takes dark images for real."""
+    """A discriminator that takes dark images for real."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -334,7 +334,7 @@ def export(run: Path, models: Path) -> dict[str, card.Metric]:
     return card.read(models / "tiny" / "1").metrics
 
 
-def test_an_evaluation_of_the_same_checkpoint_joins_the_card(
+def test_an_evaluation_of_the_same_checkpoint_is_added_to_the_card(
     run: Path, found: EvaluationRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = export(run, tmp_path)
@@ -346,14 +346,14 @@ def test_an_evaluation_of_the_same_checkpoint_joins_the_card(
     assert capsys.readouterr().out == f"published {tmp_path / 'tiny' / '1'}\n"
 
 
-def test_an_evaluation_of_another_step_does_not_and_a_line_says_so(
+def test_an_evaluation_of_another_step_is_ignored_with_a_message(
     run_copy: Path, found: EvaluationRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found.model_copy(update={"step": 7}).write(Run(run_copy).evaluation)
     assert export(run_copy, tmp_path / "models").keys() == {"parity"}
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        f"{run_copy / 'evaluation.json'}: ignored, because it is of step 7, not of step 8" in told
+        f"{run_copy / 'evaluation.json'}: ignored, because it is of step 7, not of step 8" in output
     )
 
 
@@ -413,7 +413,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_fid_is_torch_fidelitys(
+def test_the_fid_is_computed_by_torch_fidelity(
     calls: list[dict[str, Any]], weights: Path, pixels: ImageSets[ImageBytes]
 ) -> None:
     measure = Inception(weights).fid(pixels, CPU)
@@ -438,7 +438,7 @@ def test_colours_are_left_as_they_are() -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_with_inception_the_fid_stands_beside_the_rest(
+def test_with_inception_the_fid_is_measured_too(
     run: Path, data: Path, weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "fid.json"
@@ -476,7 +476,7 @@ def test_other_weights_than_those_of_fid_are_refused(weights: Path) -> None:
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs the command on a folder that it refuses; returns the error."""
 
-    def told(folder: Path, data: Path, *flags: str, code: int = 1) -> str:
+    def output(folder: Path, data: Path, *flags: str, code: int = 1) -> str:
         capsys.readouterr()
         assert evaluate(folder, data, *flags) == code
         output = capsys.readouterr()
@@ -484,7 +484,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert "generating" not in output.err
         return output.err
 
-    return told
+    return output
 
 
 def test_a_missing_or_unrelated_folder_is_refused(
@@ -492,8 +492,22 @@ def test_a_missing_or_unrelated_folder_is_refused(
 ) -> None:
     missing = tmp_path / "missing"
     assert refused(missing, data) == f"error: {missing}: no such folder\n"
-    told = refused(tmp_path, data)
-    assert told.startswith(f"error: {tmp_path}: neither a run (it has no options.json) nor")
+    output = refused(tmp_path, data)
+    assert output.startswith(f"error: {tmp_path}: neither a run (it has no options.json) nor")
+
+
+def test_without_onnxruntime_a_version_cannot_be_measured(
+    version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "app.runtime.providers", None)
+    with pytest.raises(EvaluationError, match=r"pip install '\.\[cpu\]'"):
+        loaded_model.load(version, CPU)
+
+
+def test_latents_of_another_width_are_refused(version: Path) -> None:
+    draw = loaded_model.load(version, CPU).draw
+    with pytest.raises(EvaluationError, match=r"cannot run the graph on \(1, 3\)"):
+        draw(np.zeros((1, 3), dtype=np.float32))
 
 
 @pytest.mark.parametrize("missing", ["data.json", "checkpoints/last.pt"])
@@ -528,9 +542,9 @@ def test_images_of_another_shape_are_refused(
     refused: Callable[..., str], run: Path, clothes: Callable[..., Path], tmp_path: Path
 ) -> None:
     small = clothes(tmp_path / "small", size=16)
-    told = refused(run, small)
-    assert "its images have the shape (1, 16, 16)" in told
-    assert f"those of {run} (1, 28, 28)" in told
+    output = refused(run, small)
+    assert "its images have the shape (1, 16, 16)" in output
+    assert f"those of {run} (1, 28, 28)" in output
 
 
 def test_too_few_images_are_refused(

@@ -212,7 +212,7 @@ def test_labels_of_other_attributes_are_refused(faces: Avatars, tmp_path: Path) 
         labelled_data.load(AVATARS, tmp_path)
 
 
-# EvaluationRecord.
+# Evaluation.
 
 
 def test_the_record_compares_with_the_test_faces(found: EvaluationRecord, run: Path) -> None:
@@ -230,10 +230,10 @@ def test_every_metric_has_its_protocol(found: EvaluationRecord) -> None:
     for name, measure in found.metrics.items():
         assert not set(measure.protocol) & set("{}"), name
         assert (AVATARS.sha256[:12] in measure.protocol) == (name not in JUDGED), name
-    told = found.metrics["attribute_gap"].protocol
-    assert "over 16 attributes" in told
-    assert f"the {SAMPLES} images of seeds 0 to {SAMPLES - 1}" in told
-    assert f"{TESTED} test images" in told
+    output = found.metrics["attribute_gap"].protocol
+    assert "over 16 attributes" in output
+    assert f"the {SAMPLES} images of seeds 0 to {SAMPLES - 1}" in output
+    assert f"{TESTED} test images" in output
 
 
 def test_the_gap_is_that_of_the_shares_to_the_test_faces(
@@ -273,9 +273,9 @@ def test_missing_faces_are_reported_with_the_command_that_makes_them(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert evaluate(run, tmp_path) == 1
-    told = capsys.readouterr().err
-    assert f"error: {tmp_path / 'avatars.npz'}: no such file" in told
-    assert f"`python -m training avatars --out {tmp_path}`" in told
+    output = capsys.readouterr().err
+    assert f"error: {tmp_path / 'avatars.npz'}: no such file" in output
+    assert f"`python -m training avatars --out {tmp_path}`" in output
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="--out data/avatars`"):
         labelled_data.load(AVATARS, None)
@@ -286,9 +286,9 @@ def test_faces_of_another_size_are_refused(
 ) -> None:
     assert fit(tmp_path / "run", place, "--image-size=16") == 0
     assert evaluate(tmp_path / "run", place) == 1
-    told = capsys.readouterr().err
-    assert "its images have the shape (3, 64, 64)" in told
-    assert "(3, 16, 16)" in told
+    output = capsys.readouterr().err
+    assert "its images have the shape (3, 64, 64)" in output
+    assert "(3, 16, 16)" in output
 
 
 def test_a_run_on_faces_is_scored(

@@ -102,10 +102,10 @@ def test_damaged_weights_are_refused_with_file_and_both_hashes(
     elsewhere.write_bytes(content)
     with pytest.raises(EvaluationError) as caught:
         features.load(FASHION_MNIST)
-    told = str(caught.value)
-    assert str(elsewhere) in told
-    assert hashlib.sha256(content).hexdigest() in told
-    assert FASHION_MNIST.sha256 in told
+    output = str(caught.value)
+    assert str(elsewhere) in output
+    assert hashlib.sha256(content).hexdigest() in output
+    assert FASHION_MNIST.sha256 in output
 
 
 def test_missing_weights_are_named(elsewhere: Path) -> None:
@@ -179,9 +179,9 @@ def test_the_command_writes_weights_and_prints_their_hash_and_accuracy(
 ) -> None:
     assert learn(tmp_path / "a.pt") == 0
     content = (tmp_path / "a.pt").read_bytes()
-    told = capsys.readouterr().out
-    assert f"{tmp_path / 'a.pt'}: SHA-256 {hashlib.sha256(content).hexdigest()}, " in told
-    assert re.search(r"test accuracy \d+\.\d\d%\n", told)
+    output = capsys.readouterr().out
+    assert f"{tmp_path / 'a.pt'}: SHA-256 {hashlib.sha256(content).hexdigest()}, " in output
+    assert re.search(r"test accuracy \d+\.\d\d%\n", output)
     own = replace(FASHION_MNIST, sha256=hashlib.sha256(content).hexdigest())
     assert isinstance(features.unpack(content, own), nn.Sequential)
 
@@ -231,7 +231,7 @@ def test_unsuitable_images_are_refused(count: int, shape: tuple[int, ...], label
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "output"),
     [
         (["--epochs", "0"], "error: --epochs 0: Input should be greater than or equal to 1"),
         (["--dataset", "shoes"], "error: --dataset shoes: Input should be 'fashion-mnist'"),
@@ -239,16 +239,16 @@ def test_unsuitable_images_are_refused(count: int, shape: tuple[int, ...], label
     ],
 )
 def test_an_invalid_value_is_reported_with_its_flag(
-    flags: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    flags: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["features", *flags]) == 2
-    assert capsys.readouterr().err.startswith(told)
+    assert capsys.readouterr().err.startswith(output)
 
 
 def test_a_file_that_cannot_be_written_is_named(
     learn: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert learn(tmp_path) == 1
-    told = capsys.readouterr().err
-    assert "error: " in told
-    assert str(tmp_path) in told
+    output = capsys.readouterr().err
+    assert "error: " in output
+    assert str(tmp_path) in output

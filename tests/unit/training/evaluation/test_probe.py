@@ -54,7 +54,7 @@ def test_the_classes_are_predicted_from_every_kind_of_features(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["probe", str(run), f"--data-dir={data}", "--labels=100", "--device=cpu"]) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     found = probe.ProbeRecord.model_validate_json((run / "probe.json").read_bytes())
     assert (found.step, found.labels, found.test_images) == (10, 100, 60)
     assert found.scores.keys() == {"discriminator", "untrained", "pixels"}
@@ -63,8 +63,8 @@ def test_the_classes_are_predicted_from_every_kind_of_features(
     assert widths == {"discriminator": 14 * 16, "untrained": 14 * 16, "pixels": SIDE**2}
     for name, score in found.scores.items():
         assert score.accuracy > 0.95, name
-        assert f"\n{name:20}{score.features:12}{score.accuracy:12.2%}" in told
-    assert f"written to {run / 'probe.json'}\n" in told
+        assert f"\n{name:20}{score.features:12}{score.accuracy:12.2%}" in output
+    assert f"written to {run / 'probe.json'}\n" in output
 
 
 def test_the_same_seed_gives_the_same_record(run: Path, data: Path) -> None:

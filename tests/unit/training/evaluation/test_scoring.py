@@ -1,4 +1,4 @@
-"""The score of a generator, and the checkpoint that is kept by it."""
+"""The score of a generator, and the checkpoint that is selected by it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 LATENT = Latent(width=4, prior="normal")
 
 
-# The score itself.
+# The score.
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_run_that_cannot_be_scored_is_not_started(
     assert not (tmp_path / "run").exists()
 
 
-# The checkpoint that is kept.
+# The best checkpoint.
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -136,8 +136,8 @@ def test_the_best_epoch_is_kept_beside_the_last(
     assert fit(tmp_path, "--epochs", 4, "--score-every", 1) == 0
     assert told_scores(tmp_path) == [3, 1, 2, 1]
     assert steps(tmp_path) == {"best": 10, "last": 20}
-    told = capsys.readouterr().out.splitlines()
-    assert [line.partition(" fd_cnn ")[2] for line in told] == [
+    output = capsys.readouterr().out.splitlines()
+    assert [line.partition(" fd_cnn ")[2] for line in output] == [
         "3, the best",
         "1, the best",
         "2",
@@ -236,8 +236,8 @@ def exported(run: Path, models: Path, *flags: str) -> card.Training:
 def test_the_best_is_exported_unless_the_last_is_requested(
     scored: Path, tmp_path: Path, flags: list[str], epochs: int
 ) -> None:
-    told = exported(scored, tmp_path / "models", *flags)
-    assert (told.epochs, told.steps) == (epochs, 5 * epochs)
+    output = exported(scored, tmp_path / "models", *flags)
+    assert (output.epochs, output.steps) == (epochs, 5 * epochs)
 
 
 def test_without_scores_the_last_is_exported_and_a_best_cannot_be(
@@ -246,8 +246,8 @@ def test_without_scores_the_last_is_exported_and_a_best_cannot_be(
     assert exported(finished_run, tmp_path / "models").steps == 10
     call = ["export", str(finished_run), "--name", "tiny", "--version", "2"]
     assert main([*call, "--models", str(tmp_path / "models"), "--checkpoint", "best"]) == 1
-    told = capsys.readouterr().err
-    assert re.search(r"error: \S+best\.pt: there is no checkpoint", told)
+    output = capsys.readouterr().err
+    assert re.search(r"error: \S+best\.pt: there is no checkpoint", output)
 
 
 @pytest.mark.parametrize(("which", "step"), [(None, 5), ("best", 5), ("last", 10)])
@@ -265,7 +265,7 @@ def test_a_published_version_has_no_checkpoints(
     assert "a published version has no checkpoints" in capsys.readouterr().err
 
 
-def test_images_of_seeds_are_the_same_in_any_batches() -> None:
+def test_the_images_of_seeds_are_drawn_in_batches() -> None:
     widths: list[int] = []
 
     def draw(z: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -56,14 +56,14 @@ def opened(content: bytes) -> Pixels:
 
 
 def cell(sheet: Pixels, row: int, column: int, left: int = 0, top: int = 0) -> Pixels:
-    """One image of a grid whose corner is at ``left``, ``top``; as it was before it was scaled."""
+    """One image, in its original size, of the grid whose corner is at ``left``, ``top``."""
     step = (SIDE + canvas.LINE_WIDTH) * SCALE
     down, right = top + row * step, left + column * step
     return sheet[down : down + SIDE * SCALE : SCALE, right : right + SIDE * SCALE : SCALE]
 
 
 def assert_alike(image: Pixels, expected: Pixels) -> None:
-    """Equal but for the rounding of sums, which depends on the size of a batch."""
+    """Equal up to rounding, which depends on the batch size."""
     difference = np.abs(image.astype(int) - expected.reshape(image.shape))
     assert difference.max() <= 1
     assert (difference > 0).mean() <= 0.01
@@ -263,7 +263,7 @@ def test_a_published_version_has_the_figures_that_need_no_data(
 # Neighbours.
 
 
-def test_the_closest_is_found_by_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nearest_row_is_that_of_a_brute_force_search(monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(0)
     points = random.normal(100, 1, (20, 5)).astype(np.float32)
     among = random.normal(100, 1, (57, 5)).astype(np.float32)
