@@ -29,19 +29,19 @@ COUNT, WIDTH = 320, 8
 NAMES = ("first", "second", "third")
 
 
-def seen(z: Latents) -> Attributes:
+def predict(z: Latents) -> Attributes:
     """Attributes computed from the latent itself; the first and the second are correlated."""
     return np.stack([z[:, 0] > 0.5, z[:, 1] + z[:, 0] > 0.5, z[:, 2] < -1], axis=1)
 
 
 def images(first: int, count: int) -> Examples:
     z = from_seeds(range(first, first + count), WIDTH)
-    return Examples(z, seen(z))
+    return Examples(z, predict(z))
 
 
 @pytest.fixture(scope="module")
 def edits() -> dict[str, AttributeEdit]:
-    return attributes.find_edits(images(0, 4000), images(4000, 4000), NAMES, seen)
+    return attributes.find_edits(images(0, 4000), images(4000, 4000), NAMES, predict)
 
 
 def test_every_attribute_that_depends_on_the_latent_has_an_edit(
@@ -71,8 +71,8 @@ def test_strength_1_gives_an_attribute_to_half_of_the_images_without_it(
     for k, name in enumerate(NAMES):
         without = images(4000, 4000).without(k, attributes.EFFECT_IMAGES)
         step = np.array(edits[name].direction.vector, dtype=np.float32)
-        assert seen(without.z + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
-        assert edits[name].direction.gained == seen(without.z + 2 * step)[:, k].mean()
+        assert predict(without.z + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
+        assert edits[name].direction.gained == predict(without.z + 2 * step)[:, k].mean()
 
 
 def test_a_rare_or_unreachable_attribute_has_no_edit() -> None:

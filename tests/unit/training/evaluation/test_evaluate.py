@@ -121,7 +121,7 @@ def pixels(data: Path) -> ImageSets[ImageBytes]:
 
 
 @pytest.fixture(scope="module")
-def seen(pixels: ImageSets[ImageBytes]) -> ImageSets[features.Extracted]:
+def extracted(pixels: ImageSets[ImageBytes]) -> ImageSets[features.Extracted]:
     network = features.load(FASHION_MNIST)
     return ImageSets(*(features.extract(network, images, FASHION_MNIST) for images in pixels))
 
@@ -239,8 +239,10 @@ def test_a_model_draws_the_same_images_in_batches_of_any_length(
 # The metrics.
 
 
-def test_the_same_images_on_both_sides_score_perfectly(seen: ImageSets[features.Extracted]) -> None:
-    found = metrics.measure(seen, FASHION_MNIST)
+def test_the_same_images_on_both_sides_score_perfectly(
+    extracted: ImageSets[features.Extracted],
+) -> None:
+    found = metrics.measure(extracted, FASHION_MNIST)
     assert found["fd_cnn"].value == pytest.approx(0, abs=1e-6)
     # The unbiased estimate omits the pairs of an image with itself, so it can be negative.
     assert found["kid_cnn"].value < 0
@@ -249,11 +251,13 @@ def test_the_same_images_on_both_sides_score_perfectly(seen: ImageSets[features.
     assert found["copies"].value == pytest.approx(0.01, abs=0.005)
 
 
-def test_the_floor_is_the_metric_of_training_images(seen: ImageSets[features.Extracted]) -> None:
-    count = len(seen.fake.labels)
-    train = features.Extracted(seen.train.features[:count], seen.train.labels[:count])
-    floors = metrics.measure(seen, FASHION_MNIST)
-    values = metrics.measure(seen._replace(fake=train), FASHION_MNIST)
+def test_the_floor_is_the_metric_of_training_images(
+    extracted: ImageSets[features.Extracted],
+) -> None:
+    count = len(extracted.fake.labels)
+    train = features.Extracted(extracted.train.features[:count], extracted.train.labels[:count])
+    floors = metrics.measure(extracted, FASHION_MNIST)
+    values = metrics.measure(extracted._replace(fake=train), FASHION_MNIST)
     for name in MEASURES - {"copies"}:
         assert values[name].value == floors[name].floor, name
     # Among the other training images alone they are no copies.
@@ -264,7 +268,7 @@ def test_the_floor_is_the_metric_of_training_images(seen: ImageSets[features.Ext
 
 @pytest.mark.parametrize("change", ["noise", "blur", "mirror", "one class"])
 def test_worse_images_have_a_larger_distance(
-    pixels: ImageSets[ImageBytes], seen: ImageSets[features.Extracted], change: str
+    pixels: ImageSets[ImageBytes], extracted: ImageSets[features.Extracted], change: str
 ) -> None:
     test = pixels.test
     if change == "noise":
@@ -276,19 +280,19 @@ def test_worse_images_have_a_larger_distance(
     elif change == "mirror":
         worse = test[..., ::-1]
     else:
-        worse = np.resize(test[seen.test.labels == 1], test.shape)
+        worse = np.resize(test[extracted.test.labels == 1], test.shape)
     fake = features.extract(features.load(FASHION_MNIST), worse, FASHION_MNIST)
-    found = metrics.measure(seen._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
+    found = metrics.measure(extracted._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
     assert found.floor is not None
     assert found.value > 1.3 * found.floor
 
 
 def test_neighbours_are_searched_only_among_the_first_images(
-    seen: ImageSets[features.Extracted], monkeypatch: pytest.MonkeyPatch
+    extracted: ImageSets[features.Extracted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = metrics.measure(seen, FASHION_MNIST)
+    whole = metrics.measure(extracted, FASHION_MNIST)
     monkeypatch.setattr(metrics, "MAX_NEIGHBOURS", 110)
-    part = metrics.measure(seen, FASHION_MNIST)
+    part = metrics.measure(extracted, FASHION_MNIST)
     assert part["fd_cnn"] == whole["fd_cnn"]
     assert "the 110 images of seeds 0 to 109" in part["precision"].protocol
     assert "110 test images" in part["precision"].protocol

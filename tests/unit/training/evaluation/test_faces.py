@@ -118,17 +118,17 @@ def test_the_shipped_network_predicts_the_attributes_of_unseen_faces(
 
     others = [sample_face(7, number) for number in range(60)]
     pixels = np.stack([rendering.render(face) for face in others])
-    seen = features.extract(network, pixels, AVATARS)
-    right = seen.labels == np.array([*map(attributes_of, others)])
+    extracted = features.extract(network, pixels, AVATARS)
+    right = extracted.labels == np.array([*map(attributes_of, others)])
     assert right.mean() == pytest.approx(AVATARS.accuracy, abs=0.02)
 
 
 def test_features_and_attributes_have_their_shapes_and_types(
     network: nn.Sequential, faces: Avatars
 ) -> None:
-    seen = features.extract(network, faces.images[:3], AVATARS)
-    assert (seen.features.shape, seen.features.dtype) == ((3, FEATURES), np.float32)
-    assert (seen.labels.shape, seen.labels.dtype) == ((3, len(ATTRIBUTES)), np.bool_)
+    extracted = features.extract(network, faces.images[:3], AVATARS)
+    assert (extracted.features.shape, extracted.features.dtype) == ((3, FEATURES), np.float32)
+    assert (extracted.labels.shape, extracted.labels.dtype) == ((3, len(ATTRIBUTES)), np.bool_)
 
 
 def test_an_attribute_is_predicted_if_it_is_likelier_than_not(
@@ -136,8 +136,8 @@ def test_an_attribute_is_predicted_if_it_is_likelier_than_not(
 ) -> None:
     with torch.no_grad():
         logits = network(torch.from_numpy(faces.images[:20] / np.float32(127.5) - 1))
-    seen = features.extract(network, faces.images[:20], AVATARS)
-    np.testing.assert_array_equal(seen.labels, logits.sigmoid().numpy() > 0.5)
+    extracted = features.extract(network, faces.images[:20], AVATARS)
+    np.testing.assert_array_equal(extracted.labels, logits.sigmoid().numpy() > 0.5)
 
 
 # Training.
@@ -152,8 +152,8 @@ def test_attributes_are_learned_independently() -> None:
     learned = feature_training.fit(
         LabelledImages(pixels, labels), shipped, FeaturesOptions(epochs=20), CPU
     )
-    seen = features.extract(learned, pixels, shipped)
-    np.testing.assert_array_equal(seen.labels, labels)
+    extracted = features.extract(learned, pixels, shipped)
+    np.testing.assert_array_equal(extracted.labels, labels)
 
 
 def test_the_cross_entropy_of_attributes_is_a_sum_and_that_of_classes_one_logarithm() -> None:
@@ -179,10 +179,10 @@ def test_the_command_prints_the_accuracy_of_each_attribute(
     table = {name: shares for name, *shares in map(str.split, rows)}
     assert list(table) == list(ATTRIBUTES)
     trained = features.unpack(content, AVATARS)
-    seen = features.extract(trained, faces.test.images, AVATARS)
+    extracted = features.extract(trained, faces.test.images, AVATARS)
     for k, (name, had) in enumerate(faces.test.attributes.items()):
         assert table[name][0] == f"{had.mean():.1%}"
-        assert table[name][1] == f"{(seen.labels[:, k] == had).mean():.2%}"
+        assert table[name][1] == f"{(extracted.labels[:, k] == had).mean():.2%}"
     accuracies = [float(share.rstrip("%")) for _, share, _ in table.values()]
     total = re.search(r"test accuracy (\S+)%$", first)
     assert total
@@ -249,14 +249,14 @@ def test_the_gap_is_that_of_the_shares_to_the_test_faces(
 
 def test_faces_without_an_attribute_widen_the_gap_by_its_share() -> None:
     random = np.random.default_rng(0)
-    seen = Extracted(random.normal(size=(200, FEATURES)), random.random((200, 16)) < 0.5)
-    bare = seen.labels.copy()
+    extracted = Extracted(random.normal(size=(200, FEATURES)), random.random((200, 16)) < 0.5)
+    bare = extracted.labels.copy()
     bare[:, 3] = False
-    fake = Extracted(seen.features, bare)
+    fake = Extracted(extracted.features, bare)
     gap = metrics.measure(
-        ImageSets(Extracted(*map(np.tile, seen, [(2, 1)] * 2)), seen, fake), AVATARS
+        ImageSets(Extracted(*map(np.tile, extracted, [(2, 1)] * 2)), extracted, fake), AVATARS
     )
-    assert gap["attribute_gap"].value == pytest.approx(seen.labels[:, 3].mean() / 16)
+    assert gap["attribute_gap"].value == pytest.approx(extracted.labels[:, 3].mean() / 16)
     assert gap["attribute_gap"].floor == 0
 
 

@@ -121,9 +121,9 @@ def test_missing_weights_are_named(elsewhere: Path) -> None:
 def test_features_and_labels_have_their_shapes_and_types(
     network: nn.Sequential, pixels: NDArray[np.uint8]
 ) -> None:
-    seen = features.extract(network, pixels, FASHION_MNIST)
-    assert (seen.features.shape, seen.features.dtype) == ((COUNT, FEATURES), np.float32)
-    assert (seen.labels.shape, seen.labels.dtype) == ((COUNT,), np.int64)
+    extracted = features.extract(network, pixels, FASHION_MNIST)
+    assert (extracted.features.shape, extracted.features.dtype) == ((COUNT, FEATURES), np.float32)
+    assert (extracted.labels.shape, extracted.labels.dtype) == ((COUNT,), np.int64)
 
 
 def test_the_features_of_an_image_do_not_depend_on_its_batch(
@@ -141,8 +141,8 @@ def test_the_labels_are_those_of_the_whole_network(
 ) -> None:
     with torch.no_grad():
         logits = network(torch.from_numpy(pixels[:50] / np.float32(127.5) - 1))
-    seen = features.extract(network, pixels[:50], FASHION_MNIST)
-    np.testing.assert_array_equal(seen.labels, logits.argmax(dim=1).numpy())
+    extracted = features.extract(network, pixels[:50], FASHION_MNIST)
+    np.testing.assert_array_equal(extracted.labels, logits.argmax(dim=1).numpy())
 
 
 def test_read_only_arrays_are_accepted(network: nn.Sequential, pixels: NDArray[np.uint8]) -> None:
@@ -199,8 +199,8 @@ def test_a_network_learns_to_separate_black_from_white() -> None:
     learned = feature_training.fit(
         LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(epochs=8), CPU
     )
-    seen = features.extract(learned, pixels, FASHION_MNIST)
-    np.testing.assert_array_equal(seen.labels, labels)
+    extracted = features.extract(learned, pixels, FASHION_MNIST)
+    np.testing.assert_array_equal(extracted.labels, labels)
 
 
 def test_images_are_shifted_independently_by_up_to_two_pixels() -> None:

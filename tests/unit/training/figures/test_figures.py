@@ -41,7 +41,7 @@ def data(
 
 
 @pytest.fixture(scope="module")
-def measured(finished_run: Path) -> LoadedModel:
+def model(finished_run: Path) -> LoadedModel:
     return loaded_model.load_run(Run(finished_run), CPU)
 
 
@@ -144,9 +144,9 @@ def test_a_folder_without_a_run_is_refused(
 # The walk.
 
 
-def test_a_walk_leads_from_one_seed_to_the_next(measured: LoadedModel) -> None:
-    sheet = opened(figures.walk(measured, 3, SCALE))
-    ends = measured.images(2 * figures.WALKS, seed=3)
+def test_a_walk_leads_from_one_seed_to_the_next(model: LoadedModel) -> None:
+    sheet = opened(figures.walk(model, 3, SCALE))
+    ends = model.images(2 * figures.WALKS, seed=3)
     for row in range(figures.WALKS):
         assert_alike(cell(sheet, row, 0), ends[2 * row])
         assert_alike(cell(sheet, row, figures.STEPS - 1), ends[2 * row + 1])
@@ -168,19 +168,19 @@ def test_the_exact_result_is_in_the_middle_and_the_others_are_near_it() -> None:
     assert others.mean() == pytest.approx(0.125, abs=0.02)
 
 
-def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: LoadedModel) -> None:
-    sheet = opened(arithmetic.sheet(measured, 2, SCALE))
-    z = measured.latents(range(2, 11))
+def test_the_sheet_shows_the_sources_their_means_and_the_result(model: LoadedModel) -> None:
+    sheet = opened(arithmetic.sheet(model, 2, SCALE))
+    z = model.latents(range(2, 11))
     mean = arithmetic.group_means(z)
-    result = measured.draw(arithmetic.result_latents(z, 2))
+    result = model.draw(arithmetic.result_latents(z, 2))
     side, pitch = SIDE * SCALE, 68 + 28
     for k in range(9):
         left = k // 3 * pitch + (68 - side) // 2
-        assert_alike(cell(sheet, k % 3, 0, left, canvas.CAPTION_HEIGHT), measured.draw(z)[k])
+        assert_alike(cell(sheet, k % 3, 0, left, canvas.CAPTION_HEIGHT), model.draw(z)[k])
         three = 3 * side + 2 * SCALE
         found = cell(sheet, k // 3, k % 3, 3 * pitch, len(sheet) - three)
         assert_alike(found, result[k])
-    for k, image in enumerate(measured.draw(mean)):
+    for k, image in enumerate(model.draw(mean)):
         left = k * pitch + (68 - side) // 2
         assert_alike(cell(sheet, 0, 0, left, len(sheet) - side), image)
 
@@ -200,14 +200,14 @@ def test_equations_of_known_classes_show_these_classes(
 
 
 def test_without_images_of_its_classes_an_equation_has_consecutive_seeds(
-    measured: LoadedModel, monkeypatch: pytest.MonkeyPatch
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arithmetic, "CANDIDATES", 50)
 
     def black(z: sampling.Latents) -> Pixels:
         return np.zeros((len(z), 28, 28, 1), dtype=np.uint8)
 
-    shown = dataclasses.replace(measured, image_shape=(1, 28, 28), draw=black)
+    shown = dataclasses.replace(model, image_shape=(1, 28, 28), draw=black)
     assert shown.dataset == FASHION_MNIST.dataset
     assert arithmetic.choose_equations(shown, 6) == [(("A", "B", "C"), list(range(6, 15)))]
 
@@ -232,17 +232,17 @@ def test_every_term_has_known_classes_or_attributes() -> None:
 # Edits.
 
 
-def test_edits_are_next_to_their_images(measured: LoadedModel) -> None:
-    width = measured.latent.width
+def test_edits_are_next_to_their_images(model: LoadedModel) -> None:
+    width = model.latent.width
     vectors = {"glasses": [0.5] * width, "long_hair": [-1.0] + [0.0] * (width - 1)}
     edits = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
     directions = Directions(protocol="by hand", attributes=edits)
-    sheet = opened(figures.edits(measured, directions, 3, SCALE))
-    z = measured.latents(range(3, 3 + figures.EDITED_IMAGES))
+    sheet = opened(figures.edits(model, directions, 3, SCALE))
+    z = model.latents(range(3, 3 + figures.EDITED_IMAGES))
     for row in range(figures.EDITED_IMAGES):
         steps = (z[row], z[row] + 1, z[row] - np.float32([2] + [0] * (width - 1)))
         for column, latent in enumerate(steps):
-            expected = measured.draw(latent[None].astype(np.float32))
+            expected = model.draw(latent[None].astype(np.float32))
             assert_alike(cell(sheet, row, column, top=canvas.CAPTION_HEIGHT), expected[0])
 
 
@@ -275,12 +275,12 @@ def test_the_nearest_row_is_that_of_a_brute_force_search(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("split", ["t10k", "train"])
 def test_each_generated_image_has_its_nearest_training_image_at_the_same_position(
-    measured: LoadedModel, data: Path, split: str
+    model: LoadedModel, data: Path, split: str
 ) -> None:
     train = idx.images(data)
     test = None if split == "train" else idx.images(data, split)
-    sheet = opened(figures.neighbours(measured, train, test, 4, SCALE))
-    drawn = measured.images(figures.ROWS * figures.COLUMNS, seed=4)
+    sheet = opened(figures.neighbours(model, train, test, 4, SCALE))
+    drawn = model.images(figures.ROWS * figures.COLUMNS, seed=4)
     width = SCALE * (figures.COLUMNS * (SIDE + 1) - 1)
     lefts = [k * (width + figures.GAP) for k in range(3)]
     reals = {image.tobytes() for image in idx.images(data, split)}
@@ -293,8 +293,8 @@ def test_each_generated_image_has_its_nearest_training_image_at_the_same_positio
         np.testing.assert_array_equal(near, train[distances.argmin(), 0])
 
 
-def test_clothes_are_compared_by_the_features_of_the_shipped_network(measured: LoadedModel) -> None:
+def test_clothes_are_compared_by_the_features_of_the_shipped_network(model: LoadedModel) -> None:
     pixels = np.zeros((3, 1, 28, 28), dtype=np.uint8)
-    shown = dataclasses.replace(measured, image_shape=(1, 28, 28))
+    shown = dataclasses.replace(model, image_shape=(1, 28, 28))
     assert figures.feature_points(shown, pixels).shape == (3, 64)
-    assert figures.feature_points(measured, pixels).shape == (3, 28 * 28)
+    assert figures.feature_points(model, pixels).shape == (3, 28 * 28)
