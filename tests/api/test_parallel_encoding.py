@@ -1,4 +1,4 @@
-"""Many images are encoded on several CPUs, to the same bytes."""
+"""Many images are encoded on several threads, to the same bytes."""
 
 import io
 import zipfile
@@ -22,28 +22,28 @@ def client(models: Path) -> Iterator[TestClient]:
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many images each thread was given, on a machine of three CPUs."""
+    """How many images each thread encodes, on a machine with three CPUs."""
     found: list[int] = []
 
-    def encoded(*told: object) -> list[bytes]:
-        files = encode_all(*told)  # type: ignore[arg-type]
+    def encoded(*arguments: object) -> list[bytes]:
+        files = encode_all(*arguments)  # type: ignore[arg-type]
         found.append(len(files))
         return files
 
     monkeypatch.setattr(responses, "available", lambda: 3)
     monkeypatch.setattr(responses, "encode_all", encoded)
-    responses._cpus.cache_clear()  # noqa: SLF001 # a process asks once
+    responses._cpus.cache_clear()  # noqa: SLF001 # the number is read once per process
     yield found
     responses._cpus.cache_clear()  # noqa: SLF001 # the same
 
 
 def zipped(client: TestClient, path: str) -> dict[str, bytes]:
-    answer = client.post(path, headers={"Accept": "application/zip"})
-    with zipfile.ZipFile(io.BytesIO(answer.raise_for_status().content)) as file:
+    response = client.post(path, headers={"Accept": "application/zip"})
+    with zipfile.ZipFile(io.BytesIO(response.raise_for_status().content)) as file:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def test_many_pixels_are_encoded_in_parts(client: TestClient, parts: list[int]) -> None:
+def test_many_pixels_are_encoded_on_all_cpus(client: TestClient, parts: list[int]) -> None:
     files = zipped(client, "/generate?n=64&seed=7&model=faces")
     assert list(files) == [f"{seed}.png" for seed in range(7, 71)]
     assert sorted(parts) == [21, 21, 22]
@@ -52,6 +52,6 @@ def test_many_pixels_are_encoded_in_parts(client: TestClient, parts: list[int]) 
         assert files[f"{seed}.png"] == single
 
 
-def test_few_pixels_are_not_worth_a_second_thread(client: TestClient, parts: list[int]) -> None:
+def test_few_pixels_are_encoded_on_one_thread(client: TestClient, parts: list[int]) -> None:
     assert len(zipped(client, "/generate?n=16&seed=7&model=faces")) == 16
     assert parts == [16]

@@ -42,7 +42,7 @@ def test_a_body_in_pieces_is_read_to_its_end() -> None:
     assert read(Client(LONGEST // 1000)) == LONGEST // 1000 * 1000
 
 
-def test_a_body_without_an_end_is_read_no_further_than_the_limit() -> None:
+def test_a_body_is_read_no_further_than_the_limit() -> None:
     client = Client(10**9)
     with pytest.raises(BodyTooLargeError, match=str(LONGEST)):
         read(client)
