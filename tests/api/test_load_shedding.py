@@ -62,10 +62,3 @@ def test_requests_to_other_queues_and_paths_are_read(full: Full) -> None:
     assert queued(client, "/images/fashion-mnist/2/42.png", "GET")
     assert client.get("/health/ready").is_success
     assert client.get("/grid?rows=1&cols=1").status_code == 503
-
-
-def test_the_number_of_full_queues_that_are_remembered_is_bounded(full: Full) -> None:
-    client, _ = full
-    refused = [f"/generate?n=3&version={'0' * k}2" for k in range(110)]
-    known = [client.post(path).status_code == 503 and not read(client, path) for path in refused]
-    assert known == [True] * 100 + [False] * 10

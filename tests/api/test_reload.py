@@ -16,8 +16,6 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from app.artifact import version_folders
-from app.batching.batcher import Batcher
-from app.batching.jobs import BatcherClosedError
 from app.errors import ModelsFolderError, StartupError
 from app.main import create_app
 from app.registry import loader, reloader
@@ -25,6 +23,7 @@ from app.registry.registry import Registry
 from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
 from app.settings import Settings
+from tests.drawing import closed
 from tests.engines import BlockedEngine, version
 from tests.versions import publish
 from tests.waiting import eventually
@@ -253,23 +252,15 @@ def test_an_order_that_another_worker_does_not_carry_out_is_an_error(
         asyncio.run(scenario(other))
 
 
-def closed(batcher: Batcher) -> bool:
-    try:
-        batcher.check(None, 1)
-    except BatcherClosedError:
-        return True
-    return False
-
-
 def test_requests_finish_on_the_version_with_which_they_began(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batcher, engine = version(server, "cats").batcher, BlockedEngine(server, monkeypatch, "cats")
+    old, engine = version(server, "cats"), BlockedEngine(server, monkeypatch, "cats")
     with ThreadPoolExecutor() as threads:
         begun = [threads.submit(current_version, server)]
         assert engine.entered.wait(60)
         begun += [threads.submit(current_version, server) for _ in range(2)]
-        eventually(lambda: batcher.waiting == 2)
+        eventually(lambda: old.batcher.waiting == 2)
         assert unload(server).is_success
         publish(folder, "cats", 2)
         assert load(server, versions=[2]).is_success
@@ -277,7 +268,7 @@ def test_requests_finish_on_the_version_with_which_they_began(
         assert not any(request.done() for request in begun)
         engine.release.set()
         assert [request.result() for request in begun] == ["cats/1"] * 3
-    eventually(lambda: closed(batcher))  # once the last lease on it is released
+    eventually(lambda: closed(old))  # once the last lease on it is released
 
 
 def test_concurrent_orders_are_carried_out_one_after_another(
