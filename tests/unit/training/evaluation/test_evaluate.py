@@ -220,20 +220,16 @@ def test_a_published_version_is_measured_like_its_run_and_not_written_to(
     assert {path: path.read_bytes() for path in version.iterdir()} == before
 
 
-def test_a_model_draws_the_same_images_in_batches_of_any_length(
-    run: Path, version: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_draws_the_same_images_in_batches_of_any_length(run: Path, version: Path) -> None:
     for folder in (run, version):
-        measured = loaded_model.load(folder, CPU)
-        whole = measured.images(20)
-        monkeypatch.setattr("training.gan.pixels._BATCH", 7)
-        parts = measured.images(20)
+        model = loaded_model.load(folder, CPU)
+        whole = model.images(20)
+        parts = np.concatenate([model.images(7), model.images(13, seed=7)])
         assert (whole.shape, whole.dtype) == ((20, 1, 28, 28), np.uint8)
         difference = np.abs(parts.astype(int) - whole)
         assert difference.max() <= 1
         assert (difference > 0).mean() <= 0.001
         assert len({image.tobytes() for image in whole}) == 20
-        monkeypatch.undo()
 
 
 # The metrics.
@@ -506,6 +502,11 @@ def test_without_onnxruntime_a_version_cannot_be_measured(
     monkeypatch.setitem(sys.modules, "app.runtime.providers", None)
     with pytest.raises(EvaluationError, match=r"pip install '\.\[cpu\]'"):
         loaded_model.load(version, CPU)
+
+
+def test_an_unavailable_provider_is_refused(version: Path) -> None:
+    with pytest.raises(EvaluationError, match="bf16"):
+        loaded_model.load(version, CPU, provider="cpu", precision="bf16")
 
 
 def test_latents_of_another_width_are_refused(version: Path) -> None:

@@ -127,13 +127,22 @@ def test_features_and_labels_have_their_shapes_and_types(
 
 
 def test_the_features_of_an_image_do_not_depend_on_its_batch(
-    network: nn.Sequential, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+    network: nn.Sequential, pixels: NDArray[np.uint8]
 ) -> None:
     together = features.extract(network, pixels[:20], FASHION_MNIST)
-    monkeypatch.setattr(features, "_BATCH", 7)
-    apart = features.extract(network, pixels[:20], FASHION_MNIST)
-    np.testing.assert_allclose(apart.features, together.features, atol=1e-4)
-    np.testing.assert_array_equal(apart.labels, together.labels)
+    parts = [features.extract(network, part, FASHION_MNIST) for part in np.split(pixels[:20], [7])]
+    apart = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    np.testing.assert_allclose(apart[0], together.features, atol=1e-4)
+    np.testing.assert_array_equal(apart[1], together.labels)
+
+
+def test_more_images_than_one_batch_are_extracted(
+    network: nn.Sequential, pixels: NDArray[np.uint8]
+) -> None:
+    repeated = pixels[np.arange(600) % 20]
+    extracted = features.extract(network, repeated, FASHION_MNIST)
+    assert extracted.features.shape == (600, FEATURES)
+    np.testing.assert_allclose(extracted.features[500:], extracted.features[:100], atol=1e-4)
 
 
 def test_the_labels_are_those_of_the_whole_network(

@@ -263,14 +263,13 @@ def test_a_published_version_has_the_figures_that_need_no_data(
 # Neighbours.
 
 
-def test_the_nearest_row_is_that_of_a_brute_force_search(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [57, 2500], ids=["one block", "several blocks"])
+def test_the_nearest_row_is_that_of_a_brute_force_search(count: int) -> None:
     random = np.random.default_rng(0)
     points = random.normal(100, 1, (20, 5)).astype(np.float32)
-    among = random.normal(100, 1, (57, 5)).astype(np.float32)
+    among = random.normal(100, 1, (count, 5)).astype(np.float32)
     expected = [np.linalg.norm(among - point, axis=1).argmin() for point in points]
-    for block in (1000, 10):
-        monkeypatch.setattr(figures, "_BLOCK", block)
-        np.testing.assert_array_equal(figures.nearest_rows(points, among), expected)
+    np.testing.assert_array_equal(figures.nearest_rows(points, among), expected)
 
 
 @pytest.mark.parametrize("split", ["t10k", "train"])
