@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from app.api.schema_words import FORM
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
 from app.latent import edits
@@ -83,7 +84,16 @@ Strength = Annotated[
     float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
 ]
 EditSteps = Annotated[
-    list[Annotated[str, Field(pattern=edits.STEP_PATTERN, examples=["glasses:2"])]],
+    list[
+        Annotated[
+            str,
+            Field(
+                pattern=edits.STEP_PATTERN,
+                examples=["glasses:2"],
+                json_schema_extra={FORM: "name:strength with a strength from -5 to 5"},
+            ),
+        ]
+    ],
     BeforeValidator(_split),
     AfterValidator(_each_once),
     Field(min_length=1, max_length=edits.MAX_ATTRIBUTES),

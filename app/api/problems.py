@@ -170,8 +170,8 @@ def _right_place(request: Request, place: str, path: list[str]) -> str:
         within(_schemas(request, other)[0], path, components)
     except KeyError:
         names = ", ".join(within(schema, [], components)["properties"]) or "in the body"
-        return f"left out: the parameters here are {names}"
-    return f"sent in the {other}"
+        return f"left out, as it is unknown: the parameters are {names}"
+    return f"sent in the {other}, not in the {place}"
 
 
 def _name(path: list[str]) -> str:

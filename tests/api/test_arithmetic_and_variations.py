@@ -197,7 +197,12 @@ INVALID = [
     ({"plus": [[1]], "version": 0}, "version", 0, "an integer from 1 to 2147483647"),
     ({"plus": [[1]], "model": "../x"}, "model", "../x", "text like ^[a-z0-9]"),
     ({"plus": [[1]], "model": "\ud800"}, "model", "'\\ud800'", "text like ^[a-z0-9]"),
-    ({"plus": [[1]], "times": 2}, "times", 2, "left out: the parameters here are model, version"),
+    (
+        {"plus": [[1]], "times": 2},
+        "times",
+        2,
+        "left out, as it is unknown: the parameters are model, version",
+    ),
     ([SUM], "body", [SUM], "a JSON object, sent as application/json"),
 ]
 
@@ -287,7 +292,7 @@ def test_a_deeply_nested_list_is_abbreviated(client: TestClient, depth: int) -> 
 def test_parameters_in_the_query_and_unknown_models_are_refused(client: TestClient) -> None:
     (error,) = client.post("/arithmetic?model=fashion-mnist", json=SUM).json()["errors"]
     assert (error["parameter"], error["in"]) == ("model", "query")
-    assert error["allowed"] == "sent in the body"
+    assert error["allowed"] == "sent in the body, not in the query"
     for name, value, allowed in (
         ("model", "cats", "one of faces, fashion-mnist"),
         ("version", 99, "1"),

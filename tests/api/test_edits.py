@@ -222,8 +222,8 @@ def refused(
         ({"edit": []}, "edit", [], OBJECT),
         ({"edit": TEXT}, "edit", TEXT, OBJECT),
         ({"edit": None}, "edit", None, OBJECT),
-        ({"edits": EDIT}, "edits", EDIT, "left out: the parameters here are edit"),
-        ({"seed": 1}, "seed", 1, "sent in the query"),
+        ({"edits": EDIT}, "edits", EDIT, "left out, as it is unknown: the parameters are edit"),
+        ({"seed": 1}, "seed", 1, "sent in the query, not in the body"),
         ([], "body", [], "a JSON object, sent as application/json"),
     ],
 )
@@ -235,7 +235,8 @@ def test_an_error_in_the_body_names_parameter_value_and_what_is_allowed(
     assert error["allowed"].startswith(allowed)
 
 
-STEPS = "1 to 16 values separated by commas, each text like glasses:2, of the form ^["
+STEPS = "1 to 16 values separated by commas, each text like glasses:2, of the form "
+STEPS += "name:strength with a strength from -5 to 5"
 
 
 @pytest.mark.parametrize(
@@ -302,11 +303,11 @@ def test_an_attribute_that_occurs_twice_is_refused(client: TestClient) -> None:
 
 def test_a_misspelt_parameter_of_an_image_is_refused(client: TestClient) -> None:
     (error,) = refused(client, f"/images/grey/1/1.png?edits={TEXT}", method="GET")["errors"]
-    allowed = "left out: the parameters here are edit, truncation, scale"
+    allowed = "left out, as it is unknown: the parameters are edit, truncation, scale"
     assert error == {"parameter": "edits", "in": "query", "value": TEXT, "allowed": allowed}
 
 
 def test_the_edit_of_generate_belongs_in_the_body(client: TestClient) -> None:
     (error,) = refused(client, f"/generate?edit={TEXT}")["errors"]
     assert (error["parameter"], error["in"]) == ("edit", "query")
-    assert error["allowed"] == "sent in the body"
+    assert error["allowed"] == "sent in the body, not in the query"
