@@ -63,8 +63,6 @@ _DRAWING_ERRORS = openapi.problems(
     errors.EngineError,
     errors.DeadlineError,
 )
-_BYTES_PER_NUMBER = 32
-"""The longest float64 takes 24 bytes in JSON; the rest is for commas and spaces."""
 # These routes read their body with ``body_limit.read``: its bound depends on the model.
 _TENSOR_PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
@@ -175,7 +173,7 @@ def _body_bound(services: Services, path: str) -> int | None:
     if path != "/generate":
         return body_limit.LONGEST
     widest = max((version.card.latent.width for version in services.registry), default=0)
-    return body_limit.LONGEST + services.settings.max_images * widest * _BYTES_PER_NUMBER
+    return body_limit.longest_with(services.settings.max_images * widest)
 
 
 def _lifespan(

@@ -10,6 +10,8 @@ from app.errors import BodyTooLargeError, ParameterError, invalid, parameter_err
 
 LONGEST = 2**16
 """Bytes: ten times the longest sensible body of a route without tensors or latents."""
+_BYTES_PER_NUMBER = 32
+"""A float64 takes up to 24 bytes in JSON: sign, 17 digits, point and exponent; and a separator."""
 
 BodyBound = Callable[[str], int | None]
 """The longest body in bytes for a path; None for routes that bound their body themselves."""
@@ -41,6 +43,11 @@ class BodyLimit:
             return message
 
         await self._app(scope, counting_receive, send)
+
+
+def longest_with(numbers: int) -> int:
+    """The longest sensible body in bytes of a request with so many ``numbers``."""
+    return LONGEST + numbers * _BYTES_PER_NUMBER
 
 
 async def read(request: Request, most: int) -> bytes:

@@ -66,7 +66,7 @@ async def _drawing(
     return route.drawing(found, options, Sheet(columns=1), 1, scale=query.scale)
 
 
-async def _requested(  # FastAPI's dependencies
+async def _requested(
     drawing: Annotated[Drawing, Depends(_drawing)],
     seed: Annotated[Seed, Path(description="the image's seed")],
     form: Annotated[FileFormat, Path(description="file format; the pixels are the same")],

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from app.api import openapi
 from app.api.content_negotiation import JSON
-from app.api.drawing import Route, RouteContext
-from app.api.drawn import generate
+from app.api.drawing import Drawing, Route, RouteContext
 from app.api.responses import timing
 from app.api.v2 import tensors
 from app.api.v2.models import ExactVersion, HighestVersion
@@ -64,15 +63,16 @@ class Inference:
         Raises ParameterError, BodyTooLargeError, and the errors of ``Drawing.draw``.
         """
         card, most = version.card, self._route.services.settings.max_images
-        body = await body_limit.read(self._request, tensors.longest(card, most))
+        longest = body_limit.longest_with(most * card.latent.width)
+        body = await body_limit.read(self._request, longest)
         try:
             parsed = tensors.parse(body, self._json_length)
             tail = memoryview(body)[len(body) if self._json_length is None else self._json_length :]
             rows = tensors.latents(parsed, tail, card, most)
         except TensorError as error:
             raise ParameterError(str(error)) from error
-        claim = self._route.services.admission.admit(self._route.request, version, len(rows))
-        drawn = await generate(version, DEFAULT, rows, claim, self._route.request.stats)
+        admission = self._route.services.admission
+        drawn = await Drawing(self._route.request, admission, version, DEFAULT).draw(rows)
         if parsed.binary or drawn.pixels.size <= _INLINE_NUMBERS:
             content, head = tensors.response(parsed, card, drawn.pixels)
         else:

@@ -110,14 +110,6 @@ class InferenceResponse(BaseModel):
     outputs: list[OutputTensor]
 
 
-def longest(card: Card, most: int) -> int:
-    """The size in bytes of the longest sensible request for ``most`` images.
-
-    A float64 in JSON takes up to 25 bytes: 17 digits, point, sign and exponent.
-    """
-    return 2**16 + 32 * most * card.latent.width
-
-
 def parse(body: bytes, json_length: int | None) -> InferenceRequest:
     """The JSON of ``body``: its first ``json_length`` bytes, or all of it. Raises TensorError."""
     if json_length is not None and json_length > len(body):

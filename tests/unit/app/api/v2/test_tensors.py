@@ -9,6 +9,7 @@ from app.api.v2 import tensors
 from app.api.v2.tensors import InferenceRequest, TensorError
 from app.artifact import card
 from app.artifact.card import Card
+from app.middleware.body_limit import longest_with
 
 MOST = 16
 
@@ -177,6 +178,7 @@ def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
 def test_the_longest_request_for_so_many_images_has_room(described: Card) -> None:
     number = -1.2345678901234567e-300
     body = json.dumps({"inputs": [tensor(shape=[MOST, 3], data=[number] * MOST * 3)]})
-    assert len(body) < tensors.longest(described, MOST)
-    more = tensors.longest(described, 2 * MOST) - tensors.longest(described, MOST)
+    numbers = MOST * described.latent.width
+    assert len(body) < longest_with(numbers)
+    more = longest_with(2 * numbers) - longest_with(numbers)
     assert more >= len(json.dumps([number] * MOST * 3))
