@@ -63,7 +63,9 @@ class GeneratorSettings(BaseSettings):
         hide_input_in_errors=True,  # the input may be a key
     )
 
-    models: Path = Field(Path("models"), description="folder of the models, <name>/<version>/")
+    models: Path = Field(
+        Path("models"), description="models folder, with a folder <name>/<version>/ per version"
+    )
     provider: Provider = Field("auto", description="execution provider; auto prefers a GPU")
     precision: Precision = Field(
         "auto",
@@ -71,7 +73,7 @@ class GeneratorSettings(BaseSettings):
     )
     engine_cache: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Field(
         None,
-        description="folder of built TensorRT engines; without it each start builds them",
+        description="folder for built TensorRT engines; without it every start builds them",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads; 0 for all CPUs that the process may use"
@@ -124,7 +126,9 @@ class Settings(GeneratorSettings):
         0, ge=0, description="seconds after SIGTERM in which connections are still accepted"
     )
     access_log: bool = Field(True, description="one line on standard output per request")
-    log_format: LogFormat = Field("text", description="text, or one JSON object per line")
+    log_format: LogFormat = Field(
+        "text", description="format of the log: text, or one JSON object per line"
+    )
     cors_origins: Origins = Field(
         "*",
         description="origins whose pages may call the API, comma-separated; * for all, "

@@ -110,7 +110,7 @@ def test_requests_to_a_full_queue_are_refused_early(admission: Admission, queue:
         ("/arithmetic", ""),
     ],
 )
-def test_requests_to_other_queues_or_paths_are_not(
+def test_requests_to_other_queues_or_paths_are_not_refused_early(
     admission: Admission, queue: Queue, path: str, query: str
 ) -> None:
     with pytest.raises(OverloadedError):

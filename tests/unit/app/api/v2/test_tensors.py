@@ -157,7 +157,7 @@ def test_the_parameter_of_an_output_precedes_the_default(
     assert request(tensor(), parameters=parameters, outputs=outputs).binary is binary_output
 
 
-def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
+def test_pixels_are_numbers_in_the_json_or_binary_data_after_it(described: Card) -> None:
     pixels = np.arange(2 * 2 * 64 * 3, dtype=np.uint16).astype(np.uint8).reshape(2, 2, 64, 3)
     body, head = tensors.response(request(tensor(), id="7"), described, pixels)
     assert head is None
