@@ -100,16 +100,7 @@ def create_app(settings: Settings, shared: Path | None = None) -> FastAPI:
         tracer=tracing.from_environment(),
     )
     log = ReloadLog(shared and shared / "orders")
-    services = Services(
-        settings=settings,
-        registry=registry,
-        reloader=Reloader(registry, settings, log, recorded.image_counter, recorded.count_reload),
-        authenticator=Authenticator(settings),
-        admission=Admission(RateLimiter(settings.rate)),
-        image_cache=ImageCache(settings.cache_bytes),
-        metrics=recorded,
-        not_ready_reason=process.not_ready_reason,
-    )
+    services = _services(settings, registry, log, recorded, process)
     recorded.sample_from(partial(_sample, services))
     app = FastAPIOffline(
         title="DCGAN server",
@@ -137,6 +128,22 @@ def create_worker_app(settings: Settings, shared: Path) -> FastAPI:
     """
     multiprocess.join(shared)
     return create_app(settings, shared)
+
+
+def _services(
+    settings: Settings, registry: Registry, log: ReloadLog, recorded: Metrics, process: _Process
+) -> Services:
+    """The parts of the application that routes use."""
+    return Services(
+        settings=settings,
+        registry=registry,
+        reloader=Reloader(registry, settings, log, recorded.image_counter, recorded.count_reload),
+        authenticator=Authenticator(settings),
+        admission=Admission(RateLimiter(settings.rate)),
+        image_cache=ImageCache(settings.cache_bytes),
+        metrics=recorded,
+        not_ready_reason=process.not_ready_reason,
+    )
 
 
 def _sample(services: Services) -> Sample:
