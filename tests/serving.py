@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 
 @contextmanager
 def serving(command: Sequence[str], root: Path, log: Path, port: int = 0) -> Iterator[str]:
@@ -20,4 +22,4 @@ def serving(command: Sequence[str], root: Path, log: Path, port: int = 0) -> Ite
             yield found[0]
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)
