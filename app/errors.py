@@ -34,8 +34,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MEDIA_TYPE = "application/problem+json"
 
-# Longer values are abbreviated. A value that is nested more deeply does not fit either: a few
-# hundred nested brackets exceed the recursion limit of the JSON encoder.
+# Characters in JSON. Longer values are abbreviated; so are values that are nested too deeply for
+# the JSON encoder, by a few hundred brackets.
 _LONGEST_VALUE = 400
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
@@ -72,7 +72,7 @@ class AppError(Exception):
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     example = "the server failed; see its log"
     refusal_reason = ""
-    """Value of the metrics' label ``reason`` where the request was refused for lack of room."""
+    """The metrics' label ``reason`` for a refused request; empty for errors of other kinds."""
 
     def __init__(self, detail: str, errors: list[InvalidParameter] | None = None) -> None:
         super().__init__(detail)

@@ -224,7 +224,7 @@ def _body_bound(services: Services, path: str) -> int | None:
     if path != "/generate":
         return body_limit.LONGEST
     widest = max((version.card.latent.width for version in services.registry), default=0)
-    return body_limit.LONGEST + services.settings.max_images * widest * _BYTES_PER_NUMBER
+    return body_limit.longest_with(services.settings.max_images * widest)
 
 
 def _lifespan(

@@ -63,14 +63,17 @@ class GeneratorSettings(BaseSettings):
         hide_input_in_errors=True,  # the input may be a key
     )
 
-    models: Path = Field(Path("models"), description="folder of the models, <name>/<version>/")
-    provider: Provider = Field("auto", description="what runs the generators; auto prefers a GPU")
+    models: Path = Field(
+        Path("models"), description="models folder, with a folder <name>/<version>/ per version"
+    )
+    provider: Provider = Field("auto", description="execution provider; auto prefers a GPU")
     precision: Precision = Field(
         "auto",
-        description="of the arithmetic; auto is bf16 with openvino if the CPU has units for it",
+        description="arithmetic precision; auto is bf16 for openvino if the CPU has units for it",
     )
     engine_cache: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Field(
-        None, description="folder for tensorrt's engines; without it they are built at every start"
+        None,
+        description="folder for built TensorRT engines; without it every start builds them",
     )
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads; 0 for all CPUs that the process may use"
@@ -149,15 +152,20 @@ class Settings(GeneratorSettings):
     stalled: float = Field(
         30,
         gt=0,
-        description="batch time limit in seconds: then not ready, exit after twice as long",
+        description="batch time limit in seconds: not ready after this long, "
+        "process exits after twice as long",
     )
     grace: float = Field(
         0, ge=0, description="seconds after SIGTERM in which connections are still accepted"
     )
     access_log: bool = Field(True, description="one line on standard output per request")
-    log_format: LogFormat = Field("text", description="text, or one JSON object per line")
+    log_format: LogFormat = Field(
+        "text", description="format of the log: text, or one JSON object per line"
+    )
     cors_origins: Origins = Field(
-        "*", description="origins whose pages may call, comma-separated; * for all, empty for none"
+        "*",
+        description="origins whose pages may call the API, comma-separated; * for all, "
+        "empty for none",
     )
     api_keys: Keys = Field((), description="accepted API keys; empty: no key required")
     rate: float = Field(
@@ -167,7 +175,7 @@ class Settings(GeneratorSettings):
         description="rate limit in images per second and client; 0 for no limit",
     )
     admin_keys: Keys = Field(
-        (), description="accepted keys for loading and unloading; empty: nobody may do it"
+        (), description="accepted keys for loading and unloading models; empty: nobody may do it"
     )
 
     @model_validator(mode="after")
@@ -180,6 +188,6 @@ class Settings(GeneratorSettings):
 
 
 def unknown_variables() -> list[str]:
-    """Environment variables with our prefix that are no settings, most likely misspelt."""
+    """Environment variables with our prefix that are not settings, and probably misspelt."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

@@ -28,9 +28,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two workers, however many cores there are; none for one file, which starts faster alone."""
-    one_file = len(config.args) == 1 and config.args[0].partition("::")[0].endswith(".py")
-    return 0 if one_file else 2
+    """Two workers, however many cores there are; none for one file, which starts faster alone.
+
+    None for a path that does not exist, either: with workers, pytest would not name it.
+    """
+    paths = [Path(argument.partition("::")[0]) for argument in config.args]
+    one_file = len(paths) == 1 and paths[0].suffix == ".py"
+    return 0 if one_file or not all(path.exists() for path in paths) else 2
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "ByFile":
@@ -68,6 +72,12 @@ def client(models: Path) -> Iterator[TestClient]:
     app = create_app(Settings(models=models, provider="cpu", admin_keys=()))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def _no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does not measure coverage in processes that the test starts, which slows them down."""
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
 @pytest.fixture(scope="session")

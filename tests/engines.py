@@ -20,31 +20,37 @@ MODEL = "fashion-mnist"
 
 
 class BlockedEngine:
-    """Blocks the batches of MODEL until ``release`` is set, and records their sizes."""
+    """Blocks the batches of one model until ``release`` is set, and records their sizes."""
 
-    def __init__(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, client: TestClient, monkeypatch: pytest.MonkeyPatch, model: str = MODEL
+    ) -> None:
         self.entered, self.release = threading.Event(), threading.Event()
         self.batches: list[int] = []
         self.failure: Exception | None = None
         """Raised instead of computing a batch."""
-        compute, blocked_engine = Engine.__call__, version(client).engine
+        compute, blocked_engine = Engine.__call__, version(client, model).engine
 
         def blocked(engine: Engine, rows: Rows) -> Pixels:
             if engine is not blocked_engine:
                 return compute(engine, rows)
             self.batches.append(len(rows[INPUT]))
             self.entered.set()
-            assert self.release.wait(60)
+            assert self.wait()
             if self.failure:
                 raise self.failure
             return compute(engine, rows)
 
         monkeypatch.setattr(Engine, "__call__", blocked)
 
+    def wait(self) -> bool:
+        """Wait until a batch may be computed; return False after a minute."""
+        return self.release.wait(60)
 
-def version(client: TestClient) -> ModelVersion:
-    """Return the highest version of MODEL that the application of ``client`` serves."""
-    found: ModelVersion = client.app.state.services.registry.find(MODEL)  # type: ignore[attr-defined]
+
+def version(client: TestClient, model: str = MODEL) -> ModelVersion:
+    """Return the highest version of ``model`` that the application of ``client`` serves."""
+    found: ModelVersion = client.app.state.services.registry.find(model)  # type: ignore[attr-defined]
     return found
 
 

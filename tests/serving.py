@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.waiting import until_loaded
+from tests.waiting import PATIENCE, until_loaded
 
 
 @contextmanager
@@ -23,4 +23,4 @@ def serving(command: Sequence[str], root: Path, log: Path, port: int = 0) -> Ite
             yield found[0]
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)

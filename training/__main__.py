@@ -122,7 +122,7 @@ def _add_measuring(commands: Commands) -> None:
     _add_fields(probe, ProbeOptions)
     probe.set_defaults(command=_probe)
     figures = commands.add_parser("figures", help="draw figures of what a generator has learned")
-    figures.add_argument("run", type=Path, help="folder of the run")
+    figures.add_argument("run", type=Path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(figures, FiguresOptions)
     figures.set_defaults(command=_figures)
     features = commands.add_parser("features", help="train the feature network of evaluate")

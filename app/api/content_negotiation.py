@@ -12,11 +12,11 @@ NDJSON = "application/x-ndjson"
 
 @lru_cache(64)
 def choose(accept: str | None, offered: tuple[str, ...]) -> str:
-    """The media type of ``offered`` with the highest quality in ``accept``; the first of equals.
+    """The media type in ``offered`` with the highest quality in ``accept``; of equals, the first.
 
     The most specific range decides: ``image/png;q=0`` refuses PNG even beside ``*/*``. The offered
-    types have no parameters; a range with parameters counts only if there is none without. Raises
-    NotAcceptableError if every quality is 0.
+    types have no parameters; a range with parameters counts only if the header does not have the
+    same range without. Raises NotAcceptableError if every quality is 0.
     """
     ranges = quality_values.parse(accept or "*/*")
     qualities = [_quality(media_type, ranges) for media_type in offered]
@@ -31,5 +31,5 @@ def choose(accept: str | None, offered: tuple[str, ...]) -> str:
 
 def _quality(media_type: str, ranges: dict[str, float]) -> float:
     family = media_type.partition("/")[0] + "/*"
-    forms = (media_type, f"{media_type};", family, "*/*")
-    return next((ranges[name] for name in forms if name in ranges), 0.0)
+    matching = (media_type, f"{media_type};", family, "*/*")  # the most specific first
+    return next((ranges[name] for name in matching if name in ranges), 0.0)

@@ -1,4 +1,4 @@
-"""The application's state, and what routes take from it and from the request.
+"""The application's state, and the dependencies with which routes read it and the request.
 
 All dependencies are ``async`` although none of them waits: FastAPI would run a plain function on a
 thread, which takes longer than a whole response without images.
@@ -17,7 +17,7 @@ from app.auth.api_keys import Authenticator
 from app.errors import NotReadyError
 from app.middleware.encoders import Encoders
 from app.middleware.load_shedding import Admission
-from app.middleware.request_context import RequestContext, context_of
+from app.middleware.request_context import context_of
 from app.observability.metrics import Metrics
 from app.registry.registry import Registry
 from app.registry.reloader import Reloader
@@ -47,7 +47,7 @@ class Services:
 
 
 def services_of(request: Request) -> Services:
-    """The application's parts, which ``create_app`` has built."""
+    """The parts of the application, which ``create_app`` has built."""
     services: Services = request.app.state.services
     return services
 
@@ -63,10 +63,6 @@ async def _services(request: Request) -> Services:
 
 async def _registry(request: Request) -> Registry:
     return services_of(request).registry
-
-
-async def _context(request: Request) -> RequestContext:
-    return context_of(request.scope)
 
 
 async def _if_none_match(request: Request) -> Sequence[str]:
@@ -144,5 +140,4 @@ RequiresReady = Depends(_check_ready)
 
 CurrentServices = Annotated[Services, Depends(_services)]
 CurrentRegistry = Annotated[Registry, Depends(_registry)]
-CurrentContext = Annotated[RequestContext, Depends(_context)]
 IfNoneMatch = Annotated[Sequence[str], Depends(_if_none_match)]

@@ -1,6 +1,6 @@
 """Routes that parse their request themselves, and how the OpenAPI document describes them.
 
-FastAPI resolves parameters and dependencies anew for every request, which took 160 of 780 µs.
+FastAPI's resolution of parameters and dependencies took 160 of the 780 µs of a request.
 """
 
 import json
@@ -32,7 +32,8 @@ _BYTES_PER_BYTE = 10
 class DirectRoute(APIRoute):
     """A route that generates images and whose endpoint takes a Request and returns a Response.
 
-    FastAPI only documents its dependencies, so the API key is checked here.
+    FastAPI documents the dependencies of such a route but does not call them, so the API key is
+    checked here.
     """
 
     def get_route_handler(self) -> Handler:
@@ -106,15 +107,15 @@ def _bounded(received: object, model: type[BaseModel]) -> object:
 
 def description(query: type[BaseModel], body: type[BaseModel]) -> dict[str, Any]:
     """The ``openapi_extra`` of a route with these parameters, as FastAPI would describe them."""
-    example = FastAPI()
+    described = FastAPI()
 
-    @example.post("/")
+    @described.post("/")
     async def _(
         query: Annotated[query, Query()],  # type: ignore[valid-type]
         body: body | None = None,  # type: ignore[valid-type]
     ) -> None: ...
 
-    operation = example.openapi()["paths"]["/"]["post"]
+    operation = described.openapi()["paths"]["/"]["post"]
     return {part: operation[part] for part in ("parameters", "requestBody")}
 
 

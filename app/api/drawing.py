@@ -1,7 +1,7 @@
 """The preamble that all drawing routes share: find the version, check the limits, draw.
 
-A route parses its parameters, describes what it wants as a ``Drawing``, draws rows of latents, and
-encodes the result with ``app.api.responses``.
+A route parses its parameters, makes a ``Drawing`` of them, draws rows of latents, and encodes the
+result with ``app.api.responses``.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from app.registry.model_version import ModelVersion
 
 @dataclass(frozen=True)
 class Drawing:
-    """What one request wants of one version, its limits checked."""
+    """A request to one version, whose limits have been checked."""
 
     context: RequestContext
     services: Services
@@ -58,7 +58,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class RouteContext:
-    """What a drawing route needs beside its parameters."""
+    """What a drawing route needs besides its parameters."""
 
     request: RequestContext
     services: Services
@@ -114,13 +114,12 @@ async def _route_context(request: Request) -> RouteContext:
 Route = Annotated[RouteContext, Depends(_route_context)]
 
 
-def require_absent(name: str, others: Mapping[str, object]) -> None:
-    """Raise ParameterError for each of ``others`` that is given although ``name`` replaces it."""
+def require_absent(name: str, others: Mapping[str, object], place: str = "query") -> None:
+    """Raise ParameterError that names ``others`` that are not None, as ``name`` replaces them."""
     allowed = f"left out where {name} is given"
     given = {other: value for other, value in others.items() if value is not None}
     if given:
-        problems = (invalid(other, "query", value, allowed) for other, value in given.items())
-        raise parameter_error(*problems)
+        raise parameter_error(*(invalid(one, place, given[one], allowed) for one in given))
 
 
 def _too_much(

@@ -33,7 +33,7 @@ def library_versions() -> str:
 def matches(if_none_match: Sequence[str], etag: str) -> bool:
     """Whether ``If-None-Match`` contains ``etag``, by weak comparison.
 
-    ``if_none_match`` are the values of all such headers. ``*`` matches everything; a malformed list
+    ``if_none_match`` has the values of all such headers. ``*`` matches everything; a malformed list
     matches nothing. RFC 9110, sections 8.8.3.2 and 13.1.2.
     """
     whole = ", ".join(if_none_match).strip()

@@ -85,7 +85,7 @@ class ImageCache:
     def _begin(
         self, key: ImageKey, etag: str, claim: Claim, stats: RequestStats
     ) -> asyncio.Task[ImageFile]:
-        """Start generating; the version stays leased until that ends, whoever waits for it."""
+        """Start to generate the file, under a lease of its own: it may outlive the request."""
         key.version.acquire()
         task = asyncio.create_task(self._generated(key, etag, claim, stats))
         task.add_done_callback(lambda _: key.version.release())

@@ -29,7 +29,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _LINES = {
     "schema": {
         "type": "string",
-        "description": "lines of JSON, one Frame each; the last may be a Problem: the rest failed",
+        "description": "lines of JSON: one Frame each; if a later frame fails, a Problem ends them",
     },
     "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
 }
@@ -80,7 +80,10 @@ def cacheable_images(*media_types: str) -> Responses:
 
 
 def tensors(description: str, header: str) -> Responses:
-    """A 200 response in JSON, of the route's response model, or in JSON and binary data."""
+    """A 200 response: JSON of the route's response model, or such JSON followed by binary data.
+
+    ``header`` is the response header with the length of the JSON.
+    """
     length = {
         "description": "length of the JSON in bytes",
         "schema": {"type": "integer", "minimum": 0},
@@ -90,7 +93,7 @@ def tensors(description: str, header: str) -> Responses:
 
 
 def tensor_body(model: type[BaseModel]) -> dict[str, Any]:
-    """A route's body in the same two formats, which the route reads itself."""
+    """The body, in the same two formats, of a route that parses it itself."""
     schema = {"$ref": _COMPONENT.format(model=model.__name__)}
     content = {JSON: {"schema": schema}, OCTET_STREAM: _BINARY}
     return {"requestBody": {"required": True, "content": content}}
@@ -102,7 +105,7 @@ def problems(*errors: type[AppError]) -> Responses:
 
 
 def protocol_errors(*errors: type[AppError]) -> Responses:
-    """The same below ``/v2``."""
+    """The error responses of a route below ``/v2``."""
     return _errors(errors, JSON, ProtocolError, lambda error: {"error": error.example})
 
 
@@ -133,7 +136,7 @@ def _example(error: type[AppError]) -> dict[str, Any]:
 
 
 def install(app: FastAPI, timeout: float) -> None:
-    """Complete the document of ``app``: schemas without a signature, lists, headers, errors.
+    """Add what FastAPI cannot know to the document of ``app``: schemas, lists, headers, errors.
 
     ``timeout`` is the largest allowed value of the timeout header, in seconds.
     """
@@ -163,7 +166,7 @@ def install(app: FastAPI, timeout: float) -> None:
 
 
 def _complete(operation: dict[str, Any], timeout: float) -> None:
-    """Describe how lists are written, and add the timeout header to routes that generate images."""
+    """Describe how lists are written; add the timeout header if the route generates images."""
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
         # FastAPI gives optional parameters the type null too, which no URL or header can express.

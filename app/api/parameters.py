@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticKnownError
 
+from app.api.schema_words import FORM
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
 from app.latent import edits
@@ -14,7 +15,7 @@ from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
 from app.registry.draw_options import DrawOptions
 
 MAX_LATENT = 100
-"""Many times the largest number of any seed's latent; by then every image is uniform."""
+"""Far above the largest number in any seed's latent; long before it, images are uniform."""
 
 
 def integral(number: object) -> object:
@@ -26,7 +27,7 @@ def integral(number: object) -> object:
 
 
 def _split(texts: list[str]) -> list[str]:
-    """The values of a list in the query, which may be separated by commas or repeated."""
+    """The values of a list: the parameter may be repeated, and each may have several by commas."""
     return [value for text in texts for value in text.split(",")]
 
 
@@ -92,7 +93,16 @@ Strength = Annotated[
     float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
 ]
 EditSteps = Annotated[
-    list[Annotated[str, Field(pattern=edits.STEP_PATTERN, examples=["glasses:2"])]],
+    list[
+        Annotated[
+            str,
+            Field(
+                pattern=edits.STEP_PATTERN,
+                examples=["glasses:2"],
+                json_schema_extra={FORM: "name:strength with a strength from -5 to 5"},
+            ),
+        ]
+    ],
     Field(min_length=1, max_length=edits.MAX_ATTRIBUTES, fail_fast=True),
     BeforeValidator(_split),
     AfterValidator(_each_once),
@@ -131,11 +141,11 @@ class EditQuery(BaseModel):
 class EditBody(BaseModel):
     """How images are edited, in JSON."""
 
-    # Strict: JSON has numbers and truth values of its own, so text is no number, nor true a seed.
+    # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number.
     model_config = ConfigDict(extra="forbid", strict=True)
 
     edit: dict[str, Strength] = Field(
-        # The documentation page sends the first example, to any model.
+        # The documentation page sends the first example, which must suit every model.
         {},
         max_length=edits.MAX_ATTRIBUTES,
         description=_EDIT,
@@ -169,7 +179,7 @@ class AppearanceQuery(BaseModel):
     scale: Scale = 1
 
     def options(self, edit: Edit) -> DrawOptions:
-        """The options of a drawing with ``edit``."""
+        """These options and ``edit``."""
         return DrawOptions(edit, self.truncation, self.scale)
 
 
@@ -192,7 +202,7 @@ class SheetQuery(AppearanceQuery):
 
 
 class ColumnsQuery(SheetQuery):
-    """Layout of images that have no rows of their own."""
+    """How images are laid out if the request does not give the rows."""
 
     columns: int | None = Field(None, ge=1, le=256, description="images in a row of a sheet")
 
@@ -216,8 +226,8 @@ class GenerateBody(EditBody):
     )
     latents: LatentRows | None = Field(
         None,
-        description="one latent per image, instead of seeds: each as many numbers from -100 to 100 "
-        "as the model's card says",
+        description="one latent per image, instead of seeds; each has as many numbers from -100 "
+        "to 100 as the model's card says",
     )
 
 
@@ -284,7 +294,7 @@ class VariationsQuery(SheetQuery, EditQuery, ModelQuery):
 
 
 class ArithmeticQuery(BaseModel):
-    """Query of ``POST /arithmetic``, which takes no parameters there."""
+    """Query of ``POST /arithmetic``: empty, as all its parameters are in the body."""
 
     model_config = ConfigDict(extra="forbid")
 

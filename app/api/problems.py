@@ -1,4 +1,4 @@
-"""Errors as responses: ``application/problem+json``, or the Open Inference Protocol's own form."""
+"""Errors as responses: ``application/problem+json``, or the Open Inference Protocol's format."""
 
 import logging
 from http import HTTPStatus
@@ -32,7 +32,7 @@ _CLIENT_CLOSED = 499
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of ``app``, expected or not, a Problem."""
+    """Turn every error of ``app``, expected or not, into a Problem."""
 
     @app.exception_handler(AppError)
     async def expected(request: Request, error: AppError) -> JSONResponse:
@@ -117,7 +117,7 @@ def _headers(request: Request, error: HTTPException) -> dict[str, str]:
 
 
 def _unreadable(error: HTTPException) -> AppError:
-    """The error for a body that FastAPI could not read: its only use of 400."""
+    """The error for a body that FastAPI could not read; it uses 400 for nothing else."""
     if isinstance(error.__cause__, AppError):
         return error.__cause__
     refused = invalid("body", "body", None, _BODY)
@@ -125,7 +125,7 @@ def _unreadable(error: HTTPException) -> AppError:
 
 
 def _refused(request: Request, problem: dict[str, Any], body: object) -> InvalidParameter:
-    """A validation error of FastAPI's, with what the OpenAPI document allows instead."""
+    """A validation error of FastAPI's as a parameter, with what the OpenAPI document allows."""
     place, *path = map(str, problem["loc"])
     if place == "body" and (not path or problem["type"] == "json_invalid"):
         return invalid("body", place, body, _BODY)
@@ -169,8 +169,8 @@ def _right_place(request: Request, place: str, path: list[str]) -> str:
         within(_schemas(request, other)[0], path, components)
     except KeyError:
         names = ", ".join(within(schema, [], components)["properties"]) or "in the body"
-        return f"left out: the parameters here are {names}"
-    return f"sent in the {other}"
+        return f"left out, as it is unknown: the parameters are {names}"
+    return f"sent in the {other}, not in the {place}"
 
 
 def _name(path: list[str]) -> str:

@@ -118,10 +118,10 @@ async def animated(
     media_type: str, drawn: Drawn, seed: int, fps: float, *, repeat: bool
 ) -> Response:
     """The images as the frames of an animation, encoded on a thread; see ``animation.encode``."""
-    form = ANIMATIONS[media_type]
+    file_format = ANIMATIONS[media_type]
 
     def encoded() -> bytes:
-        return animation.encode(drawn.enlarged, form, fps, repeat=repeat)
+        return animation.encode(drawn.enlarged, file_format, fps, repeat=repeat)
 
     content = await drawn.encoders.run(encoded, _ENCODING * drawn.enlarged_bytes)
     return Response(content, media_type=media_type, headers=_headers(drawn, seed))

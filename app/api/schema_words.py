@@ -5,6 +5,8 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+FORM = "x-form"
+"""The keyword with which a schema describes its pattern in words."""
 _NUMBERS = {"integer": "an integer", "number": "a number"}
 _OTHERS = {"boolean": "true or false", "object": "a JSON object"}
 
@@ -48,8 +50,13 @@ def words(schema: Schema, *, separated: bool = False) -> str:
     if kind == "object" and "maxProperties" in schema:
         each = words(schema["additionalProperties"])
         return f"a JSON object of at most {schema['maxProperties']} values, each {each}"
-    examples = "".join(f"{example}, of the form " for example in schema.get("examples", [])[:1])
-    return _OTHERS.get(kind) or f"text like {examples}{schema['pattern']}"
+    return _OTHERS.get(kind) or _text(schema)
+
+
+def _text(schema: Schema) -> str:
+    """What a text must look like: an example, and the form in words or else the pattern."""
+    example = "".join(f"{one}, of the form " for one in schema.get("examples", [])[:1])
+    return f"text like {example}{schema.get(FORM) or schema['pattern']}"
 
 
 def _minimum(schema: Schema) -> str:

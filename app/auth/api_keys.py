@@ -13,7 +13,7 @@ from app.errors import ForbiddenError, UnauthorizedError
 from app.settings import Settings
 
 COOKIE: Final = "dcgan_key"
-"""The cookie that stands for the page's key, so that ``<img>`` requests have it; not the key."""
+"""Name of the cookie that stands for the page's key in ``<img>`` requests; not the key itself."""
 
 
 class KeySet:

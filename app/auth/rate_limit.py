@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 BURST = 10
-"""Seconds in which an empty bucket refills; an idle client may use this much at once."""
+"""Seconds in which an empty bucket fills up. An idle client may use a full bucket at once."""
 
 
 class RateLimiter:

@@ -10,6 +10,8 @@ from app.errors import BodyTooLargeError, ParameterError, invalid, parameter_err
 
 LONGEST = 2**16
 """Bytes: ten times the longest sensible body of a route without tensors or latents."""
+_BYTES_PER_NUMBER = 32
+"""A float64 takes up to 24 bytes in JSON: sign, 17 digits, point and exponent; and a separator."""
 
 IDENTITY = "identity"
 """The content coding of a body that is sent as it is."""
@@ -19,10 +21,10 @@ BodyBound = Callable[[str], int | None]
 
 
 class BodyLimit:
-    """ASGI middleware: a route that reads more than LONGEST bytes of a body gets BodyTooLargeError.
+    """ASGI middleware: raises BodyTooLargeError if a route reads more than its path allows.
 
-    Where ``bound`` allows more for the path, that counts. The bytes are counted as they arrive, as
-    the announced length may be missing or wrong.
+    LONGEST bytes are always allowed; for longer bodies, ``bound`` decides. The bytes are counted as
+    they arrive, because the announced length may be missing or wrong.
     """
 
     def __init__(self, app: ASGIApp, bound: BodyBound) -> None:
@@ -37,13 +39,18 @@ class BodyLimit:
             message = await receive()
             length += len(message.get("body", b""))
             if length > most:
-                # Asked for long bodies only, which are rare.
+                # Called for long bodies only, which are rare.
                 bound = self._bound(scope["path"])
                 if bound is not None and length > (most := bound):
                     raise _too_large(most)
             return message
 
         await self._app(scope, counting_receive, send)
+
+
+def longest_with(numbers: int) -> int:
+    """The longest sensible body in bytes of a request with so many ``numbers``."""
+    return LONGEST + numbers * _BYTES_PER_NUMBER
 
 
 async def read(request: Request, most: int) -> bytes:

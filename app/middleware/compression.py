@@ -24,7 +24,7 @@ _LEVEL, _GZIP = 1, 31
 
 
 class Compression:
-    """ASGI middleware. A response that is sent in pieces is passed on as it is, without delay."""
+    """ASGI middleware that compresses long texts, unless they are sent in pieces."""
 
     def __init__(self, app: ASGIApp, encoders: Encoders) -> None:
         self._app, self._encoders = app, encoders

@@ -21,7 +21,7 @@ EXPOSED_HEADERS = (
     "X-Request-ID",
     "X-Seed",
 )
-"""Response headers that scripts may read, beside those that the standard always allows."""
+"""Response headers that scripts may read, besides those that the standard always allows."""
 
 _METHODS = "GET, HEAD, POST"
 _DAY = "86400"

@@ -1,8 +1,8 @@
 """Admission: decides whether a request may generate images, before any work is done.
 
-A request that would be refused for the same reason as one before it is refused before it is read,
-which costs a fraction of the work. So is a request of a client over its rate; another one pays for
-being read, and for its images once their number is known.
+A queue that had no room for one request is remembered: while it is full, further requests to it are
+refused before they are read, which costs a fraction of the work. So are the requests of a client
+over its rate; other requests pay for being read, and for their images once their number is known.
 """
 
 import math
@@ -66,12 +66,13 @@ class Admission:
         except QueueShareError:
             raise
         except OverloadedError as error:
+            version.note_refused(context.client)
             self._remember(context.scope, _FullQueue(version, images, error))
             raise
         return claim
 
     def charge(self, context: RequestContext, price: float) -> Claim:
-        """The claim of a request that may not need the queue; its ``price`` counts for the rate.
+        """The claim of a request that may not need the queue; ``price`` counts towards the rate.
 
         Raises RateLimitError, or ParameterError if the request's timeout is not allowed.
         """
@@ -115,9 +116,10 @@ class Admission:
         if (full := self._full.get(queue)) is None:
             return None
         context = context_of(scope)
-        if not full.version.is_full(context.client, full.images):
+        if not full.version.is_full(full.images):
             del self._full[queue]
             return None
+        full.version.note_refused(context.client)
         context.stats.refusal_reason = full.error.refusal_reason
         if path not in full.responses:
             full.responses[path] = respond(path, full.error)
@@ -160,5 +162,5 @@ def _is_refusal(status: int) -> bool:
 
 
 def _queue(scope: Scope) -> Hashable:
-    """What identifies the queue in a query: the values of ``model`` and ``version``."""
+    """The key of a request's queue: ``model`` and ``version`` as they are in its query."""
     return tuple(_QUEUE.findall(scope["query_string"]))

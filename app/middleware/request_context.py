@@ -34,7 +34,7 @@ class Leased(Protocol):
 
 @dataclass(slots=True)
 class RequestContext:
-    """What is known about one request beside its parameters.
+    """What is known about one request besides its parameters.
 
     Middleware creates it; routes pass it on to what they call.
     """
@@ -109,7 +109,7 @@ def context_of(scope: Scope) -> RequestContext:
 
 
 def _number(text: str) -> float:
-    """``text`` as a number; NaN if it is none."""
+    """``text`` as a number; NaN if it is not one."""
     try:
         # Only Python accepts 1_0 for 10.
         return float(text) if "_" not in text else math.nan

@@ -1,4 +1,4 @@
-"""What one request wants of a model version, apart from its seeds or latents."""
+"""How a model version generates the images of one request, apart from seeds and latents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class DrawOptions:
     """How the images of one request are generated."""
 
     edit: Edit = edits.NO_EDIT
-    """The step that every latent takes before it is drawn."""
+    """Moves every latent before its image is generated."""
     truncation: float = 1.0
     """The factor of every latent that comes from a seed, see ``sampling.truncate``."""
     scale: int = 1

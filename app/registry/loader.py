@@ -52,7 +52,9 @@ def load(
     tried: Collection[str] = (),
     mark: Mark | None = None,
 ) -> ModelVersion:
-    """The version in ``folder``, ready to draw. Raises CardError, or StartupError as above.
+    """The version in ``folder``, ready to draw.
+
+    Raises CardError if the folder is damaged, StartupError if no requested provider runs here.
 
     If ``tried`` is not empty, it has the hashes of the only graphs that may be loaded. ``mark``
     shows to the crash log when the version computes.

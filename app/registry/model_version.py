@@ -1,4 +1,4 @@
-"""One model version in service: its card, its engine, its queue, and who still uses it."""
+"""One model version in service: its card, its engine, its queue and its leases."""
 
 import math
 import time
@@ -55,7 +55,7 @@ class ModelVersion:
         self._close_if_unused()
 
     def retire(self) -> None:
-        """Stop the batcher once nobody has a lease. The registry calls this."""
+        """Stop the batcher once there is no lease. The registry calls this."""
         self._retired = True
         self._close_if_unused()
 
@@ -96,23 +96,18 @@ class ModelVersion:
     def check_room(self, client: Hashable, images: int, cost: float) -> None:
         """Raise the error that refuses ``images`` of this ``cost`` of ``client`` now, if any.
 
-        Raises QueueShareError, OverloadedError or ShuttingDownError. A client that is refused
-        because the queue is full has a share of it reserved, as in ``Batcher.submit``.
+        Raises QueueShareError, OverloadedError or ShuttingDownError.
         """
-        try:
-            with _refusals():
-                self.batcher.check(client, images, cost)
-        except QueueShareError:
-            raise
-        except OverloadedError:
-            self.batcher.note_refused(client)
-            raise
+        with _refusals():
+            self.batcher.check(client, images, cost)
 
-    def is_full(self, client: Hashable, images: int) -> bool:
-        """Whether the queue has no room for ``images``; if so, ``client`` has a share reserved."""
-        if full := self.batcher.full(images):
-            self.batcher.note_refused(client)
-        return full
+    def is_full(self, images: int) -> bool:
+        """Whether the queue has no room for ``images``."""
+        return self.batcher.full(images)
+
+    def note_refused(self, client: Hashable) -> None:
+        """Reserve a share of the queue for ``client``, whose request found it full."""
+        self.batcher.note_refused(client)
 
     async def draw(
         self, rows: Latents, options: DrawOptions, claim: Claim, cost: float | None = None

@@ -1,4 +1,4 @@
-"""Orders to reload the models folder, numbered, and carried out by every worker in turn."""
+"""Numbered orders to reload the models folder, which every worker carries out in sequence."""
 
 import json
 import os
@@ -83,7 +83,7 @@ class ReloadLog:
         self.publish_progress()
 
     def publish_progress(self) -> None:
-        """Let the other processes know how far this one is."""
+        """Publish the number of the last order that this process has carried out."""
         if self._folder is not None:
             path = self._folder / f"{_PROGRESS}{os.getpid()}"
             part = path.with_name(f".{path.name}")

@@ -23,7 +23,7 @@ from app.settings import Settings
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS, _WORKER_TIMEOUT = 0.2, 30.0
-"""How often a worker looks for new orders; how long an order waits for the other workers."""
+"""Seconds between looks for new orders, and for which an order waits for the other workers."""
 _HEAD_START = 0.5
 """Seconds for which the default model is loaded alone at the start."""
 
@@ -93,10 +93,9 @@ class Reloader:
         return task
 
     async def watch(self) -> None:
-        """Load what has changed in the models folder, but not since the previous call.
+        """Load version folders that have changed, but not since the previous call.
 
-        A folder that is still being copied changes from one call to the next. Raises
-        ModelsFolderError.
+        A folder that is still being copied changes between two calls. Raises ModelsFolderError.
         """
         before, found = self._before, await self._scan()
         self._before = now = found.fingerprints

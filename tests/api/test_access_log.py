@@ -1,4 +1,4 @@
-"""What is seen of every request: its id, and its line in the log."""
+"""The request id of every response, and the lines of the access log."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
         yield client
 
 
-ANSWERS = [
+REQUESTS = [
     ("GET", "/health/live", 200),
     ("GET", "/", 200),
     ("GET", "/openapi.json", 200),
@@ -50,64 +50,70 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
-def test_every_answer_bears_an_id(client: TestClient, method: str, path: str, status: int) -> None:
-    made = [client.request(method, path) for _ in range(2)]
-    assert {answer.status_code for answer in made} == {status}
-    first, second = (answer.headers["X-Request-ID"] for answer in made)
+@pytest.mark.parametrize(("method", "path", "status"), REQUESTS)
+def test_every_response_has_a_request_id(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
+    responses = [client.request(method, path) for _ in range(2)]
+    assert {response.status_code for response in responses} == {status}
+    first, second = (response.headers["X-Request-ID"] for response in responses)
     assert re.fullmatch("[0-9a-f]{16}", first)
     assert first != second
     given = client.request(method, path, headers={"X-Request-ID": "My-1.2_3"})
     assert given.headers.get_list("X-Request-ID") == ["My-1.2_3"]
 
 
-@pytest.mark.parametrize("wrong", ["", " ", "a b", "a\tb", "é", "x" * 65, '"', "<script>", "a;b"])
-def test_an_id_that_might_do_harm_is_replaced(client: TestClient, wrong: str) -> None:
-    answer = client.get("/health/live", headers={"X-Request-ID": wrong.encode()})
-    assert re.fullmatch("[0-9a-f]{16}", answer.headers["X-Request-ID"])
+@pytest.mark.parametrize("unsafe", ["", " ", "a b", "a\tb", "é", "x" * 65, '"', "<script>", "a;b"])
+def test_an_unsafe_id_is_replaced(client: TestClient, unsafe: str) -> None:
+    response = client.get("/health/live", headers={"X-Request-ID": unsafe.encode()})
+    assert re.fullmatch("[0-9a-f]{16}", response.headers["X-Request-ID"])
 
 
-def test_routes_know_the_id(client: TestClient) -> None:
-    answer = client.get("/request-id", headers={"X-Request-ID": "mine"})
-    assert answer.json() == "mine"
+def test_routes_can_read_the_id(client: TestClient) -> None:
+    response = client.get("/request-id", headers={"X-Request-ID": "mine"})
+    assert response.json() == "mine"
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name == "app.middleware.access_log"]
 
 
-def test_a_drawing_is_told_in_a_line(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_has_the_images_and_times_of_a_request_for_images(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         client.post("/generate?n=3&seed=1", headers={"X-Request-ID": "mine"})
     (line,) = lines(caplog)
-    told = r'testclient:50000 "POST /generate\?n=3&seed=1" 200 route=/generate seconds=0\.\d+ '
-    told += r"images=3 model=fashion-mnist/2 queue=0\.\d+ compute=0\.\d+ encode=0\.\d+ id=mine"
-    assert re.fullmatch(told, line)
+    expected = r'testclient:50000 "POST /generate\?n=3&seed=1" 200 route=/generate seconds=0\.\d+ '
+    expected += r"images=3 model=fashion-mnist/2 queue=0\.\d+ compute=0\.\d+ encode=0\.\d+ id=mine"
+    assert re.fullmatch(expected, line)
 
 
-def test_so_is_what_draws_nothing(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_of_a_request_without_images_has_neither(
+    client: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         client.get("/nowhere", headers={"X-Request-ID": "mine"})
     (line,) = lines(caplog)
-    told = r'testclient:50000 "GET /nowhere" 404 route=other seconds=0\.\d+ id=mine'
-    assert re.fullmatch(told, line)
+    expected = r'testclient:50000 "GET /nowhere" 404 route=other seconds=0\.\d+ id=mine'
+    assert re.fullmatch(expected, line)
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "logged"),
     [
         ("/a%0Ab", "/a%0Ab"),
         ("/a%22b?c=%22", "/a%22b?c=%22"),
         ("/a%C3%A9", "/a%C3%A9"),
     ],
 )
-def test_nobody_writes_lines_of_their_own(
-    client: TestClient, caplog: pytest.LogCaptureFixture, path: str, told: str
+def test_a_path_cannot_inject_a_line(
+    client: TestClient, caplog: pytest.LogCaptureFixture, path: str, logged: str
 ) -> None:
     with caplog.at_level(logging.INFO):
         client.get(path)
     (line,) = lines(caplog)
-    assert f'"GET {told}" 404' in line
+    assert f'"GET {logged}" 404' in line
 
 
 @pytest.mark.parametrize(
@@ -149,10 +155,10 @@ def test_a_proxy_reports_an_ip_address_or_nothing(
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"), [(b'/a"b', "/a%22b"), (b"/\xff", r"/\xff"), (b"/a\nb", r"/a\nb")]
+    ("raw", "logged"), [(b'/a"b', "/a%22b"), (b"/\xff", r"/\xff"), (b"/a\nb", r"/a\nb")]
 )
-def test_not_even_with_bytes_that_no_path_has(
-    app: FastAPI, caplog: pytest.LogCaptureFixture, raw: bytes, told: str
+def test_a_path_of_arbitrary_bytes_cannot_inject_a_line(
+    app: FastAPI, caplog: pytest.LogCaptureFixture, raw: bytes, logged: str
 ) -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -171,12 +177,10 @@ def test_not_even_with_bytes_that_no_path_has(
     }
     with caplog.at_level(logging.INFO):
         asyncio.run(app(scope, receive, send))
-    assert f'- "GET {told}" 404' in lines(caplog)[0]
+    assert f'- "GET {logged}" 404' in lines(caplog)[0]
 
 
-def test_a_log_that_nobody_wants_is_not_written(
-    models: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_access_log_can_be_disabled(models: Path, caplog: pytest.LogCaptureFixture) -> None:
     app = create_app(Settings(models=models, provider="cpu", access_log=False))
     with caplog.at_level(logging.INFO), TestClient(app) as client:
         client.post("/generate?n=1")

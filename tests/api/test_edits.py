@@ -28,7 +28,7 @@ TEXT = "beard:-1.5,glasses:2"
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    """A server of a grey and a colour generator with directions and of one without."""
+    """A server with a grey and a colour generator that have attributes, and a plain one."""
     models = tmp_path_factory.mktemp("models")
     for name in SHAPES:
         publish(name, models)
@@ -47,17 +47,17 @@ def unedited(model: str, seeds: list[int]) -> Latents:
     return sampling.from_seeds(seeds, WIDTH, PRIORS[model])
 
 
-def drawn(model: str, z: Latents, strengths: dict[str, float]) -> NDArray[np.uint8]:
-    """What the generator must paint of latents and an edit: ``(n, height, width, channels)``."""
+def expected_images(model: str, z: Latents, strengths: dict[str, float]) -> NDArray[np.uint8]:
+    """Return the images of edited latents: ``(n, height, width, channels)``."""
     moved = z + sum(strength * VECTORS[name] for name, strength in sorted(strengths.items()))
     painted = np.clip(moved.astype(np.float32) * 16 + 128, 0, 255).astype(np.uint8)
     return painted.reshape(-1, *SHAPES[model])
 
 
 def generate(client: TestClient, query: str, strengths: dict[str, float]) -> list[dict[str, Any]]:
-    answer = client.post(f"/generate?{query}", json={"edit": strengths})
-    assert answer.status_code == 200, answer.text
-    images: list[dict[str, Any]] = answer.json()["images"]
+    response = client.post(f"/generate?{query}", json={"edit": strengths})
+    assert response.status_code == 200, response.text
+    images: list[dict[str, Any]] = response.json()["images"]
     return images
 
 
@@ -65,19 +65,19 @@ def generate(client: TestClient, query: str, strengths: dict[str, float]) -> lis
     "strengths",
     [{}, {"beard": 1}, EDIT, {"glasses": 5, "beard": -5}, dict.fromkeys(NAMES[:16], -0.3)],
 )
-def test_generate_draws_latents_plus_strengths_times_vectors(
+def test_an_edit_adds_strengths_times_vectors_to_the_latents(
     client: TestClient, decode: Decode, model: str, strengths: dict[str, float]
 ) -> None:
     images = generate(client, f"model={model}&n=5&seed=42", strengths)
     assert [image["seed"] for image in images] == [42, 43, 44, 45, 46]
     found = [decode(base64.b64decode(image["png"])).reshape(SHAPES[model]) for image in images]
-    expected = drawn(model, unedited(model, [42, 43, 44, 45, 46]), strengths)
+    expected = expected_images(model, unedited(model, [42, 43, 44, 45, 46]), strengths)
     np.testing.assert_array_equal(found, expected)
     assert len(np.unique(expected)) > 20
 
 
 @pytest.mark.parametrize("strength", [2, 0.1 + 0.2, -1e-7])
-def test_the_url_of_an_edited_image_draws_it_again(
+def test_the_url_of_an_edited_image_returns_the_same_file(
     client: TestClient, model: str, strength: float
 ) -> None:
     strengths = {"glasses": strength, "beard": -1.5}
@@ -104,10 +104,10 @@ def test_the_url_is_the_same_for_equal_edits(client: TestClient) -> None:
 def test_sheets_and_archives_are_edited_too(client: TestClient, decode: Decode, model: str) -> None:
     path, body = f"/generate?model={model}&n=4&seed=7", {"edit": EDIT}
     sheet = client.post(path, json=body, headers={"Accept": PNG})
-    expected = drawn(model, unedited(model, [7, 8, 9, 10]), EDIT)
+    expected = expected_images(model, unedited(model, [7, 8, 9, 10]), EDIT)
     np.testing.assert_array_equal(tiles(decode(sheet.content), model), expected)
-    answer = client.post(path, json=body, headers={"Accept": ZIP})
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    response = client.post(path, json=body, headers={"Accept": ZIP})
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     images = generate(client, f"model={model}&n=4&seed=7", EDIT)
     assert files == {f"{one['seed']}.png": base64.b64decode(one["png"]) for one in images}
@@ -116,7 +116,7 @@ def test_sheets_and_archives_are_edited_too(client: TestClient, decode: Decode, 
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b"null", b'{"edit": {}}', b'{"edit": {"glasses": 0, "beard": -0.0}}']
 )
-def test_without_an_edit_all_is_as_before(client: TestClient, model: str, content: bytes) -> None:
+def test_an_empty_edit_changes_nothing(client: TestClient, model: str, content: bytes) -> None:
     path = f"/generate?model={model}&n=3&seed=5"
     plain = client.post(path).json()
     assert plain["images"][0]["url"] == f"/images/{model}/1/5.png"
@@ -126,21 +126,21 @@ def test_without_an_edit_all_is_as_before(client: TestClient, model: str, conten
     assert client.get(f"/images/{model}/1/5.png?edit=glasses:0,beard:-0.0").content == image
 
 
-def test_a_file_says_how_it_was_edited(client: TestClient) -> None:
+def test_a_file_records_its_edit(client: TestClient) -> None:
     path = f"/interpolate?from=1&to=2&edit={TEXT}"
-    named = {
+    texts = {
         f"/images/grey/1/42.png?edit={TEXT}": {"model": "grey/1", "seed": "42", "edit": TEXT},
         path: {"model": "grey/1", "edit": TEXT},
     }
-    for url, told in named.items():
+    for url, text in texts.items():
         with Pictures.open(io.BytesIO(client.get(url).content)) as image:
-            assert image.info == told
+            assert image.info == text
     frame = client.get(path, headers={"Accept": JSON}).json()["frames"][0]
     with Pictures.open(io.BytesIO(base64.b64decode(frame["png"]))) as image:
         assert image.info["edit"] == TEXT
 
 
-def test_every_frame_of_a_way_and_every_image_of_a_sheet_is_edited_alike(
+def test_every_frame_of_a_path_and_every_image_of_a_sheet_is_edited(
     client: TestClient, decode: Decode, model: str
 ) -> None:
     z = [unedited(model, seeds) for seeds in ([3, 17, 99], [1, 2, 3, 4], [5, 6, 7, 8, 9, 10])]
@@ -156,36 +156,32 @@ def test_every_frame_of_a_way_and_every_image_of_a_sheet_is_edited_alike(
         ),
     }
     for query, rows in queries.items():
-        answer = client.get(f"{query}&model={model}&edit={TEXT}")
-        found = tiles(decode(answer.content), model)
-        np.testing.assert_array_equal(found, drawn(model, rows, EDIT), query)
+        response = client.get(f"{query}&model={model}&edit={TEXT}")
+        found = tiles(decode(response.content), model)
+        np.testing.assert_array_equal(found, expected_images(model, rows, EDIT), query)
 
 
-def test_a_sum_is_edited_once_whatever_was_added_and_taken_away(
-    client: TestClient, decode: Decode, model: str
-) -> None:
+def test_a_sum_of_latents_is_edited_once(client: TestClient, decode: Decode, model: str) -> None:
     body = {"model": model, "plus": [[1, 2], [3]], "minus": [[4], [5]], "edit": EDIT}
-    answer = client.post("/arithmetic", json={**body, "neighbours": 1})
+    response = client.post("/arithmetic", json={**body, "neighbours": 1})
     groups = [unedited(model, seeds) for seeds in ([1, 2], [3], [4], [5])]
     total = arithmetic.sum_of_means(groups[:2], groups[2:])
-    found = tiles(decode(answer.content), model)
-    np.testing.assert_array_equal(found, drawn(model, total, EDIT))
+    found = tiles(decode(response.content), model)
+    np.testing.assert_array_equal(found, expected_images(model, total, EDIT))
 
 
-def test_what_can_be_edited_is_listed(client: TestClient) -> None:
+def test_models_list_their_attributes(client: TestClient) -> None:
     for model in client.get("/models").json()["models"]:
         (version,) = model["versions"]
-        told = version["card"].get("directions")
+        directions = version["card"].get("directions")
         if model["name"] == "plain":
-            assert (version["attributes"], told) == ({}, None)
+            assert (version["attributes"], directions) == ({}, None)
             continue
         assert list(version["attributes"]) == NAMES
         assert version["attributes"]["beard"] == {"gained": 0.75, "kept": 0.9}
-        assert told["protocol"] == "random"
-        assert told["attributes"]["beard"]["vector"] == VECTORS["beard"].tolist()
+        assert directions["protocol"] == "random"
+        assert directions["attributes"]["beard"]["vector"] == VECTORS["beard"].tolist()
 
-
-# What is refused.
 
 LISTED = "one of beard, glasses, x_0, x_1, x_10, x_11"
 NOTHING = "left out: plain/1 has no attributes to edit"
@@ -198,10 +194,10 @@ def refused(
     client: TestClient, path: str, body: object = None, method: str = "POST"
 ) -> dict[str, Any]:
     content = None if body is None else json.dumps(body)
-    answer = client.request(method, path, content=content, headers={"Content-Type": JSON})
-    assert answer.status_code == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    problem: dict[str, Any] = answer.json()
+    response = client.request(method, path, content=content, headers={"Content-Type": JSON})
+    assert response.status_code == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
     for error in problem["errors"]:
         assert f"{error['parameter']} is " in problem["detail"]
         assert error["allowed"] in problem["detail"]
@@ -226,12 +222,12 @@ def refused(
         ({"edit": []}, "edit", [], OBJECT),
         ({"edit": TEXT}, "edit", TEXT, OBJECT),
         ({"edit": None}, "edit", None, OBJECT),
-        ({"edits": EDIT}, "edits", EDIT, "left out: the parameters here are edit"),
-        ({"seed": 1}, "seed", 1, "sent in the query"),
+        ({"edits": EDIT}, "edits", EDIT, "left out, as it is unknown: the parameters are edit"),
+        ({"seed": 1}, "seed", 1, "sent in the query, not in the body"),
         ([], "body", [], "a JSON object, sent as application/json"),
     ],
 )
-def test_a_bad_body_is_named_with_its_value_and_what_is_allowed(
+def test_an_error_in_the_body_names_parameter_value_and_what_is_allowed(
     client: TestClient, body: object, parameter: str, value: object, allowed: str
 ) -> None:
     (error,) = refused(client, "/generate?n=1", body)["errors"]
@@ -239,7 +235,8 @@ def test_a_bad_body_is_named_with_its_value_and_what_is_allowed(
     assert error["allowed"].startswith(allowed)
 
 
-STEPS = "1 to 16 values separated by commas, each text like glasses:2, of the form ^["
+STEPS = "1 to 16 values separated by commas, each text like glasses:2, of the form "
+STEPS += "name:strength with a strength from -5 to 5"
 
 
 @pytest.mark.parametrize(
@@ -265,7 +262,7 @@ STEPS = "1 to 16 values separated by commas, each text like glasses:2, of the fo
         ",".join(f"{name}:1" for name in NAMES),
     ],
 )
-def test_a_bad_query_is_named_with_its_value_and_what_is_allowed(
+def test_an_error_in_the_query_names_parameter_value_and_what_is_allowed(
     client: TestClient, text: str
 ) -> None:
     query = str(client.build_request("GET", "/", params={"edit": text}).url.query, "ascii")
@@ -279,7 +276,9 @@ def test_a_bad_query_is_named_with_its_value_and_what_is_allowed(
     "path",
     ["/images/{model}/1/1.png?", "/interpolate?from=1&to=2&", "/grid?", "/variations?seed=1&"],
 )
-def test_what_a_model_cannot_edit_is_named_everywhere(client: TestClient, path: str) -> None:
+def test_an_attribute_that_a_model_does_not_have_is_refused_by_every_route(
+    client: TestClient, path: str
+) -> None:
     for name, allowed in (("plain", NOTHING), ("grey", LISTED)):
         own = path.format(model=name) + ("" if "{model}" in path else f"model={name}&")
         problem = refused(client, f"{own}edit=hair:1,hat:0", method="GET")
@@ -295,7 +294,7 @@ def test_what_a_model_cannot_edit_is_named_everywhere(client: TestClient, path: 
         assert client.post(post, json={**body, "edit": {}}).is_success
 
 
-def test_an_attribute_that_is_named_twice_is_refused_for_that(client: TestClient) -> None:
+def test_an_attribute_that_occurs_twice_is_refused(client: TestClient) -> None:
     query = "/images/grey/1/1.png?edit=beard:1,beard:2"
     (error,) = refused(client, query, method="GET")["errors"]
     assert error["value"] == "beard:1,beard:2"
@@ -304,11 +303,11 @@ def test_an_attribute_that_is_named_twice_is_refused_for_that(client: TestClient
 
 def test_a_misspelt_parameter_of_an_image_is_refused(client: TestClient) -> None:
     (error,) = refused(client, f"/images/grey/1/1.png?edits={TEXT}", method="GET")["errors"]
-    allowed = "left out: the parameters here are edit, truncation, scale"
+    allowed = "left out, as it is unknown: the parameters are edit, truncation, scale"
     assert error == {"parameter": "edits", "in": "query", "value": TEXT, "allowed": allowed}
 
 
-def test_an_edit_belongs_in_the_body_of_generate(client: TestClient) -> None:
+def test_the_edit_of_generate_belongs_in_the_body(client: TestClient) -> None:
     (error,) = refused(client, f"/generate?edit={TEXT}")["errors"]
     assert (error["parameter"], error["in"]) == ("edit", "query")
-    assert error["allowed"] == "sent in the body"
+    assert error["allowed"] == "sent in the body, not in the query"

@@ -1,4 +1,4 @@
-"""Requests that are refused before they are read."""
+"""Requests to full queues, which are refused before they are read."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -18,7 +18,7 @@ Full = tuple[TestClient, Future[Any]]
 
 @pytest.fixture
 def full(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Full]:
-    """A server whose default model has room for two more images, and a request for one image."""
+    """A server whose default model has room for two more images, and a queued request for one."""
     settings = Settings(models=models, provider="cpu", max_images=16, max_queue=20)
     with TestClient(create_app(settings)) as client:
         engine = BlockedEngine(client, monkeypatch)
@@ -27,20 +27,20 @@ def full(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Full]:
 
 
 def queued(client: TestClient, path: str, method: str = "POST") -> bool:
-    """Whether the queue has room for a request, which then waits there until its deadline."""
-    answer = client.request(method, path, headers={"X-Request-Timeout": "0.05"})
-    assert answer.status_code in {503, 504}
-    return answer.status_code == 504
+    """Return whether the queue has room for a request; if so, wait there until its deadline."""
+    response = client.request(method, path, headers={"X-Request-Timeout": "0.05"})
+    assert response.status_code in {503, 504}
+    return response.status_code == 504
 
 
 def read(client: TestClient, path: str) -> bool:
-    """Whether the server reads a request, which has an unknown parameter, before it refuses it."""
+    """Return whether the server reads a request, which it refuses for an unknown parameter."""
     status = client.post(f"{path}{'&' if '?' in path else '?'}colour=red").status_code
     assert status in {422, 503}
     return status == 422
 
 
-def test_a_request_without_room_keeps_others_out_until_there_is_room(full: Full) -> None:
+def test_after_a_refusal_requests_are_refused_unread_until_there_is_room(full: Full) -> None:
     client, small = full
     assert queued(client, "/generate?n=2")
     assert read(client, "/generate")
@@ -55,17 +55,10 @@ def test_a_request_without_room_keeps_others_out_until_there_is_room(full: Full)
     assert queued(client, "/generate?n=3")
 
 
-def test_other_queues_and_other_paths_stay_open(full: Full) -> None:
+def test_requests_to_other_queues_and_paths_are_read(full: Full) -> None:
     client, _ = full
     assert client.post("/generate?n=3").status_code == 503
     assert client.post("/generate?n=3&model=faces").is_success
     assert queued(client, "/images/fashion-mnist/2/42.png", "GET")
     assert client.get("/health/ready").is_success
     assert client.get("/grid?rows=1&cols=1").status_code == 503
-
-
-def test_the_number_of_full_queues_that_are_remembered_is_bounded(full: Full) -> None:
-    client, _ = full
-    refused = [f"/generate?n=3&version={'0' * k}2" for k in range(110)]
-    known = [client.post(path).status_code == 503 and not read(client, path) for path in refused]
-    assert known == [True] * 100 + [False] * 10

@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.artifact.card import digest
+from app.artifact.version_key import VersionKey
 from app.main import create_app
 from app.server.shutdown import GracefulShutdown
 from app.settings import Settings
@@ -127,11 +128,10 @@ def test_versions_in_service_are_listed(client: TestClient, models: Path) -> Non
 def test_a_retired_version_is_listed_with_0(client: TestClient) -> None:
     registry = client.app.state.services.registry  # type: ignore[attr-defined]
     text(client)
-    retired = registry.models["fashion-mnist"].pop(1)
+    assert registry.retire(VersionKey("fashion-mnist", "1"))
     found = text(client)
     assert value(found, "dcgan_model_info", model="fashion-mnist", version="1") == 0
     assert value(found, "dcgan_model_info", model="fashion-mnist", version="2") == 1
-    registry.models["fashion-mnist"][1] = retired
 
 
 def test_a_server_without_models_is_not_ready(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The document that clients are written from."""
+"""The OpenAPI document: routes, responses, errors, parameters and schemas."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from app.api.v2.schemas import ProtocolError
 from app.errors import Problem
 
-DRAWING = {
+MEDIA_TYPES = {
     ("post", "/generate"): {"application/json", "image/png", "application/zip"},
     ("get", "/images/{model}/{version}/{seed}.{form}"): {"image/png", "image/webp"},
     ("get", "/interpolate"): {
@@ -21,47 +21,47 @@ DRAWING = {
     ("get", "/variations"): {"application/json", "image/png", "application/zip"},
     ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},
 }
-DRAWN = {"404", "406", "422", "429", "500", "504"}
-FOUND = {"404", "422"}
-ORDERED = {"403", "404", "409", "413", "422"}
-OTHERS = {
-    ("head", "/images/{model}/{version}/{seed}.{form}"): DRAWN | {"304"},
+IMAGE_ERRORS = {"404", "406", "422", "429", "500", "504"}
+LOOKUP_ERRORS = {"404", "422"}
+RELOAD_ERRORS = {"403", "404", "409", "413", "422"}
+OTHER_ERRORS = {
+    ("head", "/images/{model}/{version}/{seed}.{form}"): IMAGE_ERRORS | {"304"},
     ("get", "/metrics"): set(),
     ("get", "/models"): set(),
-    ("get", "/models/{name}"): FOUND,
+    ("get", "/models/{name}"): LOOKUP_ERRORS,
     ("get", "/health/live"): set(),
     ("get", "/health/ready"): set(),
 }
-PROTOCOL = {
+V2_ERRORS = {
     ("get", "/v2"): set(),
     ("get", "/v2/health/live"): set(),
     ("get", "/v2/health/ready"): set(),
     ("get", "/v2/models/stats"): set(),
-    ("get", "/v2/models/{model}"): FOUND,
-    ("get", "/v2/models/{model}/ready"): FOUND,
-    ("get", "/v2/models/{model}/stats"): FOUND,
-    ("get", "/v2/models/{model}/versions/{version}"): FOUND,
-    ("get", "/v2/models/{model}/versions/{version}/ready"): FOUND,
-    ("get", "/v2/models/{model}/versions/{version}/stats"): FOUND,
-    ("post", "/v2/models/{model}/infer"): DRAWN - {"406"} | {"413"},
-    ("post", "/v2/models/{model}/versions/{version}/infer"): DRAWN - {"406"} | {"413"},
+    ("get", "/v2/models/{model}"): LOOKUP_ERRORS,
+    ("get", "/v2/models/{model}/ready"): LOOKUP_ERRORS,
+    ("get", "/v2/models/{model}/stats"): LOOKUP_ERRORS,
+    ("get", "/v2/models/{model}/versions/{version}"): LOOKUP_ERRORS,
+    ("get", "/v2/models/{model}/versions/{version}/ready"): LOOKUP_ERRORS,
+    ("get", "/v2/models/{model}/versions/{version}/stats"): LOOKUP_ERRORS,
+    ("post", "/v2/models/{model}/infer"): IMAGE_ERRORS - {"406"} | {"413"},
+    ("post", "/v2/models/{model}/versions/{version}/infer"): IMAGE_ERRORS - {"406"} | {"413"},
     ("post", "/v2/repository/index"): {"413", "422"},
-    ("post", "/v2/repository/models/{model}/load"): ORDERED,
-    ("post", "/v2/repository/models/{model}/unload"): ORDERED,
+    ("post", "/v2/repository/models/{model}/load"): RELOAD_ERRORS,
+    ("post", "/v2/repository/models/{model}/unload"): RELOAD_ERRORS,
 }
-PROTOCOL_ERRORS = {"400", "408", "414", "429", "431", "503"}
+CONNECTION_ERRORS = {"400", "408", "414", "429", "431", "503"}
 """The errors of the HTTP connection, which any request may get."""
 
 
 @pytest.fixture(scope="module")
 def document(client: TestClient) -> dict[str, Any]:
-    answer = client.get("/openapi.json")
-    assert answer.is_success
-    return dict(answer.json())
+    response = client.get("/openapi.json")
+    assert response.is_success
+    return dict(response.json())
 
 
 def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Every route's, with its answers in their place, whether others share them or not."""
+    """Return every operation by method and path, with references to shared responses resolved."""
     found = {
         (method, path): operation
         for path, methods in document["paths"].items()
@@ -69,68 +69,78 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
     }
     shared = document["components"]["responses"]
     for operation in found.values():
-        for status, answer in operation["responses"].items():
-            if "$ref" in answer:
-                name = answer["$ref"].removeprefix("#/components/responses/")
+        for status, response in operation["responses"].items():
+            if "$ref" in response:
+                name = response["$ref"].removeprefix("#/components/responses/")
                 operation["responses"][status] = shared[name]
     return found
 
 
-def test_it_has_every_route_and_no_other(document: dict[str, Any]) -> None:
-    assert operations(document).keys() == DRAWING.keys() | OTHERS.keys() | PROTOCOL.keys()
+def test_every_route_is_described_and_no_other(document: dict[str, Any]) -> None:
+    assert (
+        operations(document).keys() == MEDIA_TYPES.keys() | OTHER_ERRORS.keys() | V2_ERRORS.keys()
+    )
 
 
-@pytest.mark.parametrize(("route", "media_types"), DRAWING.items(), ids=map(" ".join, DRAWING))
-def test_a_drawing_route_tells_all_its_answers(
+@pytest.mark.parametrize(
+    ("route", "media_types"), MEDIA_TYPES.items(), ids=map(" ".join, MEDIA_TYPES)
+)
+def test_a_route_that_generates_images_describes_all_its_responses(
     document: dict[str, Any], route: tuple[str, str], media_types: set[str]
 ) -> None:
-    answers = operations(document)[route]["responses"]
-    assert answers["200"]["content"].keys() == media_types
-    own = {"413"} if route[0] == "post" else set()  # only those have a body
+    responses = operations(document)[route]["responses"]
+    assert responses["200"]["content"].keys() == media_types
+    own = {"413"} if route[0] == "post" else set()  # only these have a body
     own |= {"304"} if "images" in route[1] else set()
-    assert answers.keys() == PROTOCOL_ERRORS | {"200"} | DRAWN | own
+    assert responses.keys() == CONNECTION_ERRORS | {"200"} | IMAGE_ERRORS | own
     named = [one["name"] for one in operations(document)[route]["parameters"]]
     assert named.count("X-Request-Timeout") == 1
 
 
 @pytest.mark.parametrize(
-    ("route", "own"), (OTHERS | PROTOCOL).items(), ids=map(" ".join, OTHERS | PROTOCOL)
+    ("route", "own"),
+    (OTHER_ERRORS | V2_ERRORS).items(),
+    ids=map(" ".join, OTHER_ERRORS | V2_ERRORS),
 )
-def test_a_route_that_draws_nothing_or_tensors_tells_all_its_answers(
+def test_every_other_route_describes_all_its_responses(
     document: dict[str, Any], route: tuple[str, str], own: set[str]
 ) -> None:
-    assert operations(document)[route]["responses"].keys() == PROTOCOL_ERRORS | {"200"} | own
+    assert operations(document)[route]["responses"].keys() == CONNECTION_ERRORS | {"200"} | own
 
 
-def test_what_any_request_may_be_answered_is_described_once(document: dict[str, Any]) -> None:
-    forms = ("Problem", "ProtocolError")
+def test_errors_of_the_connection_are_described_once_for_all_routes(
+    document: dict[str, Any],
+) -> None:
+    schemas = ("Problem", "ProtocolError")
     shared = document["components"]["responses"]
-    assert shared.keys() == {f"{form}{status}" for form in forms for status in PROTOCOL_ERRORS}
-    for answers in (operation["responses"] for operation in operations(document).values()):
-        assert list(answers) == sorted(answers)
-        (content,) = answers["503"]["content"].values()
+    assert shared.keys() == {
+        f"{schema}{status}" for schema in schemas for status in CONNECTION_ERRORS
+    }
+    for responses in (operation["responses"] for operation in operations(document).values()):
+        assert list(responses) == sorted(responses)
+        (content,) = responses["503"]["content"].values()
         assert "TooManyConnectionsError" in content["examples"]
-        assert "too many open connections" in answers["503"]["description"]
-        assert "Retry-After" in answers["503"]["headers"]
+        assert "too many open connections" in responses["503"]["description"]
+        assert "Retry-After" in responses["503"]["headers"]
 
 
-def test_answers_tell_their_headers(document: dict[str, Any]) -> None:
+def test_response_headers_are_described(document: dict[str, Any]) -> None:
     for (method, path), operation in operations(document).items():
-        answers = operation["responses"]
-        if (method, path) in DRAWING:
-            assert answers["200"]["headers"].keys() >= {"X-Model", "X-Seed", "Server-Timing"}
+        responses = operation["responses"]
+        if (method, path) in MEDIA_TYPES:
+            assert responses["200"]["headers"].keys() >= {"X-Model", "X-Seed", "Server-Timing"}
         if "{form}" in path:
             named = {one["name"] for one in operation["parameters"]}
             assert named >= {"If-None-Match", "form", "scale", "truncation", "edit"}
             for status in ("200", "304"):
-                assert answers[status]["headers"].keys() >= {"ETag", "Cache-Control"}
+                assert responses[status]["headers"].keys() >= {"ETag", "Cache-Control"}
 
 
-def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:
+def test_every_error_is_a_problem_with_a_valid_example(document: dict[str, Any]) -> None:
     errors = [
-        (status, answer["content"])
+        (status, response["content"])
         for (_, path), operation in operations(document).items()
-        for status, answer in operation["responses"].items()
+        for status, response in operation["responses"].items()
         if status not in {"200", "304"} and not path.startswith("/v2")
     ]
     assert len(errors) > 100
@@ -142,25 +152,25 @@ def test_every_error_answer_is_a_problem_with_a_valid_example(document: dict[str
             assert str(Problem.model_validate(example["value"]).status) == status
 
 
-def test_every_error_of_the_protocol_has_its_form(document: dict[str, Any]) -> None:
-    for route in PROTOCOL:
-        for status, answer in operations(document)[route]["responses"].items():
+def test_every_error_below_v2_has_the_format_of_the_protocol(document: dict[str, Any]) -> None:
+    for route in V2_ERRORS:
+        for status, response in operations(document)[route]["responses"].items():
             if status != "200":
-                assert answer["content"].keys() == {"application/json"}
-                described = answer["content"]["application/json"]
+                assert response["content"].keys() == {"application/json"}
+                described = response["content"]["application/json"]
                 assert described["schema"] == {"$ref": "#/components/schemas/ProtocolError"}
                 for example in described["examples"].values():
                     assert ProtocolError.model_validate(example["value"]).error
 
 
 @pytest.mark.parametrize("path", ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"])
-def test_tensors_are_described_in_both_forms(document: dict[str, Any], path: str) -> None:
+def test_tensors_are_described_in_both_formats(document: dict[str, Any], path: str) -> None:
     infer = operations(document)["post", f"{path}/infer"]
-    answers = infer["responses"]
+    responses = infer["responses"]
     both = {"application/json", "application/octet-stream"}
-    assert answers["200"]["content"].keys() == infer["requestBody"]["content"].keys() == both
+    assert responses["200"]["content"].keys() == infer["requestBody"]["content"].keys() == both
     header = "Inference-Header-Content-Length"
-    assert header in answers["200"]["headers"]
+    assert header in responses["200"]["headers"]
     found = {one["name"]: one["required"] for one in infer["parameters"] if one["in"] == "header"}
     assert found == {header: False, "X-Request-Timeout": False}
 
@@ -201,9 +211,7 @@ def test_a_list_is_described_as_integers_separated_by_commas(
 @pytest.mark.parametrize(
     "path", ["/images/{model}/{version}/{seed}.{form}", "/interpolate", "/grid", "/variations"]
 )
-def test_an_edit_in_a_query_is_a_list_that_is_described(
-    document: dict[str, Any], path: str
-) -> None:
+def test_an_edit_in_a_query_is_described_as_a_list(document: dict[str, Any], path: str) -> None:
     parameters = document["paths"][path]["get"]["parameters"]
     (found,) = (parameter for parameter in parameters if parameter["name"] == "edit")
     assert (found["style"], found["explode"], found["required"]) == ("form", False, False)
@@ -214,7 +222,7 @@ def test_an_edit_in_a_query_is_a_list_that_is_described(
         assert re.fullmatch(listed["items"]["pattern"], text)
 
 
-def test_an_edit_in_a_body_is_described_and_may_be_left_out(document: dict[str, Any]) -> None:
+def test_an_edit_in_a_body_is_described_as_optional(document: dict[str, Any]) -> None:
     assert not document["paths"]["/generate"]["post"]["requestBody"].get("required")
     for name in ("GenerateBody", "ArithmeticBody"):
         edit = document["components"]["schemas"][name]["properties"]["edit"]

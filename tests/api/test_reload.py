@@ -1,10 +1,9 @@
-"""The models folder while the server runs, through the application's own routes."""
+"""Hot reload through the application's routes: load, unload, roll back, watch the folder."""
 
 import asyncio
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +16,6 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from app.artifact import version_folders
-from app.batching.batcher import Batcher
-from app.batching.jobs import BatcherClosedError
 from app.errors import ModelsFolderError, StartupError
 from app.main import create_app
 from app.registry import loader, reloader
@@ -26,8 +23,9 @@ from app.registry.guarded_loader import GuardedLoader
 from app.registry.registry import Registry
 from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
-from app.runtime.engine import Engine
 from app.settings import Settings
+from tests.drawing import closed
+from tests.engines import BlockedEngine, version
 from tests.versions import publish
 from tests.waiting import eventually
 
@@ -44,9 +42,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def started(folder: Path, **told: Any) -> TestClient:
+def started(folder: Path, **options: Any) -> TestClient:
     settings = Settings(
-        models=folder, provider="cpu", default_model="cats", admin_keys=(SecretStr(KEY),), **told
+        models=folder, provider="cpu", default_model="cats", admin_keys=(SecretStr(KEY),), **options
     )
     return TestClient(create_app(settings), raise_server_exceptions=False, headers=ADMINISTRATOR)
 
@@ -66,77 +64,78 @@ def unload(server: TestClient, name: str = "cats") -> Any:
 
 
 def index(server: TestClient) -> dict[str, tuple[str, str]]:
-    told = server.post("/v2/repository/index").json()
-    return {f"{one['name']}/{one['version']}": (one["state"], one["reason"]) for one in told}
+    """Return the state and the reason of every version."""
+    index = server.post("/v2/repository/index").json()
+    return {f"{one['name']}/{one['version']}": (one["state"], one["reason"]) for one in index}
 
 
-def drawing(server: TestClient, model: str = "cats") -> str:
-    """Which version draws."""
-    answer = server.post(f"/generate?n=1&model={model}")
-    assert answer.is_success, answer.text
-    return str(answer.headers["X-Model"])
+def current_version(server: TestClient, model: str = "cats") -> str:
+    """Return which version generates an image of ``model``."""
+    response = server.post(f"/generate?n=1&model={model}")
+    assert response.is_success, response.text
+    return str(response.headers["X-Model"])
 
 
-def test_a_version_that_appears_is_served_when_it_is_loaded(
+def test_a_new_version_is_served_once_it_is_loaded(
     server: TestClient, folder: Path, decode: Decode
 ) -> None:
     publish(folder, "cats", 2)
-    assert drawing(server) == "cats/1"
+    assert current_version(server) == "cats/1"
     assert load(server).json() == {}
-    assert drawing(server) == "cats/2"
+    assert current_version(server) == "cats/2"
     assert (decode(server.get("/images/cats/2/0.png").content) == 2).all()
     assert (decode(server.get("/images/cats/1/0.png").content) == 1).all()
     assert index(server)["cats/2"] == ("READY", "")
 
 
-def test_a_model_that_appears_is_served_when_it_is_loaded(server: TestClient, folder: Path) -> None:
+def test_a_new_model_is_served_once_it_is_loaded(server: TestClient, folder: Path) -> None:
     publish(folder, "birds", 3)
     assert load(server, "birds").is_success
-    assert drawing(server, "birds") == "birds/3"
+    assert current_version(server, "birds") == "birds/3"
 
 
-def test_a_bad_version_leaves_everything_as_it_was(server: TestClient, folder: Path) -> None:
+def test_a_damaged_version_changes_nothing_but_its_reason(server: TestClient, folder: Path) -> None:
     publish(folder, "cats", 2, b"no graph")
-    answer = load(server)
-    assert answer.status_code == 409
-    assert "cats/2/generator.onnx: " in answer.json()["error"]
-    assert drawing(server) == "cats/1"
+    response = load(server)
+    assert response.status_code == 409
+    assert "cats/2/generator.onnx: " in response.json()["error"]
+    assert current_version(server) == "cats/1"
     state, reason = index(server)["cats/2"]
     assert state == "UNAVAILABLE"
-    assert reason in answer.json()["error"]
+    assert reason in response.json()["error"]
     assert {"folder": "cats/2", "reason": reason} in server.get("/models").json()["refused"]
     shutil.rmtree(folder / "cats/2")
     publish(folder, "cats", 2)
     assert load(server).is_success
-    assert drawing(server) == "cats/2"
+    assert current_version(server) == "cats/2"
     assert server.get("/models").json()["refused"] == []
 
 
-def test_other_content_under_a_number_replaces_it_only_if_it_is_sound(
+def test_changed_content_of_a_version_is_served_only_if_it_is_valid(
     server: TestClient, folder: Path
 ) -> None:
     card = folder / "cats/1/card.json"
-    sound = card.read_text()
+    valid = card.read_text()
     card.write_text("{")
     assert load(server).status_code == 409
-    assert drawing(server) == "cats/1"
-    card.write_text(sound.replace('"licence": "none"', '"licence": "MIT"'))
+    assert current_version(server) == "cats/1"
+    card.write_text(valid.replace('"licence": "none"', '"licence": "MIT"'))
     assert load(server).is_success
-    told = server.get("/models/cats").json()["versions"][0]["card"]
-    assert told["dataset"]["licence"] == "MIT"
+    described = server.get("/models/cats").json()["versions"][0]["card"]
+    assert described["dataset"]["licence"] == "MIT"
 
 
-def test_a_folder_that_is_gone_is_retired(server: TestClient, folder: Path) -> None:
+def test_a_version_is_retired_once_its_folder_is_removed(server: TestClient, folder: Path) -> None:
     publish(folder, "cats", 2)
     assert load(server).is_success
     shutil.rmtree(folder / "cats/2")
-    assert drawing(server) == "cats/2"
+    assert current_version(server) == "cats/2"
     assert load(server).is_success
-    assert drawing(server) == "cats/1"
+    assert current_version(server) == "cats/1"
     shutil.rmtree(folder / "cats")
     assert load(server).is_success
     assert server.post("/generate?model=cats").status_code == 404
-    assert drawing(server, "dogs") == "dogs/1"
+    assert current_version(server, "dogs") == "dogs/1"
     assert load(server).status_code == 404
 
 
@@ -151,25 +150,25 @@ def test_an_unloaded_model_is_not_found_until_it_is_loaded(server: TestClient) -
     ready = server.get("/v2/health/ready")
     assert (ready.status_code, "unloaded on request" in ready.text) == (503, True)
     assert load(server).is_success
-    assert drawing(server) == "cats/1"
+    assert current_version(server) == "cats/1"
 
 
-def test_a_model_is_rolled_back_and_forth(server: TestClient, folder: Path) -> None:
+def test_a_model_is_rolled_back_and_forward(server: TestClient, folder: Path) -> None:
     publish(folder, "cats", 2)
     publish(folder, "cats", 3)
     assert load(server).is_success
-    assert drawing(server) == "cats/3"
+    assert current_version(server) == "cats/3"
     assert load(server, versions=[1, 2]).is_success
-    assert drawing(server) == "cats/2"
+    assert current_version(server) == "cats/2"
     assert index(server)["cats/3"] == ("UNAVAILABLE", "unloaded on request")
     assert load(server).is_success
-    assert drawing(server) == "cats/3"
+    assert current_version(server) == "cats/3"
 
 
-def test_nothing_is_rolled_back_to_what_cannot_be_served(server: TestClient, folder: Path) -> None:
+def test_a_model_is_not_rolled_back_to_a_damaged_version(server: TestClient, folder: Path) -> None:
     publish(folder, "cats", 2, b"no graph")
     assert load(server, versions=[2]).status_code == 409
-    assert drawing(server) == "cats/1"
+    assert current_version(server) == "cats/1"
 
 
 @pytest.mark.parametrize(
@@ -184,23 +183,21 @@ def test_nothing_is_rolled_back_to_what_cannot_be_served(server: TestClient, fol
         ("..cats/load", {}, 422, "model is '..cats'"),
     ],
 )
-def test_what_cannot_be_ordered_is_refused(
+def test_an_invalid_order_is_refused(
     server: TestClient, path: str, body: dict[str, Any], status: int, reason: str
 ) -> None:
-    answer = server.post(f"/v2/repository/models/{path}", json={"parameters": body})
-    assert answer.status_code == status
-    assert reason in answer.json()["error"]
-    assert drawing(server) == "cats/1"
+    response = server.post(f"/v2/repository/models/{path}", json={"parameters": body})
+    assert response.status_code == status
+    assert reason in response.json()["error"]
+    assert current_version(server) == "cats/1"
 
 
-def test_a_models_folder_that_cannot_be_read_changes_nothing(
-    server: TestClient, folder: Path
-) -> None:
+def test_an_unreadable_models_folder_changes_nothing(server: TestClient, folder: Path) -> None:
     away = folder.rename(folder.with_name("away"))
-    answer = load(server)
-    assert answer.status_code == 409
-    assert "cannot be read: No such file" in answer.json()["error"]
-    assert drawing(server) == "cats/1"
+    response = load(server)
+    assert response.status_code == 409
+    assert "cannot be read: No such file" in response.json()["error"]
+    assert current_version(server) == "cats/1"
     away.rename(folder)
     assert load(server).is_success
     assert server.get("/models").json()["refused"] == []
@@ -220,11 +217,11 @@ def test_an_unreadable_folder_changes_nothing_for_the_others(
     (folder / "lost+found").mkdir()
     publish(folder, "cats", 2)
     assert load(server).is_success
-    assert drawing(server) == "cats/2"
+    assert current_version(server) == "cats/2"
     answer = load(server, "dogs")
     assert answer.status_code == 409
     assert "dogs: cannot be read: Permission denied" in answer.json()["error"]
-    assert drawing(server, "dogs") == "dogs/1"
+    assert current_version(server, "dogs") == "dogs/1"
     assert [one["folder"] for one in refused(server)] == ["dogs", "lost+found"]
     unreadable.clear()
     assert load(server, "dogs").is_success
@@ -232,7 +229,7 @@ def test_an_unreadable_folder_changes_nothing_for_the_others(
 
 
 @pytest.mark.parametrize("error", [StartupError("no provider"), ZeroDivisionError("no provider")])
-def test_what_fails_unforeseen_is_no_version(
+def test_an_unexpected_exception_refuses_only_the_version(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def broken(*_: object) -> None:
@@ -242,11 +239,11 @@ def test_what_fails_unforeseen_is_no_version(
     with monkeypatch.context() as patch:
         patch.setattr(loader, "load", broken)
         assert "no provider" in load(server).json()["error"]
-    assert drawing(server) == "cats/1"
+    assert current_version(server) == "cats/1"
     assert load(server).is_success
 
 
-def test_what_fails_unforeseen_ends_no_watch(
+def test_an_unexpected_exception_does_not_end_the_watch(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(_: Path) -> None:
@@ -257,81 +254,63 @@ def test_what_fails_unforeseen_ends_no_watch(
             patch.setattr(version_folders, "scan", broken)
             eventually(lambda: "could not be read" in caplog.text)
         publish(folder, "cats", 2)
-        eventually(lambda: drawing(server) == "cats/2")
+        eventually(lambda: current_version(server) == "cats/2")
 
 
-def test_an_order_that_another_worker_does_not_follow_is_told(
+def test_an_order_that_another_worker_does_not_carry_out_is_an_error(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = tmp_path_factory.mktemp("shared")
     monkeypatch.setattr(reloader, "_WORKER_TIMEOUT", 0.3)
     settings = Settings(models=folder, provider="cpu")
     registry = Registry.load(settings)
-    alone = Reloader(registry, settings, ReloadLog(shared), GuardedLoader(settings))
+    reloads = Reloader(registry, settings, ReloadLog(shared), GuardedLoader(settings))
 
     async def scenario(other: "subprocess.Popen[bytes]") -> None:
-        async with alone.running():
-            await alone.unload("cats")
+        async with reloads.running():
+            await reloads.unload("cats")
             (shared / f"done-{other.pid}").write_text("[1, []]")
             with pytest.raises(ModelsFolderError, match="not every worker has followed"):
-                await alone.load("cats")
+                await reloads.load("cats")
             other.communicate(b"\n")
-            await alone.load("cats")
+            await reloads.load("cats")
 
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         asyncio.run(scenario(other))
 
 
-def closed(batcher: Batcher) -> bool:
-    try:
-        batcher.check(None, 1)
-    except BatcherClosedError:
-        return True
-    return False
-
-
-def test_requests_finish_on_the_version_that_they_began_with(
+def test_requests_finish_on_the_version_with_which_they_began(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = server.app.state.services.registry  # type: ignore[attr-defined]
-    batcher = registry.find("cats").batcher
-    compute, entered, release = Engine.__call__, threading.Event(), threading.Event()
-
-    def held(engine: Engine, rows: dict[str, np.ndarray]) -> np.ndarray:
-        entered.set()
-        assert release.wait(60)
-        return compute(engine, rows)
-
-    with ThreadPoolExecutor() as threads, monkeypatch.context() as patch:
-        patch.setattr(Engine, "__call__", held)
-        begun = [threads.submit(drawing, server)]
-        assert entered.wait(60)
-        begun += [threads.submit(drawing, server) for _ in range(2)]
-        eventually(lambda: batcher.waiting == 2)
-        patch.undo()
+    old, engine = version(server, "cats"), BlockedEngine(server, monkeypatch, "cats")
+    with ThreadPoolExecutor() as threads:
+        begun = [threads.submit(current_version, server)]
+        assert engine.entered.wait(60)
+        begun += [threads.submit(current_version, server) for _ in range(2)]
+        eventually(lambda: old.batcher.waiting == 2)
         assert unload(server).is_success
         publish(folder, "cats", 2)
         assert load(server, versions=[2]).is_success
-        assert drawing(server) == "cats/2"
+        assert current_version(server) == "cats/2"
         assert not any(request.done() for request in begun)
-        release.set()
+        engine.release.set()
         assert [request.result() for request in begun] == ["cats/1"] * 3
-    eventually(lambda: closed(batcher))  # after the last request that held it
+    eventually(lambda: closed(old))  # once the last lease on it is released
 
 
-def test_orders_of_one_model_are_carried_out_one_after_the_other(
+def test_concurrent_orders_are_carried_out_one_after_another(
     server: TestClient, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(folder, "cats", 2)
-    at_once, most, really = 0, 0, loader.load
+    running, most, original = 0, 0, loader.load
 
     def counted(*arguments: Any) -> Any:
-        nonlocal at_once, most
-        at_once += 1
-        most = max(most, at_once)
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
         time.sleep(0.02)
-        at_once -= 1
-        return really(*arguments)
+        running -= 1
+        return original(*arguments)
 
     monkeypatch.setattr(loader, "load", counted)
     with ThreadPoolExecutor(8) as threads:
@@ -340,18 +319,18 @@ def test_orders_of_one_model_are_carried_out_one_after_the_other(
     assert all(order.result().is_success for order in orders)
     assert most == 1
     assert load(server).is_success
-    assert drawing(server) == "cats/2"
+    assert current_version(server) == "cats/2"
 
 
-def test_a_watched_folder_is_followed(folder: Path) -> None:
+def test_changes_of_a_watched_folder_are_served(folder: Path) -> None:
     with started(folder, watch=0.05) as server:
         publish(folder, "cats", 2)
-        eventually(lambda: drawing(server) == "cats/2")
+        eventually(lambda: current_version(server) == "cats/2")
         shutil.rmtree(folder / "cats/2")
-        eventually(lambda: drawing(server) == "cats/1")
+        eventually(lambda: current_version(server) == "cats/1")
         away = folder.rename(folder.with_name("away"))
         eventually(lambda: any(one["folder"] == "." for one in refused(server)))
-        assert drawing(server) == "cats/1"
+        assert current_version(server) == "cats/1"
         away.rename(folder)
         eventually(lambda: refused(server) == [])
 
@@ -360,13 +339,13 @@ def refused(server: TestClient) -> list[dict[str, str]]:
     return list(server.get("/models").json()["refused"])
 
 
-def test_a_copy_that_was_long_interrupted_is_served_once_it_is_whole(folder: Path) -> None:
-    whole = publish(folder.with_name("elsewhere"), "cats", 2)
+def test_an_interrupted_copy_is_served_once_it_is_complete(folder: Path) -> None:
+    complete = publish(folder.with_name("elsewhere"), "cats", 2)
     copy = folder / "cats/2"
     with started(folder, watch=0.05) as server:
         copy.mkdir()
         eventually(lambda: [one["folder"] for one in refused(server)] == ["cats/2"])
         for name in ("card.json", "generator.onnx"):
-            shutil.copy(whole / name, copy)
-        eventually(lambda: drawing(server) == "cats/2")
+            shutil.copy(complete / name, copy)
+        eventually(lambda: current_version(server) == "cats/2")
         assert refused(server) == []

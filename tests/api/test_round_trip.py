@@ -86,8 +86,8 @@ def test_served_pixels_equal_pytorchs(
     z = sampling.from_seeds(range(64), config.latent_dim, config.prior)
     expected = to_pixels(generator, torch.from_numpy(z))
     grid = decode(served.get("/grid?rows=8&cols=8&seed=0").content)
-    drawn = grid.reshape(8, SIZE, 8, SIZE).swapaxes(1, 2).reshape(64, SIZE, SIZE, 1)
-    difference = np.abs(drawn.astype(int) - expected)
+    images = grid.reshape(8, SIZE, 8, SIZE).swapaxes(1, 2).reshape(64, SIZE, SIZE, 1)
+    difference = np.abs(images.astype(int) - expected)
     assert difference.max() <= 1
     assert (difference > 0).mean() <= 0.001
-    assert len({image.tobytes() for image in drawn}) == 64
+    assert len({image.tobytes() for image in images}) == 64

@@ -1,4 +1,4 @@
-"""Every endpoint, over the shipped model: what it answers and what it refuses."""
+"""Every endpoint, with a shipped model: responses, errors and media types."""
 
 import base64
 import io
@@ -20,50 +20,50 @@ Decode = Callable[[bytes], NDArray[np.uint8]]
 PNG, ZIP, JSON = "image/png", "application/zip", "application/json"
 
 
-def drawn(client: TestClient, query: str) -> dict[int, bytes]:
-    """Seeds and PNG files of a JSON answer of ``/generate``."""
-    answer = client.post(f"/generate?{query}")
-    assert answer.status_code == 200
-    return {image["seed"]: base64.b64decode(image["png"]) for image in answer.json()["images"]}
+def generated(client: TestClient, query: str) -> dict[int, bytes]:
+    """Return the PNG file of every seed in a JSON response of ``/generate``."""
+    response = client.post(f"/generate?{query}")
+    assert response.status_code == 200
+    return {image["seed"]: base64.b64decode(image["png"]) for image in response.json()["images"]}
 
 
 def accepting(media_type: str) -> dict[str, str]:
     return {"Accept": media_type}
 
 
-def test_generate_answers_sixteen_images_by_default(client: TestClient, decode: Decode) -> None:
-    answer = client.post("/generate")
-    body = answer.json()
+def test_generate_returns_sixteen_images_by_default(client: TestClient, decode: Decode) -> None:
+    response = client.post("/generate")
+    body = response.json()
     assert (body["model"], body["version"]) == ("fashion-mnist", 2)
     assert len(body["images"]) == 16
     for image in body["images"]:
         assert decode(base64.b64decode(image["png"])).shape == (28, 28)
         assert image["url"] == f"/images/fashion-mnist/2/{image['seed']}.png"
         assert client.get(image["url"]).content == base64.b64decode(image["png"])
-    assert answer.headers["X-Seed"] == str(body["images"][0]["seed"])
-    assert answer.headers["X-Model"] == "fashion-mnist/2"
-    assert answer.headers["Vary"] == "Accept, Accept-Encoding"
+    assert response.headers["X-Seed"] == str(body["images"][0]["seed"])
+    assert response.headers["X-Model"] == "fashion-mnist/2"
+    assert response.headers["Vary"] == "Accept, Accept-Encoding"
 
 
-def test_random_requests_draw_other_seeds(client: TestClient) -> None:
-    first, second = (next(iter(drawn(client, "n=1"))) for _ in range(2))
+def test_requests_without_a_seed_get_different_seeds(client: TestClient) -> None:
+    first, second = (next(iter(generated(client, "n=1"))) for _ in range(2))
     assert first != second
 
 
 @pytest.mark.parametrize("n", [1, 2, 16, 65, 256])
 def test_a_seeded_request_has_consecutive_seeds(client: TestClient, n: int) -> None:
-    assert list(drawn(client, f"n={n}&seed=42")) == list(range(42, 42 + n))
+    assert list(generated(client, f"n={n}&seed=42")) == list(range(42, 42 + n))
 
 
 def test_seeds_wrap_around(client: TestClient) -> None:
-    assert list(drawn(client, f"n=3&seed={SEEDS - 2}")) == [SEEDS - 2, SEEDS - 1, 0]
+    assert list(generated(client, f"n=3&seed={SEEDS - 2}")) == [SEEDS - 2, SEEDS - 1, 0]
 
 
 def test_a_seed_has_the_same_pixels_alone_in_a_batch_and_at_its_url(
     client: TestClient, decode: Decode
 ) -> None:
-    alone = decode(drawn(client, "n=1&seed=42")[42])
-    in_batch = decode(drawn(client, "n=16&seed=30")[42])
+    alone = decode(generated(client, "n=1&seed=42")[42])
+    in_batch = decode(generated(client, "n=16&seed=30")[42])
     at_url = decode(client.get("/images/fashion-mnist/2/42.png").content)
     sheet = decode(client.post("/generate?n=4&seed=40", headers=accepting(PNG)).content)
     np.testing.assert_array_equal(in_batch, alone)
@@ -71,7 +71,7 @@ def test_a_seed_has_the_same_pixels_alone_in_a_batch_and_at_its_url(
     np.testing.assert_array_equal(sheet[28:, :28], alone)
 
 
-def test_png_answers_the_image_itself_or_a_sheet(client: TestClient, decode: Decode) -> None:
+def test_png_returns_the_image_itself_or_a_sheet(client: TestClient, decode: Decode) -> None:
     one = client.post("/generate?n=1&seed=42", headers=accepting(PNG))
     assert one.content == client.get("/images/fashion-mnist/2/42.png").content
     assert one.headers["X-Seed"] == "42"
@@ -80,13 +80,13 @@ def test_png_answers_the_image_itself_or_a_sheet(client: TestClient, decode: Dec
     assert sheet.headers["Content-Type"] == PNG
 
 
-def test_zip_holds_a_file_for_every_seed(client: TestClient) -> None:
-    answer = client.post("/generate?n=3&seed=7", headers=accepting(ZIP))
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+def test_a_zip_has_a_file_for_every_seed(client: TestClient) -> None:
+    response = client.post("/generate?n=3&seed=7", headers=accepting(ZIP))
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert archive.testzip() is None
         files = {name: archive.read(name) for name in archive.namelist()}
-    assert files == {f"{seed}.png": png for seed, png in drawn(client, "n=3&seed=7").items()}
-    assert 'filename="fashion-mnist-2-7.zip"' in answer.headers["Content-Disposition"]
+    assert files == {f"{seed}.png": png for seed, png in generated(client, "n=3&seed=7").items()}
+    assert 'filename="fashion-mnist-2-7.zip"' in response.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize(
@@ -108,26 +108,26 @@ def test_zip_holds_a_file_for_every_seed(client: TestClient) -> None:
         ("GET", "/variations?seed=1", ZIP),
     ],
 )
-def test_every_answer_with_images_tells_where_its_time_went(
+def test_server_timing_has_the_stages_of_every_response_with_images(
     client: TestClient, method: str, path: str, accept: str
 ) -> None:
     began = time.perf_counter()
-    answer = client.request(method, path, headers=accepting(accept))
+    response = client.request(method, path, headers=accepting(accept))
     milliseconds = 1000 * (time.perf_counter() - began)
-    told = [part.split(";dur=") for part in answer.headers["Server-Timing"].split(", ")]
-    assert [name for name, _ in told] == ["queue", "compute", "encode"]
-    durations = [float(number) for _, number in told]
+    stages = [part.split(";dur=") for part in response.headers["Server-Timing"].split(", ")]
+    assert [name for name, _ in stages] == ["queue", "compute", "encode"]
+    durations = [float(number) for _, number in stages]
     assert min(durations) >= 0
     assert 0 < sum(durations) <= milliseconds
 
 
-def test_an_image_may_be_cached_for_ever(client: TestClient) -> None:
-    answer = client.get("/images/fashion-mnist/2/42.png")
-    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert answer.content == client.get("/images/fashion-mnist/2/42.png").content
+def test_an_image_may_be_cached_permanently(client: TestClient) -> None:
+    response = client.get("/images/fashion-mnist/2/42.png")
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response.content == client.get("/images/fashion-mnist/2/42.png").content
 
 
-def test_a_strip_is_as_wide_as_its_steps_and_ends_at_its_seeds(
+def test_a_strip_has_a_frame_per_step_and_ends_at_its_seeds(
     client: TestClient, decode: Decode
 ) -> None:
     strip = decode(client.get("/interpolate?from=3&to=17&steps=8").content)
@@ -137,7 +137,7 @@ def test_a_strip_is_as_wide_as_its_steps_and_ends_at_its_seeds(
         np.testing.assert_array_equal(end, image)
 
 
-def test_an_interpolation_in_json_is_the_strip_frame_by_frame(
+def test_an_interpolation_in_json_has_the_frames_of_the_strip(
     client: TestClient, decode: Decode
 ) -> None:
     path = "/interpolate?from=3&to=17&steps=5"
@@ -150,24 +150,24 @@ def test_an_interpolation_in_json_is_the_strip_frame_by_frame(
     assert body["method"] == "slerp"
 
 
-def test_the_methods_differ_between_the_ends(client: TestClient, decode: Decode) -> None:
+def test_slerp_and_lerp_differ_between_the_ends(client: TestClient, decode: Decode) -> None:
     path = "/interpolate?from=3&to=17&steps=3"
-    arc, line = (decode(client.get(path + m).content) for m in ("", "&method=lerp"))
-    np.testing.assert_array_equal(arc[:, :28], line[:, :28])
-    assert (arc[:, 28:56] != line[:, 28:56]).any()
+    slerp, lerp = (decode(client.get(path + m).content) for m in ("", "&method=lerp"))
+    np.testing.assert_array_equal(slerp[:, :28], lerp[:, :28])
+    assert (slerp[:, 28:56] != lerp[:, 28:56]).any()
 
 
-def test_a_grid_is_its_seeds_row_by_row(client: TestClient, decode: Decode) -> None:
-    answer = client.get("/grid?rows=2&cols=3&seed=5")
-    grid = decode(answer.content)
+def test_a_grid_has_its_seeds_row_by_row(client: TestClient, decode: Decode) -> None:
+    response = client.get("/grid?rows=2&cols=3&seed=5")
+    grid = decode(response.content)
     assert grid.shape == (56, 84)
     image = decode(client.get("/images/fashion-mnist/2/9.png").content)
     np.testing.assert_array_equal(grid[28:, 28:56], image)
-    assert answer.headers["X-Seed"] == "5"
+    assert response.headers["X-Seed"] == "5"
     assert decode(client.get("/grid").content).shape == (112, 112)
 
 
-def test_a_file_says_which_model_and_seed_drew_it(client: TestClient) -> None:
+def test_a_file_records_its_model_and_seed(client: TestClient) -> None:
     content = client.get("/images/fashion-mnist/2/42.png").content
     with Image.open(io.BytesIO(content)) as image:
         assert image.info == {"model": "fashion-mnist/2", "seed": "42"}
@@ -187,7 +187,7 @@ def test_models_are_listed_with_their_cards(client: TestClient) -> None:
     assert version["card"]["training"]["epochs"] >= 25
 
 
-def test_health_tells_what_really_runs(client: TestClient) -> None:
+def test_readiness_reports_the_provider_that_runs(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
     ready = client.get("/health/ready").json()
     assert ready["status"] == "ready"
@@ -206,7 +206,7 @@ FOUR = f"4 values separated by commas, each {SEED_RANGE}"
 STOPS = f"2 to 16 values separated by commas, each {SEED_RANGE}"
 SEVENTEEN = ",".join(map(str, range(17)))
 IMAGE = "/images/fashion-mnist/2"
-BAD = [
+INVALID = [
     ("POST", "/generate?n=0", "n", "0", "an integer from 1 to 256"),
     ("POST", "/generate?n=257", "n", "257", "an integer from 1 to 256"),
     ("POST", "/generate?n=many", "n", "many", "an integer from 1 to 256"),
@@ -217,7 +217,7 @@ BAD = [
     ("POST", "/generate?version=0", "version", "0", "an integer from 1 to 2147483647"),
     ("POST", "/generate?version=new", "version", "new", "an integer from 1 to 2147483647"),
     ("POST", "/generate?model=../x", "model", "../x", "text like fashion-mnist, of the form ^["),
-    ("POST", "/generate?sead=1", "sead", "1", "left out: the parameters here are"),
+    ("POST", "/generate?sead=1", "sead", "1", "left out, as it is unknown: the parameters are"),
     ("GET", "/interpolate?from=3&to=17&steps=1", "steps", "1", "an integer from 2 to 256"),
     ("GET", "/interpolate?from=3&to=17&steps=257", "steps", "257", "an integer from 2 to 256"),
     ("GET", "/interpolate?from=x&to=17", "from", "x", SEED_RANGE),
@@ -254,7 +254,7 @@ BAD = [
     ("GET", "/variations?seed=1&radius=nan", "radius", "nan", "a number from 0 to 2"),
     ("GET", "/variations?seed=1&rows=0", "rows", "0", "an integer from 1 to 256"),
     ("GET", "/variations?seed=1&rows=2&cols=129", "rows", 2, "at most 256 images in all"),
-    ("GET", "/variations?seed=1&n=9", "n", "9", "left out: the parameters here are"),
+    ("GET", "/variations?seed=1&n=9", "n", "9", "left out, as it is unknown: the parameters are"),
     ("POST", "/generate?n=256&model=faces&scale=8", "n", 256, "at most 16777216 pixels"),
     ("POST", "/generate?n=65&model=faces&scale=8", "scale", 8, "at most 16777216 pixels"),
     (
@@ -275,18 +275,18 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "parameter", "value", "allowed"), BAD)
-def test_a_bad_parameter_is_named_with_its_value_and_what_is_allowed(
+@pytest.mark.parametrize(("method", "path", "parameter", "value", "allowed"), INVALID)
+def test_an_error_names_parameter_value_and_what_is_allowed(
     client: TestClient, method: str, path: str, parameter: str, value: object, allowed: str
 ) -> None:
-    answer = client.request(method, path)
-    assert answer.status_code == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    problem = answer.json()
+    response = client.request(method, path)
+    assert response.status_code == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
     assert (problem["status"], problem["title"]) == (422, HTTPStatus(422).phrase)
-    offence = next(error for error in problem["errors"] if error["parameter"] == parameter)
-    assert offence["value"] == value
-    assert offence["allowed"].startswith(allowed)
+    error = next(error for error in problem["errors"] if error["parameter"] == parameter)
+    assert error["value"] == value
+    assert error["allowed"].startswith(allowed)
     assert parameter in problem["detail"]
     assert allowed in problem["detail"]
     assert problem["instance"] == path.partition("?")[0]
@@ -306,16 +306,16 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("method", "path", "parameter", "value", "allowed"), UNKNOWN)
-def test_what_is_not_served_is_named_with_what_is(
+def test_an_unknown_model_or_version_is_refused_and_the_known_are_listed(
     client: TestClient, method: str, path: str, parameter: str, value: object, allowed: str
 ) -> None:
-    answer = client.request(method, path)
-    assert answer.status_code == 404
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    (offence,) = answer.json()["errors"]
-    assert (offence["parameter"], offence["value"]) == (parameter, value)
-    assert offence["allowed"].startswith(allowed)
-    assert offence["in"] == ("query" if "?" in path else "path")
+    response = client.request(method, path)
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "application/problem+json"
+    (error,) = response.json()["errors"]
+    assert (error["parameter"], error["value"]) == (parameter, value)
+    assert error["allowed"].startswith(allowed)
+    assert error["in"] == ("query" if "?" in path else "path")
 
 
 FRAMES = "image/png, image/gif, image/webp, image/apng, application/json, application/x-ndjson"
@@ -333,13 +333,13 @@ FRAMES += ", application/zip"
         ("GET", f"{IMAGE}/1.png", "image/webp", "image/png"),
     ],
 )
-def test_an_unacceptable_form_is_refused_with_the_offers(
+def test_an_unacceptable_media_type_is_refused_and_the_offered_are_listed(
     client: TestClient, method: str, path: str, accept: str, offered: str
 ) -> None:
-    answer = client.request(method, path, headers=accepting(accept))
-    assert answer.status_code == 406
-    (offence,) = answer.json()["errors"]
-    assert offence == {
+    response = client.request(method, path, headers=accepting(accept))
+    assert response.status_code == 406
+    (error,) = response.json()["errors"]
+    assert error == {
         "parameter": "Accept",
         "in": "header",
         "value": accept,
@@ -357,22 +357,22 @@ def test_an_unacceptable_form_is_refused_with_the_offers(
         ("DELETE", "/models", 405),
     ],
 )
-def test_a_wrong_path_or_method_is_a_problem_too(
+def test_a_wrong_path_or_method_is_a_problem(
     client: TestClient, method: str, path: str, status: int
 ) -> None:
-    answer = client.request(method, path)
-    assert answer.status_code == status
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert f"{method} {path}" in answer.json()["detail"]
+    response = client.request(method, path)
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert f"{method} {path}" in response.json()["detail"]
     if status == 405:
-        assert answer.headers["Allow"] in answer.json()["detail"]
+        assert response.headers["Allow"] in response.json()["detail"]
 
 
 @pytest.mark.parametrize(
     ("path", "methods"),
     [("/models", "GET"), ("/generate", "POST"), ("/images/faces/1/5.png", "GET, HEAD")],
 )
-def test_a_wrong_method_is_told_all_that_are_right(
+def test_a_wrong_method_gets_the_allowed_methods_of_all_routes_at_the_path(
     client: TestClient, path: str, methods: str
 ) -> None:
     assert client.request("PUT", path).headers["Allow"] == methods

@@ -1,8 +1,7 @@
-"""The Open Inference Protocol as it is spoken over HTTP."""
+"""The Open Inference Protocol, version 2, over HTTP."""
 
 import gzip
 import json
-import threading
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import httpx2 as httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from app import __version__
 from app.artifact import card
@@ -21,7 +21,7 @@ from app.main import create_app
 from app.runtime.engine import Engine
 from app.runtime.providers import Placement
 from app.settings import Settings
-from tests.engines import BlockedEngine, occupied
+from tests.engines import BlockedEngine, occupied, version
 from tests.waiting import eventually
 
 INFER = "/v2/models/fashion-mnist/infer"
@@ -41,45 +41,48 @@ def rows(models: Path) -> np.ndarray:
     return sampling.from_seeds([0, 1, 2], described.latent.width, described.latent.prior)
 
 
-def asking(rows: np.ndarray, **others: Any) -> dict[str, Any]:
+def request(rows: np.ndarray, **others: Any) -> dict[str, Any]:
     data = rows.ravel().tolist()
-    told = {"name": "latents", "shape": list(rows.shape), "datatype": "FP32", "data": data}
-    return {"inputs": [told], **others}
+    tensor = {"name": "latents", "shape": list(rows.shape), "datatype": "FP32", "data": data}
+    return {"inputs": [tensor], **others}
 
 
-def pixels(answer: httpx.Response) -> np.ndarray:
-    assert answer.is_success, answer.text
-    (output,) = answer.json()["outputs"]
+def pixels(response: httpx.Response) -> np.ndarray:
+    assert response.is_success, response.text
+    (output,) = response.json()["outputs"]
     return np.array(output["data"], np.uint8).reshape(output["shape"])
 
 
-def test_the_server_tells_of_itself(client: TestClient) -> None:
-    told = client.get("/v2").json()
-    assert (told["name"], told["version"]) == ("dcgan-server", __version__)
-    assert "binary_tensor_data" in told["extensions"]
+def test_server_metadata_and_health(client: TestClient) -> None:
+    metadata = client.get("/v2").json()
+    assert (metadata["name"], metadata["version"]) == ("dcgan-server", __version__)
+    assert "binary_tensor_data" in metadata["extensions"]
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
 
 
-def test_a_model_tells_its_tensors(client: TestClient, rows: np.ndarray) -> None:
-    told = client.get("/v2/models/fashion-mnist").json()
-    assert "2" in told["versions"]
+def test_model_metadata_describes_the_tensors(client: TestClient, rows: np.ndarray) -> None:
+    metadata = client.get("/v2/models/fashion-mnist").json()
+    assert "2" in metadata["versions"]
     latent = {"name": "latents", "datatype": "FP32", "shape": [-1, rows.shape[1]]}
-    assert told["inputs"] == [latent]
+    assert metadata["inputs"] == [latent]
     image = {"name": "pixels", "datatype": "UINT8", "shape": [-1, 28, 28, 1]}
-    assert told["outputs"] == [image]
-    assert client.get("/v2/models/fashion-mnist/versions/2").json() == {**told, "versions": ["2"]}
+    assert metadata["outputs"] == [image]
+    assert client.get("/v2/models/fashion-mnist/versions/2").json() == {
+        **metadata,
+        "versions": ["2"],
+    }
     for path in ("/v2/models/fashion-mnist/ready", "/v2/models/fashion-mnist/versions/2/ready"):
         assert client.get(path).json() == {"name": "fashion-mnist", "ready": True}
 
 
-def test_the_index_tells_every_version(client: TestClient) -> None:
+def test_the_index_lists_versions_in_service(client: TestClient) -> None:
     entry = {"name": "fashion-mnist", "version": "2", "state": "READY", "reason": ""}
     assert entry in client.post("/v2/repository/index").json()
     assert entry in client.post("/v2/repository/index", json={"ready": True}).json()
 
 
-def test_the_index_tells_why_a_version_is_out_of_service(tmp_path: Path) -> None:
+def test_the_index_has_the_reason_why_a_version_is_out_of_service(tmp_path: Path) -> None:
     (tmp_path / "cats" / "3").mkdir(parents=True)
     with TestClient(create_app(Settings(models=tmp_path))) as client:
         (entry,) = client.post("/v2/repository/index").json()
@@ -91,83 +94,72 @@ def test_the_index_tells_why_a_version_is_out_of_service(tmp_path: Path) -> None
     assert "no model is served" in ready.json()["error"]
 
 
-def test_latents_become_the_pixels_that_their_seeds_have(
-    client: TestClient, rows: np.ndarray, models: Path
-) -> None:
+def test_pixels_are_those_of_the_engine(client: TestClient, rows: np.ndarray, models: Path) -> None:
     described = card.read(models / "fashion-mnist" / "2")
     graph = card.load_graph(models / "fashion-mnist/2", described.variants[0])
     engine = Engine(described, graph, Placement("cpu"))
-    answer = client.post(INFER, json=asking(rows, id="mine"))
-    assert answer.json()["id"] == "mine"
-    assert answer.headers["X-Model"] == "fashion-mnist/2"
-    assert "compute;dur=" in answer.headers["Server-Timing"]
-    wanted = engine({"latents": rows})
-    assert np.array_equal(pixels(answer), wanted)
-    exact = client.post("/v2/models/fashion-mnist/versions/2/infer", json=asking(rows))
-    assert np.array_equal(pixels(exact), wanted)
+    response = client.post(INFER, json=request(rows, id="mine"))
+    assert response.json()["id"] == "mine"
+    assert response.headers["X-Model"] == "fashion-mnist/2"
+    assert "compute;dur=" in response.headers["Server-Timing"]
+    expected = engine({"latents": rows})
+    assert np.array_equal(pixels(response), expected)
+    exact = client.post("/v2/models/fashion-mnist/versions/2/infer", json=request(rows))
+    assert np.array_equal(pixels(exact), expected)
 
 
-def test_a_large_answer_in_json_is_whole(client: TestClient) -> None:
+def test_a_large_json_response_is_complete(client: TestClient) -> None:
     described = client.get("/v2/models/faces").json()
     many = np.zeros((8, described["inputs"][0]["shape"][1]), np.float32)
-    drawn = pixels(client.post("/v2/models/faces/infer", json=asking(many)))
-    assert drawn.shape == (8, 64, 64, 3)
-    assert (drawn == drawn[0]).all()
+    found = pixels(client.post("/v2/models/faces/infer", json=request(many)))
+    assert found.shape == (8, 64, 64, 3)
+    assert (found == found[0]).all()
 
 
 @pytest.mark.parametrize("aligned", [True, False])
-def test_tensors_may_follow_the_json_both_ways(
+def test_tensors_may_be_binary_data_in_both_directions(
     client: TestClient, rows: np.ndarray, aligned: bool
 ) -> None:
-    asked = asking(rows, parameters={"binary_data_output": True})
-    tensor = asked["inputs"][0]
+    body = request(rows, parameters={"binary_data_output": True})
+    tensor = body["inputs"][0]
     del tensor["data"]
     tensor["parameters"] = {"binary_data_size": rows.nbytes}
-    head = json.dumps(asked).encode()
+    head = json.dumps(body).encode()
     head += b" " * (-len(head) % 4 if aligned else 1 - len(head) % 4)
-    answer = client.post(INFER, content=head + rows.tobytes(), headers={HEADER: str(len(head))})
-    assert answer.headers["Content-Type"] == "application/octet-stream"
-    length = int(answer.headers[HEADER])
-    (output,) = json.loads(answer.content[:length])["outputs"]
-    drawn = np.frombuffer(answer.content[length:], np.uint8).reshape(output["shape"])
-    assert np.array_equal(drawn, pixels(client.post(INFER, json=asking(rows))))
+    response = client.post(INFER, content=head + rows.tobytes(), headers={HEADER: str(len(head))})
+    assert response.headers["Content-Type"] == "application/octet-stream"
+    length = int(response.headers[HEADER])
+    (output,) = json.loads(response.content[:length])["outputs"]
+    found = np.frombuffer(response.content[length:], np.uint8).reshape(output["shape"])
+    assert np.array_equal(found, pixels(client.post(INFER, json=request(rows))))
 
 
 @pytest.mark.parametrize(
-    ("encoding", "deflate"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+    ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
 )
 def test_a_body_may_be_compressed(
-    client: TestClient, rows: np.ndarray, encoding: str, deflate: Any
+    client: TestClient, rows: np.ndarray, encoding: str, compress: Any
 ) -> None:
-    content = json.dumps(asking(rows)).encode()
+    content = json.dumps(request(rows)).encode()
     headers = {"Content-Encoding": encoding}
-    answer = client.post(INFER, content=deflate(content), headers=headers)
-    assert np.array_equal(pixels(answer), pixels(client.post(INFER, content=content)))
+    response = client.post(INFER, content=compress(content), headers=headers)
+    assert np.array_equal(pixels(response), pixels(client.post(INFER, content=content)))
 
 
 def test_requests_of_several_clients_share_a_batch(
     small: TestClient, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compute, entered, release = Engine.__call__, threading.Event(), threading.Event()
-    sizes: list[int] = []
-
-    def held(engine: Engine, asked: dict[str, np.ndarray]) -> np.ndarray:
-        sizes.append(len(asked["latents"]))
-        entered.set()
-        assert release.wait(60)
-        return compute(engine, asked)
-
-    alone = [pixels(small.post(INFER, json=asking(row[None]))) for row in rows]
-    monkeypatch.setattr(Engine, "__call__", held)
+    alone = [pixels(small.post(INFER, json=request(row[None]))) for row in rows]
+    engine = BlockedEngine(small, monkeypatch)
     with ThreadPoolExecutor(8) as threads:
-        first = threads.submit(small.post, INFER, json=asking(rows[:1]))
-        assert entered.wait(60)
-        others = [threads.submit(small.post, INFER, json=asking(row[None])) for row in rows]
-        eventually(lambda: small.app.state.services.registry.find().batcher.waiting >= 3)
-        release.set()
-        drawn = [pixels(future.result()) for future in (first, *others)]
-    assert sizes == [1, 3]
-    assert all(np.array_equal(one, wanted) for one, wanted in zip(drawn[1:], alone, strict=True))
+        first = threads.submit(small.post, INFER, json=request(rows[:1]))
+        assert engine.entered.wait(60)
+        others = [threads.submit(small.post, INFER, json=request(row[None])) for row in rows]
+        eventually(lambda: version(small).batcher.waiting >= 3)
+        engine.release.set()
+        found = [pixels(future.result()) for future in (first, *others)]
+    assert engine.batches == [1, 3]
+    np.testing.assert_array_equal(found[1:], alone)
 
 
 def test_the_statistics_count_requests_batches_and_images(
@@ -177,22 +169,22 @@ def test_the_statistics_count_requests_batches_and_images(
         (found,) = small.get(path).json()["model_stats"]
         return dict(found)
 
-    none = counted()
-    assert (none["inference_count"], none["execution_count"], none["last_inference"]) == (0, 0, 0)
+    before = counted()
+    counts = ("inference_count", "execution_count", "last_inference")
+    assert [before[name] for name in counts] == [0, 0, 0]
     for _ in range(2):
-        assert small.post(INFER, json=asking(rows)).is_success
-    once = counted()
-    assert (once["inference_count"], once["execution_count"]) == (6, 2)
-    told = once["inference_stats"]
-    assert told["success"]["count"] == told["queue"]["count"] == 2
-    assert told["success"]["ns"] >= told["compute_infer"]["ns"] > 0
-    assert once["last_inference"] > 1e12
+        assert small.post(INFER, json=request(rows)).is_success
+    after = counted()
+    assert (after["inference_count"], after["execution_count"]) == (6, 2)
+    stages = after["inference_stats"]
+    assert stages["success"]["count"] == stages["queue"]["count"] == 2
+    assert stages["success"]["ns"] >= stages["compute_infer"]["ns"] > 0
+    assert after["last_inference"] > 1e12
 
-    def broken(*_: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(Engine, "__call__", broken)
-    failed = small.post(INFER, json=asking(rows))
+    engine = BlockedEngine(small, monkeypatch)
+    engine.release.set()
+    engine.failure = MemoryError()
+    failed = small.post(INFER, json=request(rows))
     assert failed.status_code == 500
     assert failed.json()["error"].startswith("these images could not be computed; see fault")
     assert counted()["inference_stats"]["fail"]["count"] == 1
@@ -250,47 +242,47 @@ def test_the_statistics_count_requests_batches_and_images(
         ("POST", "/v2/repository/index", {"content": b" " * 10**5}, 413, "longer than 65536"),
     ],
 )
-def test_every_failure_has_the_form_of_the_protocol(
+def test_every_error_has_the_format_of_the_protocol(
     client: TestClient, method: str, path: str, options: dict[str, Any], status: int, reason: str
 ) -> None:
-    answer = client.request(method, path, **options)
-    assert answer.status_code == status
-    assert answer.headers["Content-Type"] == "application/json"
-    told = answer.json()
-    assert told.keys() == {"error"}
-    assert reason in told["error"]
+    response = client.request(method, path, **options)
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/json"
+    body = response.json()
+    assert body.keys() == {"error"}
+    assert reason in body["error"]
 
 
-def test_a_full_queue_says_when_to_retry(
+def test_a_full_queue_is_503_with_retry_after(
     small: TestClient, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with occupied(small, BlockedEngine(small, monkeypatch), 15):
-        refused = small.post(INFER, json=asking(rows))
+        refused = small.post(INFER, json=request(rows))
     assert refused.status_code == 503
     assert refused.json() == {"error": "the server is busy: 15 images are waiting"}
     assert int(refused.headers["Retry-After"]) >= 1
 
 
-def test_keys_rates_and_deadlines_are_told_in_the_form_of_the_protocol(
+def test_errors_of_keys_rates_and_deadlines_have_the_format_of_the_protocol(
     models: Path, rows: np.ndarray
 ) -> None:
     key = "somebodys-drawing-key"
-    told = {"models": models, "provider": "cpu", "api_keys": (key,), "rate": 0.01}
-    app = create_app(Settings.model_validate(told))
+    settings = Settings(models=models, provider="cpu", api_keys=(SecretStr(key),), rate=0.01)
+    app = create_app(settings)
     with TestClient(app, headers={"X-API-Key": key}) as client:
-        answers = [
-            client.post(INFER, json=asking(rows), headers={"X-API-Key": "another-drawing-key"}),
-            client.post(INFER, json=asking(rows), headers={"X-Request-Timeout": "0.000001"}),
+        responses = [
+            client.post(INFER, json=request(rows), headers={"X-API-Key": "another-drawing-key"}),
+            client.post(INFER, json=request(rows), headers={"X-Request-Timeout": "0.000001"}),
         ]
-        while (answer := client.post(INFER, json=asking(rows))).is_success:
+        while (response := client.post(INFER, json=request(rows))).is_success:
             pass
-    answers.append(answer)
-    assert [answer.status_code for answer in answers] == [401, 504, 429]
-    assert all(answer.json().keys() == {"error"} for answer in answers)
-    assert "WWW-Authenticate" in answers[0].headers
-    assert int(answers[2].headers["Retry-After"]) >= 1
+    responses.append(response)
+    assert [response.status_code for response in responses] == [401, 504, 429]
+    assert all(response.json().keys() == {"error"} for response in responses)
+    assert "WWW-Authenticate" in responses[0].headers
+    assert int(responses[2].headers["Retry-After"]) >= 1
 
 
-def test_other_errors_stay_problems(client: TestClient) -> None:
-    answer = client.get("/v22")
-    assert answer.headers["Content-Type"] == "application/problem+json"
+def test_errors_of_other_paths_are_problems(client: TestClient) -> None:
+    response = client.get("/v22")
+    assert response.headers["Content-Type"] == "application/problem+json"

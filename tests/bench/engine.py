@@ -54,7 +54,7 @@ def compared(folder: Path, options: argparse.Namespace) -> list[dict[str, object
     served = load(folder, Settings(models=folder.parents[1], **chosen))
     engine, described = served.engine, served.card
     plain = plain_onnxruntime(card.load_graph(folder, described.variant("any")), options.threads)
-    print(f"\n{served.title}: {served.variant.file} on {engine.provider} in {engine.precision}")
+    print(f"\n{served.key}: {served.variant.file} on {engine.provider} in {engine.precision}")
     print(f"{'images':>6}{'ours/s':>10}{'plain/s':>10}{'ratio':>8}")
     rows = []
     for count in options.images:
@@ -64,7 +64,7 @@ def compared(folder: Path, options: argparse.Namespace) -> list[dict[str, object
         print(f"{count:6}{ours:10.0f}{other:10.0f}{ours / other:8.2f}")
         rows.append(
             {
-                "model": served.title,
+                "model": str(served.key),
                 "provider": engine.provider,
                 "precision": engine.precision,
                 "images": count,

@@ -68,6 +68,11 @@ class Serving:
     """Seconds of one measurement."""
     quick: bool
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of images in a batch."""
+        return (1, 4) if self.quick else (1, 64, 256)
+
     @cached_property
     def models(self) -> list[Model]:
         """The shipped versions, read once."""
@@ -114,7 +119,7 @@ def engines(serving: Serving) -> Iterator[Row]:
         on_cpu = model.ours(Placement("cpu", available()))(rows)
         equal = 100 * float((ours(rows) == on_cpu).mean())
         yield Row(part, "pixels equal to the CPU's", equal, "%")
-        for count in (1, 64, 256):
+        for count in serving.sizes:
             rows, medians = model.latents(count), []
             for name, draw in (("ours", ours), ("session.run", plain)):
                 taken = times(draw, rows, serving.seconds)
@@ -127,10 +132,10 @@ def engines(serving: Serving) -> Iterator[Row]:
 
 def memory(serving: Serving) -> Iterator[Row]:
     """How much the memory of the process and of the GPU grows over 100,000 batches."""
-    model, sizes, count = serving.models[0], (1, 3, 16, 64), 400 if serving.quick else 100_000
+    model, sizes, count = serving.models[0], (1, 3, 16, 64), 40 if serving.quick else 100_000
     draw = model.ours(serving.placement)
     batches = [model.latents(size) for size in sizes]
-    for number in range(100):
+    for number in range(count if serving.quick else 100):
         draw(batches[number % len(batches)])
     on_gpu = serving.provider != "cpu" and torch.cuda.is_available()
     resident, free = _resident(), torch.cuda.mem_get_info()[0] if on_gpu else 0
@@ -186,7 +191,7 @@ def tensorrt(serving: Serving, model: Model) -> Iterator[Row]:
         equal = 100 * float((difference == 0).mean())
         yield Row(part, f"{precision}, pixels equal to the CPU's", equal, "%")
         yield Row(part, f"{precision}, largest difference in levels", float(difference.max()))
-        for count in (1, 64, 256):
+        for count in serving.sizes:
             taken = float(np.median(times(draw, model.latents(count), serving.seconds)))
             yield Row(part, f"{precision}, n={count}", taken, "ms")
             yield Row(part, f"{precision}, n={count}", 1000 * count / taken, "images/s")

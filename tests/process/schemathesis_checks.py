@@ -8,12 +8,12 @@ from schemathesis.core.transport import Response
 
 RELATIONS = re.compile(
     r"left out where \w+ is given"
-    r"|given in place of"
+    r"|given instead of"
     r"|where corners is given"
     r"|at most \d+ (images in all|pixels)"
     r"|left out: \S+ has no attributes to edit"
     r"|an edit names every attribute once"
-    r"|a list of \d+ numbers, where"
+    r"|a list of \d+ numbers for"
     r"|one of beard, closed_eyes, "
     r"|latents has (shape|rows of different lengths|neither data|both data|binary_data_size)"
     r"|Inference-Header-Content-Length is \d+, but the body has"

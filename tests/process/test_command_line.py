@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app import __main__
+from tests.waiting import PATIENCE
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -24,7 +25,7 @@ def test_a_server_runs_until_a_signal_stops_it(serve: Serve, stop: signal.Signal
         assert [image["seed"] for image in answer.json()["images"]] == list(range(42, 58))
         assert "server" not in answer.headers
         process.send_signal(stop)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("enabled", ["true", "false"])

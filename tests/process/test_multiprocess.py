@@ -12,6 +12,7 @@ import httpx
 
 from tests.process.test_workers import started
 from tests.prometheus import samples, value
+from tests.waiting import PATIENCE
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -69,4 +70,4 @@ def test_counts_are_summed_over_workers_and_survive_a_killed_one(serve: Serve) -
         assert value(text, "dcgan_queue_images") == 0
         assert value(text, "dcgan_model_info", **FACES) == 1
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0

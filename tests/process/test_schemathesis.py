@@ -48,12 +48,13 @@ def findings(root: Path, config: Path, address: str, *flags: str) -> tuple[int, 
     return 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.usefixtures("_no_coverage")  # of Schemathesis; the server started before
 def test_schemathesis_finds_nothing(root: Path, config: Path, server: str) -> None:
     cases, found = findings(
-        root, config, server, "--max-examples", "40", "--generation-deterministic"
+        root, config, server, "--max-examples", "20", "--generation-deterministic"
     )
     assert not found, found
-    assert cases > 2000
+    assert cases > 1000
 
 
 @pytest.mark.slow

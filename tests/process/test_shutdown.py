@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.process.faults.server import Server, started
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 SLOW = b"POST /generate?n=1 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 SLOW += b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
@@ -87,12 +87,14 @@ def test_connections_that_were_not_accepted_yet_get_responses(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_second_signal_ends_the_server_at_once(workers: str) -> None:
-    with started("--workers", workers) as server, waiting_for_body(server):
+    # Without a second signal, the server would wait for the body as long as --patience says.
+    flags = ("--workers", workers, "--patience", "600")
+    with started(*flags) as server, waiting_for_body(server):
         server.process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             server.ends(1.5)
         server.process.send_signal(signal.SIGTERM)
-        assert server.ends(10) == (143 if workers == "1" else 0)
+        assert server.ends(PATIENCE) == (143 if workers == "1" else 0)
         assert "second signal received: exiting at once" in server.output
 
 

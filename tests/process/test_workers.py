@@ -16,6 +16,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app.server import workers
 from app.settings import Settings
+from tests.waiting import PATIENCE
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -60,7 +61,7 @@ def test_each_worker_serves_and_a_dead_one_is_replaced(serve: Serve) -> None:
         with paused(second):
             assert drawn(address) == answers[0]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_shutdown_waits_for_a_request_in_progress(serve: Serve) -> None:
@@ -78,7 +79,7 @@ def test_a_shutdown_waits_for_a_request_in_progress(serve: Serve) -> None:
                 process.wait(1.5)
             connection.sendall(b"{}")
             assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_worker_that_cannot_start_logs_why_and_is_not_restarted(

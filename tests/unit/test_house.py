@@ -11,6 +11,7 @@ import pytest
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 500, 40
 
 
+@pytest.mark.usefixtures("_no_coverage")
 @pytest.mark.parametrize(
     "arguments",
     [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]],

@@ -103,7 +103,7 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
     print_progress(f"generating {count} images and extracting their attributes")
     z = model.latents(range(count))
     has, half = predict(z), count // 2
-    finding, judging = Examples(z[:half], has[:half]), Examples(z[half:], has[half:])
+    finding, held_out = Examples(z[:half], has[:half]), Examples(z[half:], has[half:])
     return AttributesRecord(
         subject=model.title,
         step=model.step,
@@ -120,7 +120,7 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
             first_judged=half,
             last=count - 1,
         ),
-        edits=find_edits(finding, judging, spec.names, predict, logits),
+        edits=find_edits(finding, held_out, spec.names, predict, logits),
         device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
@@ -128,12 +128,12 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
 
 def find_edits(
     finding: Examples,
-    judging: Examples,
+    held_out: Examples,
     names: Sequence[str],
     predict: Predict,
     logits: Logits | None = None,
 ) -> dict[str, AttributeEdit]:
-    """The edits of the attributes ``names``, found on ``finding`` and measured on ``judging``.
+    """The edits of the attributes ``names``, found on ``finding`` and measured on ``held_out``.
 
     Directions are steered if there are ``logits``. An attribute has no edit if too few images have
     it or do not have it, or if the direction that adds it to half of the images would have to be
@@ -143,7 +143,7 @@ def find_edits(
     edits = {}
     found = directions.find_directions(finding.z, finding.has)
     for k, direction in enumerate(tqdm(found, unit="attribute")):
-        if finding.is_rare(k) or judging.is_rare(k):
+        if finding.is_rare(k) or held_out.is_rare(k):
             continue
         few = finding.without(k, LENGTH_IMAGES)
         step = scale_to_half(direction, few, k, longest, predict)
@@ -152,7 +152,7 @@ def find_edits(
             steered = steering.steer(STRENGTH * step, *without, k, logits)
             step = scale_to_half(steered, few, k, longest, predict)
         if step is not None:
-            edits[names[k]] = _measure_edit(step, judging, k, names, predict)
+            edits[names[k]] = _measure_edit(step, held_out, k, names, predict)
     return edits
 
 
@@ -178,15 +178,15 @@ def scale_to_half(
 
 
 def _measure_edit(
-    step: Latents, judging: Examples, attribute: int, names: Sequence[str], predict: Predict
+    step: Latents, held_out: Examples, attribute: int, names: Sequence[str], predict: Predict
 ) -> AttributeEdit:
     """The effect of ``step`` on images that it was not found on."""
-    before = judging.without(attribute, EFFECT_IMAGES)
+    before = held_out.without(attribute, EFFECT_IMAGES)
     after = predict(before.z + STRENGTH * step)
     gained, kept = directions.edit_effect(before.has, after, attribute)
     others = [name for k, name in enumerate(names) if k != attribute]
     return AttributeEdit(
-        share=float(judging.has[:, attribute].mean()),
+        share=float(held_out.has[:, attribute].mean()),
         direction=Direction(
             vector=[round(number, DECIMALS) for number in step.tolist()],
             gained=gained,

@@ -143,7 +143,7 @@ def _checked(min_samples: int, **sets: Features) -> list[Float64Array]:
 
 
 def _centred(**sets: Features) -> list[Float64Array]:
-    """Checked copies minus the first set's mean: far from the origin, squares cancel."""
+    """Checked copies minus the first set's mean: large values would lose precision when squared."""
     checked = _checked(1, **sets)
     mean = checked[0].mean(axis=0)
     return [np.subtract(features, mean, out=features) for features in checked]

@@ -15,7 +15,8 @@ STRENGTHS = (1e-5, 1e-4, 1e-3)
 SELECTION_SAMPLES = 12_000
 """Most samples on which the weight is selected."""
 
-_PASSES, _STEPS = 5, 100_000
+MIN_PASSES, MIN_STEPS = 5, 100_000
+"""Fewest passes over the samples, and fewest gradient steps."""
 
 
 class ClassifierScore(BaseModel):
@@ -97,7 +98,7 @@ def _accuracy(  # noqa: PLR0913, PLR0917 two labelled sets and two hyperparamete
         loss="hinge",
         alpha=strength,
         average=True,
-        max_iter=max(_PASSES, _STEPS // len(train)),
+        max_iter=max(MIN_PASSES, MIN_STEPS // len(train)),
         tol=None,
         random_state=seed,
         n_jobs=available(),

@@ -73,7 +73,7 @@ class EvaluateOptions(RecordOptions, DatasetOptions):
     )
     provider: Provider = Field("cpu", description="execution provider for a published version")
     precision: ProviderPrecision = Field(
-        "fp32", description="its arithmetic precision; openvino has bf16, tensorrt fp16"
+        "fp32", description="precision of the provider; bf16 needs openvino, fp16 tensorrt"
     )
 
 

@@ -41,7 +41,10 @@ CANDIDATES: dict[str, tuple[Rewrite, ...]] = {
 }
 PROVIDERS: "tuple[ProviderName, ...]" = ("cpu", "openvino", "cuda")
 
-_BATCH, _ROUNDS, _PARITY_SEEDS = 64, 9, 1024
+BATCH, ROUNDS = 64, 9
+"""Images per batch, and rounds per graph, of which the fastest counts."""
+PARITY_SEEDS = 1024
+"""Number of seeds on which the rewritten graphs are compared with the plain one."""
 _MIN_SPEED_UP = 1.1
 """Smallest speed-up over the plain graph for which another graph is stored."""
 
@@ -83,12 +86,12 @@ def optimise(folder: Path) -> Iterator[Throughput]:
     except CardError as error:
         raise ExportError(str(error)) from error
     rows = sampling.from_seeds(
-        range(_PARITY_SEEDS), model_card.latent.width, model_card.latent.prior
+        range(PARITY_SEEDS), model_card.latent.width, model_card.latent.prior
     )
     graphs = {PLAIN: plain, **rewrite_all(plain, rows)}
     found = []
     for placement in _placements():
-        found.append(measure(placement, graphs, rows[:_BATCH]))
+        found.append(measure(placement, graphs, rows[:BATCH]))
         yield found[-1]
     _write(folder, model_card, graphs, found)
 
@@ -123,7 +126,7 @@ def measure(placement: "Placement", graphs: dict[str, bytes], rows: Latents) -> 
     except (GraphError, ProviderError) as error:
         raise ExportError(f"provider {placement.provider}: {error}") from error
     seconds = dict.fromkeys(graphs, float("inf"))
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         for name, draw in loaded.items():
             began = time.perf_counter()
             draw(rows)
@@ -170,8 +173,8 @@ def _speed_up(one: Throughput) -> Metric:
     placement = one.placement
     protocol = (
         f"images a second of the graph for provider {placement.provider} ({one.best}) over those "
-        f"of the plain one there, both in {placement.precision}, in batches of {_BATCH}: the best "
-        f"of {_ROUNDS} alternating rounds ({_cpu()}, {placement.threads} threads)"
+        f"of the plain one there, both in {placement.precision}, in batches of {BATCH}: the best "
+        f"of {ROUNDS} alternating rounds ({_cpu()}, {placement.threads} threads)"
     )
     return Metric(value=round(one.speed_up(one.best), 2), protocol=protocol)
 

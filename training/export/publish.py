@@ -34,7 +34,8 @@ GRAPH_FILE = "generator.onnx"
 SHEET_IMAGES = 64
 """Number of images on the sheet of samples."""
 
-_PARITY_SEEDS = 1024
+PARITY_SEEDS = 1024
+"""Number of seeds on which the graph is compared with the original generator."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def publish(source: Source, folder: Path) -> None:
     """
     name, version = folder.parent.name, int(folder.name)
     graph = source.graph(card.metadata(name, version))
-    latents = sampling.from_seeds(range(_PARITY_SEEDS), source.latent.width, source.latent.prior)
+    latents = sampling.from_seeds(range(PARITY_SEEDS), source.latent.width, source.latent.prior)
     pixels, share = parity.check(source.draw(latents), graph, latents)
     model_card = Card(
         name=name,

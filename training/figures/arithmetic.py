@@ -42,7 +42,9 @@ GROUP = 3
 NOISE = 0.25
 """Range of the noise around the result, as in ``POST /arithmetic``."""
 
-_CANDIDATES = 1000
+CANDIDATES = 1000
+"""Number of seeds among which those of an equation are chosen."""
+
 _GAP, _TITLE_WIDTH = 28, 68
 
 Equation = tuple[tuple[str, str, str], list[int]]
@@ -62,8 +64,8 @@ def choose_equations(model: LoadedModel, seed: int) -> list[Equation]:
     spec = features.spec_for(model.dataset, model.image_shape)
     if spec is None:
         return [unnamed]
-    candidates = sampling.consecutive(seed, _CANDIDATES)
-    probabilities = label_probabilities(spec, model.images(_CANDIDATES, seed))
+    candidates = sampling.consecutive(seed, CANDIDATES)
+    probabilities = label_probabilities(spec, model.images(CANDIDATES, seed))
     chosen = []
     for terms in EQUATIONS[model.dataset]:
         groups = [best_group(match_scores(term, probabilities, spec)) for term in terms]

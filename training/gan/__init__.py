@@ -1,1 +1,1 @@
-"""Networks, losses, penalties, augmentation, averaging and the optimiser step."""
+"""Networks, losses, penalties, augmentation, averaging and one training step."""

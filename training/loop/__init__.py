@@ -1,1 +1,1 @@
-"""The training loop: devices, execution, distribution, checkpoints."""
+"""A run from its first to its last step: fit, device, execution, processes, checkpoints."""

@@ -21,7 +21,7 @@ from training.run.journal import Run
 from training.run.report import Report
 from training.run.tensorboard import Events
 
-_SHARE = 0.1
+CURVES_SHARE = 0.1
 """Largest share of the time spent on curves: on a GPU an epoch takes less time than they do."""
 
 
@@ -53,7 +53,7 @@ class Display:
         self._stale = began < self._next_curves
         if not self._stale:
             self._attempt(self._draw_curves)
-            self._next_curves = began + (time.monotonic() - began) / _SHARE
+            self._next_curves = began + (time.monotonic() - began) / CURVES_SHARE
         self._attempt(lambda: self._write_events(report))
 
     def _write_events(self, report: Report) -> None:

@@ -30,7 +30,7 @@ _OFFERED = (PNG, JSON, ZIP)
 async def arithmetic(
     body: ArithmeticBody, _: Annotated[ArithmeticQuery, Query()], route: Route
 ) -> Response:
-    """Add the mean latent of each group in `plus`, subtract those in `minus`, draw the result.
+    """Add the mean latent of each group in `plus`, subtract those in `minus`, show the result.
 
     The result is the centre of a square sheet of `neighbours` images. The others differ from it by
     uniform noise from `-radius` to `radius`, which depends on the first seed in `plus` alone. For

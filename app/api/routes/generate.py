@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.api import direct_route, openapi, responses
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
-from app.api.drawing import route_context
+from app.api.drawing import require_absent, route_context
 from app.api.drawn import Drawn
 from app.api.parameters import MAX_NUMBERS, MAX_ROWS, GenerateBody, GenerateQuery
 from app.api.routes.images import url
@@ -76,7 +76,7 @@ class _Source:
 async def generate(request: Request) -> Response:
     """Generate `n` images from consecutive seeds, starting at `seed` (random if omitted).
 
-    The body may give `seeds` instead, or `latents`, which are drawn as they are.
+    The body may give `seeds` instead, or `latents`, which are used as they are.
     `Accept: application/json` (the default) returns every image as base64 with its seed and URL, or
     with its latent; `image/png` returns the image itself, or a sheet of several; `application/zip`
     has one file per image, `<seed>.png`, or `000.png`, `001.png`, … for latents. The header
@@ -105,9 +105,7 @@ def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
     """What to generate from. Raises ParameterError if the parameters contradict each other."""
     if body.latents is not None:
         _require_defaults("latents", query, "n", "seed", "truncation")
-        if body.seeds is not None:
-            allowed = "left out where latents is given"
-            raise parameter_error(invalid("seeds", "body", body.seeds, allowed))
+        require_absent("latents", {"seeds": body.seeds}, "body")
         return _Source([], body.latents, {"latents": json_safe(body.latents)})
     if body.seeds is not None:
         _require_defaults("seeds", query, "n", "seed")
@@ -121,13 +119,9 @@ def _require_defaults(name: str, query: GenerateQuery, *others: str) -> None:
 
     Their defaults are accepted: clients that are generated from the OpenAPI document send them.
     """
-    allowed = f"left out where {name} is given"
     defaults = GenerateQuery.model_fields
-    given = [other for other in others if getattr(query, other) != defaults[other].default]
-    if given:
-        raise parameter_error(
-            *(invalid(one, "query", getattr(query, one), allowed) for one in given)
-        )
+    given = {one: getattr(query, one) for one in others}
+    require_absent(name, {k: v for k, v in given.items() if v != defaults[k].default})
 
 
 async def _each(media_type: str, drawn: Drawn, source: _Source) -> Response:

@@ -23,7 +23,7 @@ router = APIRouter(tags=["images"], route_class=KeyRoute)
     responses=openapi.images([PNG], "The sheet"),
 )
 async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
-    """Draw a sheet of `rows` × `cols` images from consecutive seeds, row by row.
+    """Generate a sheet of `rows` × `cols` images from consecutive seeds, row by row.
 
     With `corners`, blend four seeds, which are in the corners of the sheet: by spherical
     interpolation if the model's latents are normal, bilinearly if they are uniform.

@@ -43,7 +43,7 @@ class _RequestedImage:
     etag: str
     headers: dict[str, str]
     not_modified: bool
-    """Whether the client has the current bytes."""
+    """Whether the client's copy is current."""
 
     def response(self, content: bytes, timing: str) -> Response:
         """The image."""
@@ -66,7 +66,7 @@ async def _drawing(
     return route.drawing(found, options, Sheet(columns=1), 1, scale=query.scale)
 
 
-async def _requested(  # FastAPI's dependencies
+async def _requested(
     drawing: Annotated[Drawing, Depends(_drawing)],
     seed: Annotated[Seed, Path(description="the image's seed")],
     form: Annotated[FileFormat, Path(description="file format; the pixels are the same")],
@@ -102,7 +102,7 @@ Requested = Annotated[_RequestedImage, Depends(_requested)]
     openapi_extra=openapi.IF_NONE_MATCH,
 )
 async def image(requested: Requested, route: Route) -> Response:
-    """Draw the image of one seed, edited if `edit` is given. It may be cached permanently.
+    """Generate the image of one seed, edited if `edit` is given. It may be cached permanently.
 
     If `If-None-Match` names the current `ETag`, the response is 304 and nothing is generated.
     """

@@ -12,6 +12,7 @@ from app.api.drawn import Drawn
 from app.api.parameters import Format, InterpolateQuery
 from app.api.schemas import Frame, Interpolated
 from app.errors import invalid, parameter_error
+from app.imaging.sheets import Sheet
 from app.latent import interpolation
 from app.latent.sampling import SEEDS
 
@@ -39,7 +40,7 @@ _OFFERED = tuple(_MEDIA_TYPES.values())
 async def interpolate(
     query: Annotated[InterpolateQuery, Query()], route: Route, request: Request
 ) -> Response:
-    """Draw `steps` frames from the image of seed `from` to that of seed `to`, including both.
+    """Generate `steps` frames from the image of seed `from` to that of `to`, including both.
 
     With `seeds` instead, the path leads through several seeds and `steps` is the number of frames
     in each segment: the frame at the end of one segment is the first of the next and occurs once.
@@ -69,19 +70,26 @@ async def interpolate(
         positions = _positions(query, seeds)
         return await streaming.frames(drawing, rows, positions, seeds[0], request.url.path)
     drawn = await drawing.draw(rows, media_type)
-    if media_type == JSON:
-        return await _json(query, seeds, drawn)
-    if media_type in responses.ANIMATIONS:
-        return await responses.animated(media_type, drawn, seeds[0], query.fps, repeat=loop)
-    if media_type == ZIP:
-        files = responses.numbered(await responses.pngs(drawn))
-        return await responses.archive(files, drawn, seeds[0])
-    return await responses.png(sheet, drawn, seeds[0], mixed=True)
+    return await _encoded(media_type, drawn, query, seeds, sheet)
 
 
 def _positions(query: InterpolateQuery, seeds: list[int]) -> list[float]:
     """The position of each frame on the path, from 0 to 1."""
     return interpolation.positions(len(seeds), query.steps, loop=query.loop, easing=query.easing)
+
+
+async def _encoded(
+    media_type: str, drawn: Drawn, query: InterpolateQuery, seeds: list[int], sheet: Sheet
+) -> Response:
+    """The frames in the requested format."""
+    if media_type == JSON:
+        return await _json(query, seeds, drawn)
+    if media_type in responses.ANIMATIONS:
+        return await responses.animated(media_type, drawn, seeds[0], query.fps, repeat=query.loop)
+    if media_type == ZIP:
+        files = responses.numbered(await responses.pngs(drawn))
+        return await responses.archive(files, drawn, seeds[0])
+    return await responses.png(sheet, drawn, seeds[0], mixed=True)
 
 
 async def _json(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Response:

@@ -23,7 +23,7 @@ _OFFERED = (PNG, JSON, ZIP)
     responses=openapi.images(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
 )
 async def variations(query: Annotated[VariationsQuery, Query()], route: Route) -> Response:
-    """Draw the image of `seed` in the centre of `rows` × `cols`, with its neighbours around it.
+    """Generate the image of `seed` in the centre of a sheet, with its neighbours around it.
 
     A neighbour's latent is the seed's latent plus uniform noise from `-radius` to `radius`, which
     depends on the seed alone. If a side is even, the image is just above, or left of, the centre.

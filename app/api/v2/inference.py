@@ -63,7 +63,7 @@ _BODY = openapi.tensor_body(InferenceRequest)
 
 
 class Inference:
-    """One inference request, its body not yet read: its bound depends on the version."""
+    """One inference request. Its body is read late, as the body's bound depends on the version."""
 
     def __init__(self, request: Request, route: RouteContext, json_length: int | None) -> None:
         """``json_length``: bytes of JSON before binary tensors; None if all of the body is JSON."""

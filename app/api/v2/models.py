@@ -70,7 +70,7 @@ async def server_ready(registry: CurrentRegistry) -> ServerReady:
     return ServerReady()
 
 
-# Before the routes of one model: no model can have the name "stats" in the protocol.
+# Before the routes of one model, which would match this path: the protocol has no model "stats".
 @router.get("/models/stats")
 async def statistics(registry: CurrentRegistry) -> AllStatistics:
     """Return the statistics of every version in service, of the worker that responds."""

@@ -25,7 +25,7 @@ from app.errors import BodyTooLargeError, ModelsFolderError, NotFoundError, Para
 
 
 class JsonRoute(APIRoute):
-    """A route that parses its body as JSON whatever its type: Triton's clients send text."""
+    """A route that parses its body as JSON of any content type: Triton's clients send text."""
 
     def get_route_handler(self) -> Handler:
         """FastAPI's handler, of a request whose content type is JSON."""

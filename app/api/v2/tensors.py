@@ -61,7 +61,7 @@ _DIGITS: Final = np.array([f"{value:3}," for value in range(256)], "S4")
 
 
 class TensorError(ValueError):
-    """The request's tensors are not what the model takes; the text says what it takes."""
+    """The request's tensors do not fit the model; the message says what would."""
 
 
 class _Part(BaseModel):
@@ -89,7 +89,7 @@ class InputTensor(_Part):
 
 
 class RequestedOutput(_Part):
-    """A tensor that the request asks for."""
+    """An output tensor that the request names."""
 
     name: str = Field(json_schema_extra={"enum": [OUTPUT]})
     parameters: dict[str, Any] = Field(

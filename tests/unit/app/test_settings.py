@@ -6,6 +6,8 @@ from pydantic import TypeAdapter, ValidationError
 from app.artifact.card import ModelName
 from app.settings import Settings, unknown_variables
 
+KEYS = ("first-of-two-keys", "second-of-two-keys")
+
 
 def test_defaults_serve_fashion_mnist_to_this_machine_only() -> None:
     defaults = Settings()
@@ -40,7 +42,7 @@ def test_an_invalid_setting_is_named(invalid: dict[str, object]) -> None:
         Settings(**invalid)
 
 
-def test_the_default_model_is_any_name_that_a_card_may_have() -> None:
+def test_the_default_model_may_have_any_name_that_a_card_may_have() -> None:
     schema = Settings.model_json_schema()["properties"]["default_model"]
     assert schema["pattern"] == TypeAdapter(ModelName).json_schema()["pattern"]
 
@@ -58,3 +60,47 @@ def test_an_empty_variable_names_no_folder(
     monkeypatch.setenv("DCGAN_ENGINE_CACHE", text)
     assert Settings().engine_cache == expected
     assert Settings(_cli_parse_args=["--engine-cache", text]).engine_cache == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        (",".join(KEYS), KEYS),
+        (f" {KEYS[0]} ,", KEYS[:1]),
+        (f'["{KEYS[0]}", "with,a-comma-in-it"]', (KEYS[0], "with,a-comma-in-it")),
+        ("[]", ()),
+    ],
+)
+def test_keys_are_read_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, text: str, keys: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DCGAN_API_KEYS", text)
+    settings = Settings()
+    assert tuple(key.get_secret_value() for key in settings.api_keys) == keys
+    assert not any(key in repr(settings) + settings.model_dump_json() for key in keys)
+
+
+@pytest.mark.parametrize("empty", ["", " ", ","])
+def test_an_empty_secret_does_not_open_the_server(
+    monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    monkeypatch.setenv("DCGAN_API_KEYS", empty)
+    with pytest.raises(ValidationError, match="contains no key"):
+        Settings()
+
+
+@pytest.mark.parametrize("weak", ["fifteen-letters", "with a space inside", "sixteen-lettérs-x"])
+def test_a_weak_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, weak: str) -> None:
+    monkeypatch.setenv("DCGAN_API_KEYS", f"{KEYS[0]},{weak}")
+    with pytest.raises(ValidationError, match="16 ASCII characters or more") as refused:
+        Settings()
+    assert weak not in str(refused.value)
+    assert KEYS[0] not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "origins", ["here.example", "https://here.example/", "*, https://a", "ftp://a"]
+)
+def test_an_invalid_origin_is_refused(origins: str) -> None:
+    with pytest.raises(ValidationError, match="cors_origins"):
+        Settings(cors_origins=origins)

@@ -22,7 +22,7 @@ Build = Callable[[str], tuple[nn.Sequential, nn.Sequential]]
 
 
 def shape(config: Config) -> tuple[int, int, int]:
-    """Of the images a preset is made for."""
+    """The shape of the images that a preset is made for."""
     return (3, 64, 64) if config.image_size == 64 else (1, 28, 28)
 
 

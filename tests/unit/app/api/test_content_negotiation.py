@@ -44,7 +44,9 @@ OFFERED = (JSON, PNG, ZIP)
         ("text/*, */json, *, application/zip;q=0.1", ZIP),
     ],
 )
-def test_the_heaviest_offer_is_chosen(accept: str | None, chosen: str | None) -> None:
+def test_the_offer_with_the_highest_quality_is_chosen(
+    accept: str | None, chosen: str | None
+) -> None:
     if chosen is None:
         with pytest.raises(NotAcceptableError):
             choose(accept, OFFERED)
@@ -52,15 +54,15 @@ def test_the_heaviest_offer_is_chosen(accept: str | None, chosen: str | None) ->
         assert choose(accept, OFFERED) == chosen
 
 
-def test_a_header_as_long_as_any_is_read_at_once() -> None:
+def test_a_long_header_of_open_quotes_is_parsed_quickly() -> None:
     for text in ('"\\' * 30_000, '";,' * 20_000, "image/png;" * 6_000):
         assert choose(f"*/*;q=0.5, {text}", OFFERED)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/webp", "image/png;q=0", "nonsense", ","])
-def test_nothing_acceptable_names_the_header_and_the_offers(accept: str) -> None:
+def test_the_refusal_names_the_header_and_the_offers(accept: str) -> None:
     with pytest.raises(NotAcceptableError) as refusal:
         choose(accept, (PNG, ZIP))
-    (offence,) = refusal.value.errors
-    assert (offence.parameter, offence.place, offence.value) == ("Accept", "header", accept)
-    assert offence.allowed == "one of image/png, application/zip"
+    (error,) = refusal.value.errors
+    assert (error.parameter, error.place, error.value) == ("Accept", "header", accept)
+    assert error.allowed == "one of image/png, application/zip"

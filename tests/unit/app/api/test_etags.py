@@ -6,7 +6,7 @@ TAG = '"abc,d"'
 
 
 @pytest.mark.parametrize(
-    "told",
+    "if_none_match",
     [
         ['"abc,d"'],
         ['W/"abc,d"'],
@@ -18,13 +18,13 @@ TAG = '"abc,d"'
         [" * "],
     ],
 )
-def test_these_name_it(told: list[str]) -> None:
-    assert etags.matches(told, TAG)
-    assert etags.matches(told, f"W/{TAG}")
+def test_a_matching_header(if_none_match: list[str]) -> None:
+    assert etags.matches(if_none_match, TAG)
+    assert etags.matches(if_none_match, f"W/{TAG}")
 
 
 @pytest.mark.parametrize(
-    "told",
+    "if_none_match",
     [
         [],
         [""],
@@ -42,16 +42,16 @@ def test_these_name_it(told: list[str]) -> None:
         ['"x",' * 2000 + "!"],
     ],
 )
-def test_these_do_not(told: list[str]) -> None:
-    assert not etags.matches(told, TAG)
+def test_a_header_that_does_not_match(if_none_match: list[str]) -> None:
+    assert not etags.matches(if_none_match, TAG)
 
 
-def test_a_tag_is_quoted_and_of_all_its_parts() -> None:
-    made = etags.strong("a", 1)
-    assert made == etags.strong("a", "1")
-    assert len({made, etags.strong("a1"), etags.strong("a", 2), etags.strong("a", 1, "")}) == 4
-    assert made[0] == made[-1] == '"'
-    assert etags.matches([made], made)
+def test_a_tag_is_quoted_and_depends_on_all_its_parts() -> None:
+    tag = etags.strong("a", 1)
+    assert tag == etags.strong("a", "1")
+    assert len({tag, etags.strong("a1"), etags.strong("a", 2), etags.strong("a", 1, "")}) == 4
+    assert tag[0] == tag[-1] == '"'
+    assert etags.matches([tag], tag)
 
 
 def test_the_tag_depends_on_library_versions() -> None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from app.api.schema_words import within, words
+from app.api.schema_words import FORM, within, words
 
 SEED = {"type": "integer", "minimum": 0.0, "maximum": 4294967295.0}
 GROUP = {"type": "array", "items": SEED, "minItems": 1, "maxItems": 16}
@@ -24,6 +24,10 @@ EDIT = {"type": "object", "additionalProperties": STRENGTH, "maxProperties": 16}
         (
             {"type": "string", "pattern": "^a+$", "examples": ["aa", "a"]},
             "text like aa, of the form ^a+$",
+        ),
+        (
+            {"type": "string", "pattern": "^a+$", "examples": ["aa"], FORM: "several a's"},
+            "text like aa, of the form several a's",
         ),
         (GROUP, "a list of 1 to 16 values, each an integer from 0 to 4294967295"),
         (BODY, "a JSON object"),

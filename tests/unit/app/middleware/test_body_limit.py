@@ -4,7 +4,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import BodyTooLargeError
-from app.middleware.body_limit import LONGEST, BodyLimit
+from app.middleware.body_limit import LONGEST, BodyBound, BodyLimit
 
 
 async def reader(scope: Scope, receive: Receive, _: Send) -> None:
@@ -32,9 +32,10 @@ async def unsent(_: Message) -> None:
     raise AssertionError
 
 
-def read(client: Client) -> int:
+def read(client: Client, bound: BodyBound = lambda _: LONGEST) -> int:
+    """Read the body that ``client`` sends; return its length."""
     scope: Scope = {"type": "http", "path": "/"}
-    asyncio.run(BodyLimit(reader, lambda _: LONGEST)(scope, client.send, unsent))
+    asyncio.run(BodyLimit(reader, bound)(scope, client.send, unsent))
     return int(scope["length"])
 
 
@@ -42,11 +43,23 @@ def test_a_body_in_pieces_is_read_to_its_end() -> None:
     assert read(Client(LONGEST // 1000)) == LONGEST // 1000 * 1000
 
 
-def test_a_body_without_an_end_is_read_no_further_than_the_limit() -> None:
+def test_a_body_is_read_no_further_than_the_limit() -> None:
     client = Client(10**9)
     with pytest.raises(BodyTooLargeError, match=str(LONGEST)):
         read(client)
     assert 10**9 - client.left == LONGEST // 1000 + 1
+
+
+def test_a_path_without_a_bound_reads_any_body() -> None:
+    assert read(Client(5 * LONGEST // 1000), lambda _: None) == 5 * LONGEST // 1000 * 1000
+
+
+def test_the_bound_of_the_path_decides_about_long_bodies() -> None:
+    pieces = 2 * LONGEST // 1000
+    bounds = {"/": pieces * 1000}
+    assert read(Client(pieces), bounds.get) == pieces * 1000
+    with pytest.raises(BodyTooLargeError, match=str(pieces * 1000)):
+        read(Client(pieces + 1), bounds.get)
 
 
 def test_a_request_without_a_body_is_passed_on() -> None:

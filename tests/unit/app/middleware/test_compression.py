@@ -1,6 +1,13 @@
-import pytest
+import asyncio
+import gzip
+from typing import Any
 
-from app.middleware.compression import accepts_gzip
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from app.middleware.compression import SHORTEST, Compression, accepts_gzip
+
+JSON_TYPE = (b"content-type", b"application/json")
 
 
 @pytest.mark.parametrize(
@@ -13,3 +20,39 @@ def test_gzip_is_accepted(header: str) -> None:
 @pytest.mark.parametrize("header", ["", "br", "gzip;q=0", "*, gzip;q=0.000", "*;q=0", "gzipped"])
 def test_gzip_is_not_accepted(header: str) -> None:
     assert not accepts_gzip(header)
+
+
+def sent(*bodies: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> list[Message]:
+    """Send ``bodies`` through the middleware to a client that accepts gzip; return all messages."""
+    start = {"type": "http.response.start", "status": 200, "headers": headers}
+    messages: list[Message] = []
+
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        for message in (start, *({"type": "http.response.body", **body} for body in bodies)):
+            await send(message)
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    scope = {"type": "http", "headers": [(b"accept-encoding", b"gzip")]}
+    asyncio.run(Compression(app)(scope, receive, send))
+    return messages
+
+
+def test_a_response_in_pieces_is_passed_on_piece_by_piece() -> None:
+    pieces = [{"body": b"x" * SHORTEST, "more_body": True}, {"body": b"y" * SHORTEST}]
+    messages = sent(*pieces, headers=[JSON_TYPE])
+    assert [message.get("body") for message in messages[1:]] == [piece["body"] for piece in pieces]
+    assert b"content-encoding" not in dict(messages[0]["headers"])
+
+
+def test_encoded_texts_and_short_texts_are_unchanged() -> None:
+    encoded = sent({"body": b"x" * SHORTEST}, headers=[JSON_TYPE, (b"content-encoding", b"br")])
+    assert encoded[1]["body"] == b"x" * SHORTEST
+    short = sent({"body": b"x" * (SHORTEST - 1)}, headers=[JSON_TYPE])
+    assert short[1]["body"] == b"x" * (SHORTEST - 1)
+    long = sent({"body": b"x" * SHORTEST}, headers=[JSON_TYPE])
+    assert gzip.decompress(long[1]["body"]) == b"x" * SHORTEST

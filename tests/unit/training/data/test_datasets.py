@@ -103,7 +103,7 @@ def test_a_folders_path_follows_its_colon(
     assert Config(dataset=name).folder == path
 
 
-# PublishedDataset sets.
+# Published data sets.
 
 
 def test_mnist_is_pinned_file_by_file() -> None:
@@ -298,7 +298,7 @@ GPU, CPU = torch.device("cuda"), torch.device("cpu")
 
 
 @pytest.mark.parametrize(("free", "fits"), [(0, False), (1999, False), (2000, True), (2**36, True)])
-def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
+def test_images_are_stored_on_the_gpu_if_half_of_its_memory_suffices(
     monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
 ) -> None:
     moves, output = Moves(monkeypatch, free), list[str]()
@@ -316,7 +316,7 @@ def test_images_live_on_the_gpu_where_half_of_its_memory_holds_them(
         assert line.startswith("the images stay in the host's memory: 1,000 bytes are more than")
 
 
-def test_cudnn_tries_algorithms_out_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cudnn_benchmarks_its_algorithms_only_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     device.tune_convolutions(GPU)
     assert torch.backends.cudnn.benchmark
@@ -325,7 +325,7 @@ def test_cudnn_tries_algorithms_out_on_a_gpu_alone(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("writable", [True, False])
-def test_on_a_cpu_they_are_not_copied_without_need(writable: bool) -> None:
+def test_on_a_cpu_images_are_copied_only_if_necessary(writable: bool) -> None:
     pixels = PIXELS.copy()
     pixels.flags.writeable = writable  # PyTorch takes no other
     images = device.place_images(pixels, CPU)
@@ -335,7 +335,7 @@ def test_on_a_cpu_they_are_not_copied_without_need(writable: bool) -> None:
     assert device.place_images(channel, CPU).is_contiguous()
 
 
-def test_a_batch_reaches_the_gpu_from_pinned_memory_without_a_wait(
+def test_a_batch_is_copied_to_the_gpu_from_pinned_memory_without_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     batch = torch.zeros(2)

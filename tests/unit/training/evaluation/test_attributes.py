@@ -13,7 +13,7 @@ from app.latent.sampling import Latents, from_seeds
 from training.__main__ import main
 from training.data.avatars import parts
 from training.data.avatars.faces import Face, sample_face
-from training.evaluation import attributes, loaded_model, steering
+from training.evaluation import attributes, directions, loaded_model, steering
 from training.evaluation.attributes import Examples
 from training.evaluation.directions import Attributes
 from training.evaluation.features import AVATARS
@@ -25,26 +25,28 @@ from training.run.journal import Run
 
 CPU = torch.device("cpu")
 
-WIDTH = 8
+COUNT, WIDTH = 320, 8
 NAMES = ("first", "second", "third")
 
 
-def seen(z: Latents) -> Attributes:
-    """Attributes that a latent has by its own numbers; the second often comes with the first."""
+def predict(z: Latents) -> Attributes:
+    """Attributes computed from the latent itself; the first and the second are correlated."""
     return np.stack([z[:, 0] > 0.5, z[:, 1] + z[:, 0] > 0.5, z[:, 2] < -1], axis=1)
 
 
 def images(first: int, count: int) -> Examples:
     z = from_seeds(range(first, first + count), WIDTH)
-    return Examples(z, seen(z))
+    return Examples(z, predict(z))
 
 
 @pytest.fixture(scope="module")
 def edits() -> dict[str, AttributeEdit]:
-    return attributes.find_edits(images(0, 4000), images(4000, 4000), NAMES, seen)
+    return attributes.find_edits(images(0, 4000), images(4000, 4000), NAMES, predict)
 
 
-def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, AttributeEdit]) -> None:
+def test_every_attribute_that_depends_on_the_latent_has_an_edit(
+    edits: dict[str, AttributeEdit],
+) -> None:
     assert tuple(edits) == NAMES
     judged = images(4000, 4000)
     for k, (name, edit) in enumerate(edits.items()):
@@ -55,8 +57,8 @@ def test_every_attribute_that_latents_decide_is_edited(edits: dict[str, Attribut
         assert min(edit.kept.values()) > 0.85
 
 
-def test_a_direction_is_that_of_its_attribute_alone(edits: dict[str, AttributeEdit]) -> None:
-    # z[0] + z[1] stays while z[0] grows, and the other way round.
+def test_a_direction_changes_only_its_attribute(edits: dict[str, AttributeEdit]) -> None:
+    # z[0] grows while z[0] + z[1] is constant, and vice versa.
     expected = {"first": [1, -1, 0], "second": [0, 1, 0], "third": [0, 0, -1]}
     for name, edit in edits.items():
         vector, way = np.array(edit.direction.vector), np.array([*expected[name], *[0] * 5])
@@ -69,13 +71,13 @@ def test_strength_1_gives_an_attribute_to_half_of_the_images_without_it(
     for k, name in enumerate(NAMES):
         without = images(4000, 4000).without(k, attributes.EFFECT_IMAGES)
         step = np.array(edits[name].direction.vector, dtype=np.float32)
-        assert seen(without.z + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
-        assert edits[name].direction.gained == seen(without.z + 2 * step)[:, k].mean()
+        assert predict(without.z + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
+        assert edits[name].direction.gained == predict(without.z + 2 * step)[:, k].mean()
 
 
-def test_what_is_rare_or_out_of_reach_has_no_edit() -> None:
+def test_a_rare_or_unreachable_attribute_has_no_edit() -> None:
     def sight(z: Latents) -> Attributes:
-        # Everyone has it; hardly anyone; half of them, but no direction leads there.
+        # All images have it; hardly any have it; half have it, but no direction adds it.
         return np.stack([z[:, 0] > -9, z[:, 0] > 3, np.abs(z[:, 0]) < 0.67], axis=1)
 
     found, judged = images(0, 1000), images(1000, 1000)
@@ -87,13 +89,22 @@ def test_what_is_rare_or_out_of_reach_has_no_edit() -> None:
 
 
 def hidden(face: Face) -> tuple[str, ...]:
-    """What would hide a beard, or glasses, or be hidden by them."""
+    """The features that hide a beard or glasses, or are hidden by them."""
     return face.hat, face.beard, face.moustache, face.glasses
+
+
+def measure(model: LoadedModel) -> AttributesRecord:
+    """The edits of ``model``, found and measured on few images, which takes less time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attributes, "LENGTH_IMAGES", 80)
+        patch.setattr(attributes, "EFFECT_IMAGES", 100)
+        patch.setattr(directions, "BISECTIONS", 6)
+        return attributes.measure(model, CPU, COUNT)
 
 
 @pytest.fixture(scope="module")
 def drawer() -> LoadedModel:
-    """Draws four faces: glasses where the first number is positive, a beard where the second is."""
+    """Draws four faces: glasses if the first component is positive, a beard if the second is."""
     pytest.importorskip("python_avatars", reason="the extra 'avatars' is not installed")
     pytest.importorskip("resvg_py", reason="the extra 'avatars' is not installed")
     from training.data.avatars import rendering  # noqa: PLC0415 it needs what may not be there
@@ -112,27 +123,32 @@ def drawer() -> LoadedModel:
     )
 
 
-def test_the_directions_of_a_generator_are_found_by_what_its_images_show(
-    drawer: LoadedModel,
+@pytest.fixture(scope="module")
+def found(drawer: LoadedModel) -> AttributesRecord:
+    """The edits of ``drawer``."""
+    return measure(drawer)
+
+
+def test_directions_are_found_from_the_attributes_of_generated_images(
+    found: AttributesRecord,
 ) -> None:
-    found = attributes.measure(drawer, CPU, 600)
-    assert (found.subject, found.step, found.count) == ("four", None, 600)
+    assert (found.subject, found.step, found.count) == ("four", None, COUNT)
     assert found.feature_network == FeatureNetwork.of(AVATARS)
     for k, name in enumerate(("glasses", "beard")):
         vector = np.array(found.edits[name].direction.vector)
         assert vector[k] == pytest.approx(np.linalg.norm(vector), rel=0.1)
-        # Twice the way from which half of a half of the normal distribution crosses its middle.
+        # At twice the length at which half of the negative half of a normal becomes positive.
         assert found.edits[name].direction.gained == pytest.approx(0.823, abs=0.15)
-        assert found.edits[name].share == pytest.approx(0.5, abs=0.06)
-    directions = found.directions()
-    assert directions is not None
-    assert directions.attributes["beard"] == found.edits["beard"].direction
-    assert "seeds 0 to 299" in directions.protocol
-    assert "seeds 300 to 599" in directions.protocol
+        assert found.edits[name].share == pytest.approx(0.5, abs=0.08)
+    for_card = found.directions()
+    assert for_card is not None
+    assert for_card.attributes["beard"] == found.edits["beard"].direction
+    assert f"seeds 0 to {COUNT // 2 - 1}" in for_card.protocol
+    assert f"seeds {COUNT // 2} to {COUNT - 1}" in for_card.protocol
 
 
 class Blend(torch.nn.Module):
-    """Draws what ``drawer`` does, in PyTorch and without its steps."""
+    """Draws the faces of ``drawer`` with PyTorch, differentiably."""
 
     def __init__(self, faces: Pixels) -> None:
         super().__init__()
@@ -145,45 +161,46 @@ class Blend(torch.nn.Module):
         return torch.einsum("nk,kchw->nchw", shares, self.get_buffer("images"))
 
 
-def test_where_there_are_slopes_directions_are_steered(
-    drawer: LoadedModel, monkeypatch: pytest.MonkeyPatch
+def test_the_directions_of_a_run_are_steered(
+    drawer: LoadedModel, found: AttributesRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steering, "STEPS", 10)
+    monkeypatch.setattr(steering, "STEPS", 5)
+    monkeypatch.setattr(steering, "BATCH", 32)
     corners = np.float32([[-9, -9], [9, -9], [-9, 9], [9, 9]])
     faces = drawer.draw(np.pad(corners, ((0, 0), (0, WIDTH - 2))))
     generator = Blend(faces)
     shown = replace(
         drawer, generator=generator, draw=lambda z: to_pixels(generator, torch.from_numpy(z))
     )
-    straight, steered = attributes.measure(drawer, CPU, 400), attributes.measure(shown, CPU, 400)
+    steered = measure(shown)
     assert "steered" in steered.protocol
-    assert "steered" not in straight.protocol
+    assert "steered" not in found.protocol
     for k, name in enumerate(("glasses", "beard")):
         vector = np.array(steered.edits[name].direction.vector)
         assert vector[k] == max(vector)
-        assert steered.edits[name].direction.vector != straight.edits[name].direction.vector
+        assert steered.edits[name].direction.vector != found.edits[name].direction.vector
         assert steered.edits[name].direction.gained > 0.7
 
 
 def test_the_command_prints_a_table_and_writes_the_record(
     drawer: LoadedModel,
+    found: AttributesRecord,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(loaded_model, "load", lambda *_: drawer)
+    monkeypatch.setattr(attributes, "measure", lambda *_: found)
     out = tmp_path / "attributes.json"
-    call = ["attributes", "models/four/1", "--count=400", "--device=cpu", f"--out={out}"]
-    assert main(call) == 0
-    found = AttributesRecord.read(out)
-    assert found is not None
-    told = capsys.readouterr().out
-    assert told.startswith("four: 400 images\n")
+    assert main(["attributes", "models/four/1", "--device=cpu", f"--out={out}"]) == 0
+    assert AttributesRecord.read(out) == found
+    output = capsys.readouterr().out
+    assert output.startswith(f"four: {COUNT} images\n")
     for name, edit in found.edits.items():
-        assert f"{name:14}{edit.share:8.1%}{edit.direction.gained:8.1%}" in told
-        assert f"{edit.direction.kept:8.1%}  {edit.least_kept}\n" in told
+        assert f"{name:14}{edit.share:8.1%}{edit.direction.gained:8.1%}" in output
+        assert f"{edit.direction.kept:8.1%}  {edit.least_kept}\n" in output
     assert found.edits.keys() == {"glasses", "beard"}
-    assert told.endswith(f"written to {out}\n")
+    assert output.endswith(f"written to {out}\n")
 
 
 def test_a_generator_of_classes_has_no_attributes(
@@ -193,7 +210,7 @@ def test_a_generator_of_classes_has_no_attributes(
     assert "no attributes that could be edited" in capsys.readouterr().err
 
 
-# Its way into the card.
+# The card.
 
 
 @pytest.fixture
@@ -209,7 +226,7 @@ def step_of(run: Path) -> int:
 
 
 def written(run: Path, step: int, **changed: object) -> AttributesRecord:
-    """The record of an edit in the folder of ``run``, as of ``step``."""
+    """Writes a record of one edit, of ``step``, into the folder of ``run``."""
     vector = [round(0.1 * k, 4) for k in range(Run(run).config().latent_dim)]
     edit = AttributeEdit(
         share=0.4,
@@ -231,7 +248,7 @@ def written(run: Path, step: int, **changed: object) -> AttributesRecord:
     return found
 
 
-def test_directions_of_the_same_checkpoint_join_the_card(run: Path, tmp_path: Path) -> None:
+def test_directions_of_the_same_checkpoint_are_added_to_the_card(run: Path, tmp_path: Path) -> None:
     place = export(run, "mine", 1, tmp_path / "models")
     found = AttributesRecord.read(Run(run).edits)
     assert found is not None
@@ -239,7 +256,7 @@ def test_directions_of_the_same_checkpoint_join_the_card(run: Path, tmp_path: Pa
     assert loaded_model.load(place, CPU).directions == found.directions()
 
 
-def test_directions_of_another_step_do_not_and_a_line_says_so(
+def test_directions_of_another_step_are_ignored_with_a_message(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     step = step_of(run)
@@ -250,7 +267,7 @@ def test_directions_of_another_step_do_not_and_a_line_says_so(
     assert expected in capsys.readouterr().out
 
 
-def test_where_nothing_can_be_edited_the_card_has_no_directions(run: Path, tmp_path: Path) -> None:
+def test_without_edits_the_card_has_no_directions(run: Path, tmp_path: Path) -> None:
     written(run, step_of(run), edits={})
     assert card.read(export(run, "mine", 1, tmp_path / "models")).directions is None
 

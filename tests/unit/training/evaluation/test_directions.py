@@ -12,19 +12,19 @@ def cosine(one: Float64Array, other: Float64Array) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
-def test_the_way_to_a_lone_attribute_is_the_difference_of_the_means() -> None:
+def test_the_direction_of_a_single_attribute_is_the_difference_of_the_means() -> None:
     z = from_seeds(range(500), WIDTH)
     has = z @ np.arange(WIDTH) > 3
     (way,) = directions.find_directions(z, has[:, None])
     assert cosine(way, z[has].mean(axis=0) - z[~has].mean(axis=0)) == pytest.approx(1)
 
 
-def test_a_way_is_parallel_to_the_hyperplanes_of_the_other_attributes(
+def test_a_direction_is_parallel_to_the_hyperplanes_of_the_other_attributes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(directions, "RIDGE", 0)
-    # The normals of three hyperplanes; the ways that cross one of them alone are the rows of the
-    # pseudo-inverse. That is exact as the sample grows.
+    # The normals of three hyperplanes. The directions that cross only one of them are the rows of
+    # the pseudo-inverse; this is exact in the limit of large samples.
     normals = np.array([[1, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [0, 1, 2, 0, 0, 0]])
     z = from_seeds(range(100_000), WIDTH)
     ways = directions.find_directions(z, z @ normals.T > 0.5)
@@ -32,7 +32,7 @@ def test_a_way_is_parallel_to_the_hyperplanes_of_the_other_attributes(
         assert cosine(way, expected) > 0.999
 
 
-def test_two_names_for_one_attribute_share_its_way() -> None:
+def test_two_names_of_one_attribute_have_the_same_direction() -> None:
     z = from_seeds(range(500), WIDTH)
     has = z[:, 0] > 0.5
     alone = directions.find_directions(z, has[:, None])[0]
@@ -63,11 +63,11 @@ def test_the_length_is_where_half_of_the_images_gain_the_attribute(half: float) 
     assert half <= found <= half + 10.0 / 2**BISECTIONS
 
 
-def test_a_direction_that_leads_nowhere_has_no_length() -> None:
+def test_a_direction_without_effect_has_no_length() -> None:
     assert directions.length_for_half(lambda _: 0.49, 10.0) is None
 
 
-def test_an_effect_is_what_was_gained_and_what_was_kept() -> None:
+def test_an_effect_has_the_gained_and_the_kept_shares() -> None:
     before = np.array([[0, 0, 1], [0, 1, 1], [0, 1, 0], [0, 0, 0]], dtype=bool)
     after = np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0], [0, 0, 1]], dtype=bool)
     gained, kept = directions.edit_effect(before, after, 0)

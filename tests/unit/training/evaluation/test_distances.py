@@ -107,7 +107,7 @@ def test_frechet_of_a_set_and_itself_is_0(n: int, d: int) -> None:
     assert frechet(sample, sample + 1) == pytest.approx(d)
 
 
-def test_frechet_is_symmetric_and_blind_to_order_rotation_and_place() -> None:
+def test_frechet_is_symmetric_and_invariant_to_order_rotation_and_translation() -> None:
     real, fake = normal(6, 50, 4), 2 * normal(7, 30, 4) + 1
     found = frechet(real, fake)
     axes, shift = rotation(8, 4), np.array([5.0, -3.0, 0.0, 100.0])
@@ -117,7 +117,7 @@ def test_frechet_is_symmetric_and_blind_to_order_rotation_and_place() -> None:
     assert frechet(real @ axes + shift, fake @ axes + shift) == pytest.approx(found)
 
 
-def test_frechet_computes_in_float64_whatever_comes_in() -> None:
+def test_frechet_computes_in_float64_for_any_input_type() -> None:
     # In float32 the spread would be lost beside the offset.
     real = (normal(9, 100, 3) + 4096).astype(np.float32)
     fake = (2 * normal(10, 100, 3) + 4096).astype(np.float32)
@@ -125,7 +125,7 @@ def test_frechet_computes_in_float64_whatever_comes_in() -> None:
     assert frechet(real, fake) == pytest.approx(exact, rel=1e-12)
 
 
-def test_frechet_of_gaussians_accepts_what_float32_leaves_of_symmetry() -> None:
+def test_frechet_of_gaussians_accepts_asymmetry_from_float32_rounding() -> None:
     sample = normal(11, 20, 30).astype(np.float32)
     covariance = np.cov(sample, rowvar=False, dtype=np.float32)
     covariance[0, 1] *= 1 + 1e-7
@@ -133,7 +133,7 @@ def test_frechet_of_gaussians_accepts_what_float32_leaves_of_symmetry() -> None:
     assert frechet_gaussians(mean, covariance, mean, covariance) < 1e-4
 
 
-def test_frechet_of_gaussians_computes_in_float64_whatever_comes_in() -> None:
+def test_frechet_of_gaussians_computes_in_float64_for_any_input_type() -> None:
     mean, zero = np.array([2048.0, 0.0], dtype=np.float16), np.array([0.5, 0.0], dtype=np.float16)
     covariance = np.diag([40000.0, 40000.0]).astype(np.float16)  # whose trace float16 cannot hold
     assert frechet_gaussians(mean, covariance, zero, covariance) == pytest.approx(2047.5**2)
@@ -179,7 +179,7 @@ def test_kid_is_unbiased(shift: float) -> None:
         kid(normal(1000 + seed, 40, 1), normal(9000 + seed, 30, 1) + shift) for seed in range(1000)
     ]
     error = np.std(found) / math.sqrt(len(found))
-    # Were samples paired with themselves, the mean would be off by 24 / 40 + 24 / 30 or more.
+    # If samples were paired with themselves, the mean would be wrong by 24 / 40 + 24 / 30 or more.
     assert error < 0.2
     assert abs(np.mean(found) - truth) < 4 * error
 
@@ -190,7 +190,7 @@ def test_kid_of_large_sets_nears_its_closed_form() -> None:
     assert abs(kid(real, normal(16, 4000, 1))) < 0.1
 
 
-def test_kid_is_symmetric_and_blind_to_order_and_rotation() -> None:
+def test_kid_is_symmetric_and_invariant_to_order_and_rotation() -> None:
     real, fake = normal(17, 30, 4), normal(18, 20, 4) + 1
     found, axes = kid(real, fake), rotation(19, 4)
     assert found > 1
@@ -240,7 +240,7 @@ def test_density_and_coverage_by_hand() -> None:
 def test_a_set_against_itself(k: int) -> None:
     sample = normal(20, 200, 6)
     assert precision_recall(sample, sample[::-1], k) == (1, 1)
-    # Every ball holds its own centre and k neighbours, the furthest on its rim.
+    # Every ball contains its own centre and k neighbours, the furthest on its boundary.
     assert density_coverage(sample, sample[::-1], k) == pytest.approx(((k + 1) / k, 1))
 
 
@@ -267,19 +267,19 @@ def test_fresh_samples_of_the_same_distribution_score_high() -> None:
     assert 0.9 < recall < 1
     density, coverage = density_coverage(real, fake)
     assert density == pytest.approx(1, abs=0.1)
-    # A ball holds no fake where the k nearest of its centre's 1999 others are all real.
+    # A ball contains no fake if the k nearest of the 1999 other samples are all real.
     missed = math.prod((1000 - i) / (2000 - i) for i in range(1, 6))
     assert coverage == pytest.approx(1 - missed, abs=0.03)
 
 
-def test_balls_without_width_hold_their_duplicates() -> None:
+def test_balls_of_radius_0_contain_duplicates() -> None:
     same = np.full((8, 3), 0.5)
     assert precision_recall(same, same) == (1, 1)
     assert density_coverage(same, same) == (8 / 5, 1)
     assert precision_recall(same, same + 1e-3) == (0, 0)
 
 
-def test_k_is_3_for_precision_and_5_for_density_unless_said() -> None:
+def test_k_is_3_for_precision_and_5_for_density_by_default() -> None:
     real, fake = normal(51, 200, 4), normal(52, 200, 4) + 1
     assert precision_recall(real, fake) == precision_recall(real, fake, k=3)
     assert density_coverage(real, fake) == density_coverage(real, fake, k=5)
@@ -320,7 +320,7 @@ def test_manifolds_are_those_of_naive_loops_ties_included(
     assert density_coverage(real, fake, k) == pytest.approx(expected)
 
 
-def test_distances_survive_a_place_far_from_the_origin() -> None:
+def test_distances_are_exact_far_from_the_origin() -> None:
     real, fake = lattice(31, 30), lattice(32, 20) + 3
     far = 2.0**40  # squares of 2⁸⁰ keep nothing of a distance of 1
     assert precision_recall(real + far, fake + far) == precision_recall(real, fake)
@@ -328,7 +328,7 @@ def test_distances_survive_a_place_far_from_the_origin() -> None:
     assert copies(real + far, fake + far, fake + far, 0.5) == copies(real, fake, fake, 0.5)
 
 
-def test_manifolds_are_blind_to_order_scale_and_swap_their_parts() -> None:
+def test_manifolds_are_invariant_to_order_and_scale_and_swap_with_the_sets() -> None:
     real, fake = normal(33, 80, 3), normal(34, 60, 3) + 0.7
     found, other = precision_recall(real, fake), density_coverage(real, fake)
     assert found.precision != found.recall
@@ -357,7 +357,7 @@ def test_half_the_fakes_copied_are_half_the_fakes() -> None:
     assert copies(train, test, np.concatenate([train[:50], test[:50] + 100])) == 0.5
 
 
-def test_copies_are_found_where_test_samples_too_stand_in_the_training_set() -> None:
+def test_copies_are_found_even_if_test_samples_are_in_the_training_set() -> None:
     # The threshold is then 0, and rounding must not lift a copy above it.
     train = normal(39, 300, 8) + 7
     assert copies(train, train[::-1], train[::2], quantile=0.5) == 1
@@ -367,7 +367,7 @@ def test_copies_are_found_where_test_samples_too_stand_in_the_training_set() -> 
 
 
 @pytest.mark.parametrize("quantile", [0.01, 0.05, 0.5])
-def test_fresh_samples_are_taken_for_copies_as_often_as_the_quantile_says(quantile: float) -> None:
+def test_the_share_of_copies_among_fresh_samples_is_the_quantile(quantile: float) -> None:
     train, test, fake = normal(40, 1000, 3), normal(41, 2000, 3), normal(42, 2000, 3)
     deviation = math.sqrt(2 * quantile * (1 - quantile) / 2000)
     assert abs(copies(train, test, fake, quantile) - quantile) < 4 * deviation
@@ -398,7 +398,7 @@ def test_copies_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch, blo
     assert copies(train, test, fake, 0.5) == expected
 
 
-# Whatever is wrong with an argument
+# Errors
 
 GOOD = normal(50, 200, 3)
 
@@ -422,7 +422,7 @@ def with_value(value: float) -> Array:
         (with_value(-np.inf), "1 values that are not finite"),
     ],
 )
-def test_unfit_sets_are_refused_by_name(metric: Metric, bad: Array, message: str) -> None:
+def test_invalid_sets_are_refused_by_name(metric: Metric, bad: Array, message: str) -> None:
     with pytest.raises(ValueError, match=message) as first:
         metric(bad, GOOD)
     with pytest.raises(ValueError, match=message) as second:
@@ -432,7 +432,7 @@ def test_unfit_sets_are_refused_by_name(metric: Metric, bad: Array, message: str
 
 
 @pytest.mark.parametrize("metric", [frechet, kid])
-def test_one_sample_has_no_spread(metric: Metric) -> None:
+def test_one_sample_is_too_few(metric: Metric) -> None:
     with pytest.raises(ValueError, match=r"fake has shape \(1, 3\), not \(n, d\) with n ≥ 2"):
         metric(GOOD, GOOD[:1])
     metric(GOOD, GOOD[:2])
@@ -441,7 +441,7 @@ def test_one_sample_has_no_spread(metric: Metric) -> None:
 @pytest.mark.parametrize(
     ("metric", "sides"), [(precision_recall, ("real", "fake")), (density_coverage, ("real",))]
 )
-def test_k_needs_as_many_neighbours(metric: Metric, sides: tuple[str, ...]) -> None:
+def test_k_must_be_smaller_than_the_set(metric: Metric, sides: tuple[str, ...]) -> None:
     few = {"real": GOOD, "fake": GOOD}
     for side in sides:
         with pytest.raises(
@@ -459,7 +459,7 @@ def test_density_and_coverage_take_a_single_fake() -> None:
 
 
 @pytest.mark.parametrize("name", ["train", "test", "fake"])
-def test_copies_refuses_unfit_sets_by_name(name: str) -> None:
+def test_copies_refuses_invalid_sets_by_name(name: str) -> None:
     for bad in (GOOD[0], GOOD[:0], with_value(np.inf), GOOD[:, :1]):
         sets = {"train": GOOD, "test": GOOD, "fake": GOOD} | {name: bad}
         with pytest.raises(ValueError, match=name):
@@ -467,7 +467,7 @@ def test_copies_refuses_unfit_sets_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("quantile", [-0.1, 0.0, 0.001, 1.0, 1.5, math.nan])
-def test_copies_refuses_a_quantile_that_the_tests_cannot_give(quantile: float) -> None:
+def test_copies_refuses_a_quantile_that_the_test_samples_cannot_resolve(quantile: float) -> None:
     with pytest.raises(ValueError, match=f"quantile is {quantile}, not from 1 / 200 test samples"):
         copies(GOOD, GOOD, GOOD, quantile)
     assert copies(GOOD, GOOD, GOOD, 1 / 200) == 1
@@ -487,7 +487,7 @@ def test_copies_refuses_a_quantile_that_the_tests_cannot_give(quantile: float) -
         (np.zeros(3), np.eye(3), r"shapes \((2|3),\) and \((2|3),\)"),
     ],
 )
-def test_what_is_no_gaussian_is_refused(mean: Array, covariance: Array, message: str) -> None:
+def test_invalid_gaussians_are_refused(mean: Array, covariance: Array, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         frechet_gaussians(mean, covariance, np.zeros(2), np.eye(2))
     with pytest.raises(ValueError, match=message):

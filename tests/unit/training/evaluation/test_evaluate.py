@@ -1,5 +1,7 @@
-"""``evaluate``, from a tiny run and a tiny version to the card, on real images of clothes."""
+"""``evaluate`` on a tiny run and a tiny version, with real images of clothes, and the card."""
 
+import contextlib
+import io
 import json
 import shutil
 import sys
@@ -78,17 +80,25 @@ def evaluate(folder: Path, data: Path, *flags: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    """The folder of a tiny run that was evaluated. Only for reading."""
+def evaluated(tmp_path_factory: pytest.TempPathFactory, data: Path) -> tuple[Path, str]:
+    """The folder of a tiny run that was evaluated, and the output of the command."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     fit(folder, data)
-    assert evaluate(folder, data) == 0
-    return folder
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        assert evaluate(folder, data) == 0
+    return folder, output.getvalue()
+
+
+@pytest.fixture(scope="module")
+def run(evaluated: tuple[Path, str]) -> Path:
+    """The folder of the tiny run. Read-only."""
+    return evaluated[0]
 
 
 @pytest.fixture(scope="module")
 def version(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same generator, exported. Only for reading."""
+    """The same generator, exported. Read-only."""
     models = tmp_path_factory.mktemp("models")
     names = ["--name", "tiny", "--version", "7", "--models", str(models)]
     assert main(["export", str(run), *names]) == 0
@@ -97,7 +107,7 @@ def version(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(run: Path) -> EvaluationRecord:
-    """What was measured of the run."""
+    """The record of the run."""
     record = EvaluationRecord.read(Run(run).evaluation)
     assert record is not None
     return record
@@ -105,13 +115,13 @@ def found(run: Path) -> EvaluationRecord:
 
 @pytest.fixture(scope="module")
 def pixels(data: Path) -> ImageSets[ImageBytes]:
-    """The fakes are the same as the test images, in another order."""
+    """The generated images are the test images in another order."""
     test = idx.images(data, "t10k")
     return ImageSets(idx.images(data), test, test[::-1])
 
 
 @pytest.fixture(scope="module")
-def seen(pixels: ImageSets[ImageBytes]) -> ImageSets[features.Extracted]:
+def extracted(pixels: ImageSets[ImageBytes]) -> ImageSets[features.Extracted]:
     network = features.load(FASHION_MNIST)
     return ImageSets(*(features.extract(network, images, FASHION_MNIST) for images in pixels))
 
@@ -138,7 +148,7 @@ def test_the_record_is_plain_json(run: Path) -> None:
     assert list(content["class_shares"]) == list(FASHION_MNIST.names)
 
 
-def test_every_measure_tells_its_protocol(found: EvaluationRecord) -> None:
+def test_every_metric_has_its_protocol(found: EvaluationRecord) -> None:
     for name, measure in found.metrics.items():
         assert not set(measure.protocol) & set("{}"), name
         of_features = FASHION_MNIST.sha256[:12] in measure.protocol
@@ -154,7 +164,7 @@ def test_shares_are_shares(found: EvaluationRecord) -> None:
         assert sum(shares) == pytest.approx(1)
 
 
-def test_only_what_needs_no_fakes_has_no_floor(found: EvaluationRecord) -> None:
+def test_only_a_metric_without_generated_images_has_no_floor(found: EvaluationRecord) -> None:
     without = {name for name, measure in found.metrics.items() if measure.floor is None}
     assert without == {"discriminator_real"}
 
@@ -171,28 +181,25 @@ def test_a_barely_trained_generator_is_worse_than_real_images(found: EvaluationR
 
 
 def test_the_command_prints_every_figure(
-    run: Path,
+    evaluated: tuple[Path, str], found: EvaluationRecord
+) -> None:
+    folder, output = evaluated
+    for name, measure in found.metrics.items():
+        assert f"\n{name:20}{measure.value:12.4f}" in output
+    assert all(f"\n{name}" in output for name in FASHION_MNIST.names)
+    assert f"written to {folder / 'evaluation.json'}\n" in output
+
+
+# The run and the published version.
+
+
+def test_a_published_version_is_measured_like_its_run_and_not_written_to(
+    version: Path,
     found: EvaluationRecord,
     data: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert evaluate(run, data, f"--out={tmp_path / 'again.json'}") == 0
-    told = capsys.readouterr().out
-    for name, measure in found.metrics.items():
-        assert f"\n{name:20}{measure.value:12.4f}" in told
-    assert all(f"\n{name}" in told for name in FASHION_MNIST.names)
-    assert f"written to {tmp_path / 'again.json'}\n" in told
-    again = EvaluationRecord.read(tmp_path / "again.json")
-    assert again is not None
-    assert again.metrics == found.metrics
-
-
-# The run and the version that is served.
-
-
-def test_the_served_graph_scores_as_the_run_that_it_was_exported_from(
-    version: Path, found: EvaluationRecord, data: Path, tmp_path: Path
 ) -> None:
     before = {path: path.read_bytes() for path in version.iterdir()}
     assert evaluate(version, data, f"--out={tmp_path / 'a.json'}") == 0
@@ -204,54 +211,49 @@ def test_the_served_graph_scores_as_the_run_that_it_was_exported_from(
         assert measure.floor == found.metrics[name].floor
     for name in ("fd_cnn", "kid_cnn", "density"):
         assert served.metrics[name].value == pytest.approx(found.metrics[name].value, rel=0.01)
+    capsys.readouterr()
+    monkeypatch.setattr("training.evaluation.evaluate.measure", lambda *_: served)
+    assert evaluate(version, data) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("tiny/7: 120 images against 150 test images")
+    assert "written" not in output
     assert {path: path.read_bytes() for path in version.iterdir()} == before
 
 
-def test_a_published_version_is_not_written_to(
-    version: Path, data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = {path.name for path in version.iterdir()}
-    assert evaluate(version, data) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("tiny/7: 120 images against 150 test images")
-    assert "written" not in told
-    assert {path.name for path in version.iterdir()} == before
-
-
-def test_a_subject_draws_the_same_images_in_batches_of_any_length(
-    run: Path, version: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_draws_the_same_images_in_batches_of_any_length(run: Path, version: Path) -> None:
     for folder in (run, version):
-        measured = loaded_model.load(folder, CPU)
-        whole = measured.images(20)
-        monkeypatch.setattr("training.gan.pixels._BATCH", 7)
-        parts = measured.images(20)
+        model = loaded_model.load(folder, CPU)
+        whole = model.images(20)
+        parts = np.concatenate([model.images(7), model.images(13, seed=7)])
         assert (whole.shape, whole.dtype) == ((20, 1, 28, 28), np.uint8)
         difference = np.abs(parts.astype(int) - whole)
         assert difference.max() <= 1
         assert (difference > 0).mean() <= 0.001
         assert len({image.tobytes() for image in whole}) == 20
-        monkeypatch.undo()
 
 
 # The metrics.
 
 
-def test_the_same_images_on_both_sides_score_perfectly(seen: ImageSets[features.Extracted]) -> None:
-    found = metrics.measure(seen, FASHION_MNIST)
+def test_the_same_images_on_both_sides_score_perfectly(
+    extracted: ImageSets[features.Extracted],
+) -> None:
+    found = metrics.measure(extracted, FASHION_MNIST)
     assert found["fd_cnn"].value == pytest.approx(0, abs=1e-6)
-    # The estimate is unbiased and may fall below 0: it leaves out each image's pair with itself.
+    # The unbiased estimate omits the pairs of an image with itself, so it can be negative.
     assert found["kid_cnn"].value < 0
     for name in ("precision", "recall", "coverage"):
         assert found[name].value == 1, name
     assert found["copies"].value == pytest.approx(0.01, abs=0.005)
 
 
-def test_the_floor_is_the_measure_of_training_images(seen: ImageSets[features.Extracted]) -> None:
-    count = len(seen.fake.labels)
-    train = features.Extracted(seen.train.features[:count], seen.train.labels[:count])
-    floors = metrics.measure(seen, FASHION_MNIST)
-    values = metrics.measure(seen._replace(fake=train), FASHION_MNIST)
+def test_the_floor_is_the_metric_of_training_images(
+    extracted: ImageSets[features.Extracted],
+) -> None:
+    count = len(extracted.fake.labels)
+    train = features.Extracted(extracted.train.features[:count], extracted.train.labels[:count])
+    floors = metrics.measure(extracted, FASHION_MNIST)
+    values = metrics.measure(extracted._replace(fake=train), FASHION_MNIST)
     for name in MEASURES - {"copies"}:
         assert values[name].value == floors[name].floor, name
     # Among the other training images alone they are no copies.
@@ -261,8 +263,8 @@ def test_the_floor_is_the_measure_of_training_images(seen: ImageSets[features.Ex
 
 
 @pytest.mark.parametrize("change", ["noise", "blur", "mirror", "one class"])
-def test_worse_images_lie_further_away(
-    pixels: ImageSets[ImageBytes], seen: ImageSets[features.Extracted], change: str
+def test_worse_images_have_a_larger_distance(
+    pixels: ImageSets[ImageBytes], extracted: ImageSets[features.Extracted], change: str
 ) -> None:
     test = pixels.test
     if change == "noise":
@@ -274,19 +276,19 @@ def test_worse_images_lie_further_away(
     elif change == "mirror":
         worse = test[..., ::-1]
     else:
-        worse = np.resize(test[seen.test.labels == 1], test.shape)
+        worse = np.resize(test[extracted.test.labels == 1], test.shape)
     fake = features.extract(features.load(FASHION_MNIST), worse, FASHION_MNIST)
-    found = metrics.measure(seen._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
+    found = metrics.measure(extracted._replace(fake=fake), FASHION_MNIST)["fd_cnn"]
     assert found.floor is not None
     assert found.value > 1.3 * found.floor
 
 
-def test_neighbours_are_sought_among_the_first_images_alone(
-    seen: ImageSets[features.Extracted], monkeypatch: pytest.MonkeyPatch
+def test_neighbours_are_searched_only_among_the_first_images(
+    extracted: ImageSets[features.Extracted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = metrics.measure(seen, FASHION_MNIST)
+    whole = metrics.measure(extracted, FASHION_MNIST)
     monkeypatch.setattr(metrics, "MAX_NEIGHBOURS", 110)
-    part = metrics.measure(seen, FASHION_MNIST)
+    part = metrics.measure(extracted, FASHION_MNIST)
     assert part["fd_cnn"] == whole["fd_cnn"]
     assert "the 110 images of seeds 0 to 109" in part["precision"].protocol
     assert "110 test images" in part["precision"].protocol
@@ -294,7 +296,7 @@ def test_neighbours_are_sought_among_the_first_images_alone(
 
 
 class Brightness(torch.nn.Module):
-    """Takes dark images for real."""
+    """A discriminator that takes dark images for real."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,7 +306,7 @@ class Brightness(torch.nn.Module):
         return -self.weight * images.mean(dim=(1, 2, 3))[:, None]
 
 
-def test_a_discriminator_is_asked_about_all_three_sets() -> None:
+def test_the_accuracy_of_a_discriminator_is_measured_on_all_three_sets() -> None:
     def grey(dark: int, bright: int) -> ImageBytes:
         levels = np.array([0] * dark + [255] * bright, dtype=np.uint8)
         return np.broadcast_to(levels[:, None, None, None], (dark + bright, 1, 4, 4))
@@ -332,7 +334,7 @@ def export(run: Path, models: Path) -> dict[str, card.Metric]:
     return card.read(models / "tiny" / "1").metrics
 
 
-def test_an_evaluation_of_the_same_checkpoint_joins_the_card(
+def test_an_evaluation_of_the_same_checkpoint_is_added_to_the_card(
     run: Path, found: EvaluationRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = export(run, tmp_path)
@@ -344,15 +346,14 @@ def test_an_evaluation_of_the_same_checkpoint_joins_the_card(
     assert capsys.readouterr().out == f"published {tmp_path / 'tiny' / '1'}\n"
 
 
-def test_an_evaluation_of_another_step_does_not_and_a_line_says_so(
-    run_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_evaluation_of_another_step_is_ignored_with_a_message(
+    run_copy: Path, found: EvaluationRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["fit", "--resume", f"--out={run_copy}", "--epochs=2"]) == 0
-    capsys.readouterr()
+    found.model_copy(update={"step": 7}).write(Run(run_copy).evaluation)
     assert export(run_copy, tmp_path / "models").keys() == {"parity"}
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        f"{run_copy / 'evaluation.json'}: ignored, because it is of step 8, not of step 16" in told
+        f"{run_copy / 'evaluation.json'}: ignored, because it is of step 7, not of step 8" in output
     )
 
 
@@ -370,27 +371,24 @@ def test_a_damaged_evaluation_is_named(run_copy: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
 
 
-def test_a_measure_without_floor_is_told_without() -> None:
+def test_the_card_of_a_metric_without_floor_has_its_protocol_only() -> None:
     measure = MeasuredMetric(value=1.5, floor=None, protocol="counted")
     assert measure.for_card() == card.Metric(value=1.5, protocol="counted")
 
 
-def test_a_relativistic_discriminator_is_not_asked_about_single_images(
-    data: Path, tmp_path: Path
-) -> None:
-    fit(tmp_path / "run", data, "--loss=relativistic")
-    assert evaluate(tmp_path / "run", data) == 0
-    record = EvaluationRecord.read(Run(tmp_path / "run").evaluation)
-    assert record is not None
-    assert record.metrics.keys() == MEASURES
+def test_a_relativistic_discriminator_does_not_judge_single_images(run_copy: Path) -> None:
+    assert loaded_model.load(run_copy, CPU).discriminator is not None
+    options = json.loads((run_copy / "options.json").read_text())
+    (run_copy / "options.json").write_text(json.dumps({**options, "loss": "relativistic"}))
+    assert loaded_model.load(run_copy, CPU).discriminator is None
 
 
-# The true FID, by a stand-in of torch-fidelity.
+# The FID, with a test double of torch-fidelity.
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The calls to ``calculate_metrics``, which answers 10, 11, …"""
+    """The calls to ``calculate_metrics``, which returns 10, 11, …"""
     calls: list[dict[str, Any]] = []
 
     def calculate_metrics(**options: Any) -> dict[str, float]:
@@ -415,7 +413,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_fid_is_torch_fidelitys(
+def test_the_fid_is_computed_by_torch_fidelity(
     calls: list[dict[str, Any]], weights: Path, pixels: ImageSets[ImageBytes]
 ) -> None:
     measure = Inception(weights).fid(pixels, CPU)
@@ -429,7 +427,7 @@ def test_fid_is_torch_fidelitys(
             assert len(call[name]) == len(expected)
             assert (call[name][3].shape, call[name][3].dtype) == ((3, 28, 28), torch.uint8)
             assert all((channel.numpy() == expected[3, 0]).all() for channel in call[name][3])
-    # What is kept for the second call is kept nowhere else, and not for longer.
+    # The cache is shared by both calls and deleted after them.
     assert calls[0]["cache_root"] == calls[1]["cache_root"]
     assert not Path(calls[0]["cache_root"]).exists()
 
@@ -440,7 +438,7 @@ def test_colours_are_left_as_they_are() -> None:
 
 
 @pytest.mark.usefixtures("calls")
-def test_with_inception_the_fid_stands_beside_the_rest(
+def test_with_inception_the_fid_is_measured_too(
     run: Path, data: Path, weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "fid.json"
@@ -451,7 +449,7 @@ def test_with_inception_the_fid_stands_beside_the_rest(
     assert found.metrics["fid"].value == 10.0
 
 
-def test_without_torch_fidelity_the_command_that_installs_it_is_told(
+def test_without_torch_fidelity_the_error_names_the_command_that_installs_it(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
@@ -471,14 +469,14 @@ def test_other_weights_than_those_of_fid_are_refused(weights: Path) -> None:
         Inception(weights)
 
 
-# What is refused, in words and before anything is drawn.
+# Errors, before any image is generated.
 
 
 @pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What the command says of a folder that it cannot measure."""
+    """Runs the command on a folder that it refuses; returns the error."""
 
-    def told(folder: Path, data: Path, *flags: str, code: int = 1) -> str:
+    def output(folder: Path, data: Path, *flags: str, code: int = 1) -> str:
         capsys.readouterr()
         assert evaluate(folder, data, *flags) == code
         output = capsys.readouterr()
@@ -486,16 +484,35 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert "generating" not in output.err
         return output.err
 
-    return told
+    return output
 
 
-def test_a_folder_that_is_not_there_or_nothing_of_ours_is_refused(
+def test_a_missing_or_unrelated_folder_is_refused(
     refused: Callable[..., str], data: Path, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing"
     assert refused(missing, data) == f"error: {missing}: no such folder\n"
-    told = refused(tmp_path, data)
-    assert told.startswith(f"error: {tmp_path}: neither a run (it has no options.json) nor")
+    output = refused(tmp_path, data)
+    assert output.startswith(f"error: {tmp_path}: neither a run (it has no options.json) nor")
+
+
+def test_without_onnxruntime_a_version_cannot_be_measured(
+    version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "app.runtime.providers", None)
+    with pytest.raises(EvaluationError, match=r"pip install '\.\[cpu\]'"):
+        loaded_model.load(version, CPU)
+
+
+def test_an_unavailable_provider_is_refused(version: Path) -> None:
+    with pytest.raises(EvaluationError, match="bf16"):
+        loaded_model.load(version, CPU, provider="cpu", precision="bf16")
+
+
+def test_latents_of_another_width_are_refused(version: Path) -> None:
+    draw = loaded_model.load(version, CPU).draw
+    with pytest.raises(EvaluationError, match=r"cannot run the graph on \(1, 3\)"):
+        draw(np.zeros((1, 3), dtype=np.float32))
 
 
 @pytest.mark.parametrize("missing", ["data.json", "checkpoints/last.pt"])
@@ -530,9 +547,9 @@ def test_images_of_another_shape_are_refused(
     refused: Callable[..., str], run: Path, clothes: Callable[..., Path], tmp_path: Path
 ) -> None:
     small = clothes(tmp_path / "small", size=16)
-    told = refused(run, small)
-    assert "its images have the shape (1, 16, 16)" in told
-    assert f"those of {run} (1, 28, 28)" in told
+    output = refused(run, small)
+    assert "its images have the shape (1, 16, 16)" in output
+    assert f"those of {run} (1, 28, 28)" in output
 
 
 def test_too_few_images_are_refused(
@@ -551,8 +568,14 @@ def test_too_few_images_are_refused(
 
 
 def test_a_record_that_cannot_be_written_is_named_without_a_traceback(
-    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    found: EvaluationRecord,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("training.evaluation.evaluate.measure", lambda *_: found)
     (tmp_path / "file").touch()
     assert evaluate(run, data, f"--out={tmp_path / 'file' / 'a.json'}") == 1
     assert f"'{tmp_path / 'file'}'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The feature network: the one that is shipped, and how it learns."""
+"""The feature network: its shipped weights and its training."""
 
 import hashlib
 import io
@@ -71,18 +71,19 @@ def test_the_shipped_weights_are_small_and_have_the_pinned_hash() -> None:
     assert hashlib.sha256(content).hexdigest() == FASHION_MNIST.sha256
 
 
-def test_the_shipped_network_tells_the_classes_as_often_as_it_says(network: nn.Sequential) -> None:
+def test_the_shipped_network_classifies_test_images_correctly(network: nn.Sequential) -> None:
+    """``tests/process/test_feature_networks.py`` measures its exact accuracy."""
     if not INSTALLED.is_dir():
         pytest.skip(f"Fashion-MNIST is not installed in {INSTALLED}")
-    seen = features.extract(network, idx.images(INSTALLED, "t10k"), FASHION_MNIST)
-    share = float((seen.labels == idx.labels(INSTALLED, "t10k")).mean())
-    assert share >= 0.93
-    assert share == pytest.approx(FASHION_MNIST.accuracy, abs=0.001)
+    images, labels = idx.images(INSTALLED, "t10k")[:1000], idx.labels(INSTALLED, "t10k")[:1000]
+    extracted = features.extract(network, images, FASHION_MNIST)
+    accuracy = float((extracted.labels == labels).mean())
+    assert accuracy == pytest.approx(FASHION_MNIST.accuracy, abs=0.02)
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the shipped weights, looked for where a test may damage them."""
+    """A copy of the shipped weights that a test may damage."""
     content = FASHION_MNIST.path.read_bytes()
     monkeypatch.setattr(features, "__file__", str(tmp_path / "features.py"))
     FASHION_MNIST.path.write_bytes(content)
@@ -101,10 +102,10 @@ def test_damaged_weights_are_refused_with_file_and_both_hashes(
     elsewhere.write_bytes(content)
     with pytest.raises(EvaluationError) as caught:
         features.load(FASHION_MNIST)
-    told = str(caught.value)
-    assert str(elsewhere) in told
-    assert hashlib.sha256(content).hexdigest() in told
-    assert FASHION_MNIST.sha256 in told
+    output = str(caught.value)
+    assert str(elsewhere) in output
+    assert hashlib.sha256(content).hexdigest() in output
+    assert FASHION_MNIST.sha256 in output
 
 
 def test_missing_weights_are_named(elsewhere: Path) -> None:
@@ -114,25 +115,34 @@ def test_missing_weights_are_named(elsewhere: Path) -> None:
     assert str(elsewhere) in str(caught.value)
 
 
-# What it sees.
+# Features and labels.
 
 
 def test_features_and_labels_have_their_shapes_and_types(
     network: nn.Sequential, pixels: NDArray[np.uint8]
 ) -> None:
-    seen = features.extract(network, pixels, FASHION_MNIST)
-    assert (seen.features.shape, seen.features.dtype) == ((COUNT, FEATURES), np.float32)
-    assert (seen.labels.shape, seen.labels.dtype) == ((COUNT,), np.int64)
+    extracted = features.extract(network, pixels, FASHION_MNIST)
+    assert (extracted.features.shape, extracted.features.dtype) == ((COUNT, FEATURES), np.float32)
+    assert (extracted.labels.shape, extracted.labels.dtype) == ((COUNT,), np.int64)
 
 
-def test_what_is_seen_in_an_image_does_not_depend_on_its_batch(
-    network: nn.Sequential, pixels: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+def test_the_features_of_an_image_do_not_depend_on_its_batch(
+    network: nn.Sequential, pixels: NDArray[np.uint8]
 ) -> None:
     together = features.extract(network, pixels[:20], FASHION_MNIST)
-    monkeypatch.setattr(features, "_BATCH", 7)
-    apart = features.extract(network, pixels[:20], FASHION_MNIST)
-    np.testing.assert_allclose(apart.features, together.features, atol=1e-4)
-    np.testing.assert_array_equal(apart.labels, together.labels)
+    parts = [features.extract(network, part, FASHION_MNIST) for part in np.split(pixels[:20], [7])]
+    apart = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    np.testing.assert_allclose(apart[0], together.features, atol=1e-4)
+    np.testing.assert_array_equal(apart[1], together.labels)
+
+
+def test_more_images_than_one_batch_are_extracted(
+    network: nn.Sequential, pixels: NDArray[np.uint8]
+) -> None:
+    repeated = pixels[np.arange(600) % 20]
+    extracted = features.extract(network, repeated, FASHION_MNIST)
+    assert extracted.features.shape == (600, FEATURES)
+    np.testing.assert_allclose(extracted.features[500:], extracted.features[:100], atol=1e-4)
 
 
 def test_the_labels_are_those_of_the_whole_network(
@@ -140,26 +150,24 @@ def test_the_labels_are_those_of_the_whole_network(
 ) -> None:
     with torch.no_grad():
         logits = network(torch.from_numpy(pixels[:50] / np.float32(127.5) - 1))
-    seen = features.extract(network, pixels[:50], FASHION_MNIST)
-    np.testing.assert_array_equal(seen.labels, logits.argmax(dim=1).numpy())
+    extracted = features.extract(network, pixels[:50], FASHION_MNIST)
+    np.testing.assert_array_equal(extracted.labels, logits.argmax(dim=1).numpy())
 
 
-def test_files_that_were_read_can_be_looked_at(
-    network: nn.Sequential, pixels: NDArray[np.uint8]
-) -> None:
+def test_read_only_arrays_are_accepted(network: nn.Sequential, pixels: NDArray[np.uint8]) -> None:
     fixed = pixels[:2].copy()
     fixed.setflags(write=False)
     assert len(features.extract(network, fixed, FASHION_MNIST).labels) == 2
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 20)])
-def test_the_network_gives_a_logit_for_every_class(shape: tuple[int, int, int]) -> None:
+def test_the_network_has_a_logit_for_every_class(shape: tuple[int, int, int]) -> None:
     network = features.build(shape, 5).eval()
     assert network(torch.zeros(2, *shape)).shape == (2, 5)
     assert network.body(torch.zeros(2, *shape)).shape == (2, FEATURES)
 
 
-def test_weights_are_rounded_to_half_and_come_back_in_single_precision() -> None:
+def test_weights_are_stored_in_half_and_loaded_in_single_precision() -> None:
     torch.manual_seed(0)
     network = features.build((1, 28, 28), 10)
     packed = features.pack(network)
@@ -172,39 +180,39 @@ def test_weights_are_rounded_to_half_and_come_back_in_single_precision() -> None
             torch.testing.assert_close(weights, network.state_dict()[name], rtol=1e-3, atol=1e-7)
 
 
-# How it learns.
+# Training.
 
 
-def test_the_command_writes_weights_and_tells_their_hash_and_accuracy(
+def test_the_command_writes_weights_and_prints_their_hash_and_accuracy(
     learn: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert learn(tmp_path / "a.pt") == 0
     content = (tmp_path / "a.pt").read_bytes()
-    told = capsys.readouterr().out
-    assert f"{tmp_path / 'a.pt'}: SHA-256 {hashlib.sha256(content).hexdigest()}, " in told
-    assert re.search(r"test accuracy \d+\.\d\d%\n", told)
+    output = capsys.readouterr().out
+    assert f"{tmp_path / 'a.pt'}: SHA-256 {hashlib.sha256(content).hexdigest()}, " in output
+    assert re.search(r"test accuracy \d+\.\d\d%\n", output)
     own = replace(FASHION_MNIST, sha256=hashlib.sha256(content).hexdigest())
     assert isinstance(features.unpack(content, own), nn.Sequential)
 
 
-def test_the_seed_decides_the_weights(learn: Callable[..., int], tmp_path: Path) -> None:
+def test_the_seed_determines_the_weights(learn: Callable[..., int], tmp_path: Path) -> None:
     for name, seed in [("a", "1"), ("b", "1"), ("c", "2")]:
         assert learn(tmp_path / name, "--seed", seed) == 0
     first, again, other = ((tmp_path / name).read_bytes() for name in "abc")
     assert first == again != other
 
 
-def test_a_network_learns_to_tell_black_from_white() -> None:
+def test_a_network_learns_to_separate_black_from_white() -> None:
     labels = np.arange(COUNT, dtype=np.uint8) % 2
     pixels = np.full((1, 28, 28), 255, np.uint8) * labels[:, None, None, None]
     learned = feature_training.fit(
-        LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(epochs=20), CPU
+        LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(epochs=8), CPU
     )
-    seen = features.extract(learned, pixels, FASHION_MNIST)
-    np.testing.assert_array_equal(seen.labels, labels)
+    extracted = features.extract(learned, pixels, FASHION_MNIST)
+    np.testing.assert_array_equal(extracted.labels, labels)
 
 
-def test_images_are_shifted_by_up_to_two_pixels_each_on_its_own() -> None:
+def test_images_are_shifted_independently_by_up_to_two_pixels() -> None:
     torch.manual_seed(0)
     dots = torch.zeros(500, 1, 28, 28, dtype=torch.uint8)
     dots[:, :, 10, 20] = 7
@@ -217,7 +225,7 @@ def test_images_are_shifted_by_up_to_two_pixels_each_on_its_own() -> None:
     assert found == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
 
 
-# What is refused.
+# Errors.
 
 
 @pytest.mark.parametrize(
@@ -225,33 +233,31 @@ def test_images_are_shifted_by_up_to_two_pixels_each_on_its_own() -> None:
     [(127, (1, 28, 28), 0), (128, (1, 16, 16), 0), (128, (1, 28, 28), 10)],
     ids=["too few", "another shape", "an unknown class"],
 )
-def test_images_that_cannot_be_learned_are_refused(
-    count: int, shape: tuple[int, ...], label: int
-) -> None:
+def test_unsuitable_images_are_refused(count: int, shape: tuple[int, ...], label: int) -> None:
     pixels, labels = np.zeros((count, *shape), np.uint8), np.full(count, label, np.uint8)
     with pytest.raises(DataError, match="the feature network needs at least 128 images"):
         feature_training.fit(LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(), CPU)
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "output"),
     [
         (["--epochs", "0"], "error: --epochs 0: Input should be greater than or equal to 1"),
         (["--dataset", "shoes"], "error: --dataset shoes: Input should be 'fashion-mnist'"),
         (["--seed", "-1"], "error: --seed -1: Input should be greater"),
     ],
 )
-def test_a_bad_value_is_told_with_its_flag(
-    flags: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_an_invalid_value_is_reported_with_its_flag(
+    flags: list[str], output: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["features", *flags]) == 2
-    assert capsys.readouterr().err.startswith(told)
+    assert capsys.readouterr().err.startswith(output)
 
 
 def test_a_file_that_cannot_be_written_is_named(
     learn: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert learn(tmp_path) == 1
-    told = capsys.readouterr().err
-    assert "error: " in told
-    assert str(tmp_path) in told
+    output = capsys.readouterr().err
+    assert "error: " in output
+    assert str(tmp_path) in output

@@ -33,14 +33,14 @@ def test_shares_and_divergence_of_unequal_classes(dtype: type[np.integer]) -> No
     assert kl_to_uniform(shares) == pytest.approx(expected)
 
 
-def test_attributes_are_counted_each_on_its_own() -> None:
+def test_attributes_are_counted_independently() -> None:
     labels = np.array([[1, 0, 1], [1, 0, 0], [1, 0, 1], [1, 0, 1]], dtype=bool)
     shares = attribute_shares(labels)
     assert shares.dtype == np.float64
     np.testing.assert_array_equal(shares, [1, 0, 0.75])
 
 
-def test_the_gap_is_the_mean_difference_whichever_share_is_the_larger() -> None:
+def test_the_gap_is_the_mean_absolute_difference() -> None:
     shares, others = np.array([0.5, 0.25, 1.0, 0.0]), np.array([0.25, 0.75, 1.0, 0.25])
     assert attribute_gap(shares, others) == attribute_gap(others, shares) == 0.25
     assert attribute_gap(shares, shares) == 0
@@ -58,7 +58,7 @@ def test_the_gap_is_the_mean_difference_whichever_share_is_the_larger() -> None:
         (np.array([0]), 0, "not within 0…-1"),
     ],
 )
-def test_labels_that_name_no_class_are_refused(
+def test_labels_outside_the_classes_are_refused(
     labels: NDArray[np.int64], classes: int, message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -73,7 +73,7 @@ def test_labels_that_name_no_class_are_refused(
         (np.zeros((3, 2), dtype=np.uint8), "uint8 of shape"),
     ],
 )
-def test_labels_that_tell_no_attributes_are_refused(
+def test_labels_that_are_not_bool_tables_are_refused(
     labels: NDArray[np.bool_], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

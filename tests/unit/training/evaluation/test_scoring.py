@@ -1,7 +1,7 @@
-"""The score of a generator, and the checkpoint that is kept by it."""
+"""The score of a generator, and the checkpoint that is selected by it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from training.gan import networks
 from training.gan.pixels import of_seeds, to_pixels
 from training.loop import checkpoint
 from training.loop.fit import Score
+from training.run import curves
 from training.run.journal import Run
 
 Fit = Callable[..., int]
@@ -31,7 +32,7 @@ CPU = torch.device("cpu")
 LATENT = Latent(width=4, prior="normal")
 
 
-# The score itself.
+# The score.
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_the_training_images_themselves_score_next_to_nothing() -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_scoring_draws_no_random_numbers() -> None:
+def test_scoring_uses_no_random_numbers() -> None:
     made, before = generator(), torch.get_rng_state()
     score = scorer(Config(latent_dim=4), image_set(), CPU)
     assert score(made) == score(made)
@@ -83,12 +84,12 @@ def test_scoring_draws_no_random_numbers() -> None:
 
 
 @pytest.mark.parametrize("images", [image_set("mnist"), image_set(size=32)], ids=["mnist", "32×32"])
-def test_images_that_no_network_is_for_are_refused(images: ImageSet) -> None:
+def test_images_without_a_feature_network_are_refused(images: ImageSet) -> None:
     with pytest.raises(EvaluationError, match="--score-every 2: there is no feature network"):
         scorer(Config(score_every=2), images, CPU)
 
 
-def test_a_run_that_cannot_be_scored_is_not_begun(
+def test_a_run_that_cannot_be_scored_is_not_started(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fit(tmp_path / "run", "--score-every", 1) == 1  # its images are 16×16
@@ -96,12 +97,21 @@ def test_a_run_that_cannot_be_scored_is_not_begun(
     assert not (tmp_path / "run").exists()
 
 
-# The checkpoint that is kept.
+# The best checkpoint.
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_curves() -> Iterator[None]:
+    """Drawing curves takes most of the time of such short runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "losses", lambda *_: b"")
+        patch.setattr(curves, "accuracy", lambda *_: b"")
+        yield
 
 
 @pytest.fixture
 def scores(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the scored epochs of the runs to come will score, one after the other."""
+    """The scores of the epochs of the next runs, in order."""
     values: list[float] = []
 
     def made(*_: Any) -> Score:
@@ -126,8 +136,8 @@ def test_the_best_epoch_is_kept_beside_the_last(
     assert fit(tmp_path, "--epochs", 4, "--score-every", 1) == 0
     assert told_scores(tmp_path) == [3, 1, 2, 1]
     assert steps(tmp_path) == {"best": 10, "last": 20}
-    told = capsys.readouterr().out.splitlines()
-    assert [line.partition(" fd_cnn ")[2] for line in told] == [
+    output = capsys.readouterr().out.splitlines()
+    assert [line.partition(" fd_cnn ")[2] for line in output] == [
         "3, the best",
         "1, the best",
         "2",
@@ -144,7 +154,7 @@ def test_every_nth_epoch_is_scored_and_the_last(
     assert steps(tmp_path) == {"best": 20, "last": 25}
 
 
-def test_a_run_that_goes_on_knows_its_best(fit: Fit, tmp_path: Path, scores: list[float]) -> None:
+def test_a_resumed_run_knows_its_best_score(fit: Fit, tmp_path: Path, scores: list[float]) -> None:
     scores += [2, 3, 1]
     assert fit(tmp_path, "--epochs", 1, "--score-every", 1) == 0
     assert fit(tmp_path, "--resume", "--epochs", 2) == 0
@@ -204,12 +214,14 @@ def test_scores_do_not_change_a_single_bit_of_the_run(
 # Which one is exported and evaluated.
 
 
-@pytest.fixture
-def scored(fit: Fit, tmp_path: Path, scores: list[float]) -> Path:
-    """A run of two epochs whose first is the better one."""
-    scores += [1, 2]
-    assert fit(tmp_path / "scored", "--score-every", 1) == 0
-    return tmp_path / "scored"
+@pytest.fixture(scope="module")
+def scored(fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs whose first is the better one. Read-only."""
+    out, values = tmp_path_factory.mktemp("scored") / "run", [1.0, 2.0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "scorer", lambda *_: lambda _: values.pop(0))
+        assert fit(out, "--score-every", 1) == 0
+    return out
 
 
 def exported(run: Path, models: Path, *flags: str) -> card.Training:
@@ -221,11 +233,11 @@ def exported(run: Path, models: Path, *flags: str) -> card.Training:
 @pytest.mark.parametrize(
     ("flags", "epochs"), [([], 1), (["--checkpoint", "best"], 1), (["--checkpoint", "last"], 2)]
 )
-def test_the_best_is_exported_unless_the_last_is_asked_for(
+def test_the_best_is_exported_unless_the_last_is_requested(
     scored: Path, tmp_path: Path, flags: list[str], epochs: int
 ) -> None:
-    told = exported(scored, tmp_path / "models", *flags)
-    assert (told.epochs, told.steps) == (epochs, 5 * epochs)
+    output = exported(scored, tmp_path / "models", *flags)
+    assert (output.epochs, output.steps) == (epochs, 5 * epochs)
 
 
 def test_without_scores_the_last_is_exported_and_a_best_cannot_be(
@@ -234,12 +246,12 @@ def test_without_scores_the_last_is_exported_and_a_best_cannot_be(
     assert exported(finished_run, tmp_path / "models").steps == 10
     call = ["export", str(finished_run), "--name", "tiny", "--version", "2"]
     assert main([*call, "--models", str(tmp_path / "models"), "--checkpoint", "best"]) == 1
-    told = capsys.readouterr().err
-    assert re.search(r"error: \S+best\.pt: there is no checkpoint", told)
+    output = capsys.readouterr().err
+    assert re.search(r"error: \S+best\.pt: there is no checkpoint", output)
 
 
 @pytest.mark.parametrize(("which", "step"), [(None, 5), ("best", 5), ("last", 10)])
-def test_the_best_is_evaluated_unless_the_last_is_asked_for(
+def test_the_best_is_evaluated_unless_the_last_is_requested(
     scored: Path, which: Any, step: int
 ) -> None:
     assert loaded_model.load(scored, CPU, which).step == step
@@ -253,7 +265,7 @@ def test_a_published_version_has_no_checkpoints(
     assert "a published version has no checkpoints" in capsys.readouterr().err
 
 
-def test_images_of_seeds_are_the_same_in_any_batches() -> None:
+def test_the_images_of_seeds_are_drawn_in_batches() -> None:
     widths: list[int] = []
 
     def draw(z: NDArray[np.float32]) -> NDArray[np.uint8]:

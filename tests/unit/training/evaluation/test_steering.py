@@ -11,11 +11,11 @@ NORMALS[0, 0] = NORMALS[1, 0] = NORMALS[1, 1] = NORMALS[2, 2] = 4
 
 
 def logits(z: Tensor) -> Tensor:
-    """Of attributes on one side of three hyperplanes; the second crosses the first one's normal."""
+    """Logits of three attributes given by hyperplanes; the first two are correlated."""
     return z @ torch.from_numpy(NORMALS.T)
 
 
-def test_a_step_is_steered_past_the_other_attributes() -> None:
+def test_steering_changes_the_other_attributes_less() -> None:
     z = from_seeds(range(2000), WIDTH)
     has = z @ NORMALS.T > 0
     without = ~has[:, 0]
@@ -35,7 +35,7 @@ def test_a_step_is_steered_past_the_other_attributes() -> None:
     np.testing.assert_array_equal(straight, [2, 0, 1, 0, 0, 0, 0, 0])
 
 
-def test_the_same_call_gives_the_same_step() -> None:
+def test_steering_is_deterministic() -> None:
     z = from_seeds(range(200), WIDTH)
     z = z[z[:, 0] < 0]
     call = (np.ones(WIDTH, dtype=np.float32), z, z @ NORMALS.T > 0, 0, logits)

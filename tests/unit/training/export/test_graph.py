@@ -17,7 +17,7 @@ WIDTH = 5
 
 
 def trained_looking(network: nn.Sequential) -> nn.Sequential:
-    """In eval mode, with statistics of its own and colours from black to white."""
+    """In eval mode, with non-trivial statistics and colours from black to white."""
     with torch.no_grad():
         for layer in network:
             if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -116,7 +116,7 @@ def test_the_graph_says_what_it_is(model: onnx.ModelProto) -> None:
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", OPSET)]
 
 
-def test_the_graph_holds_the_layers_and_the_way_to_pixels_alone(model: onnx.ModelProto) -> None:
+def test_the_graph_has_only_the_layers_and_the_conversion_to_pixels(model: onnx.ModelProto) -> None:
     assert [node.op_type for node in model.graph.node] == [
         *("Gemm", "Reshape", "BatchNormalization", "Relu"),
         *("Conv", "BatchNormalization", "Relu"),
@@ -133,7 +133,7 @@ def test_the_same_generator_gives_the_same_bytes() -> None:
     assert build_graph(*arguments) == build_graph(*arguments)
 
 
-def test_a_layer_without_onnx_form_is_named() -> None:
+def test_an_unsupported_layer_is_named() -> None:
     network = nn.Sequential(nn.Linear(WIDTH, 4), nn.Dropout(0.25))
     with pytest.raises(ExportError, match=r"Dropout\(p=0.25"):
         build_graph(network, WIDTH, (2, 2, 1), {})

@@ -21,7 +21,7 @@ def stack(*layers: nn.Module) -> nn.Sequential:
 
 
 def assert_same_drawing(network: nn.Sequential) -> list[str]:
-    """That the graph draws what ``network`` draws, all in range; the graph's operators."""
+    """Asserts that the graph draws what ``network`` draws; returns the graph's operators."""
     z = sampling.from_seeds(range(40), WIDTH)
     expected = to_pixels(network, torch.from_numpy(z))
     _, *image_shape = expected.shape

@@ -47,10 +47,10 @@ def run_copy(finished_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run, tmp_path / "run"))
 
 
-# What is published.
+# The published version.
 
 
-def test_a_version_is_its_card_its_graph_and_its_samples_alone(version: Path) -> None:
+def test_a_version_has_a_card_a_graph_and_samples_only(version: Path) -> None:
     assert {path.name for path in version.iterdir()} == {
         "card.json",
         "generator.onnx",
@@ -68,7 +68,7 @@ def test_the_command_says_where_the_version_is(
     assert str(tmp_path / "tiny" / "1") in capsys.readouterr().out
 
 
-def test_the_card_tells_the_runs_whole_story(version: Path, finished_run: Path) -> None:
+def test_the_card_describes_the_run(version: Path, finished_run: Path) -> None:
     made, run = card.read(version), Run(finished_run)
     assert (made.name, made.version) == ("tiny", 3)
     assert (datetime.now(UTC) - made.created).total_seconds() >= 0
@@ -82,22 +82,20 @@ def test_the_card_tells_the_runs_whole_story(version: Path, finished_run: Path) 
     assert set(made.libraries) == {"torch", "onnx", "onnxruntime", "numpy"}
 
 
-def test_the_card_keeps_the_options_but_not_where_they_ran(
-    version: Path, finished_run: Path
-) -> None:
+def test_the_card_has_the_options_without_the_placement(version: Path, finished_run: Path) -> None:
     options = json.loads((finished_run / "options.json").read_text())
     kept = card.read(version).training.options
     assert kept == {name: value for name, value in options.items() if name not in PLACEMENT}
     assert str(finished_run.parent) not in (version / "card.json").read_text()
 
 
-def test_the_parity_is_measured_and_says_how(version: Path) -> None:
+def test_the_parity_is_measured_with_its_protocol(version: Path) -> None:
     parity = card.read(version).metrics["parity"]
     assert 0 <= parity.value <= 0.001
     assert "1024 seeds" in parity.protocol
 
 
-def test_the_server_loads_the_graph_and_finds_the_cards_words_in_it(version: Path) -> None:
+def test_the_graph_has_the_metadata_of_the_card(version: Path) -> None:
     made = card.read(version)
     (variant,) = made.variants
     model = onnx.load_from_string(card.load_graph(version, variant))
@@ -132,15 +130,15 @@ def test_publishing_again_elsewhere_gives_the_same_graph(
 
 
 def test_a_line_after_the_checkpoint_is_not_counted(run_copy: Path, tmp_path: Path) -> None:
-    # A run that is cut off between its line and its checkpoint has one line too many.
+    # A run that is interrupted between writing its line and its checkpoint has an extra line.
     run = Run(run_copy)
     with run.metrics.open("a") as file:
         file.write(json.dumps({**run.epochs()[-1], "epoch": 3, "step": 15}) + "\n")
-    told = card.read(export(run_copy, "tiny", 1, tmp_path / "models")).training
-    assert (told.epochs, told.steps) == (2, 10)
+    output = card.read(export(run_copy, "tiny", 1, tmp_path / "models")).training
+    assert (output.epochs, output.steps) == (2, 10)
 
 
-def test_the_gpus_build_of_onnxruntime_will_do(
+def test_the_gpu_build_of_onnxruntime_is_accepted(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Both builds are the module onnxruntime, but the GPU's is the package onnxruntime-gpu.
@@ -155,7 +153,7 @@ def test_the_gpus_build_of_onnxruntime_will_do(
     assert "onnxruntime" in " ".join(card.read(export(finished_run, "a", 1, tmp_path)).libraries)
 
 
-# What is refused.
+# Errors.
 
 
 @pytest.mark.parametrize(
@@ -207,7 +205,7 @@ def test_without_onnxruntime_the_extra_is_named(
     assert not (tmp_path / "models").exists()
 
 
-# The comparison.
+# The parity check.
 
 
 @pytest.fixture
@@ -255,7 +253,7 @@ def test_one_grey_level_at_one_pixel_in_a_thousand_is_the_limit(
             parity.check(expected, b"", seeds)
 
 
-# Whole or not at all.
+# Atomic publication.
 
 
 def fail(*_: object, **__: object) -> None:
@@ -289,7 +287,9 @@ def test_a_failure_while_publishing_leaves_nothing(
     assert card.read(export(finished_run, "tiny", 1, tmp_path)).version == 1
 
 
-def test_a_card_that_its_graph_contradicts_is_not_published(version: Path, tmp_path: Path) -> None:
+def test_a_card_that_does_not_match_its_graph_is_not_published(
+    version: Path, tmp_path: Path
+) -> None:
     made: Card = card.read(version)
     samples = np.zeros((4, 16, 16, 1), np.uint8)
     with pytest.raises(card.CardError, match="SHA-256"):

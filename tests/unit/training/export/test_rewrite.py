@@ -1,4 +1,4 @@
-"""Rewritten graphs draw what they drew before, to rounding."""
+"""Rewritten graphs draw the same images, up to rounding."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ WIDTH = 5
 
 
 def lively(network: nn.Sequential, width: int) -> nn.Sequential:
-    """In eval mode, with statistics of its own and greys of every shade."""
+    """In eval mode, with non-trivial statistics and all grey levels."""
     *_, last = (one for one in network if isinstance(one, nn.Conv2d | nn.ConvTranspose2d))
     with torch.no_grad():
         for _ in range(5):
@@ -43,7 +43,7 @@ def lively(network: nn.Sequential, width: int) -> nn.Sequential:
 
 
 def floats(content: bytes, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a graph computes before it is rounded to pixels, channels first."""
+    """The output of a graph before it is rounded to pixels, channels first."""
     model = onnx.load_from_string(content)
     before = next(node for node in model.graph.node if node.op_type == "Sub").input[0]
     (output,) = model.graph.output
@@ -59,7 +59,9 @@ def operators(content: bytes) -> list[str]:
 
 @pytest.mark.parametrize("rewrites", CANDIDATES.values(), ids=CANDIDATES)
 @pytest.mark.parametrize("preset", PRESETS)
-def test_at_every_preset_it_computes_the_same(preset: str, rewrites: Sequence[Rewrite]) -> None:
+def test_every_rewrite_computes_the_same_for_every_preset(
+    preset: str, rewrites: Sequence[Rewrite]
+) -> None:
     torch.manual_seed(0)
     config = from_flags({"preset": preset, "generator_filters": 8})
     size = config.image_size or 28
@@ -100,7 +102,7 @@ def test_every_doubling_becomes_ordinary_convolutions(
     np.testing.assert_allclose(floats(content, rows), floats(plain, rows), rtol=0, atol=1e-5)
 
 
-def test_doublings_that_leave_a_cpus_blocks_empty_are_not_woven() -> None:
+def test_doublings_with_few_channels_are_not_interleaved() -> None:
     plain = build_graph(lively(doubling(4, 1, 0, 15, bias=True), WIDTH), WIDTH, (10, 14, 15), {})
     assert operators(rewrite_graph(plain, interleave_parities)) == operators(plain)
 
@@ -115,7 +117,7 @@ def test_doublings_that_leave_a_cpus_blocks_empty_are_not_woven() -> None:
     ],
     ids=["stride 1", "kernel 6", "groups", "dilation"],
 )
-def test_other_transposed_convolutions_stay(layer: nn.ConvTranspose2d) -> None:
+def test_other_transposed_convolutions_are_unchanged(layer: nn.ConvTranspose2d) -> None:
     with torch.no_grad():
         height, width = layer(torch.zeros(1, 2, 5, 5)).shape[2:]
     unflatten = nn.Unflatten(1, (2, 5, 5))
@@ -125,7 +127,7 @@ def test_other_transposed_convolutions_stay(layer: nn.ConvTranspose2d) -> None:
         assert operators(rewrite_graph(plain, rewrite)) == operators(plain)
 
 
-def test_no_norm_is_left_but_behind_an_activation() -> None:
+def test_only_a_norm_after_an_activation_is_not_folded() -> None:
     def network(*between: nn.Module) -> bytes:
         layers = [nn.Linear(WIDTH, 32), nn.Unflatten(1, (2, 4, 4)), *between, nn.BatchNorm2d(2)]
         whole = lively(nn.Sequential(*layers, nn.ConvTranspose2d(2, 1, 4, 2, 1), nn.Tanh()), WIDTH)
@@ -145,7 +147,7 @@ def test_a_first_convolution_of_one_pixel_becomes_a_product() -> None:
     np.testing.assert_allclose(floats(content, rows), floats(plain, rows), rtol=0, atol=1e-5)
 
 
-def test_what_is_no_chain_is_refused() -> None:
+def test_a_graph_that_is_not_a_chain_is_refused() -> None:
     network = nn.Sequential(nn.Linear(WIDTH, 16), nn.Unflatten(1, (1, 4, 4)), nn.Tanh()).eval()
     model = onnx.load_from_string(build_graph(network, WIDTH, (4, 4, 1), {}))
     node = next(one for one in model.graph.node if one.op_type == "Sub")

@@ -41,7 +41,7 @@ def data(
 
 
 @pytest.fixture(scope="module")
-def measured(finished_run: Path) -> LoadedModel:
+def model(finished_run: Path) -> LoadedModel:
     return loaded_model.load_run(Run(finished_run), CPU)
 
 
@@ -56,14 +56,14 @@ def opened(content: bytes) -> Pixels:
 
 
 def cell(sheet: Pixels, row: int, column: int, left: int = 0, top: int = 0) -> Pixels:
-    """One image of a grid whose corner is at ``left``, ``top``; as it was before it was scaled."""
+    """One image, in its original size, of the grid whose corner is at ``left``, ``top``."""
     step = (SIDE + canvas.LINE_WIDTH) * SCALE
     down, right = top + row * step, left + column * step
     return sheet[down : down + SIDE * SCALE : SCALE, right : right + SIDE * SCALE : SCALE]
 
 
 def assert_alike(image: Pixels, expected: Pixels) -> None:
-    """Equal but for the rounding of sums, which depends on the size of a batch."""
+    """Equal up to rounding, which depends on the batch size."""
     difference = np.abs(image.astype(int) - expected.reshape(image.shape))
     assert difference.max() <= 1
     assert (difference > 0).mean() <= 0.01
@@ -100,7 +100,7 @@ def test_a_canvas_shows_grey_and_colour() -> None:
 # The command.
 
 
-def test_every_figure_is_drawn_alike_from_the_same_seed(
+def test_the_same_seed_gives_the_same_figures(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drawn = []
@@ -117,7 +117,7 @@ def test_every_figure_is_drawn_alike_from_the_same_seed(
     )
 
 
-def test_other_data_than_the_runs_are_refused(
+def test_data_other_than_those_of_the_run_are_refused(
     run: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     facts = json.loads((run / "data.json").read_text())
@@ -126,7 +126,7 @@ def test_other_data_than_the_runs_are_refused(
     assert f"error: {run}: was trained on " in capsys.readouterr().err
 
 
-def test_without_test_images_what_needs_none_is_drawn(
+def test_without_test_images_the_other_figures_are_still_written(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["figures", str(run), "--device=cpu"]) == 1  # on the run's own data
@@ -144,9 +144,9 @@ def test_a_folder_without_a_run_is_refused(
 # The walk.
 
 
-def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: LoadedModel) -> None:
-    sheet = opened(figures.walk(measured, 3, SCALE))
-    ends = measured.images(2 * figures.WALKS, seed=3)
+def test_a_walk_leads_from_one_seed_to_the_next(model: LoadedModel) -> None:
+    sheet = opened(figures.walk(model, 3, SCALE))
+    ends = model.images(2 * figures.WALKS, seed=3)
     for row in range(figures.WALKS):
         assert_alike(cell(sheet, row, 0), ends[2 * row])
         assert_alike(cell(sheet, row, figures.STEPS - 1), ends[2 * row + 1])
@@ -155,7 +155,7 @@ def test_a_walk_leads_from_a_seeds_image_to_the_next_ones(measured: LoadedModel)
 # Arithmetic.
 
 
-def test_the_middle_is_the_exact_result_and_the_others_are_near_it() -> None:
+def test_the_exact_result_is_in_the_middle_and_the_others_are_near_it() -> None:
     z = sampling.from_seeds(range(9), 50)
     mean = arithmetic.group_means(z)
     np.testing.assert_allclose(mean[1], (z[3] + z[4] + z[5]) / 3, rtol=1e-5, atol=1e-6)
@@ -168,24 +168,27 @@ def test_the_middle_is_the_exact_result_and_the_others_are_near_it() -> None:
     assert others.mean() == pytest.approx(0.125, abs=0.02)
 
 
-def test_the_sheet_shows_the_sources_their_means_and_the_result(measured: LoadedModel) -> None:
-    sheet = opened(arithmetic.sheet(measured, 2, SCALE))
-    z = measured.latents(range(2, 11))
+def test_the_sheet_shows_the_sources_their_means_and_the_result(model: LoadedModel) -> None:
+    sheet = opened(arithmetic.sheet(model, 2, SCALE))
+    z = model.latents(range(2, 11))
     mean = arithmetic.group_means(z)
-    result = measured.draw(arithmetic.result_latents(z, 2))
+    result = model.draw(arithmetic.result_latents(z, 2))
     side, pitch = SIDE * SCALE, 68 + 28
     for k in range(9):
         left = k // 3 * pitch + (68 - side) // 2
-        assert_alike(cell(sheet, k % 3, 0, left, canvas.CAPTION_HEIGHT), measured.draw(z)[k])
+        assert_alike(cell(sheet, k % 3, 0, left, canvas.CAPTION_HEIGHT), model.draw(z)[k])
         three = 3 * side + 2 * SCALE
         found = cell(sheet, k // 3, k % 3, 3 * pitch, len(sheet) - three)
         assert_alike(found, result[k])
-    for k, image in enumerate(measured.draw(mean)):
+    for k, image in enumerate(model.draw(mean)):
         left = k * pitch + (68 - side) // 2
         assert_alike(cell(sheet, 0, 0, left, len(sheet) - side), image)
 
 
-def test_where_classes_are_known_the_sums_are_of_them(models: Path) -> None:
+def test_equations_of_known_classes_show_these_classes(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arithmetic, "CANDIDATES", 300)
     shown = loaded_model.load(models / "fashion-mnist" / "1", CPU)
     found = arithmetic.choose_equations(shown, seed=0)
     assert [names for names, _ in found] == list(arithmetic.EQUATIONS["fashion-mnist"])
@@ -196,52 +199,60 @@ def test_where_classes_are_known_the_sums_are_of_them(models: Path) -> None:
         assert [FASHION_MNIST.names[k] for k in labels[::3]] == list(names)
 
 
-def test_a_generator_that_draws_no_such_class_adds_seeds_in_a_row(measured: LoadedModel) -> None:
+def test_without_images_of_its_classes_an_equation_has_consecutive_seeds(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arithmetic, "CANDIDATES", 50)
+
     def black(z: sampling.Latents) -> Pixels:
         return np.zeros((len(z), 28, 28, 1), dtype=np.uint8)
 
-    shown = dataclasses.replace(measured, image_shape=(1, 28, 28), draw=black)
+    shown = dataclasses.replace(model, image_shape=(1, 28, 28), draw=black)
     assert shown.dataset == FASHION_MNIST.dataset
     assert arithmetic.choose_equations(shown, 6) == [(("A", "B", "C"), list(range(6, 15)))]
 
 
-def test_a_look_is_as_sure_as_its_attributes_together() -> None:
-    sure = np.full((3, len(AVATARS.names)), 0.25, dtype=np.float32)
-    sure[1:, AVATARS.names.index("glasses")] = (0.75, 0.4)
-    wanted = arithmetic.TERMS["glasses"]
-    found = arithmetic.match_scores("glasses", sure, AVATARS)
-    np.testing.assert_allclose(found, [0, 0.75 ** len(wanted), 0], rtol=1e-5)
+def test_the_probability_of_a_term_is_that_of_all_its_attributes() -> None:
+    probabilities = np.full((3, len(AVATARS.names)), 0.25, dtype=np.float32)
+    probabilities[1:, AVATARS.names.index("glasses")] = (0.75, 0.4)
+    required = arithmetic.TERMS["glasses"]
+    found = arithmetic.match_scores("glasses", probabilities, AVATARS)
+    np.testing.assert_allclose(found, [0, 0.75 ** len(required), 0], rtol=1e-5)
     assert arithmetic.best_group(found) == [1]
 
 
-def test_every_sum_is_of_what_a_shipped_network_can_tell() -> None:
+def test_every_term_has_known_classes_or_attributes() -> None:
     assert arithmetic.EQUATIONS.keys() == NETWORKS.keys()
     for dataset, equations in arithmetic.EQUATIONS.items():
         for name in (name for names in equations for name in names):
-            told = arithmetic.TERMS.get(name, {name: True})
-            assert told.keys() <= {*NETWORKS[dataset].names}
+            term = arithmetic.TERMS.get(name, {name: True})
+            assert term.keys() <= {*NETWORKS[dataset].names}
 
 
-# AttributesRecord.
+# Edits.
 
 
-def test_edits_stand_beside_the_images_that_they_are_made_of(measured: LoadedModel) -> None:
-    width = measured.latent.width
+def test_edits_are_next_to_their_images(model: LoadedModel) -> None:
+    width = model.latent.width
     vectors = {"glasses": [0.5] * width, "long_hair": [-1.0] + [0.0] * (width - 1)}
-    ways = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
-    directions = Directions(protocol="by hand", attributes=ways)
-    sheet = opened(figures.edits(measured, directions, 3, SCALE))
-    z = measured.latents(range(3, 3 + figures.EDITED_IMAGES))
+    edits = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
+    directions = Directions(protocol="by hand", attributes=edits)
+    sheet = opened(figures.edits(model, directions, 3, SCALE))
+    z = model.latents(range(3, 3 + figures.EDITED_IMAGES))
     for row in range(figures.EDITED_IMAGES):
         steps = (z[row], z[row] + 1, z[row] - np.float32([2] + [0] * (width - 1)))
         for column, latent in enumerate(steps):
-            expected = measured.draw(latent[None].astype(np.float32))
+            expected = model.draw(latent[None].astype(np.float32))
             assert_alike(cell(sheet, row, column, top=canvas.CAPTION_HEIGHT), expected[0])
 
 
 def test_a_published_version_has_the_figures_that_need_no_data(
-    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(arithmetic, "CANDIDATES", 100)
     out = tmp_path / "figures"
     call = ["figures", str(models / "fashion-mnist" / "1"), f"--out={out}", "--device=cpu"]
     assert main(call) == 0
@@ -252,24 +263,23 @@ def test_a_published_version_has_the_figures_that_need_no_data(
 # Neighbours.
 
 
-def test_the_closest_is_found_by_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("count", [57, 2500], ids=["one block", "several blocks"])
+def test_the_nearest_row_is_that_of_a_brute_force_search(count: int) -> None:
     random = np.random.default_rng(0)
     points = random.normal(100, 1, (20, 5)).astype(np.float32)
-    among = random.normal(100, 1, (57, 5)).astype(np.float32)
+    among = random.normal(100, 1, (count, 5)).astype(np.float32)
     expected = [np.linalg.norm(among - point, axis=1).argmin() for point in points]
-    for block in (1000, 10):
-        monkeypatch.setattr(figures, "_BLOCK", block)
-        np.testing.assert_array_equal(figures.nearest_rows(points, among), expected)
+    np.testing.assert_array_equal(figures.nearest_rows(points, among), expected)
 
 
 @pytest.mark.parametrize("split", ["t10k", "train"])
-def test_each_generated_image_stands_where_its_neighbour_stands(
-    measured: LoadedModel, data: Path, split: str
+def test_each_generated_image_has_its_nearest_training_image_at_the_same_position(
+    model: LoadedModel, data: Path, split: str
 ) -> None:
     train = idx.images(data)
     test = None if split == "train" else idx.images(data, split)
-    sheet = opened(figures.neighbours(measured, train, test, 4, SCALE))
-    drawn = measured.images(figures.ROWS * figures.COLUMNS, seed=4)
+    sheet = opened(figures.neighbours(model, train, test, 4, SCALE))
+    drawn = model.images(figures.ROWS * figures.COLUMNS, seed=4)
     width = SCALE * (figures.COLUMNS * (SIDE + 1) - 1)
     lefts = [k * (width + figures.GAP) for k in range(3)]
     reals = {image.tobytes() for image in idx.images(data, split)}
@@ -282,8 +292,8 @@ def test_each_generated_image_stands_where_its_neighbour_stands(
         np.testing.assert_array_equal(near, train[distances.argmin(), 0])
 
 
-def test_clothes_are_compared_by_what_the_shipped_network_sees(measured: LoadedModel) -> None:
+def test_clothes_are_compared_by_the_features_of_the_shipped_network(model: LoadedModel) -> None:
     pixels = np.zeros((3, 1, 28, 28), dtype=np.uint8)
-    shown = dataclasses.replace(measured, image_shape=(1, 28, 28))
+    shown = dataclasses.replace(model, image_shape=(1, 28, 28))
     assert figures.feature_points(shown, pixels).shape == (3, 64)
-    assert figures.feature_points(measured, pixels).shape == (3, 28 * 28)
+    assert figures.feature_points(model, pixels).shape == (3, 28 * 28)

@@ -49,7 +49,7 @@ def test_gradients_may_have_another_memory_layout_than_the_weights() -> None:
 
 
 def contiguous(saved: dict[str, Any]) -> dict[str, Any]:
-    """The state ``saved`` as saved with weights in another layout."""
+    """``saved`` as if its weights had been in the default layout."""
     moments = {
         number: {name: value.contiguous() for name, value in of_weights.items()}
         for number, of_weights in saved["state"].items()

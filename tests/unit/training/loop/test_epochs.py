@@ -18,7 +18,7 @@ MakeGan = Callable[..., Gan]
 
 @pytest.fixture
 def images() -> Tensor:
-    """Seven batches of four and two images over."""
+    """Seven batches of four images, and two more images."""
     random = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (30, 1, 16, 16), dtype=torch.uint8, generator=random)
 
@@ -329,9 +329,8 @@ def test_a_run_with_decay_resumes_bit_for_bit_and_follows_a_new_end(
     assert_same_bits(run_to(second, images, 25).state_dict(), whole)
     longer.load_state_dict(state)
     next(train(longer, images, 50, report_every=1))
-    assert (
-        longer.generator_adam.param_groups[0]["lr"] == 2e-3
-    )  # step 10 of 50 is the last before the decay
+    # Step 10 of 50 is the last one before the decay.
+    assert longer.generator_adam.param_groups[0]["lr"] == 2e-3
 
 
 @pytest.mark.parametrize(("loss", "batches"), [("hinge", 3), ("relativistic", 4)])

@@ -41,7 +41,7 @@ each_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.k
 
 @pytest.fixture
 def images() -> Tensor:
-    """Seven batches of four and two images over."""
+    """Seven batches of four images, and two more images."""
     random = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (30, 1, 16, 16), dtype=torch.uint8, generator=random)
 
@@ -111,10 +111,8 @@ class Plain:
 def test_the_losses_equal_those_of_a_plain_loop(
     make_gan: MakeGan, images: Tensor, options: dict[str, Any]
 ) -> None:
-    slow = {
-        "generator_lr": 2e-4,
-        "discriminator_lr": 2e-4,
-    }  # otherwise rounding errors grow from step to step
+    # A low learning rate keeps rounding errors from growing.
+    slow = {"generator_lr": 2e-4, "discriminator_lr": 2e-4}
     gan = make_gan(generator_filters=8, discriminator_filters=8, **slow, **options)
     plain, state = Plain(gan), torch.get_rng_state()
     expected = []
@@ -218,7 +216,7 @@ def test_graphed_steps_equal_eager_steps(
 
 
 class BrokenCapturer(Repeater):
-    """Fails to capture the second graph, that of the steps without penalties."""
+    """Fails to capture the second graph, that of the steps with penalties."""
 
     def capture(self, work: DeviceWork) -> DeviceWork:
         if self.captured:

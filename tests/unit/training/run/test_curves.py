@@ -208,7 +208,7 @@ def test_curves_take_a_limited_share_of_the_time_and_are_complete_at_the_end(
         return draw(epochs, loss)
 
     monkeypatch.setattr(curves, "losses", losses)
-    monkeypatch.setattr(display, "_SHARE", share)
+    monkeypatch.setattr(display, "CURVES_SHARE", share)
     assert fit(tmp_path / "run", "--epochs", 3) == 0
     assert len(drawn) == times
     assert (drawn[0], drawn[-1]) == (1, 3)

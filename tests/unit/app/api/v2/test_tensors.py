@@ -1,5 +1,3 @@
-"""Tensors to arrays and back, byte for byte, without HTTP."""
-
 import json
 import time
 import tracemalloc
@@ -13,6 +11,7 @@ from app.api.v2 import tensors
 from app.api.v2.tensors import InferenceRequest, TensorError
 from app.artifact import card
 from app.artifact.card import Card
+from app.middleware.body_limit import longest_with
 
 MOST = 16
 NUMBERS = 3 * MOST
@@ -38,8 +37,8 @@ def request(*inputs: dict[str, Any], **others: Any) -> InferenceRequest:
     return tensors.parse(json.dumps({"inputs": inputs, **others}).encode(), None, NUMBERS, MOST)
 
 
-def latents(described: Card, asked: InferenceRequest, tail: bytes = b"") -> np.ndarray:
-    return tensors.latents(asked, memoryview(tail), described, MOST)
+def latents(described: Card, parsed: InferenceRequest, tail: bytes = b"") -> np.ndarray:
+    return tensors.latents(parsed, memoryview(tail), described, MOST)
 
 
 @pytest.mark.parametrize("data", [[0.5, 1, 2, 3, 4, 5], [[0.5, 1, 2], [3, 4, 5]]])
@@ -86,14 +85,14 @@ def test_the_json_ends_where_the_header_says() -> None:
         ([tensor(parameters={"shared_memory_region": "a"})], 0, "shared_memory_region, which is"),
     ],
 )
-def test_a_tensor_that_is_not_the_models_is_named(
+def test_a_tensor_that_does_not_fit_the_model_is_refused(
     described: Card, inputs: list[dict[str, Any]], tail: int, reason: str
 ) -> None:
     with pytest.raises(TensorError, match=reason):
         latents(described, request(*inputs), bytes(tail))
 
 
-def test_binary_numbers_are_finite(described: Card) -> None:
+def test_binary_numbers_that_are_not_finite_are_refused(described: Card) -> None:
     tail = np.array([[0, 1, np.nan], [3, 4, 5]], "<f4").tobytes()
     with pytest.raises(TensorError, match="not finite"):
         latents(described, request(binary(24)), tail)
@@ -107,7 +106,7 @@ def test_binary_numbers_are_finite(described: Card) -> None:
         ([{"name": "pixels", "parameters": {"classification": 3}}], "classification, which is"),
     ],
 )
-def test_an_output_that_is_not_the_models_is_named(
+def test_an_output_that_the_model_does_not_have_is_refused(
     described: Card, outputs: list[Any], reason: str
 ) -> None:
     with pytest.raises(TensorError, match=reason):
@@ -130,18 +129,18 @@ def test_an_output_that_is_not_the_models_is_named(
         (json.dumps({"inputs": [tensor(shape=[-1, 3])]}).encode(), "inputs.0.shape.0: "),
     ],
 )
-def test_json_that_is_no_request_is_refused_with_the_place(body: bytes, reason: str) -> None:
+def test_invalid_json_is_refused_and_the_place_named(body: bytes, reason: str) -> None:
     with pytest.raises(TensorError, match=reason):
         tensors.parse(body, None, NUMBERS, MOST)
 
 
-def test_a_header_beyond_the_body_is_refused() -> None:
+def test_a_json_length_beyond_the_body_is_refused() -> None:
     with pytest.raises(TensorError, match="is 3, but the body has 2 bytes"):
         tensors.parse(b"{}", 3, NUMBERS, MOST)
 
 
 @pytest.mark.parametrize(
-    ("parameters", "outputs", "wanted"),
+    ("parameters", "outputs", "binary_output"),
     [
         ({}, [], False),
         ({"binary_data_output": True}, [], True),
@@ -155,10 +154,10 @@ def test_a_header_beyond_the_body_is_refused() -> None:
         ),
     ],
 )
-def test_an_output_says_for_itself_whether_it_is_binary(
-    parameters: dict[str, Any], outputs: list[Any], wanted: bool
+def test_the_parameter_of_an_output_precedes_the_default(
+    parameters: dict[str, Any], outputs: list[Any], binary_output: bool
 ) -> None:
-    assert request(tensor(), parameters=parameters, outputs=outputs).binary is wanted
+    assert request(tensor(), parameters=parameters, outputs=outputs).binary is binary_output
 
 
 def response(asked: InferenceRequest, described: Card, pixels: np.ndarray) -> Any:
@@ -169,20 +168,21 @@ def response(asked: InferenceRequest, described: Card, pixels: np.ndarray) -> An
     return content, body.json_length
 
 
-def test_pixels_come_back_in_json_and_behind_it(described: Card) -> None:
+def test_pixels_are_numbers_in_the_json_or_binary_data_after_it(described: Card) -> None:
     pixels = np.arange(2 * 2 * 64 * 3, dtype=np.uint16).astype(np.uint8).reshape(2, 2, 64, 3)
     body, head = response(request(tensor(), id="7"), described, pixels)
     assert head is None
-    told = json.loads(body)
-    assert (told["id"], told["model_name"], told["model_version"]) == ("7", "faces", "1")
-    (output,) = told["outputs"]
+    content = json.loads(body)
+    identity = (content["id"], content["model_name"], content["model_version"])
+    assert identity == ("7", "faces", "1")
+    (output,) = content["outputs"]
     assert (output["name"], output["datatype"]) == ("pixels", "UINT8")
     assert np.array_equal(np.reshape(output["data"], output["shape"]), pixels)
-    asked = request(tensor(), parameters={"binary_data_output": True})
-    body, head = response(asked, described, pixels[:, ::-1])
-    told = json.loads(body[:head])
-    assert "id" not in told
-    assert told["outputs"][0]["parameters"] == {"binary_data_size": pixels.nbytes}
+    parsed = request(tensor(), parameters={"binary_data_output": True})
+    body, head = response(parsed, described, pixels[:, ::-1])
+    content = json.loads(body[:head])
+    assert "id" not in content
+    assert content["outputs"][0]["parameters"] == {"binary_data_size": pixels.nbytes}
     assert body[head:] == pixels[:, ::-1].tobytes()
 
 
@@ -230,6 +230,7 @@ def test_the_pixels_of_one_request_are_bounded(described: Card) -> None:
 def test_the_longest_request_for_so_many_images_has_room(described: Card) -> None:
     number = -1.2345678901234567e-300
     body = json.dumps({"inputs": [tensor(shape=[MOST, 3], data=[number] * MOST * 3)]})
-    assert len(body) < tensors.longest(described, MOST)
-    more = tensors.longest(described, 2 * MOST) - tensors.longest(described, MOST)
+    numbers = MOST * described.latent.width
+    assert len(body) < longest_with(numbers)
+    more = longest_with(2 * numbers) - longest_with(numbers)
     assert more >= len(json.dumps([number] * MOST * 3))

@@ -20,7 +20,7 @@ Decode = Callable[[bytes], NDArray[np.uint8]]
 GLASSES = AVATARS.names.index("glasses")
 
 
-def test_their_cards_describe_images_data_set_and_metrics(client: TestClient) -> None:
+def test_the_cards_describe_images_data_set_and_metrics(client: TestClient) -> None:
     models = {model["name"]: model for model in client.get("/models").json()["models"]}
     assert models.keys() == SHAPES.keys()
     for name, shape in SHAPES.items():
@@ -45,7 +45,7 @@ def test_their_cards_describe_images_data_set_and_metrics(client: TestClient) ->
         ("POST", "/arithmetic", 3, 3),
     ],
 )
-def test_every_endpoint_works_with_each(
+def test_every_endpoint_works_with_every_model(
     client: TestClient, decode: Decode, model: str, method: str, path: str, rows: int, columns: int
 ) -> None:
     version = client.get(f"/models/{model}").json()["default_version"]
@@ -56,11 +56,11 @@ def test_every_endpoint_works_with_each(
         options["json"] = {**SUM, "model": model}
     else:
         path += f"&model={model}"
-    answer = client.request(method, path, **options)
-    assert answer.status_code == 200
-    assert answer.headers["X-Model"] == f"{model}/{version}"
+    response = client.request(method, path, **options)
+    assert response.status_code == 200
+    assert response.headers["X-Model"] == f"{model}/{version}"
     height, width, *channels = SHAPES[model]
-    sheet = decode(answer.content)
+    sheet = decode(response.content)
     assert sheet.shape == (rows * height, columns * width, *channels)
     assert sheet.std() > 30
 
@@ -70,7 +70,7 @@ Attributes = Callable[..., NDArray[np.bool_]]
 
 @pytest.fixture(scope="module")
 def attributes(client: TestClient, decode: Decode) -> Attributes:
-    """The attributes of the faces of SEEDS seeds after an edit: ``(SEEDS, attributes)``."""
+    """Classifies the faces of SEEDS seeds after an edit: ``(SEEDS, attributes)``."""
     classifier = features.load(AVATARS)
 
     def predicted(**edit: float) -> NDArray[np.bool_]:
@@ -131,10 +131,10 @@ def test_truncation_reduces_the_spread_and_scale_repeats_pixels(
 
 
 @pytest.mark.parametrize("model", SHAPES)
-def test_latents_of_a_client_become_images(client: TestClient, decode: Decode, model: str) -> None:
+def test_latents_in_a_request_become_images(client: TestClient, decode: Decode, model: str) -> None:
     width = client.get(f"/models/{model}").json()["versions"][-1]["card"]["latent"]["width"]
     rows = np.random.default_rng(0).normal(size=(4, width)).tolist()
-    answer = client.post(f"/generate?model={model}", headers=PNG, json={"latents": rows})
+    response = client.post(f"/generate?model={model}", headers=PNG, json={"latents": rows})
     height, columns, *_ = SHAPES[model]
-    assert decode(answer.content).shape[:2] == (2 * height, 2 * columns)
-    assert decode(answer.content).std() > 30
+    assert decode(response.content).shape[:2] == (2 * height, 2 * columns)
+    assert decode(response.content).std() > 30

@@ -1,4 +1,4 @@
-"""Any damage to a model folder keeps that version out of service, and no other."""
+"""Damaged model folders: the version is not served, the others are."""
 
 import shutil
 from collections.abc import Callable
@@ -117,7 +117,7 @@ DAMAGES: dict[Damage, str] = {
 
 
 def _relabelled(folder: Path, version: int) -> None:
-    """Write the number of a copied version folder into its model file, too."""
+    """Write the version number into the metadata of a copied model file."""
     _rewritten(
         folder,
         lambda model: helper.set_model_props(model, card.metadata("fashion-mnist", version)),
@@ -206,7 +206,7 @@ def test_without_a_model_the_server_is_live_but_not_ready(
     assert unknown.status_code == 404
 
 
-def test_the_first_model_replaces_a_missing_default(folder: Path) -> None:
+def test_the_first_model_by_name_replaces_a_missing_default(folder: Path) -> None:
     registry = Registry.load(Settings(models=folder, default_model="cats", provider="cpu"))
     assert registry.find().card.name == "fashion-mnist"
 

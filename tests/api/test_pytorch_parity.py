@@ -74,9 +74,9 @@ def check(
         sheet: Pixels = decode(content)
         rows = len(z) // cols
         assert sheet.shape == (rows * SIZE, cols * SIZE, 3)
-        drawn = sheet.reshape(rows, SIZE, cols, SIZE, 3).swapaxes(1, 2)
+        images = sheet.reshape(rows, SIZE, cols, SIZE, 3).swapaxes(1, 2)
         expected = to_pixels(generator, torch.from_numpy(z.astype(np.float32)))
-        difference = np.abs(drawn.reshape(expected.shape).astype(int) - expected)
+        difference = np.abs(images.reshape(expected.shape).astype(int) - expected)
         assert difference.max() <= 1
         assert (difference > 0).mean() <= 0.01
         assert expected.std() > 20  # a flat grey image would match anything
@@ -93,7 +93,7 @@ def lerp(a: Latents, b: Latents, t: float) -> Latents:
     return (1 - t) * a + t * b
 
 
-def test_a_grid_between_corners_follows_the_prior(
+def test_a_grid_between_corners_interpolates_as_the_prior_requires(
     client: TestClient, prior: Prior, check: Callable[..., None]
 ) -> None:
     between = slerp if prior == "normal" else lerp
@@ -103,8 +103,8 @@ def test_a_grid_between_corners_follows_the_prior(
         for row in range(4)
         for col in range(5)
     ]
-    answer = client.get("/grid?corners=1,2,3,4&rows=4&cols=5")
-    check(answer.content, np.stack(z), 5)
+    response = client.get("/grid?corners=1,2,3,4&rows=4&cols=5")
+    check(response.content, np.stack(z), 5)
 
 
 def test_a_closed_path_through_three_seeds(
@@ -112,8 +112,8 @@ def test_a_closed_path_through_three_seeds(
 ) -> None:
     stops = sampling.from_seeds([3, 17, 99, 3], WIDTH, prior).astype(np.float64)
     z = [lerp(stops[k // 4], stops[k // 4 + 1], k % 4 / 4) for k in range(12)]
-    answer = client.get("/interpolate?seeds=3,17,99&steps=5&loop=true&method=lerp")
-    check(answer.content, np.stack(z), 12)
+    response = client.get("/interpolate?seeds=3,17,99&steps=5&loop=true&method=lerp")
+    check(response.content, np.stack(z), 12)
 
 
 @pytest.mark.parametrize("radius", [0.25, 2])
@@ -125,12 +125,12 @@ def test_arithmetic_and_its_neighbours(
     noise = sampling.noise(0, 8, WIDTH)
     z = result + radius * np.concatenate([noise[:4], np.zeros((1, WIDTH)), noise[4:]])
     body = {"plus": [[0, 1, 2], [6, 7, 8]], "minus": [[3, 4, 5]], "radius": radius}
-    answer = client.post("/arithmetic", json={**body, "model": "tiny", "version": 1})
-    assert answer.headers["X-Model"] == "tiny/1"
-    check(answer.content, z, 3)
+    response = client.post("/arithmetic", json={**body, "model": "tiny", "version": 1})
+    assert response.headers["X-Model"] == "tiny/1"
+    check(response.content, z, 3)
 
 
 def test_variations(client: TestClient, prior: Prior, check: Callable[..., None]) -> None:
     (centre,) = sampling.from_seeds([42], WIDTH, prior)
-    answer = client.get("/variations?seed=42&rows=4&cols=3&radius=1")
-    check(answer.content, Neighbourhood(42, 1, 4, 3).latents_around(centre), 3)
+    response = client.get("/variations?seed=42&rows=4&cols=3&radius=1")
+    check(response.content, Neighbourhood(42, 1, 4, 3).latents_around(centre), 3)

@@ -1,4 +1,4 @@
-"""``POST /generate`` with seeds or latents in its body, of generators whose pixels are latents."""
+"""Seeds and latents in the body of ``POST /generate``; the generators' pixels are their latents."""
 
 import base64
 import io
@@ -37,28 +37,30 @@ def generate(client: TestClient, query: str = "", accept: str = JSON, **body: An
     return client.post(f"/generate?{query}", json=body, headers={"Accept": accept})
 
 
-def painted(rows: NDArray[Any]) -> NDArray[np.uint8]:
+def images_of(rows: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the images of latents."""
     values = np.clip(rows.astype(np.float32) * 16 + 128, 0, 255).astype(np.uint8)
     return values.reshape(-1, *SHAPES["grey"][:2])
 
 
-def of_json(answer: Any, decode: Decode) -> list[NDArray[np.uint8]]:
-    return [decode(base64.b64decode(image["png"])) for image in answer.json()["images"]]
+def decoded(response: Any, decode: Decode) -> list[NDArray[np.uint8]]:
+    """Decode the images of a JSON response."""
+    return [decode(base64.b64decode(image["png"])) for image in response.json()["images"]]
 
 
-def test_seeds_are_drawn_in_their_order(client: TestClient, decode: Decode) -> None:
-    answer = generate(client, seeds=SEEDS)
-    assert [image["seed"] for image in answer.json()["images"]] == SEEDS
-    assert answer.headers["X-Seed"] == "99"
-    expected = painted(sampling.from_seeds(SEEDS, WIDTH))
-    np.testing.assert_array_equal(of_json(answer, decode), expected)
-    for image in answer.json()["images"]:
+def test_images_are_in_the_order_of_the_seeds(client: TestClient, decode: Decode) -> None:
+    response = generate(client, seeds=SEEDS)
+    assert [image["seed"] for image in response.json()["images"]] == SEEDS
+    assert response.headers["X-Seed"] == "99"
+    expected = images_of(sampling.from_seeds(SEEDS, WIDTH))
+    np.testing.assert_array_equal(decoded(response, decode), expected)
+    for image in response.json()["images"]:
         assert client.get(image["url"]).content == base64.b64decode(image["png"])
 
 
-def test_a_sheet_of_seeds_has_as_many_images(client: TestClient, decode: Decode) -> None:
+def test_a_sheet_has_an_image_for_every_seed(client: TestClient, decode: Decode) -> None:
     sheet = decode(generate(client, "columns=4", PNG, seeds=SEEDS).content)
-    images = painted(sampling.from_seeds(SEEDS, WIDTH))
+    images = images_of(sampling.from_seeds(SEEDS, WIDTH))
     np.testing.assert_array_equal(sheet, np.concatenate(list(images), axis=1))
     alone = generate(client, accept=PNG, seeds=[17])
     assert alone.content == client.get("/images/grey/1/17.png").content
@@ -66,51 +68,51 @@ def test_a_sheet_of_seeds_has_as_many_images(client: TestClient, decode: Decode)
     assert same == client.post("/generate?n=4&seed=5", headers={"Accept": PNG}).content
 
 
-def test_a_zip_of_seeds_has_a_file_for_each(client: TestClient) -> None:
+def test_a_zip_has_a_file_for_every_seed(client: TestClient) -> None:
     content = generate(client, accept=ZIP, seeds=SEEDS).content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.namelist() == ["99.png", "3.png", "17.png"]
 
 
-def test_latents_are_drawn_as_they_are(client: TestClient, decode: Decode) -> None:
+def test_latents_are_used_as_they_are(client: TestClient, decode: Decode) -> None:
     rows = np.random.default_rng(0).normal(size=(5, WIDTH)) * 3
-    answer = generate(client, latents=rows.tolist())
-    np.testing.assert_array_equal(of_json(answer, decode), painted(rows))
-    found = [image["latent"] for image in answer.json()["images"]]
+    response = generate(client, latents=rows.tolist())
+    np.testing.assert_array_equal(decoded(response, decode), images_of(rows))
+    found = [image["latent"] for image in response.json()["images"]]
     np.testing.assert_array_equal(found, rows.astype(np.float32))
-    assert set(answer.json()["images"][0]) == {"latent", "png"}
-    assert "X-Seed" not in answer.headers
-    assert answer.headers["X-Model"] == "grey/1"
+    assert set(response.json()["images"][0]) == {"latent", "png"}
+    assert "X-Seed" not in response.headers
+    assert response.headers["X-Model"] == "grey/1"
 
 
 def test_latents_of_seeds_give_the_images_of_seeds(client: TestClient, decode: Decode) -> None:
     rows = sampling.from_seeds(SEEDS, WIDTH).tolist()
     for edit in ({}, {"glasses": 2}):
         by_seeds, by_rows = (
-            of_json(generate(client, "scale=2", edit=edit, **one), decode)
+            decoded(generate(client, "scale=2", edit=edit, **one), decode)
             for one in ({"seeds": SEEDS}, {"latents": rows})
         )
         np.testing.assert_array_equal(by_seeds, by_rows)
     moved = np.array(rows) + 2 * VECTORS["glasses"]
-    np.testing.assert_array_equal(by_rows[0][::2, ::2], painted(moved)[0])
+    np.testing.assert_array_equal(by_rows[0][::2, ::2], images_of(moved)[0])
 
 
-def test_files_of_latents_are_numbered_and_name_no_seed(client: TestClient) -> None:
-    answer = generate(client, accept=ZIP, latents=[[0] * WIDTH, [1.5] * WIDTH])
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+def test_files_of_latents_are_numbered_and_record_no_seed(client: TestClient) -> None:
+    response = generate(client, accept=ZIP, latents=[[0] * WIDTH, [1.5] * WIDTH])
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert archive.namelist() == ["000.png", "001.png"]
         assert b"seed" not in archive.read("000.png")
-    assert 'filename="grey-1-latents.zip"' in answer.headers["Content-Disposition"]
+    assert 'filename="grey-1-latents.zip"' in response.headers["Content-Disposition"]
     assert b"seed" not in generate(client, accept=PNG, latents=[[0] * WIDTH]).content
 
 
-def test_the_longest_body_is_read_and_a_longer_one_is_not(client: TestClient) -> None:
+def test_the_longest_valid_body_is_read_and_a_longer_one_is_refused(client: TestClient) -> None:
     number = -1.2345678901234567e-123
     longest = json.dumps({"latents": [[number] * WIDTH] * 256})
     assert len(longest) > LONGEST
     headers = {"Content-Type": JSON}
-    answer = client.post("/generate", content=longest, headers=headers)
-    assert len(answer.json()["images"]) == 256
+    response = client.post("/generate", content=longest, headers=headers)
+    assert len(response.json()["images"]) == 256
     bound = LONGEST + 256 * WIDTH * 32
     for path, most in (("/generate", bound), ("/arithmetic", LONGEST)):
         refused = client.post(path, content=longest.ljust(most + 1), headers=headers)
@@ -120,7 +122,7 @@ def test_the_longest_body_is_read_and_a_longer_one_is_not(client: TestClient) ->
 
 NUMBER = "a number from -100 to 100"
 LEFT_OUT = "left out where {} is given"
-BAD = [
+INVALID = [
     ("", {"seeds": []}, "seeds", "a list of 1 to 256 values, each an integer"),
     ("", {"seeds": [1] * 257}, "seeds", "a list of 1 to 256 values, each an integer"),
     ("", {"seeds": [1, -1]}, "seeds.1", "an integer from 0 to 4294967295"),
@@ -140,27 +142,27 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("query", "body", "parameter", "allowed"), BAD)
-def test_what_is_not_allowed_is_named(
+@pytest.mark.parametrize(("query", "body", "parameter", "allowed"), INVALID)
+def test_an_error_names_the_parameter_and_what_is_allowed(
     client: TestClient, query: str, body: dict[str, Any], parameter: str, allowed: str
 ) -> None:
-    answer = generate(client, query, **body)
-    assert answer.status_code == 422
-    (problem,) = answer.json()["errors"]
+    response = generate(client, query, **body)
+    assert response.status_code == 422
+    (problem,) = response.json()["errors"]
     assert problem["parameter"] == parameter
     assert problem["allowed"].startswith(allowed)
     assert problem["in"] == ("query" if query else "body")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_are_finite(client: TestClient, number: str) -> None:
+def test_numbers_that_are_not_finite_are_refused(client: TestClient, number: str) -> None:
     content = f'{{"latents": [[{",".join([number] * WIDTH)}]]}}'
-    answer = client.post("/generate", content=content, headers={"Content-Type": JSON})
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["allowed"] == NUMBER
+    response = client.post("/generate", content=content, headers={"Content-Type": JSON})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["allowed"] == NUMBER
 
 
-def test_a_server_that_draws_fewer_bounds_them_too(tmp_path: Any) -> None:
+def test_the_setting_max_images_bounds_seeds_and_latents(tmp_path: Any) -> None:
     publish("grey", tmp_path)
     app = create_app(Settings(models=tmp_path, provider="cpu", max_images=16))
     with TestClient(app) as client:

@@ -1,4 +1,4 @@
-"""Many images are encoded on several CPUs, to the same bytes."""
+"""Many images are encoded on several threads, to the same bytes."""
 
 import io
 import zipfile
@@ -22,11 +22,11 @@ def client(models: Path) -> Iterator[TestClient]:
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each of three threads was given."""
+    """How many images each of three threads encodes."""
     found: list[int] = []
 
-    def encoded(*told: object) -> list[bytes]:
-        files = encode_all(*told)  # type: ignore[arg-type]
+    def encoded(*arguments: object) -> list[bytes]:
+        files = encode_all(*arguments)  # type: ignore[arg-type]
         found.append(len(files))
         return files
 
@@ -35,12 +35,12 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def zipped(client: TestClient, path: str) -> dict[str, bytes]:
-    answer = client.post(path, headers={"Accept": "application/zip"})
-    with zipfile.ZipFile(io.BytesIO(answer.raise_for_status().content)) as file:
+    response = client.post(path, headers={"Accept": "application/zip"})
+    with zipfile.ZipFile(io.BytesIO(response.raise_for_status().content)) as file:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def test_many_pixels_are_encoded_in_parts(client: TestClient, parts: list[int]) -> None:
+def test_many_pixels_are_encoded_on_all_cpus(client: TestClient, parts: list[int]) -> None:
     files = zipped(client, "/generate?n=64&seed=7&model=faces")
     assert list(files) == [f"{seed}.png" for seed in range(7, 71)]
     assert sorted(parts) == [21, 21, 22]
@@ -49,6 +49,6 @@ def test_many_pixels_are_encoded_in_parts(client: TestClient, parts: list[int]) 
         assert files[f"{seed}.png"] == single
 
 
-def test_few_pixels_are_not_worth_a_second_thread(client: TestClient, parts: list[int]) -> None:
+def test_few_pixels_are_encoded_on_one_thread(client: TestClient, parts: list[int]) -> None:
     assert len(zipped(client, "/generate?n=16&seed=7&model=faces")) == 16
     assert parts == [16]
