@@ -13,6 +13,9 @@ from app.observability.request_stats import RequestStats
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
+ENCODING = 4
+"""Bytes of memory that encoding needs for each byte of pixels: enlarged, laid out, filtered."""
+
 
 @dataclass(frozen=True)
 class Drawn:

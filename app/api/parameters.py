@@ -1,8 +1,17 @@
 """The parameters of requests, with their types and bounds. Unknown parameters are refused."""
 
+from itertools import islice
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticKnownError
 
 from app.artifact.card import ModelName, VersionNumber
@@ -13,6 +22,8 @@ from app.latent.interpolation import Easing
 from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
 from app.registry.draw_options import DrawOptions
 
+MOST_ERRORS = 16
+"""A request may have any number of unknown parameters; a longer list of errors helps nobody."""
 MAX_LATENT = 100
 """Many times the largest number of any seed's latent; by then every image is uniform."""
 
@@ -102,10 +113,30 @@ _RANDOM_SEED = "random if omitted"
 _EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
 
 
-class ModelQuery(BaseModel):
+class Parameters(BaseModel):
+    """Parameters of a request; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown(cls, received: object) -> object:
+        """``received`` with no more unknown parameters than an error names.
+
+        An error for each of many thousands would take seconds.
+        """
+        if not isinstance(received, dict) or len(received) <= MOST_ERRORS:
+            return received
+        fields = cls.model_fields.items()
+        known = {name for field, info in fields for name in (field, info.alias)}
+        unknown = list(islice((name for name in received if name not in known), MOST_ERRORS))
+        return {name: received[name] for name in (*(known & received.keys()), *unknown)}
+
+
+class ModelQuery(Parameters):
     """Which version generates the images."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     model: ModelName | None = Field(
         None, description="a served model; default: the server's", examples=["fashion-mnist"]
@@ -115,10 +146,8 @@ class ModelQuery(BaseModel):
     )
 
 
-class EditQuery(BaseModel):
+class EditQuery(Parameters):
     """How images are edited."""
-
-    model_config = ConfigDict(extra="forbid")
 
     edit: EditSteps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
 
@@ -128,11 +157,11 @@ class EditQuery(BaseModel):
         return edits.parse(self.edit or [])
 
 
-class EditBody(BaseModel):
+class EditBody(Parameters):
     """How images are edited, in JSON."""
 
     # Strict: JSON has numbers and truth values of its own, so text is no number, nor true a seed.
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     edit: dict[str, Strength] = Field(
         # The documentation page sends the first example, to any model.
@@ -160,10 +189,8 @@ class EditBody(BaseModel):
         return edit
 
 
-class AppearanceQuery(BaseModel):
+class AppearanceQuery(Parameters):
     """Truncation and scale of every image."""
-
-    model_config = ConfigDict(extra="forbid")
 
     truncation: Truncation = 1.0
     scale: Scale = 1
@@ -283,10 +310,8 @@ class VariationsQuery(SheetQuery, EditQuery, ModelQuery):
     cols: int = Field(3, ge=1, le=256, description="columns")
 
 
-class ArithmeticQuery(BaseModel):
+class ArithmeticQuery(Parameters):
     """Query of ``POST /arithmetic``, which takes no parameters there."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ArithmeticBody(SheetQuery, EditBody, ModelQuery):

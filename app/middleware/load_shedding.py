@@ -82,15 +82,19 @@ class Admission:
         self._rates.charge(context.client, price - prepaid)
         return claim
 
+    @property
+    def has_rate(self) -> bool:
+        """Whether there is a rate limit."""
+        return bool(self._rates.rate)
+
     def prepay(self, context: RequestContext) -> None:
         """Charge the cost of a refused request before the request is read.
 
         It counts towards the price of a request that is served. Raises RateLimitError.
         """
-        if self._rates.rate:
-            self._check_rate(context)
-            context.prepaid = cost.REFUSED
-            self._rates.charge(context.client, cost.REFUSED)
+        self._check_rate(context)
+        context.prepaid = cost.REFUSED
+        self._rates.charge(context.client, cost.REFUSED)
 
     def settle_refused(self, context: RequestContext) -> None:
         """Charge a request that was refused, unless it has paid already."""
@@ -144,6 +148,8 @@ class LoadShedding:
     def _prepaid(self, scope: Scope) -> Response | None:
         """None once the request has paid for being read; the refusal of one over its rate."""
         path = scope["path"]
+        if not self._admission.has_rate:
+            return None
         if path not in _PATHS and path != _ARITHMETIC and not _TENSORS.fullmatch(path):
             return None
         context = context_of(scope)
