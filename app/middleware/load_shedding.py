@@ -139,8 +139,11 @@ class LoadShedding:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self._admission.early_refusal(scope, self._respond) or self._prepaid(scope)
-        await (refused or self._app)(scope, receive, send)
+        refused = self._admission.early_refusal(scope, self._respond)
+        if not self._admission.has_rate:
+            await (refused or self._app)(scope, receive, send)
+            return
+        await (refused or self._prepaid(scope) or self._app)(scope, receive, send)
         context = context_of(scope)
         if scope["path"].startswith(_IMAGES) and _is_refusal(context.stats.status):
             self._admission.settle_refused(context)
@@ -148,8 +151,6 @@ class LoadShedding:
     def _prepaid(self, scope: Scope) -> Response | None:
         """None once the request has paid for being read; the refusal of one over its rate."""
         path = scope["path"]
-        if not self._admission.has_rate:
-            return None
         if path not in _PATHS and path != _ARITHMETIC and not _TENSORS.fullmatch(path):
             return None
         context = context_of(scope)
