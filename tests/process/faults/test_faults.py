@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.faults import costly, noise, overload, quota, rude, signals, steady
+from tests.process.faults import costly, noise, overload, quota, rude, signals, starved, steady
 from tests.process.faults.server import started
 
 SLOW = pytest.mark.slow
@@ -66,6 +66,16 @@ def test_rude_clients_do_not_delay_polite_ones(size: float) -> None:
         alone, beside = asyncio.run(rude.compared(server, size, 12))
     assert min(rude.percentile(alone, 99), rude.percentile(beside, 99)) > 0
     assert len(beside) > 4
+
+
+@sized(2, 30)
+def test_a_heavy_client_delays_a_light_one_by_about_a_batch(size: float) -> None:
+    """First in, first out, the light one would wait for 36 batches."""
+    with started(program=starved.PROGRAM) as server:
+        found = asyncio.run(starved.measured(server, size, 9))
+    assert found.heavy.keys() <= {200, 429}
+    assert rude.percentile(found.beside, 50) <= found.bound
+    assert max(found.beside) <= 2 * found.bound / 1000  # other processes may delay it, too
 
 
 @sized(600, 100_000)
