@@ -19,6 +19,7 @@ from app.api import json_text
 from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
 from app.batching.jobs import DisconnectedError
+from app.middleware.request_context import context_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,8 +52,8 @@ async def parse_body(
     """The JSON body as a ``model``; None without a body.
 
     The body may hold a matrix of ``rows`` and ``numbers``, see ``json_text.load``. Raises
-    RequestValidationError as well, HTTPException if the body is not UTF-8, OverloadedError if it is
-    long and the server is busy, and DisconnectedError if it is incomplete.
+    RequestValidationError as well, HTTPException if the body is not UTF-8, OverloadedError or
+    DeadlineError if it is long and the server is busy, and DisconnectedError if it is incomplete.
     """
     try:
         content = await request.body()
@@ -63,7 +64,8 @@ async def parse_body(
     parse = partial(_parsed, content, _is_json(request), model, numbers, rows)
     if len(content) <= json_text.INLINE_BYTES:
         return parse()
-    return await services_of(request).encoders.run(parse, _BYTES_PER_BYTE * len(content))
+    encoders, claim = services_of(request).encoders, context_of(request.scope).claim()
+    return await encoders.run(parse, _BYTES_PER_BYTE * len(content), claim)
 
 
 def _parsed(

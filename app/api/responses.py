@@ -76,7 +76,7 @@ async def json(
 async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -> T:
     """Return ``join()``, which copies ``files`` into one response; on a thread if they are long."""
     size = sum(map(len, files))
-    return join() if size <= _INLINE_FILES else await drawn.encoders.run(join, _COPIES * size)
+    return join() if size <= _INLINE_FILES else await drawn.encode(join, _COPIES * size)
 
 
 async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = False) -> Response:
@@ -101,7 +101,7 @@ async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
     size = height * width * drawn.pixels.shape[-1]
     if size <= _INLINE_BYTES:
         return encoded()
-    return await drawn.encoders.run(encoded, ENCODING * size)
+    return await drawn.encode(encoded, ENCODING * size)
 
 
 async def image_file(drawn: Drawn, seed: int, media_type: str) -> bytes:
@@ -109,7 +109,7 @@ async def image_file(drawn: Drawn, seed: int, media_type: str) -> bytes:
     if media_type == PNG:
         return await _png(Sheet(columns=1), drawn, _caption(drawn, seed))
     size = ENCODING * drawn.enlarged_bytes
-    return await drawn.encoders.run(lambda: webp.encode(drawn.enlarged[0]), size)
+    return await drawn.encode(lambda: webp.encode(drawn.enlarged[0]), size)
 
 
 async def animated(
@@ -121,7 +121,7 @@ async def animated(
     def encoded() -> bytes:
         return animation.encode(drawn.enlarged, form, fps, repeat=repeat)
 
-    content = await drawn.encoders.run(encoded, ENCODING * drawn.enlarged_bytes)
+    content = await drawn.encode(encoded, ENCODING * drawn.enlarged_bytes)
     return Response(content, media_type=media_type, headers=_headers(drawn, seed))
 
 
@@ -136,7 +136,7 @@ async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[byt
     size, threads = drawn.enlarged_bytes, drawn.encoders.threads
     parts = _parts(len(texts), size, threads)
     each = ENCODING * size // len(parts)
-    runs = (drawn.encoders.run(partial(encoded, part), each) for part in parts)
+    runs = (drawn.encode(partial(encoded, part), each) for part in parts)
     return [file for files in await asyncio.gather(*runs) for file in files]
 
 
