@@ -60,7 +60,7 @@ class Admission:
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``charge``, and
         QueueShareError, OverloadedError or ShuttingDownError.
         """
-        claim = self.charge(context, price)
+        self._check_rate(context)
         try:
             version.check_room(context.client, images, price)
         except QueueShareError:
@@ -68,7 +68,7 @@ class Admission:
         except OverloadedError as error:
             self._remember(context.scope, _FullQueue(version, images, error))
             raise
-        return claim
+        return self.charge(context, price)
 
     def charge(self, context: RequestContext, price: float) -> Claim:
         """The claim of a request that may not need the queue; its ``price`` counts for the rate.

@@ -17,6 +17,7 @@ from app.auth.rate_limit import BURST
 from app.main import create_app
 from app.middleware import encoders
 from app.settings import Settings
+from tests.engines import BlockedEngine, occupied
 
 JSON_TYPE = {"Content-Type": "application/json"}
 INFER = "/v2/models/fashion-mnist/infer"
@@ -117,6 +118,17 @@ def test_refusals_for_the_rate_cost_nothing(limited: TestClient) -> None:
     limited.post(f"/generate?n={BURST + 2}")
     waits = [int(limited.post("/generate").headers["Retry-After"]) for _ in range(50)]
     assert max(waits) <= 2
+
+
+def test_a_request_without_room_in_the_queue_costs_no_images(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(models=models, provider="cpu", rate=0.01, max_images=16, max_queue=16)
+    with TestClient(create_app(settings)) as client:
+        with occupied(client, BlockedEngine(client, monkeypatch), 16):
+            assert client.post("/generate?n=16").status_code == 503
+        wait = int(client.post("/generate").headers["Retry-After"])
+    assert wait <= 1 / settings.rate
 
 
 def quick(request: Callable[[], httpx.Response]) -> httpx.Response:
