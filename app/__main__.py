@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns the exit status: 0 on success, 2 for invalid arguments, 1 or 130 for other failures.
     """
+    _open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     options: RenderSettings | Settings | None
     if arguments[:1] == ["render"]:
@@ -49,6 +50,18 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(options, RenderSettings):
         return _render(options)
     return _serve(options) if options.workers == 1 else _supervise(options)
+
+
+def _open_standard_streams() -> None:
+    """Open the null device for each standard stream that was closed before the process started.
+
+    Otherwise the next file or socket would get its number, and what libraries write there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115 # it stays open
+            os.set_inheritable(stream.fileno(), True)  # for workers
+            setattr(sys, name, stream)
 
 
 def _parse(kind: type[_Options], arguments: list[str]) -> _Options | None:

@@ -173,7 +173,13 @@ def _build(settings: Settings, shared: Path | None) -> tuple[Services, _Process]
 def _connections(settings: Settings) -> ConnectionTable:
     """The table of connections, within the settings and the limit on file descriptors."""
     admitted, reserve = descriptors.split(settings.max_connections)
-    limits = ConnectionLimits(admitted, reserve, settings.client_connections, settings.patience)
+    limits = ConnectionLimits(
+        admitted,
+        reserve,
+        settings.client_connections,
+        settings.patience,
+        memory.available() // _MEMORY_SHARE // settings.workers,
+    )
     return ConnectionTable(limits, TrustedProxies().counted_client)
 
 

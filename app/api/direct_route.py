@@ -6,7 +6,6 @@ FastAPI's resolution of parameters and dependencies took 160 of the 780 µs of a
 import json
 from functools import partial
 from http import HTTPStatus
-from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
@@ -20,11 +19,10 @@ from app.api import json_text
 from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
 from app.batching.jobs import DisconnectedError
+from app.middleware.request_context import context_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
-MOST_ERRORS = 16
-"""A body may have any number of unknown parameters; a longer list of errors helps nobody."""
 _BYTES_PER_BYTE = 10
 """Memory in bytes for each byte of a body: JSON as text, as objects, and validated."""
 
@@ -44,7 +42,7 @@ class DirectRoute(APIRoute):
 def parse_query(request: Request, model: type[Model]) -> Model:
     """The query as a ``model`` without lists. Raises RequestValidationError, as FastAPI does."""
     try:
-        return model.model_validate(_bounded(dict(request.query_params), model))
+        return model.model_validate(dict(request.query_params))
     except ValidationError as error:
         raise _invalid(error, "query", None) from error
 
@@ -55,8 +53,8 @@ async def parse_body(
     """The JSON body as a ``model``; None without a body.
 
     The body may hold a matrix of ``rows`` and ``numbers``, see ``json_text.load``. Raises
-    RequestValidationError as well, HTTPException if the body is not UTF-8, OverloadedError if it is
-    long and the server is busy, and DisconnectedError if it is incomplete.
+    RequestValidationError as well, HTTPException if the body is not UTF-8, OverloadedError or
+    DeadlineError if it is long and the server is busy, and DisconnectedError if it is incomplete.
     """
     try:
         content = await request.body()
@@ -67,7 +65,8 @@ async def parse_body(
     parse = partial(_parsed, content, _is_json(request), model, numbers, rows)
     if len(content) <= json_text.INLINE_BYTES:
         return parse()
-    return await services_of(request).encoders.run(parse, _BYTES_PER_BYTE * len(content))
+    encoders, claim = services_of(request).encoders, context_of(request.scope).claim()
+    return await encoders.run(parse, _BYTES_PER_BYTE * len(content), claim)
 
 
 def _parsed(
@@ -87,22 +86,9 @@ def _parsed(
     if received is None:
         return None
     try:
-        return model.model_validate(_bounded(received, model))
+        return model.model_validate(received)
     except ValidationError as error:
         raise _invalid(error, "body", received) from error
-
-
-def _bounded(received: object, model: type[BaseModel]) -> object:
-    """``received`` with no more unknown parameters than an error names.
-
-    An error for each of many thousands would take seconds.
-    """
-    if not isinstance(received, dict) or len(received) <= MOST_ERRORS:
-        return received
-    fields = model.model_fields.items()
-    known = {name for field, info in fields for name in (field, info.alias)}
-    unknown = list(islice((name for name in received if name not in known), MOST_ERRORS))
-    return {name: received[name] for name in (*(known & received.keys()), *unknown)}
 
 
 def description(query: type[BaseModel], body: type[BaseModel]) -> dict[str, Any]:

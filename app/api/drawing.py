@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 
 from app.api.content_negotiation import PNG
 from app.api.dependencies import Services, accept_of, services_of
-from app.api.drawn import Drawn, Generation
+from app.api.drawn import ENCODING, Drawn, Generation
 from app.errors import ParameterError, invalid, parameter_error
 from app.imaging.sheets import MAX_PIXELS, Sheet
 from app.latent.sampling import Latents
@@ -39,11 +39,14 @@ class Drawing:
     async def draw(self, rows: Latents, media_type: str) -> Drawn:
         """The images of latents ``(n, width)``, to be encoded as ``media_type``.
 
-        Raises the errors of ``Admission.admit`` and of ``ModelVersion.draw``.
+        Raises OverloadedError if the encoders are busy, and the errors of ``Admission.admit`` and
+        of ``ModelVersion.draw``.
         """
-        price = cost.images(self.version, len(rows), self._pixels(len(rows), media_type))
-        services, stats = self.services, self.context.stats
-        claim = services.admission.admit(self.context, self.version, len(rows), price)
+        services, stats, count = self.services, self.context.stats, len(rows)
+        pixels = self._pixels(count, media_type)
+        services.encoders.check(ENCODING * pixels * self.version.card.image.channels)
+        price = cost.images(self.version, count, pixels)
+        claim = services.admission.admit(self.context, self.version, count, price)
         generation = Generation(self.version, self.options, stats, services.encoders)
         return await generation.images(rows, claim, price)
 

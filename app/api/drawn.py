@@ -1,8 +1,9 @@
 """Generated images, ready to be encoded."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import TypeVar, cast
 
 from app.batching.jobs import Claim
 from app.imaging import sheets
@@ -12,6 +13,11 @@ from app.middleware.encoders import Encoders
 from app.observability.request_stats import RequestStats
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
+
+T = TypeVar("T")
+
+ENCODING = 4
+"""Bytes of memory that encoding needs for each byte of pixels: enlarged, laid out, filtered."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,13 @@ class Drawn:
     """Seconds, see ``jobs.Computed``."""
     stats: RequestStats
     encoders: Encoders
+    claim: Claim
     ready_at: float = field(default_factory=time.perf_counter)
     """When encoding could begin, by the clock ``time.perf_counter``."""
+
+    async def encode(self, work: Callable[[], T], size: int) -> T:
+        """Return ``work()``, see ``Encoders.run``."""
+        return await self.encoders.run(work, size, self.claim)
 
     def part(self, which: slice) -> "Drawn":
         """Some of the images."""
@@ -63,4 +74,6 @@ class Generation:
         pixels, card = cast("Pixels", computed.results), self.version.card
         queue, compute = computed.queue, computed.compute
         self.stats.add_images(card.name, card.version, len(pixels), queue, compute)
-        return Drawn(self.version, self.options, pixels, queue, compute, self.stats, self.encoders)
+        return Drawn(
+            self.version, self.options, pixels, queue, compute, self.stats, self.encoders, claim
+        )

@@ -1,8 +1,17 @@
 """The parameters of requests, with their types and bounds. Unknown parameters are refused."""
 
+from itertools import islice
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticKnownError
 
 from app.api.schema_words import FORM
@@ -14,6 +23,8 @@ from app.latent.interpolation import Easing
 from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
 from app.registry.draw_options import DrawOptions
 
+MOST_ERRORS = 16
+"""A request may have any number of unknown parameters; a longer list of errors helps nobody."""
 MAX_LATENT = 100
 """Far above the largest number in any seed's latent; long before it, images are uniform."""
 
@@ -112,10 +123,30 @@ _RANDOM_SEED = "random if omitted"
 _EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
 
 
-class ModelQuery(BaseModel):
+class Parameters(BaseModel):
+    """Parameters of a request; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown(cls, received: object) -> object:
+        """``received`` with no more unknown parameters than an error names.
+
+        An error for each of many thousands would take seconds.
+        """
+        if not isinstance(received, dict) or len(received) <= MOST_ERRORS:
+            return received
+        fields = cls.model_fields.items()
+        known = {name for field, info in fields for name in (field, info.alias)}
+        unknown = list(islice((name for name in received if name not in known), MOST_ERRORS))
+        return {name: received[name] for name in (*(known & received.keys()), *unknown)}
+
+
+class ModelQuery(Parameters):
     """Which version generates the images."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     model: ModelName | None = Field(
         None, description="a served model; default: the server's", examples=["fashion-mnist"]
@@ -125,10 +156,8 @@ class ModelQuery(BaseModel):
     )
 
 
-class EditQuery(BaseModel):
+class EditQuery(Parameters):
     """How images are edited."""
-
-    model_config = ConfigDict(extra="forbid")
 
     edit: EditSteps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
 
@@ -138,11 +167,11 @@ class EditQuery(BaseModel):
         return edits.parse(self.edit or [])
 
 
-class EditBody(BaseModel):
+class EditBody(Parameters):
     """How images are edited, in JSON."""
 
     # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number.
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(strict=True)
 
     edit: dict[str, Strength] = Field(
         # The documentation page sends the first example, which must suit every model.
@@ -170,10 +199,8 @@ class EditBody(BaseModel):
         return edit
 
 
-class AppearanceQuery(BaseModel):
+class AppearanceQuery(Parameters):
     """Truncation and scale of every image."""
-
-    model_config = ConfigDict(extra="forbid")
 
     truncation: Truncation = 1.0
     scale: Scale = 1
@@ -295,8 +322,6 @@ class VariationsQuery(SheetQuery, EditQuery, ModelQuery):
 
 class ArithmeticQuery(BaseModel):
     """Query of ``POST /arithmetic``: empty, as all its parameters are in the body."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class ArithmeticBody(SheetQuery, EditBody, ModelQuery):

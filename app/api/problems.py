@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from app.api.direct_route import MOST_ERRORS
+from app.api.parameters import MOST_ERRORS
 from app.api.schema_words import Schema, within, words
 from app.batching.jobs import DisconnectedError
 from app.errors import (

@@ -14,7 +14,7 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from app.api.content_negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
-from app.api.drawn import Drawn
+from app.api.drawn import ENCODING, Drawn
 from app.api.schemas import NeighbourImage, Neighbours
 from app.imaging import animation, webp
 from app.imaging.animation import AnimationFormat
@@ -31,8 +31,6 @@ _INLINE_FILES = 2**18
 """Copying this many bytes of encoded images into a response takes less time, too."""
 _COPIES = 4
 """Bytes of memory for each byte of the files in a response: in base64, in JSON, encoded."""
-_ENCODING = 3
-"""Bytes that encoding needs for each byte of pixels: enlarged, laid out, filtered, compressed."""
 _BYTES_PER_THREAD = 2**18
 """Encoding this many bytes of pixels takes milliseconds, which is worth another thread."""
 
@@ -78,7 +76,7 @@ async def json(
 async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -> T:
     """Return ``join()``, which copies ``files`` into one response; on a thread if they are long."""
     size = sum(map(len, files))
-    return join() if size <= _INLINE_FILES else await drawn.encoders.run(join, _COPIES * size)
+    return join() if size <= _INLINE_FILES else await drawn.encode(join, _COPIES * size)
 
 
 async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = False) -> Response:
@@ -103,15 +101,15 @@ async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
     size = height * width * drawn.pixels.shape[-1]
     if size <= _INLINE_BYTES:
         return encoded()
-    return await drawn.encoders.run(encoded, _ENCODING * size)
+    return await drawn.encode(encoded, ENCODING * size)
 
 
 async def image_file(drawn: Drawn, seed: int, media_type: str) -> bytes:
     """The only image of ``drawn`` as a PNG or WebP file; a WebP file carries no text."""
     if media_type == PNG:
         return await _png(Sheet(columns=1), drawn, _caption(drawn, seed))
-    size = _ENCODING * drawn.enlarged_bytes
-    return await drawn.encoders.run(lambda: webp.encode(drawn.enlarged[0]), size)
+    size = ENCODING * drawn.enlarged_bytes
+    return await drawn.encode(lambda: webp.encode(drawn.enlarged[0]), size)
 
 
 async def animated(
@@ -123,7 +121,7 @@ async def animated(
     def encoded() -> bytes:
         return animation.encode(drawn.enlarged, file_format, fps, repeat=repeat)
 
-    content = await drawn.encoders.run(encoded, _ENCODING * drawn.enlarged_bytes)
+    content = await drawn.encode(encoded, ENCODING * drawn.enlarged_bytes)
     return Response(content, media_type=media_type, headers=_headers(drawn, seed))
 
 
@@ -137,8 +135,8 @@ async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[byt
 
     size, threads = drawn.enlarged_bytes, drawn.encoders.threads
     parts = _parts(len(texts), size, threads)
-    each = _ENCODING * size // len(parts)
-    runs = (drawn.encoders.run(partial(encoded, part), each) for part in parts)
+    each = ENCODING * size // len(parts)
+    runs = (drawn.encode(partial(encoded, part), each) for part in parts)
     return [file for files in await asyncio.gather(*runs) for file in files]
 
 

@@ -1,21 +1,23 @@
 """Threads for work on request bodies and responses that would block the event loop.
 
 Their number follows the CPUs of this process, and the memory of all work in progress has a budget:
-large work waits for its turn, in the order of its arrival, and is refused where it would wait for
-too long. asyncio's own threads stay free for metrics and hot reload.
+large work waits for its turn, one piece of each client after the other, and is refused where it
+would wait for too long. asyncio's own threads stay free for metrics and hot reload.
 """
 
 import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app.batching.batcher import Throughput
-from app.errors import OverloadedError
+from app.batching.jobs import ANONYMOUS, Claim
+from app.errors import DeadlineError, OverloadedError
 
 T = TypeVar("T")
 
@@ -23,6 +25,14 @@ SMALL_BYTES = 2**20
 """Smaller work never waits for large work; it counts towards the budget all the same."""
 LONGEST_WAIT = 10.0
 """Seconds. Work that is expected to wait for longer is refused."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """Work that waits for its turn."""
+
+    size: int
+    turn: asyncio.Event
 
 
 class Encoders:
@@ -36,13 +46,13 @@ class Encoders:
         self.threads, self._budget = threads, budget
         self._pool = ThreadPoolExecutor(threads, "encoder")
         self._in_use, self._large = 0, 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: dict[Hashable, deque[_Waiting]] = {}
         self._throughput = Throughput()
 
     @property
     def waiting(self) -> int:
         """Bytes of the work that waits for its turn."""
-        return sum(size for size, _ in self._waiting)
+        return sum(one.size for pieces in self._waiting.values() for one in pieces)
 
     def check(self, size: int) -> None:
         """Raise OverloadedError if work of ``size`` bytes would be refused now."""
@@ -53,13 +63,14 @@ class Encoders:
             detail = f"the server is busy: {waiting >> 20} MiB of images are waiting to be encoded"
             raise OverloadedError(detail, math.ceil(seconds - LONGEST_WAIT))
 
-    async def run(self, work: Callable[[], T], size: int) -> T:
+    async def run(self, work: Callable[[], T], size: int, claim: Claim = ANONYMOUS) -> T:
         """Return ``work()``, which uses about ``size`` bytes of memory, computed on a thread.
 
-        Raises OverloadedError if it would wait for too long, and the errors of ``work``.
+        Raises OverloadedError if it would wait for too long, DeadlineError if it still waits at
+        the deadline of ``claim``, and the errors of ``work``.
         """
         self.check(size)
-        await self._turn(size)
+        await self._turn(size, claim)
         loop = asyncio.get_running_loop()
 
         def ended(_: Future[Any]) -> None:
@@ -74,23 +85,34 @@ class Encoders:
         self._throughput.measure(size, seconds / at_once)
         return result
 
-    async def _turn(self, size: int) -> None:
-        """Take ``size`` bytes of the budget, once all large work before has its share."""
-        if size > SMALL_BYTES and (self._waiting or not self._fits(size)):
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            entry = (size, turn)
-            self._waiting.append(entry)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
-                    self._admit()
-                else:
-                    self._give_back(size)
-                raise
-        else:
+    async def _turn(self, size: int, claim: Claim) -> None:
+        """Take ``size`` bytes of the budget once it is the client's turn and they fit."""
+        if size <= SMALL_BYTES or not (self._waiting or not self._fits(size)):
             self._take(size)
+            return
+        began, waiting = time.perf_counter(), _Waiting(size, asyncio.Event())
+        self._waiting.setdefault(claim.client, deque()).append(waiting)
+        timeout = None if claim.deadline == math.inf else claim.deadline - began
+        try:
+            async with asyncio.timeout(timeout):
+                await waiting.turn.wait()
+        except BaseException as error:
+            if waiting.turn.is_set():
+                self._give_back(size)
+            else:
+                self._leave(claim.client, waiting)
+            if isinstance(error, TimeoutError):
+                seconds = time.perf_counter() - began
+                detail = f"after {seconds:.2f} s the images were waiting to be encoded"
+                raise DeadlineError(f"not generated in time: {detail}") from error
+            raise
+
+    def _leave(self, client: Hashable, waiting: _Waiting) -> None:
+        """Remove work whose request has ended."""
+        self._waiting[client].remove(waiting)
+        if not self._waiting[client]:
+            del self._waiting[client]
+        self._admit()
 
     def _take(self, size: int) -> None:
         self._in_use += size
@@ -102,12 +124,17 @@ class Encoders:
         self._admit()
 
     def _admit(self) -> None:
-        """Let the first waiting work begin while there is room."""
-        while self._waiting and self._fits(self._waiting[0][0]):
-            size, turn = self._waiting.popleft()
-            if not turn.done():
-                self._take(size)
-                turn.set_result(None)
+        """Let waiting work begin while there is room: one piece of each client in turn."""
+        while self._waiting:
+            client, pieces = next(iter(self._waiting.items()))
+            if not self._fits(pieces[0].size):
+                return
+            waiting = pieces.popleft()
+            del self._waiting[client]
+            if pieces:
+                self._waiting[client] = pieces  # behind the other clients
+            self._take(waiting.size)
+            waiting.turn.set()
 
     def _fits(self, size: int) -> bool:
         return not self._large or self._in_use + size <= self._budget

@@ -60,7 +60,7 @@ class Admission:
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``charge``, and
         QueueShareError, OverloadedError or ShuttingDownError.
         """
-        claim = self.charge(context, price)
+        self._check_rate(context)
         try:
             version.check_room(context.client, images, price)
         except QueueShareError:
@@ -69,7 +69,7 @@ class Admission:
             version.note_refused(context.client)
             self._remember(context.scope, _FullQueue(version, images, error))
             raise
-        return claim
+        return self.charge(context, price)
 
     def charge(self, context: RequestContext, price: float) -> Claim:
         """The claim of a request that may not need the queue; ``price`` counts towards the rate.
@@ -83,15 +83,19 @@ class Admission:
         self._rates.charge(context.client, price - prepaid)
         return claim
 
+    @property
+    def has_rate(self) -> bool:
+        """Whether there is a rate limit."""
+        return bool(self._rates.rate)
+
     def prepay(self, context: RequestContext) -> None:
         """Charge the cost of a refused request before the request is read.
 
         It counts towards the price of a request that is served. Raises RateLimitError.
         """
-        if self._rates.rate:
-            self._check_rate(context)
-            context.prepaid = cost.REFUSED
-            self._rates.charge(context.client, cost.REFUSED)
+        self._check_rate(context)
+        context.prepaid = cost.REFUSED
+        self._rates.charge(context.client, cost.REFUSED)
 
     def settle_refused(self, context: RequestContext) -> None:
         """Charge a request that was refused, unless it has paid already."""
@@ -137,8 +141,11 @@ class LoadShedding:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self._admission.early_refusal(scope, self._respond) or self._prepaid(scope)
-        await (refused or self._app)(scope, receive, send)
+        refused = self._admission.early_refusal(scope, self._respond)
+        if not self._admission.has_rate:
+            await (refused or self._app)(scope, receive, send)
+            return
+        await (refused or self._prepaid(scope) or self._app)(scope, receive, send)
         context = context_of(scope)
         if scope["path"].startswith(_IMAGES) and _is_refusal(context.stats.status):
             self._admission.settle_refused(context)

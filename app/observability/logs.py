@@ -17,7 +17,8 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 def config(settings: Settings) -> dict[str, Any]:
     """Return a configuration for ``logging.config.dictConfig``.
 
-    The access log goes to standard output, all other messages go to standard error.
+    The access log goes to standard output, all other messages go to standard error. Both are
+    written by threads of their own.
     """
     formatters: dict[str, Any] = {
         "default": LOGGING_CONFIG["formatters"]["default"],
@@ -27,9 +28,18 @@ def config(settings: Settings) -> dict[str, Any]:
         formatters = {name: {"()": "app.observability.logs.JsonFormatter"} for name in formatters}
     default = {"handlers": ["default"], "level": "INFO", "propagate": False}
     access = {"handlers": ["access"], "level": "INFO", "propagate": False}
+    handlers = {
+        name: {
+            "()": "app.observability.log_queue.QueuedHandler",
+            "formatter": name,
+            "stream": stream,
+        }
+        for name, stream in (("default", "ext://sys.stderr"), ("access", "ext://sys.stdout"))
+    }
     return {
         **LOGGING_CONFIG,
         "formatters": formatters,
+        "handlers": handlers,
         "loggers": {"uvicorn": default, "app": default, "app.middleware.access_log": access},
     }
 

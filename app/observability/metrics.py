@@ -17,6 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from app.observability.log_queue import DROPPED
 from app.observability.multiprocess import ProcessMetrics, SummedMetrics
 from app.observability.request_stats import RequestStats
 
@@ -133,6 +134,7 @@ class Metrics:
         """Set the gauges: readiness, images in the queue and versions in service."""
         sample = self._sampler()
         self._requests.ready.set(sample.ready)
+        self._requests.dropped_lines.inc(DROPPED.take())
         self._versions.sample(sample.versions)
 
 
@@ -160,6 +162,11 @@ class _RequestMetrics:
             "dcgan_reloads",
             "Model versions loaded, refused or retired while the server ran.",
             ("result",),
+            registry=own,
+        )
+        self.dropped_lines = Counter(
+            "dcgan_log_records_dropped",
+            "Log lines dropped because they could not be written in time.",
             registry=own,
         )
         self.ready = Gauge(

@@ -99,6 +99,21 @@ class HttpConnection(HttpToolsProtocol):
         self._table.closed(self)
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        """Make the application wait: the client reads more slowly than it writes."""
+        super().pause_writing()
+        self._table.backlogged(self)
+
+    def resume_writing(self) -> None:
+        """Let the application write again."""
+        super().resume_writing()
+        self._table.drained(self)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait in this process to be sent."""
+        return self.transport.get_write_buffer_size()
+
     def abort(self) -> None:
         """Close the connection at once."""
         self.transport.abort()
@@ -245,7 +260,7 @@ class HttpConnection(HttpToolsProtocol):
         What counts is what the client's machine has acknowledged. Our own buffer may stand still
         for long while the kernel sends megabytes from its own.
         """
-        unsent = self.transport.get_write_buffer_size()
+        unsent = self.unsent
         if not unsent:
             self._unread = None
             return False

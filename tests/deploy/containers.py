@@ -23,8 +23,8 @@ HERE = Path(__file__).parent
 
 # Builds use this machine's network, and so its package index.
 _OVERRIDE = """services:
-  server: {{image: '{image}', build: {{network: host}}}}
-  train: {{build: {{network: host}}}}
+  server: {{image: '{image}', build: {{network: host, args: {{PYTHON_IMAGE: '{base}'}}}}}}
+  train: {{build: {{network: host, args: {{PYTHON_IMAGE: '{base}'}}}}}}
 """
 
 # Default ports in docker-compose.yml, by the variables that change them.
@@ -75,7 +75,13 @@ def copy_sources(root: Path, folder: Path) -> Path:
     """Copy the files that images are built from to ``folder``; return it."""
     for name in ("app", "models", "training"):
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Dockerfile", ".dockerignore", "docker-compose.yml", "pyproject.toml"):
+    for name in (
+        "Dockerfile",
+        ".dockerignore",
+        "docker-compose.yml",
+        "pyproject.toml",
+        "requirements.lock",
+    ):
         shutil.copy(root / name, folder)
     return folder
 
@@ -195,7 +201,7 @@ def project(
 ) -> Iterator[Project]:
     """A project that is removed at the end, with its volumes."""
     override = folder / "override.yml"
-    override.write_text(_OVERRIDE.format(image=image))
+    override.write_text(_OVERRIDE.format(image=image, base=PYTHON_IMAGE))
     # Projects that run at the same time need networks that do not overlap.
     environment = {**replacement_ports(), "NETWORK": f"172.31.{secrets.randbelow(256)}"}
     compose = Project(root, f"dcgan-{uuid4().hex[:8]}", override, profiles, environment)

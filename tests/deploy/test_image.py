@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.containers import copy_sources, docker, project, state
+from tests.deploy.test_lock import pins
 
 MB = 1_000_000
 
@@ -43,6 +44,14 @@ print(sorted(os.listdir("/srv")), sorted(os.listdir("/srv/models")))
 """
     printed = docker("run", "--rm", "--entrypoint", "python", image, "-c", program).splitlines()
     assert printed == ["[]", "[]", "['app', 'models'] ['faces', 'fashion-mnist']"]
+
+
+def test_it_contains_the_locked_packages_and_lists_them(image: str, root: Path) -> None:
+    bill = docker("run", "--rm", "--entrypoint", "cat", image, "/venv/sbom.cdx.json")
+    python, *packages = json.loads(bill)["components"]
+    listed = {package["name"]: package["version"] for package in packages}
+    assert listed == pins((root / "requirements.lock").read_text())
+    assert python["version"].startswith("3.11.")
 
 
 def test_its_metadata_names_user_stop_signal_and_health_check(image: str) -> None:

@@ -1,11 +1,16 @@
 """The log of real servers, as text and as JSON."""
 
+import fcntl
 import json
+import os
 import re
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.serving import serving
 
@@ -56,3 +61,38 @@ def test_text_writes_one_line_per_request(root: Path, tmp_path: Path) -> None:
 
 def test_without_the_access_log_no_line_is_written(root: Path, tmp_path: Path) -> None:
     assert logged(root, tmp_path, "--access-log", "false")[0] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe is Linux's")
+def test_a_log_that_nobody_reads_stops_no_request_and_no_shutdown(root: Path) -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    command = [sys.executable, "-m", "app", "--port", "0"]
+    process = subprocess.Popen(command, cwd=root, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert process.stderr
+    with process:
+        lines = iter(process.stderr.readline, "")
+        address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
+        with httpx.Client(timeout=5) as client:
+            for _ in range(150):  # 4 KiB are 40 lines
+                client.get(f"{address}/health/live").raise_for_status()
+        process.terminate()
+        assert process.wait(10) == 0
+    os.close(reader)
+
+
+@pytest.mark.parametrize(("redirection", "reports"), [(">&-", 0), ("> /dev/full", 1)])
+def test_an_output_that_cannot_be_written_is_reported_once(
+    root: Path, tmp_path: Path, redirection: str, reports: int
+) -> None:
+    log = tmp_path / "log"
+    command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "app"]
+    with serving(command, root, log) as address, httpx.Client() as client:
+        for _ in range(20):
+            client.get(f"{address}/health/live").raise_for_status()
+            time.sleep(0.02)
+        metrics = client.get(f"{address}/metrics").text
+        assert ("dcgan_log_records_dropped_total 0.0" in metrics) == (not reports)
+    assert log.read_text().count("the log cannot be written") == reports
+    assert "Traceback" not in log.read_text()

@@ -453,17 +453,23 @@ def test_a_client_that_sends_no_more_gets_all_responses(
     assert re.findall(rb"HTTP/1\.1 (\d+)", content) == statuses
 
 
-def test_a_slow_but_steady_client_gets_a_whole_response() -> None:
-    """Our buffer stands still for longer than the patience while the kernel empties its own."""
-    with started("--patience", "0.8") as server, connected(server) as connection:
+@pytest.mark.parametrize(
+    ("patience", "piece"), [("0.8", 2**17), pytest.param("20", 5000, marks=pytest.mark.slow)]
+)
+def test_a_slow_but_steady_client_gets_a_whole_response(patience: str, piece: int) -> None:
+    """12 MB at 2.6 MB/s or 100 KB/s.
+
+    Our buffer stands still for longer than the patience while the kernel empties its own.
+    """
+    with started("--patience", patience) as server, connected(server) as connection:
         path = b"/static-offline-docs/swagger-ui-bundle.js"
         connection.sendall((b"GET %b HTTP/1.1\r\n" % path + HOST + b"\r\n") * 8)
         expected = httpx.get(f"http://127.0.0.1:{server.port}{path.decode()}").content
         received = 0
         while received < 8 * len(expected):
-            piece = connection.recv(2**17)
-            assert piece, f"closed after {received} bytes"
-            received += len(piece)
+            data = connection.recv(piece)
+            assert data, f"closed after {received} bytes"
+            received += len(data)
             time.sleep(0.05)
 
 

@@ -39,7 +39,7 @@ router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=K
 
 _INLINE_BYTES = 2**18
 """Writing a body of this length takes less time than waking a thread."""
-_LONGEST_WHOLE = 2**24
+LONGEST_WHOLE = 2**24
 """Bytes. Longer bodies are sent in pieces, which are not compressed."""
 _BYTES_PER_BYTE = 12
 """Memory in bytes for each byte of a request body: as text, as objects, validated, as array."""
@@ -92,7 +92,8 @@ class Inference:
         if encoding == IDENTITY and len(body) <= json_text.INLINE_BYTES:
             return parse()
         length = len(body) if encoding == IDENTITY else longest
-        return await services.encoders.run(parse, _BYTES_PER_BYTE * length)
+        claim = self._route.request.claim()
+        return await services.encoders.run(parse, _BYTES_PER_BYTE * length, claim)
 
     def _parsed(
         self, body: bytes, encoding: str, card: Card, most: int
@@ -110,7 +111,7 @@ class Inference:
 async def _response(parsed: InferenceRequest, drawn: Drawn) -> Response:
     """The response to a request. A large one is sent in pieces and is never whole in memory."""
     body = tensors.response(parsed, drawn.version.card, drawn.pixels)
-    content = await _whole(body, drawn.encoders) if body.length <= _LONGEST_WHOLE else None
+    content = await _whole(body, drawn) if body.length <= LONGEST_WHOLE else None
     headers = {"X-Model": str(drawn.version.key), "Server-Timing": timing(drawn)}
     media_type = JSON
     if body.json_length is not None:
@@ -122,10 +123,10 @@ async def _response(parsed: InferenceRequest, drawn: Drawn) -> Response:
     return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
 
-async def _whole(body: Body, encoders: Encoders) -> bytes:
+async def _whole(body: Body, drawn: Drawn) -> bytes:
     if body.length <= _INLINE_BYTES:
         return b"".join(body.pieces)
-    return await encoders.run(lambda: b"".join(body.pieces), 2 * body.length)
+    return await drawn.encode(lambda: b"".join(body.pieces), 2 * body.length)
 
 
 async def _pieces(body: Body, encoders: Encoders) -> AsyncIterator[bytes]:

@@ -31,8 +31,9 @@ class Response:
 class Client:
     """One connection at a time, reused until the server closes it."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        """``address`` is the client's own; servers tell clients apart by it."""
+        self._port, self._address = port, address
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> Response:
@@ -62,7 +63,9 @@ class Client:
             await self.close()
         if self._streams is None:
             try:
-                opened = asyncio.open_connection("127.0.0.1", self._port, limit=LIMIT)
+                opened = asyncio.open_connection(
+                    "127.0.0.1", self._port, limit=LIMIT, local_addr=(self._address, 0)
+                )
                 self._streams = await asyncio.wait_for(opened, 5)
             except (OSError, TimeoutError) as error:
                 raise UnreachableError(repr(error)) from error

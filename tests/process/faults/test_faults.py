@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.faults import noise, overload, quota, rude, signals, steady
+from tests.process.faults import costly, noise, overload, quota, rude, signals, starved, steady
 from tests.process.faults.server import started
 
 SLOW = pytest.mark.slow
@@ -68,6 +68,16 @@ def test_rude_clients_do_not_delay_polite_ones(size: float) -> None:
     assert len(beside) > 4
 
 
+@sized(2, 30)
+def test_a_heavy_client_delays_a_light_one_by_about_a_batch(size: float) -> None:
+    """First in, first out, the light one would wait for 36 batches."""
+    with started(program=starved.PROGRAM) as server:
+        found = asyncio.run(starved.measured(server, size, 9))
+    assert found.heavy.keys() <= {200, 429}
+    assert rude.percentile(found.beside, 50) <= found.bound
+    assert max(found.beside) <= 2 * found.bound / 1000  # other processes may delay it, too
+
+
 @sized(600, 100_000)
 def test_random_bodies_cause_no_server_error(size: float) -> None:
     with started() as server:
@@ -90,3 +100,22 @@ def test_half_a_core_and_300_mb_are_enough() -> None:
     assert found.statuses.keys() == {200}
     # One engine thread per model, the event loop, the watchdog, and threads that encode.
     assert threads <= models + 2 + min(32, (os.cpu_count() or 1) + 4)
+
+
+@sized(3, 30)
+def test_wrong_tensors_cost_their_client_and_nobody_else(size: float) -> None:
+    with started("--rate", "10") as server:
+        found = costly.bombs(server, size)
+    assert found.statuses.keys() == {422, 429}
+    assert found.statuses[422] <= 100 + 10 * size + 10
+    assert found.latency(0.5) < 0.1
+    assert found.memory < 300 * 2**20
+
+
+@pytest.mark.parametrize("rate", ["0", "10"])
+def test_large_sheets_take_turns(rate: str) -> None:
+    with started("--rate", rate, "--encode-bytes", str(2**27)) as server:
+        found = costly.sheets(server, 12)
+    assert found.statuses == ({200: 12} if rate == "0" else {200: 1, 429: 11})
+    assert found.latency(0.5) < 0.1
+    assert found.memory < 450 * 2**20

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
-from app.errors import OverloadedError
+from app.batching.jobs import Claim
+from app.errors import DeadlineError, OverloadedError
 from app.middleware import encoders
 from app.middleware.encoders import SMALL_BYTES, Encoders
 
@@ -77,6 +79,40 @@ def test_a_request_that_is_cancelled_gives_its_place_to_the_next() -> None:
         work.may_end.set()
         assert await third == 7
         assert work.most == 1
+        pool.close()
+
+    asyncio.run(run())
+
+
+def test_clients_take_turns() -> None:
+    async def run() -> None:
+        pool, work, order = Encoders(8, 2 * MIB), Work(), []
+
+        async def one(client: str) -> None:
+            await pool.run(work, 8 * MIB, Claim(client))
+            order.append(client)
+
+        tasks = [asyncio.create_task(one(client)) for client in ["many"] * 5 + ["few", "one"]]
+        await until(lambda: pool.waiting == 6 * 8 * MIB)
+        work.may_end.set()
+        await asyncio.gather(*tasks)
+        assert order == ["many", "many", "few", "one", "many", "many", "many"]
+        pool.close()
+
+    asyncio.run(run())
+
+
+def test_work_that_still_waits_at_its_deadline_ends() -> None:
+    async def run() -> None:
+        pool, work = Encoders(8, 2 * MIB), Work()
+        task = asyncio.create_task(pool.run(work, 8 * MIB))
+        await until(lambda: work.running == 1)
+        with pytest.raises(DeadlineError, match="images were waiting to be encoded"):
+            await pool.run(work, 8 * MIB, Claim("a", time.perf_counter() + 0.01))
+        assert pool.waiting == 0
+        work.may_end.set()
+        assert await task == 7
+        assert await pool.run(work, 8 * MIB) == 7
         pool.close()
 
     asyncio.run(run())

@@ -8,6 +8,7 @@ class Connection:
     """Records whether it was closed."""
 
     aborted = False
+    unsent = 0
 
     def abort(self) -> None:
         self.aborted = True
@@ -18,7 +19,8 @@ def name(address: str) -> str | None:
 
 
 def table(connections: int = 2, reserve: int = 3, per_client: int = 0) -> ConnectionTable:
-    return ConnectionTable(ConnectionLimits(connections, reserve, per_client, patience=1), name)
+    limits = ConnectionLimits(connections, reserve, per_client, patience=1, unsent_bytes=10)
+    return ConnectionTable(limits, name)
 
 
 def opened(table: ConnectionTable, count: int, address: str = "a") -> list[Connection]:
@@ -83,3 +85,33 @@ def test_nothing_remains_of_connections_that_have_closed(address: str) -> None:
             limited.closed(connection)
             limited.closed(connection)
     assert refused(limited, opened(limited, 2, address)) == [False, False]
+
+
+def test_unsent_data_is_limited_by_closing_the_slowest_connections() -> None:
+    now = 0.0
+    limits = ConnectionLimits(9, 9, 0, patience=1, unsent_bytes=10, fast=5)
+    limited = ConnectionTable(limits, name, lambda: now)
+    connections = opened(limited, 6)
+    for connection in connections:
+        connection.unsent = 4
+        limited.backlogged(connection)
+        now += 2
+    assert [one.aborted for one in connections] == [True, True, True, False, False, False]
+
+
+def test_fast_clients_and_those_that_have_read_all_are_not_closed() -> None:
+    now = 0.0
+    limits = ConnectionLimits(9, 9, 0, patience=1, unsent_bytes=10, fast=5)
+    limited = ConnectionTable(limits, name, lambda: now)
+    connections = opened(limited, 6)
+    for connection in connections[:5]:
+        connection.unsent = 4
+        limited.backlogged(connection)
+    limited.drained(connections[0])
+    limited.closed(connections[1])
+    now = 4.9
+    limited.backlogged(connections[5])
+    now = 5
+    connections[5].unsent = 4
+    limited.backlogged(connections[5])
+    assert [one.aborted for one in connections] == [False, False, True, True, False, False]

@@ -98,14 +98,18 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def connected_to(
-    app: ASGIApp, use: Callable[[socket.socket], Awaitable[None]], patience: float = 60
+    app: ASGIApp,
+    use: Callable[[socket.socket], Awaitable[None]],
+    patience: float = 60,
 ) -> Coroutine[Any, Any, None]:
     """Serves ``app`` and calls ``use`` with a connection to it, which does not block."""
 
     async def serve() -> None:
         config = uvicorn.Config(app, lifespan="off", log_config=None, proxy_headers=False)
         config.load()
-        limits = ConnectionLimits(connections=10, reserve=10, per_client=0, patience=patience)
+        limits = ConnectionLimits(
+            connections=10, reserve=10, per_client=0, patience=patience, unsent_bytes=2**30
+        )
         state = {
             "connections": ConnectionTable(limits, str),
             "shutdown": SimpleNamespace(started=False),

@@ -1,0 +1,265 @@
+"""What requests cost their client, in the server: pixels, refused requests, long lists."""
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from app.api.v2 import inference, tensors
+from app.auth.rate_limit import BURST
+from app.main import create_app
+from app.middleware import encoders
+from app.settings import Settings
+from tests.engines import BlockedEngine, occupied
+
+JSON_TYPE = {"Content-Type": "application/json"}
+INFER = "/v2/models/fashion-mnist/infer"
+RATE = 1
+
+
+@pytest.fixture
+def limited(models: Path) -> Iterator[TestClient]:
+    """A server with a rate of one image a second, and ten at once."""
+    settings = Settings(models=models, provider="cpu", rate=RATE, cache_bytes=2**20)
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def cost(client: TestClient, method: str, path: str, **options: Any) -> float:
+    """What a request cost a client that had all of its burst."""
+    assert client.request(method, path, **options).is_success
+    refused = client.post("/generate?n=1")
+    assert refused.status_code == 429
+    return RATE * (int(refused.headers["Retry-After"]) + BURST)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "images"),
+    [
+        ("POST", "/generate?n=100", "application/json", 100),
+        ("POST", "/generate?n=100", "image/png", 100),
+        ("POST", "/generate?n=100&scale=2", "application/zip", (100 + 400) / 2),
+        ("GET", "/grid?rows=5&cols=5&scale=3", "*/*", (25 + 225) / 2),
+        ("GET", "/interpolate?from=1&to=2&steps=50&scale=2&format=webp", "*/*", (50 + 200) / 2),
+        ("GET", "/interpolate?from=1&to=2&steps=50&format=ndjson", "*/*", 50),
+        ("GET", "/images/fashion-mnist/2/1.png?scale=8", "*/*", (1 + 64) / 2),
+        # 56 places of 8 × 28 pixels with 64 between them
+        (
+            "GET",
+            "/interpolate?from=1&to=2&steps=2&columns=56&scale=8&padding=64",
+            "*/*",
+            (2 + (56 * (224 + 64) - 64) * 224 / 28**2) / 2,
+        ),
+    ],
+)
+def test_a_request_costs_the_pixels_generated_and_encoded(
+    limited: TestClient, method: str, path: str, accept: str, images: float
+) -> None:
+    found = cost(limited, method, path, headers={"Accept": accept})
+    assert images - 2 * RATE <= found <= images + RATE  # the time that the test takes, rounded up
+
+
+def test_an_image_in_the_cache_costs_nothing(limited: TestClient) -> None:
+    path = "/images/fashion-mnist/2/1.png"
+    for _ in range(100):
+        assert limited.get(path).is_success
+    assert limited.post("/generate?n=1").is_success
+
+
+BOMB = b'{"inputs": [{"name": "latents", "shape": [1, 64], "datatype": "FP32", "data": [%s]}]}'
+REFUSED = {
+    "unknown parameter": ("GET", "/grid?colour=red", {}),
+    "too many images": ("GET", "/variations?seed=1&rows=256&cols=256", {}),
+    "unknown model": ("GET", "/interpolate?from=1&to=2&model=cats", {}),
+    "method": ("GET", "/generate", {}),
+    "body": ("POST", "/generate", {"content": b"{", "headers": JSON_TYPE}),
+    "long body": ("POST", "/generate", {"content": b" " * 2**20, "headers": JSON_TYPE}),
+    "sum": ("POST", "/arithmetic", {"json": {}}),
+    "tensors": ("POST", INFER, {"content": b"{"}),
+    "compressed tensors": (
+        "POST",
+        INFER,
+        {
+            "content": gzip.compress(BOMB % b",".join([b"{}"] * 190_000)),
+            "headers": {"Content-Encoding": "gzip"},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_requests_cost_their_client_too(limited: TestClient, name: str) -> None:
+    method, path, options = REFUSED[name]
+    statuses = [limited.request(method, path, **options).status_code for _ in range(BURST + 20)]
+    assert statuses[0] in {404, 405, 413, 422}
+    assert 429 in statuses
+    assert statuses.index(429) >= BURST * RATE
+    refused = limited.request(method, path, **options)
+    if refused.status_code == 429:
+        assert 1 <= int(refused.headers["Retry-After"]) <= 2
+    assert limited.get("/health/live").is_success
+    assert limited.get("/models").is_success
+
+
+def test_refused_images_of_single_seeds_cost_their_client_too(limited: TestClient) -> None:
+    for _ in range(BURST + 10):
+        assert limited.get("/images/fashion-mnist/2/x.png").status_code == 422
+    assert limited.get("/images/fashion-mnist/2/1.png").status_code == 429
+
+
+def test_refusals_for_the_rate_cost_nothing(limited: TestClient) -> None:
+    limited.post(f"/generate?n={BURST + 2}")
+    waits = [int(limited.post("/generate").headers["Retry-After"]) for _ in range(50)]
+    assert max(waits) <= 2
+
+
+def test_a_request_without_room_in_the_queue_costs_no_images(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(models=models, provider="cpu", rate=0.01, max_images=16, max_queue=16)
+    with TestClient(create_app(settings)) as client:
+        with occupied(client, BlockedEngine(client, monkeypatch), 16):
+            assert client.post("/generate?n=16").status_code == 503
+        wait = int(client.post("/generate").headers["Retry-After"])
+    assert wait <= 1 / settings.rate
+
+
+def quick(request: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer to a request, which takes the server no more than a tenth of a second of CPU."""
+    request()  # whatever is done only once
+    began = time.process_time()
+    answer = request()
+    assert time.process_time() - began < 0.1
+    return answer
+
+
+@pytest.mark.parametrize("value", ['""', "[]", "{}", "null", "[[]]", "true", "[1]", "1e999"])
+def test_many_wrong_values_are_refused_quickly(client: TestClient, value: str) -> None:
+    body = BOMB % ",".join([value] * (500_000 // (len(value) + 1))).encode()
+    for content, headers in ((body, {}), (gzip.compress(body), {"Content-Encoding": "gzip"})):
+        answer = quick(lambda: client.post(INFER, content=content, headers=headers))  # noqa: B023
+        assert answer.status_code == 422
+
+
+MEMBERS = {f"{k:x}": "x" for k in range(40_000)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        MEMBERS,
+        {"edit": MEMBERS},
+        dict(list(MEMBERS.items())[:4000]),
+        {"edit": dict(list(MEMBERS.items())[:4000])},
+        {"seeds": ["x"] * 100_000},
+        {"latents": [["x"] * 100_000]},
+        {"latents": [[]] * 100_000},
+        {"latents": [["x"]] * 4000},
+    ],
+)
+def test_many_wrong_members_are_refused_quickly(client: TestClient, body: Any) -> None:
+    content = json.dumps(body).encode()
+    answer = quick(lambda: client.post("/generate", content=content, headers=JSON_TYPE))
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) <= 16
+
+
+def test_as_many_unknown_members_are_named_as_fit(client: TestClient) -> None:
+    body = {"seeds": [1], **{f"a{k}": k for k in range(100)}}
+    errors = client.post("/generate", json=body).json()["errors"]
+    assert [error["parameter"] for error in errors] == [f"a{k}" for k in range(16)]
+    query = "&".join(f"a{k}={k}" for k in range(100))
+    for method, path in (("POST", "/generate"), ("GET", "/grid")):
+        errors = client.request(method, f"{path}?{query}").json()["errors"]
+        assert [error["parameter"] for error in errors] == [f"a{k}" for k in range(16)]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/interpolate?seeds=" + "," * 8000, {}),
+        ("/grid?corners=" + "," * 8000, {}),
+        ("/grid?edit=" + "," * 8000, {}),
+        ("/grid?" + "&".join(f"{k:x}=" for k in range(1500)), {}),
+        ("/grid?rows=1&cols=1", {"Accept": ", " * 15_000}),
+        ("/grid?rows=1&cols=1", {"Accept": "a/b," * 7500}),
+        ("/models", {"Accept-Encoding": ", " * 15_000}),
+        ("/images/fashion-mnist/2/1.png", {"Accept": '"a",' * 7500}),
+    ],
+)
+def test_long_lists_cost_no_more_than_a_few_short_ones(
+    client: TestClient, path: str, headers: dict[str, str]
+) -> None:
+    def seconds(path: str, headers: dict[str, str]) -> float:
+        began = time.process_time()
+        for _ in range(10):
+            client.get(path, headers=headers)
+        return time.process_time() - began
+
+    short = path.partition("?")[0]
+    seconds(path, headers)
+    found, usual = seconds(path, headers), seconds(short, {})
+    assert found < 5 * usual + 0.02
+
+
+def tensors_of(count: int, **others: Any) -> dict[str, Any]:
+    data = [0.5] * 64 * count
+    return {
+        "inputs": [{"name": "latents", "shape": [count, 64], "datatype": "FP32", "data": data}],
+        **others,
+    }
+
+
+def test_tensors_are_bounded_by_their_pixels(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensors, "MAX_PIXELS", 4 * 28**2)
+    assert client.post(INFER, json=tensors_of(4)).is_success
+    refused = client.post(INFER, json=tensors_of(5))
+    assert refused.status_code == 422
+    assert "must have [n, 64] with n from 1 to 4" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_large_tensors_are_sent_in_pieces(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, binary: bool
+) -> None:
+    asked = tensors_of(3, parameters={"binary_data_output": binary})
+    whole = client.post(INFER, json=asked)
+    monkeypatch.setattr(inference, "LONGEST_WHOLE", 0)
+    monkeypatch.setattr(tensors, "PIECE", 1000)
+    pieces = client.post(INFER, json=asked)
+    assert pieces.content == whole.content
+    assert pieces.headers["Content-Length"] == str(len(whole.content))
+    assert pieces.headers["Content-Type"] == whole.headers["Content-Type"]
+
+
+def test_large_sheets_wait_for_each_other(models: Path) -> None:
+    settings = Settings(models=models, provider="cpu", threads=4, encode_bytes=1)
+    path = "/interpolate?from=1&to=2&steps=2&columns=56&padding=64&scale=8&model=faces"
+    with TestClient(create_app(settings)) as client, ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: client.get(path), range(8)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.content for answer in answers}) == 1
+
+
+def test_work_that_would_wait_for_too_long_is_refused(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "LONGEST_WAIT", 0)
+    settings = Settings(models=models, provider="cpu", encode_bytes=1)
+    path = "/interpolate?from=1&to=2&steps=2&columns=56&padding=64&scale=8&model=faces"
+    with TestClient(create_app(settings)) as client, ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: client.get(path), range(16)))
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert 0 < len(refused) < 16
+        for answer in refused:
+            assert answer.json()["detail"].endswith("MiB of images are waiting to be encoded")
+            assert int(answer.headers["Retry-After"]) >= 1
