@@ -47,6 +47,7 @@ class Encoders:
         self._pool = ThreadPoolExecutor(threads, "encoder")
         self._in_use, self._large = 0, 0
         self._waiting: dict[Hashable, deque[_Waiting]] = {}
+        # Bytes of large work per second.
         self._throughput = Throughput()
 
     @property
@@ -81,8 +82,9 @@ class Encoders:
         # Also if the request is cancelled: a thread that has begun keeps its memory until it ends.
         future.add_done_callback(ended)
         result, seconds = await asyncio.wrap_future(future)
-        at_once = max(1, min(self.threads, self._budget // max(1, size)))
-        self._throughput.measure(size, seconds / at_once)
+        if size > SMALL_BYTES:
+            at_once = max(1, min(self.threads, self._budget // size))
+            self._throughput.measure(size, seconds / at_once)
         return result
 
     async def _turn(self, size: int, claim: Claim) -> None:

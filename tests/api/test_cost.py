@@ -21,12 +21,13 @@ from tests.engines import BlockedEngine, occupied
 
 JSON_TYPE = {"Content-Type": "application/json"}
 INFER = "/v2/models/fashion-mnist/infer"
-RATE = 1
+RATE = 0.05
+"""Images a second: so few that the time which a test takes does not matter."""
 
 
 @pytest.fixture
 def limited(models: Path) -> Iterator[TestClient]:
-    """A server with a rate of one image a second, and ten at once."""
+    """A server on which a client may generate nothing for ten seconds after one image."""
     settings = Settings(models=models, provider="cpu", rate=RATE, cache_bytes=2**20)
     with TestClient(create_app(settings)) as client:
         yield client
@@ -63,14 +64,14 @@ def test_a_request_costs_the_pixels_generated_and_encoded(
     limited: TestClient, method: str, path: str, accept: str, images: float
 ) -> None:
     found = cost(limited, method, path, headers={"Accept": accept})
-    assert images - 2 * RATE <= found <= images + RATE  # the time that the test takes, rounded up
+    assert found == pytest.approx(images, abs=2)
 
 
 def test_an_image_in_the_cache_costs_nothing(limited: TestClient) -> None:
-    path = "/images/fashion-mnist/2/1.png"
-    for _ in range(100):
-        assert limited.get(path).is_success
-    assert limited.post("/generate?n=1").is_success
+    for _ in range(50):
+        assert limited.get("/images/fashion-mnist/2/1.png").is_success
+    wait = int(limited.get("/images/fashion-mnist/2/2.png").headers["Retry-After"])
+    assert wait <= 1 / RATE - BURST
 
 
 BOMB = b'{"inputs": [{"name": "latents", "shape": [1, 64], "datatype": "FP32", "data": [%s]}]}'
@@ -97,27 +98,18 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_requests_cost_their_client_too(limited: TestClient, name: str) -> None:
     method, path, options = REFUSED[name]
-    statuses = [limited.request(method, path, **options).status_code for _ in range(BURST + 20)]
-    assert statuses[0] in {404, 405, 413, 422}
-    assert 429 in statuses
-    assert statuses.index(429) >= BURST * RATE
-    refused = limited.request(method, path, **options)
-    if refused.status_code == 429:
-        assert 1 <= int(refused.headers["Retry-After"]) <= 2
+    answers = [limited.request(method, path, **options) for _ in range(5)]
+    assert answers[0].status_code in {404, 405, 413, 422}
+    assert answers[-1].status_code == 429
+    # The 429s cost nothing.
+    assert int(answers[-1].headers["Retry-After"]) <= 1 / RATE - BURST
     assert limited.get("/health/live").is_success
     assert limited.get("/models").is_success
 
 
 def test_refused_images_of_single_seeds_cost_their_client_too(limited: TestClient) -> None:
-    for _ in range(BURST + 10):
-        assert limited.get("/images/fashion-mnist/2/x.png").status_code == 422
+    assert limited.get("/images/fashion-mnist/2/x.png").status_code == 422
     assert limited.get("/images/fashion-mnist/2/1.png").status_code == 429
-
-
-def test_refusals_for_the_rate_cost_nothing(limited: TestClient) -> None:
-    limited.post(f"/generate?n={BURST + 2}")
-    waits = [int(limited.post("/generate").headers["Retry-After"]) for _ in range(50)]
-    assert max(waits) <= 2
 
 
 def test_a_request_without_room_in_the_queue_costs_no_images(
@@ -241,7 +233,8 @@ def test_large_tensors_are_sent_in_pieces(
     assert pieces.headers["Content-Type"] == whole.headers["Content-Type"]
 
 
-def test_large_sheets_wait_for_each_other(models: Path) -> None:
+def test_large_sheets_wait_for_each_other(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders, "LONGEST_WAIT", 300)  # this machine may be busy
     settings = Settings(models=models, provider="cpu", threads=4, encode_bytes=1)
     path = "/interpolate?from=1&to=2&steps=2&columns=56&padding=64&scale=8&model=faces"
     with TestClient(create_app(settings)) as client, ThreadPoolExecutor(8) as threads:
