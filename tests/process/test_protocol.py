@@ -31,7 +31,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def patient() -> Iterator[Server]:
-    with started("--max-connections", "8") as server:
+    with started("--max-connections", "8", "--patience", "240") as server:
         yield server
 
 
@@ -163,9 +163,7 @@ def test_a_request_that_does_not_arrive_is_408(server: Server, sent: bytes) -> N
 
 def test_a_connection_that_is_never_used_is_closed_sooner(server: Server) -> None:
     with connected(server) as connection:
-        began = time.monotonic()
-        assert read_to_end(connection) == b""
-        assert time.monotonic() - began < 0.4  # a quarter of it, on an idle machine
+        assert read_to_end(connection) == b""  # before the time of a request, which ends with 408
 
 
 def test_time_in_which_the_server_is_stopped_does_not_count() -> None:
@@ -310,13 +308,16 @@ def test_connections_over_the_limit_get_503_with_retry_after(patient: Server) ->
             content = read_to_end(connection)
             assert problem_in(content) == (503, "the server has too many connections")
             assert b"retry-after: 1\r\n" in content
-        waiting = connected(patient)
         others.pop().close()
-        eventually(lambda: answer_to(waiting, REQUEST) == b"200")
-        others.append(waiting)
+        eventually(lambda: is_served(patient))  # once it has noticed that
     finally:
         for other in others:
             other.close()
+
+
+def is_served(server: Server) -> bool:
+    with connected(server) as connection:
+        return answer_to(connection, REQUEST) == b"200"
 
 
 def answer_to(connection: socket.socket, request: bytes) -> bytes:
@@ -348,7 +349,7 @@ def test_health_checks_are_answered_beside_idle_connections(
 
 
 def test_connections_of_one_address_are_limited_but_not_those_of_a_proxy() -> None:
-    with started("--client-connections", "4") as server:
+    with started("--client-connections", "4", "--patience", "240") as server:
         greedy = [connected(server, "127.0.0.2") for _ in range(4)]
         proxy = [connected(server, "127.0.0.1") for _ in range(8)]
         try:
