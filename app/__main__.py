@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+    from app.registry.trial_client import TrialProcess
+
 _Options = TypeVar("_Options", Settings, RenderSettings)
 
 _SECRET = ("api_keys", "admin_keys")
@@ -90,14 +92,15 @@ def _print_errors(error: ValidationError) -> None:
 
 
 def _serve(settings: Settings) -> int:
+    trial_process = _trial_process(settings)
+
     import uvicorn
 
     from app.errors import StartupError
-    from app.main import START_SECONDS, create_app
+    from app.main import START_SECONDS, Start, create_app
 
-    create = partial(
-        create_app, settings, start_seconds=START_SECONDS, on_failure=_exit_with_failure
-    )
+    start = Start(START_SECONDS, _exit_with_failure, trial_process)
+    create = partial(create_app, settings, start=start)
     try:
         # After a graceful shutdown uvicorn raises the signal again, which is no failure here.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -108,6 +111,19 @@ def _serve(settings: Settings) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _trial_process(settings: Settings) -> "TrialProcess | None":
+    """A process for trials of versions, which starts while this one imports its modules."""
+    from app.registry.trial_client import TrialProcess, TrialProcessError
+
+    # With a state folder, all versions have probably passed before.
+    if settings.state_folder or not (settings.load_timeout or settings.load_memory):
+        return None
+    try:
+        return TrialProcess()
+    except TrialProcessError:
+        return None  # the first trial reports it
 
 
 def _exit_with_failure(error: Exception) -> None:

@@ -52,6 +52,7 @@ from app.registry.guarded_loader import GuardedLoader
 from app.registry.registry import Registry
 from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
+from app.registry.trial_client import TrialProcess
 from app.runtime import cpus, memory
 from app.server import descriptors, malloc
 from app.server.connections import ConnectionLimits, ConnectionTable
@@ -98,24 +99,32 @@ class _Process:
         return self.watchdog.reason
 
 
+@dataclass(frozen=True)
+class Start:
+    """How an application starts."""
+
+    seconds: float = math.inf
+    """How long the start waits until all models are loaded."""
+    on_failure: Callable[[StartupError], object] | None = None
+    """Called if the provider turns out not to start; None to raise the error."""
+    trial_process: TrialProcess | None = None
+    """A process for trials of versions that has been started already."""
+
+
+_WAIT_FOR_ALL = Start()
+
+
 def create_app(
-    settings: Settings,
-    shared: Path | None = None,
-    start_seconds: float = math.inf,
-    on_failure: Callable[[StartupError], object] | None = None,
+    settings: Settings, shared: Path | None = None, start: Start = _WAIT_FOR_ALL
 ) -> FastAPI:
     """The application, which loads, verifies and warms up its models when it starts.
 
     ``shared`` is the folder through which several workers share metrics, reload orders and crashes;
-    this process has joined it. The start waits until all models are loaded, at the latest for
-    ``start_seconds``. Damaged models are left out; without any model the application is live but
-    not ready.
-
-    Raises StartupError if the requested provider does not run here. If that turns out only when the
-    first model is loaded, ``on_failure`` is called; without it the start raises the error.
+    this process has joined it. Damaged models are left out; without any model the application is
+    live but not ready. Raises StartupError if the requested provider does not run here.
     """
     malloc.limit_arenas()
-    services, process = _build(settings, shared)
+    services, process = _build(settings, shared, start.trial_process)
     app = FastAPIOffline(
         title="DCGAN server",
         summary="Generates images with DCGAN models: random, seeded, and along paths of latents.",
@@ -124,7 +133,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a redirect would bypass the explanation of a wrong parameter
         generate_unique_id_function=lambda route: route.name,
-        lifespan=_lifespan(services, process, start_seconds, on_failure),
+        lifespan=_lifespan(services, process, start),
     )
     app.state.services = services
     access_log.install(app, settings, services.authenticator, services.metrics, process.tracer)
@@ -136,13 +145,15 @@ def create_app(
     return app
 
 
-def _build(settings: Settings, shared: Path | None) -> tuple[Services, _Process]:
+def _build(
+    settings: Settings, shared: Path | None, trial_process: TrialProcess | None
+) -> tuple[Services, _Process]:
     """All parts of a process. Raises StartupError if the requested provider does not run here."""
     loader.placements(settings)  # a provider that does not run ends the start even without models
     recorded = Metrics(shared)
     registry = Registry(settings.default_model)
     state = settings.state_folder or (shared and shared / "state")
-    versions = GuardedLoader(settings, recorded.image_counter, state)
+    versions = GuardedLoader(settings, recorded.image_counter, state, trial_process)
     log = ReloadLog(shared and shared / "orders")
     process = _Process(
         connections=_connections(settings),
@@ -190,10 +201,10 @@ def create_worker_app(
 ) -> FastAPI:
     """The application of one of several workers, which keep common counters in ``shared``.
 
-    Raises StartupError, and calls ``on_failure``, as ``create_app`` does.
+    Raises StartupError as ``create_app`` does; ``on_failure`` is that of ``Start``.
     """
     multiprocess.join(shared)
-    return create_app(settings, shared, START_SECONDS, on_failure)
+    return create_app(settings, shared, Start(START_SECONDS, on_failure))
 
 
 def _sample(services: Services) -> Sample:
@@ -236,26 +247,25 @@ def _body_bound(services: Services, path: str) -> int | None:
 def _lifespan(
     services: Services,
     process: _Process,
-    start_seconds: float,
-    on_failure: Callable[[StartupError], object] | None,
+    start: Start,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
     reloader = services.reloader
 
     @asynccontextmanager
     async def loaded() -> AsyncIterator[None]:
         try:
-            async with reloader.running(start_seconds) as loading:
-                if on_failure:
-                    loading.add_done_callback(partial(_report, on_failure))
+            async with reloader.running(start.seconds) as loading:
+                if start.on_failure:
+                    loading.add_done_callback(partial(_report, start.on_failure))
                 # What has been loaded stays. The garbage collector would traverse it again every
                 # thousand requests or so, and delay those that wait.
                 gc.collect()
                 gc.freeze()
                 yield
         except StartupError as error:
-            if not on_failure:
+            if not start.on_failure:
                 raise
-            on_failure(error)
+            start.on_failure(error)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:

@@ -11,6 +11,7 @@ from app.registry import daemon_threads, loader
 from app.registry.crash_log import CrashLog, Mark
 from app.registry.loader import ObserverFactory, no_observer
 from app.registry.model_version import ModelVersion
+from app.registry.trial_client import TrialProcess
 from app.registry.trials import Trials
 from app.settings import Settings
 
@@ -26,14 +27,16 @@ class GuardedLoader:
         settings: Settings,
         observer: ObserverFactory = no_observer,
         state: Path | None = None,
+        process: TrialProcess | None = None,
     ) -> None:
         """``observer`` is that of ``loader.load``; ``state`` is a folder that processes share.
 
-        It remembers which versions have passed their trials, and which have crashed.
+        It remembers which versions have passed their trials, and which have crashed. ``process``
+        is that of ``Trials``.
         """
         self._settings, self._observer = settings, observer
         self.crash_log = CrashLog(state)
-        self._trials = Trials(settings, state and state / "passed")
+        self._trials = Trials(settings, state and state / "passed", process)
         self._slots = asyncio.Semaphore(_MOST_AT_ONCE)
         self._one_at_a_time = asyncio.Lock()  # an engine measures its speed when it is loaded
 

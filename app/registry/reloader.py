@@ -80,7 +80,10 @@ class Reloader:
 
     def reload(self) -> None:
         """Let every worker look at the whole models folder soon."""
-        self._log.append(ReloadOrder())
+        try:
+            self._log.append(ReloadOrder())
+        except OSError as error:
+            logger.error("the models folder is not read again: %s", error)  # noqa: TRY400 # no bug
 
     def follow(self) -> asyncio.Task[None] | None:
         """Begin to carry out all new orders, in a task; None if there are no new ones."""
@@ -214,7 +217,10 @@ class Reloader:
 
     async def _carry_out(self, order: ReloadOrder) -> None:
         """Carry out ``order`` here and wait until every other worker has."""
-        number = self._log.append(order)
+        try:
+            number = self._log.append(order)
+        except OSError as error:
+            raise ModelsFolderError(f"no worker can be reached: {error}") from error
         if task := self.follow():
             await asyncio.shield(task)
         try:

@@ -12,56 +12,38 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from app.artifact import card, graph_safety, version_folders
 from app.artifact.card import INPUT, OUTPUT, Card, CardError
+from app.registry.trial_client import READY, Request
 from app.runtime import engine, providers
 from app.runtime.providers import Placement
 
 if sys.platform == "linux":
     import resource
 
-READY: Final = "ready"
-"""The first line of the output."""
-
 _STACK_BYTES = 8 * 2**20
 _WARM_UP = (1, 2)
 """The batches with which an engine on the CPU is warmed up."""
+_OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate memory")
+"""How onnxruntime reports that it could not allocate memory."""
 _LONGEST_REASON = 2000
 _ALARM_SECONDS = 5.0
 """How long this process outlives its deadline if the server does not end it."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """One version to be tried."""
-
-    models: str
-    version: str
-    """The path of its folder below ``models``."""
-    files: list[str]
-    """The model files that the server may use."""
-    provider: str
-    """The provider that the server prefers."""
-    threads: int
-    max_batch: int
-    memory: int
-    """How many bytes the trial may allocate; 0 for any number."""
-    seconds: float
-    """The deadline, which the server enforces; 0 for none."""
-
-
 def main() -> None:
     """Answer all requests."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print there
     _be_ended_first()
     print(READY, file=answers)
+    # onnxruntime would print names from the graph, which may imitate lines of the server's log.
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.dup2(nothing, sys.stderr.fileno())
     for line in sys.stdin:
         request = Request(**json.loads(line))
         if request.seconds and sys.platform != "win32":
@@ -96,7 +78,7 @@ def _try(path: Path, described: Card, request: Request, began: float) -> None:
         raise CardError(f"{path}: {error}") from error
     except Exception as error:
         text = str(error).partition("\n")[0]
-        if isinstance(error, MemoryError) or "alloc" in text.lower():
+        if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
             text = f"needs more than {request.memory} bytes (load_memory): {text}"
         elif request.provider != "cpu" and "NotImplemented" in repr([error, error.__cause__]):
             return  # the CPU provider lacks an operator, which says nothing about the other one

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from app.errors import StartupError
-from app.main import create_app
+from app.main import Start, create_app
 from app.registry import loader, trials
 from app.settings import Settings
 from tests import hostile
@@ -41,7 +41,7 @@ def application(folder: Path, start_seconds: float = 600, **changes: Any) -> Tes
             **changes,
         }
     )
-    app = create_app(settings, start_seconds=start_seconds)
+    app = create_app(settings, start=Start(start_seconds))
     return TestClient(app, raise_server_exceptions=False, headers={"X-API-Key": KEY})
 
 
@@ -161,13 +161,13 @@ def test_a_provider_that_does_not_start_ends_the_start(
         pass
     failures: list[StartupError] = []
     settings = Settings(models=folder, provider="cpu")
-    app = create_app(settings, start_seconds=0, on_failure=failures.append)
+    app = create_app(settings, start=Start(0, failures.append))
     with TestClient(app):
         eventually(lambda: [str(one) for one in failures] == ["provider=cuda does not start"])
 
 
 def test_without_limits_there_is_no_trial(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "_TrialProcess", None)
+    monkeypatch.setattr(trials, "TrialProcess", None)
     with application(folder, load_timeout=0, load_memory=0) as client:
         assert client.post("/generate?n=1").is_success
 
@@ -178,7 +178,7 @@ def test_a_version_that_passed_is_not_tried_again(
     with application(folder, state_folder=tmp_path / "state", load_timeout=60) as client:
         assert client.post("/generate?n=1").is_success
     assert len(list((tmp_path / "state/passed").iterdir())) == 1
-    monkeypatch.setattr(trials, "_TrialProcess", None)
+    monkeypatch.setattr(trials, "TrialProcess", None)
     with application(folder, state_folder=tmp_path / "state", load_timeout=60) as client:
         assert client.post("/generate?n=1").is_success
         publish(folder, "dogs", 1)
