@@ -301,18 +301,23 @@ class Reloader:
             if not isinstance(error, CardError | StartupError):
                 logger.exception("%s cannot be loaded", key)
             self._registry.refuse(key, str(error) or repr(error))
-            self._count("refused")
+            self._record("refused")
             return False
         finally:
             self._registry.loading.discard(key)
         self._registry.add(version)
         self._registry.clear_refusal(key)
-        self._count("served")
+        self._record("served")
         return True
 
     def _retire(self, key: VersionKey) -> None:
         if self._registry.retire(key):
-            self._count("retired")
+            self._record("retired")
+
+    def _record(self, result: ReloadResult) -> None:
+        """Count a result for the metrics, except at the start."""
+        if self._started:
+            self._count(result)
 
     def _is_wanted(self, key: VersionKey) -> bool:
         wanted = self._wanted.get(key.name)
