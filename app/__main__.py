@@ -1,5 +1,6 @@
 """``python -m app``: reads flags and environment, then serves or renders images to files."""
 
+import logging
 import math
 import os
 import signal
@@ -129,6 +130,7 @@ def _trial_process(settings: Settings) -> "TrialProcess | None":
 def _exit_with_failure(error: Exception) -> None:
     """End the process, which already listens but can serve no model."""
     print(f"error: {error}", file=sys.stderr, flush=True)
+    logging.shutdown()
     os._exit(1)
 
 
@@ -157,7 +159,7 @@ def _supervise(settings: Settings) -> int:
     from app.runtime.cpus import available
     from app.server import workers
 
-    with TemporaryDirectory(prefix="dcgan-") as folder:
+    with TemporaryDirectory(prefix="dcgan-", ignore_cleanup_errors=True) as folder:
         shared = Path(folder)
         own = workers.worker_settings(settings, available())
         create = workers.worker_factory("app.main:create_worker_app", own, shared)
@@ -182,6 +184,9 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
         timeout_keep_alive=settings.keep_alive,
         # From the shutdown on: for the computation of the last response, and for reading it.
         timeout_graceful_shutdown=math.ceil(settings.timeout + settings.patience),
+        # A thread of each worker answers the supervisor, so that only a thread which keeps Python's
+        # lock can delay it. That is as bad as an engine that stalls, and ends as late.
+        timeout_worker_healthcheck=math.ceil(2 * settings.stalled),
         server_header=False,
         proxy_headers=False,  # app.middleware.proxy_headers accepts nothing but IP addresses
         access_log=False,  # app.middleware.access_log writes a more detailed one

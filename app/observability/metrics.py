@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from app.observability.log_queue import DROPPED
-from app.observability.multiprocess import ProcessMetrics, SummedMetrics
+from app.observability.multiprocess import ProcessMetrics, SummedMetrics, renew
 from app.observability.request_stats import RequestStats
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -70,6 +70,7 @@ class Metrics:
         """With ``folder``, which every worker has joined, metrics are summed over the workers."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         own = CollectorRegistry()
+        self._folder = folder
         self._requests, self._versions = _RequestMetrics(own), _VersionMetrics(own)
         self._collectors = (SummedMetrics(folder) if folder else own, ProcessMetrics(folder))
         self._sampler: Sampler = _nothing
@@ -132,6 +133,8 @@ class Metrics:
 
     def sample(self) -> None:
         """Set the gauges: readiness, images in the queue and versions in service."""
+        if self._folder:
+            renew(self._folder)
         sample = self._sampler()
         self._requests.ready.set(sample.ready)
         self._requests.dropped_lines.inc(DROPPED.take())

@@ -77,6 +77,8 @@ class GracefulShutdown:
             os._exit(128 + received)
 
     async def _shut_down(self, received: signal.Signals, server: uvicorn.Server) -> None:
+        while not server.started:  # noqa: ASYNC110 # uvicorn has no event for it
+            await asyncio.sleep(SETTLE_SECONDS / 10)
         for connection in list(server.server_state.connections):
             if isinstance(connection, HttpConnection):
                 connection.close_after_response()

@@ -1,14 +1,17 @@
 """Several worker processes that listen on one address; uvicorn's supervisor replaces a dead one."""
 
+import ctypes
 import logging
 import os
+import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Lock
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +19,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.importer import import_from_string
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from app.errors import StartupError
 from app.settings import Settings
@@ -24,6 +28,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 logger = logging.getLogger(__name__)
+
+_CHECK_SECONDS = 0.5
+"""uvicorn's interval between checks of all workers."""
+_PAUSE_CHECKS = 10
+"""Checks after a worker that could not start, until it is tried again."""
+_PR_SET_PDEATHSIG = 1
 
 
 def worker_settings(settings: Settings, cpus: int) -> Settings:
@@ -60,10 +70,12 @@ def supervise(config: uvicorn.Config, on_hangup: Callable[[], object]) -> int:
 
 
 class _Supervisor(Multiprocess):
-    """uvicorn's supervisor, with other reactions to SIGHUP and to a second SIGTERM or SIGINT.
+    """uvicorn's supervisor, with other reactions to signals and to workers that fail.
 
     At SIGHUP uvicorn would replace every worker; here they look for new models. At a second signal
-    uvicorn would go on waiting; here all workers are killed at once.
+    uvicorn would go on waiting; here all workers are killed at once. uvicorn waits for the answer
+    of one worker after the other, and is deaf to signals meanwhile; here nothing waits. It counts
+    its own checks and does not read the clock: after a pause of all processes no worker is late.
     """
 
     def __init__(
@@ -74,10 +86,76 @@ class _Supervisor(Multiprocess):
     ) -> None:
         super().__init__(config, sockets)
         self._on_hangup = on_hangup
+        self._unanswered: dict[Process, int] = {}
+        """How many checks each worker's last ping has waited for its answer."""
+        self._has_served = False
+        self._pause = 0
+        """Checks until a worker is started again after one that could not start."""
+
+    def run(self) -> None:
+        """Serve until a signal; whatever happens, no worker outlives this."""
+        try:
+            super().run()
+        finally:
+            for worker in self.processes:
+                worker.process.kill()
+
+    def init_processes(self) -> None:
+        """Start all workers."""
+        for _ in range(self.processes_num):
+            worker = _Worker(self.config, self.sockets)
+            worker.start()
+            self.processes.append(worker)
 
     def handle_hup(self) -> None:
         """Call ``on_hangup``."""
-        self._on_hangup()
+        try:
+            self._on_hangup()
+        except OSError:
+            logger.exception("the workers cannot be told to look for new models")
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace every worker that is dead or has not answered for too long."""
+        self._pause = max(0, self._pause - 1)
+        for place, worker in enumerate(self.processes):
+            if not (worker.process.is_alive() and self._answers(worker)) and not self._pause:
+                self._replace(place, worker)
+
+    def _answers(self, worker: Process) -> bool:
+        """Ask ``worker`` for a sign of life, unless it still owes one; False if it is late."""
+        waited = self._unanswered.get(worker)
+        try:
+            if waited is not None and worker.parent_conn.poll():
+                self._has_served |= worker.parent_conn.recv() is True
+                waited = None
+            if waited is None:
+                worker.parent_conn.send(b"ping")
+        except (OSError, EOFError):
+            return False
+        self._unanswered[worker] = 0 if waited is None else waited + 1
+        return self._unanswered[worker] * _CHECK_SECONDS < self.config.timeout_worker_healthcheck
+
+    def _replace(self, place: int, worker: Process) -> None:
+        if worker.process.is_alive():
+            logger.error("worker [%s] does not answer and is killed", worker.pid)
+        worker.kill()
+        worker.process.join()
+        self._unanswered.pop(worker, None)
+        if worker.exitcode == STARTUP_FAILURE:
+            if not self._has_served:  # the next one would fail for the same reason
+                logger.error("worker [%s] could not start: stopping", worker.pid)
+                self.should_exit.set()
+                return
+            self._pause = _PAUSE_CHECKS
+        logger.info("worker [%s] died and is replaced", worker.pid)
+        try:
+            successor = _Worker(self.config, self.sockets)
+            successor.start()
+        except OSError:
+            logger.exception("no worker can be started")
+            self._pause = _PAUSE_CHECKS
+        else:
+            self.processes[place] = successor
 
     def join_all(self) -> None:
         """Wait until all workers have exited."""
@@ -88,6 +166,19 @@ class _Supervisor(Multiprocess):
                     worker.process.kill()
             time.sleep(0.1)
         super().join_all()
+
+
+class _Worker(Process):
+    """A worker that writes all of its log before it ends, and ends with its supervisor."""
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal; runs in the new process."""
+        # uvicorn raises the signal again in the end, which would end the process at once.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        # Processes that multiprocessing starts do not call the functions of atexit.
+        Finalize(None, logging.shutdown, exitpriority=0)
+        _end_with_supervisor()
+        super().target(sockets)
 
 
 class _Listener(socket.socket):
@@ -125,6 +216,7 @@ def _create(create: str, settings: Settings, shared: Path, reported: Lock) -> "F
 
     def fail(error: StartupError) -> None:
         report(error)
+        logging.shutdown()
         os._exit(STARTUP_FAILURE)
 
     try:
@@ -137,3 +229,16 @@ def _create(create: str, settings: Settings, shared: Path, reported: Lock) -> "F
         return application
     # With any other status the supervisor would restart it again and again.
     sys.exit(STARTUP_FAILURE)
+
+
+def _end_with_supervisor() -> None:
+    """Let the kernel send SIGTERM to this worker when its supervisor dies, however that happens.
+
+    Otherwise it would serve permanently, with nobody to stop or to replace it, and keep the port.
+    """
+    supervisor = parent_process()
+    if supervisor is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != supervisor.pid:  # it died before the call
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -12,7 +12,7 @@ import httpx
 
 from tests.process.test_workers import started
 from tests.prometheus import samples, value
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, eventually, until_loaded
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -27,6 +27,13 @@ def metrics(address: str) -> str:
         except httpx.TransportError:  # the connection was the killed worker's
             time.sleep(0.1)
     raise AssertionError("no worker answers")
+
+
+def await_models(address: str) -> str:
+    """``/metrics`` as soon as all workers have loaded their models."""
+    until_loaded(address, connections=8)
+    eventually(lambda: value(metrics(address), "dcgan_ready") == 1)
+    return metrics(address)
 
 
 def request_images(address: str, count: int) -> None:
@@ -49,17 +56,16 @@ def workers(text: str) -> set[str]:
 def test_counts_are_summed_over_workers_and_survive_a_killed_one(serve: Serve) -> None:
     with serve("--workers", "2", "--cache-bytes", "0") as (process, address):
         first, _ = started(process, 2)
+        await_models(address)
         request_images(address, 40)
         texts = [metrics(address) for _ in range(8)]
         assert {value(t, "dcgan_images_computed_total", **FACES) for t in texts} == {40}
         assert all(workers(t) == {"0", "1"} for t in texts)
         os.kill(first, signal.SIGKILL)
         started(process, 1)
+        await_models(address)
         request_images(address, 10)
-        while (
-            value(text := metrics(address), "dcgan_ready") != 1
-        ):  # until all workers are ready again
-            time.sleep(0.1)
+        text = await_models(address)
         assert workers(text) == {"0", "1"}
         route = "/images/{model}/{version}/{seed}.{form}"
         assert value(text, "dcgan_requests_total", route=route, status="200") == 50

@@ -2,9 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -16,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app.server import workers
 from app.settings import Settings
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, eventually
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -106,3 +109,54 @@ def test_a_worker_that_cannot_start_logs_why_and_is_not_restarted(
 )
 def test_workers_share_the_threads(flags: dict[str, int], threads: int) -> None:
     assert workers.worker_settings(Settings(**flags), 5).threads == threads
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end them")
+def test_workers_end_with_their_supervisor(serve: Serve) -> None:
+    with serve("--workers", "2") as (process, address):
+        both = started(process, 2)
+        drawn(address)
+        process.kill()
+        process.wait(10)
+        eventually(lambda: not any(map(alive, both)))
+
+
+def test_a_cleaned_temporary_folder_stops_nothing(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serve("--workers", "2") as (process, address):
+        first, _ = started(process, 2)
+        drawn(address)
+        (shared,) = tmp_path.glob("dcgan-*")
+        shutil.rmtree(shared)
+        process.send_signal(signal.SIGHUP)
+        os.kill(first, signal.SIGKILL)
+        started(process, 1)
+        drawn(address)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_stopped_worker_is_replaced_late_and_delays_no_shutdown(serve: Serve) -> None:
+    with serve("--workers", "2", "--stalled", "4") as (process, address):
+        first, second = started(process, 2)
+        drawn(address)
+        with paused(first):
+            time.sleep(6)  # uvicorn itself would have killed it after five seconds
+            assert alive(first)
+        os.kill(second, signal.SIGSTOP)
+        (third,) = started(process, 1)  # after twice --stalled
+        assert third not in {first, second}
+        assert not alive(second)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0

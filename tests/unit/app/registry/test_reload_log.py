@@ -1,6 +1,7 @@
 """Reload orders that several processes share."""
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -65,3 +66,19 @@ def test_an_order_concerns_its_model_or_all(order: ReloadOrder, concerned: list[
     assert [
         order.concerns(VersionKey(name, "1")) for name in ("cats", "catsuits", "dogs")
     ] == concerned
+
+
+def test_orders_after_a_cleaning_of_the_folder_reach_every_process(tmp_path: Path) -> None:
+    folder = tmp_path / "orders"
+    supervisor, early = ReloadLog(folder), ReloadLog(folder)
+    for _ in range(3):
+        supervisor.append(ReloadOrder())
+        early.take()
+    shutil.rmtree(folder)
+    assert early.take() is None
+    late = ReloadLog(folder)
+    assert late.take() is None
+    for log, number in ((supervisor, 4), (late, 5)):
+        assert log.append(ReloadOrder("cats")) == number
+        assert early.take() == (number, ReloadOrder("cats"))
+    assert [late.take(), late.take()] == [(4, ReloadOrder("cats")), (5, ReloadOrder("cats"))]
