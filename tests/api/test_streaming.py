@@ -49,12 +49,12 @@ class Stepped:
 @pytest.fixture
 def stepped(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stepped]:
     app = create_app(Settings(models=models, provider="cpu"))
-    engine = SteppedEngine(app, monkeypatch)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
+    eventually(lambda: server.started and not app.state.services.registry.loading)
+    engine = SteppedEngine(app, monkeypatch)
     try:
-        eventually(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield Stepped(server, f"http://127.0.0.1:{port}", engine)
     finally:
