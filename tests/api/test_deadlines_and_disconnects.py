@@ -46,28 +46,28 @@ async def generate(
 def test_queued_images_are_dropped_when_their_client_disconnects(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = BlockedEngine(TestClient(app), monkeypatch)
-
     async def stay() -> Message:
         return await asyncio.Future()
 
-    async def disconnect() -> Message:
-        await asyncio.to_thread(engine.entered.wait, 60)
-        return {"type": "http.disconnect"}
-
     async def scenario() -> None:
-        first = asyncio.create_task(generate(app, stay))
-        await asyncio.to_thread(engine.entered.wait, 60)
-        (start, _) = await generate(app, disconnect)
-        assert start["status"] == 499
-        engine.release.set()
-        assert (await first)[0]["status"] == 200
-        registry: Registry = app.state.services.registry
-        assert registry.find().batcher.counts.left == 4
-        await registry.close()
+        async with app.router.lifespan_context(app):
+            engine = BlockedEngine(TestClient(app), monkeypatch)
 
-    asyncio.run(asyncio.wait_for(scenario(), 20))
-    assert sum(engine.batches) == 4
+            async def disconnect() -> Message:
+                await asyncio.to_thread(engine.entered.wait, 60)
+                return {"type": "http.disconnect"}
+
+            first = asyncio.create_task(generate(app, stay))
+            await asyncio.to_thread(engine.entered.wait, 60)
+            (start, _) = await generate(app, disconnect)
+            assert start["status"] == 499
+            engine.release.set()
+            assert (await first)[0]["status"] == 200
+            registry: Registry = app.state.services.registry
+            assert registry.find().batcher.counts.left == 4
+        assert sum(engine.batches) == 4
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
 
 
 def test_a_client_that_disconnects_in_the_middle_of_its_body_causes_no_error(app: FastAPI) -> None:
