@@ -20,7 +20,7 @@ async def draw(version: ModelVersion) -> int:
 def closed(version: ModelVersion) -> bool:
     """Return whether the version refuses requests because its batcher is closed."""
     try:
-        version.check_room("client", 1)
+        version.check_room("client", 1, 1.0)
     except ShuttingDownError:
         return True
     return False
