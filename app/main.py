@@ -245,32 +245,12 @@ def _body_bound(services: Services, path: str) -> int | None:
 
 
 def _lifespan(
-    services: Services,
-    process: _Process,
-    start: Start,
+    services: Services, process: _Process, start: Start
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
-    reloader = services.reloader
-
-    @asynccontextmanager
-    async def loaded() -> AsyncIterator[None]:
-        try:
-            async with reloader.running(start.seconds) as loading:
-                if start.on_failure:
-                    loading.add_done_callback(partial(_report, start.on_failure))
-                # What has been loaded stays. The garbage collector would traverse it again every
-                # thousand requests or so, and delay those that wait.
-                gc.collect()
-                gc.freeze()
-                yield
-        except StartupError as error:
-            if not start.on_failure:
-                raise
-            start.on_failure(error)
-
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
         with process.watchdog.watching(), process.shutdown.handling_signals():
-            async with services.metrics.sampling(), loaded():
+            async with services.metrics.sampling(), _models_loaded(services.reloader, start):
                 # The web server resumes here once all its connections are closed.
                 yield {
                     "connections": process.connections,
@@ -285,6 +265,24 @@ def _lifespan(
         gc.unfreeze()
 
     return lifespan
+
+
+@asynccontextmanager
+async def _models_loaded(reloader: Reloader, start: Start) -> AsyncIterator[None]:
+    """Load the models, as far as ``start`` waits for them, and reload them meanwhile."""
+    try:
+        async with reloader.running(start.seconds) as loading:
+            if start.on_failure:
+                loading.add_done_callback(partial(_report, start.on_failure))
+            # What has been loaded stays. The garbage collector would traverse it again every
+            # thousand requests or so, and delay those that wait.
+            gc.collect()
+            gc.freeze()
+            yield
+    except StartupError as error:
+        if not start.on_failure:
+            raise
+        start.on_failure(error)
 
 
 def _report(on_failure: Callable[[StartupError], object], loading: "asyncio.Task[None]") -> None:

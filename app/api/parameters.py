@@ -320,7 +320,7 @@ class VariationsQuery(SheetQuery, EditQuery, ModelQuery):
     cols: int = Field(3, ge=1, le=256, description="columns")
 
 
-class ArithmeticQuery(BaseModel):
+class ArithmeticQuery(Parameters):
     """Query of ``POST /arithmetic``: empty, as all its parameters are in the body."""
 
 

@@ -48,6 +48,7 @@ def test_names_and_labels_are_stable(client: TestClient) -> None:
             "dcgan_request_seconds": {"route"},
             "dcgan_refusals": {"reason"},
             "dcgan_reloads": {"result"},
+            "dcgan_log_records_dropped": set(),
             "dcgan_ready": set(),
             "dcgan_queue_seconds": version,
             "dcgan_compute_seconds": version,

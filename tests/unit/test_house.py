@@ -53,5 +53,5 @@ def test_the_top_level_holds_only_the_agreed_names(root: Path) -> None:
         pytest.skip("this is no git checkout, so git cannot list the tracked files")
     top = {line.partition("/")[0] for line in listed.stdout.splitlines()}
     agreed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "app", "training"}
-    agreed |= {"models", "tests", "Dockerfile", "docker-compose.yml"}
+    agreed |= {"models", "tests", "Dockerfile", "docker-compose.yml", "requirements.lock"}
     assert {name for name in top if not name.startswith(".")} <= agreed

@@ -6,6 +6,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.middleware.compression import SHORTEST, Compression, accepts_gzip
+from app.middleware.encoders import Encoders
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -38,7 +39,7 @@ def sent(*bodies: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> list[Me
         raise AssertionError
 
     scope = {"type": "http", "headers": [(b"accept-encoding", b"gzip")]}
-    asyncio.run(Compression(app)(scope, receive, send))
+    asyncio.run(Compression(app, Encoders(1, 2**20))(scope, receive, send))
     return messages
 
 

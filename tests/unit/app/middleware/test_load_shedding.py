@@ -22,7 +22,7 @@ class Queue:
         self.share_exceeded = False
         self.refused_clients: list[object] = []
 
-    def check_room(self, _client: object, images: int) -> None:
+    def check_room(self, _client: object, images: int, _cost: float) -> None:
         if self.share_exceeded:
             raise QueueShareError("other clients are waiting too", 1)
         if self.is_full(images):
@@ -57,7 +57,7 @@ def early(admission: Admission, request: RequestContext) -> Response | None:
 
 
 def admit(admission: Admission, request: RequestContext, queue: Queue, images: int) -> None:
-    admission.admit(request, cast("ModelVersion", queue), images)
+    admission.admit(request, cast("ModelVersion", queue), images, images)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def queue() -> Queue:
 
 def test_a_request_with_room_is_admitted_under_its_claim(admission: Admission) -> None:
     request = context("/generate")
-    claim = admission.admit(request, cast("ModelVersion", Queue(room=2)), 2)
+    claim = admission.admit(request, cast("ModelVersion", Queue(room=2)), 2, 2)
     assert claim.client == "address:192.0.2.1"
     assert claim.deadline == request.stats.began + 30
 
