@@ -127,7 +127,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "a card outside": (lambda f: _outside(f / CARD), "card.json: resolves to "),
     "a graph outside": (lambda f: _outside(f / GRAPH), "generator.onnx: resolves to "),
-    "a folder outside": (_outside, "cats/2: resolves to "),
+    "a folder outside": (_outside, ", outside the models folder"),
     "a link to itself": (
         lambda f: ((f / CARD).unlink(), (f / CARD).symlink_to(CARD)),
         "cats/2: cannot be read: ",
