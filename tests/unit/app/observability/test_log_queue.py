@@ -4,6 +4,7 @@ import errno
 import fcntl
 import logging
 import os
+import select
 import sys
 import threading
 from collections.abc import Iterator
@@ -124,3 +125,47 @@ def test_a_full_disk_is_reported_and_what_follows_is_written(
     assert written[1].startswith("1 log lines were dropped")
     assert os.strerror(errno.ENOSPC) in caplog.text
     eventually(lambda: not [t for t in threading.enumerate() if t.name == "log"])
+
+
+def test_a_record_that_cannot_be_formatted_is_reported_and_the_next_one_written(
+    pipe: tuple[int, QueuedHandler], capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader, handler = pipe
+    handler.handle(logging.LogRecord("app", logging.INFO, __file__, 0, "%d", ("one",), None))
+    assert "Logging error" in capsys.readouterr().err
+    log(handler, "next")
+    assert read_until(reader, b"next") == ["next"]
+    assert DROPPED.take() == 0
+
+
+def test_lines_are_counted_as_dropped_until_a_thread_can_be_started(
+    pipe: tuple[int, QueuedHandler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    reader, handler = pipe
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        log(handler, "lost", "lost")
+    assert DROPPED.take() == 2
+    log(handler, "written")
+    lines = read_until(reader, b"dropped")
+    assert lines[0] == "written"
+    assert lines[1].startswith("2 log lines were dropped")
+
+
+def test_a_full_pipe_that_does_not_block_is_written_as_soon_as_it_is_read() -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    DROPPED.take()
+    lines = [str(k) * 1000 for k in range(9)]
+    with os.fdopen(writer, "w") as stream:
+        handler = QueuedHandler(stream)
+        log(handler, *lines)
+        eventually(lambda: not select.select([], [stream], [], 0)[1])  # the pipe is full
+        assert read_until(reader, lines[-1].encode()) == lines
+        handler.close()
+    os.close(reader)
+    assert DROPPED.take() == 0

@@ -1,15 +1,21 @@
 """Slots of worker processes: every worker has one, and a successor takes over a free one."""
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter, values
+from prometheus_client.metrics_core import Metric
 
-from app.observability.multiprocess import join, taken_slots
+from app.observability import multiprocess
+from app.observability.multiprocess import SummedMetrics, join, renew, taken_slots
 
 _PROGRAM = """
 import sys
@@ -144,3 +150,101 @@ def test_the_folder_of_another_user_is_not_used(
     join(tmp_path)
     assert "not shared" in caplog.text
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def _own_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restores what ``join`` sets for the whole process."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    for name in ("MmapedDict", "ValueClass"):
+        monkeypatch.setattr(values, name, getattr(values, name))
+
+
+def counter_of_this_process() -> Counter:
+    return Counter("shots", "s", ("label",), registry=CollectorRegistry())
+
+
+def counted_here(counter: Counter) -> float:
+    return total(counter.collect())
+
+
+def counted_by_all(folder: Path) -> float:
+    return total(SummedMetrics(folder).collect())
+
+
+def total(metrics: Iterable[Metric]) -> float:
+    """The sum over all labels, without the times of creation."""
+    samples = [one for metric in metrics for one in metric.samples]
+    return sum(one.value for one in samples if one.name == "shots_total")
+
+
+def refuse_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_folder_that_was_never_joined_is_not_renewed(tmp_path: Path) -> None:
+    renew(tmp_path / "other")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_own_values")
+def test_a_folder_that_a_file_replaced_is_reported_once_and_renewed_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "shared"
+    join(folder)
+    counter = counter_of_this_process()
+    counter.labels("a").inc(3)
+    assert counted_by_all(folder) == 3
+    shutil.rmtree(folder)
+    folder.touch()
+    renew(folder)
+    renew(folder)
+    assert caplog.text.count("are not shared") == 1
+    folder.unlink()
+    renew(folder)
+    counter.labels("a").inc()
+    assert counted_by_all(folder) == 4
+
+
+@pytest.mark.usefixtures("_own_values")
+def test_a_cleaned_folder_without_space_leaves_the_counts_in_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "shared"
+    join(folder)
+    counter = counter_of_this_process()
+    counter.labels("a").inc(3)
+    shutil.rmtree(folder)
+    monkeypatch.setattr(Path, "write_bytes", refuse_space)
+    renew(folder)
+    counter.labels("a").inc()
+    assert counted_here(counter) == 4
+    assert caplog.text.count("are not shared") == 1
+
+
+@pytest.mark.usefixtures("_own_values")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux allocates space")
+def test_without_any_space_all_is_counted_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "posix_fallocate", refuse_space)
+    join(tmp_path)
+    counter = counter_of_this_process()
+    for k in range(1000):  # more than a file's first 64 KiB
+        counter.labels("x" * 100 + str(k)).inc()
+    assert counted_here(counter) == 1000
+    assert counted_by_all(tmp_path) == 0
+    assert caplog.text.count("are not shared") == 1
+
+
+@pytest.mark.usefixtures("_own_values")
+def test_a_system_that_allocates_no_space_shares_its_counts_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocess, "sys", SimpleNamespace(platform="darwin"))
+    join(tmp_path)
+    counter = counter_of_this_process()
+    for k in range(1000):
+        counter.labels("x" * 100 + str(k)).inc()
+    assert counted_by_all(tmp_path) == 1000

@@ -1,5 +1,7 @@
 import logging
 import resource
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,3 +60,19 @@ def test_a_machine_may_have_no_limit(
     monkeypatch.setattr(resource, "RLIM_INFINITY", -1)
     limits.append(pair)
     assert descriptors.split(10**6) == (10**6, 10**6)
+
+
+def test_without_a_list_of_descriptors_their_number_is_estimated(
+    limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(descriptors, "Path", lambda _: tmp_path / "missing")
+    assert descriptors.split(1000) == (1000, 1000)
+    assert limits[-1] == (2000 + 64 + 64, 4096)
+
+
+def test_windows_has_no_such_limit(
+    limits: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descriptors, "sys", SimpleNamespace(platform="win32"))
+    assert descriptors.split(10**6) == (10**6, 10**6)
+    assert limits == [(1024, 4096)]

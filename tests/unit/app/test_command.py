@@ -1,0 +1,92 @@
+"""``python -m app`` in this process: what it returns, with uvicorn replaced."""
+
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+import uvicorn
+
+from app import __main__
+from app.errors import StartupError
+from app.main import Start
+from app.observability import logs
+
+Replace = Callable[[Callable[[Start], None]], None]
+
+
+@pytest.fixture
+def replace_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replace]:
+    """Replaces the server by a function that receives how the application would start."""
+    monkeypatch.setattr(logs, "config", lambda _: None)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def replace(run: Callable[[Start], None]) -> None:
+        def run_server(server: uvicorn.Server) -> None:
+            run(server.config.app.keywords["start"])  # type: ignore[union-attr]
+
+        monkeypatch.setattr(uvicorn.Server, "run", run_server)
+
+    yield replace
+    signal.signal(signal.SIGTERM, before)
+
+
+# Without these limits no process for trials is started.
+_NO_TRIALS = ["--load-timeout", "0", "--load-memory", "0"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "printed"),
+    [
+        (KeyboardInterrupt(), 0, ""),
+        (StartupError("no such provider"), 1, "error: no such provider\n"),
+    ],
+)
+def test_only_a_failure_to_start_is_an_error(
+    replace_server: Replace,
+    capsys: pytest.CaptureFixture[str],
+    raised: BaseException,
+    status: int,
+    printed: str,
+) -> None:
+    def run(_: Start) -> None:
+        raise raised
+
+    replace_server(run)
+    assert __main__.main(_NO_TRIALS) == status
+    assert capsys.readouterr().err == printed
+
+
+def test_a_server_starts_although_no_process_for_trials_can(
+    replace_server: Replace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts, starts = [], []
+
+    def refuse(command: list[str], **_: object) -> None:
+        attempts.append(command)
+        raise BlockingIOError
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    replace_server(starts.append)
+    assert __main__.main(["--load-timeout", "60"]) == 0
+    assert len(attempts) == 1
+    assert [start.trial_process for start in starts] == [None]
+
+
+def test_a_provider_that_fails_later_ends_the_process_after_its_log_is_written(
+    replace_server: Replace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(logging, "shutdown", lambda: calls.append("log"))
+    monkeypatch.setattr(os, "_exit", calls.append)
+
+    def run(start: Start) -> None:
+        assert start.on_failure
+        start.on_failure(StartupError("the GPU is lost"))
+
+    replace_server(run)
+    __main__.main(_NO_TRIALS)
+    assert calls == ["log", 1]
+    assert capsys.readouterr().err == "error: the GPU is lost\n"
