@@ -67,3 +67,15 @@ def hungry(name: str, version: int, gibibytes: int) -> bytes:
     ]
     constants = {"numbers": np.array([gibibytes * 2**28])}
     return bytes(_model(name, version, nodes, constants).SerializeToString())
+
+
+def failing(name: str, version: int, images: int) -> bytes:
+    """A graph that cannot compute batches of ``images`` or more."""
+    nodes = [
+        helper.make_node("Shape", ["latents"], ["size"]),
+        helper.make_node("Gather", ["size", "zero"], ["n"]),
+        helper.make_node("Gather", ["numbers", "n"], ["number"]),
+        helper.make_node("Add", ["latents", "number"], ["out"]),
+    ]
+    constants = {"zero": np.array([0]), "numbers": np.zeros(images, np.float32)}
+    return bytes(_model(name, version, nodes, constants).SerializeToString())

@@ -1,9 +1,11 @@
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 from app.artifact.version_key import VersionKey
 from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
+from app.settings import Settings
 from tests.drawing import closed, closes, draw
 
 Load = Callable[[int], ModelVersion]
@@ -54,3 +56,12 @@ def test_close_finishes_queued_images_and_closes_every_version(load: Load) -> No
         assert all(map(closed, versions))
 
     run(scenario())
+
+
+def test_without_a_models_folder_the_registry_is_empty_and_has_the_reason(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    registry = Registry.load(Settings(models=missing, provider="cpu"))
+    assert not registry.models
+    (refused,) = registry.refused
+    assert (refused.key, refused.folder) == (None, ".")
+    assert refused.reason == f"{missing}: cannot be read: No such file or directory"

@@ -58,6 +58,22 @@ def test_an_order_waits_only_for_living_processes(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("done-*")] == [f"done-{os.getpid()}"]
 
 
+def test_an_order_does_not_wait_for_the_process_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_number: int, _signal: int) -> None:
+        raise PermissionError
+
+    log = ReloadLog(tmp_path)
+    number = log.append(ReloadOrder())
+    others = tmp_path / f"done-{os.getppid()}"
+    others.write_text("[0, []]")
+    assert not log.done_by_all(number)
+    monkeypatch.setattr(os, "kill", refuse)
+    assert log.done_by_all(number)
+    assert others.exists()
+
+
 @pytest.mark.parametrize(
     ("order", "concerned"),
     [(ReloadOrder("cats"), [True, False, False]), (ReloadOrder(), [True, True, True])],
