@@ -6,6 +6,7 @@ input, and writes one line for it: the reason why the version cannot be served, 
 """
 
 import json
+import math
 import os
 import re
 import signal
@@ -101,7 +102,7 @@ def _run(graph: bytes, described: Card, request: Request, began: float) -> None:
     seconds = [draw(images) for images in _WARM_UP]
     # A full batch, unless it takes so long that it would use up the deadline.
     expected = seconds[-1] / _WARM_UP[-1] * request.max_batch
-    left = request.seconds - (time.monotonic() - began) if request.seconds else expected * 2
+    left = request.seconds - (time.monotonic() - began) if request.seconds else math.inf
     if request.provider == "cpu" and expected < left / 2:
         draw(request.max_batch)
 

@@ -142,8 +142,9 @@ def test_pixels_of_another_shape_are_refused(trial: Trial) -> None:
         ("cpu", 60, 3, False),
         ("cpu", 1e-9, 4, False),
         ("cuda", 60, 4, False),
+        ("cpu", 0, 4, True),
     ],
-    ids=["in time", "smaller batch", "no time left", "another provider"],
+    ids=["in time", "smaller batch", "no time left", "another provider", "no deadline"],
 )
 def test_a_full_batch_is_tried_on_the_cpu_if_the_time_allows(
     trial: Trial, provider: str, seconds: float, max_batch: int, tried: bool
