@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from app.errors import OverloadedError
 from app.middleware.compression import SHORTEST, Compression, accepts_gzip
 from app.middleware.encoders import Encoders
 
@@ -57,3 +58,19 @@ def test_encoded_texts_and_short_texts_are_unchanged() -> None:
     assert short[1]["body"] == b"x" * (SHORTEST - 1)
     long = sent({"body": b"x" * SHORTEST}, headers=[JSON_TYPE])
     assert gzip.decompress(long[1]["body"]) == b"x" * SHORTEST
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_very_long_text_is_sent_as_it_is_where_the_encoders_are_busy(
+    monkeypatch: pytest.MonkeyPatch, *, busy: bool
+) -> None:
+    def check(*_: object) -> None:
+        if busy:
+            raise OverloadedError("the server is busy", 1)
+
+    monkeypatch.setattr(Encoders, "check", check)
+    start, message = sent({"body": b"x" * 2**21}, headers=[JSON_TYPE])
+    headers = dict(start["headers"])
+    assert headers[b"vary"] == b"Accept-Encoding"
+    assert (b"content-encoding" not in headers) == busy
+    assert (message["body"] if busy else gzip.decompress(message["body"])) == b"x" * 2**21

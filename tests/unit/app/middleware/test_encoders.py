@@ -144,3 +144,30 @@ def test_an_error_of_the_work_is_raised() -> None:
         pool.close()
 
     asyncio.run(run())
+
+
+def test_work_that_is_cancelled_right_at_its_turn_gives_its_memory_back() -> None:
+    async def run() -> None:
+        pool, work = Encoders(8, 2 * MIB), Work()
+        first = asyncio.create_task(pool.run(work, 8 * MIB))
+        await until(lambda: work.running == 1)
+        second = asyncio.create_task(pool.run(work, 8 * MIB))
+        await until(lambda: pool.waiting == 8 * MIB)
+        loop = asyncio.get_running_loop()
+
+        def cancel_at_turn() -> None:  # looks in each turn of the loop, so before the task goes on
+            if pool.waiting:
+                loop.call_soon(cancel_at_turn)
+            else:
+                second.cancel()
+
+        cancel_at_turn()
+        work.may_end.set()
+        assert await first == 7
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        async with asyncio.timeout(10):
+            assert await pool.run(work, 8 * MIB) == 7
+        pool.close()
+
+    asyncio.run(run())
