@@ -1,11 +1,16 @@
 """The lifespan of the application."""
 
 import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
-from app.main import create_app
+from app.errors import StartupError
+from app.main import Start, create_app
+from app.registry.reloader import Reloader
 from app.settings import Settings
 
 
@@ -13,3 +18,28 @@ def test_loaded_objects_are_frozen_for_the_garbage_collector_while_serving(model
     with TestClient(create_app(Settings(models=models, provider="cpu"))):
         assert gc.get_freeze_count() > 10_000
     assert gc.get_freeze_count() == 0
+
+
+def test_a_provider_that_does_not_start_ends_the_process(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def failing(_: Reloader, seconds: float) -> AsyncIterator[None]:
+        raise StartupError(f"it does not start within {seconds} s")
+        yield
+
+    class EndedError(Exception):
+        """Simulates the end of the process."""
+
+    def end(error: StartupError) -> None:
+        raise EndedError(str(error))
+
+    monkeypatch.setattr(Reloader, "running", failing)
+    settings = Settings(models=models, provider="cpu")
+    with (
+        pytest.raises(EndedError, match="it does not start within 5 s"),
+        TestClient(create_app(settings, start=Start(5, end))),
+    ):
+        pass
+    with pytest.raises(StartupError, match="it does not start"), TestClient(create_app(settings)):
+        pass

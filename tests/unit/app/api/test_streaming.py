@@ -1,6 +1,15 @@
-import numpy as np
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import cast
 
-from app.api import streaming
+import numpy as np
+import pytest
+
+from app.api import responses, streaming
+from app.api.drawing import Drawing
+from app.batching.jobs import DisconnectedError
+from app.latent.sampling import Latents
 
 
 def test_pieces_grow_up_to_16_rows_and_have_all_rows() -> None:
@@ -10,3 +19,34 @@ def test_pieces_grow_up_to_16_rows_and_have_all_rows() -> None:
     np.testing.assert_array_equal(np.concatenate(pieces), rows)
     lengths = [len(piece) for piece in streaming.pieces(np.zeros((256, 2), np.float32))]
     assert lengths == [1, 2, 4, 8] + [16] * 15 + [1]
+
+
+def test_a_stream_ends_without_a_problem_if_its_client_disconnects(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Disconnecting:
+        """Draws one image, then notices that the client has disconnected."""
+
+        drawn = 0
+
+        async def draw(self, rows: Latents, _: str) -> int:
+            if self.drawn:
+                raise DisconnectedError
+            self.drawn = len(rows)
+            return self.drawn
+
+    async def pngs(count: int) -> list[bytes]:
+        return [b"png"] * count
+
+    async def lines() -> list[object]:
+        drawing = cast("Drawing", Disconnecting())
+        rows = np.zeros((4, 2), np.float32)
+        stream = await streaming.frames(drawing, rows, [0, 1, 2, 3], 7, "/interpolate")
+        return [line async for line in stream.body_iterator]
+
+    simulated = SimpleNamespace(
+        pngs=pngs, stream_headers=lambda *_: {}, base64_text=responses.base64_text
+    )
+    monkeypatch.setattr(streaming, "responses", simulated)
+    found = asyncio.run(lines())
+    assert [json.loads(str(line))["position"] for line in found] == [0]

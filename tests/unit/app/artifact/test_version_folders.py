@@ -118,3 +118,20 @@ def test_a_link_that_cannot_be_resolved_is_rejected(models: Path) -> None:
     shutil.rmtree(models / "cats/10")
     with pytest.raises(CardError, match="cats/10: cannot be read: "):
         version_folders.check_inside(models / "cats/10", models)
+
+
+def test_a_model_folder_that_is_removed_meanwhile_is_absent(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = Path.iterdir
+
+    def remaining(path: Path) -> object:
+        if path.name == "dogs":
+            raise FileNotFoundError(2, "No such file or directory")
+        return entries(path)
+
+    publish(models, "dogs", 1)
+    monkeypatch.setattr(Path, "iterdir", remaining)
+    found = version_folders.scan(models)
+    assert list(found.fingerprints) == [CATS_10, CATS_2]
+    assert found.refused == {}

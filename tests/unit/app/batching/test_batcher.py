@@ -214,6 +214,24 @@ def test_rows_of_a_cancelled_request_are_not_computed(doubler: Doubler) -> None:
     assert doubler.batches[:2] == [[0], [6]]
 
 
+def test_rows_cancelled_just_before_the_next_batch_are_not_computed(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=8)
+        first = await blocked(doubler, batcher)
+        cancelled, other = await submitted(batcher, numbers(1, 2), numbers(6))
+        doubler.gate.set()
+        time.sleep(0.05)  # noqa: ASYNC251 the batch ends while the event loop is busy
+        await asyncio.sleep(0)
+        cancelled.cancel()  # its task runs only after the batcher has chosen the next rows
+        assert (await other).tolist() == [12]
+        assert len(await computed(batcher, numbers(*range(8)))) == 8
+        await first
+        await batcher.close()
+
+    run(scenario())
+    assert doubler.batches[:2] == [[0], [6]]
+
+
 def test_rows_whose_deadline_passes_are_not_computed(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=9)

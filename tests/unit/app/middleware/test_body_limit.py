@@ -1,9 +1,11 @@
 import asyncio
 
 import pytest
+from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from app.errors import BodyTooLargeError
+from app.errors import BodyTooLargeError, ParameterError
+from app.middleware import body_limit
 from app.middleware.body_limit import LONGEST, BodyBound, BodyLimit
 
 
@@ -69,3 +71,17 @@ def test_a_request_without_a_body_is_passed_on() -> None:
     scope: Scope = {"type": "http", "path": "/"}
     asyncio.run(BodyLimit(reader, lambda _: LONGEST)(scope, gone, unsent))
     assert scope["length"] == 0
+
+
+def test_a_body_that_ends_before_its_announced_length_is_an_error() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    scope: Scope = {"type": "http", "headers": [(b"content-length", b"8")]}
+    with pytest.raises(ParameterError, match="the body ends before its announced length"):
+        asyncio.run(body_limit.read(Request(scope, receive), 100))

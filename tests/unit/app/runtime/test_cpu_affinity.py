@@ -85,3 +85,28 @@ def test_threads_that_have_ended_are_ignored() -> None:
     with idle(affinity) as helper:
         affinity.avoid_current_cpu()
         assert os.sched_getaffinity(helper) in others(allowed)
+
+
+def test_without_a_list_of_threads_none_is_moved(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_affinity, "_TASKS", tmp_path / "missing")
+    folder = models / "fashion-mnist/2"
+    graph = card.load_graph(folder, card.read(folder).variant("any"))
+    allowed, before, affinity = os.sched_getaffinity(0), listed(), ThreadAffinity()
+    with affinity.adding_native_threads():
+        session = providers.session(graph, Placement("cpu", 3))
+    started = listed() - before
+    affinity.avoid_current_cpu()
+    assert len(started) == 2
+    assert all(os.sched_getaffinity(thread) == allowed for thread in started)
+    del session
+
+
+def test_a_system_that_cannot_move_threads_reports_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    uncached = cpu_affinity._sched_getcpu.__wrapped__  # noqa: SLF001 its cache outlives a test
+    monkeypatch.setattr(cpu_affinity, "_sched_getcpu", uncached)
+    assert cpu_affinity.current_cpu() in os.sched_getaffinity(0)
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert cpu_affinity.current_cpu() is None
+    ThreadAffinity().avoid_current_cpu()

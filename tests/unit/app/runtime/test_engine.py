@@ -10,7 +10,7 @@ from app.artifact import card
 from app.artifact.card import Card, CardError
 from app.latent import sampling
 from app.runtime import providers
-from app.runtime.cuda_graphs import CudaGraphs
+from app.runtime.cuda_graphs import CudaGraphs, bucket_sizes
 from app.runtime.engine import Engine
 from app.runtime.providers import Placement
 
@@ -119,3 +119,29 @@ def test_a_graph_that_does_not_match_its_card_is_refused_on_a_gpu_too(
     with pytest.raises(CardError, match="metadata"):
         Engine(described.model_copy(update={"version": 7}), graph, Placement("cuda"))
     assert simulated_gpu == [True]
+
+
+def test_every_batch_size_runs_before_the_first_request_on_openvino(
+    shipped: tuple[Card, bytes], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    class Recorded:
+        """A session on the CPU in place of OpenVINO's, which records the sizes of its batches."""
+
+        def __init__(self, graph: bytes, _: Placement) -> None:
+            self._session = providers.session(graph, Placement("cpu"))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._session, name)
+
+        def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> object:
+            sizes.append(len(inputs["latents"]))
+            return self._session.run(names, inputs)
+
+    monkeypatch.setattr("app.runtime.engine.providers", SimpleNamespace(session=Recorded))
+    loaded = Engine(*shipped, Placement("openvino", precision="bf16"), max_batch=4)
+    assert sizes == [*bucket_sizes(4)]
+    assert loaded.identity != engine.identity
+    rows = sampling.from_seeds(range(3), 100)
+    np.testing.assert_array_equal(loaded({"latents": rows}), engine({"latents": rows}))

@@ -217,3 +217,22 @@ def test_the_plugin_is_registered_once_and_runs_on_the_cpu(plugin: Plugin) -> No
     assert json.loads(options["load_config"]) == {
         "CPU": {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": "3"}
     }
+
+
+def test_openvino_that_is_built_in_runs_on_the_cpu(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[Any] = []
+
+    def session(*_: object, providers: list[Any]) -> SimpleNamespace:
+        chosen.extend(providers)
+        return SimpleNamespace(disable_fallback=list, get_providers=lambda: [OPENVINO, CPU])
+
+    machine.has(OPENVINO, CPU)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    providers.session(b"", Placement("openvino", 2))
+    [(name, options)] = chosen
+    assert (name, options["device_type"]) == (OPENVINO, "CPU")
+    assert json.loads(options["load_config"]) == {
+        "CPU": {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "2"}
+    }

@@ -203,6 +203,22 @@ def test_the_command_prints_a_table_and_writes_the_record(
     assert output.endswith(f"written to {out}\n")
 
 
+def test_the_edits_of_a_published_version_are_only_printed(
+    drawer: LoadedModel,
+    found: AttributesRecord,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(loaded_model, "load", lambda *_: replace(drawer, step=None))
+    monkeypatch.setattr(attributes, "measure", lambda *_: found)
+    assert main(["attributes", str(tmp_path), "--device=cpu"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith(f"four: {COUNT} images\n")
+    assert "written to" not in output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_generator_of_classes_has_no_attributes(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

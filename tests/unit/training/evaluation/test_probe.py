@@ -136,6 +136,15 @@ def test_every_kind_of_discriminator_has_features(preset: str) -> None:
     assert found.shape == (2, 16 * sum(layer.out_channels for layer in convolutions))
 
 
+def test_a_network_that_does_not_flatten_has_features_of_all_its_layers() -> None:
+    layer = torch.nn.Conv2d(1, 3, 3, padding=1)
+    images = torch.rand(2, 1, 8, 8)
+    with torch.no_grad():
+        found = probe.pooled(torch.nn.Sequential(layer, torch.nn.LeakyReLU(0.2)), images)
+        activations = leaky_relu(layer(images), 0.2)
+    torch.testing.assert_close(found, adaptive_max_pool2d(activations, 4).flatten(1))
+
+
 # The classifier.
 
 

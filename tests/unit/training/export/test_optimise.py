@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,8 +13,11 @@ from app.artifact import card
 from app.artifact.card import INPUT, Card
 from app.latent import sampling
 from app.registry import loader
+from app.runtime import providers
+from app.runtime.providers import Placement, ProviderError
 from app.settings import Settings
 from training.__main__ import main
+from training.errors import ExportError
 from training.export import optimise
 from training.export.optimise import CANDIDATES, Throughput
 
@@ -105,3 +109,31 @@ def test_a_version_that_cannot_be_read_is_refused(
     (folder / "generator.onnx").write_bytes(b"")
     assert main(["optimise", str(folder)]) == 1
     assert "generator.onnx: has SHA-256" in capsys.readouterr().err
+
+
+def test_graphs_are_measured_through_the_session_of_other_providers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimise, "ROUNDS", 2)
+    graph, batches = (folder / "generator.onnx").read_bytes(), []
+
+    def run(_: None, inputs: dict[str, np.ndarray]) -> None:
+        batches.append(inputs[INPUT].shape)
+
+    monkeypatch.setattr(providers, "session", lambda *_: SimpleNamespace(run=run))
+    place = Placement("openvino")
+    found = optimise.measure(place, {"plain": graph}, sampling.from_seeds(range(3), 100))
+    assert found.placement == place
+    assert found.rates["plain"] > 0
+    assert batches == [(3, 100)] * 2
+
+
+def test_a_provider_that_does_not_start_cannot_be_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def session(*_: object) -> None:
+        raise ProviderError("it does not start")
+
+    monkeypatch.setattr(providers, "session", session)
+    with pytest.raises(ExportError, match="provider cuda: it does not start"):
+        optimise.measure(Placement("cuda"), {"plain": b""}, sampling.from_seeds([0], 100))

@@ -147,6 +147,17 @@ def test_a_first_convolution_of_one_pixel_becomes_a_product() -> None:
     np.testing.assert_allclose(floats(content, rows), floats(plain, rows), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(("groups", "padding", "side"), [(1, 1, 2), (5, 0, 4)])
+def test_a_first_convolution_with_padding_or_groups_is_unchanged(
+    groups: int, padding: int, side: int
+) -> None:
+    first = nn.ConvTranspose2d(WIDTH, 5, 4, padding=padding, groups=groups)
+    layers = [nn.Unflatten(1, (WIDTH, 1, 1)), first, nn.ReLU(), nn.ConvTranspose2d(5, 1, 4, 2, 1)]
+    size = (2 * side, 2 * side, 1)
+    plain = build_graph(lively(nn.Sequential(*layers, nn.Tanh()), WIDTH), WIDTH, size, {})
+    assert operators(rewrite_graph(plain, multiply_first)) == operators(plain)
+
+
 def test_a_graph_that_is_not_a_chain_is_refused() -> None:
     network = nn.Sequential(nn.Linear(WIDTH, 16), nn.Unflatten(1, (1, 4, 4)), nn.Tanh()).eval()
     model = onnx.load_from_string(build_graph(network, WIDTH, (4, 4, 1), {}))
@@ -154,3 +165,8 @@ def test_a_graph_that_is_not_a_chain_is_refused() -> None:
     node.input[1] = node.input[0]
     with pytest.raises(ExportError, match="not a chain"):
         read_chain(model)
+
+
+def test_a_graph_that_onnxruntime_cannot_load_is_an_error() -> None:
+    with pytest.raises(ExportError, match="onnxruntime cannot load the graph"):
+        session(b"not onnx")

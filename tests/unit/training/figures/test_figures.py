@@ -260,6 +260,21 @@ def test_a_published_version_has_the_figures_that_need_no_data(
     assert f"written to {out / 'walk.png'}\n" in capsys.readouterr().out
 
 
+def test_a_generator_with_directions_has_the_figure_of_its_edits(
+    model: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vector = [0.5] * model.latent.width
+    glasses = {"glasses": Direction(vector=vector, gained=1, kept=1)}
+    directions = Directions(protocol="by hand", attributes=glasses)
+    published = dataclasses.replace(model, step=None, directions=directions)
+    monkeypatch.setattr(loaded_model, "load", lambda *_: published)
+    call = ["figures", "models/by/1", f"--out={tmp_path}", f"--scale={SCALE}", "--seed=3"]
+    assert main([*call, "--device=cpu"]) == 0
+    assert {path.stem for path in tmp_path.iterdir()} == {"walk", "arithmetic", "edits"}
+    expected = figures.edits(published, directions, 3, SCALE)
+    assert (tmp_path / "edits.png").read_bytes() == expected
+
+
 # Neighbours.
 
 

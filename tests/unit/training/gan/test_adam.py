@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 
 from training.gan.adam import adam, restore, set_learning_rate, state, step
 
@@ -96,3 +97,18 @@ def test_a_learning_rate_in_a_tensor_is_changed_in_place() -> None:
     restore(optimiser, saved)
     assert optimiser.param_groups[0]["lr"] is rate
     assert rate.item() == 0.5
+
+
+def test_on_a_gpu_the_learning_rate_is_a_tensor_in_its_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[tuple[Tensor, dict[str, bool]]] = []
+    monkeypatch.setattr(
+        "training.gan.adam.Adam",
+        lambda _, learning_rate, __, **options: calls.append((learning_rate, options)),
+    )
+    with FakeTensorMode():  # tensors without values, whose device need not exist
+        adam(nn.ParameterList([torch.empty(2, 3, device="cuda")]), 0.25, BETAS)
+    [(learning_rate, options)] = calls
+    assert learning_rate.device.type == "cuda"
+    assert options == {"fused": True, "capturable": True}

@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
 from training.config import Device
 from training.errors import TrainingError
-from training.loop.device import describe, resolve
+from training.loop.device import describe, place_images, resolve
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -41,3 +42,17 @@ def test_a_device_is_described_by_its_name_and_precision(monkeypatch: pytest.Mon
     assert describe(CPU, "auto") == f"Some CPU, {threads} threads, fp32"
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     assert describe(CPU, "bf16") == f"CPU, {threads} threads, bf16"
+
+
+@pytest.mark.parametrize("notify", [True, False])
+def test_images_stay_in_the_hosts_memory_if_they_do_not_fit_the_gpu(
+    monkeypatch: pytest.MonkeyPatch, notify: bool
+) -> None:
+    messages: list[str] = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (199, 1000))
+    pixels = np.arange(100, dtype=np.uint8).reshape(1, 1, 10, 10)
+    images = place_images(pixels, GPU, messages.append if notify else None)
+    assert images.device == CPU
+    np.testing.assert_array_equal(images.numpy(), pixels)
+    text = "the images stay in the host's memory: 100 bytes are more than half of the 199 bytes"
+    assert messages == ([f"{text} free on the GPU"] if notify else [])

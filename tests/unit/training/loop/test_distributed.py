@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from training.errors import TrainingError
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
@@ -53,3 +54,23 @@ def test_more_processes_than_gpus_are_an_error(monkeypatch: pytest.MonkeyPatch) 
     text = "process 1 on this machine has no GPU: PyTorch finds 1"
     with pytest.raises(TrainingError, match=text), joined_group(torch.device("cuda")):
         pass
+
+
+def test_a_process_with_gpus_joins_by_nccl_on_the_gpu_of_its_rank(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[object] = []
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    monkeypatch.setattr(
+        dist, "init_process_group", lambda name, device_id: calls.append((name, device_id))
+    )
+    monkeypatch.setattr(dist, "get_rank", lambda: 3)
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: calls.append("destroyed"))
+    own = torch.device("cuda", 1)
+    with joined_group(torch.device("cuda")) as (group, device):
+        assert (group, device) == (ProcessGroup(3, 4), own)
+        assert calls == [1, ("nccl", own)]
+    assert calls[2:] == ["destroyed"]

@@ -234,3 +234,11 @@ def test_the_longest_request_for_so_many_images_has_room(described: Card) -> Non
     assert len(body) < longest_with(numbers)
     more = longest_with(2 * numbers) - longest_with(numbers)
     assert more >= len(json.dumps([number] * MOST * 3))
+
+
+def test_data_of_null_are_absent(described: Card) -> None:
+    parsed = request(binary(24) | {"data": None})
+    sent = np.arange(6, dtype="<f4")
+    assert latents(described, parsed, sent.tobytes()).ravel().tolist() == sent.tolist()
+    with pytest.raises(TensorError, match="neither data nor parameter binary_data_size"):
+        latents(described, request(tensor() | {"data": None}))
