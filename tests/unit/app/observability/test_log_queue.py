@@ -16,7 +16,7 @@ import pytest
 
 from app.observability import log_queue
 from app.observability.log_queue import DROPPED, QueuedHandler
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe is Linux's")
 
@@ -44,6 +44,7 @@ def read_until(reader: int, end: bytes) -> list[str]:
     """All lines up to one with ``end``, and what arrived with it."""
     received = b""
     while end not in received or not received.endswith(b"\n"):
+        assert select.select([reader], [], [], PATIENCE)[0], f"nothing follows {received!r}"
         received += os.read(reader, 2**16)
     return received.decode().splitlines()
 
