@@ -56,7 +56,7 @@ def test_a_version_that_ended_its_process_twice_is_left_out_until_it_is_loaded(
         (refused,) = client.get("/models").json()["refused"]
         assert refused["folder"] == "cats/1"
         assert "it ended a process 2 times" in refused["reason"]
-        assert refused["reason"] in server.output
+        eventually(lambda: refused["reason"] in server.output)
         assert client.post("/generate?n=1").headers["X-Model"] == "dogs/1"
         path = "/v2/repository/models/cats/load"
         assert client.post(path, headers={"X-API-Key": KEY}).is_success

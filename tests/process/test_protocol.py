@@ -373,7 +373,8 @@ def test_too_few_file_descriptors_are_reported_and_leave_room_for_health_checks(
         started(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))) as server,
         ExitStack() as others,
     ):
-        assert "too few file descriptors for max_connections 1000: at most" in server.output
+        warning = "too few file descriptors for max_connections 1000: at most"
+        eventually(lambda: warning in server.output)
         for _ in range(100):
             others.enter_context(connected(server))
         assert is_live(server)

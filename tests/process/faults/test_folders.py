@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from app.artifact import card
 from tests.process.faults.server import Server, started
 from tests.versions import graph, publish
+from tests.waiting import eventually
 
 KEY = "the-administrators-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -182,7 +183,7 @@ def test_a_damaged_version_is_refused_with_its_reason(
         assert reason in response.json()["error"]
         assert [one["folder"] for one in listed] == ["cats/2"]
         assert reason in listed[0]["reason"]
-        assert reason in server.output
+        eventually(lambda: reason in server.output)  # a thread writes the log
         assert _served_version(client) == "cats/1"
         assert server.resident() - before < 50e6
     finally:
