@@ -10,6 +10,7 @@ import json
 import re
 import stat
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -24,6 +25,7 @@ from pydantic import (
 )
 
 from app.artifact import atomic_files
+from app.latent.conditions import AttributeSampler, ClassSampler, Sampler
 from app.latent.sampling import Prior
 
 SCHEMA_VERSION: Final = 1
@@ -33,14 +35,17 @@ CARD_FILE, SAMPLES_FILE = "card.json", "samples.png"
 MAX_CARD_BYTES, MAX_GRAPH_BYTES = 2**22, 2**29
 """Several times what the widest latents and the largest generators need."""
 
-INPUT, OUTPUT = "latents", "pixels"
-"""Names of the only input and the only output of a graph."""
+INPUT, CLASSES, OUTPUT = "latents", "classes", "pixels"
+"""Names of the input of every graph, the second input of a conditional one, and the output."""
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.onnx$")]
 AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+ClassName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Pattern = Annotated[str, Field(pattern=r"^[0-9a-f]{1,16}$")]
+Share = Annotated[float, Field(ge=0, le=1, description="share of the training images")]
 
 # A list of numbers as json.dumps indents it. No string matches: JSON escapes line breaks.
 _NUMBERS: Final = re.compile(r"\[\n([-+.,\deE\s]+)\]")
@@ -109,6 +114,44 @@ class Metric(_Part):
     protocol: str
 
 
+class ImageClass(_Part):
+    """One of the exclusive classes of a conditional generator, whose index is its place."""
+
+    name: ClassName
+    share: Share
+
+
+class ImageAttribute(_Part):
+    """One attribute of a conditional generator."""
+
+    name: AttributeName
+    share: Share
+    excludes: list[AttributeName] = Field(
+        description="attributes that no training image combines with it"
+    )
+
+
+class Attributes(_Part):
+    """The attributes of a conditional generator, and how the training images combine them."""
+
+    attributes: list[ImageAttribute] = Field(min_length=1, max_length=64)
+    patterns: list[Pattern] = Field(
+        min_length=1,
+        max_length=4096,
+        description="attributes of training images chosen at random, as hexadecimal numbers: "
+        "bit j says whether an image has attribute j",
+    )
+
+    @field_validator("patterns")
+    @classmethod
+    def _match_attributes(cls, patterns: list[str], info: ValidationInfo) -> list[str]:
+        count = len(info.data.get("attributes", range(64)))
+        for pattern in patterns:
+            if int(pattern, 16) >> count:
+                raise ValueError(f"{pattern} has more bits than there are attributes, {count}")
+        return patterns
+
+
 class Effect(_Part):
     """The measured effect of a direction at strength 2."""
 
@@ -150,6 +193,8 @@ class Card(_Part):
     training: Training
     metrics: dict[str, Metric]
     libraries: dict[str, str]
+    classes: list[ImageClass] | None = Field(None, min_length=2, max_length=1024)
+    attributes: Attributes | None = None
     directions: Directions | None = None
 
     @field_validator("directions")
@@ -164,10 +209,55 @@ class Card(_Part):
                     raise ValueError(f"{name} has {found} numbers, a latent has {latent.width}")
         return directions
 
+    @field_validator("classes")
+    @classmethod
+    def _distinct_names(cls, classes: list[ImageClass] | None) -> list[ImageClass] | None:
+        names = [one.name for one in classes or ()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is the name of more than one class")
+        if classes and not any(one.share for one in classes):
+            raise ValueError("the shares of all classes are 0")
+        return classes
+
+    @field_validator("attributes")
+    @classmethod
+    def _consistent(cls, found: Attributes | None, info: ValidationInfo) -> Attributes | None:
+        if found and info.data.get("classes"):
+            raise ValueError("a card has classes or attributes, not both")
+        names = [one.name for one in found.attributes] if found else []
+        for one in found.attributes if found else ():
+            if names.count(one.name) > 1:
+                raise ValueError(f"{one.name} is the name of more than one attribute")
+            if unknown := set(one.excludes) - set(names):
+                raise ValueError(f"{one.name} excludes {min(unknown)}, which is no attribute")
+        return found
+
     @property
-    def attributes(self) -> dict[str, Direction]:
+    def editable(self) -> dict[str, Direction]:
         """The attributes that can be edited, by name."""
         return self.directions.attributes if self.directions else {}
+
+    @cached_property
+    def sampler(self) -> Sampler | None:
+        """Gives seeds their classes or attributes; None for an unconditional generator."""
+        if self.classes:
+            return ClassSampler(
+                tuple(one.name for one in self.classes), tuple(one.share for one in self.classes)
+            )
+        if self.attributes:
+            return AttributeSampler(
+                tuple(one.name for one in self.attributes.attributes),
+                tuple(int(pattern, 16) for pattern in self.attributes.patterns),
+                {one.name: frozenset(one.excludes) for one in self.attributes.attributes},
+            )
+        return None
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """The inputs of the graph, float32 ``(n, width)``: their names and widths, in order."""
+        condition = {CLASSES: len(self.sampler.names)} if self.sampler else {}
+        return {INPUT: self.latent.width, **condition}
 
     def variant(self, provider: str) -> Variant:
         """Return the variant for ``provider``, or else the one for any. Raises CardError."""
@@ -208,7 +298,8 @@ def read(folder: Path) -> Card:
 
 def write(card: Card, folder: Path) -> None:
     """Write ``card`` as ``folder/card.json``, each list of numbers on a line of its own."""
-    absent = None if card.directions else {"directions"}
+    optional = ("classes", "attributes", "directions")
+    absent = {name for name in optional if getattr(card, name) is None}
     content = json.dumps(card.model_dump(mode="json", exclude=absent), indent=2)
     flat = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", content)
     atomic_files.write(folder / CARD_FILE, (flat + "\n").encode())

@@ -4,8 +4,8 @@ A latent is a row of float32 numbers, the input of a generator. A seed is an uns
 integer that alone determines its latent, independent of the batch and the request. All randomness
 comes from one SplitMix64 sequence (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number
 Generators", OOPSLA 2014, figure 17). The sequence is counter-based: word k is a hash of k alone.
-Seed s owns the 2**32 words from s * 2**32 on. Its latent uses the first of them, and the noise of
-its neighbours uses the second half.
+Seed s owns the 2**32 words from s * 2**32 on. Its latent uses the first of them, its class or
+attributes use the word at a quarter, and the noise of its neighbours uses the second half.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,10 @@ _SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 3
 # The noise of a seed starts half-way through its words. Every neighbour owns as many words as the
 # widest latent needs, at two numbers per word.
 _NOISE, _NEIGHBOUR = np.uint64(2**31), np.uint64(2**11)
+
+# Position of the word that decides the class or the attributes of a seed.
+_CONDITION = np.uint64(2**30)
+_SHIFT_11, _DOUBLES = np.uint64(11), 2.0**53
 
 # Below this sine, two directions are parallel or opposite to float32 accuracy.
 _PARALLEL = 1e-6
@@ -90,6 +94,15 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
         radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
         pairs[..., 0], pairs[..., 1] = radius * np.cos(angle), radius * np.sin(angle)
     return np.ascontiguousarray(pairs.reshape(len(seeds), -1)[:, :width])
+
+
+def condition_numbers(seeds: Sequence[int]) -> Float64Array:
+    """Return one number in [0, 1) per seed, ``(len(seeds),)``, which decides its condition.
+
+    It is independent of the latent of the seed.
+    """
+    first = (np.array(seeds, dtype=np.uint64) << _SHIFT_32) + _CONDITION
+    return (_words_from(first, 1)[:, 0] >> _SHIFT_11) / _DOUBLES
 
 
 def truncate(rows: Latents, truncation: float) -> Latents:

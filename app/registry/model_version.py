@@ -85,7 +85,7 @@ class ModelVersion:
         Raises ParameterError if the version has no such attribute; ``place`` is where the request
         named it.
         """
-        vectors = {name: found.vector for name, found in self.card.attributes.items()}
+        vectors = {name: found.vector for name, found in self.card.editable.items()}
         unknown = [name for name in strengths if name not in vectors]
         if unknown:
             nothing = f"left out: {self.key} has no attributes to edit"

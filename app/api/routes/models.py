@@ -21,7 +21,7 @@ def _described(registry: Registry, name: str) -> ServedModel:
             provider=version.engine.provider,
             precision=version.engine.precision,
             graph=version.variant.file,
-            attributes=version.card.attributes,
+            attributes=version.card.editable,
             card=version.card,
         )
         for number, version in sorted(registry.models[name].items())

@@ -43,11 +43,11 @@ def directions() -> dict[str, Any]:
 def test_directions_are_read_back_and_written_on_one_line_each(
     folder: Path, directions: dict[str, Any]
 ) -> None:
-    assert card.read(folder).attributes == {}
+    assert card.read(folder).editable == {}
     edit(folder, lambda c: c.update(directions=directions))
     before = card.read(folder)
-    assert list(before.attributes) == ["long_sleeves", "heels"]
-    assert before.attributes["heels"].vector == [0] * 99 + [-1.5e-7]
+    assert list(before.editable) == ["long_sleeves", "heels"]
+    assert before.editable["heels"].vector == [0] * 99 + [-1.5e-7]
     card.write(before, folder)
     assert card.read(folder) == before
     written = (folder / "card.json").read_text()
@@ -168,3 +168,82 @@ def test_one_flipped_bit_is_detected_and_both_hashes_are_named(folder: Path) -> 
     words = f"has SHA-256 {card.digest(bytes(graph))}, but the card says {variant.sha256}"
     with pytest.raises(CardError, match=words):
         card.load_graph(folder, variant)
+
+
+CLASSES = [{"name": "bag", "share": 0.25}, {"name": "ankle-boot", "share": 0.75}]
+ATTRIBUTES = {
+    "attributes": [
+        {"name": "beard", "share": 0.5, "excludes": []},
+        {"name": "bald", "share": 0.25, "excludes": ["long_hair"]},
+        {"name": "long_hair", "share": 0.25, "excludes": ["bald"]},
+    ],
+    "patterns": ["0", "3", "4"],
+}
+
+
+def test_classes_give_the_graph_a_second_input(folder: Path) -> None:
+    assert card.read(folder).inputs == {"latents": 100}
+    assert card.read(folder).sampler is None
+    edit(folder, lambda c: c.update(classes=CLASSES))
+    found = card.read(folder)
+    assert found.inputs == {"latents": 100, "classes": 2}
+    assert found.sampler is not None
+    assert found.sampler.names == ("bag", "ankle-boot")
+    card.write(found, folder)
+    assert card.read(folder) == found
+
+
+def test_attributes_give_the_graph_a_second_input(folder: Path) -> None:
+    edit(folder, lambda c: c.update(attributes=ATTRIBUTES))
+    found = card.read(folder)
+    assert found.inputs == {"latents": 100, "classes": 3}
+    assert found.sampler is not None
+    rows = {tuple(row) for row in found.sampler.from_seeds(range(99)).tolist()}
+    assert rows == {(0, 0, 0), (1, 1, 0), (0, 0, 1)}
+    card.write(found, folder)
+    assert card.read(folder) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.update(classes=CLASSES[:1]), "classes: List should have at least 2 items"),
+        (lambda c: c.update(classes=[*CLASSES, CLASSES[0]]), "bag is the name of more than one"),
+        (lambda c: c.update(classes=[{"name": "Bag", "share": 0.5}] * 2), "classes.0.name"),
+        (lambda c: c.update(classes=[{"name": "b", "share": 1.5}] * 2), "classes.0.share"),
+        (
+            lambda c: c.update(classes=[{"name": n, "share": 0} for n in "ab"]),
+            "classes: the shares of all classes are 0",
+        ),
+        (lambda c: c.update(classes=CLASSES, attributes=ATTRIBUTES), "classes or attributes, not "),
+        (
+            lambda c: c.update(attributes={**ATTRIBUTES, "patterns": ["8"]}),
+            "attributes.patterns: 8 has more bits than there are attributes, 3",
+        ),
+        (lambda c: c.update(attributes={**ATTRIBUTES, "patterns": []}), "attributes.patterns"),
+        (
+            lambda c: c.update(
+                attributes={
+                    "attributes": [{"name": "beard", "share": 0, "excludes": ["hat"]}],
+                    "patterns": ["0"],
+                }
+            ),
+            "attributes: beard excludes hat, which is no attribute",
+        ),
+        (
+            lambda c: c.update(
+                attributes={
+                    "attributes": [{"name": "beard", "share": 0, "excludes": []}] * 2,
+                    "patterns": ["0"],
+                }
+            ),
+            "attributes: beard is the name of more than one attribute",
+        ),
+    ],
+)
+def test_the_error_names_what_is_wrong_with_classes_or_attributes(
+    folder: Path, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    edit(folder, change)
+    with pytest.raises(CardError, match=rf"1/card\.json: .*{words}"):
+        card.read(folder)

@@ -1,0 +1,82 @@
+"""Conditions: the class or the attributes of an image, the second input of a conditional generator.
+
+A condition is a row of float32 numbers, one for each class or attribute. Those of exclusive classes
+sum to one; attributes are independent of each other, each from 0 (absent) to 1 (present). A seed
+alone determines its condition, as it determines its latent, so that it still names one image.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.latent.sampling import condition_numbers
+
+Conditions = NDArray[np.float32]
+"""Conditions of n images: float32 ``(n, k)``."""
+
+
+@dataclass(frozen=True)
+class ClassSampler:
+    """Gives each seed one of k exclusive classes, as often as the training images have it."""
+
+    names: tuple[str, ...]
+    shares: tuple[float, ...]
+    """Share of each class in the training images."""
+
+    def from_seeds(self, seeds: Sequence[int]) -> Conditions:
+        """The classes of ``seeds``, one-hot: ``(len(seeds), k)``."""
+        bounds = np.cumsum(self.shares)
+        chosen = np.searchsorted(bounds, condition_numbers(seeds) * bounds[-1], side="right")
+        return one_hot(chosen, len(self.names))
+
+
+@dataclass(frozen=True)
+class AttributeSampler:
+    """Gives each seed the attributes of one of the training images on the card.
+
+    Drawn independently, attributes would combine as no training image combines them: a person
+    would have brown and blond hair, or neither.
+    """
+
+    names: tuple[str, ...]
+    patterns: tuple[int, ...]
+    """Attributes of training images: bit j says whether an image has attribute j."""
+    excludes: Mapping[str, frozenset[str]]
+    """For each attribute, those that no training image combines with it."""
+
+    def from_seeds(self, seeds: Sequence[int]) -> Conditions:
+        """The attributes of ``seeds``, 0 or 1: ``(len(seeds), k)``."""
+        table = self.table()
+        return table[(condition_numbers(seeds) * len(table)).astype(np.intp)]
+
+    def table(self) -> Conditions:
+        """The attributes of every pattern: ``(len(patterns), k)``."""
+        patterns = np.array(self.patterns, dtype=np.uint64)[:, None]
+        bits = patterns >> np.arange(len(self.names), dtype=np.uint64)
+        return (bits & np.uint64(1)).astype(np.float32)
+
+    def changed(self, conditions: Conditions, requested: Mapping[str, float]) -> Conditions:
+        """``conditions`` with the attributes in ``requested`` set to their values.
+
+        An attribute that is set to more than 0 clears those that it excludes, unless they are
+        requested too. Other attributes stay as they are.
+        """
+        changed = conditions.copy()
+        excluded = {
+            other for name, value in requested.items() if value for other in self.excludes[name]
+        }
+        for name, value in {**dict.fromkeys(excluded, 0.0), **requested}.items():
+            changed[:, self.names.index(name)] = value
+        return changed
+
+
+Sampler = ClassSampler | AttributeSampler
+
+
+def one_hot(classes: NDArray[np.integer], count: int) -> Conditions:
+    """The conditions of class numbers ``(n,)``, each below ``count``: ``(n, count)``."""
+    conditions = np.zeros((len(classes), count), dtype=np.float32)
+    conditions[np.arange(len(classes)), classes] = 1
+    return conditions

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from app.latent import conditions, sampling
+from app.latent.conditions import AttributeSampler, ClassSampler
+from app.latent.sampling import SEEDS
+
+MANY = range(20_000)
+
+FACES = AttributeSampler(
+    names=("beard", "blond_hair", "grey_hair"),
+    patterns=(0b000, 0b001, 0b010, 0b101),
+    excludes={
+        "beard": frozenset(),
+        "blond_hair": frozenset({"grey_hair"}),
+        "grey_hair": frozenset({"blond_hair"}),
+    },
+)
+
+
+def test_a_seed_alone_determines_its_class() -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.5, 0.3))
+    together = sampler.from_seeds([5, 0, SEEDS - 1])
+    assert together.dtype == np.float32
+    for row, seed in zip(together, [5, 0, SEEDS - 1], strict=True):
+        assert (sampler.from_seeds([seed]) == row).all()
+
+
+def test_classes_are_one_hot_and_as_frequent_as_in_the_training_images() -> None:
+    rows = ClassSampler(("a", "b", "c", "d"), (0.1, 0.0, 0.6, 0.3)).from_seeds(MANY)
+    assert (np.sort(rows, axis=1)[:, -1] == 1).all()
+    assert (rows.sum(axis=1) == 1).all()
+    np.testing.assert_allclose(rows.mean(axis=0), [0.1, 0.0, 0.6, 0.3], atol=0.012)
+    assert rows[:, 1].sum() == 0
+
+
+def test_shares_need_not_sum_to_one_exactly() -> None:
+    rows = ClassSampler(("a", "b"), (0.3333, 0.3333)).from_seeds(MANY)
+    np.testing.assert_allclose(rows.mean(axis=0), [0.5, 0.5], atol=0.012)
+
+
+def test_the_class_of_a_seed_is_independent_of_its_latent() -> None:
+    rows = ClassSampler(("a", "b"), (0.5, 0.5)).from_seeds(MANY)
+    latents = sampling.from_seeds(MANY, 64)
+    correlations = np.corrcoef(rows[:, 0], latents.T)[0, 1:]
+    assert np.abs(correlations).max() < 4.5 / np.sqrt(len(MANY))
+
+
+@pytest.mark.parametrize(("seed", "number"), [(0, 0.5104678439), (1, 0.2728795307)])
+def test_the_number_that_decides_a_class_never_changes(seed: int, number: float) -> None:
+    assert sampling.condition_numbers([seed])[0] == pytest.approx(number, abs=1e-9)
+
+
+def test_attributes_are_combined_as_in_the_training_images() -> None:
+    rows = FACES.from_seeds(MANY)
+    found, counts = np.unique(rows, axis=0, return_counts=True)
+    assert found.tolist() == [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 0, 1]]
+    np.testing.assert_allclose(counts / len(MANY), 0.25, atol=0.012)
+
+
+def test_a_requested_attribute_clears_those_it_excludes() -> None:
+    rows = np.array([[1, 0, 1], [0, 1, 0]], dtype=np.float32)
+    assert FACES.changed(rows, {"blond_hair": 1}).tolist() == [[1, 1, 0], [0, 1, 0]]
+    assert FACES.changed(rows, {"blond_hair": 0.5, "grey_hair": 0.5}).tolist() == [
+        [1, 0.5, 0.5],
+        [0, 0.5, 0.5],
+    ]
+    assert FACES.changed(rows, {"blond_hair": 0}).tolist() == [[1, 0, 1], [0, 0, 0]]
+    assert rows.tolist() == [[1, 0, 1], [0, 1, 0]]
+
+
+def test_one_hot_rows_name_their_class() -> None:
+    assert conditions.one_hot(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
