@@ -1,5 +1,7 @@
 """Loads the data set that a configuration names."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, Config
 from training.data import folder, idx
 from training.data.avatars import dataset as avatars
 from training.data.folder import OnSkip
-from training.data.idx import PublishedDataset
+from training.data.idx import LabelledImages, PublishedDataset
 from training.data.images import ByteCount, ImageSet, resize
 from training.errors import DataError
 
@@ -16,9 +18,10 @@ FOLDER_IMAGE_SIZE = 64
 
 
 def load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
-    """The training images of ``config.dataset``, resized to ``config.image_size``.
+    """The training images of ``config.dataset``, resized to ``config.image_size``, with labels.
 
-    Raises DataError if they are missing, damaged, too few, or of a size that no network supports.
+    There are no labels for an image folder without classes. Raises DataError if the images are
+    missing, damaged, too few, or of a size that no network supports.
     """
     if config.dataset == avatars.NAME:
         return _resized(avatars.load(config.data_dir), config.image_size)
@@ -47,9 +50,7 @@ def load_test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:
     return pixels if config.image_size is None else resize(pixels, config.image_size)
 
 
-def load_labelled(
-    config: Config, split: str, progress: ByteCount
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def load_labelled(config: Config, split: str, progress: ByteCount) -> LabelledImages:
     """The images ``(n, 1, h, w)`` and classes ``(n,)`` of ``split``, ``train`` or ``t10k``.
 
     The images are resized to ``config.image_size``. Raises DataError if they are missing or
@@ -57,11 +58,12 @@ def load_labelled(
     """
     if config.dataset not in LABELLED:
         raise DataError(f"--dataset {config.dataset}: its images have no classes")
-    found = idx.locate(_published(config), config.data_dir, progress)
-    pixels = idx.images(found, split)
-    if config.image_size is not None:
-        pixels = resize(pixels, config.image_size)
-    return pixels, idx.labels(found, split)
+    published = _published(config)
+    place = idx.locate(published, config.data_dir, progress)
+    found = idx.labelled(published, place, split)
+    if config.image_size is None:
+        return found
+    return found._replace(pixels=resize(found.pixels, config.image_size))
 
 
 def _published(config: Config) -> PublishedDataset:
@@ -85,4 +87,4 @@ def _resized(found: ImageSet, size: int | None) -> ImageSet:
     """``found`` with its images resized to ``size``; unchanged if that is None."""
     if size is None:
         return found
-    return ImageSet(found.name, found.licence, resize(found.pixels, size))
+    return replace(found, pixels=resize(found.pixels, size))

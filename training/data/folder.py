@@ -1,7 +1,10 @@
-"""Image folders: every file below a folder that Pillow can read is a training image."""
+"""Image folders: every file below a folder that Pillow can read is a training image.
+
+If the folder has subfolders, and every image is in one of them, these are the images' classes.
+"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from training.config import FOLDER
 from training.data.images import ByteCount, ImageSet, fit_square
+from training.data.labels import ImageLabels, class_names
 from training.errors import DataError
 
 OnSkip = Callable[[Path, str], None]
@@ -25,25 +29,46 @@ def load(
 ) -> ImageSet:
     """The images below ``folder``, in the order of ``files``: grey if all are grey, else RGB.
 
-    Raises DataError if fewer than ``batch_size`` or fewer than ``MIN_IMAGES`` images are usable.
+    They have the labels of ``classes_of``. Raises DataError if fewer than ``batch_size`` or fewer
+    than ``MIN_IMAGES`` images are usable, or if subfolders have no valid names for classes.
     """
     name, paths = FOLDER + folder.resolve().name, files(folder)
     pixels = np.empty((len(paths), 3, size, size), dtype=np.uint8)
-    total, so_far, count = sum(path.stat().st_size for path in paths), 0, 0
+    total, so_far, used = sum(path.stat().st_size for path in paths), 0, list[Path]()
     for path in paths:
         try:
-            pixels[count] = read(path, size)
-            count += 1
+            pixels[len(used)] = read(path, size)
+            used.append(path)
         except DataError as error:
             on_skip(path, str(error))
         so_far += path.stat().st_size
         progress(name, so_far, total)
-    if count < max(batch_size, MIN_IMAGES):
+    if (count := len(used)) < max(batch_size, MIN_IMAGES):
         raise DataError(
             f"{folder}: found {count} images and skipped {len(paths) - count} files; a data set "
             f"needs at least {MIN_IMAGES} images and one whole batch (--batch-size {batch_size})"
         )
-    return ImageSet(name, LICENCE, _grey_if_possible(pixels[:count]))
+    labels = classes_of(folder, used)
+    return ImageSet(name, LICENCE, _grey_if_possible(pixels[:count]), labels)
+
+
+def classes_of(folder: Path, images: Sequence[Path]) -> ImageLabels | None:
+    """The classes of ``images``: the first-level subfolders of ``folder`` that they are in.
+
+    None if an image is in no subfolder, or if all are in the same one. Raises DataError if the
+    subfolders have no valid names for classes.
+    """
+    places = [path.relative_to(folder).parts for path in images]
+    subfolders = sorted({parts[0] for parts in places})
+    if len(subfolders) < 2 or any(len(parts) == 1 for parts in places):
+        return None
+    try:
+        names = class_names(subfolders)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
+    numbers = {subfolder: number for number, subfolder in enumerate(subfolders)}
+    values = np.array([numbers[parts[0]] for parts in places], dtype=np.uint8)
+    return ImageLabels(names, exclusive=True, values=values)
 
 
 def files(folder: Path) -> list[Path]:

@@ -11,12 +11,14 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 
 from training.data.images import ByteCount, ImageSet
+from training.data.labels import ImageLabels
 from training.errors import DataError
 
 _UINT8, _MAX_RANK = 8, 4
@@ -29,6 +31,10 @@ class PublishedDataset:
     name: str
     url: str
     licence: str
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of their numbers."""
+    torchvision: Path
+    """The folder in which torchvision keeps the files, below its ``root``."""
     package: str | None
     """Debian package with the same files, if there is one."""
     installed: Path | None
@@ -47,6 +53,19 @@ FASHION_MNIST = PublishedDataset(
     name="fashion-mnist",
     url="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     licence="MIT, Copyright 2017 Zalando SE",
+    classes=(
+        "t-shirt",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle-boot",
+    ),
+    torchvision=Path("FashionMNIST/raw"),
     package="dataset-fashion-mnist",
     installed=Path("/usr/share/datasets/fashion-mnist"),
     sha256={
@@ -69,6 +88,8 @@ MNIST = PublishedDataset(
     name="mnist",
     url="https://storage.googleapis.com/cvdf-datasets/mnist/",
     licence="CC BY-SA 3.0, Yann LeCun and Corinna Cortes",
+    classes=tuple("0123456789"),
+    torchvision=Path("MNIST/raw"),
     package=None,
     installed=None,
     sha256={
@@ -116,9 +137,35 @@ def read(path: Path) -> NDArray[np.uint8]:
 
 
 def load(published: PublishedDataset, data_dir: Path | None, progress: ByteCount) -> ImageSet:
-    """The training images of ``published``, from the folder that ``locate`` returns."""
-    folder = locate(published, data_dir, progress)
-    return ImageSet(published.name, published.licence, images(folder))
+    """The training images of ``published`` and their classes, from the folder of ``locate``."""
+    pixels, labels = labelled(published, locate(published, data_dir, progress))
+    classes = ImageLabels(published.classes, exclusive=True, values=labels)
+    return ImageSet(published.name, published.licence, pixels, classes)
+
+
+class LabelledImages(NamedTuple):
+    """Images and their classes."""
+
+    pixels: NDArray[np.uint8]
+    """``(n, 1, height, width)``."""
+    labels: NDArray[np.uint8]
+    """Class numbers ``(n,)``."""
+
+
+def labelled(published: PublishedDataset, folder: Path, split: str = "train") -> LabelledImages:
+    """The images of ``split`` (``train`` or ``t10k``) in ``folder``, and their classes.
+
+    Raises DataError if a file is missing or damaged, if there is not one label for each image, or
+    if a label is not the number of a class.
+    """
+    pixels, classes = images(folder, split), labels(folder, split)
+    largest, last = classes.max(initial=0), len(published.classes) - 1
+    if largest > last:
+        raise DataError(
+            f"{find(folder, labels_name(split))}: an image of {find(folder, images_name(split))} "
+            f"has the label {largest}, but the classes of {published.name} are 0 to {last}"
+        )
+    return LabelledImages(pixels, classes)
 
 
 def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:
@@ -126,37 +173,69 @@ def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:
 
     Raises DataError if a file is missing or damaged, or if there is not one label for each image.
     """
-    pixels = read(_find(folder, f"{split}-images-idx3-ubyte"))
-    classes = labels(folder, split)
+    images_file, labels_file = find(folder, images_name(split)), find(folder, labels_name(split))
+    pixels, classes = read(images_file), read(labels_file)
     if pixels.ndim != 3 or classes.shape != pixels.shape[:1]:
         raise DataError(
-            f"{folder}: {split} images have shape {pixels.shape}, its labels {classes.shape}"
+            f"{images_file} and {labels_file} do not match: the images have shape {pixels.shape}, "
+            f"the labels {classes.shape}, but there must be one label for each image"
         )
     return pixels[:, None]
 
 
 def labels(folder: Path, split: str = "train") -> NDArray[np.uint8]:
     """The classes of the images of ``split``, in the same order: uint8 ``(n,)``."""
-    return read(_find(folder, f"{split}-labels-idx1-ubyte"))
+    return read(find(folder, labels_name(split)))
 
 
-def _find(folder: Path, stem: str) -> Path:
-    for path in (folder / f"{stem}.gz", folder / stem):
-        if path.is_file():
-            return path
-    raise DataError(f"{folder}: has neither {stem}.gz nor {stem}")
+def images_name(split: str) -> str:
+    """The published name of the file with the images of ``split``, without ``.gz``."""
+    return f"{split}-images-idx3-ubyte"
+
+
+def labels_name(split: str) -> str:
+    """The published name of the file with the labels of ``split``, without ``.gz``."""
+    return f"{split}-labels-idx1-ubyte"
+
+
+def find(folder: Path, name: str) -> Path:
+    """The file ``name`` in ``folder``, gzipped or not, also if it is spelt with a dot.
+
+    That is ``train-images.idx3-ubyte`` for ``train-images-idx3-ubyte``, as some archives unpack it.
+    Raises DataError if there is none.
+    """
+    path = _found(folder, name)
+    if path is None:
+        raise DataError(f"{folder}: has no {name} or {dotted(name)}, gzipped or not")
+    return path
+
+
+def dotted(name: str) -> str:
+    """The other spelling of a published ``name``: ``train-images.idx3-ubyte``."""
+    return name.replace("-idx", ".idx")
+
+
+def _found(folder: Path, name: str) -> Path | None:
+    for spelling in (name, dotted(name)):
+        # Kaggle's archives hold each file in a folder of the same name.
+        for path in (folder / f"{spelling}.gz", folder / spelling, folder / spelling / spelling):
+            if path.is_file():
+                return path
+    return None
 
 
 def locate(published: PublishedDataset, data_dir: Path | None, progress: ByteCount) -> Path:
     """The folder with the files: ``data_dir``, else the Debian package's, else the cache folder.
 
-    Files that are missing from the cache folder are downloaded into it. Raises DataError if
-    ``data_dir`` is not a folder or a download fails.
+    ``data_dir`` may also be torchvision's ``root``, which has the files in ``MNIST/raw`` or
+    ``FashionMNIST/raw``. Files that are missing from the cache folder are downloaded into it.
+    Raises DataError if ``data_dir`` is not a folder or a download fails.
     """
     if data_dir is not None:
         if not data_dir.is_dir():
             raise DataError(f"--data-dir {data_dir}: not a folder")
-        return data_dir
+        inner = data_dir / published.torchvision
+        return inner if inner.is_dir() and not _found(data_dir, images_name("train")) else data_dir
     if published.installed is not None and published.installed.is_dir():
         return published.installed
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,11 +1,14 @@
-"""What every data set becomes: one uint8 array of square images, with name and licence."""
+"""What every data set becomes: one uint8 array of square images, with name, licence and labels."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from training.data.labels import ImageLabels
+from training.errors import DataError
 
 ByteCount = Callable[[str, int, int], None]
 """Progress callback: called with a name, the bytes read so far and the total number of bytes."""
@@ -13,12 +16,25 @@ ByteCount = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """All images of a data set, with its name and licence."""
+    """All images of a data set, with its name, its licence and their labels."""
 
     name: str
     licence: str
     pixels: NDArray[np.uint8]
     """``(n, channels, height, width)``."""
+    labels: ImageLabels | None = None
+    """The class or the attributes of each image; None if they are unknown."""
+
+    def subset(self, names: Sequence[str]) -> "ImageSet":
+        """The images of the classes ``names`` only; for attributes, all images with only these.
+
+        Raises DataError if the images have no labels, or if a name is unknown or repeated.
+        """
+        if self.labels is None:
+            raise DataError(f"{self.name}: its images have neither classes nor attributes")
+        rows, labels = self.labels.subset(names)
+        pixels = self.pixels if len(rows) == len(self.pixels) else self.pixels[rows]
+        return replace(self, pixels=pixels, labels=labels)
 
 
 def fit_square(image: Image.Image, size: int) -> Image.Image:

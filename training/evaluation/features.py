@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.artifact.card import digest
+from training.data import idx
 from training.data.avatars.faces import ATTRIBUTES
 from training.errors import EvaluationError
 from training.gan import hardware
@@ -65,18 +66,7 @@ class NetworkSpec:
 FASHION_MNIST = NetworkSpec(
     dataset="fashion-mnist",
     image_shape=(1, 28, 28),
-    names=(
-        "T-shirt/top",
-        "trouser",
-        "pullover",
-        "dress",
-        "coat",
-        "sandal",
-        "shirt",
-        "sneaker",
-        "bag",
-        "ankle boot",
-    ),
+    names=idx.FASHION_MNIST.classes,
     exclusive=True,
     sha256="4c7ef5e221052d0370b911827f5b335b54746fdd9f3fdc7298c683467c8830f1",
     accuracy=0.9388,

@@ -40,7 +40,7 @@ def load(spec: NetworkSpec, data_dir: Path | None) -> LabelledSplits:
     with DownloadProgress() as progress:
         folder = idx.locate(idx.FASHION_MNIST, data_dir, progress)
     train, test = (
-        LabelledImages(idx.images(folder, split), idx.labels(folder, split))
+        LabelledImages(*idx.labelled(idx.FASHION_MNIST, folder, split))
         for split in ("train", "t10k")
     )
     return LabelledSplits(folder, train, test)

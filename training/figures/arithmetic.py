@@ -16,7 +16,7 @@ from training.figures.canvas import CAPTION_HEIGHT, LINE_WIDTH, Canvas, grid
 
 EQUATIONS: dict[str, Sequence[tuple[str, str, str]]] = {
     "fashion-mnist": (
-        ("pullover", "T-shirt/top", "dress"),
+        ("pullover", "t-shirt", "dress"),
         ("trouser", "dress", "shirt"),
     ),
     "avatars": (

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.images import ImageSet
+from training.data.labels import ImageLabels
 from training.errors import DataError
 
 NAME = "avatars"
@@ -63,18 +64,24 @@ class Avatars:
     def _training_count(self) -> int:
         return len(self.images) - len(self.images) // 5
 
+    @property
+    def labels(self) -> ImageLabels:
+        """The attributes as labels."""
+        table = np.stack(list(self.attributes.values()), axis=1)
+        return ImageLabels(tuple(self.attributes), exclusive=False, values=table.astype(np.uint8))
+
     def _slice(self, rows: slice) -> "Avatars":
         attributes = {name: column[rows] for name, column in self.attributes.items()}
         return Avatars(self.images[rows], attributes, self.licence)
 
 
 def load(folder: Path | None) -> ImageSet:
-    """The training faces in ``folder``, or in ``DEFAULT_FOLDER``.
+    """The training faces in ``folder``, or in ``DEFAULT_FOLDER``, and their attributes.
 
     Raises DataError as ``read`` does.
     """
     found = read(folder or DEFAULT_FOLDER).training
-    return ImageSet(NAME, found.licence, found.images)
+    return ImageSet(NAME, found.licence, found.images, found.labels)
 
 
 def read(folder: Path) -> Avatars:

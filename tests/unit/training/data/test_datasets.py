@@ -1,3 +1,4 @@
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -121,7 +122,11 @@ def test_a_folder_of_idx_files_is_read_as_the_set_that_is_named(
 ) -> None:
     found = datasets.load(Config(dataset=name, data_dir=idx_folder), ignore, fail_on_skip)
     assert (found.name, found.pixels.shape) == (name, (4, 1, 28, 28))
-    assert found.licence == {"mnist": MNIST, "fashion-mnist": FASHION_MNIST}[name].licence
+    published = {"mnist": MNIST, "fashion-mnist": FASHION_MNIST}[name]
+    assert found.licence == published.licence
+    assert found.labels is not None
+    assert (found.labels.names, found.labels.exclusive) == (published.classes, True)
+    assert found.labels.values.tolist() == [0, 0, 0, 0]
 
 
 @pytest.fixture
@@ -145,7 +150,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch, idx_folder: Path) -> PublishedDatase
     hashes = {
         n: hashlib.sha256(gzip.decompress(content)).hexdigest() for n, content in files.items()
     }
-    return PublishedDataset(MNIST.name, MNIST.url, MNIST.licence, None, None, hashes)
+    return dataclasses.replace(MNIST, sha256=hashes)
 
 
 def test_mnist_is_downloaded_if_it_is_missing(

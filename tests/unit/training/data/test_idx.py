@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.data import idx
-from training.data.idx import FASHION_MNIST, PublishedDataset
+from training.data.idx import FASHION_MNIST, MNIST, PublishedDataset
 from training.errors import DataError
 
 Encode = Callable[[NDArray[np.uint8]], bytes]
@@ -141,7 +141,7 @@ def test_a_missing_file_is_named(tmp_path: Path, encode: Encode, missing: str) -
     (tmp_path / IMAGES).write_bytes(encode(ARRAY))
     (tmp_path / LABELS).write_bytes(encode(ARRAY[:, 0, 0]))
     (tmp_path / missing).unlink()
-    with pytest.raises(DataError, match=f"has neither {missing}.gz nor {missing}") as caught:
+    with pytest.raises(DataError, match=f"has no {missing} or .*, gzipped or not") as caught:
         idx.images(tmp_path)
     assert str(tmp_path) in str(caught.value)
 
@@ -158,8 +158,49 @@ def test_images_and_labels_that_do_not_fit_are_refused(
     (tmp_path / LABELS).write_bytes(encode(labels))
     with pytest.raises(DataError) as caught:
         idx.images(tmp_path)
-    for part in (tmp_path, images.shape, labels.shape):
+    for part in (tmp_path / IMAGES, images.shape, tmp_path / LABELS, labels.shape):
         assert str(part) in str(caught.value)
+
+
+@pytest.mark.parametrize(("last", "known"), [(9, True), (10, False), (255, False)])
+def test_a_label_out_of_range_is_refused_with_both_files(
+    tmp_path: Path, encode: Encode, last: int, known: bool
+) -> None:
+    (tmp_path / IMAGES).write_bytes(encode(ARRAY))
+    (tmp_path / LABELS).write_bytes(encode(np.array([0, last, 1], dtype=np.uint8)))
+    if known:
+        pixels, labels = idx.labelled(MNIST, tmp_path)
+        assert (pixels.shape, labels.tolist()) == ((3, 1, 4, 5), [0, last, 1])
+        return
+    with pytest.raises(DataError, match=f"has the label {last}, but .* mnist are 0 to 9") as caught:
+        idx.labelled(MNIST, tmp_path)
+    for name in (IMAGES, LABELS):
+        assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzipped"])
+@pytest.mark.parametrize("name", ["{0}", "{1}", "{0}.gz", "{1}.gz", "{0}/{0}", "{1}/{1}"])
+def test_files_are_found_in_every_spelling(
+    tmp_path: Path, encode: Encode, pack: Callable[[bytes], bytes], name: str
+) -> None:
+    for published, array in ((IMAGES, ARRAY), (LABELS, ARRAY[:, 0, 0])):
+        path = tmp_path / name.format(published, published.replace("-idx", ".idx"))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(pack(encode(array)))
+    np.testing.assert_array_equal(idx.images(tmp_path), ARRAY[:, None])
+
+
+@pytest.mark.parametrize(
+    ("published", "inner"), [(MNIST, "MNIST/raw"), (FASHION_MNIST, "FashionMNIST/raw")]
+)
+def test_torchvisions_root_has_the_files_of_each_data_set(
+    tmp_path: Path, published: PublishedDataset, inner: str
+) -> None:
+    for place in ("MNIST/raw", "FashionMNIST/raw"):
+        (tmp_path / place).mkdir(parents=True)
+    assert idx.locate(published, tmp_path, ignore_progress) == tmp_path / inner
+    (tmp_path / f"{IMAGES}.gz").touch()
+    assert idx.locate(published, tmp_path, ignore_progress) == tmp_path
 
 
 # Finding the folder.
@@ -208,7 +249,8 @@ def published(
 ) -> PublishedDataset:
     """Fashion-MNIST with tiny files on the local server, neither installed nor cached."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    contents = {f"{IMAGES}.gz": encode(ARRAY), f"{LABELS}.gz": encode(ARRAY[:, 0, 0])}
+    labels = np.arange(3, dtype=np.uint8)
+    contents = {f"{IMAGES}.gz": encode(ARRAY), f"{LABELS}.gz": encode(labels)}
     for name, content in contents.items():
         (server.folder / name).write_bytes(gzip.compress(content))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
@@ -279,6 +321,8 @@ def test_load_returns_the_images_and_their_licence(published: PublishedDataset) 
     image_set = idx.load(published, None, ignore_progress)
     np.testing.assert_array_equal(image_set.pixels, ARRAY[:, None])
     assert image_set.name == "fashion-mnist"
+    np.testing.assert_array_equal(image_set.labels.values, [0, 1, 2])
+    assert image_set.labels.names[7:] == ("sneaker", "bag", "ankle-boot")
     assert "Zalando" in image_set.licence
 
 
@@ -362,6 +406,12 @@ installed = pytest.mark.skipif(
 def test_debians_files_have_the_pinned_hashes(name: str) -> None:
     content = gzip.decompress((FASHION_MNIST.installed / name).read_bytes())
     assert hashlib.sha256(content).hexdigest() == FASHION_MNIST.sha256[name]
+
+
+@installed
+def test_debians_files_hold_as_many_images_of_each_class() -> None:
+    _, labels = idx.labelled(FASHION_MNIST, FASHION_MNIST.installed, "t10k")
+    assert np.bincount(labels).tolist() == [1000] * 10
 
 
 @installed

@@ -130,7 +130,7 @@ def test_without_test_images_the_other_figures_are_still_written(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["figures", str(run), "--device=cpu"]) == 1  # on the run's own data
-    assert "has neither t10k-images" in capsys.readouterr().err
+    assert "has no t10k-images" in capsys.readouterr().err
     assert {path.stem for path in (run / "figures").iterdir()} == {"walk", "arithmetic"}
 
 
