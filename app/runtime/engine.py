@@ -37,13 +37,12 @@ class Engine:
         loaded or does not match the card.
         """
         self.provider, self.precision = placement.provider, placement.precision
-        runs_as = f"{self.provider} {self.precision} onnxruntime {ort.__version__}"
-        self.identity = f"{digest(graph)} {runs_as}"
-        """Identifies what computes the pixels: anything else may round differently."""
         try:
             self._draw = _LOADERS[placement.provider](card, graph, placement, max_batch)
         except GraphError as error:
             raise CardError(str(error)) from error
+        self.identity = f"{digest(graph)} {providers.identity(placement)}"
+        """Identifies what computes the pixels: anything else may round differently."""
 
     def __call__(self, inputs: GraphInputs) -> Pixels:
         """Latents float32 ``(n, width)`` to uint8 ``(n, height, width, channels)``."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from typing import Any, Literal
 import onnxruntime as ort
 
 from app.runtime.cpus import has_bfloat16
+from app.runtime.instruction_sets import kind_of_cpu
 
 ProviderName = Literal["cpu", "cuda", "openvino", "tensorrt"]
 ArithmeticPrecision = Literal["fp32", "bf16", "fp16"]
@@ -23,6 +25,7 @@ _CPU, _CUDA, _OPENVINO, _TENSORRT = (
     "OpenVINOExecutionProvider",
     "TensorrtExecutionProvider",
 )
+_ON_CPU: frozenset[ProviderName] = frozenset({"cpu", "openvino"})
 _OPENVINO_PLUGIN = "onnxruntime_ep_openvino"
 _TENSORRT_LIBRARIES = "tensorrt_libs"
 """pip's package of TensorRT. Importing it loads the libraries, which the system does not find."""
@@ -129,6 +132,19 @@ def openvino_devices() -> list[Any]:
     found = ort.get_ep_devices()
     # The plugin's other devices, such as OpenVINOExecutionProvider.AUTO, choose the hardware.
     return [one for one in found if one.ep_name == _OPENVINO and one.device.type == cpu]
+
+
+def identity(placement: Placement) -> str:
+    """What computes the pixels of any graph: provider, precision, libraries, kind of CPU.
+
+    The kind of CPU is left out for the providers that compute on a GPU.
+    """
+    parts = [placement.provider, placement.precision, "onnxruntime", ort.__version__]
+    if placement.provider == "openvino" and _OPENVINO not in ort.get_available_providers():
+        parts += [_OPENVINO_PLUGIN, version(_OPENVINO_PLUGIN)]
+    if placement.provider in _ON_CPU:
+        parts.append(kind_of_cpu())
+    return " ".join(parts)
 
 
 def session(

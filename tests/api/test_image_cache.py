@@ -53,6 +53,20 @@ def test_an_image_is_generated_once_and_then_cached(fresh: TestClient) -> None:
         assert not response.headers["ETag"].startswith("W/")
 
 
+def test_another_kind_of_cpu_has_another_etag_and_gives_no_304(
+    fresh: TestClient, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = fresh.get(PATH)
+    monkeypatch.setattr("app.runtime.providers.kind_of_cpu", lambda: "another kind")
+    with TestClient(application(models)) as other:
+        there = other.get(PATH, headers={"If-None-Match": here.headers["ETag"]})
+        assert there.status_code == 200
+        assert there.headers["ETag"] != here.headers["ETag"]
+        assert there.headers["X-Model"] == here.headers["X-Model"]
+        own = other.get(PATH, headers={"If-None-Match": there.headers["ETag"]})
+        assert own.status_code == 304
+
+
 def test_without_a_cache_every_request_generates_the_image(models: Path) -> None:
     with TestClient(application(models, cache_bytes=0)) as client:
         assert client.get(PATH).content == client.get(PATH).content

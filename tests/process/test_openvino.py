@@ -60,6 +60,22 @@ def test_its_images_equal_those_of_the_cpu_provider(
             assert 0 < np.abs(difference).mean() < 1  # grey levels of 255
 
 
+def test_another_kind_of_cpu_draws_the_same_within_one_grey_level(
+    root: Path, python: Path, plain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """oneDNN, which OpenVINO uses, can be limited to the instruction sets of older CPUs."""
+    command = [str(python), "-m", "app", "--provider", "openvino", "--precision", "fp32"]
+    found: set[bytes] = set()
+    for limit in ("SSE41", "AVX2"):
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+        with serving(command, root, tmp_path / f"{limit}.log") as address:
+            sheets = {model: sheet(address, model) for model in SHEETS}
+        for model in SHEETS:
+            assert np.abs(sheets[model] - sheet(plain, model)).max() <= 1
+        found.add(sheets["faces"].tobytes())
+    assert len(found) > 1
+
+
 def sheet(address: str, model: str) -> np.ndarray:
     """64 images from a server, in one sheet."""
     url, png = f"{address}/generate?n=64&seed=0&model={model}", {"Accept": "image/png"}

@@ -236,3 +236,28 @@ def test_openvino_that_is_built_in_runs_on_the_cpu(
     assert json.loads(options["load_config"]) == {
         "CPU": {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "2"}
     }
+
+
+@pytest.mark.parametrize(
+    ("provider", "expected"),
+    [
+        ("cpu", f"cpu fp32 onnxruntime {onnxruntime.__version__} x86_64 avx2"),
+        ("openvino", f"openvino fp32 onnxruntime {onnxruntime.__version__} x86_64 avx2"),
+        ("cuda", f"cuda fp32 onnxruntime {onnxruntime.__version__}"),
+        ("tensorrt", f"tensorrt fp32 onnxruntime {onnxruntime.__version__}"),
+    ],
+)
+def test_the_kind_of_cpu_identifies_only_what_computes_on_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, provider: Any, expected: str
+) -> None:
+    machine.has(CUDA, TENSORRT, OPENVINO, CPU)
+    monkeypatch.setattr(providers, "kind_of_cpu", lambda: "x86_64 avx2")
+    assert providers.identity(Placement(provider)) == expected
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_plugin_is_identified_by_its_own_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "version", {"onnxruntime_ep_openvino": "1.8.1"}.get)
+    identity = providers.identity(candidates("openvino", "bf16")[0])
+    assert " bf16 " in identity
+    assert " onnxruntime_ep_openvino 1.8.1 " in identity
