@@ -4,16 +4,16 @@ import asyncio
 
 import numpy as np
 
+from app.artifact.card import INPUT
 from app.batching.jobs import ANONYMOUS
 from app.errors import ShuttingDownError
-from app.registry.draw_options import DEFAULT
 from app.registry.model_version import ModelVersion
 from tests.versions import WIDTH
 
 
 async def draw(version: ModelVersion) -> int:
     """Generate an image; return the value of all its pixels, which is the version number."""
-    computed = await version.draw(np.zeros((1, WIDTH), np.float32), DEFAULT, ANONYMOUS)
+    computed = await version.draw({INPUT: np.zeros((1, WIDTH), np.float32)}, ANONYMOUS)
     return int(np.unique(computed.results).item())
 
 

@@ -15,11 +15,14 @@ from app.api.dependencies import Services, accept_of, services_of
 from app.api.drawn import ENCODING, Drawn, Generation
 from app.errors import ParameterError, invalid, parameter_error
 from app.imaging.sheets import MAX_PIXELS, Sheet
+from app.latent.conditions import Conditions
 from app.latent.sampling import Latents
 from app.middleware import cost
 from app.middleware.request_context import RequestContext, context_of
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
+from app.runtime import arrays
+from app.runtime.arrays import GraphInputs
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,21 @@ class Drawing:
         """The latents of ``seeds``: ``(n, width)``."""
         return self.version.latents(seeds, self.options)
 
-    async def draw(self, rows: Latents, media_type: str) -> Drawn:
-        """The images of latents ``(n, width)``, to be encoded as ``media_type``.
+    def conditions(self, seeds: list[int]) -> Conditions:
+        """The classes or attributes of ``seeds``: ``(n, k)``."""
+        return self.version.conditions(seeds)
+
+    def rows(self, latents: Latents, conditions: Conditions) -> GraphInputs:
+        """The inputs of the graph for latents ``(n, width)`` and conditions ``(n, k)``."""
+        return self.version.rows(latents, conditions, self.options)
+
+    async def draw(self, rows: GraphInputs, media_type: str) -> Drawn:
+        """The images of ``rows``, to be encoded as ``media_type``.
 
         Raises OverloadedError if the encoders are busy, and the errors of ``Admission.admit`` and
         of ``ModelVersion.draw``.
         """
-        services, stats, count = self.services, self.context.stats, len(rows)
+        services, stats, count = self.services, self.context.stats, arrays.count(rows)
         pixels = self._pixels(count, media_type)
         services.encoders.check(ENCODING * pixels * self.version.card.image.channels)
         price = cost.images(self.version, count, pixels)

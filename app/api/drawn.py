@@ -8,11 +8,11 @@ from typing import TypeVar, cast
 from app.batching.jobs import Claim
 from app.imaging import sheets
 from app.imaging.sheets import Pixels
-from app.latent.sampling import Latents
 from app.middleware.encoders import Encoders
 from app.observability.request_stats import RequestStats
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
+from app.runtime.arrays import GraphInputs
 
 T = TypeVar("T")
 
@@ -65,12 +65,12 @@ class Generation:
     stats: RequestStats
     encoders: Encoders
 
-    async def images(self, rows: Latents, claim: Claim, price: float) -> Drawn:
-        """The images of latents ``(n, width)``, counted in the statistics.
+    async def images(self, rows: GraphInputs, claim: Claim, price: float) -> Drawn:
+        """The images of ``rows``, see ``ModelVersion.rows``, counted in the statistics.
 
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``ModelVersion.draw``.
         """
-        computed = await self.version.draw(rows, self.options, claim, price)
+        computed = await self.version.draw(rows, claim, price)
         pixels, card = cast("Pixels", computed.results), self.version.card
         queue, compute = computed.queue, computed.compute
         self.stats.add_images(card.name, card.version, len(pixels), queue, compute)

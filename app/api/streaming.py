@@ -12,16 +12,17 @@ from app.api.drawn import Drawn
 from app.api.schemas import Frame
 from app.batching.jobs import DisconnectedError
 from app.errors import AppError, Problem
-from app.latent.sampling import Latents
+from app.runtime import arrays
+from app.runtime.arrays import GraphInputs
 
 _MOST = 16
 """Images in one batch: enough to be efficient; more would make the stream jerky."""
 
 
 async def frames(
-    drawing: Drawing, rows: Latents, positions: Sequence[float], seed: int, path: str
+    drawing: Drawing, rows: GraphInputs, positions: Sequence[float], seed: int, path: str
 ) -> StreamingResponse:
-    """One line for each image of latents ``(n, width)``, with its position, once it is generated.
+    """One line for each image of ``rows``, with its position, once it is generated.
 
     The stream pauses while the client does not read, and ends if it disconnects. Raises the errors
     of ``Drawing.draw`` for the first image; a later error ends the stream with a Problem whose
@@ -35,18 +36,18 @@ async def frames(
     return StreamingResponse(lines, headers=headers, media_type=NDJSON)
 
 
-def pieces(rows: Latents) -> Iterator[Latents]:
+def pieces(rows: GraphInputs) -> Iterator[GraphInputs]:
     """``rows`` in pieces of 1, 2, 4, 8 and then 16, so that the first image arrives early."""
     taken, size = 0, 1
-    while taken < len(rows):
-        yield rows[taken : taken + size]
+    while taken < arrays.count(rows):
+        yield arrays.part(rows, slice(taken, taken + size))
         taken, size = taken + size, min(2 * size, _MOST)
 
 
 async def _stream(
     first: str,
     drawing: Drawing,
-    rest: Iterator[Latents],
+    rest: Iterator[GraphInputs],
     positions: Iterator[float],
     path: str,
 ) -> AsyncIterator[str]:

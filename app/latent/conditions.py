@@ -5,12 +5,14 @@ sum to one; attributes are independent of each other, each from 0 (absent) to 1 
 alone determines its condition, as it determines its latent, so that it still names one image.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.latent import arithmetic
 from app.latent.sampling import condition_numbers
 
 Conditions = NDArray[np.float32]
@@ -25,11 +27,27 @@ class ClassSampler:
     shares: tuple[float, ...]
     """Share of each class in the training images."""
 
+    def typical(self) -> Conditions:
+        """The most frequent class, one-hot: ``(1, k)``. Of equals it is the first."""
+        return one_hot(np.array([np.argmax(self.shares)]), len(self.names))
+
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``."""
         bounds = np.cumsum(self.shares)
         chosen = np.searchsorted(bounds, condition_numbers(seeds) * bounds[-1], side="right")
         return one_hot(chosen, len(self.names))
+
+    def sum_of_means(self, plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
+        """The sum of the mean classes of groups ``(n, k)``, as a mixture of classes: ``(1, k)``.
+
+        Classes whose sum is negative count as 0. If no sum is positive, the classes in ``plus`` are
+        mixed.
+        """
+        summed = arithmetic.sum_of_means(plus, minus).clip(0)
+        if not summed.any():
+            summed = arithmetic.sum_of_means(plus, [])
+        mixture: Conditions = summed / summed.sum()
+        return mixture[None]
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,11 @@ class AttributeSampler:
     excludes: Mapping[str, frozenset[str]]
     """For each attribute, those that no training image combines with it."""
 
+    def typical(self) -> Conditions:
+        """The most frequent attributes: ``(1, k)``. Of equals they are the first."""
+        pattern = max(self.patterns, key=Counter(self.patterns).__getitem__)
+        return self.table()[[self.patterns.index(pattern)]]
+
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The attributes of ``seeds``, 0 or 1: ``(len(seeds), k)``."""
         table = self.table()
@@ -56,6 +79,10 @@ class AttributeSampler:
         patterns = np.array(self.patterns, dtype=np.uint64)[:, None]
         bits = patterns >> np.arange(len(self.names), dtype=np.uint64)
         return (bits & np.uint64(1)).astype(np.float32)
+
+    def sum_of_means(self, plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
+        """The sum of the mean attributes of groups ``(n, k)``, from 0 to 1: ``(1, k)``."""
+        return arithmetic.sum_of_means(plus, minus).clip(0, 1)[None]
 
     def changed(self, conditions: Conditions, requested: Mapping[str, float]) -> Conditions:
         """``conditions`` with the attributes in ``requested`` set to their values.

@@ -5,7 +5,9 @@ import time
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 
-from app.artifact.card import INPUT, Card, Variant
+import numpy as np
+
+from app.artifact.card import Card, Variant
 from app.artifact.version_key import VersionKey
 from app.batching import jobs
 from app.batching.batcher import Batcher
@@ -20,10 +22,12 @@ from app.errors import (
     parameter_error,
 )
 from app.latent import sampling
+from app.latent.conditions import Conditions
 from app.latent.edits import Edit
 from app.latent.sampling import Latents
 from app.registry.draw_options import DEFAULT, DrawOptions
 from app.registry.statistics import Statistics
+from app.runtime.arrays import GraphInputs
 from app.runtime.engine import Engine
 
 
@@ -69,6 +73,34 @@ class ModelVersion:
         rows = sampling.from_seeds(seeds, latent.width, latent.prior)
         return sampling.truncate(rows, options.truncation)
 
+    def conditions(self, seeds: list[int]) -> Conditions:
+        """The classes or attributes of ``seeds``: ``(n, k)``; k is 0 if it is unconditional."""
+        sampler = self.card.sampler
+        return sampler.from_seeds(seeds) if sampler else _unconditional(len(seeds))
+
+    def typical_conditions(self, images: int) -> Conditions:
+        """The most frequent class or attributes, for images without a seed: ``(images, k)``."""
+        sampler = self.card.sampler
+        return sampler.typical().repeat(images, axis=0) if sampler else _unconditional(images)
+
+    def sum_of_conditions(self, plus: list[list[int]], minus: list[list[int]]) -> Conditions:
+        """The class or attributes of a sum of the mean latents of groups of seeds: ``(1, k)``."""
+        sampler = self.card.sampler
+        if sampler is None:
+            return _unconditional(1)
+        added, removed = ([*map(self.conditions, groups)] for groups in (plus, minus))
+        return sampler.sum_of_means(added, removed)
+
+    def rows(
+        self, latents: Latents, conditions: Conditions, options: DrawOptions = DEFAULT
+    ) -> GraphInputs:
+        """The inputs of the graph: latents ``(n, width)``, which are edited, and conditions."""
+        return dict(zip(self.card.inputs, (options.edit(latents), conditions), strict=False))
+
+    def rows_from_seeds(self, seeds: list[int], options: DrawOptions = DEFAULT) -> GraphInputs:
+        """The inputs of the graph for the images of ``seeds``."""
+        return self.rows(self.latents(seeds, options), self.conditions(seeds), options)
+
     def image_size(self, options: DrawOptions) -> tuple[int, int]:
         """Height and width of one image, enlarged."""
         image = self.card.image
@@ -109,10 +141,8 @@ class ModelVersion:
         """Reserve a share of the queue for ``client``, whose request found it full."""
         self.batcher.note_refused(client)
 
-    async def draw(
-        self, rows: Latents, options: DrawOptions, claim: Claim, cost: float | None = None
-    ) -> Computed:
-        """The images of latents ``(n, width)``: uint8 ``(n, height, width, channels)``, and times.
+    async def draw(self, rows: GraphInputs, claim: Claim, cost: float | None = None) -> Computed:
+        """The images of ``rows``: uint8 ``(n, height, width, channels)``, and times.
 
         ``cost`` is as in ``Batcher.submit``.
         Raises QueueShareError, OverloadedError, ShuttingDownError, DeadlineError or EngineError;
@@ -122,7 +152,7 @@ class ModelVersion:
         self.acquire()
         try:
             with _refusals():
-                computed = await self.batcher.submit({INPUT: options.edit(rows)}, claim, cost)
+                computed = await self.batcher.submit(rows, claim, cost)
         except jobs.ExpiredError as error:
             self.statistics.failed.add(time.perf_counter() - began)
             raise DeadlineError(f"not generated in time: {error}") from error
@@ -134,6 +164,10 @@ class ModelVersion:
             self.release()
         self.statistics.succeed(computed.queue, computed.compute)
         return computed
+
+
+def _unconditional(images: int) -> Conditions:
+    return np.empty((images, 0), np.float32)
 
 
 @contextmanager

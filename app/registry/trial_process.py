@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from app.artifact import card, graph_safety, version_folders
-from app.artifact.card import INPUT, OUTPUT, Card, CardError
+from app.artifact.card import OUTPUT, Card, CardError
 from app.registry.trial_client import READY, Request
 from app.runtime import engine, providers
 from app.runtime.providers import Placement
@@ -93,8 +93,11 @@ def _run(graph: bytes, described: Card, request: Request, began: float) -> None:
 
     def draw(images: int) -> float:
         started = time.monotonic()
-        latents = random.standard_normal((images, described.latent.width), np.float32)
-        (pixels,) = session.run([OUTPUT], {INPUT: latents})
+        inputs = {
+            name: random.standard_normal((images, width), np.float32)
+            for name, width in described.inputs.items()
+        }
+        (pixels,) = session.run([OUTPUT], inputs)
         if pixels.shape != (images, *described.image.shape):
             raise CardError(f"{images} latents gave pixels of shape {pixels.shape}")
         return time.monotonic() - started

@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from tqdm import tqdm
 
-from app.artifact.card import INPUT
 from app.imaging import sheets
 from app.imaging.sheets import Pixels
 from app.registry.draw_options import DrawOptions
@@ -82,8 +81,7 @@ def _fill(
         missing = output.missing(seeds)
         yield len(seeds) - len(missing)
         if missing:
-            rows = drawing.edit(version.latents(missing, drawing))
-            pixels = version.engine({INPUT: rows})
+            pixels = version.engine(version.rows_from_seeds(missing, drawing))
             pending.append(pool.submit(_write, output, missing, pixels, drawing.scale))
         if len(pending) > _MAX_PENDING:
             yield pending.popleft().result()

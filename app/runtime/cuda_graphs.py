@@ -5,15 +5,16 @@ therefore has buffers that stay on the device, and a batch is padded to the next
 (onnxruntime, "CUDA Execution Provider", "Using CUDA Graphs"; ``gpu_graph_id`` selects the graph).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime as ort
 
-from app.artifact.card import INPUT, OUTPUT
+from app.artifact.card import OUTPUT
 from app.imaging.sheets import Pixels
-from app.runtime.arrays import Latents
+from app.runtime import arrays
+from app.runtime.arrays import GraphInputs
 
 _WARM_UP_RUNS = 2
 """The first run allocates memory, the second is captured."""
@@ -32,7 +33,7 @@ def bucket_sizes(largest: int) -> Iterator[int]:
 class _Bucket:
     """The buffers of one batch size."""
 
-    latents: ort.OrtValue
+    inputs: Mapping[str, ort.OrtValue]
     pixels: ort.OrtValue
     binding: ort.IOBinding
     options: ort.RunOptions
@@ -47,42 +48,43 @@ class CudaGraphs:
     def __init__(
         self,
         session: ort.InferenceSession,
-        width: int,
+        widths: Mapping[str, int],
         image_shape: tuple[int, int, int],
         largest: int,
         device: str = "cuda",
     ) -> None:
-        """Allocate and warm up buffers for batches of up to ``largest`` latents of ``width``.
+        """Allocate and warm up buffers for batches of up to ``largest`` images.
 
-        ``image_shape`` is (height, width, channels).
+        ``widths`` are those of the graph's inputs, float32 ``(n, width)``; ``image_shape`` is
+        (height, width, channels).
         """
-        self._session, self._largest = session, largest
+        self._session, self._widths, self._largest = session, widths, largest
         self._buckets = {
-            size: self._bucket(number, (size, width), (size, *image_shape), device)
+            size: self._bucket(number, size, (size, *image_shape), device)
             for number, size in enumerate(bucket_sizes(largest), 1)
         }
         for size, bucket in self._buckets.items():
             for _ in range(_WARM_UP_RUNS):
-                self._run(bucket, np.zeros((size, width), np.float32))
+                self._run(bucket, arrays.zeros(widths, size))
 
-    def __call__(self, latents: Latents) -> Pixels:
-        """Latents float32 ``(n, width)``, n ≥ 1, to uint8 ``(n, height, width, channels)``."""
-        parts = [
-            self._part(latents[k : k + self._largest])
-            for k in range(0, len(latents), self._largest)
-        ]
+    def __call__(self, inputs: GraphInputs) -> Pixels:
+        """Inputs of n ≥ 1 images to uint8 ``(n, height, width, channels)``."""
+        starts = range(0, arrays.count(inputs), self._largest)
+        parts = [self._part(arrays.part(inputs, slice(k, k + self._largest))) for k in starts]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _part(self, latents: Latents) -> Pixels:
-        count = len(latents)
+    def _part(self, inputs: GraphInputs) -> Pixels:
+        count = arrays.count(inputs)
         size = next(size for size in self._buckets if size >= count)
-        padded = np.zeros((size, *latents.shape[1:]), np.float32)
-        padded[:count] = latents
+        padded = arrays.zeros(self._widths, size)
+        for name, values in inputs.items():
+            padded[name][:count] = values
         # Copied, because on some devices this is the buffer itself, which the next batch reuses.
         return self._run(self._buckets[size], padded)[:count].copy()
 
-    def _run(self, bucket: _Bucket, latents: Latents) -> Pixels:
-        bucket.latents.update_inplace(latents)
+    def _run(self, bucket: _Bucket, inputs: GraphInputs) -> Pixels:
+        for name, buffer in bucket.inputs.items():
+            buffer.update_inplace(inputs[name])
         self._session.run_with_iobinding(bucket.binding, bucket.options)
         pixels: Pixels = bucket.pixels.numpy()
         return pixels
@@ -90,15 +92,20 @@ class CudaGraphs:
     def _bucket(
         self,
         number: int,
-        latents_shape: tuple[int, ...],
+        size: int,
         pixels_shape: tuple[int, ...],
         device: str,
     ) -> _Bucket:
-        latents = ort.OrtValue.ortvalue_from_shape_and_type(latents_shape, np.float32, device)
-        pixels = ort.OrtValue.ortvalue_from_shape_and_type(pixels_shape, np.uint8, device)
+        allocate = ort.OrtValue.ortvalue_from_shape_and_type
+        inputs = {
+            name: allocate((size, width), np.float32, device)
+            for name, width in self._widths.items()
+        }
+        pixels = allocate(pixels_shape, np.uint8, device)
         binding = self._session.io_binding()
-        binding.bind_ortvalue_input(INPUT, latents)
+        for name, buffer in inputs.items():
+            binding.bind_ortvalue_input(name, buffer)
         binding.bind_ortvalue_output(OUTPUT, pixels)
         options = ort.RunOptions()
         options.add_run_config_entry("gpu_graph_id", str(number))
-        return _Bucket(latents, pixels, binding, options)
+        return _Bucket(inputs, pixels, binding, options)

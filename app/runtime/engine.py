@@ -3,21 +3,19 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import onnxruntime as ort
 
-from app.artifact.card import INPUT, OUTPUT, Card, CardError, digest
+from app.artifact.card import OUTPUT, Card, CardError, digest
 from app.imaging.sheets import Pixels
-from app.runtime import providers, tensorrt
-from app.runtime.arrays import GraphInputs, Latents
+from app.runtime import arrays, providers, tensorrt
+from app.runtime.arrays import GraphInputs
 from app.runtime.cpu_affinity import ThreadAffinity
 from app.runtime.cuda_graphs import CudaGraphs, bucket_sizes
 from app.runtime.parallel_sessions import ParallelSessions
 from app.runtime.providers import GraphError, Placement, ProviderError
 
-Draw = Callable[[Latents], Pixels]
+Draw = Callable[[GraphInputs], Pixels]
 
 _WARM_UP_BATCH = 2
 """Largest batch of the warm-up on the CPU provider; larger batches need none."""
@@ -28,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """Computes the pixels of a batch of latents."""
+    """Computes the pixels of a batch of latents and, for a conditional generator, conditions."""
 
     def __init__(self, card: Card, graph: bytes, placement: Placement, max_batch: int = 64) -> None:
         """Load ``graph``, compare it with ``card`` and warm it up for up to ``max_batch`` images.
@@ -45,8 +43,8 @@ class Engine:
         """Identifies what computes the pixels: anything else may round differently."""
 
     def __call__(self, inputs: GraphInputs) -> Pixels:
-        """Latents float32 ``(n, width)`` to uint8 ``(n, height, width, channels)``."""
-        return self._draw(cast("Latents", inputs[INPUT]))
+        """Float32 arrays for ``Card.inputs`` to uint8 ``(n, height, width, channels)``."""
+        return self._draw(inputs)
 
 
 def _on_cpu(card: Card, graph: bytes, placement: Placement, _: int) -> Draw:
@@ -54,7 +52,7 @@ def _on_cpu(card: Card, graph: bytes, placement: Placement, _: int) -> Draw:
     parallel = ParallelSessions(graph, placement)
     check_signature(card, parallel.session)
     _warm_up(card, parallel, _WARM_UP_BATCH)
-    parallel.calibrate(card.latent.width)
+    parallel.calibrate(card.inputs)
     if placement.threads == 1:
         return parallel
     affinity = ThreadAffinity()
@@ -62,11 +60,11 @@ def _on_cpu(card: Card, graph: bytes, placement: Placement, _: int) -> Draw:
         shared = _runner(providers.session(graph, placement))
     _warm_up(card, shared, _WARM_UP_BATCH)
 
-    def draw(latents: Latents) -> Pixels:
-        if parallel.parts(len(latents)) > 1:
-            return parallel(latents)
+    def draw(inputs: GraphInputs) -> Pixels:
+        if parallel.parts(arrays.count(inputs)) > 1:
+            return parallel(inputs)
         affinity.avoid_current_cpu()
-        return shared(latents)
+        return shared(inputs)
 
     return draw
 
@@ -92,7 +90,7 @@ def _on_cuda(card: Card, graph: bytes, placement: Placement, max_batch: int) -> 
 
 def _on_tensorrt(card: Card, graph: bytes, placement: Placement, max_batch: int) -> Draw:
     def load(folder: Path | None) -> CudaGraphs:
-        options = tensorrt.provider_options(card.latent.width, max_batch, folder)
+        options = tensorrt.provider_options(card.inputs, max_batch, folder)
         session = providers.session(graph, placement, tensorrt_options=options)
         return _cuda_graphs(card, session, max_batch)
 
@@ -104,15 +102,13 @@ _LOADERS = {"cpu": _on_cpu, "openvino": _on_openvino, "cuda": _on_cuda, "tensorr
 
 
 def _cuda_graphs(card: Card, session: ort.InferenceSession, max_batch: int) -> CudaGraphs:
-    return CudaGraphs(
-        check_signature(card, session), card.latent.width, card.image.shape, max_batch
-    )
+    return CudaGraphs(check_signature(card, session), card.inputs, card.image.shape, max_batch)
 
 
 def _runner(session: ort.InferenceSession) -> Draw:
-    def draw(latents: Latents) -> Pixels:
+    def draw(inputs: GraphInputs) -> Pixels:
         pixels: Pixels
-        (pixels,) = session.run([OUTPUT], {INPUT: latents})
+        (pixels,) = session.run([OUTPUT], inputs)
         return pixels
 
     return draw
@@ -121,14 +117,14 @@ def _runner(session: ort.InferenceSession) -> Draw:
 def _warm_up(card: Card, draw: Draw, max_batch: int) -> None:
     """Run every batch size once: the first run allocates, which would delay a client."""
     for size in bucket_sizes(max_batch):
-        draw(np.zeros((size, card.latent.width), np.float32))
+        draw(arrays.zeros(card.inputs, size))
 
 
 def check_signature(card: Card, session: ort.InferenceSession) -> ort.InferenceSession:
     """``session``, whose inputs, outputs and metadata match ``card``. Raises CardError if not."""
     expected = {
-        "input": (INPUT, "float32", [card.latent.width]),
-        "output": (OUTPUT, card.image.dtype, [*card.image.shape]),
+        "input": {name: ("float32", [width]) for name, width in card.inputs.items()},
+        "output": {OUTPUT: (card.image.dtype, [*card.image.shape])},
         "metadata": card.metadata(),
     }
     found = {
@@ -142,12 +138,12 @@ def check_signature(card: Card, session: ort.InferenceSession) -> ort.InferenceS
     return session
 
 
-def _signature(nodes: list[ort.NodeArg]) -> object:
-    """Name, dtype and shape of the only node, without its batch axis; all names if not one node."""
-    if len(nodes) != 1:
-        return [node.name for node in nodes]
-    (node,) = nodes
-    batch, *shape = node.shape
-    if isinstance(batch, int):  # a dynamic axis has a name instead
-        shape = node.shape
-    return node.name, _DTYPES.get(node.type, node.type), shape
+def _signature(nodes: list[ort.NodeArg]) -> dict[str, tuple[str, list[object]]]:
+    """Dtype and shape of every node by name, without a dynamic batch axis."""
+    found = {}
+    for node in nodes:
+        shape = [*node.shape]
+        if shape and not isinstance(shape[0], int):  # a dynamic axis has a name instead
+            del shape[0]
+        found[node.name] = _DTYPES.get(node.type, node.type), shape
+    return found

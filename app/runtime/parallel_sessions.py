@@ -6,15 +6,16 @@ single thread. Threads that each run a part of the batch synchronise once, at it
 
 import math
 import timeit
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 
-from app.artifact.card import INPUT, OUTPUT
+from app.artifact.card import OUTPUT
 from app.imaging.sheets import Pixels
-from app.runtime import providers
-from app.runtime.arrays import Latents
+from app.runtime import arrays, providers
+from app.runtime.arrays import GraphInputs
 from app.runtime.cpu_affinity import ThreadAffinity
 from app.runtime.providers import Placement
 
@@ -37,21 +38,21 @@ class ParallelSessions:
         # object, and with it the threads, alive.
         self._others = ThreadPoolExecutor(others, "parallel", self._affinity.add_current_thread)
 
-    def calibrate(self, width: int) -> None:
+    def calibrate(self, widths: Mapping[str, int]) -> None:
         """Measure how many images a part needs to be worth waking a thread for.
 
-        One latent is ``(width,)``.
+        ``widths`` are those of the graph's inputs.
         """
-        row = np.zeros((1, width), np.float32)
+        row = arrays.zeros(widths, 1)
         seconds = min(timeit.repeat(lambda: self._draw(row), number=1, repeat=_TRIES))
         self._min_images = math.ceil(WAKE_UP_SECONDS / seconds)
 
-    def __call__(self, latents: Latents) -> Pixels:
-        """Latents float32 ``(n, width)``, n ≥ 1, to uint8 ``(n, height, width, channels)``."""
-        count = self.parts(len(latents))
+    def __call__(self, inputs: GraphInputs) -> Pixels:
+        """Inputs of n ≥ 1 images to uint8 ``(n, height, width, channels)``."""
+        count = self.parts(arrays.count(inputs))
         if count == 1:
-            return self._draw(latents)
-        own, *others = np.array_split(latents, count)
+            return self._draw(inputs)
+        own, *others = arrays.split(inputs, count)
         self._affinity.avoid_current_cpu()
         drawn = [self._others.submit(self._draw, part) for part in others]
         return np.concatenate([self._draw(own), *(part.result() for part in drawn)])
@@ -60,7 +61,7 @@ class ParallelSessions:
         """How many parts a batch of ``images`` is split into."""
         return max(1, min(self._threads, images // self._min_images))
 
-    def _draw(self, latents: Latents) -> Pixels:
+    def _draw(self, inputs: GraphInputs) -> Pixels:
         pixels: Pixels
-        (pixels,) = self.session.run([OUTPUT], {INPUT: latents})
+        (pixels,) = self.session.run([OUTPUT], inputs)
         return pixels

@@ -7,7 +7,7 @@ one precision, one version of onnxruntime and of TensorRT, and one kind of GPU.
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import onnxruntime as ort
 
-from app.artifact.card import INPUT, digest
+from app.artifact.card import digest
 from app.runtime.providers import Placement, ProviderError
 
 _Loaded = TypeVar("_Loaded")
@@ -23,14 +23,20 @@ _Loaded = TypeVar("_Loaded")
 logger = logging.getLogger(__name__)
 
 
-def provider_options(width: int, max_batch: int, folder: Path | None) -> dict[str, str]:
-    """Options for one engine for 1 to ``max_batch`` latents of ``width``, cached in ``folder``.
+def provider_options(
+    widths: Mapping[str, int], max_batch: int, folder: Path | None
+) -> dict[str, str]:
+    """Options for one engine for 1 to ``max_batch`` images, cached in ``folder``.
 
-    The engine is fastest for full batches. CUDA graphs stay off: this provider captures one for
-    each session, and replays it whatever the batch size.
+    ``widths`` are those of the graph's inputs, float32 ``(n, width)``. The engine is fastest for
+    full batches. CUDA graphs stay off: this provider captures one for each session, and replays it
+    whatever the batch size.
     """
-    shapes = {"min": 1, "opt": max_batch, "max": max_batch}
-    options = {f"trt_profile_{end}_shapes": f"{INPUT}:{n}x{width}" for end, n in shapes.items()}
+    batches = {"min": 1, "opt": max_batch, "max": max_batch}
+    options = {
+        f"trt_profile_{end}_shapes": ",".join(f"{name}:{n}x{z}" for name, z in widths.items())
+        for end, n in batches.items()
+    }
     if folder is None:
         return options
     return {**options, "trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}

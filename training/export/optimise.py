@@ -140,7 +140,8 @@ def _load(content: bytes, placement: "Placement") -> "Callable[[Latents], object
     from app.runtime.providers import session
 
     if placement.provider == "cpu":
-        return ParallelSessions(content, placement)
+        parallel = ParallelSessions(content, placement)
+        return lambda rows: parallel({card.INPUT: rows})
     loaded = session(content, placement)
     return lambda rows: loaded.run(None, {card.INPUT: rows})
 

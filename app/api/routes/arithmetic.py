@@ -46,5 +46,7 @@ async def arithmetic(
     sheet, requested = body.sheet(side), {"neighbours": body.neighbours, **body.size_parameters}
     drawing = route.drawing(version, options, sheet, layout.count, "body", **requested)
     plus, minus = (map(drawing.latents, groups) for groups in (body.plus, body.minus))
-    drawn = await drawing.draw(layout.latents_around(sum_of_means(plus, minus)), media_type)
+    latents = layout.latents_around(sum_of_means(plus, minus))
+    conditions = version.sum_of_conditions(body.plus, body.minus).repeat(layout.count, axis=0)
+    drawn = await drawing.draw(drawing.rows(latents, conditions), media_type)
     return await responses.neighbourhood(media_type, drawn, layout, sheet)

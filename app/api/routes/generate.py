@@ -20,6 +20,7 @@ from app.imaging.sheets import square_columns
 from app.latent.sampling import SEEDS, Latents, consecutive
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
+from app.runtime.arrays import GraphInputs
 
 router = APIRouter(tags=["images"], route_class=direct_route.DirectRoute)
 
@@ -52,10 +53,15 @@ class _Source:
         """Whether the images are not those of consecutive seeds."""
         return not self.seeds or self.seeds != consecutive(self.seeds[0], self.count)
 
-    def rows(self, version: ModelVersion, options: DrawOptions) -> Latents:
-        """The latents ``(n, width)``. Raises ParameterError for one of another width."""
+    def rows(self, version: ModelVersion, options: DrawOptions) -> GraphInputs:
+        """The inputs of the graph. Raises ParameterError for a latent of another width."""
         if self.seeds:
-            return version.latents(self.seeds, options)
+            return version.rows_from_seeds(self.seeds, options)
+        conditions = version.typical_conditions(self.count)
+        return version.rows(self.given_latents(version), conditions, options)
+
+    def given_latents(self, version: ModelVersion) -> Latents:
+        """The request's latents ``(n, width)``. Raises ParameterError for one of another width."""
         width = version.card.latent.width
         allowed = f"a list of {width} numbers for {version.key}"
         for k, row in enumerate(self.latents):
@@ -148,6 +154,6 @@ def _json_body(
             for seed, png in zip(source.seeds, pngs, strict=True)
         ]
         return Generated(model=name, version=number, images=of_seeds)
-    rows = source.rows(version, options).tolist()
+    rows = source.given_latents(version).tolist()
     of_rows = [LatentImage(latent=row, png=png) for row, png in zip(rows, pngs, strict=True)]
     return GeneratedFromLatents(model=name, version=number, images=of_rows)

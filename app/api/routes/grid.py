@@ -1,6 +1,7 @@
 """``GET /grid``: a sheet of images."""
 
 import secrets
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -39,11 +40,14 @@ async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
     drawing = route.drawing(version, options, sheet, count, **requested)
     if corners is None:
         first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
-        rows = drawing.latents(consecutive(first, count))
+        seeds = consecutive(first, count)
+        latents, conditions = drawing.latents(seeds), drawing.conditions(seeds)
     else:
         first, method = corners[0], interpolation.METHOD_BY_PRIOR[version.card.latent.prior]
-        rows = interpolation.plane(drawing.latents(corners), query.rows, query.cols, method)
-    drawn = await drawing.draw(rows, PNG)
+        plane = partial(interpolation.plane, rows=query.rows, cols=query.cols)
+        latents = plane(drawing.latents(corners), method=method)
+        conditions = plane(drawing.conditions(corners), method="lerp")
+    drawn = await drawing.draw(drawing.rows(latents, conditions), PNG)
     return await responses.png(sheet, drawn, first, mixed=corners is not None)
 
 

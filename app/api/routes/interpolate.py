@@ -1,5 +1,6 @@
 """``GET /interpolate``: frames on a path from one seed to another, or through several."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -64,8 +65,9 @@ async def interpolate(
     drawing = route.drawing(
         version, options, sheet, count, **{**requested, **query.size_parameters}
     )
-    stops = drawing.latents(seeds)
-    rows = interpolation.path(stops, steps, query.method, loop=loop, easing=easing)
+    path = partial(interpolation.path, steps=steps, loop=loop, easing=easing)
+    latents = path(drawing.latents(seeds), method=query.method)
+    rows = drawing.rows(latents, path(drawing.conditions(seeds), method="lerp"))
     if media_type == NDJSON:
         positions = _positions(query, seeds)
         return await streaming.frames(drawing, rows, positions, seeds[0], request.url.path)

@@ -37,5 +37,7 @@ async def variations(query: Annotated[VariationsQuery, Query()], route: Route) -
     requested = {"rows": query.rows, "cols": query.cols, **query.size_parameters}
     drawing = route.drawing(version, options, sheet, layout.count, **requested)
     (centre,) = drawing.latents([query.seed])
-    drawn = await drawing.draw(layout.latents_around(centre), media_type)
+    conditions = drawing.conditions([query.seed]).repeat(layout.count, axis=0)
+    rows = drawing.rows(layout.latents_around(centre), conditions)
+    drawn = await drawing.draw(rows, media_type)
     return await responses.neighbourhood(media_type, drawn, layout, sheet)

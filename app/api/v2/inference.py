@@ -75,11 +75,13 @@ class Inference:
         Raises ParameterError, BodyTooLargeError, and the errors of ``Drawing.draw``.
         """
         services, context = self._route.services, self._route.request
-        parsed, rows = await self._read(version.card)
+        parsed, latents = await self._read(version.card)
+        count = len(latents)
+        rows = version.rows(latents, version.typical_conditions(count))
         # The pixels are encoded as they are.
-        claim = services.admission.admit(context, version, len(rows), len(rows))
+        claim = services.admission.admit(context, version, count, count)
         generation = Generation(version, DEFAULT, context.stats, services.encoders)
-        return await _response(parsed, await generation.images(rows, claim, len(rows)))
+        return await _response(parsed, await generation.images(rows, claim, count))
 
     async def _read(self, card: Card) -> tuple[InferenceRequest, Latents]:
         """The request and its latents; a long or compressed body is parsed on a thread."""

@@ -9,15 +9,18 @@ import pytest
 from app.api import responses, streaming
 from app.api.drawing import Drawing
 from app.batching.jobs import DisconnectedError
-from app.latent.sampling import Latents
+from app.runtime import arrays
+from app.runtime.arrays import GraphInputs
 
 
 def test_pieces_grow_up_to_16_rows_and_have_all_rows() -> None:
     rows = np.arange(60, dtype=np.float32).reshape(30, 2)
-    pieces = list(streaming.pieces(rows))
-    assert [len(piece) for piece in pieces] == [1, 2, 4, 8, 15]
-    np.testing.assert_array_equal(np.concatenate(pieces), rows)
-    lengths = [len(piece) for piece in streaming.pieces(np.zeros((256, 2), np.float32))]
+    pieces = list(streaming.pieces({"latents": rows, "classes": -rows}))
+    assert [len(piece["latents"]) for piece in pieces] == [1, 2, 4, 8, 15]
+    np.testing.assert_array_equal(np.concatenate([piece["latents"] for piece in pieces]), rows)
+    np.testing.assert_array_equal(np.concatenate([piece["classes"] for piece in pieces]), -rows)
+    many = {"latents": np.zeros((256, 2), np.float32)}
+    lengths = [len(piece["latents"]) for piece in streaming.pieces(many)]
     assert lengths == [1, 2, 4, 8] + [16] * 15 + [1]
 
 
@@ -29,10 +32,10 @@ def test_a_stream_ends_without_a_problem_if_its_client_disconnects(
 
         drawn = 0
 
-        async def draw(self, rows: Latents, _: str) -> int:
+        async def draw(self, rows: GraphInputs, _: str) -> int:
             if self.drawn:
                 raise DisconnectedError
-            self.drawn = len(rows)
+            self.drawn = arrays.count(rows)
             return self.drawn
 
     async def pngs(count: int) -> list[bytes]:
@@ -40,7 +43,7 @@ def test_a_stream_ends_without_a_problem_if_its_client_disconnects(
 
     async def lines() -> list[object]:
         drawing = cast("Drawing", Disconnecting())
-        rows = np.zeros((4, 2), np.float32)
+        rows = {"latents": np.zeros((4, 2), np.float32)}
         stream = await streaming.frames(drawing, rows, [0, 1, 2, 3], 7, "/interpolate")
         return [line async for line in stream.body_iterator]
 

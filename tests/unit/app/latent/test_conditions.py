@@ -71,3 +71,29 @@ def test_a_requested_attribute_clears_those_it_excludes() -> None:
 
 def test_one_hot_rows_name_their_class() -> None:
     assert conditions.one_hot(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def test_the_typical_condition_is_the_most_frequent() -> None:
+    assert ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4)).typical().tolist() == [[0, 1, 0]]
+    assert FACES.typical().tolist() == [[0, 0, 0]]
+    twice = AttributeSampler(("a", "b"), (0b01, 0b10, 0b10), {})
+    assert twice.typical().tolist() == [[0, 1]]
+
+
+def test_a_sum_of_classes_is_a_mixture() -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
+    a, b, c = np.eye(3, dtype=np.float32)[:, None]
+    halves = np.concatenate([a, b])
+    assert sampler.sum_of_means([a], []).tolist() == [[1, 0, 0]]
+    assert sampler.sum_of_means([halves], []).tolist() == [[0.5, 0.5, 0]]
+    assert sampler.sum_of_means([a, b], [a]).tolist() == [[0, 1, 0]]
+    assert sampler.sum_of_means([a], [b]).tolist() == [[1, 0, 0]]
+    assert sampler.sum_of_means([a, b], [c]).tolist() == [[0.5, 0.5, 0]]
+    assert sampler.sum_of_means([halves], [a, b]).tolist() == [[0.5, 0.5, 0]]  # nothing is left
+
+
+def test_a_sum_of_attributes_is_from_0_to_1() -> None:
+    glasses, none, both = (np.float32([row]) for row in ([1, 0, 0], [0, 0, 0], [1, 0, 1]))
+    assert FACES.sum_of_means([both], [glasses]).tolist() == [[0, 0, 1]]
+    assert FACES.sum_of_means([none], [glasses]).tolist() == [[0, 0, 0]]
+    assert FACES.sum_of_means([both, glasses], [none]).tolist() == [[1, 0, 1]]

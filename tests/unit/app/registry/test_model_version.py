@@ -1,10 +1,18 @@
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from app.batching.jobs import ANONYMOUS
 from app.errors import ShuttingDownError
+from app.latent import sampling
+from app.registry import loader
 from app.registry.model_version import ModelVersion
+from app.runtime.arrays import GraphInputs
+from app.settings import Settings
+from tests import conditional
 from tests.drawing import closes, draw
 
 Load = Callable[[int], ModelVersion]
@@ -53,3 +61,36 @@ def test_images_that_are_being_generated_keep_a_retired_version_open(load: Load)
         await closes(version)
 
     run(scenario())
+
+
+@pytest.mark.parametrize("name", ["shoes", "people"])
+def test_a_seed_determines_the_latent_and_the_condition_of_its_image(
+    tmp_path: Path, name: str
+) -> None:
+    conditional.publish(name, tmp_path)
+    version = loader.load(tmp_path / name / "1", Settings(models=tmp_path, provider="cpu"))
+    seeds = [*range(9)]
+    sampler = version.card.sampler
+    assert sampler
+    latents, conditions = sampling.from_seeds(seeds, 8), sampler.from_seeds(seeds)
+    assert len(np.unique(conditions, axis=0)) > 1
+
+    async def drawn(rows: GraphInputs) -> object:
+        return (await version.draw(rows, ANONYMOUS)).results
+
+    async def scenario() -> None:
+        # Merged into one batch, as the engine is busy with the first.
+        images = await asyncio.gather(*(drawn(version.rows_from_seeds([one])) for one in seeds))
+        np.testing.assert_array_equal(
+            np.concatenate(images), conditional.expected(latents, conditions)
+        )
+
+    run(scenario())
+
+
+def test_an_unconditional_version_has_conditions_without_numbers(load: Load) -> None:
+    version = load(1)
+    assert version.conditions([1, 2]).shape == (2, 0)
+    assert version.typical_conditions(3).shape == (3, 0)
+    assert version.sum_of_conditions([[1], [2]], [[3]]).shape == (1, 0)
+    assert list(version.rows_from_seeds([1, 2])) == ["latents"]

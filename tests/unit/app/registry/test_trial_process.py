@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from app.registry import trial_process
 from app.registry.trial_client import READY, Request
-from tests import hostile, versions
+from tests import conditional, hostile, versions
 from tests.versions import publish
 
 
@@ -172,3 +172,9 @@ def test_an_operator_that_only_the_cpu_lacks_is_no_reason_elsewhere(
         graph.graph.node.insert(at, node)
     reason = trial.ask_about(graph.SerializeToString(), provider=provider)
     assert ("the model does not run" in reason) == (provider == "cpu")
+
+
+@pytest.mark.parametrize("name", ["shoes", "people"])
+def test_a_conditional_version_passes(trial: Trial, name: str) -> None:
+    conditional.publish(name, trial.models)
+    assert trial.ask(trial.request(f"{name}/1")) == [None]

@@ -29,18 +29,18 @@ def test_bucket_sizes_double_up_to_the_largest(largest: int, expected: list[int]
 def test_a_padded_batch_has_the_same_pixels_as_the_session(
     session: onnxruntime.InferenceSession, count: int
 ) -> None:
-    graphs = CudaGraphs(session, 64, (28, 28, 1), 6, device="cpu")
+    graphs = CudaGraphs(session, {"latents": 64}, (28, 28, 1), 6, device="cpu")
     rows = sampling.from_seeds(range(count), 64)
     (expected,) = session.run(None, {"latents": rows})
-    np.testing.assert_array_equal(graphs(rows), expected)
+    np.testing.assert_array_equal(graphs({"latents": rows}), expected)
 
 
 def test_the_next_batch_does_not_overwrite_the_pixels_of_the_last(
     session: onnxruntime.InferenceSession,
 ) -> None:
-    graphs = CudaGraphs(session, 64, (28, 28, 1), 2, device="cpu")
+    graphs = CudaGraphs(session, {"latents": 64}, (28, 28, 1), 2, device="cpu")
     rows = sampling.from_seeds([1, 2], 64)
-    first = graphs(rows[:1])
+    first = graphs({"latents": rows[:1]})
     copied = first.copy()
-    graphs(rows[1:])
+    graphs({"latents": rows[1:]})
     np.testing.assert_array_equal(first, copied)

@@ -13,6 +13,7 @@ from app.runtime import providers
 from app.runtime.cuda_graphs import CudaGraphs, bucket_sizes
 from app.runtime.engine import Engine
 from app.runtime.providers import Placement
+from tests import conditional
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,49 @@ def test_the_pixels_of_a_seed_do_not_depend_on_its_batch(
     other = Engine(*shipped, Placement("cpu", threads))
     drawn = other({"latents": rows[:size]})
     np.testing.assert_array_equal(drawn, engine({"latents": rows})[:size])
+
+
+@pytest.fixture(params=["shoes", "people"])
+def conditioned(request: pytest.FixtureRequest) -> tuple[Card, bytes]:
+    """A generator with classes, and one with attributes."""
+    graph = conditional.graph(request.param)
+    return conditional.described(request.param, graph), graph
+
+
+def conditional_rows(size: int) -> dict[str, np.ndarray]:
+    classes = np.random.default_rng(size).random((size, 4), np.float32)
+    return {"latents": sampling.from_seeds(range(size), 8), "classes": classes}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [1, 2, 5, 64])
+def test_a_conditional_generator_takes_latents_and_conditions(
+    conditioned: tuple[Card, bytes], size: int, threads: int
+) -> None:
+    rows = conditional_rows(size)
+    drawn = Engine(*conditioned, Placement("cpu", threads))(rows)
+    np.testing.assert_array_equal(drawn, conditional.expected(*rows.values()))
+
+
+def test_a_conditional_graph_is_refused_if_its_card_does_not_describe_its_conditions(
+    conditioned: tuple[Card, bytes],
+) -> None:
+    described, graph = conditioned
+    unconditional = described.model_copy(update={"classes": None, "attributes": None})
+    with pytest.raises(CardError, match=r"input is .*'classes': .*4.* says {'latents': [^:]*$"):
+        Engine(unconditional, graph, Placement("cpu"))
+    classes = [{"name": name, "share": 0.5} for name in "abc"]
+    three = Card.model_validate({**unconditional.model_dump(), "classes": classes})
+    with pytest.raises(CardError, match=r"'classes': .*4.* says .*'classes': .*3"):
+        Engine(three, graph, Placement("cpu"))
+
+
+def test_a_graph_without_the_input_for_classes_is_refused(shipped: tuple[Card, bytes]) -> None:
+    described, graph = shipped
+    classes = [{"name": name, "share": 0.5} for name in "abc"]
+    conditional_card = Card.model_validate({**described.model_dump(), "classes": classes})
+    with pytest.raises(CardError, match=r"says .*'classes'"):
+        Engine(conditional_card, graph, Placement("cpu"))
 
 
 def test_an_invalid_graph_is_refused(shipped: tuple[Card, bytes]) -> None:
@@ -91,6 +135,15 @@ def test_batches_run_as_captured_graphs_on_a_gpu(
     rows = sampling.from_seeds(range(7), 100)
     drawn = Engine(*shipped, Placement("cuda"), max_batch=4)({"latents": rows})
     np.testing.assert_array_equal(drawn, engine({"latents": rows}))
+    assert simulated_gpu == [True]
+
+
+def test_conditions_are_in_buffers_on_a_gpu_too(
+    conditioned: tuple[Card, bytes], simulated_gpu: list[bool]
+) -> None:
+    rows = conditional_rows(7)
+    drawn = Engine(*conditioned, Placement("cuda"), max_batch=4)(rows)
+    np.testing.assert_array_equal(drawn, conditional.expected(*rows.values()))
     assert simulated_gpu == [True]
 
 

@@ -22,6 +22,7 @@ from app.runtime.cuda_graphs import CudaGraphs
 from app.runtime.engine import Engine
 from app.runtime.providers import Placement
 from app.settings import Settings
+from tests import conditional
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
 VERSION = Path("fashion-mnist/2")
@@ -91,6 +92,15 @@ def test_one_engine_serves_every_batch_size(models: Path, gpu: Gpu) -> None:
             "trt_profile_max_shapes": "latents:24x64",
         }
     ]
+
+
+def test_an_engine_has_the_shapes_of_latents_and_conditions(tmp_path: Path, gpu: Gpu) -> None:
+    conditional.publish("shoes", tmp_path)
+    settings = Settings(provider="tensorrt", max_batch=24, models=tmp_path)
+    version = loader.load(tmp_path / "shoes/1", settings)
+    assert version.engine(version.rows_from_seeds([1, 2, 3])).shape == (3, 3, 4, 1)
+    assert gpu.options[0]["trt_profile_min_shapes"] == "latents:1x8,classes:1x4"
+    assert gpu.options[0]["trt_profile_max_shapes"] == "latents:24x8,classes:24x4"
 
 
 def test_half_precision_is_requested_and_reported(models: Path, gpu: Gpu) -> None:

@@ -1,0 +1,118 @@
+"""Conditional generators whose pixels are their conditions and latents, to compute by hand."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from app.artifact import card
+from app.artifact.card import (
+    Attributes,
+    Card,
+    DataSet,
+    Direction,
+    Directions,
+    Image,
+    ImageAttribute,
+    ImageClass,
+    Latent,
+    Training,
+    Variant,
+)
+
+OPSET, WIDTH = 17, 8
+CLASSES = {"boot": 0.5, "sneaker": 0.25, "t-shirt": 0.125, "0": 0.125}
+"""Names and shares. The class at index 3 has the name "0"."""
+ATTRIBUTES = {"glasses": [], "blond": ["brown"], "brown": ["blond"], "smile": []}
+"""Names, and what each excludes."""
+PATTERNS = ["1", "2", "c", "c"]
+"""Only glasses; only blond; twice brown with a smile."""
+FULL = 200
+"""The pixel of a class or an attribute that is 1."""
+EDIT = [1.0, *[0.0] * (WIDTH - 1)]
+"""The direction of the edit "hat": it makes the first pixel of the second row lighter by 16."""
+
+
+def graph(name: str) -> bytes:
+    """A generator of images ``(3, 4, 1)``.
+
+    The first row is FULL × the condition, the others are 128 + 16 × the latent, clipped to 0 … 255.
+    """
+    constants = {
+        "full": np.float32([FULL]),
+        "scale": np.float32([16]),
+        "offset": np.float32([128]),
+        "least": np.array(0, np.float32),
+        "most": np.array(255, np.float32),
+        "shape": np.array([-1, 3, 4, 1]),
+    }
+    nodes = [
+        helper.make_node("Mul", ["classes", "full"], ["first"]),
+        helper.make_node("Mul", ["latents", "scale"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "offset"], ["others"]),
+        helper.make_node("Concat", ["first", "others"], ["joined"], axis=1),
+        helper.make_node("Clip", ["joined", "least", "most"], ["clipped"]),
+        helper.make_node("Round", ["clipped"], ["rounded"]),
+        helper.make_node("Reshape", ["rounded", "shape"], ["image"]),
+        helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.UINT8),
+    ]
+    made = helper.make_graph(
+        nodes,
+        name,
+        [
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["n", WIDTH]),
+            helper.make_tensor_value_info("classes", TensorProto.FLOAT, ["n", 4]),
+        ],
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", 3, 4, 1])],
+        [numpy_helper.from_array(value, key) for key, value in constants.items()],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    helper.set_model_props(model, card.metadata(name, 1))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def described(name: str, content: bytes) -> Card:
+    """The card of "shoes", which has classes, or of "people", which has attributes."""
+    classes = [ImageClass(name=one, share=share) for one, share in CLASSES.items()]
+    attributes = Attributes(
+        attributes=[
+            ImageAttribute(name=one, share=0.5, excludes=excludes)
+            for one, excludes in ATTRIBUTES.items()
+        ],
+        patterns=PATTERNS,
+    )
+    hat = Direction(vector=EDIT, gained=0.75, kept=0.9)
+    return Card(
+        name=name,
+        version=1,
+        created=datetime.now(UTC),
+        latent=Latent(width=WIDTH, prior="normal"),
+        image=Image(height=3, width=4, channels=1),
+        opset=OPSET,
+        variants=[Variant(file="generator.onnx", sha256=card.digest(content))],
+        dataset=DataSet(name="none", licence="none", images=None),
+        training=Training(options={}, epochs=0, steps=0, seconds=0, device="none"),
+        metrics={},
+        libraries={},
+        classes=classes if name == "shoes" else None,
+        attributes=attributes if name == "people" else None,
+        directions=Directions(protocol="none", attributes={"hat": hat}),
+    )
+
+
+def publish(name: str, models: Path) -> None:
+    """Publish that generator as version 1: "shoes" or "people"."""
+    folder = models / name / "1"
+    folder.mkdir(parents=True)
+    content = graph(name)
+    (folder / "generator.onnx").write_bytes(content)
+    card.write(described(name, content), folder)
+
+
+def expected(latents: NDArray[np.float32], conditions: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The pixels of latents ``(n, 8)`` and conditions ``(n, 4)``: ``(n, 3, 4, 1)``."""
+    joined = np.concatenate([FULL * conditions, 16 * latents + np.float32(128)], axis=1)
+    return joined.clip(0, 255).round().astype(np.uint8).reshape(-1, 3, 4, 1)
