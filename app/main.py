@@ -37,12 +37,16 @@ from app.auth.addresses import TrustedProxies
 from app.auth.api_keys import Authenticator
 from app.auth.rate_limit import RateLimiter
 from app.errors import StartupError
-from app.middleware import access_log, body_limit, proxy_headers
+from app.middleware import body_limit
+from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
 from app.middleware.encoders import Encoders
 from app.middleware.load_shedding import Admission, LoadShedding
+from app.middleware.pipeline import Parts, Pipeline
+from app.middleware.proxy_headers import ProxyHeaders
+from app.middleware.request_context import RequestContext
 from app.observability import multiprocess, tracing
 from app.observability.metrics import Metrics, Sample, VersionSample
 from app.observability.tracing import Tracer
@@ -136,9 +140,7 @@ def create_app(
         lifespan=_lifespan(services, process, start),
     )
     app.state.services = services
-    access_log.install(app, settings, services.authenticator, services.metrics, process.tracer)
-    proxy_headers.install(app)
-    _add_middleware(app, services)
+    _add_pipeline(app, _pipeline_parts(services, process.tracer))
     problems.install(app)
     openapi.install(app, settings.timeout)
     _add_routes(app, settings)
@@ -225,13 +227,24 @@ def _sample(services: Services) -> Sample:
     return Sample(ready, versions)
 
 
-def _add_middleware(app: FastAPI, services: Services) -> None:
-    """Add all middleware but AccessLog, innermost first."""
+def _add_pipeline(app: FastAPI, parts: Parts) -> None:
+    """Wrap everything in the pipeline, including the middleware that answers failures with 500."""
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: Pipeline(build(), parts)  # type: ignore[method-assign]
+
+
+def _pipeline_parts(services: Services, tracer: Tracer | None) -> Parts:
+    """What all requests pass through."""
     settings = services.settings
-    app.add_middleware(BodyLimit, bound=partial(_body_bound, services))
-    app.add_middleware(Compression, encoders=services.encoders)
-    app.add_middleware(LoadShedding, admission=services.admission, respond=problems.error_response)
-    app.add_middleware(Cors, origins=settings.cors_origins.replace(" ", "").split(","))
+    return Parts(
+        new_context=partial(RequestContext.open, services.authenticator, settings.timeout),
+        proxy_headers=ProxyHeaders(TrustedProxies()),
+        cors=Cors(settings.cors_origins.replace(" ", "").split(",")),
+        load_shedding=LoadShedding(services.admission, problems.error_response),
+        body_limit=BodyLimit(partial(_body_bound, services)),
+        compression=Compression(services.encoders),
+        access_log=AccessLog(services.metrics, tracer, write_lines=settings.access_log),
+    )
 
 
 def _body_bound(services: Services, path: str) -> int | None:

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive
 
 from app.errors import BodyTooLargeError, ParameterError, invalid, parameter_error
 
@@ -21,17 +21,17 @@ BodyBound = Callable[[str], int | None]
 
 
 class BodyLimit:
-    """ASGI middleware: raises BodyTooLargeError if a route reads more than its path allows.
+    """Raises BodyTooLargeError if a route reads more than its path allows.
 
     LONGEST bytes are always allowed; for longer bodies, ``bound`` decides. The bytes are counted as
     they arrive, because the announced length may be missing or wrong.
     """
 
-    def __init__(self, app: ASGIApp, bound: BodyBound) -> None:
-        self._app, self._bound = app, bound
+    def __init__(self, bound: BodyBound) -> None:
+        self._bound = bound
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its body counted."""
+    def limited(self, path: str, receive: Receive) -> Receive:
+        """``receive`` of a request for ``path``, with its body counted."""
         length, most = 0, LONGEST
 
         async def counting_receive() -> Message:
@@ -40,12 +40,12 @@ class BodyLimit:
             length += len(message.get("body", b""))
             if length > most:
                 # Called for long bodies only, which are rare.
-                bound = self._bound(scope["path"])
+                bound = self._bound(path)
                 if bound is not None and length > (most := bound):
                     raise _too_large(most)
             return message
 
-        await self._app(scope, counting_receive, send)
+        return counting_receive
 
 
 def longest_with(numbers: int) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from app.auth.rate_limit import RateLimiter
 from app.batching.jobs import Claim
@@ -131,31 +131,30 @@ class Admission:
 
 
 class LoadShedding:
-    """ASGI middleware that refuses requests early, see ``Admission.early_refusal``."""
+    """Refuses requests before they are read, see ``Admission.early_refusal``."""
 
-    def __init__(self, app: ASGIApp, admission: Admission, respond: ErrorResponse) -> None:
-        self._app, self._admission, self._respond = app, admission, respond
+    def __init__(self, admission: Admission, respond: ErrorResponse) -> None:
+        self._admission, self._respond = admission, respond
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    def refusal(self, scope: Scope, context: RequestContext) -> Response | None:
+        """The refusal of a request; None if a route may read it, for which it has then paid."""
         refused = self._admission.early_refusal(scope, self._respond)
-        if not self._admission.has_rate:
-            await (refused or self._app)(scope, receive, send)
+        if refused or not self._admission.has_rate:
+            return refused
+        return self._prepaid(scope, context)
+
+    def settle(self, scope: Scope, context: RequestContext) -> None:
+        """Charge a request that a route has refused, unless it has paid already."""
+        if not self._admission.has_rate or not scope["path"].startswith(_IMAGES):
             return
-        await (refused or self._prepaid(scope) or self._app)(scope, receive, send)
-        context = context_of(scope)
-        if scope["path"].startswith(_IMAGES) and _is_refusal(context.stats.status):
+        if _is_refusal(context.stats.status):
             self._admission.settle_refused(context)
 
-    def _prepaid(self, scope: Scope) -> Response | None:
+    def _prepaid(self, scope: Scope, context: RequestContext) -> Response | None:
         """None once the request has paid for being read; the refusal of one over its rate."""
         path = scope["path"]
         if path not in _PATHS and path != _ARITHMETIC and not _TENSORS.fullmatch(path):
             return None
-        context = context_of(scope)
         try:
             self._admission.prepay(context)
         except RateLimitError as error:

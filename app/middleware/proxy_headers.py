@@ -4,8 +4,7 @@ uvicorn's own middleware accepts any text as an address, and misses a proxy whos
 mapped into IPv6, as on a listener for both.
 """
 
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from app.auth.addresses import TrustedProxies, unmapped
 
@@ -13,30 +12,19 @@ _FOR, _SCHEME = b"x-forwarded-for", b"x-forwarded-proto"
 _SCHEMES = {b"http": "http", b"https": "https"}
 
 
-def install(app: FastAPI) -> None:
-    """Wrap everything in ProxyHeaders, so that all of it sees the same client."""
-    build = app.build_middleware_stack
-
-    def stack() -> ASGIApp:
-        return ProxyHeaders(build(), TrustedProxies())
-
-    app.build_middleware_stack = stack  # type: ignore[method-assign]
-
-
 class ProxyHeaders:
-    """ASGI middleware: ``scope["client"]`` becomes the client's IP address, not its proxy's."""
+    """Finds the client of a request that may have come through proxies."""
 
-    def __init__(self, app: ASGIApp, proxies: TrustedProxies) -> None:
-        self._app, self._proxies = app, proxies
+    def __init__(self, proxies: TrustedProxies) -> None:
+        self._proxies = proxies
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its client, and its scheme if a proxy reports one."""
-        if scope["type"] == "http" and (peer := scope.get("client")):
+    def apply(self, scope: Scope) -> None:
+        """Make ``scope["client"]`` the client's address, and its scheme what a proxy reports."""
+        if peer := scope.get("client"):
             host = unmapped(peer[0])
             scope["client"] = (host, peer[1])
             if self._proxies.trusts(host):
                 self._believe(scope)
-        await self._app(scope, receive, send)
 
     def _believe(self, scope: Scope) -> None:
         addresses = []

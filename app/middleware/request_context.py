@@ -4,7 +4,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope
@@ -53,6 +53,13 @@ class RequestContext:
     """Whether the response is only for clients with a key, so that no shared cache may store it."""
     _client: str = ""
     _leases: list[Leased] = field(default_factory=list)
+
+    @classmethod
+    def open(
+        cls, authenticator: Authenticator, timeout: float, scope: Scope, receive: Receive
+    ) -> Self:
+        """The context of a request that has just arrived; ``timeout`` is its longest."""
+        return cls(scope, receive, authenticator, timeout, RequestStats(request_id(scope)))
 
     @property
     def client(self) -> str:

@@ -4,14 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.api import problems
-from app.auth.api_keys import Authenticator
 from app.main import create_app
-from app.middleware import access_log
-from app.observability.metrics import Metrics
 from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
 from app.settings import Settings
@@ -97,10 +92,10 @@ def test_a_failed_batch_is_500_without_a_traceback_and_the_next_one_works(
     assert small.post("/generate?n=1").is_success
 
 
-def test_a_rule_that_json_schema_cannot_express_is_reported_in_pydantics_words() -> None:
-    app, settings = FastAPI(), Settings()
-    problems.install(app)
-    access_log.install(app, settings, Authenticator(settings), Metrics(), None)
+def test_a_rule_that_json_schema_cannot_express_is_reported_in_pydantics_words(
+    models: Path,
+) -> None:
+    app = create_app(Settings(models=models))
 
     @app.post("/either")
     async def either(body: dict[str, int | bytes]) -> None: ...

@@ -48,10 +48,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Target:
-    """The URL of a request for an image, and its JSON body, if any."""
+    """The URL of a request for an image, its JSON body, if any, and its method."""
 
     url: str
     body: str | None = None
+    method: str = "POST"
 
 
 def measured(target: Target, connections: int, seconds: int) -> Load:
@@ -86,7 +87,7 @@ def answer(target: Target) -> bytes:
     if target.body:
         headers["Content-Type"] = "application/json"
     data = (target.body or "").encode()
-    request = urllib.request.Request(target.url, data, headers, method="POST")  # noqa: S310
+    request = urllib.request.Request(target.url, data, headers, method=target.method)  # noqa: S310
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
         content: bytes = response.read()
     return content

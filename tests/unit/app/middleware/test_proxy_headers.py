@@ -1,9 +1,7 @@
 """The client and the scheme that trusted proxies report."""
 
-import asyncio
-
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
 from app.auth.addresses import TrustedProxies
 from app.middleware.proxy_headers import ProxyHeaders
@@ -11,18 +9,9 @@ from app.middleware.proxy_headers import ProxyHeaders
 
 def seen(peer: str, *headers: tuple[bytes, bytes]) -> tuple[tuple[str, int], str]:
     """The client and the scheme that the application sees; 10.0.0.1 is a trusted proxy."""
-    scopes: list[Scope] = []
-
-    async def app(scope: Scope, _: Receive, __: Send) -> None:
-        scopes.append(scope)
-
-    async def unused(*_: object) -> None:
-        raise AssertionError
-
-    scope = {"type": "http", "client": (peer, 5), "scheme": "http", "headers": list(headers)}
-    middleware = ProxyHeaders(app, TrustedProxies("10.0.0.1"))
-    asyncio.run(middleware(scope, unused, unused))  # type: ignore[arg-type]
-    return scopes[0]["client"], scopes[0]["scheme"]
+    scope: Scope = {"client": (peer, 5), "scheme": "http", "headers": list(headers)}
+    ProxyHeaders(TrustedProxies("10.0.0.1")).apply(scope)
+    return scope["client"], scope["scheme"]
 
 
 @pytest.mark.parametrize("proxy", ["10.0.0.1", "::ffff:10.0.0.1"])
