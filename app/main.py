@@ -153,7 +153,8 @@ def _build(
     """All parts of a process. Raises StartupError if the requested provider does not run here."""
     loader.placements(settings)  # a provider that does not run ends the start even without models
     recorded = Metrics(shared)
-    registry = Registry(settings.default_model)
+    admission = Admission(RateLimiter(settings.rate))
+    registry = Registry(settings.default_model, admission.forget_queues)
     state = settings.state_folder or (shared and shared / "state")
     versions = GuardedLoader(settings, recorded.image_counter, state, trial_process)
     log = ReloadLog(shared and shared / "orders")
@@ -173,7 +174,7 @@ def _build(
         registry=registry,
         reloader=Reloader(registry, settings, log, versions, recorded.count_reload),
         authenticator=Authenticator(settings),
-        admission=Admission(RateLimiter(settings.rate)),
+        admission=admission,
         encoders=encoders,
         image_cache=ImageCache(settings.cache_bytes, encoders),
         metrics=recorded,

@@ -56,13 +56,13 @@ def version(client: TestClient, model: str = MODEL) -> ModelVersion:
 
 @contextmanager
 def occupied(
-    client: TestClient, engine: BlockedEngine, *counts: int
+    client: TestClient, engine: BlockedEngine, *counts: int, model: str = MODEL
 ) -> Iterator[list[Future[Computed]]]:
-    """Fill the queue of MODEL with requests of another client, for ``counts`` images each.
+    """Fill the queue of ``model`` with requests of another client, for ``counts`` images each.
 
     They wait until the engine is released, at the latest at the end, or until they are cancelled.
     """
-    served, portal = version(client), client.portal
+    served, portal = version(client, model), client.portal
     assert portal
 
     def submit(count: int) -> Future[Computed]:

@@ -112,6 +112,10 @@ class Admission:
         if scope["path"] in _PATHS and len(self._full) < _MOST_QUEUES:
             self._full[_queue(scope)] = full
 
+    def forget_queues(self) -> None:
+        """Forget which queues were full, as the same query may mean another version now."""
+        self._full.clear()
+
     def early_refusal(self, scope: Scope, respond: ErrorResponse) -> Response | None:
         """The refusal of a request whose queue still has no room; None if it must be read."""
         if not self._full or scope["path"] not in _PATHS:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -38,11 +38,17 @@ class Refused:
         return str(self.key) if self.key else MODELS_FOLDER
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass
 class Registry:
     """Every version in service, by name and version number."""
 
     default_name: str
+    on_change: Callable[[], object] = _nothing
+    """Called whenever another version has come into service, or one has gone."""
     models: dict[str, dict[int, ModelVersion]] = field(default_factory=dict)
     _refused: dict[VersionKey | None, Refused] = field(default_factory=dict)
     _unreadable: frozenset[VersionKey] = frozenset()
@@ -85,6 +91,7 @@ class Registry:
         versions[version.card.version] = version
         if replaced is not None:
             replaced.retire()
+        self.on_change()
         engine = version.engine
         logger.info("serving %s on %s, %s", version.key, engine.provider, engine.precision)
 
@@ -97,6 +104,7 @@ class Registry:
         if not self.models[key.name]:
             del self.models[key.name]
         version.retire()
+        self.on_change()
         logger.info("retired %s", key)
         return True
 

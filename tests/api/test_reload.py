@@ -25,7 +25,7 @@ from app.registry.reload_log import ReloadLog
 from app.registry.reloader import Reloader
 from app.settings import Settings
 from tests.drawing import closed
-from tests.engines import BlockedEngine, version
+from tests.engines import BlockedEngine, occupied, version
 from tests.versions import publish
 from tests.waiting import eventually
 
@@ -86,6 +86,20 @@ def test_a_new_version_is_served_once_it_is_loaded(
     assert (decode(server.get("/images/cats/2/0.png").content) == 2).all()
     assert (decode(server.get("/images/cats/1/0.png").content) == 1).all()
     assert index(server)["cats/2"] == ("READY", "")
+
+
+def test_a_full_queue_refuses_nobody_once_another_version_serves(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started(folder, max_images=16, max_queue=16) as server:
+        engine = BlockedEngine(server, monkeypatch, "cats")
+        with occupied(server, engine, 16, model="cats"):
+            for _ in range(2):
+                assert server.post("/generate?n=1").status_code == 503
+            publish(folder, "cats", 2)
+            assert load(server).is_success
+            assert server.post("/generate?n=1").headers["X-Model"] == "cats/2"
+            assert server.post("/generate?n=1&version=1").status_code == 503
 
 
 def test_a_new_model_is_served_once_it_is_loaded(server: TestClient, folder: Path) -> None:

@@ -127,6 +127,17 @@ def test_a_queue_with_room_again_is_forgotten(admission: Admission, queue: Queue
     assert early(admission, context("/generate")) is None
 
 
+def test_all_queues_are_forgotten_when_the_models_in_service_change(
+    admission: Admission, queue: Queue
+) -> None:
+    for query in ("", "model=faces"):
+        with pytest.raises(OverloadedError):
+            admit(admission, context("/generate", query), queue, 3)
+    admission.forget_queues()
+    assert early(admission, context("/generate")) is None
+    assert early(admission, context("/generate", "model=faces")) is None
+
+
 def test_an_exceeded_share_and_other_paths_are_not_remembered(
     admission: Admission, queue: Queue
 ) -> None:
