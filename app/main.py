@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 from app import __version__, errors
 from app.api import openapi, problems
 from app.api.dependencies import Services, require_administrator, require_key
+from app.api.direct_route import DirectRoutes
 from app.api.image_cache import ImageCache
 from app.api.routes import (
     access,
@@ -78,6 +79,8 @@ _DRAWING_ERRORS = openapi.problems(
     errors.EngineError,
     errors.DeadlineError,
 )
+_DIRECT = (health.router, generate.router, images.router)
+"""Their direct routes are answered ahead of FastAPI's routing."""
 _MEMORY_SHARE = 8
 """By default, all encoders of the server use this part of the memory."""
 _BYTES_PER_NUMBER = 32
@@ -231,7 +234,11 @@ def _sample(services: Services) -> Sample:
 def _add_pipeline(app: FastAPI, parts: Parts) -> None:
     """Wrap everything in the pipeline, including the middleware that answers failures with 500."""
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: Pipeline(build(), parts)  # type: ignore[method-assign]
+
+    def stack() -> Pipeline:
+        return Pipeline(DirectRoutes(build(), app.exception_handlers, _DIRECT), parts)
+
+    app.build_middleware_stack = stack  # type: ignore[method-assign]
 
 
 def _pipeline_parts(services: Services, tracer: Tracer | None) -> Parts:

@@ -54,7 +54,7 @@ def services_of(request: Request) -> Services:
 
 def accept_of(request: Request) -> str | None:
     """The value of all ``Accept`` headers; None without one."""
-    return ", ".join(request.headers.getlist("accept")) or None
+    return ", ".join(context_of(request.scope).values(b"accept")) or None
 
 
 async def _services(request: Request) -> Services:
@@ -69,9 +69,14 @@ async def _if_none_match(request: Request) -> Sequence[str]:
     return request.headers.getlist("if-none-match")
 
 
-async def _check_ready(request: Request) -> None:
+def check_ready(request: Request) -> None:
+    """Raise NotReadyError while the server is shutting down or its engine does not respond."""
     if reason := services_of(request).not_ready_reason():
         raise NotReadyError(reason)
+
+
+async def _require_ready(request: Request) -> None:
+    check_ready(request)
 
 
 async def require_key(
@@ -135,8 +140,8 @@ class KeyRoute(APIRoute):
         return checked_first(check_key, super().get_route_handler())
 
 
-RequiresReady = Depends(_check_ready)
-"""Raises NotReadyError while the server is shutting down or its engine does not respond."""
+RequiresReady = Depends(_require_ready)
+"""Raises as ``check_ready``."""
 
 CurrentServices = Annotated[Services, Depends(_services)]
 CurrentRegistry = Annotated[Registry, Depends(_registry)]

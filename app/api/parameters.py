@@ -81,6 +81,7 @@ OddSquare = Annotated[
     Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
 ]
 Format = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
+FileFormat = Literal["png", "webp"]
 Truncation = Annotated[
     float,
     Field(
@@ -232,6 +233,15 @@ class ColumnsQuery(SheetQuery):
     """How images are laid out if the request does not give the rows."""
 
     columns: int | None = Field(None, ge=1, le=256, description="images in a row of a sheet")
+
+
+class ImagePath(BaseModel):
+    """Path of ``/images/…``."""
+
+    model: ModelName = Field(description="a served model")
+    version: VersionNumber = Field(description="its version")
+    seed: Seed = Field(description="the image's seed")
+    form: FileFormat = Field(description="file format; the pixels are the same")
 
 
 class ImageQuery(AppearanceQuery, EditQuery):

@@ -68,12 +68,16 @@ class RequestContext:
             self._client = self.authenticator.client(HTTPConnection(self.scope))
         return self._client
 
+    def values(self, name: bytes) -> list[str]:
+        """The values of all headers with this name, which is in lower case."""
+        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name]
+
     def timeout(self) -> float:
         """The seconds that the client waits. Raises ParameterError if its header is not allowed."""
-        values = [value for name, value in self.scope["headers"] if name == _TIMEOUT]
+        values = self.values(_TIMEOUT)
         if not values:
             return self.longest_timeout
-        text = ", ".join(value.decode("latin-1") for value in values)
+        text = ", ".join(values)
         seconds = _number(text)
         if not 0 < seconds <= self.longest_timeout:
             allowed = f"a number of seconds above 0, at most {self.longest_timeout:g}"

@@ -22,7 +22,7 @@ from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
-router = APIRouter(tags=["images"], route_class=direct_route.DirectRoute)
+router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
 
 _OFFERED = (JSON, PNG, ZIP)
 _EMPTY_BODY = GenerateBody()

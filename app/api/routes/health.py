@@ -1,26 +1,38 @@
 """``GET /health/…``: liveness and readiness for load balancers and orchestrators."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from app.api import openapi
-from app.api.dependencies import CurrentRegistry, RequiresReady
+from app.api.content_negotiation import JSON
+from app.api.dependencies import check_ready, services_of
+from app.api.direct_route import DirectRoute
+from app.api.raw_response import RawResponse
 from app.api.schemas import Live, Ready, ReadyVersion, RefusedVersion
 from app.errors import NotReadyError
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
+
+_LIVE = Live().model_dump_json().encode()
 
 
-@router.get("/live")
-async def live() -> Live:
+@router.get("/live", response_model=Live)
+async def live(_: Request) -> Response:
     """Report that the process responds."""
-    return Live()
+    return _json(_LIVE)
 
 
-@router.get("/ready", dependencies=[RequiresReady], responses=openapi.problems(NotReadyError))
-async def ready(registry: CurrentRegistry) -> Ready:
+def _json(content: bytes) -> Response:
+    named = (b"content-length", b"%d" % len(content)), (b"content-type", JSON.encode())
+    return RawResponse(content, named)
+
+
+@router.get("/ready", response_model=Ready, responses=openapi.problems(NotReadyError))
+async def ready(request: Request) -> Response:
     """Report what serves: 200 if the default model is in service, else 503 with the reason."""
+    check_ready(request)
+    registry = services_of(request).registry
     default = registry.find()
-    return Ready(
+    found = Ready(
         model=default.card.name,
         version=default.card.version,
         provider=default.engine.provider,
@@ -37,3 +49,4 @@ async def ready(registry: CurrentRegistry) -> Ready:
         loading=[str(key) for key in sorted(registry.loading)],
         refused=[RefusedVersion(folder=r.folder, reason=r.reason) for r in registry.refused],
     )
+    return _json(found.model_dump_json().encode())

@@ -1,30 +1,33 @@
 """``/images/…``: the image of one seed, whose bytes never change."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Request, Response
 
-from app.api import etags, openapi
+from app.api import direct_route, etags, openapi
 from app.api.content_negotiation import PNG, WEBP, choose
-from app.api.dependencies import CurrentServices, IfNoneMatch, KeyRoute
-from app.api.drawing import Drawing, Route
+from app.api.drawing import RouteContext, route_context
 from app.api.image_cache import ImageKey
-from app.api.parameters import ImageQuery, Seed
-from app.artifact.card import ModelName, VersionNumber
+from app.api.parameters import FileFormat, ImagePath, ImageQuery
+from app.api.raw_response import Headers, RawResponse
+from app.artifact.version_key import VersionKey
 from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(tags=["images"], route_class=KeyRoute)
-
-FileFormat = Literal["png", "webp"]
+router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
 
 _PATH = "/images/{model}/{version}/{seed}.{form}"
 _MEDIA_TYPES: dict[FileFormat, str] = {"png": PNG, "webp": WEBP}
+_SHEET = Sheet(columns=1)
 # A published version never changes, and neither do its images.
 _CACHE_FOREVER = "max-age=31536000, immutable"
+_REMEMBERED = 4096
+"""Images whose headers are remembered."""
+_DESCRIPTION = direct_route.description(ImageQuery, path=ImagePath)
+_DESCRIPTION["parameters"] += openapi.IF_NONE_MATCH["parameters"]
 
 
 def url(version: ModelVersion, options: DrawOptions, seed: int) -> str:
@@ -35,85 +38,82 @@ def url(version: ModelVersion, options: DrawOptions, seed: int) -> str:
     return f"{path}?{query}" if query else path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _RequestedImage:
     """One image, and the headers that every response about it has."""
 
+    route: RouteContext
     key: ImageKey
     etag: str
-    headers: dict[str, str]
+    headers: Headers
     not_modified: bool
     """Whether the client's copy is current."""
 
     def response(self, content: bytes, timing: str) -> Response:
         """The image."""
-        headers = {**self.headers, "Server-Timing": timing}
-        return Response(content, headers=headers, media_type=self.key.media_type)
+        own = (b"server-timing", timing.encode()), *_entity(self.key.media_type, len(content))
+        return RawResponse(content, (*self.headers, *own))
 
     def not_modified_response(self) -> Response:
         """304: the client's copy is current (RFC 9110, section 15.4.5)."""
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=self.headers)
+        return RawResponse(b"", self.headers, HTTPStatus.NOT_MODIFIED)
 
 
-async def _drawing(
-    model: Annotated[ModelName, Path(description="a served model")],
-    version: Annotated[VersionNumber, Path(description="its version")],
-    query: Annotated[ImageQuery, Query()],
-    route: Route,
-) -> Drawing:
-    found = route.find(model, version, "path")
-    options = query.options(found.edit(query.strengths))
-    return route.drawing(found, options, Sheet(columns=1), 1, scale=query.scale)
-
-
-async def _requested(
-    drawing: Annotated[Drawing, Depends(_drawing)],
-    seed: Annotated[Seed, Path(description="the image's seed")],
-    form: Annotated[FileFormat, Path(description="file format; the pixels are the same")],
-    route: Route,
-    if_none_match: IfNoneMatch,
-) -> _RequestedImage:
+def _requested(request: Request) -> _RequestedImage:
+    path, query = direct_route.parse(request, ImagePath, ImageQuery)
+    route = route_context(request)
+    version = route.find(path.model, path.version, "path")
+    options = query.options(version.edit(query.strengths))
+    route.drawing(version, options, _SHEET, 1, scale=query.scale)
     route.request.timeout()  # so that a wrong one is refused even if the image is cached
-    media_type = choose(route.accept, (_MEDIA_TYPES[form],))
-    key = ImageKey(drawing.version, drawing.options, seed, media_type)
+    media_type = choose(route.accept, (_MEDIA_TYPES[path.form],))
+    key = ImageKey(version, options, path.seed, media_type)
     etag = key.etag
-    headers = {
-        "ETag": etag,
-        # A shared cache must not give images that need a key to clients without one.
-        "Cache-Control": f"{_visibility(route)}, {_CACHE_FOREVER}",
-        "X-Model": str(drawing.version.key),
-        "X-Seed": str(seed),
-        "Vary": "Accept",
-    }
-    return _RequestedImage(key, etag, headers, etags.matches(if_none_match, etag))
+    headers = _headers(etag, version.key, path.seed, bool(route.services.settings.api_keys))
+    if_none_match = route.request.values(b"if-none-match")
+    not_modified = bool(if_none_match) and etags.matches(if_none_match, etag)
+    return _RequestedImage(route, key, etag, headers, not_modified)
 
 
-def _visibility(route: Route) -> str:
-    return "private" if route.services.settings.api_keys else "public"
+@lru_cache(_REMEMBERED)
+def _headers(etag: str, version: VersionKey, seed: int, private: bool) -> Headers:
+    # A shared cache must not give images that need a key to clients without one.
+    visibility = "private" if private else "public"
+    return (
+        (b"etag", etag.encode()),
+        (b"cache-control", f"{visibility}, {_CACHE_FOREVER}".encode()),
+        (b"x-model", str(version).encode()),
+        (b"x-seed", str(seed).encode()),
+        (b"vary", b"Accept"),
+    )
 
 
-Requested = Annotated[_RequestedImage, Depends(_requested)]
+def _entity(media_type: str, length: int | None) -> Headers:
+    """The headers about a file, of which ``length`` is None if it is not known."""
+    named = (b"content-type", media_type.encode())
+    return (named,) if length is None else ((b"content-length", b"%d" % length), named)
 
 
 @router.get(
     _PATH,
     response_class=Response,
     responses=openapi.cacheable_images(*_MEDIA_TYPES.values()),
-    openapi_extra=openapi.IF_NONE_MATCH,
+    openapi_extra=_DESCRIPTION,
 )
-async def image(requested: Requested, route: Route) -> Response:
+async def image(request: Request) -> Response:
     """Generate the image of one seed, edited if `edit` is given. It may be cached permanently.
 
     If `If-None-Match` names the current `ETag`, the response is 304 and nothing is generated.
     """
-    cache = route.services.image_cache
+    requested = _requested(request)
     if requested.not_modified:
         return requested.not_modified_response()
-    content = cache.get(requested.etag)
+    services, context = requested.route.services, requested.route.request
+    content = services.image_cache.get(requested.etag)
     if content is not None:
         return requested.response(content, "cache")
-    claim = route.services.admission.charge(route.request, requested.key.price)
-    file = await cache.generate(requested.key, requested.etag, claim, route.request.stats)
+    claim = services.admission.charge(context, requested.key.price)
+    file = await services.image_cache.generate(requested.key, requested.etag, claim, context.stats)
     return requested.response(file.content, file.timing)
 
 
@@ -121,19 +121,16 @@ async def image(requested: Requested, route: Route) -> Response:
     _PATH,
     response_class=Response,
     responses=openapi.cacheable_images(),
-    openapi_extra=openapi.IF_NONE_MATCH,
+    openapi_extra=_DESCRIPTION,
 )
-async def image_head(requested: Requested, services: CurrentServices) -> Response:
+async def image_head(request: Request) -> Response:
     """Headers only; the image is not generated.
 
     `Content-Length` is present if the image is cached (RFC 9110, section 9.3.2).
     """
+    requested = _requested(request)
     if requested.not_modified:
         return requested.not_modified_response()
-    response = Response(headers=requested.headers, media_type=requested.key.media_type)
-    content = services.image_cache.get(requested.etag)
-    if content is None:
-        del response.headers["Content-Length"]
-    else:
-        response.headers["Content-Length"] = str(len(content))
-    return response
+    content = requested.route.services.image_cache.get(requested.etag)
+    length = None if content is None else len(content)
+    return RawResponse(b"", (*requested.headers, *_entity(requested.key.media_type, length)))

@@ -1,0 +1,17 @@
+"""A response whose headers are bytes already."""
+
+from starlette.responses import Response
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Names in lower case, and values."""
+
+
+class RawResponse(Response):
+    """A response with exactly these headers.
+
+    Starlette's encodes text one header at a time, and looks for those that it would have to add.
+    """
+
+    def __init__(self, content: bytes, headers: Headers, status_code: int = 200) -> None:
+        self.body, self.status_code, self.background = content, status_code, None
+        self.raw_headers = list(headers)
