@@ -10,11 +10,12 @@ from app.latent.sampling import Prior
 from training.errors import RunError
 from training.presets import PRESETS, Preset
 
-GeneratorStack = Literal["paper", "deeper", "deepest", "keras", "upsample"]
+GeneratorStack = Literal["paper", "deeper", "deepest", "keras", "upsample", "lean"]
 DiscriminatorStack = Literal["paper", "deeper", "keras", "upsample"]
 Activation = Literal["relu", "leaky", "selu"]
 Initialisation = Literal["normal", "glorot"]
 Loss = Literal["hinge", "bce", "relativistic"]
+Conditional = Literal["auto", "none", "classes", "attributes"]
 Device = Literal["auto", "cpu", "cuda"]
 ComputePrecision = Literal["auto", "fp32", "bf16"]
 Execution = Literal["auto", "graph", "compile", "eager"]
@@ -107,6 +108,14 @@ class Config(Architecture):
         0, ge=0, lt=2**32, description="decides initial weights, order of images and latents"
     )
 
+    conditional: Conditional = Field(
+        "auto",
+        description="labels that the generator takes beside the latent: the classes or the "
+        "attributes of the training images; auto takes the labels there are, none ignores them",
+    )
+    classes: str = Field(
+        "", description="classes to train on, separated by commas; empty for all of them"
+    )
     latent_dim: int = Field(64, ge=1, le=4096, description="numbers in a latent")
     prior: Prior = Field("normal", description="distribution of the latents")
     generator_filters: int = Field(
@@ -188,6 +197,11 @@ class Config(Architecture):
     def policy(self) -> tuple[str, ...]:
         """The names in ``augment``, in their order."""
         return tuple(self.augment.split(",")) if self.augment else ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names in ``classes``, in their order."""
+        return tuple(self.classes.split(",")) if self.classes else ()
 
     @property
     def folder(self) -> Path | None:

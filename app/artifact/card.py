@@ -241,17 +241,7 @@ class Card(_Part):
     @cached_property
     def sampler(self) -> Sampler | None:
         """Gives seeds their classes or attributes; None for an unconditional generator."""
-        if self.classes:
-            return ClassSampler(
-                tuple(one.name for one in self.classes), tuple(one.share for one in self.classes)
-            )
-        if self.attributes:
-            return AttributeSampler(
-                tuple(one.name for one in self.attributes.attributes),
-                tuple(int(pattern, 16) for pattern in self.attributes.patterns),
-                {one.name: frozenset(one.excludes) for one in self.attributes.attributes},
-            )
-        return None
+        return sampler_of(self.classes, self.attributes)
 
     @property
     def inputs(self) -> dict[str, int]:
@@ -270,6 +260,19 @@ class Card(_Part):
     def metadata(self) -> dict[str, str]:
         """Return the ``metadata_props`` of every graph of this version."""
         return metadata(self.name, self.version)
+
+
+def sampler_of(classes: list[ImageClass] | None, attributes: Attributes | None) -> Sampler | None:
+    """Return what gives seeds their classes or attributes; None if there are none."""
+    if classes:
+        return ClassSampler(tuple(one.name for one in classes), tuple(one.share for one in classes))
+    if attributes:
+        return AttributeSampler(
+            tuple(one.name for one in attributes.attributes),
+            tuple(int(pattern, 16) for pattern in attributes.patterns),
+            {one.name: frozenset(one.excludes) for one in attributes.attributes},
+        )
+    return None
 
 
 def metadata(name: str, version: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tests.bench.train import endless, plain_gan, plain_step
 from training.config import Config
 from training.gan.gan import Gan
 from training.loop import device
-from training.loop.epochs import train
+from training.loop.epochs import TrainingData, train
 from training.presets import Preset
 
 PARTS = 4
@@ -51,7 +51,7 @@ def curves(bench: Bench, preset: Preset) -> Iterator[Row]:
 def _ours(config: Config, pixels: np.ndarray, where: torch.device, steps: int) -> Curves:
     gan = Gan(config, pixels.shape[1:], where)
     resident = device.place_images(pixels, where)
-    reports = list(train(gan, resident, steps, steps // PARTS))
+    reports = list(train(gan, TrainingData(resident), steps, steps // PARTS))
     # Each report has means since the start of the epoch, and the epoch is as long as the run.
     sums = [(r.step * r.discriminator_loss, r.step * r.generator_loss) for r in reports[:PARTS]]
     return np.diff(np.array(sums), axis=0, prepend=0) / (steps // PARTS)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.gan.gan import Gan
 from training.loop import checkpoint, device
-from training.loop.epochs import epoch_order, train
+from training.loop.epochs import TrainingData, epoch_order, train
 from training.loop.execution import Step, select_step
 
 pytestmark = pytest.mark.gpu
@@ -32,7 +32,7 @@ each_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.k
 
 def losses(gan: Gan, images: Tensor, steps: int, total: int | None = None) -> np.ndarray:
     """Both losses of each of ``steps`` steps, ``(steps, 2)``."""
-    reports = train(gan, images, total or gan.step + steps, report_every=1)
+    reports = train(gan, TrainingData(images), total or gan.step + steps, report_every=1)
     found, size = [], gan.config.batch_size
     for report in itertools.islice(reports, steps):
         # Reports have means since the start of the epoch; the losses of a step are differences.
@@ -174,7 +174,7 @@ def test_compiled_networks_have_equal_losses(make_gan: MakeGan, images: Tensor) 
 def test_batches_come_from_images_on_the_gpu(make_gan: MakeGan, gpu: torch.device) -> None:
     resident = device.place_images(np.zeros((64, 1, 28, 28), np.uint8), gpu)
     assert resident.is_cuda
-    reports = list(train(make_gan(), resident, 2))
+    reports = list(train(make_gan(), TrainingData(resident), 2))
     assert reports[-1].step == 2
 
 

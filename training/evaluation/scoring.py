@@ -8,8 +8,10 @@ from training.config import Config
 from training.data.images import ImageSet
 from training.errors import EvaluationError
 from training.evaluation import distances, features
-from training.gan.pixels import of_seeds, to_pixels
+from training.gan.conditional import rows_of
+from training.gan.pixels import of_latents, to_pixels
 from training.loop.fit import Score
+from training.run.journal import DataSummary
 
 SAMPLES = 5_000
 """Number of generated images for a score, from seed 0 on."""
@@ -33,11 +35,10 @@ def scorer(config: Config, image_set: ImageSet, device: torch.device) -> Score:
     network = features.load(spec).to(device)
     real = features.extract(network, image_set.pixels[:REAL_IMAGES], spec).features
     latent = Latent(width=config.latent_dim, prior=config.prior)
+    rows = rows_of(range(SAMPLES), latent, DataSummary.of(image_set).sampler)
 
     def score(generator: nn.Module) -> float:
-        fake = of_seeds(
-            lambda z: to_pixels(generator, torch.from_numpy(z).to(device)), range(SAMPLES), latent
-        )
+        fake = of_latents(lambda z: to_pixels(generator, torch.from_numpy(z).to(device)), rows)
         return distances.frechet(real, features.extract(network, fake, spec).features)
 
     return score

@@ -11,13 +11,21 @@ from app.latent.sampling import Latents
 from training.errors import ExportError
 
 
-def run_graph(graph: bytes, latents: Latents) -> Pixels:
-    """The pixels of ``latents`` ``(n, z)``: uint8 ``(n, height, width, channels)``.
+def run_graph(graph: bytes, rows: Latents, conditions: int = 0) -> Pixels:
+    """The pixels of ``rows``, latents ``(n, z)``: uint8 ``(n, height, width, channels)``.
 
-    Raises ExportError if onnxruntime is not installed or cannot run ``graph``.
+    For a conditional graph the last ``conditions`` columns of ``rows`` are its second input. Raises
+    ExportError if onnxruntime is not installed or cannot run ``graph``.
     """
-    pixels: Pixels = run(session(graph), {card.INPUT: latents})
+    pixels: Pixels = run(session(graph), graph_inputs(rows, conditions))
     return pixels
+
+
+def graph_inputs(rows: Latents, conditions: int) -> dict[str, Latents]:
+    """The inputs of a graph, by name, for a PyTorch generator's inputs ``rows`` ``(n, z + k)``."""
+    if not conditions:
+        return {card.INPUT: rows}
+    return {card.INPUT: rows[:, :-conditions], card.CLASSES: rows[:, -conditions:]}
 
 
 def session(graph: bytes) -> Any:  # noqa: ANN401 onnxruntime carries no types

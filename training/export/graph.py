@@ -1,7 +1,8 @@
 """Writes a generator as an ONNX graph, layer by layer.
 
 The graph maps ``latents``, float32 ``(n, z)``, to ``pixels``, uint8 ``(n, height, width,
-channels)``, including scaling, rounding and layout. It is written node by node instead of traced,
+channels)``, including scaling, rounding and layout. A conditional one also takes ``classes``,
+float32 ``(n, k)``. It is written node by node instead of traced,
 so that it has exactly these operators and none that a tracer adds.
 """
 
@@ -14,8 +15,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from app.artifact.card import INPUT, OUTPUT
+from app.artifact.card import CLASSES, INPUT, OUTPUT
 from training.errors import ExportError
+from training.gan.residual import Residual
 
 OPSET = 17
 """The ONNX operator set; onnxruntime supports it since version 1.14."""
@@ -27,10 +29,14 @@ Convolution = nn.Conv2d | nn.ConvTranspose2d
 class GraphWriter:
     """Appends nodes to a graph; ``value`` is the name of the last node's output."""
 
-    def __init__(self) -> None:
+    def __init__(self, conditions: int = 0) -> None:
+        """With ``conditions``, append the second input, of that width, to the latents."""
+        self.conditions = conditions
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.value = INPUT
+        if conditions:
+            self.node("Concat", CLASSES, axis=1)
 
     def constant(self, values: Tensor | np.ndarray) -> str:
         """Add an initialiser with ``values``; returns its name."""
@@ -98,6 +104,17 @@ class GraphWriter:
         )
 
     @layer.register
+    def _(self, layer: nn.PixelShuffle) -> None:
+        self.node("DepthToSpace", blocksize=layer.upscale_factor, mode="CRD")
+
+    @layer.register
+    def _(self, layer: Residual) -> None:
+        before = self.value
+        for inner in layer:
+            self.layer(inner)
+        self.node("Add", before)
+
+    @layer.register
     def _(self, _: nn.ReLU) -> None:
         self.node("Relu")
 
@@ -142,12 +159,14 @@ def build_graph(
     latent_width: int,
     image_shape: tuple[int, int, int],
     metadata: dict[str, str],
+    conditions: int = 0,
 ) -> bytes:
     """``generator`` (eval mode) as a serialised, checked ONNX model.
 
-    ``image_shape`` is (height, width, channels). Raises ExportError for an unsupported layer.
+    ``image_shape`` is (height, width, channels). A conditional generator's condition has
+    ``conditions`` numbers. Raises ExportError for an unsupported layer.
     """
-    writer = GraphWriter()
+    writer = GraphWriter(conditions)
     for layer in generator.children():
         writer.layer(layer)
     writer.pixels()
@@ -162,10 +181,15 @@ def finish(
     opset: int = OPSET,
 ) -> bytes:
     """The graph of ``writer``, from latents to pixels, as a serialised, checked ONNX model."""
+    conditions = {CLASSES: writer.conditions} if writer.conditions else {}
+    widths = {INPUT: latent_width, **conditions}
     body = helper.make_graph(
         writer.nodes,
         "generator",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", latent_width])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
+            for name, width in widths.items()
+        ],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, ["n", *image_shape])],
         writer.constants,
     )

@@ -14,13 +14,16 @@ MAX_SHARE = 0.001
 """Largest accepted share of pixels that differ."""
 
 
-def check(expected: Pixels, graph: bytes, latents: Latents) -> tuple[Pixels, Metric]:
+def check(
+    expected: Pixels, graph: bytes, rows: Latents, conditions: int = 0
+) -> tuple[Pixels, Metric]:
     """The pixels that ``graph`` draws, and the share of them that differs from ``expected``.
 
+    ``rows`` and ``conditions`` are as in ``run_graph``.
     Raises ExportError if they have another shape, or differ by more than one grey level, or in more
     than one pixel in a thousand.
     """
-    drawn = run_graph(graph, latents)
+    drawn = run_graph(graph, rows, conditions)
     if drawn.shape != expected.shape:
         raise ExportError(f"the graph draws {drawn.shape}, the generator {expected.shape}")
     difference = np.abs(drawn.astype(np.int16) - expected)
@@ -32,6 +35,6 @@ def check(expected: Pixels, graph: bytes, latents: Latents) -> tuple[Pixels, Met
         )
     protocol = (
         f"share of pixels that differ from the generator's before it was exported, by one grey "
-        f"level at most, over {len(latents)} seeds (onnxruntime, CPU provider)"
+        f"level at most, over {len(rows)} seeds (onnxruntime, CPU provider)"
     )
     return drawn, Metric(value=share, protocol=protocol)

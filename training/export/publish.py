@@ -14,26 +14,36 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from app.artifact import atomic_files, card
-from app.artifact.card import Card, DataSet, Directions, Image, Latent, Metric, Training, Variant
+from app.artifact.card import (
+    Attributes,
+    Card,
+    DataSet,
+    Directions,
+    Image,
+    ImageClass,
+    Latent,
+    Metric,
+    Training,
+    Variant,
+    sampler_of,
+)
 from app.imaging import png, sheets
 from app.imaging.sheets import Pixels
-from app.latent import sampling
+from app.latent.conditions import Sampler
 from app.latent.sampling import Latents
 from training.config import PLACEMENT, CheckpointChoice, Config
 from training.errors import ExportError
 from training.evaluation.records import AttributesRecord, EvaluationRecord
 from training.export import parity
-from training.export.cpu_session import require_onnxruntime
+from training.export.cpu_session import require_onnxruntime, run_graph
 from training.export.graph import OPSET, build_graph
+from training.gan.conditional import SHEET_COLUMNS, rows_of, sheet_rows
 from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
 from training.loop import checkpoint
 from training.run.journal import Run
 
 GRAPH_FILE = "generator.onnx"
-SHEET_IMAGES = 64
-"""Number of images on the sheet of samples."""
-
 PARITY_SEEDS = 1024
 """Number of seeds on which the graph is compared with the original generator."""
 
@@ -46,6 +56,13 @@ class Provenance:
     training: Training
     metrics: dict[str, Metric]
     directions: Directions | None = None
+    classes: list[ImageClass] | None = None
+    attributes: Attributes | None = None
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """Gives seeds their classes or attributes; None for an unconditional generator."""
+        return sampler_of(self.classes, self.attributes)
 
 
 @dataclass(frozen=True)
@@ -59,7 +76,7 @@ class Source:
     graph: Callable[[dict[str, str]], bytes]
     """Returns its ONNX graph with the given metadata."""
     draw: Callable[[Latents], Pixels]
-    """Draws the pixels that the graph must draw, without the graph."""
+    """Draws the pixels that the graph must draw, without the graph, from ``conditional.Rows``."""
 
 
 def export(
@@ -79,7 +96,7 @@ def export(
 def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
     """The averaged generator of ``run``. Raises RunError for a run that cannot be read."""
     config, data = run.config(), run.data()
-    gan = Gan(config, data.shape, torch.device("cpu"))
+    gan = Gan(config, data.shape, torch.device("cpu"), sampler=data.sampler)
     gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(choice)))
     edits = AttributesRecord.read_for_step(run.edits, gan.step)
     return source_of_network(
@@ -91,6 +108,8 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
             _training(run, config, gan.step),
             _metrics(run, gan.step),
             edits.directions() if edits else None,
+            data.classes,
+            data.attributes,
         ),
     )
 
@@ -98,14 +117,15 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
 def source_of_network(
     generator: nn.Module, latent: Latent, image: Image, provenance: Provenance
 ) -> Source:
-    """A PyTorch generator in eval mode, from latents ``(n, z)`` to images in [-1, 1]."""
+    """A PyTorch generator in eval mode, from ``conditional.Rows`` to images in [-1, 1]."""
     shape = (image.height, image.width, image.channels)
+    conditions = len(provenance.sampler.names) if provenance.sampler else 0
     return Source(
         latent=latent,
         image=image,
         provenance=provenance,
         opset=OPSET,
-        graph=lambda metadata: build_graph(generator, latent.width, shape, metadata),
+        graph=lambda metadata: build_graph(generator, latent.width, shape, metadata, conditions),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z)),
     )
 
@@ -136,8 +156,11 @@ def publish(source: Source, folder: Path) -> None:
     """
     name, version = folder.parent.name, int(folder.name)
     graph = source.graph(card.metadata(name, version))
-    latents = sampling.from_seeds(range(PARITY_SEEDS), source.latent.width, source.latent.prior)
-    pixels, share = parity.check(source.draw(latents), graph, latents)
+    sampler = source.provenance.sampler
+    conditions = len(sampler.names) if sampler else 0
+    rows = rows_of(range(PARITY_SEEDS), source.latent, sampler)
+    _, share = parity.check(source.draw(rows), graph, rows, conditions)
+    sheet = run_graph(graph, sheet_rows(source.latent, sampler), conditions)
     model_card = Card(
         name=name,
         version=version,
@@ -149,10 +172,12 @@ def publish(source: Source, folder: Path) -> None:
         dataset=source.provenance.dataset,
         training=source.provenance.training,
         metrics={"parity": share, **source.provenance.metrics},
+        classes=source.provenance.classes,
+        attributes=source.provenance.attributes,
         directions=source.provenance.directions,
         libraries={library.__name__: library.__version__ for library in _libraries()},
     )
-    write_version(model_card, {GRAPH_FILE: graph}, pixels[:SHEET_IMAGES], folder)
+    write_version(model_card, {GRAPH_FILE: graph}, sheet, folder)
 
 
 def _training(run: Run, config: Config, steps: int) -> Training:
@@ -193,7 +218,7 @@ def write_version(
         card.write(model_card, staging)
         for file, graph in graphs.items():
             (staging / file).write_bytes(graph)
-        sheet = sheets.sheet(samples, sheets.square_columns(len(samples)))
+        sheet = sheets.sheet(samples, SHEET_COLUMNS)
         (staging / card.SAMPLES_FILE).write_bytes(png.encode(sheet))
         for variant in card.read(staging).variants:
             card.load_graph(staging, variant)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from app.latent import sampling
+from app.artifact.card import Latent
+from app.latent.conditions import Sampler
 from training.config import Config
 from training.errors import RunError
-from training.gan import adam, averaging, losses, networks, penalties
+from training.gan import adam, averaging, conditional, losses, networks, penalties
 from training.gan.augmentation import augmented, mirrored
 from training.gan.hardware import autocast, channels_last, to_device
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
@@ -31,10 +32,12 @@ class Gan:
         image_shape: tuple[int, int, int],
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
+        sampler: Sampler | None = None,
     ) -> None:
         """New networks for images of ``image_shape`` (channels, height, width).
 
         ``config.seed`` decides their weights, which are the same in every process of ``group``.
+        With ``sampler``, they are conditional, and it gives seeds their classes or attributes.
         Raises ValueError if the images are not square or no network exists for their size.
         """
         channels, size, width = image_shape
@@ -42,14 +45,10 @@ class Gan:
             raise ValueError(f"images must be square, got {width}×{size}")
         torch.manual_seed(config.seed)
         self.config, self.device, self.group = config, device, group
+        self.sampler = sampler
         self.step = 0
         """Steps done since the run began."""
-        generator = networks.generator(
-            config.latent_dim, channels, size, config.generator_filters, config
-        )
-        discriminator = networks.discriminator(
-            channels, size, config.discriminator_filters, config.spectral_norm, config
-        )
+        generator, discriminator = _networks(config, channels, size, sampler)
         self.generator = channels_last(generator).to(device)
         self.discriminator = channels_last(discriminator).to(device)
         betas = (config.beta1, config.beta2)
@@ -59,54 +58,61 @@ class Gan:
         self._rate_factor = 1.0
         self._forward = _forward
 
-    def train_step(self, real: Tensor) -> Tensor:
+    def train_step(self, real: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Train both networks for one step on ``real``, uint8 ``(n, channels, height, width)``.
 
-        ``real`` is this process's share of the batch. Returns one tensor (4,), still on the device:
-        discriminator loss, generator loss, accuracy on real and accuracy on generated images.
+        ``real`` is this process's share of the batch, and ``conditions``, float32 ``(n, k)``, are
+        its classes or attributes if the networks are conditional. Returns one tensor (4,), still on
+        the device: discriminator loss, generator loss, accuracy on real and accuracy on generated
+        images.
         """
-        values = self.update(to_device(real, self.device), self.penalty_due)
+        if conditions is not None:
+            conditions = to_device(conditions, self.device)
+        values = self.update(to_device(real, self.device), self.penalty_due, conditions)
         self.count_step()
         return values
 
-    def update(self, real: Tensor, with_penalty: bool) -> Tensor:
-        """The part of ``train_step`` that runs on the device, for ``real`` that is already there.
+    def update(self, real: Tensor, with_penalty: bool, conditions: Tensor | None = None) -> Tensor:
+        """The part of ``train_step`` that runs on the device, for tensors that are already there.
 
         Nothing here waits for the device or branches on its results, so it can be a CUDA graph.
+        Generated images have the conditions of the real ones, and therefore their distribution.
         """
         images = self._scaled(real)
-        d_loss, accuracies = self._train_discriminator(images, with_penalty)
-        g_loss = self._train_generator(images)
+        d_loss, accuracies = self._train_discriminator(images, conditions, with_penalty)
+        g_loss = self._train_generator(images, conditions)
         self.average.update(self.generator, first=self.step == 0)
         return torch.stack([d_loss, g_loss, *accuracies])
 
     def _train_discriminator(
-        self, images: Tensor, with_penalty: bool
+        self, images: Tensor, conditions: Tensor | None, with_penalty: bool
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Update the discriminator. Returns its loss and its accuracies on real and generated."""
         with autocast(self.device, self.config.precision):
             with torch.no_grad():
-                generated = self._augmented(self._generate(len(images)))
+                generated = self._augmented(self._generate(len(images), conditions))
             images = self._augmented(images)
-            real, fake = (
-                self._forward(self.discriminator, batch).float() for batch in (images, generated)
-            )
+            real, fake = (self._logits(batch, conditions) for batch in (images, generated))
         loss = losses.discriminator_loss(real, fake, self.config.loss)
-        penalty = self._penalty(images, generated) if with_penalty else 0.0
+        penalty = self._penalty(images, generated, conditions) if with_penalty else 0.0
         self._minimise(loss + penalty, self.discriminator_adam)
         return loss.detach(), losses.accuracies(real, fake, self.config.loss)
 
-    def _train_generator(self, images: Tensor) -> Tensor:
+    def _train_generator(self, images: Tensor, conditions: Tensor | None) -> Tensor:
         """Update the generator. Returns its loss."""
         with _frozen(self.discriminator):
             with autocast(self.device, self.config.precision):
-                generated = self._augmented(self._generate(len(images)))
-                fake = real = self._forward(self.discriminator, generated).float()
+                generated = self._augmented(self._generate(len(images), conditions))
+                fake = real = self._logits(generated, conditions)
                 if self.config.loss == "relativistic":  # the only loss here that uses real images
-                    real = self._forward(self.discriminator, self._augmented(images)).float()
+                    real = self._logits(self._augmented(images), conditions)
             loss = losses.generator_loss(real, fake, self.config.loss)
             self._minimise(loss, self.generator_adam)
         return loss.detach()
+
+    def _logits(self, images: Tensor, conditions: Tensor | None) -> Tensor:
+        inputs = (images,) if conditions is None else (images, conditions)
+        return self._forward(self.discriminator, *inputs).float()
 
     def _minimise(self, loss: Tensor, optimiser: Adam) -> None:
         optimiser.zero_grad()
@@ -129,12 +135,12 @@ class Gan:
         config = self.config
         return bool(config.r1_gamma or config.r2_gamma) and self.step % config.penalty_interval == 0
 
-    def _penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
+    def _penalty(self, real: Tensor, fake: Tensor, conditions: Tensor | None) -> Tensor | float:
         gammas = (self.config.r1_gamma, self.config.r2_gamma)
         # Never compiled: torch.compile does not support second derivatives.
         return sum(
             penalties.gradient_penalty(
-                self.discriminator, images, self.config.penalty_interval * gamma
+                self.discriminator, images, self.config.penalty_interval * gamma, conditions
             )
             for images, gamma in zip((real, fake), gammas, strict=True)
             if gamma
@@ -148,8 +154,9 @@ class Gan:
     def _augmented(self, images: Tensor) -> Tensor:
         return augmented(images, self.config.policy)
 
-    def _generate(self, count: int) -> Tensor:
-        return self._forward(self.generator, self.sample_latents(count))
+    def _generate(self, count: int, conditions: Tensor | None) -> Tensor:
+        rows = conditional.input_rows(self.sample_latents(count), conditions)
+        return self._forward(self.generator, rows)
 
     def sample_latents(self, count: int) -> Tensor:
         """``count`` random latents of the prior, ``(count, latent_dim)``, drawn on the device.
@@ -182,8 +189,9 @@ class Gan:
 
         It uses no random numbers of the run, so the run continues as if it had not been called.
         """
-        z = sampling.from_seeds(range(CALIBRATION_SEEDS), self.config.latent_dim, self.config.prior)
-        batches = torch.split(torch.from_numpy(z).to(self.device), _CALIBRATION_BATCH)
+        latent = Latent(width=self.config.latent_dim, prior=self.config.prior)
+        rows = conditional.rows_of(range(CALIBRATION_SEEDS), latent, self.sampler)
+        batches = torch.split(torch.from_numpy(rows).to(self.device), _CALIBRATION_BATCH)
         return averaging.calibrated(self.average, batches)
 
     def state_dict(self) -> dict[str, Any]:
@@ -224,8 +232,24 @@ class Gan:
         return [(name, getattr(self, name)) for name in ("generator_adam", "discriminator_adam")]
 
 
-def _forward(network: nn.Module, inputs: Tensor) -> Tensor:
-    outputs: Tensor = network(inputs)
+def _networks(
+    config: Config, channels: int, size: int, sampler: Sampler | None
+) -> tuple[nn.Sequential, nn.Module]:
+    """A new generator and a new discriminator."""
+    conditions = len(sampler.names) if sampler else 0
+    generator = networks.generator(
+        config.latent_dim + conditions, channels, size, config.generator_filters, config
+    )
+    discriminator = networks.discriminator(
+        channels, size, config.discriminator_filters, config.spectral_norm, config
+    )
+    if not conditions:
+        return generator, discriminator
+    return generator, conditional.Projection(discriminator, conditions, config.spectral_norm)
+
+
+def _forward(network: nn.Module, *inputs: Tensor) -> Tensor:
+    outputs: Tensor = network(*inputs)
     return outputs
 
 

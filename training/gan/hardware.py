@@ -1,9 +1,13 @@
 """Precision, memory layout and transfers: what a training step needs from the hardware."""
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
 from training.config import ComputePrecision
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -27,7 +31,7 @@ def autocast(device: torch.device, precision: ComputePrecision) -> torch.autocas
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
-def channels_last(network: nn.Sequential) -> nn.Sequential:
+def channels_last(network: Network) -> Network:
     """``network`` itself, its weights converted to the layout with the fastest convolutions."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

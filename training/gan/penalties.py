@@ -4,8 +4,12 @@ import torch
 from torch import Tensor, nn
 
 
-def gradient_penalty(discriminator: nn.Module, images: Tensor, gamma: float) -> Tensor:
+def gradient_penalty(
+    discriminator: nn.Module, images: Tensor, gamma: float, conditions: Tensor | None = None
+) -> Tensor:
     """gamma/2·E‖∇D(x)‖² over ``images`` ``(n, channels, height, width)``, a scalar.
+
+    A conditional discriminator also takes the images' ``conditions`` ``(n, k)``.
 
     Mescheder et al. 2018 (arXiv 1801.04406), equation 9: R1 on real images, R2 on generated ones.
     The images are treated as constants, so the penalty trains only the discriminator. It is
@@ -15,7 +19,7 @@ def gradient_penalty(discriminator: nn.Module, images: Tensor, gamma: float) -> 
     """
     inputs = images.detach().float().requires_grad_()
     with torch.autocast(inputs.device.type, enabled=False):
-        logits = discriminator(inputs)
+        logits = discriminator(inputs, *(() if conditions is None else (conditions,)))
         # Without batch norm, a logit depends on its own image alone. The gradient of the sum
         # therefore holds the gradient of each logit.
         (slopes,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,15 @@ from training.loop.schedule import rate_factor
 from training.run.report import Report
 
 _CPU = torch.device("cpu")
+
+
+class TrainingData(NamedTuple):
+    """The training images, and their classes or attributes if the networks are conditional."""
+
+    images: Tensor
+    """uint8 ``(n, channels, height, width)``."""
+    conditions: Tensor | None = None
+    """float32 ``(n, k)``, on the same device."""
 
 
 def epoch_order(count: int, seed: int, epoch: int, device: torch.device = _CPU) -> Tensor:
@@ -35,9 +45,9 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
 
 
 def train(
-    gan: Gan, images: Tensor, steps: int, report_every: int = 50, notify: Notify = ignore
+    gan: Gan, data: TrainingData, steps: int, report_every: int = 50, notify: Notify = ignore
 ) -> Iterator[Report]:
-    """Train on ``images``, uint8 ``(n, channels, height, width)``, until step ``steps``.
+    """Train on ``data`` until step ``steps``.
 
     Training continues at the step that ``gan`` has reached. Every process of ``gan.group`` calls
     this function with the same arguments.
@@ -48,6 +58,8 @@ def train(
     TrainingError if steps cannot run as ``execution`` demands, and DivergedError if a loss is not
     finite or, at the end of an epoch, a weight.
     """
+    images = data.images
+    tensors = (images,) if data.conditions is None else (images, data.conditions)
     config, device = gan.config, gan.device
     batch_size, per_epoch = config.batch_size, steps_per_epoch(len(images), config.batch_size)
     train_step = select_step(gan, config.execution, notify)
@@ -59,7 +71,7 @@ def train(
         for k in range(first, last):
             gan.set_rate_factor(rate_factor(gan.step, steps, config.decay_from))
             rows = gan.group.share(order[k * batch_size : (k + 1) * batch_size])
-            totals += train_step(images[rows])
+            totals += train_step(*(values[rows] for values in tensors))
             epoch_done = k + 1 == per_epoch
             if epoch_done or gan.step % report_every == 0 or gan.step == steps:
                 count = k + 1 - first

@@ -23,8 +23,9 @@ from training.loop.device import Notify
 WARM_UP_STEPS = 3
 """Steps of each kind before a capture: libraries choose their algorithms in the first ones."""
 
-Step = Callable[[Tensor], Tensor]
-"""Takes a batch, uint8 ``(n, channels, height, width)``; returns what ``Gan.train_step`` does."""
+Step = Callable[..., Tensor]
+"""Takes a batch, uint8 ``(n, channels, height, width)``, and the conditions of its images if there
+are any, float32 ``(n, k)``; returns what ``Gan.train_step`` does."""
 DeviceWork = Callable[[], None]
 """Queues work on the device."""
 
@@ -105,31 +106,33 @@ class GraphedSteps:
         Without ``notify``, a failed capture raises TrainingError.
         """
         self._gan, self._capturer, self._notify = gan, capturer, notify
-        self._batch = torch.empty(0)
+        self._batch: tuple[Tensor, ...] = ()
         self._values = torch.zeros(4, device=gan.device)
         self._warm_up_left = {False: WARM_UP_STEPS, True: WARM_UP_STEPS}
         self._graphs: dict[bool, DeviceWork] = {}
         self._failed = False
 
-    def __call__(self, real: Tensor) -> Tensor:
+    def __call__(self, *batch: Tensor) -> Tensor:
         """Train for one step. The next call overwrites the returned tensor.
 
         Raises TrainingError if the capture fails and there is no ``notify``.
         """
         if not self._failed:
-            self._copy_in(real)
+            self._copy_in(batch)
             work = self._next_work(self._gan.penalty_due)
         if self._failed:
-            return self._gan.train_step(real)
+            return self._gan.train_step(*batch)
         work()
         self._gan.count_step()
         return self._values
 
-    def _copy_in(self, real: Tensor) -> None:
-        """Copy ``real`` to the address that the graphs read from."""
-        if self._batch.shape != real.shape:
-            self._batch = torch.empty_like(real, device=self._gan.device)
-        self._batch.copy_(to_device(real, self._gan.device))
+    def _copy_in(self, batch: tuple[Tensor, ...]) -> None:
+        """Copy ``batch`` to the addresses that the graphs read from."""
+        if [own.shape for own in self._batch] != [given.shape for given in batch]:
+            device = self._gan.device
+            self._batch = tuple(torch.empty_like(given, device=device) for given in batch)
+        for own, given in zip(self._batch, batch, strict=True):
+            own.copy_(to_device(given, self._gan.device))
 
     def _next_work(self, with_penalty: bool) -> DeviceWork:
         """The work of the next step: a warm-up, or the replay of a graph."""
@@ -145,7 +148,8 @@ class GraphedSteps:
         return self._graphs.get(with_penalty, work)
 
     def _update(self, with_penalty: bool) -> None:
-        self._values.copy_(self._gan.update(self._batch, with_penalty))
+        real, *conditions = self._batch
+        self._values.copy_(self._gan.update(real, with_penalty, *conditions))
 
     def _fail(self, reason: str) -> None:
         if self._notify is None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from app.runtime.cpus import available
 from training import config
 from training.config import Config
-from training.data import datasets
+from training.data import conditions, datasets
 from training.data.download_progress import DownloadProgress
 from training.data.images import ImageSet
 from training.errors import RunError
@@ -22,7 +22,7 @@ from training.gan.process_group import ProcessGroup
 from training.loop import checkpoint, device, execution
 from training.loop.collapse import CollapseDetector
 from training.loop.distributed import check_batch_size, joined_group, main_first
-from training.loop.epochs import steps_per_epoch, train
+from training.loop.epochs import TrainingData, steps_per_epoch, train
 from training.run.display import Display
 from training.run.journal import SCORE, DataSummary, Run
 from training.run.report import Report
@@ -44,12 +44,12 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
     torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
     with joined_group(device.resolve(options.device)) as (group, own_device):
         check_batch_size(group, options.batch_size)
-        image_set = _load(options, group)
+        image_set = conditions.selected(_load(options, group), options)
         data = DataSummary.of(image_set)
         if resume and data != run.data():
             raise RunError(f"{out}: the run began with other data: {run.data()} is not {data}")
         steps = steps_per_epoch(data.images, options.batch_size) * options.epochs
-        gan = Gan(options, data.shape, own_device, group)
+        gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
         scored = options.score_every and group.is_main
         score = make_score(options, image_set, own_device) if scored else None
@@ -60,11 +60,18 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
         device.tune_convolutions(own_device)
         notify = tqdm.write if group.is_main else execution.ignore
         images = device.place_images(image_set.pixels, own_device, notify)
+        training_data = TrainingData(images, _conditions(image_set, images.device))
         if group.is_main:
-            _train_and_record(run, gan, images, steps, score)
+            _train_and_record(run, gan, training_data, steps, score)
         else:
-            for _ in train(gan, images, steps):
+            for _ in train(gan, training_data, steps):
                 pass  # the main process receives the same reports
+
+
+def _conditions(image_set: ImageSet, where: torch.device) -> Tensor | None:
+    if image_set.labels is None:
+        return None
+    return torch.from_numpy(conditions.conditions(image_set.labels)).to(where)
 
 
 def _load(options: Config, group: ProcessGroup) -> ImageSet:
@@ -82,7 +89,9 @@ def _resume(run: Run, gan: Gan, steps: int) -> None:
         run.write_options(gan.config)
 
 
-def _train_and_record(run: Run, gan: Gan, images: Tensor, steps: int, score: Score | None) -> None:
+def _train_and_record(
+    run: Run, gan: Gan, data: TrainingData, steps: int, score: Score | None
+) -> None:
     options = gan.config
     detector = CollapseDetector(options.collapse_epochs, gan.step)
     began = time.perf_counter()
@@ -90,14 +99,14 @@ def _train_and_record(run: Run, gan: Gan, images: Tensor, steps: int, score: Sco
         Display(run, options, gan.step) as display,
         tqdm(total=steps, initial=gan.step, unit="step") as bar,
     ):
-        for report in train(gan, images, steps, notify=tqdm.write):
+        for report in train(gan, data, steps, notify=tqdm.write):
             bar.update(report.step - bar.n)
             bar.set_postfix_str(_line(report))
             if not report.epoch_done:
                 continue
             last = report.step == steps
             generator = gan.averaged_generator()
-            run.write_samples(generator, options, report.epoch)
+            run.write_samples(generator, options, gan.sampler, report.epoch)
             score_due = last or report.epoch % (options.score_every or 1) == 0
             value = score(generator) if score and score_due else None
             best = value is not None and value < run.best_score()

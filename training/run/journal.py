@@ -5,7 +5,7 @@ data.json               a summary of its training images
 metrics.jsonl           one line per epoch
 losses.png              the losses of both networks by epoch
 accuracy.png            the discriminator's accuracy by epoch
-samples/epoch-001.png   images of the same 64 seeds after every epoch
+samples/epoch-001.png   images of the same seeds after every epoch; with classes, one row each
 training.gif            these samples as an animation
 events/                 the same for TensorBoard
 checkpoints/last.pt     the checkpoint from which --resume continues
@@ -28,18 +28,19 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from app.artifact import atomic_files
+from app.artifact.card import Attributes, ImageClass, Latent, sampler_of
 from app.imaging import png, sheets
-from app.latent import sampling
+from app.latent.conditions import Sampler
 from training.config import CheckpointChoice, Config
+from training.data import conditions
 from training.data.images import ImageSet
 from training.errors import RunError
+from training.gan.conditional import SHEET_COLUMNS, sheet_rows
 from training.gan.pixels import to_pixels
 from training.run.report import Report
 
 SCORE = "fd_cnn"
 """The name of the score in an epoch's line."""
-
-_SAMPLES = 64
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -53,6 +54,10 @@ class DataSummary(BaseModel):
     channels: int
     height: int
     width: int
+    classes: list[ImageClass] | None = None
+    """The classes of the images, if the networks take them."""
+    attributes: Attributes | None = None
+    """The attributes of the images, if the networks take them."""
 
     @classmethod
     def of(cls, image_set: ImageSet) -> "DataSummary":
@@ -65,7 +70,14 @@ class DataSummary(BaseModel):
             channels=channels,
             height=height,
             width=width,
+            classes=conditions.classes(image_set.labels),
+            attributes=conditions.attributes(image_set.labels),
         )
+
+    @property
+    def sampler(self) -> Sampler | None:
+        """Gives seeds their classes or attributes; None for unconditional networks."""
+        return sampler_of(self.classes, self.attributes)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -168,7 +180,10 @@ class Run:
 
     def config(self) -> Config:
         """The run's options. Raises RunError if they are missing or damaged."""
-        return _read(self.options, Config)
+        saved = _read(self.options, Config)
+        # Early versions had no such option; their networks were unconditional.
+        early = "conditional" not in saved.model_fields_set
+        return saved.model_copy(update={"conditional": "none"}) if early else saved
 
     def data(self) -> DataSummary:
         """The summary of the training images. Raises RunError if it is missing or damaged."""
@@ -204,14 +219,16 @@ class Run:
         if self.metrics.exists():
             atomic_files.write(self.metrics, "".join(lines).encode())
 
-    def write_samples(self, generator: nn.Module, config: Config, epoch: int) -> None:
-        """Write the sample grid of ``epoch``: 8×8 images of the seeds 0 to 63."""
+    def write_samples(
+        self, generator: nn.Module, config: Config, sampler: Sampler | None, epoch: int
+    ) -> None:
+        """Write the sample grid of ``epoch``: the images of ``conditional.sheet_rows``."""
         device = next(generator.parameters()).device
-        z = sampling.from_seeds(range(_SAMPLES), config.latent_dim, config.prior)
-        pixels = to_pixels(generator, torch.from_numpy(z).to(device))
+        rows = sheet_rows(Latent(width=config.latent_dim, prior=config.prior), sampler)
+        pixels = to_pixels(generator, torch.from_numpy(rows).to(device))
         path = self.samples(epoch)
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(png.encode(sheets.sheet(pixels, columns=8)))
+        path.write_bytes(png.encode(sheets.sheet(pixels, SHEET_COLUMNS)))
 
 
 def _read(path: Path, model: type[Model]) -> Model:

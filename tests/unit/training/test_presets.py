@@ -13,7 +13,7 @@ from training.export.graph import build_graph
 from training.gan import networks
 from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
-from training.loop.epochs import train
+from training.loop.epochs import TrainingData, train
 from training.presets import PRESETS
 
 CPU = torch.device("cpu")
@@ -317,7 +317,7 @@ def test_every_preset_trains_and_its_onnx_graph_matches_pytorch(preset: str) -> 
     gan = Gan(config, shape(config), CPU)
     random = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (8, *shape(config)), dtype=torch.uint8, generator=random)
-    (report,) = train(gan, images, 2)
+    (report,) = train(gan, TrainingData(images), 2)
     assert (report.step, report.epoch_done) == (2, True)
     generator = gan.averaged_generator()
     with torch.no_grad():
@@ -336,7 +336,7 @@ def test_without_averaging_the_averaged_generator_has_the_generators_weights() -
     config = from_flags({"preset": "keras-28", "generator_filters": 2, "discriminator_filters": 2})
     gan = Gan(config, (1, 16, 16), CPU)
     images = torch.zeros(64, 1, 16, 16, dtype=torch.uint8)
-    for _ in train(gan, images, 2):
+    for _ in train(gan, TrainingData(images), 2):
         pass
     finished = dict(gan.averaged_generator().named_parameters())
     for name, weights in gan.generator.named_parameters():

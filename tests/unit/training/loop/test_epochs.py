@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from training.errors import DataError, DivergedError
 from training.gan.gan import Gan
 from training.loop import checkpoint
-from training.loop.epochs import epoch_order, train
+from training.loop.epochs import TrainingData, epoch_order, train
 
 MakeGan = Callable[..., Gan]
 
@@ -24,7 +24,7 @@ def images() -> Tensor:
 
 
 def run_to(gan: Gan, images: Tensor, steps: int) -> Gan:
-    for _ in train(gan, images, steps):
+    for _ in train(gan, TrainingData(images), steps):
         pass
     return gan
 
@@ -90,7 +90,7 @@ def test_making_the_averaged_generator_does_not_change_the_run(
 ) -> None:
     expected = run_to(make_gan(), images, 20).state_dict()
     sampled = make_gan()
-    for _ in train(sampled, images, 20, report_every=5):
+    for _ in train(sampled, TrainingData(images), 20, report_every=5):
         sampled.averaged_generator()
     assert_same_bits(sampled.state_dict(), expected)
 
@@ -157,7 +157,7 @@ def scripted(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> Gan:
 def test_reports_come_at_every_nth_step_at_epochs_ends_and_at_the_end(
     scripted: Gan, images: Tensor
 ) -> None:
-    reports = list(train(scripted, images, 16, report_every=3))
+    reports = list(train(scripted, TrainingData(images), 16, report_every=3))
     assert [(r.step, r.epoch, r.epoch_done) for r in reports] == [
         (3, 1, False),
         (6, 1, False),
@@ -171,7 +171,9 @@ def test_reports_come_at_every_nth_step_at_epochs_ends_and_at_the_end(
 
 
 def test_a_report_has_the_means_since_its_epoch_began(scripted: Gan, images: Tensor) -> None:
-    at = {report.step: report for report in train(scripted, images, 14, report_every=3)}
+    at = {
+        report.step: report for report in train(scripted, TrainingData(images), 14, report_every=3)
+    }
     for step, mean in ((3, 2), (7, 4), (9, 8.5), (14, 11)):
         report = at[step]
         assert report.discriminator_loss == pytest.approx(mean)
@@ -183,14 +185,14 @@ def test_a_report_has_the_means_since_its_epoch_began(scripted: Gan, images: Ten
 
 def test_a_resumed_run_takes_its_means_from_there_on(scripted: Gan, images: Tensor) -> None:
     scripted.step = 10
-    (report,) = train(scripted, images, 14)
+    (report,) = train(scripted, TrainingData(images), 14)
     assert (report.epoch, report.epoch_done) == (2, True)
     assert report.discriminator_loss == pytest.approx((11 + 12 + 13 + 14) / 4)
 
 
 def test_a_finished_run_reports_nothing(scripted: Gan, images: Tensor) -> None:
     scripted.step = 14
-    assert list(train(scripted, images, 14)) == []
+    assert list(train(scripted, TrainingData(images), 14)) == []
 
 
 def test_an_epoch_uses_its_images_in_their_order_and_drops_an_incomplete_batch(
@@ -225,7 +227,7 @@ def test_losses_that_are_not_finite_end_the_run_at_their_step(
     images: Tensor, make_gan: MakeGan, network: str, value: float
 ) -> None:
     gan = make_gan(spectral_norm=False)
-    reports = train(gan, images, 7, report_every=1)
+    reports = train(gan, TrainingData(images), 7, report_every=1)
     assert [next(reports).step for _ in range(3)] == [1, 2, 3]
     with torch.no_grad():
         next(getattr(gan, network).parameters()).fill_(value)
@@ -307,7 +309,7 @@ def test_a_step_reports_the_discriminators_accuracy(make_gan: MakeGan) -> None:
 def test_both_learning_rates_fall_together(make_gan: MakeGan, images: Tensor) -> None:
     gan = make_gan(generator_lr=0.01, discriminator_lr=0.02, decay_from=0.5)
     rates = []
-    for _ in train(gan, images, 14, report_every=1):
+    for _ in train(gan, TrainingData(images), 14, report_every=1):
         (generators,) = gan.generator_adam.param_groups
         (discriminators,) = gan.discriminator_adam.param_groups
         assert discriminators["lr"] == 2 * generators["lr"]
@@ -320,7 +322,7 @@ def test_a_run_with_decay_resumes_bit_for_bit_and_follows_a_new_end(
 ) -> None:
     whole = run_to(make_gan(decay_from=0.2), images, 25).state_dict()
     first = make_gan(decay_from=0.2)
-    for report in train(first, images, 25, report_every=1):
+    for report in train(first, TrainingData(images), 25, report_every=1):
         if report.step == 10:
             break
     state = copy.deepcopy(first.state_dict())
@@ -328,7 +330,7 @@ def test_a_run_with_decay_resumes_bit_for_bit_and_follows_a_new_end(
     second.load_state_dict(copy.deepcopy(state))
     assert_same_bits(run_to(second, images, 25).state_dict(), whole)
     longer.load_state_dict(state)
-    next(train(longer, images, 50, report_every=1))
+    next(train(longer, TrainingData(images), 50, report_every=1))
     # Step 10 of 50 is the last one before the decay.
     assert longer.generator_adam.param_groups[0]["lr"] == 2e-3
 
@@ -381,7 +383,7 @@ def test_the_discriminator_learns_to_recognise_the_images_of_a_fixed_generator(
 ) -> None:
     gan = make_gan(loss=loss, generator_lr=1e-12, discriminator_lr=2e-3, batch_size=16)
     white = torch.full((160, 1, 16, 16), 255, dtype=torch.uint8)
-    reports = list(train(gan, white, 40, report_every=1))
+    reports = list(train(gan, TrainingData(white), 40, report_every=1))
     last = reports[-1]
     assert last.discriminator_loss < reports[0].discriminator_loss / 2
     assert last.accuracy_real > 0.9

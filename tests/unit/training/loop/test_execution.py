@@ -17,7 +17,7 @@ from training.errors import TrainingError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
 from training.loop import execution
-from training.loop.epochs import epoch_order, train
+from training.loop.epochs import TrainingData, epoch_order, train
 from training.loop.execution import (
     WARM_UP_STEPS,
     CudaGraphs,
@@ -338,7 +338,7 @@ def test_on_a_cpu_auto_is_eager_without_a_notice(make_gan: MakeGan) -> None:
 def test_a_graph_on_a_cpu_is_an_error(make_gan: MakeGan, images: Tensor) -> None:
     text = "--execution graph: a CUDA graph needs a CUDA device; use --execution auto"
     with pytest.raises(TrainingError, match=text):
-        next(train(make_gan(execution="graph"), images, 1))
+        next(train(make_gan(execution="graph"), TrainingData(images), 1))
 
 
 @pytest.mark.parametrize(
