@@ -29,6 +29,7 @@ def tiny_flags(data: Path) -> list[str]:
     """The flags of ``fit`` for two epochs of five steps on the images in ``data``."""
     flags = {
         "data-dir": data,
+        "conditional": "none",
         "epochs": 2,
         "batch-size": 8,
         "latent-dim": 4,

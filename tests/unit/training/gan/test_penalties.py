@@ -75,7 +75,8 @@ def paid(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
     """The mean of the images and the weight of each penalty that is computed."""
     calls: list[tuple[float, float]] = []
 
-    def penalty(_: nn.Module, images: Tensor, gamma: float) -> Tensor:
+    def penalty(_: nn.Module, images: Tensor, gamma: float, conditions: Tensor | None) -> Tensor:
+        assert conditions is None
         calls.append((images.mean().item(), gamma))
         return torch.tensor(0.0)
 

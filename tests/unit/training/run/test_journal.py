@@ -116,7 +116,7 @@ def test_the_sample_grid_shows_the_first_64_seeds_row_by_row(
 ) -> None:
     torch.manual_seed(0)
     generator = networks.generator(4, channels, 16, 2).eval()
-    Run(tmp_path).write_samples(generator, Config(latent_dim=4, prior="uniform"), 7)
+    Run(tmp_path).write_samples(generator, Config(latent_dim=4, prior="uniform"), None, 7)
     picture = Image.open(io.BytesIO((tmp_path / "samples" / "epoch-007.png").read_bytes()))
     assert (picture.format, picture.mode, picture.size) == ("PNG", mode, (128, 128))
     z = torch.from_numpy(sampling.from_seeds(range(64), 4, "uniform"))
