@@ -28,6 +28,7 @@ import json
 import re
 import reprlib
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -273,16 +274,27 @@ def json_safe(value: object) -> object:
     """``value`` if JSON can express it in 400 characters, else an abbreviated ``repr`` of it."""
     if isinstance(value, bytes):
         value = value[: 4 * (_LONGEST_VALUE + 1)].decode(errors="replace")
-    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
+    if _has_many_parts(value):
         return reprlib.repr(value)
-    length = 0
     try:
-        # Piece by piece: of a list with a million values only the first hundred or so are encoded.
-        for piece in _ENCODER.iterencode(value):
-            length += len(piece)
-            piece.encode()  # JSON escapes may contain lone surrogates, which UTF-8 cannot encode
-            if length > _LONGEST_VALUE:
-                return reprlib.repr(value)
+        text = _ENCODER.encode(value)
+        text.encode()  # JSON escapes may contain lone surrogates, which UTF-8 cannot encode
     except (TypeError, ValueError, RecursionError):
         return reprlib.repr(value)
-    return value
+    return value if len(text) <= _LONGEST_VALUE else reprlib.repr(value)
+
+
+def _has_many_parts(value: object) -> bool:
+    """Whether JSON cannot express ``value`` in 400 characters, as it has more parts.
+
+    Of a list with a million parts only the first are looked at.
+    """
+    waiting, count = [value], 0
+    while waiting and count + len(waiting) <= _LONGEST_VALUE:
+        part = waiting.pop()
+        count += len(part) if isinstance(part, str) else 1
+        if isinstance(part, dict):
+            waiting += islice(chain.from_iterable(part.items()), _LONGEST_VALUE)
+        elif isinstance(part, list | tuple):
+            waiting += islice(part, _LONGEST_VALUE)
+    return bool(waiting) or count > _LONGEST_VALUE

@@ -158,8 +158,11 @@ class Batcher:
         self._queue.add(job)
         self._shares.add(claim.client, count, cost)
         self._wake_up.set()
-        results = await self._finished(job)
-        seconds = job.compute_seconds
+        try:
+            results = await self._finished(job)
+            seconds = job.compute_seconds
+        finally:
+            del job  # an error has this frame in its traceback, and the job has the error: a cycle
         return Computed(results, time.perf_counter() - submitted - seconds, seconds)
 
     async def _finished(self, job: Job) -> Array:
@@ -182,6 +185,7 @@ class Batcher:
                 timer.cancel()
             if job.disconnect:
                 job.disconnect.cancel()
+            del job  # as in ``submit``
 
     def _watch(self, job: Job) -> None:
         """Notice if the client disconnects, while rows of ``job`` are in the queue."""

@@ -62,6 +62,9 @@ class Pipeline:
         finally:
             context.close()
             parts.access_log.record(scope, context.stats)
+            # The context refers to the scope, too. Such a cycle would keep them, and all that they
+            # refer to, until the garbage collector runs, which takes longer the more there are.
+            del scope["state"]["context"]
 
     def _early_response(self, scope: Scope, context: RequestContext) -> Response | None:
         """The response to a request that no route sees; None if a route answers it."""

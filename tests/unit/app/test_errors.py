@@ -1,3 +1,4 @@
+import gc
 import json
 from typing import Any
 
@@ -10,15 +11,21 @@ for _ in range(100_000):
     DEEP = [DEEP]
 
 
-@pytest.mark.parametrize("value", [None, 3, "x", "²", [1, [2]], {"a": None}, 0.5, True])
+@pytest.mark.parametrize("value", [None, 3, "x", "²", [1, [2]], {"a": None}, 0.5, True, [7] * 100])
 def test_a_short_value_is_unchanged(value: object) -> None:
     assert json_safe(value) is value
 
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), [float("inf")], "\ud800", {"\ud800": 1}, "x" * 1000, [7] * 1000, DEEP],
-    ids=["nan", "inf", "lone surrogate", "lone surrogate in a name", "long", "long list", "deep"],
+    [
+        *(float("nan"), [float("inf")], "\ud800", {"\ud800": 1}, b"x" * 5000, "x" * 401),
+        *([7] * 1000, {"a": ["x" * 300, "x" * 300]}, ["\n" * 300], {"x" * 401: 1}, DEEP),
+    ],
+    ids=[
+        *("nan", "inf", "lone surrogate", "lone surrogate in a name", "long bytes", "long"),
+        *("long list", "long strings", "long escapes", "long name", "deep"),
+    ],
 )
 def test_a_value_that_json_cannot_express_becomes_short_text(value: object) -> None:
     text = json_safe(value)
@@ -28,3 +35,14 @@ def test_a_value_that_json_cannot_express_becomes_short_text(value: object) -> N
 
 def test_bytes_become_text() -> None:
     assert json_safe(b"plus=1\xff") == "plus=1�"
+
+
+def test_no_garbage_is_left() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for value in ("x", [1, [2]], {"a": [7] * 1000}):
+            json_safe(value)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

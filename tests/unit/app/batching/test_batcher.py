@@ -1,9 +1,11 @@
 """The batcher over plain functions: an engine with a gate and counters instead of ONNX."""
 
 import asyncio
+import gc
 import re
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -253,6 +255,32 @@ def test_rows_whose_deadline_passes_are_not_computed(doubler: Doubler) -> None:
 
     run(scenario())
     assert doubler.batches == [[0]]
+
+
+class Watched(np.ndarray):  # type: ignore[type-arg]
+    """An array that shows when it is freed."""
+
+
+def test_rows_whose_deadline_passed_do_not_wait_for_the_garbage_collector(
+    doubler: Doubler,
+) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=9)
+        rows = np.array([1]).view(Watched)
+        freed = weakref.ref(rows)
+        doubler.gate.clear()
+        with pytest.raises(ExpiredError):
+            await batcher.submit({"x": rows}, Claim(deadline=time.perf_counter() + 0.02))
+        del rows
+        doubler.gate.set()
+        await batcher.close()
+        assert freed() is None
+
+    gc.disable()
+    try:
+        run(scenario())
+    finally:
+        gc.enable()
 
 
 def test_a_deadline_that_passed_before_its_timer_ran_is_respected(doubler: Doubler) -> None:

@@ -1,6 +1,8 @@
 """One pass over every request and its response."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -37,8 +39,20 @@ class Recorder(AccessLog):
         self.recorded.append(stats)
 
 
-def answered(app: ASGIApp, recorder: Recorder, *headers: tuple[bytes, bytes]) -> list[Message]:
+class Cycle:
+    """Stands for uvicorn's request cycle, which has the scope and receives messages."""
+
+    scope: Scope | None = None
+
+    async def receive(self) -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def answered(
+    app: ASGIApp, recorder: Recorder, *headers: tuple[bytes, bytes], cycle: Cycle | None = None
+) -> list[Message]:
     """What a client receives of ``app``, which is behind the pipeline."""
+    cycle = cycle or Cycle()
     settings, sent = Settings(), []
     authenticator = Authenticator(settings)
 
@@ -55,15 +69,13 @@ def answered(app: ASGIApp, recorder: Recorder, *headers: tuple[bytes, bytes]) ->
         access_log=recorder,
     )
 
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
     async def send(message: Message) -> None:
         sent.append(message)
 
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b""}
     scope |= {"headers": list(headers), "client": ("192.0.2.1", 5)}
-    asyncio.run(Pipeline(app, parts)(scope, receive, send))
+    cycle.scope = scope
+    asyncio.run(Pipeline(app, parts)(scope, cycle.receive, send))
     return sent
 
 
@@ -109,3 +121,21 @@ def test_a_request_that_fails_before_its_response_is_recorded_as_given_up() -> N
     with pytest.raises(ZeroDivisionError):
         answered(fails, recorder)
     assert [stats.status for stats in recorder.recorded] == [499]
+
+
+def test_nothing_of_a_request_waits_for_the_garbage_collector() -> None:
+    cycle = Cycle()
+    freed = weakref.ref(cycle)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        context_of(scope)
+        await receive()
+        await PlainTextResponse("text")(scope, receive, send)
+
+    gc.disable()
+    try:
+        answered(app, Recorder(), cycle=cycle)
+        del cycle
+        assert freed() is None
+    finally:
+        gc.enable()
