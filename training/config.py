@@ -64,9 +64,17 @@ class Architecture(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     generator: GeneratorStack = Field(
-        "deepest",
+        "lean",
         description="layers of the generator; deeper adds to the paper's a 3×3 convolution on the "
-        "smallest feature map, deepest one on every feature map",
+        "smallest feature map, deepest one on every feature map; lean has residual blocks on small "
+        "feature maps",
+    )
+    generator_blocks: int = Field(
+        2,
+        ge=1,
+        le=8,
+        description="residual blocks on the smallest feature map of a lean generator; each larger "
+        "map has one fewer, but at least one",
     )
     discriminator: DiscriminatorStack = Field(
         "deeper",
@@ -119,7 +127,7 @@ class Config(Architecture):
     latent_dim: int = Field(64, ge=1, le=4096, description="numbers in a latent")
     prior: Prior = Field("normal", description="distribution of the latents")
     generator_filters: int = Field(
-        64, ge=1, description="input channels of the generator's last layer"
+        32, ge=1, description="input channels of the generator's last layer"
     )
     discriminator_filters: int = Field(
         64, ge=1, description="output channels of the discriminator's first layer"

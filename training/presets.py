@@ -8,6 +8,7 @@ Preset = Literal[
 
 # Published recipes have none of our additions to the networks, no labels, no decay and no average.
 _PUBLISHED: dict[str, Any] = {
+    "generator_filters": 64,
     "conditional": "none",
     "generator": "paper",
     "discriminator": "paper",

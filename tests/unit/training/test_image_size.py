@@ -49,7 +49,7 @@ def test_text_that_is_not_a_number_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stack", "channels"), [("paper", 1), ("paper", 3), ("keras", 1), ("upsample", 3)]
+    ("stack", "channels"), [("paper", 1), ("paper", 3), ("keras", 1), ("upsample", 3), ("lean", 3)]
 )
 @pytest.mark.parametrize("size", SIZES)
 def test_every_generator_is_built_for_every_size(stack: Any, size: int, channels: int) -> None:
@@ -213,4 +213,4 @@ def test_a_resumed_run_keeps_its_size(
     assert folder.data().shape == (1, 36, 36)
     assert len(folder.epochs()) == 2
     with Image.open(folder.samples(2)) as sheet:
-        assert sheet.size == (8 * 36, 8 * 36)
+        assert sheet.size == (8 * 36, 10 * 36)  # a row for each class

@@ -9,6 +9,7 @@ from training.errors import ExportError
 from training.export.cpu_session import run_graph
 from training.export.graph import build_graph
 from training.gan.pixels import to_pixels
+from training.gan.residual import Residual
 
 WIDTH, SIDE = 5, 6
 
@@ -40,6 +41,33 @@ def test_a_leaky_relu_keeps_its_slope(slope: float) -> None:
 
 def test_a_selu_has_its_own_constants() -> None:
     assert assert_same_drawing(stack(nn.SELU())) == ["Selu"]
+
+
+def test_a_residual_block_adds_its_input() -> None:
+    torch.manual_seed(1)
+    block = Residual(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 1))
+    features = torch.rand(2, 2, 4, 4)
+    plain = nn.Sequential(*block)
+    torch.testing.assert_close(block(features), features + plain(features))
+    assert assert_same_drawing(stack(block, nn.ReLU())) == ["Conv", "Relu", "Conv", "Add", "Relu"]
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_a_pixel_shuffle_turns_channels_into_pixels(factor: int) -> None:
+    network = stack(nn.Conv2d(2, factor**2, 1), nn.PixelShuffle(factor))
+    assert assert_same_drawing(network) == ["Conv", "DepthToSpace"]
+
+
+def test_a_conditional_graph_takes_latents_and_classes() -> None:
+    network = stack()
+    rows = sampling.from_seeds(range(9), WIDTH)
+    content = build_graph(network, WIDTH - 2, (SIDE, SIDE, 2), {}, conditions=2)
+    inputs = onnx.load_from_string(content).graph.input
+    assert [node.name for node in inputs] == ["latents", "classes"]
+    widths = [node.type.tensor_type.shape.dim[1].dim_value for node in inputs]
+    assert widths == [WIDTH - 2, 2]
+    plain = build_graph(network, WIDTH, (SIDE, SIDE, 2), {})
+    np.testing.assert_array_equal(run_graph(content, rows, 2), run_graph(plain, rows))
 
 
 @pytest.mark.parametrize("factor", [2, 3])

@@ -4,6 +4,7 @@ from torch import nn
 
 from training.config import Architecture, DiscriminatorStack
 from training.gan import networks
+from training.gan.residual import Residual
 
 SIZES = [16, 28, 64, 128]
 
@@ -45,9 +46,24 @@ def test_the_stem_and_its_doublings_give_the_size(size: int, stem: tuple[int, in
     assert networks.stem(size) == stem
 
 
+@pytest.mark.parametrize(
+    ("size", "maps"), [(16, [(8, 3)]), (28, [(7, 6), (14, 3)]), (64, [(8, 12), (16, 6), (32, 3)])]
+)
+def test_a_lean_generator_has_its_convolutions_on_small_maps(
+    size: int, maps: list[tuple[int, int]]
+) -> None:
+    network = networks.generator(5, 1, size, 3, Architecture(generator="lean", generator_blocks=3))
+    found = []
+    for layer in network:
+        if isinstance(layer, Residual):
+            layer.register_forward_hook(lambda _, __, out: found.append((out.size(2), out.size(1))))
+    network(torch.randn(2, 5))
+    assert found == [one for one, count in zip(maps, (3, 2, 1), strict=False) for _ in range(count)]
+
+
 def test_the_default_generator_has_the_known_number_of_parameters() -> None:
-    network = networks.generator(64, 1, 28, 64)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 718_593
+    network = networks.generator(64, 1, 28, 32)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 287_364
 
 
 def test_initial_weights_are_the_papers() -> None:
