@@ -15,12 +15,12 @@ def encode_idx(array: NDArray[np.uint8]) -> bytes:
 
 
 def write_data(folder: Path, count: int = 40, height: int = 16, width: int = 16) -> Path:
-    """Write ``count`` random images and their labels, one file gzipped and one not."""
+    """Write ``count`` random images and the classes 0 to 9 in turn, one file gzipped."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(count)
     images = random.integers(0, 256, (count, height, width), dtype=np.uint8)
     (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(encode_idx(images)))
-    labels = np.zeros(count, dtype=np.uint8)
+    labels = np.arange(count, dtype=np.uint8) % 10
     (folder / "train-labels-idx1-ubyte").write_bytes(encode_idx(labels))
     return folder
 

@@ -82,9 +82,6 @@ def _add_publishing(commands: Commands) -> None:
         help="checkpoint to publish (default: the best if there is one, else the last)",
     )
     export.set_defaults(command=_export)
-    optimise = commands.add_parser("optimise", help="add faster model files to a published version")
-    optimise.add_argument("folder", type=Path, help="models/NAME/VERSION")
-    optimise.set_defaults(command=_optimise)
     imported = commands.add_parser("import", help="publish a state dict of PyTorch's DCGAN example")
     _add_foreign(imported)
     imported.set_defaults(command=_import)
@@ -197,13 +194,6 @@ def _export(options: dict[str, Any]) -> None:
     from training.export.publish import export
 
     print(f"published {export(**options)}")
-
-
-def _optimise(options: dict[str, Any]) -> None:
-    from training.export.optimise import optimise
-
-    for throughput in optimise(**options):
-        print(throughput, flush=True)
 
 
 def _import(options: dict[str, Any]) -> None:

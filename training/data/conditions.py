@@ -27,6 +27,9 @@ def selected(found: ImageSet, config: Config) -> ImageSet:
         if found.labels is None or not found.labels.exclusive:
             raise DataError(f"--classes {config.classes}: the images of {found.name} have none")
         rows, labels = found.labels.subset(config.class_names)
+        for number, name in enumerate(labels.names):
+            if number not in labels.values:
+                raise DataError(f"--classes {name}: {found.name} has no image of this class")
         found = replace(found, pixels=found.pixels[rows], labels=labels)
     if config.conditional == "none":
         return replace(found, labels=None)

@@ -9,6 +9,7 @@ from training.errors import DataError
 
 PIXELS = np.arange(6, dtype=np.uint8)[:, None, None, None]
 CLOTHES = ImageLabels(("bag", "coat", "dress"), True, np.array([0, 1, 2, 2, 1, 2], np.uint8))
+EMPTY = ImageLabels(("bag", "coat", "dress", "hat"), True, CLOTHES.values)
 FACES = ImageLabels(
     ("beard", "hat"), False, np.array([[0, 0], [1, 0], [0, 1], [0, 0], [1, 1], [0, 0]], np.uint8)
 )
@@ -46,6 +47,7 @@ def test_a_subset_of_the_classes_keeps_their_images() -> None:
         (None, {"conditional": "classes"}, "the images of shop have none; they have no labels"),
         (FACES, {"classes": "beard"}, "--classes beard: the images of shop have none"),
         (None, {"classes": "bag"}, "--classes bag: the images of shop have none"),
+        (EMPTY, {"classes": "dress,hat"}, "--classes hat: shop has no image of this class"),
         (CLOTHES, {"classes": "bag,shoe"}, "shoe: no such class; there are bag, coat, dress"),
     ],
 )

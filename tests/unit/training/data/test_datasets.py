@@ -223,6 +223,8 @@ def test_a_run_on_a_folder_is_resumed_and_published(
         "channels": 3,
         "height": 16,
         "width": 16,
+        "classes": None,
+        "attributes": None,
     }
     assert main(["fit", "--out", str(run), "--resume", "--epochs", "2"]) == 0
     export = ["export", str(run), "--name", "pets", "--version", "1", "--models", str(tmp_path)]

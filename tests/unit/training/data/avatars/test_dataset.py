@@ -253,7 +253,7 @@ def test_a_run_on_faces_has_figures_and_is_published_with_their_licence(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert fit(run, "--data-dir", place, "--image-size", 16) == 0
+    assert fit(run, "--data-dir", place, "--image-size", 16, "--conditional", "none") == 0
     assert Run(run).data().shape == (3, 16, 16)
     assert main(["figures", str(run), "--device", "cpu"]) == 0
     assert (run / "figures" / "neighbours.png").exists()
@@ -268,7 +268,9 @@ def test_a_run_on_faces_has_figures_and_is_published_with_their_licence(
 def test_faces_have_no_classes_to_probe(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fit(tmp_path / "run", "--data-dir", place, "--image-size", 16) == 0
+    assert (
+        fit(tmp_path / "run", "--data-dir", place, "--image-size", 16, "--conditional", "none") == 0
+    )
     capsys.readouterr()
     assert main(["probe", str(tmp_path / "run"), "--device", "cpu"]) == 1
     output = capsys.readouterr().err
