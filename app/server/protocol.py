@@ -73,6 +73,7 @@ class HttpConnection(HttpToolsProtocol):
         self._shutdown: ShutdownState = app_state["shutdown"]
         self._error_response: ErrorResponse = app_state["error_response"]
         self._refused: AppError | None = None
+        self._timer: asyncio.TimerHandle
         self._checks: int | None = None
         """Checks since the current request began to arrive; None while no request is arriving."""
         self._framing = 0
@@ -91,12 +92,14 @@ class HttpConnection(HttpToolsProtocol):
         """Count the connection and start its timer."""
         super().connection_made(transport)
         self._checks = 0
-        self.loop.call_later(self._patience / _CHECKS, self._check_progress)
+        self._timer = self.loop.call_later(self._patience / _CHECKS, self._check_progress)
         self._table.opened(self, self.client[0] if self.client else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop counting the connection."""
+        """Stop counting the connection, and its timers, which would keep all of it in memory."""
         self._table.closed(self)
+        self._timer.cancel()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -242,8 +245,6 @@ class HttpConnection(HttpToolsProtocol):
 
     def _check_progress(self) -> None:
         """End a request that arrives too slowly, or a response that the client does not read."""
-        if self not in self.connections:
-            return
         if not self._used and not _events(self.transport, select.POLLIN):
             self.transport.close()
         elif self._reads_too_slowly():
@@ -252,7 +253,7 @@ class HttpConnection(HttpToolsProtocol):
             self._checks += 1
             if self._checks > _CHECKS:  # the first may come right after the request began
                 self._time_out()
-        self.loop.call_later(self._patience / _CHECKS, self._check_progress)
+        self._timer = self.loop.call_later(self._patience / _CHECKS, self._check_progress)
 
     def _reads_too_slowly(self) -> bool:
         """Whether a response has waited for ``patience`` and the client read hardly any of it.

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import socket
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -165,6 +167,28 @@ def test_the_request_of_a_client_that_has_gone_is_cancelled(run: Runner) -> None
         await asyncio.wait_for(ended.wait(), 10)
 
     run(connected_to(app, leave))
+
+
+@pytest.mark.parametrize("request_", [b"", REQUEST, b"GET / HTTP/1.1\r\n", b"nonsense\r\n\r\n"])
+def test_a_closed_connection_does_not_stay_in_memory(run: Runner, request_: bytes) -> None:
+    state = ServerState()
+
+    async def leave(connection: socket.socket) -> None:
+        async with asyncio.timeout(10):
+            while not state.connections:  # noqa: ASYNC110 # uvicorn has no event for it
+                await asyncio.sleep(0.01)
+            freed = weakref.ref(next(iter(state.connections)))
+            connection.send(request_)
+            await asyncio.sleep(0.05)
+            connection.close()
+            while freed():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    gc.disable()
+    try:
+        run(connected_to(Response("done"), leave, state=state))
+    finally:
+        gc.enable()
 
 
 def test_a_half_closed_client_may_wait_for_long(run: Runner) -> None:
