@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, Config
-from training.data import folder, idx
+from training.data import conditions, folder, idx
 from training.data.avatars import dataset as avatars
 from training.data.folder import OnSkip
 from training.data.idx import LabelledImages, PublishedDataset
@@ -20,9 +20,14 @@ FOLDER_IMAGE_SIZE = 64
 def load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
     """The training images of ``config.dataset``, resized to ``config.image_size``, with labels.
 
-    There are no labels for an image folder without classes. Raises DataError if the images are
-    missing, damaged, too few, or of a size that no network supports.
+    They are those of ``config.classes``, with the labels that ``config.conditional`` requests.
+    Raises DataError if the images are missing, damaged, too few, or of a size that no network
+    supports, or if they have no such labels.
     """
+    return conditions.selected(_load(config, progress, on_skip), config)
+
+
+def _load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
     if config.dataset == avatars.NAME:
         return _resized(avatars.load(config.data_dir), config.image_size)
     if config.folder is None:

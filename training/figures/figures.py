@@ -158,7 +158,7 @@ def _real_images(run: Run, options: FiguresOptions) -> tuple[ImageBytes, ImageBy
         test = datasets.load_test(config, progress)
     if DataSummary.of(train) != run.data():
         raise RunError(
-            f"{run.folder}: was trained on {run.data()}, but the data found are "
-            f"{DataSummary.of(train)}"
+            f"{run.folder}: was trained on other data than those found: "
+            f"{run.data().contrast(DataSummary.of(train))}"
         )
     return train.pixels, test

@@ -13,7 +13,8 @@ from tqdm import tqdm
 from app.runtime.cpus import available
 from training import config
 from training.config import Config
-from training.data import conditions, datasets
+from training.data import datasets
+from training.data.conditions import conditions
 from training.data.download_progress import DownloadProgress
 from training.data.images import ImageSet
 from training.errors import RunError
@@ -44,10 +45,10 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
     torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
     with joined_group(device.resolve(options.device)) as (group, own_device):
         check_batch_size(group, options.batch_size)
-        image_set = conditions.selected(_load(options, group), options)
+        image_set = _load(options, group)
         data = DataSummary.of(image_set)
         if resume and data != run.data():
-            raise RunError(f"{out}: the run began with other data: {run.data()} is not {data}")
+            raise RunError(f"{out}: the run began with other data: {run.data().contrast(data)}")
         steps = steps_per_epoch(data.images, options.batch_size) * options.epochs
         gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
@@ -71,7 +72,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
 def _conditions(image_set: ImageSet, where: torch.device) -> Tensor | None:
     if image_set.labels is None:
         return None
-    return torch.from_numpy(conditions.conditions(image_set.labels)).to(where)
+    return torch.from_numpy(conditions(image_set.labels)).to(where)
 
 
 def _load(options: Config, group: ProcessGroup) -> ImageSet:

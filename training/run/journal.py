@@ -74,6 +74,17 @@ class DataSummary(BaseModel):
             attributes=conditions.attributes(image_set.labels),
         )
 
+    def contrast(self, other: "DataSummary") -> str:
+        """What differs in ``other``: the values here and there; of labels only that they differ."""
+        ours, theirs = self.model_dump(), other.model_dump()
+        return "; ".join(
+            f"other {name}"
+            if name in {"classes", "attributes"}
+            else f"{name} {ours[name]}, not {theirs[name]}"
+            for name in ours
+            if ours[name] != theirs[name]
+        )
+
     @property
     def sampler(self) -> Sampler | None:
         """Gives seeds their classes or attributes; None for unconditional networks."""

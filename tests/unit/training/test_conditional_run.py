@@ -115,3 +115,18 @@ def test_the_seeds_of_the_card_are_those_of_the_training(run: Path, version: Pat
         rows_of(range(99), latent, card.read(version).sampler),
         rows_of(range(99), latent, Run(run).data().sampler),
     )
+
+
+def test_a_run_is_not_resumed_with_other_labels(
+    run: Path,
+    fit: Callable[..., int],
+    write_data: Callable[..., Path],
+    encode: Callable[[np.ndarray], bytes],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = write_data(tmp_path / "data")
+    (data / "train-labels-idx1-ubyte").write_bytes(encode(np.ones(40, dtype=np.uint8)))
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    assert fit(folder, "--conditional", "auto", "--resume", "--data-dir", data) == 1
+    assert "the run began with other data: other classes\n" in capsys.readouterr().err
