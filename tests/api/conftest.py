@@ -1,11 +1,33 @@
 """Fixtures for tests of the application with the shipped models."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_trials() -> Iterator[None]:
+    """Load versions without a trial, whose process takes most of the time of a start.
+
+    Modules about loading replace this fixture.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCGAN_LOAD_TIMEOUT", "0")
+        patch.setenv("DCGAN_LOAD_MEMORY", "0")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _frozen() -> None:
+    """Hide what is loaded from the garbage collector, which runs at every start.
+
+    The test process has loaded PyTorch, so a collection takes longer than loading a model.
+    """
+    gc.freeze()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def test_a_direct_route_answers_as_it_does_through_fastapi(
     client: TestClient, method: str, url: str
 ) -> None:
     routed = TestClient(client.app, root_path=BELOW, raise_server_exceptions=False)
+    routed.portal = client.portal  # the event loop on which the server has started
     accept = {"Accept": "image/*, application/json;q=0.5"}
     first, second = (
         client.request(method, url, headers=accept),

@@ -24,6 +24,11 @@ SECONDS = 2.5
 """Long enough for a trial of a sound version on a busy machine."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_trials() -> None:
+    """Replaces the fixture that disables trials."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     publish(tmp_path / "models", "cats", 1)
