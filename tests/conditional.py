@@ -1,11 +1,18 @@
 """Conditional generators whose pixels are their conditions and latents, to compute by hand."""
 
+import base64
+import io
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image as Pictures
 
 from app.artifact import card
 from app.artifact.card import (
@@ -116,3 +123,39 @@ def expected(latents: NDArray[np.float32], conditions: NDArray[np.float32]) -> N
     """The pixels of latents ``(n, 8)`` and conditions ``(n, 4)``: ``(n, 3, 4, 1)``."""
     joined = np.concatenate([FULL * conditions, 16 * latents + np.float32(128)], axis=1)
     return joined.clip(0, 255).round().astype(np.uint8).reshape(-1, 3, 4, 1)
+
+
+def tiles(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The images of a sheet, row by row."""
+    apart = sheet.reshape(sheet.shape[0] // 3, 3, sheet.shape[1] // 4, 4, 1).swapaxes(1, 2)
+    return apart.reshape(-1, 3, 4, 1)
+
+
+def info(content: bytes) -> dict[str, str]:
+    """The text chunks of a PNG file."""
+    with Pictures.open(io.BytesIO(content)) as image:
+        return dict(image.info)
+
+
+def pixels(
+    images: list[dict[str, Any]], decode: Callable[[bytes], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """The images of a JSON response."""
+    decoded = [decode(base64.b64decode(one["png"])) for one in images]
+    return np.stack(decoded).reshape(-1, 3, 4, 1)
+
+
+def refused(client: TestClient, path: str, body: object = None) -> list[dict[str, Any]]:
+    """The errors in the response to a request, GET without a body except for ``/generate``."""
+    method = "GET" if body is None and not path.startswith("/generate") else "POST"
+    content = None if body is None else json.dumps(body)
+    response = client.request(
+        method, path, content=content, headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 422, response.text
+    problem = response.json()
+    for error in problem["errors"]:
+        assert f"{error['parameter']} is " in problem["detail"]
+        assert error["allowed"] in problem["detail"]
+    errors: list[dict[str, Any]] = problem["errors"]
+    return errors

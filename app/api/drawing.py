@@ -41,7 +41,7 @@ class Drawing:
 
     def conditions(self, seeds: list[int]) -> Conditions:
         """The classes or attributes of ``seeds``: ``(n, k)``."""
-        return self.version.conditions(seeds)
+        return self.version.conditions(seeds, self.options)
 
     def rows(self, latents: Latents, conditions: Conditions) -> GraphInputs:
         """The inputs of the graph for latents ``(n, width)`` and conditions ``(n, k)``."""

@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from app.artifact.card import CLASSES
 from app.batching.jobs import Claim
 from app.imaging import sheets
+from app.imaging.png import Text
 from app.imaging.sheets import Pixels
+from app.latent.conditions import Conditions
 from app.middleware.encoders import Encoders
 from app.observability.request_stats import RequestStats
 from app.registry.draw_options import DrawOptions
@@ -28,6 +31,8 @@ class Drawn:
     options: DrawOptions
     pixels: Pixels
     """uint8 ``(n, height, width, channels)``."""
+    conditions: Conditions | None
+    """``(n, k)``; None if the generator is unconditional."""
     queue: float
     compute: float
     """Seconds, see ``jobs.Computed``."""
@@ -43,7 +48,30 @@ class Drawn:
 
     def part(self, which: slice) -> "Drawn":
         """Some of the images."""
-        return replace(self, pixels=self.pixels[which])
+        conditions = None if self.conditions is None else self.conditions[which]
+        return replace(self, pixels=self.pixels[which], conditions=conditions)
+
+    def condition(self, image: int) -> dict[str, Any]:
+        """The class or the attributes of one image, as ``schemas.Conditional`` has them."""
+        sampler = self.version.card.sampler
+        if sampler is None or self.conditions is None:
+            return {}
+        return {sampler.parameter: sampler.value(self.conditions[image])}
+
+    def caption(self, image: int, seed: int | None) -> Text:
+        """The text chunks of the PNG file of one image."""
+        if self.conditions is None:
+            return self.version.caption(self.options, seed)
+        options = self.options.of_image(image)
+        return self.version.caption(options, seed, self.conditions[image])
+
+    @property
+    def common_condition(self) -> Conditions | None:
+        """The condition ``(k,)`` of all images; None if they differ."""
+        if self.conditions is None or (self.conditions != self.conditions[0]).any():
+            return None
+        first: Conditions = self.conditions[0]
+        return first
 
     @property
     def enlarged_bytes(self) -> int:
@@ -75,5 +103,13 @@ class Generation:
         queue, compute = computed.queue, computed.compute
         self.stats.add_images(card.name, card.version, len(pixels), queue, compute)
         return Drawn(
-            self.version, self.options, pixels, queue, compute, self.stats, self.encoders, claim
+            self.version,
+            self.options,
+            pixels,
+            cast("Conditions | None", rows.get(CLASSES)),
+            queue,
+            compute,
+            self.stats,
+            self.encoders,
+            claim,
         )

@@ -34,6 +34,14 @@ class ImageKey:
         return cost.images(self.version, 1, height * width)
 
     @property
+    def condition_headers(self) -> dict[str, str]:
+        """The class or the attributes of the image."""
+        if self.version.card.sampler is None:
+            return {}
+        (condition,) = self.version.conditions([self.seed], self.options)
+        return responses.condition_headers(self.version, condition)
+
+    @property
     def etag(self) -> str:
         """The strong entity tag of the file: the same for the same bytes."""
         version = self.version

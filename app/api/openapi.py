@@ -36,6 +36,8 @@ _LINES = {
 _IMAGE_HEADERS = {
     "X-Model": _header("the model that generated it, `name/version`", "fashion-mnist/2"),
     "X-Seed": _header("the first seed, if the request has one", "42"),
+    "X-Class": _header("the class of all images, if they have the same", "sneaker"),
+    "X-Attributes": _header("the attributes of all images, if they are equal", "glasses,-beard"),
     "Server-Timing": _header(
         "milliseconds; `cache` for a cached image",
         "queue;dur=0.21, compute;dur=3.08, encode;dur=0.35",
@@ -170,9 +172,8 @@ def _complete(operation: dict[str, Any], timeout: float) -> None:
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
         # FastAPI gives optional parameters the type null too, which no URL or header can express.
-        if "anyOf" in schema:
-            (sent,) = (one for one in schema.pop("anyOf") if one.get("type") != "null")
-            schema.update(sent)
+        sent = [one for one in schema.pop("anyOf", []) if one.get("type") != "null"]
+        schema.update(*sent if len(sent) == 1 else [{"anyOf": sent}] if sent else [])
         if schema.get("type") == "array":
             parameter.update(style="form", explode=False)
     if str(DeadlineError.status.value) in operation["responses"]:

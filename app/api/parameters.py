@@ -9,15 +9,19 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticKnownError
 
+from app.api.condition_types import Amount, AttributeTexts, BodyClasses, ClassText, ClassTexts
+from app.api.query_lists import split
 from app.api.schema_words import FORM
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
-from app.latent import edits
+from app.latent import choices, edits
+from app.latent.choices import Amounts, Choice, Mixture
 from app.latent.edits import Edit
 from app.latent.interpolation import Easing
 from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
@@ -35,11 +39,6 @@ def integral(number: object) -> object:
     In JSON, 3.0 is an integer just like 3 (JSON Schema 2020-12, Validation, section 6.1.1).
     """
     return int(number) if isinstance(number, float) and number.is_integer() else number
-
-
-def _split(texts: list[str]) -> list[str]:
-    """The values of a list: the parameter may be repeated, and each may have several by commas."""
-    return [value for text in texts for value in text.split(",")]
 
 
 _ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
@@ -60,10 +59,10 @@ Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=256, fail_fast=True)]
 Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
 Corners = Annotated[
-    list[Seed], Field(min_length=4, max_length=4, fail_fast=True), BeforeValidator(_split)
+    list[Seed], Field(min_length=4, max_length=4, fail_fast=True), BeforeValidator(split)
 ]
 Stops = Annotated[
-    list[Seed], Field(min_length=2, max_length=16, fail_fast=True), BeforeValidator(_split)
+    list[Seed], Field(min_length=2, max_length=16, fail_fast=True), BeforeValidator(split)
 ]
 _Number = Annotated[float, Field(ge=-MAX_LATENT, le=MAX_LATENT, allow_inf_nan=False)]
 MAX_ROWS, MAX_NUMBERS = 256, 256 * 4096
@@ -116,12 +115,19 @@ EditSteps = Annotated[
         ]
     ],
     Field(min_length=1, max_length=edits.MAX_ATTRIBUTES, fail_fast=True),
-    BeforeValidator(_split),
+    BeforeValidator(split),
     AfterValidator(_each_once),
 ]
-
 _RANDOM_SEED = "random if omitted"
 _EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
+_ATTRIBUTES = (
+    "attributes of the images of a model that is conditional on them, from 0 (absent) to 1 "
+    "(present); those that are not named follow the seed"
+)
+_MIXTURE = (
+    "each may be a name (case-insensitive), an index, or a mixture such as `sneaker:0.7+bag:0.3`; "
+    "default: the class of the seed"
+)
 
 
 class Parameters(BaseModel):
@@ -158,7 +164,7 @@ class ModelQuery(Parameters):
 
 
 class EditQuery(Parameters):
-    """How images are edited."""
+    """How images are edited, and which attributes they have."""
 
     edit: EditSteps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
 
@@ -168,8 +174,37 @@ class EditQuery(Parameters):
         return edits.parse(self.edit or [])
 
 
+class AttributesQuery(Parameters):
+    """Which attributes images have."""
+
+    attributes: AttributeTexts | None = Field(
+        None, description=_ATTRIBUTES, examples=[["glasses", "-beard"]]
+    )
+
+    @property
+    def amounts(self) -> Amounts:
+        """The value of every attribute in ``attributes``."""
+        return choices.parse_attributes(self.attributes or [])
+
+
+class ClassesQuery(AttributesQuery):
+    """Which classes or attributes images have."""
+
+    classes: ClassTexts | None = Field(
+        None,
+        alias="class",
+        description=f"classes, one for each seed or image, repeated in turn; {_MIXTURE}",
+        examples=[["sneaker", "bag"]],
+    )
+
+    @property
+    def mixtures(self) -> list[Mixture]:
+        """The classes."""
+        return [choices.parse_mixture(text) for text in self.classes or []]
+
+
 class EditBody(Parameters):
-    """How images are edited, in JSON."""
+    """How images are edited, and which classes or attributes they have, in JSON."""
 
     # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number.
     model_config = ConfigDict(strict=True)
@@ -181,23 +216,43 @@ class EditBody(Parameters):
         description=_EDIT,
         examples=[{}, {"glasses": 2, "beard": -1.5}],
     )
+    classes: BodyClasses = Field(
+        None,
+        alias="class",
+        description="classes, one for each image, repeated in turn, or the weights of a mixture, "
+        f"which are scaled to sum to one; {_MIXTURE}",
+        examples=[None, {"sneaker": 0.7, "bag": 0.3}],
+    )
+    attributes: dict[str, Amount] = Field(
+        {},
+        max_length=choices.MAX_ATTRIBUTES,
+        description=_ATTRIBUTES,
+        examples=[{}, {"glasses": 1, "beard": 0}],
+    )
 
     _integers = field_validator("*", mode="before")(integral)
 
-    @field_validator("edit", mode="before")
+    @field_validator("edit", "attributes", mode="before")
     @classmethod
-    def _few(cls, edit: object) -> object:
+    def _few(cls, received: object, info: ValidationInfo) -> object:
         # pydantic would report every wrong value before it counts them.
-        if isinstance(edit, dict) and len(edit) > edits.MAX_ATTRIBUTES:
+        most = edits.MAX_ATTRIBUTES if info.field_name == "edit" else choices.MAX_ATTRIBUTES
+        if isinstance(received, dict) and len(received) > most:
             raise PydanticKnownError(
                 "too_long",
-                {
-                    "field_type": "Dictionary",
-                    "max_length": edits.MAX_ATTRIBUTES,
-                    "actual_length": len(edit),
-                },
+                {"field_type": "Dictionary", "max_length": most, "actual_length": len(received)},
             )
-        return edit
+        return received
+
+    @property
+    def amounts(self) -> Amounts:
+        """The value of every attribute in ``attributes``."""
+        return {name.lower(): amount for name, amount in self.attributes.items()}
+
+    @property
+    def mixtures(self) -> list[Mixture]:
+        """The classes."""
+        return self.classes or []
 
 
 class AppearanceQuery(Parameters):
@@ -206,9 +261,9 @@ class AppearanceQuery(Parameters):
     truncation: Truncation = 1.0
     scale: Scale = 1
 
-    def options(self, edit: Edit) -> DrawOptions:
-        """These options and ``edit``."""
-        return DrawOptions(edit, self.truncation, self.scale)
+    def options(self, edit: Edit, choice: Choice) -> DrawOptions:
+        """These options, ``edit`` and ``choice``."""
+        return DrawOptions(edit, self.truncation, self.scale, choice)
 
 
 class SheetQuery(AppearanceQuery):
@@ -244,11 +299,24 @@ class ImagePath(BaseModel):
     form: FileFormat = Field(description="file format; the pixels are the same")
 
 
-class ImageQuery(AppearanceQuery, EditQuery):
+class ClassQuery(AttributesQuery):
+    """Which class or attributes an image has."""
+
+    class_: ClassText | None = Field(
+        None, alias="class", description=f"class of the image; it {_MIXTURE.removeprefix('each ')}"
+    )
+
+    @property
+    def mixtures(self) -> list[Mixture]:
+        """The class, if there is one."""
+        return [] if self.class_ is None else [choices.parse_mixture(self.class_)]
+
+
+class ImageQuery(AppearanceQuery, ClassQuery, EditQuery):
     """Query of ``GET /images/…``."""
 
 
-class GenerateQuery(ColumnsQuery, ModelQuery):
+class GenerateQuery(ColumnsQuery, ClassesQuery, ModelQuery):
     """Query of ``POST /generate``."""
 
     n: int = Field(16, ge=1, le=256, description="number of images")
@@ -268,7 +336,7 @@ class GenerateBody(EditBody):
     )
 
 
-class InterpolateQuery(ColumnsQuery, EditQuery, ModelQuery):
+class InterpolateQuery(ColumnsQuery, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``GET /interpolate``."""
 
     start: Seed | None = Field(
@@ -281,6 +349,12 @@ class InterpolateQuery(ColumnsQuery, EditQuery, ModelQuery):
         None,
         description="the 2 to 16 seeds of a path, instead of `from` and `to`",
         examples=[[3, 17, 99]],
+    )
+    from_class: ClassText | None = Field(
+        None, description="class of the first frame; not with `class` or `seeds`"
+    )
+    to_class: ClassText | None = Field(
+        None, description="class of the last frame; not with `class` or `seeds`"
     )
     steps: int = Field(
         8, ge=2, le=256, description="frames from one seed to the next, including both"
@@ -306,10 +380,14 @@ class InterpolateQuery(ColumnsQuery, EditQuery, ModelQuery):
     )
 
 
-class GridQuery(SheetQuery, EditQuery, ModelQuery):
+class GridQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``GET /grid``."""
 
-    rows: int = Field(4, ge=1, le=256, description="rows; rows × cols is at most 256")
+    rows: Annotated[int, Field(ge=1, le=256)] | Literal["classes", "attributes"] = Field(
+        4,
+        description="rows; rows × cols is at most 256; `classes` or `attributes`: one row for "
+        "each, in which every image has it, and one column for each seed",
+    )
     cols: int = Field(4, ge=1, le=256, description="columns")
     seed: Seed | None = Field(
         None, description=f"the first image's seed; {_RANDOM_SEED}; not with `corners`"
@@ -321,7 +399,7 @@ class GridQuery(SheetQuery, EditQuery, ModelQuery):
     )
 
 
-class VariationsQuery(SheetQuery, EditQuery, ModelQuery):
+class VariationsQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``GET /variations``."""
 
     seed: Seed = Field(description="seed of the centre image")

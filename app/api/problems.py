@@ -141,7 +141,7 @@ def _refused(request: Request, problem: dict[str, Any], body: object) -> Invalid
         return invalid(_name(path), place, problem["input"], problem["msg"])
     # For a missing parameter, FastAPI reports all other parameters as the input.
     value = None if problem["type"] == "missing" else problem["input"]
-    if listed := place == "query" and found["type"] == "array":
+    if listed := place == "query" and found.get("type") == "array":
         value = ",".join(request.query_params.getlist(path[0]))
     allowed = words(found, separated=listed)
     if problem["type"] == "value_error":  # a rule that JSON Schema cannot express

@@ -21,6 +21,8 @@ from app.imaging.animation import AnimationFormat
 from app.imaging.png import Text, encode, encode_all
 from app.imaging.sheets import Sheet
 from app.latent.arithmetic import Neighbourhood
+from app.latent.conditions import Conditions
+from app.registry.model_version import ModelVersion
 
 T = TypeVar("T")
 
@@ -40,9 +42,15 @@ def _headers(drawn: Drawn, seed: int | None) -> dict[str, str]:
     return {
         "X-Model": str(drawn.version.key),
         **named,
+        **condition_headers(drawn.version, drawn.common_condition),
         "Server-Timing": timing(drawn),
         "Vary": "Accept",
     }
+
+
+def condition_headers(version: ModelVersion, condition: Conditions | None) -> dict[str, str]:
+    """``X-Class`` or ``X-Attributes`` for images that all have ``condition`` ``(k,)``."""
+    return {f"X-{name.title()}": text for name, text in version.condition_text(condition).items()}
 
 
 def stream_headers(drawn: Drawn, seed: int) -> dict[str, str]:
@@ -69,7 +77,9 @@ async def json(
 
     ``seed`` is the request's first seed, if it has one.
     """
-    content = await _joined(lambda: build().model_dump_json(by_alias=True), files, drawn)
+    content = await _joined(
+        lambda: build().model_dump_json(by_alias=True, exclude_none=True), files, drawn
+    )
     return Response(content, media_type=JSON, headers=_headers(drawn, seed))
 
 
@@ -85,12 +95,10 @@ async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = Fal
     ``seed`` goes into the headers. It goes into the file only if the images are those of ``seed``
     and its successors, not ``mixed``.
     """
-    content = await _png(sheet, drawn, _caption(drawn, None if mixed else seed))
+    common = drawn.common_condition
+    caption = drawn.version.caption(drawn.options, None if mixed else seed, common)
+    content = await _png(sheet, drawn, caption)
     return Response(content, media_type=PNG, headers=_headers(drawn, seed))
-
-
-def _caption(drawn: Drawn, seed: int | None) -> Text:
-    return drawn.version.caption(drawn.options, seed)
 
 
 async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
@@ -107,7 +115,7 @@ async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
 async def image_file(drawn: Drawn, seed: int, media_type: str) -> bytes:
     """The only image of ``drawn`` as a PNG or WebP file; a WebP file carries no text."""
     if media_type == PNG:
-        return await _png(Sheet(columns=1), drawn, _caption(drawn, seed))
+        return await _png(Sheet(columns=1), drawn, drawn.caption(0, seed))
     size = ENCODING * drawn.enlarged_bytes
     return await drawn.encode(lambda: webp.encode(drawn.enlarged[0]), size)
 
@@ -128,7 +136,7 @@ async def animated(
 async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
     """Every image as a PNG file, encoded on threads; many images use several CPUs."""
     known: Sequence[int | None] = seeds or [None] * len(drawn.pixels)
-    texts = [_caption(drawn, seed) for seed in known]
+    texts = [drawn.caption(k, seed) for k, seed in enumerate(known)]
 
     def encoded(part: slice) -> list[bytes]:
         return encode_all(drawn.part(part).enlarged, texts[part])
@@ -196,7 +204,10 @@ async def neighbourhood(
             rows=layout.rows,
             cols=layout.cols,
             middle=layout.middle,
-            images=[NeighbourImage(png=base64_text(file)) for file in files],
+            images=[
+                NeighbourImage(png=base64_text(file), **drawn.condition(k))
+                for k, file in enumerate(files)
+            ],
         )
 
     return await json(body, files, drawn, layout.seed)

@@ -30,13 +30,18 @@ def _child(schema: Schema, step: str) -> Schema:
 
 def _resolved(schema: Schema, components: Schema) -> Schema:
     """``schema`` with its reference resolved, and without the ``null`` of an optional value."""
-    schema = next((s for s in schema.get("anyOf", []) if s.get("type") != "null"), schema)
+    others = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
+    if len(others) == 1:
+        return _resolved(others[0], components)
     reference = schema.get("$ref")
     return components[reference.rpartition("/")[2]] if reference else schema
 
 
 def words(schema: Schema, *, separated: bool = False) -> str:
     """What ``schema`` allows, in words; a ``separated`` list is one text with commas."""
+    if "anyOf" in schema:
+        allowed = [one for one in schema["anyOf"] if one.get("type") != "null"]
+        return ", or ".join(map(words, allowed))
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema["type"]

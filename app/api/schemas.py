@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.artifact.card import AttributeName, Card, Effect
+from app.artifact.card import AttributeName, Card, Effect, ImageAttribute, ImageClass
 from app.latent.interpolation import Easing
 from app.latent.sampling import Method
 
@@ -13,7 +13,27 @@ PngText = Annotated[
 ]
 
 
-class GeneratedImage(BaseModel):
+class Conditional(BaseModel):
+    """The class or the attributes of one image of a conditional model."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    class_: str | dict[str, float] | None = Field(
+        None,
+        alias="class",
+        description="the class of the image, or the weights of a mixture by class; absent if the "
+        "model has no classes",
+        examples=["sneaker"],
+    )
+    attributes: dict[str, float] | None = Field(
+        None,
+        description="the attributes of the image, from 0 to 1; absent if the model has none that "
+        "can be chosen",
+        examples=[{"glasses": 1, "beard": 0}],
+    )
+
+
+class GeneratedImage(Conditional):
     """One image of a response."""
 
     seed: int = Field(examples=[42])
@@ -32,7 +52,7 @@ class Generated(BaseModel):
     images: list[GeneratedImage]
 
 
-class LatentImage(BaseModel):
+class LatentImage(Conditional):
     """One image of a latent in the request."""
 
     latent: list[float] = Field(description="the latent, rounded to 32-bit floats")
@@ -47,7 +67,7 @@ class GeneratedFromLatents(BaseModel):
     images: list[LatentImage]
 
 
-class Frame(BaseModel):
+class Frame(Conditional):
     """One frame of an interpolation."""
 
     position: float = Field(description="position on the path: 0 at its first seed, 1 at its end")
@@ -66,7 +86,7 @@ class Interpolated(BaseModel):
     frames: list[Frame]
 
 
-class NeighbourImage(BaseModel):
+class NeighbourImage(Conditional):
     """One image of a neighbourhood."""
 
     png: PngText
@@ -85,6 +105,25 @@ class Neighbours(BaseModel):
     images: list[NeighbourImage] = Field(description="row by row")
 
 
+class ServedClass(ImageClass):
+    """One class of a conditional model."""
+
+    index: int = Field(description="the index that `class` accepts, too", examples=[7])
+    example: str = Field(
+        description="URL of an image of this class",
+        examples=["/images/fashion-mnist/3/0.png?class=sneaker"],
+    )
+
+
+class ServedAttribute(ImageAttribute):
+    """One attribute that `attributes` accepts."""
+
+    example: str = Field(
+        description="URL of an image with this attribute",
+        examples=["/images/faces/2/0.png?attributes=glasses"],
+    )
+
+
 class ServedVersion(BaseModel):
     """One version in service."""
 
@@ -96,6 +135,10 @@ class ServedVersion(BaseModel):
         description="the attributes for `edit` and the effect of each at strength 2; the card has "
         "the vectors",
         examples=[{"glasses": {"gained": 0.95, "kept": 0.92}}],
+    )
+    classes: list[ServedClass] = Field(description="the classes for `class`, in order")
+    condition_attributes: list[ServedAttribute] = Field(
+        description="the attributes for `attributes`"
     )
     card: Card
 

@@ -66,8 +66,11 @@ async def _stream(
 async def _lines(drawn: Drawn, positions: Iterator[float]) -> str:
     """One line for each image, at the next positions."""
     files = map(responses.base64_text, await responses.pngs(drawn))
-    return "".join(_line(Frame(position=next(positions), png=file)) for file in files)
+    return "".join(
+        _line(Frame(position=next(positions), png=file, **drawn.condition(k)))
+        for k, file in enumerate(files)
+    )
 
 
 def _line(body: BaseModel) -> str:
-    return f"{body.model_dump_json(by_alias=True)}\n"
+    return f"{body.model_dump_json(by_alias=True, exclude_none=True)}\n"

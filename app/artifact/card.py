@@ -134,6 +134,9 @@ class ImageAttribute(_Part):
 class Attributes(_Part):
     """The attributes of a conditional generator, and how the training images combine them."""
 
+    # Named after the field, the class would collide with it in clients made by generators.
+    model_config = ConfigDict(title="AttributeTable")
+
     attributes: list[ImageAttribute] = Field(min_length=1, max_length=64)
     patterns: list[Pattern] = Field(
         min_length=1,

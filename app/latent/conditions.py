@@ -8,11 +8,13 @@ alone determines its condition, as it determines its latent, so that it still na
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.latent import arithmetic
+from app.latent.edits import shortest_decimal
 from app.latent.sampling import condition_numbers
 
 Conditions = NDArray[np.float32]
@@ -23,9 +25,39 @@ Conditions = NDArray[np.float32]
 class ClassSampler:
     """Gives each seed one of k exclusive classes, as often as the training images have it."""
 
+    parameter: ClassVar[Literal["class", "attributes"]] = "class"
+    """The parameter of a request that names classes."""
+    plural: ClassVar = "classes"
     names: tuple[str, ...]
     shares: tuple[float, ...]
     """Share of each class in the training images."""
+
+    def index(self, name: str) -> int:
+        """The index of the class with this name, else the number ``name`` if it is an index.
+
+        Raises KeyError if there is no such class.
+        """
+        if name in self.names:
+            return self.names.index(name)
+        if name.isdecimal() and name.isascii() and int(name) < len(self.names):
+            return int(name)
+        raise KeyError(name)
+
+    def value(self, condition: Conditions) -> str | dict[str, float]:
+        """The class of one image ``(k,)``, or the weights of a mixture by name."""
+        weights = self._weights(condition)
+        if [*weights.values()] == ["1"]:
+            return next(iter(weights))
+        return {name: float(weight) for name, weight in weights.items()}
+
+    def text(self, condition: Conditions) -> str:
+        """The class of one image, or a mixture, as text that a request may send; see choices."""
+        weights = self._weights(condition)
+        value = self.value(condition)
+        return value if isinstance(value, str) else "+".join(map(":".join, weights.items()))
+
+    def _weights(self, condition: Conditions) -> dict[str, str]:
+        return {self.names[k]: shortest_decimal(condition[k]) for k in np.flatnonzero(condition)}
 
     def typical(self) -> Conditions:
         """The most frequent class, one-hot: ``(1, k)``. Of equals it is the first."""
@@ -36,6 +68,10 @@ class ClassSampler:
         bounds = np.cumsum(self.shares)
         chosen = np.searchsorted(bounds, condition_numbers(seeds) * bounds[-1], side="right")
         return one_hot(chosen, len(self.names))
+
+    def each(self, own: Conditions) -> Conditions:
+        """Every class for as many images as ``own`` has ``(n, k)``: ``(k * n, k)``."""
+        return np.eye(len(self.names), dtype=np.float32).repeat(len(own), axis=0)
 
     def sum_of_means(self, plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
         """The sum of the mean classes of groups ``(n, k)``, as a mixture of classes: ``(1, k)``.
@@ -58,11 +94,23 @@ class AttributeSampler:
     would have brown and blond hair, or neither.
     """
 
+    parameter: ClassVar[Literal["class", "attributes"]] = "attributes"
+    """The parameter of a request that names attributes."""
+    plural: ClassVar = "attributes"
     names: tuple[str, ...]
     patterns: tuple[int, ...]
     """Attributes of training images: bit j says whether an image has attribute j."""
     excludes: Mapping[str, frozenset[str]]
     """For each attribute, those that no training image combines with it."""
+
+    def value(self, condition: Conditions) -> dict[str, float]:
+        """The attributes of one image ``(k,)`` by name."""
+        texts = map(shortest_decimal, condition)
+        return {name: float(text) for name, text in zip(self.names, texts, strict=True)}
+
+    def text(self, condition: Conditions) -> str:
+        """The attributes of one image as text that a request may send; see choices."""
+        return ",".join(attribute_text(*one) for one in self.value(condition).items())
 
     def typical(self) -> Conditions:
         """The most frequent attributes: ``(1, k)``. Of equals they are the first."""
@@ -79,6 +127,10 @@ class AttributeSampler:
         patterns = np.array(self.patterns, dtype=np.uint64)[:, None]
         bits = patterns >> np.arange(len(self.names), dtype=np.uint64)
         return (bits & np.uint64(1)).astype(np.float32)
+
+    def each(self, own: Conditions) -> Conditions:
+        """The conditions ``own`` ``(n, k)`` with every attribute in turn: ``(k * n, k)``."""
+        return np.concatenate([self.changed(own, {name: 1}) for name in self.names])
 
     def sum_of_means(self, plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
         """The sum of the mean attributes of groups ``(n, k)``, from 0 to 1: ``(1, k)``."""
@@ -107,3 +159,10 @@ def one_hot(classes: NDArray[np.integer], count: int) -> Conditions:
     conditions = np.zeros((len(classes), count), dtype=np.float32)
     conditions[np.arange(len(classes)), classes] = 1
     return conditions
+
+
+def attribute_text(name: str, amount: float) -> str:
+    """The text of one attribute: ``glasses``, ``-beard`` or ``smile:0.5``."""
+    if amount == 1:
+        return name
+    return f"{name}:{shortest_decimal(amount)}" if amount else f"-{name}"

@@ -20,6 +20,8 @@ EXPOSED_HEADERS = (
     "X-Model",
     "X-Request-ID",
     "X-Seed",
+    "X-Class",
+    "X-Attributes",
 )
 """Response headers that scripts may read, besides those that the standard always allows."""
 

@@ -1,9 +1,11 @@
 """How a model version generates the images of one request, apart from seeds and latents."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
-from app.latent import edits
+from app.latent import choices, edits
+from app.latent.choices import Choice
 from app.latent.edits import Edit
 
 
@@ -18,10 +20,21 @@ class DrawOptions:
     scale: int = 1
     """The integer factor by which images are enlarged, see ``sheets.upscale``."""
 
+    choice: Choice = choices.NO_CHOICE
+    """The classes or attributes that the request names, in place of those of its seeds."""
+
+    def of_image(self, image: int) -> Self:
+        """The options of one image, which has one of the classes that the request names."""
+        if self.choice is choices.NO_CHOICE:
+            return self
+        return replace(self, choice=self.choice.of_image(image))
+
     @property
     def parameters(self) -> Mapping[str, str]:
         """The query parameters that differ from their defaults, in a fixed order."""
-        parameters = {"edit": self.edit.text} if self.edit.text else {}
+        parameters = dict(self.choice.parameters)
+        if self.edit.text:
+            parameters["edit"] = self.edit.text
         if self.truncation != 1:
             parameters["truncation"] = edits.shortest_decimal(self.truncation)
         if self.scale != 1:

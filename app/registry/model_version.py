@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,10 +21,12 @@ from app.errors import (
     invalid,
     parameter_error,
 )
-from app.latent import sampling
+from app.latent import choices, sampling
+from app.latent.choices import NO_AMOUNTS, Amounts, Choice, Mixture
 from app.latent.conditions import Conditions
 from app.latent.edits import Edit
 from app.latent.sampling import Latents
+from app.registry import chosen_conditions
 from app.registry.draw_options import DEFAULT, DrawOptions
 from app.registry.statistics import Statistics
 from app.runtime.arrays import GraphInputs
@@ -73,15 +75,19 @@ class ModelVersion:
         rows = sampling.from_seeds(seeds, latent.width, latent.prior)
         return sampling.truncate(rows, options.truncation)
 
-    def conditions(self, seeds: list[int]) -> Conditions:
+    def conditions(self, seeds: list[int], options: DrawOptions = DEFAULT) -> Conditions:
         """The classes or attributes of ``seeds``: ``(n, k)``; k is 0 if it is unconditional."""
         sampler = self.card.sampler
-        return sampler.from_seeds(seeds) if sampler else _unconditional(len(seeds))
+        if sampler is None:
+            return _unconditional(len(seeds))
+        return options.choice(sampler.from_seeds(seeds))
 
-    def typical_conditions(self, images: int) -> Conditions:
+    def typical_conditions(self, images: int, options: DrawOptions = DEFAULT) -> Conditions:
         """The most frequent class or attributes, for images without a seed: ``(images, k)``."""
         sampler = self.card.sampler
-        return sampler.typical().repeat(images, axis=0) if sampler else _unconditional(images)
+        if sampler is None:
+            return _unconditional(images)
+        return options.choice(sampler.typical().repeat(images, axis=0))
 
     def sum_of_conditions(self, plus: list[list[int]], minus: list[list[int]]) -> Conditions:
         """The class or attributes of a sum of the mean latents of groups of seeds: ``(1, k)``."""
@@ -99,17 +105,49 @@ class ModelVersion:
 
     def rows_from_seeds(self, seeds: list[int], options: DrawOptions = DEFAULT) -> GraphInputs:
         """The inputs of the graph for the images of ``seeds``."""
-        return self.rows(self.latents(seeds, options), self.conditions(seeds), options)
+        return self.rows(self.latents(seeds, options), self.conditions(seeds, options), options)
 
     def image_size(self, options: DrawOptions) -> tuple[int, int]:
         """Height and width of one image, enlarged."""
         image = self.card.image
         return options.scale * image.height, options.scale * image.width
 
-    def caption(self, options: DrawOptions, seed: int | None) -> dict[str, str]:
-        """The text chunks of a PNG file of one image, or of images without a common seed."""
+    def caption(
+        self, options: DrawOptions, seed: int | None, condition: Conditions | None = None
+    ) -> dict[str, str]:
+        """The text chunks of a PNG file of one image, or of images without a common seed.
+
+        ``condition`` is the class or the attributes of all images in the file: ``(k,)``.
+        """
         named = {} if seed is None else {"seed": str(seed)}
-        return {"model": str(self.key), **named, **options.parameters}
+        found = self.condition_text(condition)
+        return {"model": str(self.key), **named, **found, **options.parameters, **found}
+
+    def condition_text(self, condition: Conditions | None) -> dict[str, str]:
+        """The parameter that requests a condition ``(k,)``; empty without one."""
+        sampler = self.card.sampler
+        if sampler is None or condition is None:
+            return {}
+        return {sampler.parameter: sampler.text(condition)}
+
+    def choice(
+        self,
+        mixtures: Sequence[Mixture] = (),
+        amounts: Amounts = NO_AMOUNTS,
+        images: int = 1,
+        place: str = "query",
+    ) -> Choice:
+        """The choice of these classes, one for each of up to ``images`` images, or attributes.
+
+        Raises ParameterError if the version does not have them; ``place`` is where the request
+        named them.
+        """
+        choice: Choice = choices.NO_CHOICE
+        if mixtures:
+            choice = chosen_conditions.classes(self.card, mixtures, images, place=place)
+        if amounts:
+            choice = chosen_conditions.attributes(self.card, amounts, place)
+        return choice
 
     def edit(self, strengths: Mapping[str, float], place: str = "query") -> Edit:
         """The edit that gives images attributes with these strengths.

@@ -303,7 +303,9 @@ def test_an_attribute_that_occurs_twice_is_refused(client: TestClient) -> None:
 
 def test_a_misspelt_parameter_of_an_image_is_refused(client: TestClient) -> None:
     (error,) = refused(client, f"/images/grey/1/1.png?edits={TEXT}", method="GET")["errors"]
-    allowed = "left out, as it is unknown: the parameters are edit, truncation, scale"
+    allowed = (
+        "left out, as it is unknown: the parameters are edit, attributes, class, truncation, scale"
+    )
     assert error == {"parameter": "edits", "in": "query", "value": TEXT, "allowed": allowed}
 
 

@@ -40,7 +40,8 @@ async def arithmetic(
     media_type = choose(route.accept, _OFFERED)
     route.check_count(body.neighbours, "body", neighbours=body.neighbours)
     version = route.find(body.model, body.version, "body")
-    options = body.options(version.edit(body.edit, "body"))
+    choice = version.choice(body.mixtures, body.amounts, body.neighbours, "body")
+    options = body.options(version.edit(body.edit, "body"), choice)
     side = math.isqrt(body.neighbours)
     layout = Neighbourhood(body.plus[0][0], body.radius, side, side)
     sheet, requested = body.sheet(side), {"neighbours": body.neighbours, **body.size_parameters}
@@ -48,5 +49,6 @@ async def arithmetic(
     plus, minus = (map(drawing.latents, groups) for groups in (body.plus, body.minus))
     latents = layout.latents_around(sum_of_means(plus, minus))
     conditions = version.sum_of_conditions(body.plus, body.minus).repeat(layout.count, axis=0)
-    drawn = await drawing.draw(drawing.rows(latents, conditions), media_type)
+    rows = drawing.rows(latents, choice(conditions))
+    drawn = await drawing.draw(rows, media_type)
     return await responses.neighbourhood(media_type, drawn, layout, sheet)

@@ -17,6 +17,7 @@ from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.imaging.sheets import square_columns
+from app.latent.choices import Choice
 from app.latent.sampling import SEEDS, Latents, consecutive
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -57,7 +58,7 @@ class _Source:
         """The inputs of the graph. Raises ParameterError for a latent of another width."""
         if self.seeds:
             return version.rows_from_seeds(self.seeds, options)
-        conditions = version.typical_conditions(self.count)
+        conditions = version.typical_conditions(self.count, options)
         return version.rows(self.given_latents(version), conditions, options)
 
     def given_latents(self, version: ModelVersion) -> Latents:
@@ -88,6 +89,9 @@ async def generate(request: Request) -> Response:
     has one file per image, `<seed>.png`, or `000.png`, `001.png`, … for latents. The header
     `X-Seed` has the first seed, if any. `edit` in the body adds or removes attributes of every
     image; `GET /models` lists the attributes of each model.
+
+    `class` and `attributes`, in the query or in the body, name the classes of a conditional model,
+    one for each image and repeated in turn, or its attributes.
     """
     route = route_context(request)
     query = direct_route.parse_query(request, GenerateQuery)
@@ -97,7 +101,8 @@ async def generate(request: Request) -> Response:
     source = _source(query, body)
     route.check_count(source.count, source.place, **source.parameters)
     version = route.find(query.model, query.version)
-    options = query.options(version.edit(body.edit, "body"))
+    choice = _choice(query, body, version, source.count)
+    options = query.options(version.edit(body.edit, "body"), choice)
     sheet = query.sheet(query.columns or square_columns(source.count))
     requested = {**source.parameters, **query.size_parameters}
     drawing = route.drawing(version, options, sheet, source.count, **requested)
@@ -118,6 +123,23 @@ def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
         return _Source(body.seeds, [], {"seeds": json_safe(body.seeds)})
     first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
     return _Source(consecutive(first, query.n), [], {"n": query.n}, "query")
+
+
+def _choice(query: GenerateQuery, body: GenerateBody, version: ModelVersion, images: int) -> Choice:
+    """The classes or attributes that the query or the body names.
+
+    Raises ParameterError if both name some, or if the version does not have them.
+    """
+    if not (body.mixtures or body.amounts):
+        return version.choice(query.mixtures, query.amounts, images)
+    allowed = "left out where the body has class or attributes"
+    given = {"class": query.classes, "attributes": query.attributes}
+    twice = [
+        invalid(name, "query", ",".join(texts), allowed) for name, texts in given.items() if texts
+    ]
+    if twice:
+        raise parameter_error(*twice)
+    return version.choice(body.mixtures, body.amounts, images, "body")
 
 
 def _require_defaults(name: str, query: GenerateQuery, *others: str) -> None:
@@ -150,10 +172,18 @@ def _json_body(
     name, number = version.card.name, version.card.version
     if source.seeds:
         of_seeds = [
-            GeneratedImage(seed=seed, url=url(version, options, seed), png=png)
-            for seed, png in zip(source.seeds, pngs, strict=True)
+            GeneratedImage(
+                seed=seed,
+                url=url(version, options.of_image(k), seed),
+                png=png,
+                **drawn.condition(k),
+            )
+            for k, (seed, png) in enumerate(zip(source.seeds, pngs, strict=True))
         ]
         return Generated(model=name, version=number, images=of_seeds)
     rows = source.given_latents(version).tolist()
-    of_rows = [LatentImage(latent=row, png=png) for row, png in zip(rows, pngs, strict=True)]
+    of_rows = [
+        LatentImage(latent=row, png=png, **drawn.condition(k))
+        for k, (row, png) in enumerate(zip(rows, pngs, strict=True))
+    ]
     return GeneratedFromLatents(model=name, version=number, images=of_rows)

@@ -63,13 +63,15 @@ def _requested(request: Request) -> _RequestedImage:
     path, query = direct_route.parse(request, ImagePath, ImageQuery)
     route = route_context(request)
     version = route.find(path.model, path.version, "path")
-    options = query.options(version.edit(query.strengths))
+    choice = version.choice(query.mixtures, query.amounts)
+    options = query.options(version.edit(query.strengths), choice)
     route.drawing(version, options, _SHEET, 1, scale=query.scale)
     route.request.timeout()  # so that a wrong one is refused even if the image is cached
     media_type = choose(route.accept, (_MEDIA_TYPES[path.form],))
     key = ImageKey(version, options, path.seed, media_type)
     etag = key.etag
-    headers = _headers(etag, version.key, path.seed, bool(route.services.settings.api_keys))
+    private = bool(route.services.settings.api_keys)
+    headers = (*_headers(etag, version.key, path.seed, private), *_condition_headers(key))
     if_none_match = route.request.values(b"if-none-match")
     not_modified = bool(if_none_match) and etags.matches(if_none_match, etag)
     return _RequestedImage(route, key, etag, headers, not_modified)
@@ -86,6 +88,11 @@ def _headers(etag: str, version: VersionKey, seed: int, private: bool) -> Header
         (b"x-seed", str(seed).encode()),
         (b"vary", b"Accept"),
     )
+
+
+def _condition_headers(key: ImageKey) -> Headers:
+    found = key.condition_headers.items()
+    return tuple((name.lower().encode(), text.encode()) for name, text in found)
 
 
 def _entity(media_type: str, length: int | None) -> Headers:

@@ -14,8 +14,11 @@ from app.api.parameters import Format, InterpolateQuery
 from app.api.schemas import Frame, Interpolated
 from app.errors import invalid, parameter_error
 from app.imaging.sheets import Sheet
-from app.latent import interpolation
+from app.latent import choices, interpolation
+from app.latent.choices import Choice
 from app.latent.sampling import SEEDS
+from app.registry import chosen_conditions
+from app.registry.model_version import ModelVersion
 
 router = APIRouter(tags=["images"], route_class=KeyRoute)
 
@@ -60,7 +63,8 @@ async def interpolate(
     requested = _count_parameters(query)
     route.check_count(count, **requested)
     version = route.find(query.model, query.version)
-    options = query.options(version.edit(query.strengths))
+    choice = _choice(query, version, seeds)
+    options = query.options(version.edit(query.strengths), choice)
     sheet = query.sheet(query.columns or count)
     drawing = route.drawing(
         version, options, sheet, count, **{**requested, **query.size_parameters}
@@ -73,6 +77,23 @@ async def interpolate(
         return await streaming.frames(drawing, rows, positions, seeds[0], request.url.path)
     drawn = await drawing.draw(rows, media_type)
     return await _encoded(media_type, drawn, query, seeds, sheet)
+
+
+def _choice(query: InterpolateQuery, version: ModelVersion, seeds: list[int]) -> Choice:
+    """The classes or attributes at the seeds of the path.
+
+    Raises ParameterError if parameters contradict each other, or if the version does not have them.
+    """
+    ends = {"from_class": query.from_class, "to_class": query.to_class}
+    given = {name: text for name, text in ends.items() if text is not None}
+    for name, others in (("class", query.classes), ("seeds", query.seeds)):
+        if others is not None:
+            require_absent(name, given)
+    if not given:
+        return version.choice(query.mixtures, query.amounts, len(seeds))
+    version.choice((), query.amounts)
+    named = {name: choices.parse_mixture(text) for name, text in given.items()}
+    return chosen_conditions.ends(version.card, version.conditions(seeds), named)
 
 
 def _positions(query: InterpolateQuery, seeds: list[int]) -> list[float]:
@@ -107,8 +128,10 @@ async def _json(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Resp
             loop=query.loop,
             easing=query.easing,
             frames=[
-                Frame(position=position, png=responses.base64_text(file))
-                for position, file in zip(_positions(query, seeds), files, strict=True)
+                Frame(position=position, png=responses.base64_text(file), **drawn.condition(k))
+                for k, (position, file) in enumerate(
+                    zip(_positions(query, seeds), files, strict=True)
+                )
             ],
         )
 

@@ -6,12 +6,43 @@ from fastapi import APIRouter, Path
 
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry
-from app.api.schemas import RefusedVersion, ServedModel, ServedModels, ServedVersion
+from app.api.routes.images import url
+from app.api.schemas import (
+    RefusedVersion,
+    ServedAttribute,
+    ServedClass,
+    ServedModel,
+    ServedModels,
+    ServedVersion,
+)
 from app.artifact.card import ModelName
 from app.errors import NotFoundError, NotReadyError, ParameterError
+from app.registry.draw_options import DrawOptions
+from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
 
 router = APIRouter(tags=["models"])
+
+
+def _classes(version: ModelVersion) -> list[ServedClass]:
+    return [
+        ServedClass(**one.model_dump(), index=k, example=_example(version, one.name))
+        for k, one in enumerate(version.card.classes or [])
+    ]
+
+
+def _condition_attributes(version: ModelVersion) -> list[ServedAttribute]:
+    found = version.card.attributes
+    return [
+        ServedAttribute(**one.model_dump(), example=_example(version, one.name))
+        for one in (found.attributes if found else [])
+    ]
+
+
+def _example(version: ModelVersion, name: str) -> str:
+    """The URL of an image with this class or attribute."""
+    choice = version.choice([{name: 1}]) if version.card.classes else version.choice((), {name: 1})
+    return url(version, DrawOptions(choice=choice), 0)
 
 
 def _described(registry: Registry, name: str) -> ServedModel:
@@ -22,6 +53,8 @@ def _described(registry: Registry, name: str) -> ServedModel:
             precision=version.engine.precision,
             graph=version.variant.file,
             attributes=version.card.editable,
+            classes=_classes(version),
+            condition_attributes=_condition_attributes(version),
             card=version.card,
         )
         for number, version in sorted(registry.models[name].items())

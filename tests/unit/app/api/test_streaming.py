@@ -32,14 +32,14 @@ def test_a_stream_ends_without_a_problem_if_its_client_disconnects(
 
         drawn = 0
 
-        async def draw(self, rows: GraphInputs, _: str) -> int:
+        async def draw(self, rows: GraphInputs, _: str) -> SimpleNamespace:
             if self.drawn:
                 raise DisconnectedError
             self.drawn = arrays.count(rows)
-            return self.drawn
+            return SimpleNamespace(count=self.drawn, condition=lambda _: {})
 
-    async def pngs(count: int) -> list[bytes]:
-        return [b"png"] * count
+    async def pngs(drawn: SimpleNamespace) -> list[bytes]:
+        return [b"png"] * drawn.count
 
     async def lines() -> list[object]:
         drawing = cast("Drawing", Disconnecting())

@@ -97,3 +97,26 @@ def test_a_sum_of_attributes_is_from_0_to_1() -> None:
     assert FACES.sum_of_means([both], [glasses]).tolist() == [[0, 0, 1]]
     assert FACES.sum_of_means([none], [glasses]).tolist() == [[0, 0, 0]]
     assert FACES.sum_of_means([both, glasses], [none]).tolist() == [[1, 0, 1]]
+
+
+def test_a_condition_has_a_value_and_a_text() -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
+    assert sampler.value(np.float32([0, 1, 0])) == sampler.text(np.float32([0, 1, 0])) == "b"
+    mixture = np.float32([0.7, 0, 0.3])
+    assert sampler.value(mixture) == {"a": 0.7, "c": 0.3}
+    assert sampler.text(mixture) == "a:0.7+c:0.3"
+    row = np.float32([1, 0, 0.1])
+    assert FACES.value(row) == {"beard": 1, "blond_hair": 0, "grey_hair": 0.1}
+    assert FACES.text(row) == "beard,-blond_hair,grey_hair:0.1"
+
+
+def test_every_class_or_attribute_in_turn() -> None:
+    sampler = ClassSampler(("a", "b"), (0.2, 0.8))
+    own = np.zeros((2, 2), np.float32)
+    assert sampler.each(own).tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
+    rows = np.float32([[0, 0, 0], [1, 0, 1]])
+    assert FACES.each(rows).tolist() == [
+        *([1, 0, 0], [1, 0, 1]),
+        *([0, 1, 0], [1, 1, 0]),
+        *([0, 0, 1], [1, 0, 1]),
+    ]

@@ -1,0 +1,166 @@
+"""Choices: classes or attributes that a request names, in place of those of its seeds.
+
+As text, a class is a name or an index, ``sneaker`` or ``7``; a mixture of classes is a sum,
+``sneaker:0.7+bag:0.3``, in which a missing weight is 1; attributes are ``glasses`` (present),
+``-beard`` (absent) or ``smile:0.5``. A plus sign in a URL is a space to its reader, so a space
+stands for a plus sign. Names are case-insensitive.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Protocol, Self
+
+import numpy as np
+
+from app.latent.conditions import AttributeSampler, ClassSampler, Conditions, attribute_text
+
+MAX_CLASSES, MAX_MIXED, MAX_WEIGHT = 256, 16, 1000
+"""How many classes a request may name, how many one mixture may have, and their weights."""
+MAX_ATTRIBUTES = 64
+
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}(:[0-9]{1,4}(\.[0-9]{1,20})?)?"
+_MIXTURE = rf"{_NAME}([+ ]{_NAME}){{0,{MAX_MIXED - 1}}}"
+MIXTURE_PATTERN = rf"^{_MIXTURE}$"
+"""A class or a mixture of classes, as text."""
+MIXTURES_PATTERN = rf"^{_MIXTURE}(,{_MIXTURE})*$"
+"""Several of them, with commas between them."""
+_ATTRIBUTE = r"[A-Za-z][A-Za-z0-9_]{0,31}"
+ATTRIBUTE_PATTERN = rf"^(-?{_ATTRIBUTE}|{_ATTRIBUTE}:(0(\.[0-9]+)?|1(\.0+)?))$"
+"""One attribute, as text."""
+
+Mixture = Mapping[str, float]
+"""Weights by the names or indices of classes."""
+Amounts = Mapping[str, float]
+"""Values of attributes by name, from 0 (absent) to 1 (present)."""
+NO_AMOUNTS: Amounts = MappingProxyType({})
+
+_DECIMALS = 6
+
+
+class Choice(Protocol):
+    """What a request wants of the conditions of its images."""
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The query parameters that make this choice; equal for equal choices."""
+
+    def __call__(self, own: Conditions, images: Sequence[int] | None = None, /) -> Conditions:
+        """The conditions of images whose seeds have the conditions ``own``: ``(n, k)``.
+
+        ``images`` has the number of each image in the request; by default they are 0 to n - 1.
+        """
+
+    def of_image(self, image: int, /) -> Self:
+        """The choice for one image of the request."""
+
+
+class NoChoice:
+    """Every image has the condition of its seed."""
+
+    parameters: Mapping[str, str] = {}
+
+    def __call__(self, own: Conditions, _: Sequence[int] | None = None) -> Conditions:
+        """Return ``own``."""
+        return own
+
+    def of_image(self, _: int) -> Self:
+        """Return itself."""
+        return self
+
+
+NO_CHOICE = NoChoice()
+
+
+@dataclass(frozen=True)
+class ChosenClasses:
+    """The first image has the first class, and so on; after the last class comes the first."""
+
+    sampler: ClassSampler
+    conditions: Conditions
+    """``(m, k)``: one row for each class or mixture that the request names."""
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameter ``class``."""
+        return {"class": ",".join(map(self.sampler.text, self.conditions))}
+
+    def __call__(self, own: Conditions, images: Sequence[int] | None = None) -> Conditions:
+        """The classes of the images: ``(n, k)``."""
+        numbers = np.arange(len(own)) if images is None else np.asarray(images)
+        return self.conditions[numbers % len(self.conditions)]
+
+    def of_image(self, image: int) -> Self:
+        """The class of one image."""
+        k = image % len(self.conditions)
+        return replace(self, conditions=self.conditions[k : k + 1])
+
+
+@dataclass(frozen=True)
+class ChosenAttributes:
+    """All images have the attributes that the request names; the others follow their seeds."""
+
+    sampler: AttributeSampler
+    amounts: Amounts
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameter ``attributes``."""
+        named = (name for name in self.sampler.names if name in self.amounts)
+        return {"attributes": ",".join(attribute_text(name, self.amounts[name]) for name in named)}
+
+    def __call__(self, own: Conditions, _: Sequence[int] | None = None) -> Conditions:
+        """The attributes of the images: ``(n, k)``."""
+        return self.sampler.changed(own, self.amounts)
+
+    def of_image(self, _: int) -> Self:
+        """Return itself, as it is the same for all images."""
+        return self
+
+
+def parse_mixture(text: str) -> Mixture:
+    """The weights in a text that matches MIXTURE_PATTERN. Raises ValueError as ``checked``."""
+    parts = [part.partition(":") for part in text.replace(" ", "+").split("+")]
+    mixture = {name.lower(): float(weight or 1) for name, _, weight in parts}
+    if len(mixture) < len(parts):
+        raise ValueError("a mixture names every class once")
+    return checked(mixture)
+
+
+def checked(mixture: Mixture) -> Mixture:
+    """``mixture``, with names in lower case. Raises ValueError for weights that cannot be mixed."""
+    for name, weight in mixture.items():
+        if not 0 <= weight <= MAX_WEIGHT:  # refuses NaN, too
+            raise ValueError(f"the weight of {name!r:.99} is {weight!r:.20}, not 0 to {MAX_WEIGHT}")
+    if not any(mixture.values()):
+        raise ValueError("at least one weight of a mixture is above 0")
+    return {name.lower(): weight for name, weight in mixture.items()}
+
+
+def parse_attributes(texts: Sequence[str]) -> Amounts:
+    """The values in texts that match ATTRIBUTE_PATTERN.
+
+    Raises ValueError if an attribute occurs twice.
+    """
+    amounts = {}
+    for text in texts:
+        name, _, amount = text.lower().partition(":")
+        amounts[name.removeprefix("-")] = 0.0 if name[0] == "-" else float(amount or 1)
+    if len(amounts) < len(texts):
+        raise ValueError("every attribute is named once")
+    return amounts
+
+
+def mixed(sampler: ClassSampler, mixture: Mixture) -> Conditions:
+    """The condition of ``mixture``, whose weights are scaled to sum to one: ``(k,)``.
+
+    They have six decimals, so that their text is short and gives the same condition again. Raises
+    KeyError with the name of a class that does not exist.
+    """
+    total = sum(mixture.values())
+    rounded = abs(total - 1) < len(mixture) * 10**-_DECIMALS
+    scale = 1 if rounded else 1 / total
+    condition = np.zeros(len(sampler.names))
+    for name, weight in mixture.items():
+        condition[sampler.index(name)] += weight * scale
+    return condition.round(_DECIMALS).astype(np.float32)
