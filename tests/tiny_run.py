@@ -5,6 +5,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 
@@ -23,6 +24,17 @@ def write_data(folder: Path, count: int = 40, height: int = 16, width: int = 16)
     labels = np.arange(count, dtype=np.uint8) % 10
     (folder / "train-labels-idx1-ubyte").write_bytes(encode_idx(labels))
     return folder
+
+
+def skip_curves(patch: pytest.MonkeyPatch) -> None:
+    """Replace the curves of a run, which take longer than a tiny run; test_curves.py tests them."""
+    for name in ("losses", "accuracy"):
+        patch.setattr(f"training.run.curves.{name}", lambda *_: b"no picture")
+
+
+def shorten_calibration(patch: pytest.MonkeyPatch) -> None:
+    """Calibrate on fewer latents, which would take most of the time of a tiny run."""
+    patch.setattr("training.gan.gan.CALIBRATION_SEEDS", 512)
 
 
 def tiny_flags(data: Path) -> list[str]:

@@ -14,6 +14,7 @@ from app.imaging.sheets import Pixels
 from app.latent import sampling
 from app.main import create_app
 from app.settings import Settings
+from tests import tiny_run
 from training.__main__ import main
 from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
@@ -27,6 +28,14 @@ TINY = ["--generator-filters", "4", "--discriminator-filters", "4", "--latent-di
 def write_idx(path: Path, values: Pixels) -> None:
     header = struct.pack(f">4B{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
     path.write_bytes(header + values.tobytes())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_run() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        tiny_run.shorten_calibration(patch)
+        tiny_run.skip_curves(patch)
+        yield
 
 
 @pytest.fixture(scope="module", params=["normal", "uniform"])

@@ -26,17 +26,14 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_calibration() -> Iterator[None]:
-    """Fewer latents: calibration would take most of the time of a tiny run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.gan.gan.CALIBRATION_SEEDS", 512)
+        tiny_run.shorten_calibration(patch)
         yield
 
 
 @pytest.fixture(autouse=True)
 def _no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the curves, which take more time than a tiny run; test_curves.py tests them."""
-    for name in ("losses", "accuracy"):
-        monkeypatch.setattr(f"training.run.curves.{name}", lambda *_: b"no picture")
+    tiny_run.skip_curves(monkeypatch)
 
 
 @pytest.fixture(scope="session")

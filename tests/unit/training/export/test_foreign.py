@@ -124,9 +124,20 @@ def test_a_state_dict_becomes_a_version_that_draws_the_same(
     assert (difference > 0).mean() <= 0.001
 
 
+def test_imported_and_adopted_versions_pass_the_trial_of_the_server(
+    tmp_path: Path, publish: Callable[..., int]
+) -> None:
+    torch.save(Example().state_dict(), tmp_path / "netG.pth")
+    assert publish("import", tmp_path / "netG.pth") == 0
+    assert publish("adopt", exported(Example(), tmp_path / "generator.onnx")) == 0
+    app = create_app(Settings(models=tmp_path / "models", provider="cpu", load_timeout=60))
+    with TestClient(app):
+        assert [str(version.key) for version in app.state.services.registry] == ["mine/1", "mine/2"]
+
+
 def drawn_by_server(models: Path, size: int, channels: int) -> NDArray[np.uint8]:
     """Seeds 0 to 3 of the only model, as the server's own engine draws them."""
-    app = create_app(Settings(models=models))
+    app = create_app(Settings(models=models, load_timeout=0, load_memory=0))
     with TestClient(app) as client:
         assert client.get("/grid?rows=2&cols=2&seed=0").is_success
         (served,) = app.state.services.registry
