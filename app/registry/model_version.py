@@ -75,12 +75,20 @@ class ModelVersion:
         rows = sampling.from_seeds(seeds, latent.width, latent.prior)
         return sampling.truncate(rows, options.truncation)
 
-    def conditions(self, seeds: list[int], options: DrawOptions = DEFAULT) -> Conditions:
-        """The classes or attributes of ``seeds``: ``(n, k)``; k is 0 if it is unconditional."""
+    def conditions(
+        self,
+        seeds: list[int],
+        options: DrawOptions = DEFAULT,
+        images: Sequence[int] | None = None,
+    ) -> Conditions:
+        """The classes or attributes of ``seeds``: ``(n, k)``; k is 0 if it is unconditional.
+
+        ``images`` has the number of each image in the request; by default they are 0 to n - 1.
+        """
         sampler = self.card.sampler
         if sampler is None:
             return _unconditional(len(seeds))
-        return options.choice(sampler.from_seeds(seeds))
+        return options.choice(sampler.from_seeds(seeds), images)
 
     def typical_conditions(self, images: int, options: DrawOptions = DEFAULT) -> Conditions:
         """The most frequent class or attributes, for images without a seed: ``(images, k)``."""

@@ -13,13 +13,13 @@ from typing import Protocol
 
 import numpy as np
 from numpy.lib import format as npy
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.artifact import atomic_files
 from app.imaging import png
 from app.imaging.png import Text
 from app.imaging.sheets import Pixels
-from app.latent.sampling import consecutive
+from app.latent.sampling import SEEDS, consecutive
 
 MANIFEST = "manifest.json"
 CHUNK = 64
@@ -44,12 +44,20 @@ class Manifest(BaseModel):
     seed: int
     """The first image's seed; image ``k`` has the seed ``seed + k`` modulo 2³²."""
     count: int
+    class_: str = Field("", alias="class")
+    """The classes of the images, in turn; empty if they follow the seeds."""
+    attributes: str = ""
+    """The attributes of all images; those that it does not name follow the seeds."""
     edit: str
     truncation: float
     scale: int
     height: int
     width: int
     channels: int
+
+    def image(self, seed: int) -> int:
+        """The number of the image of ``seed``."""
+        return (seed - self.seed) % SEEDS
 
     def chunks(self) -> Iterator[list[int]]:
         """Yield all seeds in order, in lists of at most CHUNK."""
@@ -59,12 +67,12 @@ class Manifest(BaseModel):
     def check_matches(self, text: str | bytes, path: Path) -> None:
         """Raise OutputError unless ``text``, the manifest found at ``path``, equals this one."""
         try:
-            found = Manifest.model_validate_json(text).model_dump()
+            found = Manifest.model_validate_json(text).model_dump(by_alias=True)
         except ValidationError as error:
             raise OutputError(f"{path}: not a manifest of rendered images") from error
         differences = [
             f"{name} {found[name]!r}, not {value!r}"
-            for name, value in self.model_dump().items()
+            for name, value in self.model_dump(by_alias=True).items()
             if found[name] != value
         ]
         if differences:
@@ -73,7 +81,8 @@ class Manifest(BaseModel):
 
     def encoded(self) -> bytes:
         """Return the content of the manifest file: JSON in UTF-8."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
+        content = self.model_dump_json(indent=2, by_alias=True, exclude_defaults=True)
+        return content.encode() + b"\n"
 
 
 class Output(Protocol):

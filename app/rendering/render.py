@@ -7,10 +7,12 @@ other while threads encode and write the chunks before.
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from tqdm import tqdm
 
 from app.imaging import sheets
+from app.imaging.png import Text
 from app.imaging.sheets import Pixels
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -34,15 +36,23 @@ def render(options: RenderSettings) -> Manifest:
     registry = Registry.load(Settings(**engines, max_batch=CHUNK))
     version = registry.find(options.model, options.version)
     edit = version.edit(options.strengths)
-    drawing = DrawOptions(edit, options.truncation, options.scale)
+    choice = version.choice(options.mixtures, options.amounts, options.count)
+    drawing = DrawOptions(edit, options.truncation, options.scale, choice)
     manifest = _manifest(version, drawing, options)
-    output = open_output(options.out, manifest, lambda seed: version.caption(drawing, seed))
+    output = open_output(options.out, manifest, partial(_caption, version, drawing, manifest))
     threads = options.threads or available()
     with tqdm(total=manifest.count, unit="image") as bar, ThreadPoolExecutor(threads) as pool:
         for images in _fill(output, version, drawing, manifest, pool):
             bar.update(images)
     output.finish()
     return manifest
+
+
+def _caption(version: ModelVersion, drawing: DrawOptions, manifest: Manifest, seed: int) -> Text:
+    """The text chunks of the PNG file of one seed."""
+    image = manifest.image(seed)
+    (condition,) = version.conditions([seed], drawing, [image])
+    return version.caption(drawing.of_image(image), seed, condition)
 
 
 def _manifest(version: ModelVersion, drawing: DrawOptions, options: RenderSettings) -> Manifest:
@@ -55,6 +65,7 @@ def _manifest(version: ModelVersion, drawing: DrawOptions, options: RenderSettin
         precision=version.engine.precision,
         seed=options.seed,
         count=options.count,
+        **drawing.choice.parameters,
         edit=drawing.edit.text,
         truncation=options.truncation,
         scale=options.scale,
@@ -81,7 +92,9 @@ def _fill(
         missing = output.missing(seeds)
         yield len(seeds) - len(missing)
         if missing:
-            pixels = version.engine(version.rows_from_seeds(missing, drawing))
+            latents = version.latents(missing, drawing)
+            conditions = version.conditions(missing, drawing, [*map(manifest.image, missing)])
+            pixels = version.engine(version.rows(latents, conditions, drawing))
             pending.append(pool.submit(_write, output, missing, pixels, drawing.scale))
         if len(pending) > _MAX_PENDING:
             yield pending.popleft().result()

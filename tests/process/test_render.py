@@ -13,6 +13,9 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from app import __main__
+from app.main import create_app
+from app.settings import Settings
+from tests import conditional
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
 
@@ -62,6 +65,42 @@ def test_files_equal_the_responses_of_the_server(
         "width": 128,
         "channels": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("flag", "query", "named"),
+    [
+        ("--class=Sneaker,0,boot:0.3+sneaker:0.7", "class={}", "class"),
+        ("--attributes=-smile,blond:0.5", "attributes={}", "attributes"),
+        ("--edit=hat:1", "edit=hat:1", "edit"),
+    ],
+)
+def test_classes_and_attributes_are_those_of_the_server(
+    render: Callable[..., int], tmp_path: Path, flag: str, query: str, named: str
+) -> None:
+    model, seeds = "people" if "attributes" in flag else "shoes", (2**32 - 2, 2**32 - 1, 0, 1)
+    conditional.publish(model, tmp_path / "models")
+    flags = ["--models", tmp_path / "models", "--model", model, "--count", 4, "--seed", seeds[0]]
+    assert render(*flags, flag) == 0
+    values = {
+        "class": ["sneaker", "0", "boot:0.3+sneaker:0.7", "sneaker"],
+        "attributes": ["blond:0.5,-smile"] * 4,
+        "edit": ["hat:1"] * 4,
+    }[named]
+    with TestClient(create_app(Settings(models=tmp_path / "models", provider="cpu"))) as client:
+        files = {
+            f"{seed}.png": client.get(f"/images/{model}/1/{seed}.png?{query.format(value)}").content
+            for seed, value in zip(seeds, values, strict=True)
+        }
+    (tmp_path / "out" / "1.png").unlink()  # its class does not depend on what is missing
+    assert render(*flags, flag) == 0
+    there = content(tmp_path / "out")
+    manifest = json.loads(there.pop("manifest.json"))
+    assert there == files
+    expected = ",".join(values[:3]) if named == "class" else values[0]
+    assert manifest[named] == expected
+    assert {"class", "attributes"} & manifest.keys() == {named} - {"edit"}
+    assert render(*flags, flag, "--truncation=0.5") == 1
 
 
 def test_an_archive_holds_the_same_pixels(
@@ -181,6 +220,12 @@ def test_other_files_are_not_touched(
         (["--count", 1, "--model", "cats"], 1, "model is 'cats' but must be one of faces,"),
         (["--count", 1, "--version", 77], 1, "version of fashion-mnist is 77 but must be one of"),
         (["--count", 1, "--edit", "hat:1"], 1, "fashion-mnist/2 has no attributes to edit"),
+        (["--count", 1, "--class", "boot"], 1, "left out: fashion-mnist/2 has no classes"),
+        (["--count", 1, "--class", "a:0"], 2, "error: classes.0: Value error, at least one weight"),
+        (["--count", 1, "--class", "a,"], 2, "error: classes.1: Value error, write a name, an"),
+        (["--count", 1, "--attributes", "hat"], 1, "fashion-mnist/2 has no attributes to choose"),
+        (["--count", 1, "--attributes", "a:2"], 2, "attributes.0: Value error, write name, -name"),
+        (["--count", 1, "--attributes=a,-a"], 2, "attributes: Value error, every attribute is"),
         (["--count", 1, "--scale", 9], 2, "scale: Input should be less than or equal to 8, not"),
         (
             ["--count", 1, "--edit", "hat"],
@@ -234,6 +279,8 @@ def test_help_lists_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         "version",
         "count",
         "seed",
+        "class",
+        "attributes",
         "edit",
         "truncation",
         "scale",
