@@ -140,6 +140,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a redirect would bypass the explanation of a wrong parameter
         generate_unique_id_function=lambda route: route.name,
+        # Traces and metrics are the pipeline's; FastAPI would look for its own in every request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         lifespan=_lifespan(services, process, start),
     )
     app.state.services = services

@@ -1,5 +1,7 @@
 """Compresses long texts with gzip (RFC 9110, section 8.4.1.3); images do not get smaller."""
 
+from collections.abc import Sequence
+
 from isal import isal_zlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message, Scope
@@ -21,6 +23,9 @@ SHORTEST = 1000
 _INLINE_BYTES = 2**17
 """Compressing this much takes about as long as waking a thread."""
 _LEVEL, _GZIP = 1, 31
+_VARY, _ACCEPT_ENCODING = b"vary", b"Accept-Encoding"
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class Compression:
@@ -40,13 +45,13 @@ class Compression:
 
         Changes the headers in ``start`` accordingly.
         """
-        headers = MutableHeaders(scope=start)
-        headers.add_vary_header("Accept-Encoding")
+        start["headers"] = _varying(start["headers"])
         if not _is_long(body) or not accepts_gzip(Headers(scope=scope).get("accept-encoding", "")):
             return body
         compressed = await self._compressed(body["body"])
         if compressed is None:
             return body
+        headers = MutableHeaders(scope=start)
         headers["Content-Encoding"] = "gzip"
         headers["Content-Length"] = str(len(compressed))
         if tag := headers.get("etag"):
@@ -73,6 +78,15 @@ def accepts_gzip(accept_encoding: str) -> bool:
     """Whether a client accepts gzip (section 12.5.3)."""
     codings = quality_values.parse(accept_encoding)
     return next((codings[name] > 0 for name in ("gzip", "x-gzip", "*") if name in codings), False)
+
+
+def _varying(headers: RawHeaders) -> RawHeaders:
+    """``headers`` with a ``Vary`` that names ``Accept-Encoding`` as well."""
+    for place, (name, value) in enumerate(headers):
+        if name == _VARY:
+            varying = (_VARY, value + b", " + _ACCEPT_ENCODING)
+            return [*headers[:place], varying, *headers[place + 1 :]]
+    return [*headers, (_VARY, _ACCEPT_ENCODING)]
 
 
 def _is_long(message: Message) -> bool:

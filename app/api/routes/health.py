@@ -1,6 +1,7 @@
 """``GET /health/…``: liveness and readiness for load balancers and orchestrators."""
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from app.api import openapi
 from app.api.content_negotiation import JSON
@@ -12,18 +13,20 @@ from app.errors import NotReadyError
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
 
-_LIVE = Live().model_dump_json().encode()
+
+def _json(content: BaseModel) -> Response:
+    body = content.model_dump_json().encode()
+    named = (b"content-length", b"%d" % len(body)), (b"content-type", JSON.encode())
+    return RawResponse(body, named)
+
+
+_LIVE = _json(Live())
 
 
 @router.get("/live", response_model=Live)
 async def live(_: Request) -> Response:
     """Report that the process responds."""
-    return _json(_LIVE)
-
-
-def _json(content: bytes) -> Response:
-    named = (b"content-length", b"%d" % len(content)), (b"content-type", JSON.encode())
-    return RawResponse(content, named)
+    return _LIVE
 
 
 @router.get("/ready", response_model=Ready, responses=openapi.problems(NotReadyError))
@@ -49,4 +52,4 @@ async def ready(request: Request) -> Response:
         loading=[str(key) for key in sorted(registry.loading)],
         refused=[RefusedVersion(folder=r.folder, reason=r.reason) for r in registry.refused],
     )
-    return _json(found.model_dump_json().encode())
+    return _json(found)
