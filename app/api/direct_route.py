@@ -33,6 +33,7 @@ ErrorHandlers = Mapping[Any, Any]
 
 _BYTES_PER_BYTE = 10
 """Memory in bytes for each byte of a body: JSON as text, as objects, and validated."""
+_HTTP_1 = ("1.1", "1.0")
 _REMEMBERED, _SHORT = 1024, 256
 """How many parsed queries are remembered, and the most bytes of each."""
 
@@ -170,6 +171,8 @@ async def parse_body(
     RequestValidationError as well, HTTPException if the body is not UTF-8, OverloadedError or
     DeadlineError if it is long and the server is busy, and DisconnectedError if it is incomplete.
     """
+    if not _has_body(request):
+        return None
     try:
         content = await request.body()
     except ClientDisconnect as error:
@@ -234,6 +237,15 @@ def description(
     ]
     found = {"parameters": [*parameters, *operation["parameters"]]}
     return {**found, "requestBody": operation["requestBody"]} if body else found
+
+
+def _has_body(request: Request) -> bool:
+    """Whether a body comes with the request; in HTTP/1, its headers say so (RFC 9112, 6.3)."""
+    context = context_of(request.scope)
+    length = context.values(b"content-length")
+    if request.scope["http_version"] not in _HTTP_1 or context.values(b"transfer-encoding"):
+        return True
+    return bool(length) and length != ["0"]
 
 
 def _is_json(request: Request) -> bool:

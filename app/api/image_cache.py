@@ -6,6 +6,7 @@ from functools import partial
 
 from app.api import etags, responses
 from app.api.drawn import Generation
+from app.api.raw_response import Headers
 from app.batching import jobs
 from app.batching.jobs import Claim
 from app.batching.lru_cache import LruCache
@@ -34,10 +35,10 @@ class ImageKey:
         return cost.images(self.version, 1, height * width)
 
     @property
-    def condition_headers(self) -> dict[str, str]:
+    def condition_headers(self) -> Headers:
         """The class or the attributes of the image."""
         if self.version.card.sampler is None:
-            return {}
+            return ()
         (condition,) = self.version.conditions([self.seed], self.options)
         return responses.condition_headers(self.version, condition)
 

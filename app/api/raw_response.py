@@ -6,6 +6,12 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """Names in lower case, and values."""
 
 
+def entity_headers(media_type: str, length: int | None) -> Headers:
+    """The headers about a body; without its length if that is not known."""
+    named = (b"content-type", media_type.encode())
+    return (named,) if length is None else ((b"content-length", b"%d" % length), named)
+
+
 class RawResponse(Response):
     """A response with exactly these headers.
 

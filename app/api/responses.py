@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from app.api.content_negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
 from app.api.drawn import ENCODING, Drawn
+from app.api.raw_response import Headers, RawResponse, entity_headers
 from app.api.schemas import NeighbourImage, Neighbours
 from app.imaging import animation, webp
 from app.imaging.animation import AnimationFormat
@@ -37,26 +38,31 @@ _BYTES_PER_THREAD = 2**18
 """Encoding this many bytes of pixels takes milliseconds, which is worth another thread."""
 
 
-def _headers(drawn: Drawn, seed: int | None) -> dict[str, str]:
-    named = {} if seed is None else {"X-Seed": str(seed)}
-    return {
-        "X-Model": str(drawn.version.key),
-        **named,
-        **condition_headers(drawn.version, drawn.common_condition),
-        "Server-Timing": timing(drawn),
-        "Vary": "Accept",
-    }
+def image_headers(drawn: Drawn, seed: int | None) -> Headers:
+    """The headers about the images of a response; call it once encoding has ended."""
+    named = () if seed is None else ((b"x-seed", b"%d" % seed),)
+    model, timed = str(drawn.version.key).encode(), timing(drawn).encode()
+    return (
+        (b"x-model", model),
+        *named,
+        *condition_headers(drawn.version, drawn.common_condition),
+        (b"server-timing", timed),
+        (b"vary", b"Accept"),
+    )
 
 
-def condition_headers(version: ModelVersion, condition: Conditions | None) -> dict[str, str]:
+def condition_headers(version: ModelVersion, condition: Conditions | None) -> Headers:
     """``X-Class`` or ``X-Attributes`` for images that all have ``condition`` ``(k,)``."""
-    return {f"X-{name.title()}": text for name, text in version.condition_text(condition).items()}
+    found = version.condition_text(condition).items()
+    return tuple((f"x-{name}".encode(), text.encode()) for name, text in found)
 
 
-def stream_headers(drawn: Drawn, seed: int) -> dict[str, str]:
-    """The headers of a stream whose first images are ``drawn``."""
-    # Without X-Accel-Buffering nginx would hold the first images back.
-    return {**_headers(drawn, seed), "X-Accel-Buffering": "no"}
+def _response(
+    content: bytes, media_type: str, drawn: Drawn, seed: int | None, *first: tuple[bytes, bytes]
+) -> Response:
+    """The response with these images, encoded; ``first`` are more headers."""
+    about = entity_headers(media_type, len(content))
+    return RawResponse(content, (*first, *image_headers(drawn, seed), *about))
 
 
 def timing(drawn: Drawn) -> str:
@@ -66,8 +72,8 @@ def timing(drawn: Drawn) -> str:
     """
     encode = time.perf_counter() - drawn.ready_at
     drawn.stats.add_encoding(encode)
-    stages = {"queue": drawn.queue, "compute": drawn.compute, "encode": encode}
-    return ", ".join(f"{name};dur={1000 * seconds:.2f}" for name, seconds in stages.items())
+    queue, compute = 1000 * drawn.queue, 1000 * drawn.compute
+    return f"queue;dur={queue:.2f}, compute;dur={compute:.2f}, encode;dur={1000 * encode:.2f}"
 
 
 async def json(
@@ -77,10 +83,11 @@ async def json(
 
     ``seed`` is the request's first seed, if it has one.
     """
-    content = await _joined(
-        lambda: build().model_dump_json(by_alias=True, exclude_none=True), files, drawn
-    )
-    return Response(content, media_type=JSON, headers=_headers(drawn, seed))
+
+    def encoded() -> bytes:
+        return build().model_dump_json(by_alias=True, exclude_none=True).encode()
+
+    return _response(await _joined(encoded, files, drawn), JSON, drawn, seed)
 
 
 async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -> T:
@@ -97,8 +104,7 @@ async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = Fal
     """
     common = drawn.common_condition
     caption = drawn.version.caption(drawn.options, None if mixed else seed, common)
-    content = await _png(sheet, drawn, caption)
-    return Response(content, media_type=PNG, headers=_headers(drawn, seed))
+    return _response(await _png(sheet, drawn, caption), PNG, drawn, seed)
 
 
 async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
@@ -130,7 +136,7 @@ async def animated(
         return animation.encode(drawn.enlarged, file_format, fps, repeat=repeat)
 
     content = await drawn.encode(encoded, ENCODING * drawn.enlarged_bytes)
-    return Response(content, media_type=media_type, headers=_headers(drawn, seed))
+    return _response(content, media_type, drawn, seed)
 
 
 async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
@@ -173,8 +179,8 @@ async def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int | None) ->
     content = await _joined(partial(_zip, files), [*files.values()], drawn)
     card = drawn.version.card
     name = f"{card.name}-{card.version}-{'latents' if seed is None else seed}.zip"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', **_headers(drawn, seed)}
-    return Response(content, media_type=ZIP, headers=headers)
+    disposition = b"content-disposition", f'attachment; filename="{name}"'.encode()
+    return _response(content, ZIP, drawn, seed, disposition)
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:

@@ -17,6 +17,8 @@ from app.runtime.arrays import GraphInputs
 
 _MOST = 16
 """Images in one batch: enough to be efficient; more would make the stream jerky."""
+# Otherwise nginx would hold the first images back.
+_UNBUFFERED = (b"x-accel-buffering", b"no")
 
 
 async def frames(
@@ -32,8 +34,10 @@ async def frames(
     drawn = await drawing.draw(next(rest), NDJSON)
     first = await _lines(drawn, remaining_positions)
     lines = _stream(first, drawing, rest, remaining_positions, path)
-    headers = responses.stream_headers(drawn, seed)
-    return StreamingResponse(lines, headers=headers, media_type=NDJSON)
+    about = *responses.image_headers(drawn, seed), _UNBUFFERED
+    response = StreamingResponse(lines, media_type=NDJSON)
+    response.raw_headers = [*about, *response.raw_headers]
+    return response
 
 
 def pieces(rows: GraphInputs) -> Iterator[GraphInputs]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import SecretStr
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from app.auth.addresses import client_network
 from app.errors import ForbiddenError, UnauthorizedError
@@ -65,16 +66,16 @@ class Authenticator:
         if not has_key or self.administration.owner(connection) is None:
             raise UnauthorizedError("this needs an administrator's key", invalid_key=has_key)
 
-    def client(self, connection: HTTPConnection) -> str:
-        """The name under which a client's requests are counted: its key's hash, or its address.
+    def client(self, scope: Scope) -> str:
+        """The name under which a request's client is counted: its key's hash, or its address.
 
         An unknown key does not name a client; otherwise one client could pretend to be many. The
         same holds for the addresses of an IPv6 network.
         """
-        if self.drawing and (owner := self.drawing.owner(connection)) is not None:
+        if self.drawing and (owner := self.drawing.owner(HTTPConnection(scope))) is not None:
             return f"key:{owner}"
-        host = connection.client.host if connection.client else ""
-        return f"address:{client_network(host)}"
+        peer = scope.get("client")
+        return f"address:{client_network(peer[0] if peer else '')}"
 
 
 def presented(connection: HTTPConnection) -> bytes | None:

@@ -43,6 +43,8 @@ Compute = Callable[[Rows], Array]
 
 # Weight of the newest batch in the average throughput: a memory of about ten batches.
 _NEWEST = 0.1
+_SOON = 0.02
+"""Seconds after which a job gets a timer and a task of its own; by then, most jobs have ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +90,8 @@ class Batcher:
         self._observer, self._inline_seconds = observer, inline_seconds
         self._queue = FairQueue(max_batch)
         self._shares = FairShare(max_queue)
-        self._unwatched: list[Job] = []
-        """Jobs submitted since the last batch began, whose client is not watched yet."""
+        self._new: list[Job] = []
+        """Jobs that nobody attends to yet, see ``_attend``."""
         self._wake_up = asyncio.Event()
         self._closing = False
         self._batches = 0
@@ -167,28 +169,35 @@ class Batcher:
 
     async def _finished(self, job: Job) -> Array:
         """Wait for the results; end the job early at its deadline or if its client disconnects."""
-        timer = None
-        if job.claim.deadline < math.inf:
-            delay = job.claim.deadline - job.submitted
-            timer = asyncio.get_running_loop().call_later(delay, self._expire, job)
-        if self.running:
-            self._watch(job)
-        else:  # the next batch probably takes all its rows
-            self._unwatched.append(job)
+        if job.claim.deadline < job.submitted + _SOON:
+            self._attend(job)
+        else:
+            if not self._new:
+                asyncio.get_running_loop().call_later(_SOON, self._attend_to_new)
+            self._new.append(job)
         try:
             return await job.result
         except asyncio.CancelledError:
             self._drop(job, "left")
             raise
         finally:
-            if timer:
-                timer.cancel()
+            if job.timer:
+                job.timer.cancel()
             if job.disconnect:
                 job.disconnect.cancel()
             del job  # as in ``submit``
 
-    def _watch(self, job: Job) -> None:
-        """Notice if the client disconnects, while rows of ``job`` are in the queue."""
+    def _attend_to_new(self) -> None:
+        new, self._new = self._new, []
+        for job in new:
+            if not job.result.done():
+                self._attend(job)
+
+    def _attend(self, job: Job) -> None:
+        """Notice the deadline of ``job``, and if its client disconnects before it is computed."""
+        if job.claim.deadline < math.inf:
+            delay = job.claim.deadline - time.perf_counter()
+            job.timer = asyncio.get_running_loop().call_later(delay, self._expire, job)
         if job.claim.disconnected and job.queued:
             job.disconnect = asyncio.ensure_future(job.claim.disconnected())
             job.disconnect.add_done_callback(partial(self._disconnect, job))
@@ -246,9 +255,6 @@ class Batcher:
             taken = job.taken - first
             self._shares.remove(job.claim.client, taken, job.cost_of(taken))
             batch.append((job, job.rows_from(first)))
-        for job in self._unwatched:
-            self._watch(job)
-        self._unwatched.clear()
         return batch
 
     def _is_wanted(self, job: Job) -> bool:

@@ -15,7 +15,11 @@ Rows = Mapping[str, Array]
 """Inputs of a model by name; the first axis of every array counts the rows, one per image."""
 
 
-class QueueFullError(Exception):
+class RefusedError(Exception):
+    """The batcher does not accept these rows now."""
+
+
+class QueueFullError(RefusedError):
     """The queue has no room for these rows; it should have in ``retry_after`` seconds."""
 
     def __init__(self, waiting: int, retry_after: float) -> None:
@@ -27,7 +31,7 @@ class ShareError(QueueFullError):
     """These rows exceed the client's fair share of the queue while other clients are waiting."""
 
 
-class BatcherClosedError(Exception):
+class BatcherClosedError(RefusedError):
     """The batcher is closed and accepts no more rows."""
 
 
@@ -119,6 +123,8 @@ class Job:
     """The results so far, batch by batch."""
     disconnect: asyncio.Future[None] | None = None
     """Done once the client has disconnected; None while nobody waits for that."""
+    timer: asyncio.TimerHandle | None = None
+    """Ends the job at its deadline; None while there is no need for it."""
 
     @property
     def queued(self) -> int:

@@ -7,7 +7,8 @@ and the files are about as large (tests/bench/RESULTS.md).
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 from isal import isal_zlib
@@ -36,14 +37,19 @@ def encode_all(pixels: Pixels, texts: Sequence[Text] = ()) -> list[bytes]:
     ``texts`` is empty or has one mapping per image. Keywords and values are Latin-1; a keyword has
     1 to 79 characters. The same pixels and texts always give the same bytes.
     """
-    _, height, width, channels = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, _DEPTH, _COLOUR_TYPES[channels], 0, 0, 0)
-    start = _SIGNATURE + _chunk(b"IHDR", header)
+    start = _start(*pixels.shape[1:])
     files = []
     for rows, text in zip(_filtered(pixels), texts or [{}] * len(pixels), strict=True):
         data = _chunk(b"IDAT", _compressed(rows.reshape(-1)))
         files.append(b"".join((start, *_texts(text), data, IEND)))
     return files
+
+
+@lru_cache
+def _start(height: int, width: int, channels: int) -> bytes:
+    """The beginning of a file, up to the chunk with the image's size and colour type."""
+    header = struct.pack(">IIBBBBB", width, height, _DEPTH, _COLOUR_TYPES[channels], 0, 0, 0)
+    return _SIGNATURE + _chunk(b"IHDR", header)
 
 
 def _filtered(pixels: Pixels) -> Pixels:
@@ -75,9 +81,10 @@ def _compressed(rows: Pixels) -> bytes:
     return b"".join(parts)
 
 
-def _texts(text: Text) -> Iterator[bytes]:
-    for keyword, value in text.items():
-        yield _chunk(b"tEXt", f"{keyword}\0{value}".encode("latin-1"))
+def _texts(text: Text) -> list[bytes]:
+    return [
+        _chunk(b"tEXt", f"{keyword}\0{value}".encode("latin-1")) for keyword, value in text.items()
+    ]
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -50,6 +50,9 @@ def sheet(pixels: Pixels, columns: int, padding: int = 0) -> Pixels:
     Places after the last image stay black. ``columns = n`` makes a strip.
     """
     n, height, width, channels = pixels.shape
+    if n == columns == 1:
+        only: Pixels = pixels[0]
+        return only
     rows = math.ceil(n / columns)
     tall, wide = height + padding, width + padding
     places = np.zeros((rows * columns, tall, wide, channels), dtype=np.uint8)

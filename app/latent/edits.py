@@ -45,6 +45,8 @@ class Edit:
 
     def __call__(self, rows: Latents) -> Latents:
         """Return latents ``(n, width)``, each moved by the step, as float32 ``(n, width)``."""
+        if not self.text:
+            return rows
         moved: Latents = (rows + self.step).astype(np.float32)
         return moved
 

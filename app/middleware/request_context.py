@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope
 
 from app.auth.api_keys import Authenticator
@@ -65,7 +64,7 @@ class RequestContext:
     def client(self) -> str:
         """The name under which the client's requests are counted."""
         if not self._client:
-            self._client = self.authenticator.client(HTTPConnection(self.scope))
+            self._client = self.authenticator.client(self.scope)
         return self._client
 
     def values(self, name: bytes) -> list[str]:

@@ -1,6 +1,9 @@
 """Prometheus metrics, served by ``GET /metrics``."""
 
 import asyncio
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +31,9 @@ _STAGES = (0.0001, 0.00025, 0.0005, *_SECONDS)
 _SIZES = tuple(2**k for k in range(13))
 _VERSION = ("model", "version")
 _INFO = (*_VERSION, "digest", "provider", "precision", "graph")
+
+_SOON = 0.02
+"""Seconds after which requests are counted that have ended."""
 
 Outcome = Literal["computed", "left", "deadline", "failed"]
 
@@ -74,23 +80,44 @@ class Metrics:
         self._requests, self._versions = _RequestMetrics(own), _VersionMetrics(own)
         self._collectors = (SummedMetrics(folder) if folder else own, ProcessMetrics(folder))
         self._sampler: Sampler = _nothing
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """The event loop of a process that samples."""
+        self._ended: list[tuple[str, str, RequestStats]] = []
+        """Requests that are not counted yet, with their methods and routes."""
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format, version 0.0.4."""
         return b"".join(map(generate_latest, self._collectors))
 
     def count_request(self, method: str, route: str, stats: RequestStats) -> None:
-        """Count a request that was answered, or whose client disconnected."""
-        count, seconds = self._requests.children(method, route, stats.status)
-        count.inc()
-        seconds.observe(stats.seconds)
-        if stats.refusal_reason:
-            self._requests.refusals.labels(stats.refusal_reason).inc()
-        if stats.images:
-            queue, compute, encode = self._versions.stages(stats.model, stats.version)
-            queue.observe(stats.queue)
-            compute.observe(stats.compute)
-            encode.observe(stats.encode)
+        """Count a request that was answered, or whose client disconnected.
+
+        While the process samples, requests are counted together, a moment later.
+        """
+        self._ended.append((method, route, stats))
+        if self._loop is None:
+            self._count_ended()
+        elif len(self._ended) == 1:
+            self._loop.call_later(_SOON, self._count_ended)
+
+    def _count_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        seconds, drawn = defaultdict(list), defaultdict(list)
+        for method, route, stats in ended:
+            seconds[method, route, stats.status].append(stats.seconds)
+            if stats.refusal_reason:
+                self._requests.refusals.labels(stats.refusal_reason).inc()
+            if stats.images:
+                drawn[stats.model, stats.version].append(stats)
+        for labels, observed in seconds.items():
+            count, histogram = self._requests.children(*labels)
+            count.inc(len(observed))
+            histogram.observe_all(observed)
+        for version, requests in drawn.items():
+            queue, compute, encode = self._versions.stages(*version)
+            queue.observe_all([stats.queue for stats in requests])
+            compute.observe_all([stats.compute for stats in requests])
+            encode.observe_all([stats.encode for stats in requests])
 
     def image_counter(self, model: str, version: int) -> Callable[[Outcome, int], None]:
         """Return the function by which a version's batcher counts images by their outcome."""
@@ -120,11 +147,14 @@ class Metrics:
     @asynccontextmanager
     async def sampling(self) -> AsyncIterator[None]:
         """Set the gauges every second: another worker may answer the next ``GET /metrics``."""
+        self._loop = asyncio.get_running_loop()
         task = asyncio.create_task(self._keep_sampling())
         try:
             yield
         finally:
             task.cancel()
+            self._loop = None
+            self._count_ended()
 
     async def _keep_sampling(self) -> None:
         while True:
@@ -132,13 +162,25 @@ class Metrics:
             await asyncio.sleep(1)
 
     def sample(self) -> None:
-        """Set the gauges: readiness, images in the queue and versions in service."""
+        """Set the gauges: readiness, images in the queue, versions; count what has ended."""
+        self._count_ended()
         if self._folder:
             renew(self._folder)
         sample = self._sampler()
         self._requests.ready.set(sample.ready)
         self._requests.dropped_lines.inc(DROPPED.take())
         self._versions.sample(sample.versions)
+
+
+class _Histogram(Histogram):
+    """A histogram that takes many observations at once, with one lock for each of its buckets."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """Observe all ``amounts``."""
+        self._sum.inc(sum(amounts))
+        buckets = Counts(bisect_left(self._upper_bounds, amount) for amount in amounts)
+        for bucket, count in buckets.items():
+            self._buckets[bucket].inc(count)
 
 
 class _RequestMetrics:
@@ -148,7 +190,7 @@ class _RequestMetrics:
         self.requests = Counter(
             "dcgan_requests", "Requests that ended.", ("method", "route", "status"), registry=own
         )
-        self.seconds = Histogram(
+        self.seconds = _Histogram(
             "dcgan_request_seconds",
             "Time from the start of a request to the end of its response.",
             ("route",),
@@ -184,7 +226,7 @@ class _RequestMetrics:
             self.reloads.labels(result)
         self.children = cache(self._children)
 
-    def _children(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    def _children(self, method: str, route: str, status: int) -> tuple[Counter, _Histogram]:
         return self.requests.labels(method, route, str(status)), self.seconds.labels(route)
 
 
@@ -193,7 +235,7 @@ class _VersionMetrics:
 
     def __init__(self, own: CollectorRegistry) -> None:
         self._stages = [
-            Histogram(f"dcgan_{name}_seconds", text, _VERSION, registry=own, buckets=_STAGES)
+            _Histogram(f"dcgan_{name}_seconds", text, _VERSION, registry=own, buckets=_STAGES)
             for name, text in (
                 ("queue", "Time that the images of a request waited for the engine."),
                 ("compute", "Time of the batches that held the images of a request."),
@@ -231,7 +273,7 @@ class _VersionMetrics:
         self._known: dict[Gauge, set[tuple[str, ...]]] = {}
         self.stages = cache(self._stage_children)
 
-    def _stage_children(self, model: str, version: int) -> list[Histogram]:
+    def _stage_children(self, model: str, version: int) -> list[_Histogram]:
         return [stage.labels(model, str(version)) for stage in self._stages]
 
     def sample(self, versions: Sequence[VersionSample]) -> None:

@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from app.errors import (
 from app.latent import choices, sampling
 from app.latent.choices import NO_AMOUNTS, Amounts, Choice, Mixture
 from app.latent.conditions import Conditions
-from app.latent.edits import Edit
+from app.latent.edits import NO_EDIT, Edit
 from app.latent.sampling import Latents
 from app.registry import chosen_conditions
 from app.registry.draw_options import DEFAULT, DrawOptions
@@ -163,6 +162,8 @@ class ModelVersion:
         Raises ParameterError if the version has no such attribute; ``place`` is where the request
         named it.
         """
+        if not strengths:
+            return NO_EDIT
         vectors = {name: found.vector for name, found in self.card.editable.items()}
         unknown = [name for name in strengths if name not in vectors]
         if unknown:
@@ -176,8 +177,10 @@ class ModelVersion:
 
         Raises QueueShareError, OverloadedError or ShuttingDownError.
         """
-        with _refusals():
+        try:
             self.batcher.check(client, images, cost)
+        except jobs.RefusedError as error:
+            raise _refusal(error) from error
 
     def is_full(self, images: int) -> bool:
         """Whether the queue has no room for ``images``."""
@@ -197,8 +200,9 @@ class ModelVersion:
         began = time.perf_counter()
         self.acquire()
         try:
-            with _refusals():
-                computed = await self.batcher.submit(rows, claim, cost)
+            computed = await self.batcher.submit(rows, claim, cost)
+        except jobs.RefusedError as error:
+            raise _refusal(error) from error
         except jobs.ExpiredError as error:
             self.statistics.failed.add(time.perf_counter() - began)
             raise DeadlineError(f"not generated in time: {error}") from error
@@ -216,18 +220,13 @@ def _unconditional(images: int) -> Conditions:
     return np.empty((images, 0), np.float32)
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn the batcher's refusals into errors for the client."""
-    try:
-        yield
-    except jobs.ShareError as error:
-        detail = f"other clients are waiting too: {error}"
-        raise QueueShareError(detail, _retry_after(error)) from error
-    except jobs.QueueFullError as error:
-        raise OverloadedError(f"the server is busy: {error}", _retry_after(error)) from error
-    except jobs.BatcherClosedError as error:
-        raise ShuttingDownError("the server is shutting down") from error
+def _refusal(error: jobs.RefusedError) -> QueueShareError | OverloadedError | ShuttingDownError:
+    """The batcher's refusal as an error for the client."""
+    if isinstance(error, jobs.ShareError):
+        return QueueShareError(f"other clients are waiting too: {error}", _retry_after(error))
+    if isinstance(error, jobs.QueueFullError):
+        return OverloadedError(f"the server is busy: {error}", _retry_after(error))
+    return ShuttingDownError("the server is shutting down")
 
 
 def _retry_after(error: jobs.QueueFullError) -> int:

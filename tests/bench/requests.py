@@ -2,9 +2,9 @@
 
     python -m tests.bench.requests [--connections 16] [--rounds 5] [--out result.json]
 
-The two servers take turns. The CPU time is that of the whole process, all threads together. The
-requests marked "no engine" are sent to a generator whose graph only reshapes its latents, in images
-of the same size, so that the rest of the request is left: HTTP, parameters, latents, queue, PNG.
+The servers take turns. The CPU time is that of the whole process, all threads together. The
+requests marked "no engine" are sent to a server whose engine copies one image, so that the rest of
+the request is left: HTTP, parameters, latents, queue, PNG.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from tests.bench import idle_generator
 from tests.bench.processors import description
 from tests.bench.serving import Server, Target, await_answer, free_port, ours, require_wrk, running
 
 SCRIPT = Path(__file__).with_name("requests.lua")
 EMPTY = Path(__file__).with_name("servers") / "empty.py"
+COPIES = "tests.bench.servers.without_engine"
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ CASES = {
     "GET /health/ready": Case("ours", "/health/ready"),
     "GET /images/…, cached": Case("ours", "/images/{model}/"),
     "GET /images/…, 304": Case("ours", "/images/{model}/", ("GET", "If-None-Match", "*")),
-    "POST /generate?n=1, no engine": Case("idle", "/generate?n=1", PNG),
-    "POST /generate?n=16, no engine": Case("idle", "/generate?n=16", PNG),
+    "POST /generate?n=1, no engine": Case("copies", "/generate?n=1", PNG),
+    "POST /generate?n=16, no engine": Case("copies", "/generate?n=16", PNG),
     "POST /generate?n=1": Case("ours", "/generate?n=1", PNG),
 }
 
@@ -88,7 +88,6 @@ def servers(options: argparse.Namespace) -> Iterator[dict[str, Server]]:
     flags = ["--access-log", "false", *options.flags.split()]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        idle = idle_generator.publish(folder / "models" / "idle" / "1")
         port = str(free_port())
         command = [sys.executable, str(EMPTY), port]
         process = stack.enter_context(running(command, folder / "log"))
@@ -97,7 +96,7 @@ def servers(options: argparse.Namespace) -> Iterator[dict[str, Server]]:
         yield {
             "empty": empty,
             "ours": stack.enter_context(ours(options.model, *flags)),
-            "idle": stack.enter_context(ours(idle, *flags)),
+            "copies": stack.enter_context(ours(options.model, *flags, program=COPIES)),
         }
 
 

@@ -94,13 +94,18 @@ def answer(target: Target) -> bytes:
 
 
 @contextmanager
-def ours(model: Path, *flags: str, python: str = sys.executable) -> Iterator[Server]:
-    """Start our server with one version, ``models/<name>/<version>``; gives it once it answers."""
+def ours(
+    model: Path, *flags: str, python: str = sys.executable, program: str = "app"
+) -> Iterator[Server]:
+    """Start our server with one version, ``models/<name>/<version>``; gives it once it answers.
+
+    ``program`` is a module that starts it.
+    """
     with TemporaryDirectory() as folder:
         models = Path(folder) / "models"
         # Not a link: the server follows none that leads out of the models folder.
         shutil.copytree(model, models / model.parent.name / model.name)
-        command = [python, "-m", "app", "--models", models, "--port", "0", *flags]
+        command = [python, "-m", program, "--models", models, "--port", "0", *flags]
         log = Path(folder) / "log"
         with running(list(map(str, command)), log) as process:
             while not (found := re.search(r"http://\S+", log.read_text())):

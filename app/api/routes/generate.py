@@ -38,6 +38,8 @@ class _Source:
     parameters: dict[str, object]
     """The parameters that determine the number of images."""
     place: str = "body"
+    mixed: bool = True
+    """Whether the images are not those of consecutive seeds."""
 
     @property
     def count(self) -> int:
@@ -48,11 +50,6 @@ class _Source:
     def first(self) -> int | None:
         """The first seed, if any."""
         return self.seeds[0] if self.seeds else None
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the images are not those of consecutive seeds."""
-        return not self.seeds or self.seeds != consecutive(self.seeds[0], self.count)
 
     def rows(self, version: ModelVersion, options: DrawOptions) -> GraphInputs:
         """The inputs of the graph. Raises ParameterError for a latent of another width."""
@@ -120,9 +117,10 @@ def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
         return _Source([], body.latents, {"latents": json_safe(body.latents)})
     if body.seeds is not None:
         _require_defaults("seeds", query, "n", "seed")
-        return _Source(body.seeds, [], {"seeds": json_safe(body.seeds)})
+        mixed = body.seeds != consecutive(body.seeds[0], len(body.seeds))
+        return _Source(body.seeds, [], {"seeds": json_safe(body.seeds)}, mixed=mixed)
     first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
-    return _Source(consecutive(first, query.n), [], {"n": query.n}, "query")
+    return _Source(consecutive(first, query.n), [], {"n": query.n}, "query", mixed=False)
 
 
 def _choice(query: GenerateQuery, body: GenerateBody, version: ModelVersion, images: int) -> Choice:

@@ -7,7 +7,7 @@ from app.api import openapi
 from app.api.content_negotiation import JSON
 from app.api.dependencies import check_ready, services_of
 from app.api.direct_route import DirectRoute
-from app.api.raw_response import RawResponse
+from app.api.raw_response import RawResponse, entity_headers
 from app.api.schemas import Live, Ready, ReadyVersion, RefusedVersion
 from app.errors import NotReadyError
 
@@ -16,8 +16,7 @@ router = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
 
 def _json(content: BaseModel) -> Response:
     body = content.model_dump_json().encode()
-    named = (b"content-length", b"%d" % len(body)), (b"content-type", JSON.encode())
-    return RawResponse(body, named)
+    return RawResponse(body, entity_headers(JSON, len(body)))
 
 
 _LIVE = _json(Live())

@@ -11,7 +11,7 @@ from app.api.content_negotiation import PNG, WEBP, choose
 from app.api.drawing import RouteContext, route_context
 from app.api.image_cache import ImageKey
 from app.api.parameters import FileFormat, ImagePath, ImageQuery
-from app.api.raw_response import Headers, RawResponse
+from app.api.raw_response import Headers, RawResponse, entity_headers
 from app.artifact.version_key import VersionKey
 from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
@@ -51,7 +51,10 @@ class _RequestedImage:
 
     def response(self, content: bytes, timing: str) -> Response:
         """The image."""
-        own = (b"server-timing", timing.encode()), *_entity(self.key.media_type, len(content))
+        own = (
+            (b"server-timing", timing.encode()),
+            *entity_headers(self.key.media_type, len(content)),
+        )
         return RawResponse(content, (*self.headers, *own))
 
     def not_modified_response(self) -> Response:
@@ -71,7 +74,7 @@ def _requested(request: Request) -> _RequestedImage:
     key = ImageKey(version, options, path.seed, media_type)
     etag = key.etag
     private = bool(route.services.settings.api_keys)
-    headers = (*_headers(etag, version.key, path.seed, private), *_condition_headers(key))
+    headers = (*_headers(etag, version.key, path.seed, private), *key.condition_headers)
     if_none_match = route.request.values(b"if-none-match")
     not_modified = bool(if_none_match) and etags.matches(if_none_match, etag)
     return _RequestedImage(route, key, etag, headers, not_modified)
@@ -88,17 +91,6 @@ def _headers(etag: str, version: VersionKey, seed: int, private: bool) -> Header
         (b"x-seed", str(seed).encode()),
         (b"vary", b"Accept"),
     )
-
-
-def _condition_headers(key: ImageKey) -> Headers:
-    found = key.condition_headers.items()
-    return tuple((name.lower().encode(), text.encode()) for name, text in found)
-
-
-def _entity(media_type: str, length: int | None) -> Headers:
-    """The headers about a file, of which ``length`` is None if it is not known."""
-    named = (b"content-type", media_type.encode())
-    return (named,) if length is None else ((b"content-length", b"%d" % length), named)
 
 
 @router.get(
@@ -140,4 +132,4 @@ async def image_head(request: Request) -> Response:
         return requested.not_modified_response()
     content = requested.route.services.image_cache.get(requested.etag)
     length = None if content is None else len(content)
-    return RawResponse(b"", (*requested.headers, *_entity(requested.key.media_type, length)))
+    return RawResponse(b"", (*requested.headers, *entity_headers(requested.key.media_type, length)))

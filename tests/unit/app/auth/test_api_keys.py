@@ -32,8 +32,8 @@ def test_any_of_the_keys_is_accepted(settings: Settings, key: str, scheme: str |
     headers = {"x_api_key": key} if scheme is None else {"authorization": scheme + key}
     request, authenticator = connection(**headers), Authenticator(settings)
     authenticator.require_key(request)
-    assert authenticator.client(request).startswith("key:")
-    assert key not in authenticator.client(request)
+    assert authenticator.client(request.scope).startswith("key:")
+    assert key not in authenticator.client(request.scope)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_cookie_stands_for_its_key(settings: Settings) -> None:
     authenticator = Authenticator(settings)
     authenticator.require_key(request)
     same = connection(x_api_key=KEYS[1])
-    assert authenticator.client(request) == authenticator.client(same)
+    assert authenticator.client(request.scope) == authenticator.client(same.scope)
 
 
 def test_administration_needs_an_administrators_key_in_a_header(settings: Settings) -> None:
@@ -105,4 +105,4 @@ def test_clients_are_named_by_key_or_else_by_address(settings: Settings) -> None
     ],
 )
 def test_an_ipv6_network_is_one_client(host: str, client: str) -> None:
-    assert Authenticator(Settings()).client(connection(host=host)) == client
+    assert Authenticator(Settings()).client(connection(host=host).scope) == client
