@@ -243,7 +243,7 @@ def _has_body(request: Request) -> bool:
     """Whether a body comes with the request; in HTTP/1, its headers say so (RFC 9112, 6.3)."""
     context = context_of(request.scope)
     length = context.values(b"content-length")
-    if request.scope["http_version"] not in _HTTP_1 or context.values(b"transfer-encoding"):
+    if request.scope.get("http_version") not in _HTTP_1 or context.values(b"transfer-encoding"):
         return True
     return bool(length) and length != ["0"]
 

@@ -48,7 +48,7 @@ def test_a_stream_ends_without_a_problem_if_its_client_disconnects(
         return [line async for line in stream.body_iterator]
 
     simulated = SimpleNamespace(
-        pngs=pngs, stream_headers=lambda *_: {}, base64_text=responses.base64_text
+        pngs=pngs, image_headers=lambda *_: (), base64_text=responses.base64_text
     )
     monkeypatch.setattr(streaming, "responses", simulated)
     found = asyncio.run(lines())

@@ -86,10 +86,10 @@ def test_administration_is_disabled_without_administrators_keys() -> None:
 
 
 def test_clients_are_named_by_key_or_else_by_address(settings: Settings) -> None:
-    requests = [connection(x_api_key=key) for key in (*KEYS, KEYS[0])]
+    requests = [connection(x_api_key=key).scope for key in (*KEYS, KEYS[0])]
     first, second, again = map(Authenticator(settings).client, requests)
     assert first == again != second
-    unknown = connection(x_api_key="unknown-" + KEYS[0])
+    unknown = connection(x_api_key="unknown-" + KEYS[0]).scope
     assert Authenticator(settings).client(unknown) == "address:192.0.2.1"
     assert Authenticator(Settings()).client(requests[0]) == "address:192.0.2.1"
 
