@@ -1,10 +1,12 @@
 """Hot reload through the application's routes: load, unload, roll back, watch the folder."""
 
 import asyncio
+import gc
 import shutil
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -86,6 +88,18 @@ def test_a_new_version_is_served_once_it_is_loaded(
     assert (decode(server.get("/images/cats/2/0.png").content) == 2).all()
     assert (decode(server.get("/images/cats/1/0.png").content) == 1).all()
     assert index(server)["cats/2"] == ("READY", "")
+
+
+def test_a_retired_version_leaves_memory_without_the_garbage_collector(server: TestClient) -> None:
+    """The collector ignores what was loaded at the start, see ``_models_loaded``."""
+    assert current_version(server) == "cats/1"
+    engine = weakref.ref(version(server, "cats").engine)
+    gc.disable()
+    try:
+        assert unload(server).is_success
+        eventually(lambda: engine() is None)
+    finally:
+        gc.enable()
 
 
 def test_a_full_queue_refuses_nobody_once_another_version_serves(
