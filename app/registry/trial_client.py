@@ -11,39 +11,19 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, cast
 
 import app
+from app.registry.trial_request import READY, Request
 from app.settings import PREFIX
 
-READY: Final = "ready"
-"""The first line that such a process writes."""
 _START_SECONDS = 60.0
 
 
 class TrialProcessError(Exception):
     """A process for trials does not start, for reasons that have nothing to do with a version."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One version to be tried."""
-
-    models: str
-    version: str
-    """The path of its folder below ``models``."""
-    files: list[str]
-    """The model files that the server may use."""
-    provider: str
-    """The provider that the server prefers."""
-    threads: int
-    max_batch: int
-    memory: int
-    """How many bytes the trial may allocate; 0 for any number."""
-    seconds: float
-    """The deadline, which the server enforces; 0 for none."""
 
 
 class TrialProcess:

@@ -19,7 +19,7 @@ import numpy as np
 
 from app.artifact import card, graph_safety, version_folders
 from app.artifact.card import OUTPUT, Card, CardError
-from app.registry.trial_client import READY, Request
+from app.registry.trial_request import READY, Request
 from app.runtime import engine, providers
 from app.runtime.providers import Placement
 

@@ -4,15 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import onnxruntime as ort
-
-from app.artifact.card import Card, CardError, digest
+from app.artifact.card import Card, CardError
 from app.artifact.version_key import VersionKey
-from app.registry.trial_client import Request, TrialProcess, TrialProcessError
-from app.runtime import memory
+from app.registry.trial_client import TrialProcess, TrialProcessError
+from app.registry.trial_request import Request
+from app.registry.trial_results import TrialResults
+from app.runtime import memory, providers
 from app.runtime.cpus import available
 from app.runtime.providers import Placement
 from app.settings import Settings
@@ -39,9 +39,10 @@ class Trials:
 
         ``process`` has been started already, and ends with the trials.
         """
-        self._settings, self._folder = settings, folder
+        self._settings = settings
         self._memory = min(settings.load_memory, memory.available() // 2)
-        self._passed: set[str] = set()
+        limits = f"{self._memory} {settings.load_timeout} {settings.max_batch}"
+        self._results = TrialResults(folder, f"{limits} {providers.identity(Placement())}")
         self._idle = [process] if process else []
         self._running: set[TrialProcess] = set()
         self._starting, self._closed = 0, False
@@ -57,23 +58,15 @@ class Trials:
         if not (settings.load_timeout or settings.load_memory):
             return set()
         variants = {described.variant(place.provider) for place in placements}
-        untried = [one.file for one in variants if not self._has_passed(one.sha256)]
-        if untried:
-            request = Request(
-                models=str(settings.models),
-                version=str(key),
-                files=untried,
-                provider=placements[0].provider,
-                threads=settings.threads or available(),
-                max_batch=settings.max_batch,
-                memory=self._memory,
-                seconds=settings.load_timeout,
-            )
-            if not self._run(request):
-                return set()
         hashes = {one.sha256 for one in variants}
-        for sha256 in hashes:
-            self._remember(sha256)
+        if all(map(self._results.has_passed, hashes)):
+            return hashes
+        with self._results.turn(hashes, lambda: self._closed):
+            untried = [one.file for one in variants if not self._results.has_passed(one.sha256)]
+            if untried and not self._run(self._request(key, untried, placements[0])):
+                return set()
+            for sha256 in hashes:
+                self._results.remember_passed(sha256)
         return hashes
 
     def close(self) -> None:
@@ -86,6 +79,19 @@ class Trials:
             self._changed.notify_all()
         for process in idle:
             process.dispose()
+
+    def _request(self, key: VersionKey, files: list[str], preferred: Placement) -> Request:
+        settings = self._settings
+        return Request(
+            models=str(settings.models),
+            version=str(key),
+            files=files,
+            provider=preferred.provider,
+            threads=settings.threads or available(),
+            max_batch=settings.max_batch,
+            memory=self._memory,
+            seconds=settings.load_timeout,
+        )
 
     def _run(self, request: Request) -> bool:
         """Try a version; return False if no process can be started for that."""
@@ -151,23 +157,3 @@ class Trials:
                 return
             self._idle.remove(process)
         process.dispose()
-
-    def _has_passed(self, sha256: str) -> bool:
-        path = self._path(sha256)
-        return sha256 in self._passed or (path is not None and path.exists())
-
-    def _remember(self, sha256: str) -> None:
-        self._passed.add(sha256)
-        path = self._path(sha256)
-        if path is not None and not path.exists():
-            with suppress(OSError):  # then it is tried again at the next start
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
-
-    def _path(self, sha256: str) -> Path | None:
-        """The file that shows that a graph has passed under the present conditions."""
-        if self._folder is None:
-            return None
-        settings = self._settings
-        limits = f"{self._memory} {settings.load_timeout} {settings.max_batch}"
-        return self._folder / digest(f"{sha256} {limits} {ort.__version__}".encode())

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from app.registry import trial_process
-from app.registry.trial_client import READY, Request
+from app.registry.trial_request import READY, Request
 from tests import conditional, hostile, versions
 from tests.versions import publish
 

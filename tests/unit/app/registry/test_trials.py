@@ -1,6 +1,9 @@
 """Trials in processes, which are scripts here, as they start faster."""
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,11 +11,13 @@ import pytest
 from app.artifact import card
 from app.artifact.card import CardError
 from app.artifact.version_key import VersionKey
-from app.registry.trial_client import Request, TrialProcess, TrialProcessError
+from app.registry.trial_client import TrialProcess, TrialProcessError
+from app.registry.trial_request import Request
 from app.registry.trials import Trials
 from app.runtime.providers import Placement
 from app.settings import Settings
 from tests.versions import publish
+from tests.waiting import eventually
 
 REQUEST = Request("models", "cats/1", ["generator.onnx"], "cpu", 1, 4, memory=0, seconds=0)
 KEY = VersionKey("cats", "1")
@@ -65,3 +70,113 @@ def test_nothing_is_tried_after_the_close(tmp_path: Path) -> None:
     trials.close()
     with pytest.raises(CardError, match="the server is shutting down"):
         trials.check(KEY, described, [Placement()])
+
+
+class Workers:
+    """Two workers of one server, whose trials end once ``release`` is called."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+        self.tried, self._go = folder / "tried", folder / "go"
+        script(
+            folder,
+            monkeypatch,
+            f"""echo ready
+            while read request; do
+                echo trial >> {self.tried}
+                while ! [ -e {self._go} ]; do sleep 0.01; done
+                echo '{answer}'
+            done""",
+        )
+        self._described = card.read(publish(folder, "cats", 1))
+        self.sha256 = self._described.variants[0].sha256
+        self.trials = [Trials(Settings(models=folder), folder / "passed") for _ in range(2)]
+        self._threads = ThreadPoolExecutor(2)
+
+    def check(self, worker: int) -> Future[set[str]]:
+        return self._threads.submit(self.trials[worker].check, KEY, self._described, [Placement()])
+
+    def check_both(self) -> list[Future[set[str]]]:
+        first = self.check(0)
+        eventually(self.tried.exists)
+        second = self.check(1)
+        return [first, second]
+
+    def release(self) -> None:
+        self._go.touch()
+
+    @property
+    def count(self) -> int:
+        return len(self.tried.read_text().split())
+
+    def close(self) -> None:
+        self.release()
+        for trials in self.trials:
+            trials.close()
+        self._threads.shutdown()
+
+
+@pytest.fixture
+def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Workers]]:
+    started: list[Workers] = []
+
+    def start(answer: str) -> Workers:
+        started.append(Workers(tmp_path, monkeypatch, answer))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+NewWorkers = Callable[[str], Workers]
+
+
+def test_one_worker_tries_a_version_for_all(workers: NewWorkers) -> None:
+    both = workers("null")
+    checks = both.check_both()
+    both.release()
+    assert [check.result(60) for check in checks] == [{both.sha256}] * 2
+    assert both.count == 1
+
+
+def test_one_worker_refuses_a_version_for_those_that_wait_but_not_for_later_orders(
+    workers: NewWorkers,
+) -> None:
+    both = workers('"a reason"')
+    checks = both.check_both()
+    time.sleep(0.1)  # so that the second waits by now
+    both.release()
+    for check in (*checks, both.check(1)):
+        with pytest.raises(CardError, match="a reason"):
+            check.result(60)
+    assert both.count == 2
+
+
+def test_a_worker_that_shuts_down_refuses_nothing_for_the_others(workers: NewWorkers) -> None:
+    both = workers("null")
+    checks = both.check_both()
+    both.trials[0].close()
+    with pytest.raises(CardError, match="ended the process"):
+        checks[0].result(60)
+    both.release()
+    assert checks[1].result(60) == {both.sha256}
+    assert both.count == 2
+
+
+def test_a_worker_that_waits_for_another_can_shut_down(workers: NewWorkers) -> None:
+    both = workers("null")
+    _, waits = both.check_both()
+    time.sleep(0.1)
+    both.trials[1].close()
+    with pytest.raises(CardError, match="the server is shutting down"):
+        waits.result(60)
+
+
+def test_a_folder_that_cannot_be_written_is_no_obstacle(
+    workers: NewWorkers, tmp_path: Path
+) -> None:
+    both = workers("null")
+    (tmp_path / "passed").touch()
+    both.release()
+    assert [both.check(k).result(60) for k in range(2)] == [{both.sha256}] * 2
+    assert both.count == 2
