@@ -182,7 +182,8 @@ def test_a_version_that_passed_is_not_tried_again(
 ) -> None:
     with application(folder, state_folder=tmp_path / "state", load_timeout=60) as client:
         assert client.post("/generate?n=1").is_success
-    assert len(list((tmp_path / "state/passed").iterdir())) == 1
+    passed = [one for one in (tmp_path / "state/passed").iterdir() if not one.suffix]
+    assert len(passed) == 1
     monkeypatch.setattr(trials, "TrialProcess", None)
     with application(folder, state_folder=tmp_path / "state", load_timeout=60) as client:
         assert client.post("/generate?n=1").is_success
