@@ -31,6 +31,7 @@ from app.api.routes import (
     page,
     variations,
 )
+from app.api.v2 import configuration as v2_configuration
 from app.api.v2 import inference as v2_inference
 from app.api.v2 import models as v2_models
 from app.api.v2 import repository as v2_repository
@@ -335,5 +336,6 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         responses=openapi.protocol_errors(refusal),
         dependencies=[Depends(require_administrator)],
     )
-    for public in (models, v2_models, v2_repository, health, metrics, page):
-        app.include_router(public.router)
+    public = (models, v2_models, v2_configuration, v2_repository, health, metrics, page)
+    for module in public:
+        app.include_router(module.router)

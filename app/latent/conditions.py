@@ -20,6 +20,9 @@ from app.latent.sampling import condition_numbers
 Conditions = NDArray[np.float32]
 """Conditions of n images: float32 ``(n, k)``."""
 
+_ONE = 1e-5
+"""How far the sum of float32 weights may be from one if it is meant to be one."""
+
 
 @dataclass(frozen=True)
 class ClassSampler:
@@ -72,6 +75,21 @@ class ClassSampler:
     def each(self, own: Conditions) -> Conditions:
         """Every class for as many images as ``own`` has ``(n, k)``: ``(k * n, k)``."""
         return np.eye(len(self.names), dtype=np.float32).repeat(len(own), axis=0)
+
+    def from_rows(self, weights: Conditions) -> Conditions:
+        """Mixtures of classes: ``weights`` ``(n, k)`` with each row scaled to sum to one.
+
+        A row that sums to one already stays as it is. Raises ValueError for weights that are
+        negative or not finite, and for a row whose weights are all 0.
+        """
+        _refuse(weights[~((weights >= 0) & (weights < np.inf))], "of 0 or more")
+        sums = weights.sum(axis=1, keepdims=True, dtype=np.float64)
+        if not sums.all():
+            empty = np.flatnonzero(sums == 0)[0]
+            raise ValueError(f"only zeros in row {empty} but must have a weight above 0 there")
+        sums[np.abs(sums - 1) < _ONE] = 1
+        mixtures: Conditions = (weights / sums).astype(np.float32)
+        return mixtures
 
     def sum_of_means(self, plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
         """The sum of the mean classes of groups ``(n, k)``, as a mixture of classes: ``(1, k)``.
@@ -132,6 +150,11 @@ class AttributeSampler:
         """The conditions ``own`` ``(n, k)`` with every attribute in turn: ``(k * n, k)``."""
         return np.concatenate([self.changed(own, {name: 1}) for name in self.names])
 
+    def from_rows(self, values: Conditions) -> Conditions:
+        """``values`` ``(n, k)`` as they are. Raises ValueError unless all are from 0 to 1."""
+        _refuse(values[~((values >= 0) & (values <= 1))], "from 0 to 1")
+        return values
+
     def sum_of_means(self, plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
         """The sum of the mean attributes of groups ``(n, k)``, from 0 to 1: ``(1, k)``."""
         return arithmetic.sum_of_means(plus, minus).clip(0, 1)[None]
@@ -152,6 +175,12 @@ class AttributeSampler:
 
 
 Sampler = ClassSampler | AttributeSampler
+
+
+def _refuse(wrong: Conditions, allowed: str) -> None:
+    """Raise ValueError if there are ``wrong`` values; it says which are ``allowed``."""
+    if wrong.size:
+        raise ValueError(f"the value {wrong[0]:g} but must have values {allowed}")
 
 
 def one_hot(classes: NDArray[np.integer], count: int) -> Conditions:

@@ -21,7 +21,8 @@ RELATIONS = re.compile(
     r"|the weight of .* is .*, not 0 to 1000"
     r"|a list of \d+ numbers for"
     r"|one of beard, closed_eyes, "
-    r"|latents has (shape|rows of different lengths|neither data|both data|binary_data_size)"
+    r"|(latents|classes) has (shape|rows of different|neither data|both data|binary_data_size)"
+    r"|the inputs are .* but must be 'latents' alone"
     r"|Inference-Header-Content-Length is \d+, but the body has"
     r"|Invalid JSON: EOF while parsing"  # truncated at that length
     r"|numbers that are not finite as 32-bit floats"

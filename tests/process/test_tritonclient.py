@@ -1,6 +1,8 @@
-"""NVIDIA's client of the Open Inference Protocol, used with a real server."""
+"""NVIDIA's clients of the Open Inference Protocol, used with a real server."""
 
 import asyncio
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ import pytest
 
 from app.artifact import card
 from app.latent import sampling
+from tests import conditional
 from tests.serving import serving
 
 http = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")
@@ -23,9 +26,12 @@ ADMINISTRATOR = {"X-API-Key": "administrators-key"}
 
 
 @pytest.fixture(scope="module")
-def address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    log = tmp_path_factory.mktemp("server") / "log"
-    command = [sys.executable, "-m", "app", "--provider", "cpu"]
+def address(root: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("server")
+    log, served = folder / "log", folder / "models"
+    shutil.copytree(models, served)
+    conditional.publish("shoes", served)
+    command = [sys.executable, "-m", "app", "--provider", "cpu", "--models", str(served)]
     with serving([*command, "--admin-keys", ADMINISTRATOR["X-API-Key"]], root, log) as url:
         yield url.removeprefix("http://")
 
@@ -43,8 +49,12 @@ def rows(models: Path) -> np.ndarray:
 
 
 def sent(rows: np.ndarray, *, binary: bool) -> list[Any]:
-    tensor = http.InferInput("latents", list(rows.shape), "FP32")
-    return [tensor.set_data_from_numpy(rows, binary_data=binary)]
+    return [tensor("latents", rows, binary=binary)]
+
+
+def tensor(name: str, rows: np.ndarray, *, binary: bool) -> Any:
+    found = http.InferInput(name, list(rows.shape), "FP32")
+    return found.set_data_from_numpy(rows, binary_data=binary)
 
 
 def outputs(*, binary: bool) -> list[Any]:
@@ -132,6 +142,45 @@ def test_it_gets_the_reason_of_an_error(client: Any, rows: np.ndarray) -> None:
         client.get_model_metadata("cats")
     with pytest.raises(triton.InferenceServerException, match="but must be 'pixels' alone"):
         client.infer(MODEL, sent(rows, binary=True), outputs=[http.InferRequestedOutput("images")])
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_it_chooses_classes(client: Any, binary: bool) -> None:
+    latents = sampling.from_seeds([1, 2, 3], conditional.WIDTH)
+    classes = np.float32([[0, 1, 0, 0], [0, 0, 1, 0], [3, 1, 0, 0]])
+    chosen = [tensor("classes", classes, binary=binary), *sent(latents, binary=not binary)]
+    pixels = client.infer("shoes", chosen).as_numpy("pixels")
+    mixed = classes / classes.sum(axis=1, keepdims=True)
+    assert np.array_equal(pixels, conditional.expected(latents, mixed))
+    with pytest.raises(triton.InferenceServerException, match="classes has only zeros in row 0"):
+        client.infer("shoes", [chosen[1], tensor("classes", 0 * classes, binary=binary)])
+
+
+def test_it_gets_the_configuration(client: Any) -> None:
+    found = client.get_model_config("shoes", "1")
+    names = {one["name"]: one["optional"] for one in found["input"]}
+    assert names == {"latents": False, "classes": True}
+    assert client.get_model_config(MODEL)["max_batch_size"] == 256
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (MODEL, None),
+        ("shoes", {"latents": [0.5] * 8, "classes": [0.0, 1.0, 0.0, 0.0]}),
+        ("shoes", {"latents": [0.5] * 8}),
+    ],
+)
+def test_perf_analyzer_measures_a_model(
+    address: str, tmp_path: Path, model: str, data: dict[str, list[float]] | None
+) -> None:
+    if not shutil.which("perf_analyzer"):
+        pytest.skip("perf_analyzer is not installed")
+    (tmp_path / "data.json").write_text(json.dumps({"data": [data]}))
+    command = ["perf_analyzer", "-m", model, "-u", address, "-i", "http", "-b", "2"]
+    command += ["--request-count", "50", *(["--input-data", "data.json"] if data else [])]
+    measured = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "Inferences/Second vs. Client" in measured.stdout
 
 
 def test_it_unloads_and_loads(client: Any, rows: np.ndarray) -> None:

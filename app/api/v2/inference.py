@@ -1,4 +1,4 @@
-"""``POST /v2/models/…/infer``: latents in, pixels out, as tensors."""
+"""``POST /v2/models/…/infer``: latents and classes in, pixels out, as tensors."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -15,7 +15,7 @@ from app.api.drawn import Drawn, Generation
 from app.api.responses import timing
 from app.api.v2 import tensors
 from app.api.v2.models import ExactVersion, HighestVersion
-from app.api.v2.tensors import Body, InferenceRequest, InferenceResponse, TensorError
+from app.api.v2.tensors import Body, InferenceRequest, InferenceResponse, Inputs, TensorError
 from app.artifact.card import Card
 from app.errors import (
     BodyTooLargeError,
@@ -28,7 +28,6 @@ from app.errors import (
     RateLimitError,
     ShuttingDownError,
 )
-from app.latent.sampling import Latents
 from app.middleware import body_limit
 from app.middleware.body_limit import IDENTITY
 from app.middleware.encoders import SMALL_BYTES, Encoders
@@ -75,16 +74,18 @@ class Inference:
         Raises ParameterError, BodyTooLargeError, and the errors of ``Drawing.draw``.
         """
         services, context = self._route.services, self._route.request
-        parsed, latents = await self._read(version.card)
-        count = len(latents)
-        rows = version.rows(latents, version.typical_conditions(count))
+        parsed, inputs = await self._read(version.card)
+        count, conditions = len(inputs.latents), inputs.conditions
+        if conditions is None:
+            conditions = version.typical_conditions(count)
+        rows = version.rows(inputs.latents, conditions)
         # The pixels are encoded as they are.
         claim = services.admission.admit(context, version, count, count)
         generation = Generation(version, DEFAULT, context.stats, services.encoders)
         return await _response(parsed, await generation.images(rows, claim, count))
 
-    async def _read(self, card: Card) -> tuple[InferenceRequest, Latents]:
-        """The request and its latents; a long or compressed body is parsed on a thread."""
+    async def _read(self, card: Card) -> tuple[InferenceRequest, Inputs]:
+        """The request and its inputs; a long or compressed body is parsed on a thread."""
         services = self._route.services
         most = tensors.most_images(card, services.settings.max_images)
         longest = tensors.longest(card, most)
@@ -99,13 +100,13 @@ class Inference:
 
     def _parsed(
         self, body: bytes, encoding: str, card: Card, most: int
-    ) -> tuple[InferenceRequest, Latents]:
-        """The request in ``body`` and its latents. Raises ParameterError or BodyTooLargeError."""
+    ) -> tuple[InferenceRequest, Inputs]:
+        """The request in ``body`` and its inputs. Raises ParameterError or BodyTooLargeError."""
         body = body_limit.decompressed(body, encoding, tensors.longest(card, most))
         try:
-            parsed = tensors.parse(body, self._json_length, most * card.latent.width, most)
+            parsed = tensors.parse(body, self._json_length, *tensors.size(card, most))
             tail = memoryview(body)[len(body) if self._json_length is None else self._json_length :]
-            return parsed, tensors.latents(parsed, tail, card, most)
+            return parsed, tensors.inputs(parsed, tail, card, most)
         except TensorError as error:
             raise ParameterError(str(error)) from error
 
@@ -164,6 +165,10 @@ Received = Annotated[Inference, Depends(_inference)]
 )
 async def infer(version: HighestVersion, inference: Received) -> Response:
     """Generate images from latents: `latents` FP32 `[n, width]` in, `pixels` UINT8 out.
+
+    Conditional models have an optional second input, `classes` FP32 `[n, k]`: weights of classes,
+    which are scaled to sum to one, or attributes from 0 to 1. Without it, all images have the most
+    frequent class or attributes.
 
     Tensors are numbers in JSON, or binary data after the JSON (binary tensor extension), in both
     directions. The model's highest version is used.

@@ -21,14 +21,14 @@ from app.api.v2.schemas import (
     ServerReady,
     TensorMetadata,
 )
-from app.artifact.card import INPUT, OUTPUT, Card, ModelName, VersionNumber
+from app.artifact.card import OUTPUT, Card, ModelName, VersionNumber
 from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.registry.model_version import ModelVersion
 from app.registry.statistics import Count
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 
-_EXTENSIONS = ["binary_tensor_data", "model_repository", "statistics"]
+_EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 _NOT_FOUND = openapi.protocol_errors(NotFoundError, ParameterError)
 
 Name = Annotated[ModelName, Path(description="a served model")]
@@ -115,13 +115,16 @@ async def version_statistics(version: ExactVersion) -> AllStatistics:
 
 
 def _metadata(card: Card, versions: list[int]) -> ModelMetadata:
-    image, width = card.image, card.latent.width
-    shape = [-1, image.height, image.width, image.channels]
     return ModelMetadata(
         name=card.name,
         versions=[str(number) for number in versions],
-        inputs=[TensorMetadata(name=INPUT, datatype=tensors.FLOATS, shape=[-1, width])],
-        outputs=[TensorMetadata(name=OUTPUT, datatype=tensors.BYTES, shape=shape)],
+        inputs=[
+            TensorMetadata(name=name, datatype=tensors.FLOATS, shape=[-1, width])
+            for name, width in card.inputs.items()
+        ],
+        outputs=[
+            TensorMetadata(name=OUTPUT, datatype=tensors.BYTES, shape=[-1, *card.image.shape])
+        ],
     )
 
 

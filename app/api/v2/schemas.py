@@ -8,6 +8,7 @@ from app.api.parameters import integral
 from app.artifact.card import VersionNumber
 
 _NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["1"])
+_PLATFORM = "onnxruntime_onnx"
 
 
 class ProtocolError(BaseModel):
@@ -55,9 +56,65 @@ class ModelMetadata(BaseModel):
 
     name: str = _NAME
     versions: list[str] = Field(examples=[["1", "2"]])
-    platform: str = "onnxruntime_onnx"
+    platform: str = _PLATFORM
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+
+
+class ConfiguredTensor(BaseModel):
+    """One input or output of a model, as Triton configures it."""
+
+    name: str = Field(examples=["latents"])
+    data_type: str = Field(examples=["TYPE_FP32"])
+    dims: list[int] = Field(description="without the number of images", examples=[[64]])
+
+
+class ConfiguredInput(ConfiguredTensor):
+    """One input of a model."""
+
+    optional: bool = Field(description="whether requests may leave it out")
+
+
+class SpecificVersions(BaseModel):
+    """The versions in service."""
+
+    versions: list[int] = Field(examples=[[1, 2]])
+
+
+class VersionPolicy(BaseModel):
+    """Which versions are served."""
+
+    specific: SpecificVersions
+
+
+class DynamicBatching(BaseModel):
+    """How requests share batches."""
+
+    max_queue_delay_microseconds: int = Field(0, description="0: requests wait for no others")
+
+
+class ConfiguredText(BaseModel):
+    """The value of a parameter."""
+
+    string_value: str
+
+
+class ModelConfiguration(BaseModel):
+    """Response of ``GET /v2/models/{model}/config``: the ``ModelConfig`` of Triton."""
+
+    name: str = _NAME
+    platform: str = _PLATFORM
+    backend: str = "onnxruntime"
+    version_policy: VersionPolicy
+    max_batch_size: int = Field(description="the most images of one request", examples=[256])
+    input: list[ConfiguredInput]
+    output: list[ConfiguredTensor]
+    dynamic_batching: DynamicBatching = DynamicBatching()
+    default_model_filename: str = Field(examples=["generator.onnx"])
+    parameters: dict[str, ConfiguredText] = Field(
+        description="`classes`: the names of its columns, separated by commas",
+        examples=[{"classes": {"string_value": "boot,sneaker"}}],
+    )
 
 
 class IndexRequest(BaseModel):
@@ -127,6 +184,8 @@ class InferenceStatistics(BaseModel):
     compute_input: Duration
     compute_infer: Duration
     compute_output: Duration
+    cache_hit: Duration = Duration(count=0, ns=0)
+    cache_miss: Duration = Duration(count=0, ns=0)
 
 
 class ModelStatistics(BaseModel):

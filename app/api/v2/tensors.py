@@ -10,8 +10,8 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
-from typing import Annotated, Any, Final, Literal
+from itertools import accumulate, chain
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,13 @@ from pydantic import (
 
 from app.api import json_text
 from app.api.json_text import TooManyPartsError
-from app.artifact.card import INPUT, OUTPUT, Card
+from app.artifact.card import CLASSES, INPUT, OUTPUT, Card
 from app.imaging.sheets import MAX_PIXELS
+from app.latent.conditions import Conditions
+from app.latent.sampling import Latents
 
 FLOATS, BYTES = "FP32", "UINT8"
-"""The protocol's names for the types of latents and pixels."""
+"""The protocol's names for the types of inputs and pixels."""
 
 Size = Annotated[int, Field(ge=0, le=2**31 - 1)]
 # Strict: a truth value is not a number. Validation ends at the first wrong number: a problem for
@@ -73,7 +75,10 @@ class InputTensor(_Part):
     """One tensor of a request: its numbers are in ``data``, or are binary data after the JSON."""
 
     # The schema describes valid requests; the checks below report invalid ones more clearly.
-    name: str = Field(json_schema_extra={"enum": [INPUT]})
+    name: str = Field(
+        description="`classes` is for conditional models, and optional",
+        json_schema_extra={"enum": [INPUT, CLASSES]},
+    )
     shape: list[Size] = Field(
         max_length=8,
         fail_fast=True,
@@ -107,7 +112,7 @@ class InferenceRequest(_Part):
         {}, description="`binary_data_output`: default of `binary_data`", examples=[{}]
     )
     inputs: list[InputTensor] = Field(
-        min_length=1, max_length=16, fail_fast=True, json_schema_extra={"maxItems": 1}
+        min_length=1, max_length=16, fail_fast=True, json_schema_extra={"maxItems": 2}
     )
     outputs: list[RequestedOutput] = Field(
         [],
@@ -153,13 +158,18 @@ def longest(card: Card, most: int) -> int:
 
     A float64 in JSON takes up to 25 bytes: 17 digits, point, sign and exponent.
     """
-    return 2**16 + 32 * most * card.latent.width
+    return 2**16 + 32 * size(card, most)[0]
+
+
+def size(card: Card, most: int) -> tuple[int, int]:
+    """How many numbers and rows the inputs of ``most`` images have together."""
+    return most * sum(card.inputs.values()), most * len(card.inputs)
 
 
 def parse(body: bytes, json_length: int | None, numbers: int, rows: int) -> InferenceRequest:
     """The JSON of ``body``: its first ``json_length`` bytes, or all of it.
 
-    Its latents have at most ``rows`` and ``numbers``, see ``json_text.check_size``. Raises
+    Its tensors have at most ``rows`` and ``numbers``, see ``json_text.check_size``. Raises
     TensorError.
     """
     if json_length is not None and json_length > len(body):
@@ -181,26 +191,38 @@ def most_images(card: Card, most: int) -> int:
     return max(1, min(most, MAX_PIXELS // (card.image.height * card.image.width)))
 
 
-def latents(
-    request: InferenceRequest, tail: memoryview, card: Card, most: int
-) -> NDArray[np.float32]:
-    """The latents in ``request``: float32 ``(n, width)``, with ``n`` from 1 to ``most``.
+class Inputs(NamedTuple):
+    """The inputs of a request."""
 
-    ``tail`` is the binary data after the JSON; binary tensors are a view of it. Raises TensorError.
+    latents: Latents
+    """float32 ``(n, width)``."""
+    conditions: Conditions | None
+    """float32 ``(n, k)``, as ``Sampler.from_rows`` gives them; None if the request has none."""
+
+
+def inputs(request: InferenceRequest, tail: memoryview, card: Card, most: int) -> Inputs:
+    """The inputs in ``request``, with ``n`` from 1 to ``most``.
+
+    ``tail`` is the binary data after the JSON; latents may be a view of it. Raises TensorError.
     """
-    _check_names(request)
-    (tensor,) = request.inputs
-    if tensor.datatype != FLOATS:
-        raise TensorError(f"{INPUT} has datatype {tensor.datatype!r:.99} but must have {FLOATS}")
-    width = card.latent.width
-    if len(tensor.shape) != 2 or tensor.shape[1] != width or not 1 <= tensor.shape[0] <= most:
-        allowed = f"[n, {width}] with n from 1 to {most}"
-        raise TensorError(f"{INPUT} has shape {tensor.shape} but must have {allowed}")
-    size = tensor.parameters.get("binary_data_size")
-    rows = _from_json(tensor, tail) if size is None else _from_bytes(tensor, tail, size)
-    if not np.isfinite(rows).all():
-        raise TensorError(f"{INPUT} has numbers that are not finite as 32-bit floats")
-    return rows
+    _check_names(request, card)
+    for tensor in request.inputs:
+        _check_shape(tensor, card.inputs[tensor.name], most)
+    binary = _binary(request.inputs, tail)
+    found = {tensor.name: _numbers(tensor, binary.get(tensor.name)) for tensor in request.inputs}
+    return Inputs(found[INPUT], _conditions(found.get(CLASSES), len(found[INPUT]), card))
+
+
+def _conditions(rows: Conditions | None, count: int, card: Card) -> Conditions | None:
+    """The conditions in ``rows``, one for each of ``count`` latents. Raises TensorError."""
+    if rows is None or card.sampler is None:
+        return None
+    if len(rows) != count:
+        raise TensorError(f"{CLASSES} has {len(rows)} rows but must have {count}, as {INPUT} has")
+    try:
+        return card.sampler.from_rows(rows)
+    except ValueError as error:
+        raise TensorError(f"{CLASSES} has {error}") from error
 
 
 @dataclass(frozen=True)
@@ -247,54 +269,90 @@ def _enveloped(request: InferenceRequest, card: Card, output: dict[str, Any]) ->
     return json.dumps({**model, **named, "outputs": [output]})
 
 
-def _check_names(request: InferenceRequest) -> None:
-    """Require one input, at most one output, their names, and no shared memory."""
-    for parts, name, kind in (
-        (request.inputs, INPUT, "input"),
-        (request.outputs, OUTPUT, "output"),
-    ):
-        named = [part.name for part in parts]
-        if named != [name] and (parts or kind == "input"):
-            listed = ", ".join(f"{one!r:.99}" for one in named)
-            raise TensorError(f"the {kind}s are {listed} but must be {name!r} alone")
-        for parameter in ("shared_memory_region", "classification"):
-            if any(parameter in part.parameters for part in parts):
-                raise TensorError(
-                    f"{kind} {name} has parameter {parameter}, which is not supported"
-                )
+def _check_names(request: InferenceRequest, card: Card) -> None:
+    """Require the model's inputs, at most one output, their names, and no shared memory."""
+    wanted = f"{INPUT!r} alone"
+    if CLASSES in card.inputs:
+        wanted = f"{INPUT!r}, or {INPUT!r} and {CLASSES!r}"
+    named = [tensor.name for tensor in request.inputs]
+    if INPUT not in named or len({*named} & {*card.inputs}) < len(named):
+        raise TensorError(f"the inputs are {_listed(named)} but must be {wanted}")
+    named = [output.name for output in request.outputs]
+    if named not in ([], [OUTPUT]):
+        raise TensorError(f"the outputs are {_listed(named)} but must be {OUTPUT!r} alone")
+    parts: list[InputTensor | RequestedOutput] = [*request.inputs, *request.outputs]
+    for part in parts:
+        for parameter in {"shared_memory_region", "classification"} & part.parameters.keys():
+            raise TensorError(f"{part.name} has parameter {parameter}, which is not supported")
 
 
-def _from_json(tensor: InputTensor, tail: memoryview) -> NDArray[np.float32]:
-    if tensor.data is None:
-        raise TensorError(f"{INPUT} has neither data nor parameter binary_data_size")
-    if tail:
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"{one!r:.99}" for one in names)
+
+
+def _check_shape(tensor: InputTensor, width: int, most: int) -> None:
+    name = tensor.name
+    if tensor.datatype != FLOATS:
+        raise TensorError(f"{name} has datatype {tensor.datatype!r:.99} but must have {FLOATS}")
+    if len(tensor.shape) != 2 or tensor.shape[1] != width or not 1 <= tensor.shape[0] <= most:
+        allowed = f"[n, {width}] with n from 1 to {most}"
+        raise TensorError(f"{name} has shape {tensor.shape} but must have {allowed}")
+
+
+def _binary(tensors: list[InputTensor], tail: memoryview) -> dict[str, memoryview]:
+    """The part of ``tail`` that each binary tensor has, by name. Raises TensorError."""
+    sizes = {}
+    for tensor in tensors:
+        size = tensor.parameters.get("binary_data_size")
+        if size is None:
+            continue
+        needed = 4 * math.prod(tensor.shape)
+        if tensor.data is not None:
+            raise TensorError(f"{tensor.name} has both data and parameter binary_data_size")
+        if size != needed:
+            has = f"{tensor.name} has binary_data_size {size!r:.99}"
+            raise TensorError(f"{has} but its shape needs {needed}")
+        sizes[tensor.name] = needed
+    if tail and not sizes:
         raise TensorError(f"{len(tail)} bytes follow the JSON, but no input has binary_data_size")
+    if len(tail) != (needed := sum(sizes.values())):
+        raise TensorError(
+            f"{len(tail)} bytes follow the JSON but must be {needed}; "
+            "Inference-Header-Content-Length is the length of the JSON"
+        )
+    ends = accumulate(sizes.values())
+    return {
+        name: tail[end - size : end] for (name, size), end in zip(sizes.items(), ends, strict=True)
+    }
+
+
+def _numbers(tensor: InputTensor, binary: memoryview | None) -> NDArray[np.float32]:
+    """The finite numbers of ``tensor``, which are ``binary`` or in its JSON. Raises TensorError."""
+    if binary is None:
+        rows = _from_json(tensor)
+    else:
+        rows = np.frombuffer(binary, "<f4").reshape(tensor.shape)
+    if not np.isfinite(rows).all():
+        raise TensorError(f"{tensor.name} has numbers that are not finite as 32-bit floats")
+    return rows
+
+
+def _from_json(tensor: InputTensor) -> NDArray[np.float32]:
+    name = tensor.name
+    if tensor.data is None:
+        raise TensorError(f"{name} has neither data nor parameter binary_data_size")
     try:
         with np.errstate(over="ignore"):  # an overflow is refused as infinite
             numbers = np.array(tensor.data, np.float32)
     except ValueError as error:
-        raise TensorError(f"{INPUT} has rows of different lengths in data") from error
+        raise TensorError(f"{name} has rows of different lengths in data") from error
     if numbers.size != math.prod(tensor.shape) or list(numbers.shape) not in (
         tensor.shape,
         [numbers.size],
     ):
         found = list(numbers.shape)
-        raise TensorError(f"{INPUT} has shape {tensor.shape}, but its data has shape {found}")
+        raise TensorError(f"{name} has shape {tensor.shape}, but its data has shape {found}")
     return numbers.reshape(tensor.shape)
-
-
-def _from_bytes(tensor: InputTensor, tail: memoryview, size: object) -> NDArray[np.float32]:
-    if tensor.data is not None:
-        raise TensorError(f"{INPUT} has both data and parameter binary_data_size")
-    needed = 4 * math.prod(tensor.shape)
-    if size != needed:
-        raise TensorError(f"{INPUT} has binary_data_size {size!r:.99} but its shape needs {needed}")
-    if len(tail) != needed:
-        raise TensorError(
-            f"{len(tail)} bytes follow the JSON but must be {needed}; "
-            "Inference-Header-Content-Length is the length of the JSON"
-        )
-    return np.frombuffer(tail, "<f4").reshape(tensor.shape)
 
 
 def _first(error: ValidationError) -> str:

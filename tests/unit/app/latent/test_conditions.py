@@ -120,3 +120,41 @@ def test_every_class_or_attribute_in_turn() -> None:
         *([0, 1, 0], [1, 1, 0]),
         *([0, 0, 1], [1, 0, 1]),
     ]
+
+
+def test_weights_of_classes_are_scaled_to_sum_to_one() -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
+    weights = np.float32([[0, 5, 0], [1, 1, 2], [3e38, 3e38, 0], [0, 0, 1e-45]])
+    mixtures = sampler.from_rows(weights)
+    assert mixtures.dtype == np.float32
+    assert mixtures.tolist() == [[0, 1, 0], [0.25, 0.25, 0.5], [0.5, 0.5, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("row", [[0.7, 0.3, 0], [0.333333, 0.333333, 0.333333], [0.1, 0.2, 0.7]])
+def test_weights_that_sum_to_one_already_keep_their_bits(row: list[float]) -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
+    weights = np.float32([row])
+    assert sampler.from_rows(weights).tobytes() == weights.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ([0.5, -0.5, 1], "the value -0.5 but must have values of 0 or more"),
+        ([0.5, np.nan, 1], "the value nan but"),
+        ([0.5, np.inf, 1], "the value inf but"),
+        ([0, 0, 0], "only zeros in row 1 but must have a weight above 0 there"),
+    ],
+)
+def test_rows_that_are_no_mixtures_are_refused(row: list[float], reason: str) -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
+    with pytest.raises(ValueError, match=reason):
+        sampler.from_rows(np.float32([[1, 0, 0], row]))
+
+
+def test_rows_of_attributes_are_from_0_to_1() -> None:
+    rows = np.float32([[0, 0.25, 1]])
+    assert FACES.from_rows(rows) is rows
+    for wrong in (-0.25, 1.25, np.nan):
+        with pytest.raises(ValueError, match=f"the value {wrong} but must have values from 0 to 1"):
+            FACES.from_rows(np.float32([[0, 0, wrong]]))

@@ -38,7 +38,7 @@ def request(*inputs: dict[str, Any], **others: Any) -> InferenceRequest:
 
 
 def latents(described: Card, parsed: InferenceRequest, tail: bytes = b"") -> np.ndarray:
-    return tensors.latents(parsed, memoryview(tail), described, MOST)
+    return tensors.inputs(parsed, memoryview(tail), described, MOST).latents
 
 
 @pytest.mark.parametrize("data", [[0.5, 1, 2, 3, 4, 5], [[0.5, 1, 2], [3, 4, 5]]])
@@ -204,7 +204,7 @@ def test_many_wrong_values_are_refused_at_the_first(described: Card, value: str)
     tracemalloc.start()
     began = time.process_time()
     with pytest.raises(TensorError):
-        tensors.latents(tensors.parse(body, None, 2**18, MOST), memoryview(b""), described, MOST)
+        tensors.inputs(tensors.parse(body, None, 2**18, MOST), memoryview(b""), described, MOST)
     assert time.process_time() - began < 0.5
     assert tracemalloc.get_traced_memory()[1] < 40 * len(body)
     tracemalloc.stop()
