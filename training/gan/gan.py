@@ -81,7 +81,7 @@ class Gan:
         images = self._scaled(real)
         d_loss, accuracies = self._train_discriminator(images, conditions, with_penalty)
         g_loss = self._train_generator(images, conditions)
-        self.average.update(self.generator, first=self.step == 0)
+        self.average.update(self.generator)
         return torch.stack([d_loss, g_loss, *accuracies])
 
     def _train_discriminator(
@@ -124,6 +124,7 @@ class Gan:
     def count_step(self) -> None:
         """Count a step whose ``update`` is done or queued on the device."""
         self.step += 1
+        self.average.ramp(self.step)
 
     @property
     def penalty_due(self) -> bool:
@@ -212,6 +213,7 @@ class Gan:
         """
         try:
             self.step = state["step"]
+            self.average.ramp(self.step)
             for name, module in self._modules():
                 # Checkpoints of early versions hold the average's number of updates, too.
                 saved = {key: value for key, value in state[name].items() if key != "n_averaged"}
