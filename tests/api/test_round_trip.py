@@ -47,6 +47,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     write_idx(folder / "train-images-idx3-ubyte", pixels)
     write_idx(folder / "train-labels-idx1-ubyte", np.zeros(COUNT, np.uint8))
     flags = ["--data-dir", str(folder), "--epochs", "2", "--batch-size", "16", "--device", "cpu"]
+    flags += ["--threads", "1"]
     flags += ["--prior", request.param, "--conditional", "none", *TINY]
     assert main(["fit", "--out", str(folder / "run"), *flags]) == 0
     return folder / "run"

@@ -20,8 +20,11 @@ Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_runs_until_a_signal_stops_it(serve: Serve, stop: signal.Signals) -> None:
     with serve() as (process, address):
-        assert httpx.get(f"{address}/health/ready").json()["model"] == "fashion-mnist"
-        answer = httpx.post(f"{address}/generate?n=16&seed=42")
+        assert (
+            httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()["model"]
+            == "fashion-mnist"
+        )
+        answer = httpx.post(f"{address}/generate?n=16&seed=42", timeout=PATIENCE)
         assert [image["seed"] for image in answer.json()["images"]] == list(range(42, 58))
         assert "server" not in answer.headers
         process.send_signal(stop)
@@ -33,9 +36,9 @@ def test_requests_are_logged_unless_that_is_disabled(
     serve: Serve, enabled: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serve("--access-log", enabled) as (process, address):
-        httpx.get(f"{address}/health/live").raise_for_status()
+        httpx.get(f"{address}/health/live", timeout=PATIENCE).raise_for_status()
         process.terminate()  # a request is logged after its response was sent
-        process.wait(60)
+        process.wait(PATIENCE)
     assert ("GET /health/live" in capfd.readouterr().out) == (enabled == "true")
 
 
@@ -43,7 +46,7 @@ def failed_start(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """Start a server that must exit with an error message and no stack trace."""
     command = [sys.executable, "-m", "app", *flags]
     ended = subprocess.run(
-        command, cwd=root, check=False, capture_output=True, text=True, timeout=60
+        command, cwd=root, check=False, capture_output=True, text=True, timeout=PATIENCE
     )
     assert ended.returncode != 0
     assert "Traceback" not in ended.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from tests.bench.serving import free_port
 from tests.process.faults.server import Server, started
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.skipif(not shutil.which("haproxy"), reason="haproxy is not installed")
 
@@ -69,7 +69,7 @@ def test_administration_and_metrics_are_not_available(
 ) -> None:
     method = "POST" if "repository" in path else "GET"
     assert status(balancer, path, method) == 403
-    assert "faces" in httpx.get(f"http://127.0.0.1:{server.port}/models").text
+    assert "faces" in httpx.get(f"http://127.0.0.1:{server.port}/models", timeout=PATIENCE).text
 
 
 def test_everything_else_is(balancer: int) -> None:

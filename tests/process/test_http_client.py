@@ -4,11 +4,15 @@ from pathlib import Path
 import httpx
 
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 
 def test_httpx_decompresses_texts_and_sends_head(root: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app", "--provider", "cpu"]
-    with serving(command, root, tmp_path / "log") as address, httpx.Client() as client:
+    with (
+        serving(command, root, tmp_path / "log") as address,
+        httpx.Client(timeout=PATIENCE) as client,
+    ):
         response = client.get(f"{address}/models")
         assert response.headers["Content-Encoding"] == "gzip"
         assert {model["name"] for model in response.json()["models"]} >= {"faces"}

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from tests.serving import serving
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 KEYS = ("first-of-two-keys", "second-of-two-keys")
 ADMIN = "administrators-key"
@@ -23,7 +23,10 @@ def test_no_key_is_ever_disclosed(
     command = ["sh", "-c", f'exec "$@" > {out}', "sh", *server]
     texts = []
     transport = httpx.HTTPTransport(retries=3)
-    with serving(command, root, log) as address, httpx.Client(transport=transport) as client:
+    with (
+        serving(command, root, log) as address,
+        httpx.Client(transport=transport, timeout=PATIENCE) as client,
+    ):
         # At least one of the workers serves.
         eventually(lambda: "Application startup complete" in log.read_text())
         for key in (*KEYS, ADMIN, "wrong-" + KEYS[0]):

@@ -9,7 +9,7 @@ import pytest
 from tests import hostile
 from tests.process.faults.server import family, started
 from tests.versions import publish
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 KEY = "administrators-key"
 BROKEN = "tests.process.faults.broken"
@@ -26,9 +26,13 @@ def test_a_server_with_an_endless_version_listens_serves_and_ends(models: Path) 
     flags = ("--models", str(models), "--provider", "cpu", "--default-model", "cats")
     with started(*flags, wait=False) as server:
         address = f"http://127.0.0.1:{server.port}"
-        eventually(lambda: httpx.get(f"{address}/health/ready").is_success)
-        assert httpx.get(f"{address}/health/ready").json()["loading"] == ["endless/1"]
-        assert httpx.post(f"{address}/generate?n=1").headers["X-Model"] == "cats/1"
+        eventually(lambda: httpx.get(f"{address}/health/ready", timeout=PATIENCE).is_success)
+        assert httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()["loading"] == [
+            "endless/1"
+        ]
+        assert (
+            httpx.post(f"{address}/generate?n=1", timeout=PATIENCE).headers["X-Model"] == "cats/1"
+        )
         processes = family(server.process.pid)
         assert len(processes) > 1
         server.process.send_signal(signal.SIGTERM)

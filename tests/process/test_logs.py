@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 
 def logged(root: Path, folder: Path, *flags: str) -> tuple[list[str], list[str]]:
@@ -21,7 +22,7 @@ def logged(root: Path, folder: Path, *flags: str) -> tuple[list[str], list[str]]
     command = ["sh", "-c", f'exec "$@" > {out}', "sh", sys.executable, "-m", "app", *flags]
     with serving(command, root, log) as address:
         for path in ("/generate?n=2", "/nowhere"):
-            httpx.post(address + path, headers={"X-Request-ID": "mine"})
+            httpx.post(address + path, headers={"X-Request-ID": "mine"}, timeout=PATIENCE)
     # The helper waits for /health/ready, which is logged as well.
     lines = [line for line in out.read_text().splitlines() if "/health/ready" not in line]
     return lines, log.read_text().splitlines()
@@ -76,11 +77,11 @@ def test_a_log_that_nobody_reads_stops_no_request_and_no_shutdown(root: Path) ->
     with process:
         lines = iter(process.stderr.readline, "")
         address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
-        with httpx.Client(timeout=5) as client:
+        with httpx.Client(timeout=PATIENCE) as client:
             for _ in range(150):  # 4 KiB are 40 lines
                 client.get(f"{address}/health/live").raise_for_status()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     os.close(reader)
 
 
@@ -90,7 +91,7 @@ def test_an_output_that_cannot_be_written_is_reported_once(
 ) -> None:
     log = tmp_path / "log"
     command = ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "app"]
-    with serving(command, root, log) as address, httpx.Client() as client:
+    with serving(command, root, log) as address, httpx.Client(timeout=PATIENCE) as client:
         for _ in range(20):
             client.get(f"{address}/health/live").raise_for_status()
             time.sleep(0.02)

@@ -23,7 +23,7 @@ def metrics(address: str) -> str:
     """Return ``/metrics`` of the worker that accepts a new connection."""
     for _ in range(50):
         try:
-            return httpx.get(f"{address}/metrics", timeout=10).raise_for_status().text
+            return httpx.get(f"{address}/metrics", timeout=PATIENCE).raise_for_status().text
         except httpx.TransportError:  # the connection was the killed worker's
             time.sleep(0.1)
     raise AssertionError("no worker answers")
@@ -40,7 +40,7 @@ def request_images(address: str, count: int) -> None:
     """Request ``count`` images over one connection each, so that every worker gets some."""
     paths = [f"{address}/images/faces/1/{k}.png" for k in range(count)]
     transport = httpx.HTTPTransport(retries=5)  # until a worker listens
-    client = httpx.Client(transport=transport, headers={"Connection": "close"})
+    client = httpx.Client(transport=transport, headers={"Connection": "close"}, timeout=PATIENCE)
     with client, ThreadPoolExecutor(4) as threads:
         assert {answer.status_code for answer in threads.map(client.get, paths)} == {200}
 

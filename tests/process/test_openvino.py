@@ -14,6 +14,7 @@ from PIL import Image
 
 from app.runtime.cpus import has_bfloat16
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.network
 BUILD = "onnxruntime-openvino>=1.24,<2"
@@ -49,7 +50,7 @@ def test_its_images_equal_those_of_the_cpu_provider(
         pytest.skip("this CPU has no bfloat16 units")
     options = ["--provider", "openvino", "--precision", precision]
     with serving([str(python), "-m", "app", *options], root, tmp_path / "log") as address:
-        ready = httpx.get(f"{address}/health/ready").json()
+        ready = httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()
         differences = [sheet(address, model) - sheet(plain, model) for model in SHEETS]
     assert (ready["provider"], ready["precision"]) == ("openvino", precision)
     for difference in differences:
@@ -79,14 +80,16 @@ def test_another_kind_of_cpu_draws_the_same_within_one_grey_level(
 def sheet(address: str, model: str) -> np.ndarray:
     """64 images from a server, in one sheet."""
     url, png = f"{address}/generate?n=64&seed=0&model={model}", {"Accept": "image/png"}
-    return np.asarray(Image.open(BytesIO(httpx.post(url, headers=png).content))).astype(int)
+    return np.asarray(
+        Image.open(BytesIO(httpx.post(url, headers=png, timeout=PATIENCE).content))
+    ).astype(int)
 
 
 def test_auto_selects_it_where_the_cpu_has_bfloat16_units(
     root: Path, python: Path, tmp_path: Path
 ) -> None:
     with serving([str(python), "-m", "app"], root, tmp_path / "log") as address:
-        ready = httpx.get(f"{address}/health/ready").json()
+        ready = httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()
     expected = ("openvino", "bf16") if has_bfloat16() else ("cpu", "fp32")
     assert (ready["provider"], ready["precision"]) == expected
 

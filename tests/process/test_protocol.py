@@ -17,7 +17,7 @@ import pytest
 from app.api.v2.schemas import ProtocolError
 from app.errors import MEDIA_TYPE, Problem
 from tests.process.faults.server import Server, started
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 HOST = b"Host: x\r\n"
 JSON = HOST + b"Content-Type: application/json\r\n"
@@ -206,7 +206,7 @@ def test_errors_of_the_protocol_have_the_documented_format(
     model: type[Problem | ProtocolError],
 ) -> None:
     server = server if status == 408 else patient
-    document = httpx.get(f"http://127.0.0.1:{server.port}/openapi.json").json()
+    document = httpx.get(f"http://127.0.0.1:{server.port}/openapi.json", timeout=PATIENCE).json()
     reference = document["paths"][path]["get"]["responses"][str(status)]["$ref"]
     content = document["components"]["responses"][reference.rpartition("/")[2]]["content"]
     assert content[media_type]["schema"]["$ref"].endswith(f"/{model.__name__}")
@@ -293,7 +293,7 @@ def test_a_response_that_is_not_read_is_aborted(server: Server) -> None:
 
 def is_live(server: Server) -> bool:
     with suppress(httpx.TransportError):
-        return httpx.get(f"http://127.0.0.1:{server.port}/health/live").is_success
+        return httpx.get(f"http://127.0.0.1:{server.port}/health/live", timeout=PATIENCE).is_success
     return False
 
 
@@ -466,7 +466,9 @@ def test_a_slow_but_steady_client_gets_a_whole_response(patience: str, piece: in
     with started("--patience", patience) as server, connected(server) as connection:
         path = b"/static-offline-docs/swagger-ui-bundle.js"
         connection.sendall((b"GET %b HTTP/1.1\r\n" % path + HOST + b"\r\n") * 8)
-        expected = httpx.get(f"http://127.0.0.1:{server.port}{path.decode()}").content
+        expected = httpx.get(
+            f"http://127.0.0.1:{server.port}{path.decode()}", timeout=PATIENCE
+        ).content
         received = 0
         while received < 8 * len(expected):
             data = connection.recv(piece)
@@ -478,4 +480,4 @@ def test_a_slow_but_steady_client_gets_a_whole_response(patience: str, piece: in
 def test_a_request_of_ordinary_size_succeeds(patient: Server) -> None:
     headers = {f"X-{k}": "x" * 300 for k in range(80)}
     url = f"http://127.0.0.1:{patient.port}/health/live?" + "x" * 8000
-    assert httpx.get(url, headers=headers).is_success
+    assert httpx.get(url, headers=headers, timeout=PATIENCE).is_success

@@ -18,6 +18,7 @@ from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings
 from tests.serving import serving
 from tests.unit.test_borders import APP, TRAINING
+from tests.waiting import PATIENCE
 from training.__main__ import parser
 from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 
@@ -131,7 +132,7 @@ def test_the_python_example_downloads_images(
     files = {path.name: path.read_bytes() for path in (tmp_path / "runs").iterdir()}
     assert len(files) == 4 + 15
     for seed in range(42, 46):
-        image = httpx.get(f"{server}/images/fashion-mnist/2/{seed}.png")
+        image = httpx.get(f"{server}/images/fashion-mnist/2/{seed}.png", timeout=PATIENCE)
         assert files[f"{seed}.png"] == image.content
     assert files["frame-0.500.png"] not in {files["frame-0.000.png"], files["frame-1.000.png"]}
 
@@ -140,8 +141,8 @@ def test_the_examples_of_errors_are_what_the_server_answers(
     texts: dict[str, str], server: str
 ) -> None:
     problem, error = map(json.loads, blocks(texts["app/api/README.md"], "json"))
-    assert httpx.post(f"{server}/generate?n=257").json() == problem
-    assert httpx.get(f"{server}/v2/models/cats").json() == error
+    assert httpx.post(f"{server}/generate?n=257", timeout=PATIENCE).json() == problem
+    assert httpx.get(f"{server}/v2/models/cats", timeout=PATIENCE).json() == error
 
 
 def test_every_route_is_in_a_table(texts: dict[str, str], client: TestClient) -> None:
@@ -288,7 +289,7 @@ def test_the_serve_command_serves_without_torch(
     clone = shutil.copytree(root, tmp_path / "clone", ignore=ignored)
     subprocess.run(["bash", "-c", " && ".join(installing)], cwd=clone, check=True)
     with serving(starting.split(), clone, tmp_path / "log") as address:
-        assert len(httpx.post(f"{address}/generate?n=16").json()["images"]) == 16
+        assert len(httpx.post(f"{address}/generate?n=16", timeout=PATIENCE).json()["images"]) == 16
     installed = clone.glob(".venv/lib/python*/site-packages/app/web/*")
     there = {path.name for path in (root / "app" / "web").iterdir() if path.suffix}
     assert {path.name for path in installed if path.suffix} == there

@@ -37,8 +37,8 @@ def test_during_the_grace_period_it_is_not_ready_but_serves() -> None:
                 assert refused.status_code == 503
                 assert "shutting down" in refused.text
                 assert refused.headers["Connection"] == "close"
-            assert httpx.get(f"{address}/health/live").is_success
-            assert httpx.post(f"{address}/generate?n=1").is_success
+            assert httpx.get(f"{address}/health/live", timeout=PATIENCE).is_success
+            assert httpx.post(f"{address}/generate?n=1", timeout=PATIENCE).is_success
         server.process.send_signal(signal.SIGTERM)
         assert server.ends() == 143
 

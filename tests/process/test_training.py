@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests import tiny_run
+from tests.waiting import scaled
 from training.__main__ import main
 from training.loop import checkpoint
 from training.run.journal import Run
@@ -71,7 +72,7 @@ def fit_in_two(start: Start, flags: list[str]) -> FitInTwo:
 
     def fitted(out: Path, *further: object) -> str:
         process = start("-m", "training", "fit", "--out", out, *flags, *further)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=scaled(120))
         assert process.returncode == 0, output
         return output
 
@@ -94,7 +95,7 @@ def test_averaged_gradients_are_those_of_the_whole_batch(start: Start, tmp_path:
     script = tmp_path / "compare.py"
     script.write_text(COMPARE_GRADIENTS)
     process = start(script)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=scaled(120))
     assert process.returncode == 0, output
     assert "rank 0 of 2 on cpu: rows 3" in output
     assert "rank 1 of 2 on cpu: rows 3" in output
@@ -131,13 +132,13 @@ def test_a_signal_to_torchrun_ends_all_processes(
 ) -> None:
     further = [*flags, "--epochs", "100000"]
     process = start("-m", "training", "fit", "--out", tmp_path / "run", *further)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + scaled(60)
     while not Run(tmp_path / "run").checkpoint.exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=scaled(60))
     assert process.returncode != 0
     assert last_checkpoint(tmp_path / "run")["step"] >= 5
 

@@ -16,6 +16,7 @@ from app.artifact import card
 from app.latent import sampling
 from tests import conditional
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 http = pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")
 aio = pytest.importorskip("tritonclient.http.aio", reason="tritonclient[http] is not installed")
@@ -66,7 +67,7 @@ def image(address: str, decode: Callable[[bytes], np.ndarray]) -> np.ndarray:
     """The image of the last of ``rows``, requested by its seed."""
     import httpx  # noqa: PLC0415 # beside a client that brings gevent
 
-    return decode(httpx.get(f"http://{address}/images/{MODEL}/2/42.png").content)
+    return decode(httpx.get(f"http://{address}/images/{MODEL}/2/42.png", timeout=PATIENCE).content)
 
 
 def test_it_finds_server_and_models(client: Any) -> None:

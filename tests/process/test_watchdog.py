@@ -10,7 +10,7 @@ import pytest
 
 from app.server.watchdog import Watchdog
 from tests.process.faults.server import started
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 BROKEN = "tests.process.faults.broken"
 
@@ -47,7 +47,7 @@ def test_a_failed_batch_names_its_fault_and_the_next_one_succeeds(tmp_path: Path
     with started(program=(BROKEN, str(tmp_path))) as server:
         url = f"http://127.0.0.1:{server.port}/generate?n=1"
         (tmp_path / "fail").touch()
-        failed = httpx.post(url)
+        failed = httpx.post(url, timeout=PATIENCE)
         assert failed.status_code == 500
         fault = re.search(r"see fault (\w{8}) in the log$", failed.json()["detail"])
         assert fault
@@ -57,14 +57,14 @@ def test_a_failed_batch_names_its_fault_and_the_next_one_succeeds(tmp_path: Path
         assert batch in server.output
         assert "0xdeadbeef" in server.output
         (tmp_path / "fail").unlink()
-        assert httpx.post(url).is_success
+        assert httpx.post(url, timeout=PATIENCE).is_success
 
 
 def ready(port: int) -> httpx.Response:
     """The first response of a server that may be starting."""
     for _ in range(200):
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/health/ready")
+            return httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=PATIENCE)
         except httpx.TransportError:
             time.sleep(0.1)
     raise AssertionError

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from tests.waiting import until_loaded
+from tests.waiting import PATIENCE, until_loaded
 
 _CONNECTIONS = 8
 """So many new connections most likely reach all workers."""
@@ -41,7 +41,7 @@ class Server:
         """CPU time of the server and its workers in seconds."""
         return sum(map(_busy, family(self.process.pid)))
 
-    def ends(self, seconds: float = 30) -> int:
+    def ends(self, seconds: float = PATIENCE) -> int:
         """Wait for its end; returns the exit status. Raises TimeoutExpired after ``seconds``."""
         return self.process.wait(seconds)
 
