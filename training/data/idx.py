@@ -108,6 +108,9 @@ MNIST = PublishedDataset(
     },
 )
 
+PUBLISHED = {published.name: published for published in (FASHION_MNIST, MNIST)}
+"""The published data sets, by name."""
+
 
 def read(path: Path) -> NDArray[np.uint8]:
     """The array in an IDX file of uint8 values, gzipped or not.

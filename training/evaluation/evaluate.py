@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from training.errors import DataError, EvaluationError
-from training.evaluation import features, labelled_data, loaded_model, metrics
-from training.evaluation.features import NETWORKS, NetworkSpec
+from training.evaluation import agreement, features, labelled_data, loaded_model, metrics
+from training.evaluation.agreement import Agreement, Labelled, requested_labels
+from training.evaluation.features import NETWORKS, Extracted, Labels, NetworkSpec
 from training.evaluation.inception import Inception
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.metrics import ImageBytes, ImageSets
@@ -40,13 +41,17 @@ def evaluate(folder: Path, options: EvaluateOptions) -> None:
 def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) -> EvaluationRecord:
     """All metrics of ``model``. Raises EvaluationError or DataError if they cannot be measured."""
     began, spec = time.perf_counter(), spec_of(model)
-    network = features.load(spec).to(device)
+    network, spec = features.restricted(
+        features.load(spec).to(device), spec, names_of(model) or spec.names
+    )
     inception = Inception(options.inception) if options.inception else None
-    pixels = _image_sets(model, spec, options)
+    pixels, real_labels = _image_sets(model, spec, options)
     print_progress("extracting the features of generated and real images")
     extracted = ImageSets(*(features.extract(network, images, spec) for images in pixels))
     print_progress("computing the metrics")
     results = metrics.measure(extracted, spec)
+    followed = _agreement(model, extracted, real_labels, spec)
+    results |= followed.metrics
     if model.discriminator:
         results |= metrics.discriminator_accuracy(model.discriminator, pixels)
     if inception:
@@ -63,9 +68,15 @@ def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) 
         metrics=results,
         class_shares=shares if spec.exclusive else {},
         attribute_shares={} if spec.exclusive else shares,
+        conditions=followed.by_name,
         device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
+
+
+def names_of(model: LoadedModel) -> tuple[str, ...]:
+    """The classes or attributes that ``model`` was trained on; empty if it does not say."""
+    return model.sampler.names if model.sampler else model.classes
 
 
 def spec_of(model: LoadedModel) -> NetworkSpec:
@@ -78,23 +89,53 @@ def spec_of(model: LoadedModel) -> NetworkSpec:
     return NETWORKS[model.dataset]
 
 
+def _agreement(
+    model: LoadedModel,
+    extracted: ImageSets[Extracted],
+    real_labels: tuple[Labels, Labels],
+    spec: NetworkSpec,
+) -> Agreement:
+    """How well ``model`` follows its conditions; without any figures if it has none."""
+    if model.sampler is None:
+        return Agreement({}, {})
+    train, test, fake = extracted
+    conditions = model.conditions(range(len(fake.labels)))
+    return agreement.measure(
+        Labelled(train, real_labels[0]),
+        Labelled(test, real_labels[1]),
+        Labelled(fake, requested_labels(conditions, spec)),
+        spec,
+    )
+
+
 def _image_sets(
     model: LoadedModel, spec: NetworkSpec, options: EvaluateOptions
-) -> ImageSets[ImageBytes]:
-    """The training images, the test images, and ``options.samples`` generated images."""
-    folder, (train, _), (test, _) = labelled_data.load(spec, options.data_dir)
-    for pixels in (train, test):
-        if pixels.shape[1:] != model.image_shape:
+) -> tuple[ImageSets[ImageBytes], tuple[Labels, Labels]]:
+    """The training images, the test images, and ``options.samples`` generated images.
+
+    Of the real images of classes, only those of the classes in ``spec``. Also returns the labels of
+    the training and of the test images.
+    """
+    found = labelled_data.load(NETWORKS[spec.dataset], options.data_dir)
+    train, test = (
+        labelled_data.of_names(images, NETWORKS[spec.dataset], spec.names)
+        for images in (found.train, found.test)
+    )
+    for images in (train, test):
+        if (shape := images.pixels.shape[1:]) != model.image_shape:
             raise DataError(
-                f"{folder}: its images have the shape {pixels.shape[1:]}, "
+                f"{found.folder}: its images have the shape {shape}, "
                 f"those of {model.title} {model.image_shape}"
             )
-    if len(test) < MIN_SAMPLES:
-        raise DataError(f"{folder}: has {len(test)} test images, fewer than {MIN_SAMPLES}")
-    if len(train) <= options.samples:
+    if len(test.pixels) < MIN_SAMPLES:
         raise DataError(
-            f"{folder}: has {len(train)} training images, but must have more than "
+            f"{found.folder}: has {len(test.pixels)} test images, fewer than {MIN_SAMPLES}"
+        )
+    if len(train.pixels) <= options.samples:
+        raise DataError(
+            f"{found.folder}: has {len(train.pixels)} training images, but must have more than "
             f"--samples {options.samples}, to measure as many real images"
         )
     print_progress(f"generating {options.samples} images")
-    return ImageSets(train, test, model.images(options.samples))
+    pixels = ImageSets(train.pixels, test.pixels, model.images(options.samples))
+    return pixels, (train.labels, test.labels)

@@ -5,9 +5,11 @@ so that its features represent the differences between these images. A Fréchet 
 features is therefore not the FID, which is defined on Inception's features.
 """
 
+import copy
 import io
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,6 +165,28 @@ def load(spec: NetworkSpec) -> nn.Sequential:
     if (found := digest(content)) != spec.sha256:
         raise EvaluationError(f"{spec.path}: has SHA-256 {found}, not {spec.sha256}")
     return unpack(content, spec)
+
+
+def restricted(
+    network: nn.Sequential, spec: NetworkSpec, names: Sequence[str]
+) -> tuple[nn.Sequential, NetworkSpec]:
+    """``network`` and ``spec`` for the classes or attributes ``names`` only, in this order.
+
+    The features are the same; the likeliest class is one of ``names``. Raises EvaluationError if
+    the network does not know a name.
+    """
+    if unknown := [name for name in names if name not in spec.names]:
+        raise EvaluationError(
+            f"{spec.path.name} does not know {', '.join(unknown)}, only {', '.join(spec.names)}"
+        )
+    if tuple(names) == spec.names:
+        return network, spec
+    rows = [spec.names.index(name) for name in names]
+    limited = copy.deepcopy(network)
+    *_, linear = limited.get_submodule("head").children()
+    for parameter in linear.parameters():  # the weight and the bias have a row for each name
+        parameter.data = parameter.data[rows]
+    return limited, replace(spec, names=tuple(names))
 
 
 def normalise(pixels: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Real images with labels: training data of the feature networks, reference of the metrics."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from training.data import idx
 from training.data.avatars import dataset as avatars
 from training.data.avatars.dataset import Avatars
 from training.data.download_progress import DownloadProgress
+from training.data.labels import ImageLabels
 from training.errors import DataError
 from training.evaluation.features import Labels, NetworkSpec
 
@@ -37,13 +39,25 @@ def load(spec: NetworkSpec, data_dir: Path | None) -> LabelledSplits:
     """
     if spec.dataset == avatars.NAME:
         return _load_avatars(spec, data_dir or avatars.DEFAULT_FOLDER)
+    published = idx.PUBLISHED[spec.dataset]
     with DownloadProgress() as progress:
-        folder = idx.locate(idx.FASHION_MNIST, data_dir, progress)
+        folder = idx.locate(published, data_dir, progress)
     train, test = (
-        LabelledImages(*idx.labelled(idx.FASHION_MNIST, folder, split))
-        for split in ("train", "t10k")
+        LabelledImages(*idx.labelled(published, folder, split)) for split in ("train", "t10k")
     )
     return LabelledSplits(folder, train, test)
+
+
+def of_names(images: LabelledImages, spec: NetworkSpec, names: Sequence[str]) -> LabelledImages:
+    """The images of the classes ``names`` of ``spec`` only; for attributes, all with only these.
+
+    Classes are numbered, and attributes ordered, as in ``names``.
+    """
+    if tuple(names) == spec.names:
+        return images
+    labels = ImageLabels(spec.names, spec.exclusive, images.labels.astype(np.uint8))
+    rows, chosen = labels.subset(names)
+    return LabelledImages(images.pixels[rows], chosen.values.astype(images.labels.dtype))
 
 
 def _load_avatars(spec: NetworkSpec, folder: Path) -> LabelledSplits:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from app.artifact import card
 from app.artifact.card import CardError, Directions, Latent
 from app.imaging.sheets import Pixels
 from app.latent import sampling
+from app.latent.conditions import Conditions, Sampler
 from app.latent.sampling import Latents
 from app.runtime.cpus import available
 from training.config import CheckpointChoice
@@ -20,9 +22,12 @@ from training.errors import EvaluationError
 from training.evaluation.options import Provider, ProviderPrecision
 from training.evaluation.records import AttributesRecord
 from training.gan.gan import Gan
-from training.gan.pixels import of_seeds, to_pixels
+from training.gan.pixels import of_latents, to_pixels
 from training.loop import checkpoint
 from training.run.journal import Run
+
+Rows = NDArray[np.float32]
+"""Latents, each followed by its condition if there are conditions: ``(n, z + k)``."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,16 @@ class LoadedModel:
     image_shape: tuple[int, int, int]
     """(channels, height, width)."""
     latent: Latent
-    draw: Callable[[Latents], Pixels]
+    draw: Callable[[Rows], Pixels]
+    """Draws images ``(n, height, width, channels)`` from rows ``(n, z + k)``."""
+    sampler: Sampler | None = None
+    """Gives seeds their classes or attributes; None for an unconditional generator."""
+    classes: tuple[str, ...] = ()
+    """The classes that it was trained on, if they are only some of the data set's."""
     step: int | None = None
     """Training step of a run's checkpoint; None for a published version."""
     generator: nn.Module | None = None
-    """A run's generator, from latents ``(n, width)`` to images ``(n, c, h, w)`` in [-1, 1]."""
+    """A run's generator, from rows ``(n, z + k)`` to images ``(n, c, h, w)`` in [-1, 1]."""
     directions: Directions | None = None
     """The directions that edit its images, if they were measured."""
     discriminator: nn.Module | None = None
@@ -49,9 +59,19 @@ class LoadedModel:
         """The latents of ``seeds``: ``(len(seeds), width)``."""
         return sampling.from_seeds(seeds, self.latent.width, self.latent.prior)
 
+    def conditions(self, seeds: Sequence[int]) -> Conditions:
+        """The classes or the attributes of ``seeds``; ``(len(seeds), 0)`` if unconditional."""
+        if self.sampler is None:
+            return np.empty((len(seeds), 0), dtype=np.float32)
+        return self.sampler.from_seeds(seeds)
+
+    def rows(self, seeds: Sequence[int]) -> Rows:
+        """The generator's input for ``seeds``: latents, each followed by its condition."""
+        return np.hstack([self.latents(seeds), self.conditions(seeds)])
+
     def images(self, count: int, seed: int = 0) -> NDArray[np.uint8]:
         """The images of ``count`` seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
-        return of_seeds(self.draw, sampling.consecutive(seed, count), self.latent)
+        return of_latents(self.draw, self.rows(sampling.consecutive(seed, count)))
 
 
 def load(
@@ -118,15 +138,23 @@ def _load_version(folder: Path, provider: Provider, precision: ProviderPrecision
         dataset=model_card.dataset.name,
         image_shape=(image.channels, image.height, image.width),
         latent=model_card.latent,
-        draw=_draw_with(graph, provider, precision),
+        draw=_draw_with(graph, model_card.inputs, provider, precision),
+        sampler=model_card.sampler,
+        classes=_trained_classes(model_card.training.options),
         directions=model_card.directions,
     )
 
 
+def _trained_classes(options: dict[str, Any]) -> tuple[str, ...]:
+    """The value of ``--classes`` among the options on a card; empty if there is none."""
+    classes = options.get("classes")
+    return tuple(classes.split(",")) if isinstance(classes, str) and classes else ()
+
+
 def _draw_with(
-    graph: bytes, provider: Provider, precision: ProviderPrecision
-) -> Callable[[Latents], Pixels]:
-    """A function that runs ``graph`` on ``provider``.
+    graph: bytes, inputs: dict[str, int], provider: Provider, precision: ProviderPrecision
+) -> Callable[[Rows], Pixels]:
+    """A function that runs ``graph``, with ``inputs`` of these widths, on ``provider``.
 
     Raises EvaluationError if onnxruntime is not installed or the provider is unavailable.
     """
@@ -142,12 +170,16 @@ def _draw_with(
     except (GraphError, ProviderError) as error:
         raise EvaluationError(str(error)) from error
 
-    def draw(latents: Latents) -> Pixels:
+    ends = np.cumsum(list(inputs.values()))[:-1]
+
+    def draw(rows: Rows) -> Pixels:
+        parts = dict(zip(inputs, np.split(rows, ends, axis=1), strict=True))
+        feed = {name: np.ascontiguousarray(part) for name, part in parts.items()}
         try:
-            (pixels,) = loaded.run(None, {card.INPUT: latents})
+            (pixels,) = loaded.run(None, feed)
         except Exception as error:  # onnxruntime's errors have no common class
             raise EvaluationError(
-                f"onnxruntime cannot run the graph on {latents.shape}: {error}"
+                f"onnxruntime cannot run the graph on {rows.shape}: {error}"
             ) from error
         drawn: Pixels = pixels
         return drawn

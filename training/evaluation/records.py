@@ -78,20 +78,34 @@ class Record(RecordPart):
         return f"features: {self.feature_network.file}; {self.seconds:.0f} s on {self.device}"
 
 
+TRAINING_IMAGES = "as many training images in place of the generated"
+"""The real images of most floors."""
+
+
 class MeasuredMetric(RecordPart):
     """One metric of generated images."""
 
     value: float
     floor: float | None
-    """The same metric of training images instead of generated ones: the best possible value."""
+    """The same metric of real images instead of generated ones: the best possible value."""
     protocol: str
+    real: str = TRAINING_IMAGES
+    """The real images of the floor."""
 
     def for_card(self) -> Metric:
         """The metric for a model card. Cards have no floors, so it becomes part of the protocol."""
         if self.floor is None:
             return Metric(value=self.value, protocol=self.protocol)
-        real = f"; {self.floor:.4g} for as many training images in place of the generated"
+        real = f"; {self.floor:.4g} for {self.real}"
         return Metric(value=self.value, protocol=self.protocol + real)
+
+
+class Figure(RecordPart):
+    """One figure of the images of one class, or with one attribute."""
+
+    value: float
+    floor: float
+    """The same figure of real images."""
 
 
 class Share(RecordPart):
@@ -113,6 +127,8 @@ class EvaluationRecord(Record):
     """By class; they sum to 1. Empty for a data set with attributes."""
     attribute_shares: dict[str, Share] = Field(default_factory=dict)
     """By attribute, each independent of the others. Empty for a data set with classes."""
+    conditions: dict[str, dict[str, Figure]] = Field(default_factory=dict)
+    """For each class or attribute of a conditional generator, its figures by name."""
 
     def table(self) -> Iterator[str]:
         """The record as lines of text."""
@@ -123,8 +139,22 @@ class EvaluationRecord(Record):
             yield f"{name:20}{metric.value:12.4f}{floor:>12}"
         for name, share in (self.class_shares | self.attribute_shares).items():
             yield f"{name:20}{share.generated:12.1%}{share.training:12.1%}"
+        yield from self._conditions_table()
         yield f"real: the first {self.samples} training images instead of the generated ones"
+        if self.conditions:
+            yield "real, of agreements: the test images and their true labels"
         yield self._footer()
+
+    def _conditions_table(self) -> Iterator[str]:
+        """The figures of each class or attribute, those of real images in brackets."""
+        columns = list(dict.fromkeys(name for row in self.conditions.values() for name in row))
+        if columns:
+            yield f"{'':20}" + "".join(f"{f'{column} (real)':>22}" for column in columns)
+        for name, row in self.conditions.items():
+            cells = (row.get(column) for column in columns)
+            yield f"{name:20}" + "".join(
+                f"{f'{cell.value:.4f} ({cell.floor:.4f})' if cell else '':>22}" for cell in cells
+            )
 
 
 class AttributeEdit(RecordPart):
