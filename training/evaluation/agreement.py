@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.latent.conditions import Conditions
 from training.evaluation import distances
 from training.evaluation.features import Extracted, Labels, NetworkSpec
 from training.evaluation.records import Figure, MeasuredMetric
@@ -65,11 +64,6 @@ class Agreement(NamedTuple):
     metrics: dict[str, MeasuredMetric]
     by_name: dict[str, dict[str, Figure]]
     """For each class or attribute, its figures by name."""
-
-
-def requested_labels(conditions: Conditions, spec: NetworkSpec) -> Labels:
-    """The labels that ``conditions`` ``(n, k)`` request, as ``spec`` predicts labels."""
-    return conditions.argmax(axis=1) if spec.exclusive else conditions > 0.5
 
 
 def measure(train: Labelled, test: Labelled, fake: Labelled, spec: NetworkSpec) -> Agreement:

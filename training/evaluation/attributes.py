@@ -91,13 +91,19 @@ def attributes(folder: Path, options: AttributesOptions) -> None:
 def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesRecord:
     """The edits of ``model``, found and measured on the images of the seeds 0 to ``count`` - 1.
 
-    Raises EvaluationError if no feature network predicts attributes of such images.
+    Raises EvaluationError if no feature network predicts attributes of such images, and for a
+    conditional generator.
     """
     began, spec = time.perf_counter(), spec_of(model)
     if spec.exclusive:
         raise EvaluationError(
             f"{model.title}: the images of its data set {model.dataset} have classes, but no "
             "attributes that could be edited"
+        )
+    if model.sampler:
+        raise EvaluationError(
+            f"{model.title}: is conditional: its attributes are inputs of the generator, which "
+            "change them without directions"
         )
     predict, logits = _prediction(model, spec, device), _logits(model, spec, device)
     print_progress(f"generating {count} images and extracting their attributes")

@@ -3,11 +3,13 @@
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from app.latent.conditions import Conditions, one_hot
 from training.errors import DataError, EvaluationError
 from training.evaluation import agreement, features, labelled_data, loaded_model, metrics
-from training.evaluation.agreement import Agreement, Labelled, requested_labels
+from training.evaluation.agreement import Agreement, Labelled
 from training.evaluation.features import NETWORKS, Extracted, Labels, NetworkSpec
 from training.evaluation.inception import Inception
 from training.evaluation.loaded_model import LoadedModel
@@ -45,15 +47,16 @@ def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) 
         features.load(spec).to(device), spec, names_of(model) or spec.names
     )
     inception = Inception(options.inception) if options.inception else None
-    pixels, real_labels = _image_sets(model, spec, options)
+    pixels, labels = _image_sets(model, spec, options)
     print_progress("extracting the features of generated and real images")
     extracted = ImageSets(*(features.extract(network, images, spec) for images in pixels))
     print_progress("computing the metrics")
     results = metrics.measure(extracted, spec)
-    followed = _agreement(model, extracted, real_labels, spec)
+    followed = _conditional_figures(model, extracted, labels, spec)
     results |= followed.metrics
     if model.discriminator:
-        results |= metrics.discriminator_accuracy(model.discriminator, pixels)
+        conditions = ImageSets(*(_conditions(model, each) for each in labels))
+        results |= metrics.discriminator_accuracy(model.discriminator, pixels, conditions)
     if inception:
         results["fid"] = inception.fid(pixels, device)
     shares = metrics.label_shares(extracted, spec)
@@ -89,32 +92,42 @@ def spec_of(model: LoadedModel) -> NetworkSpec:
     return NETWORKS[model.dataset]
 
 
-def _agreement(
+def _conditional_figures(
     model: LoadedModel,
     extracted: ImageSets[Extracted],
-    real_labels: tuple[Labels, Labels],
+    labels: ImageSets[Labels],
     spec: NetworkSpec,
 ) -> Agreement:
     """How well ``model`` follows its conditions; without any figures if it has none."""
     if model.sampler is None:
         return Agreement({}, {})
-    train, test, fake = extracted
-    conditions = model.conditions(range(len(fake.labels)))
-    return agreement.measure(
-        Labelled(train, real_labels[0]),
-        Labelled(test, real_labels[1]),
-        Labelled(fake, requested_labels(conditions, spec)),
-        spec,
-    )
+    train, test, fake = map(Labelled, extracted, labels)
+    return agreement.measure(train, test, fake, spec)
+
+
+def _conditions(model: LoadedModel, labels: Labels) -> Conditions | None:
+    """``labels`` as the conditions of a discriminator; None for an unconditional one."""
+    if model.sampler is None:
+        return None
+    exclusive = labels.ndim == 1
+    return one_hot(labels, len(model.sampler.names)) if exclusive else labels.astype(np.float32)
+
+
+def _requested_labels(model: LoadedModel, count: int, spec: NetworkSpec) -> Labels:
+    """The labels that the seeds 0 to ``count`` - 1 request; none of an unconditional generator."""
+    if model.sampler is None:
+        return np.empty(0, dtype=np.uint8)
+    conditions = model.sampler.from_seeds(range(count))
+    return conditions.argmax(axis=1) if spec.exclusive else conditions > 0.5
 
 
 def _image_sets(
     model: LoadedModel, spec: NetworkSpec, options: EvaluateOptions
-) -> tuple[ImageSets[ImageBytes], tuple[Labels, Labels]]:
+) -> tuple[ImageSets[ImageBytes], ImageSets[Labels]]:
     """The training images, the test images, and ``options.samples`` generated images.
 
-    Of the real images of classes, only those of the classes in ``spec``. Also returns the labels of
-    the training and of the test images.
+    Of the real images of classes, only those of the classes in ``spec``. The labels are the true
+    ones of real images, and those requested of generated images.
     """
     found = labelled_data.load(NETWORKS[spec.dataset], options.data_dir)
     train, test = (
@@ -137,5 +150,8 @@ def _image_sets(
             f"--samples {options.samples}, to measure as many real images"
         )
     print_progress(f"generating {options.samples} images")
-    pixels = ImageSets(train.pixels, test.pixels, model.images(options.samples))
-    return pixels, (train.labels, test.labels)
+    requested = _requested_labels(model, options.samples, spec)
+    return (
+        ImageSets(train.pixels, test.pixels, model.images(options.samples)),
+        ImageSets(train.labels, test.labels, requested),
+    )

@@ -14,20 +14,18 @@ from app.artifact import card
 from app.artifact.card import CardError, Directions, Latent
 from app.imaging.sheets import Pixels
 from app.latent import sampling
-from app.latent.conditions import Conditions, Sampler
+from app.latent.conditions import Sampler
 from app.latent.sampling import Latents
 from app.runtime.cpus import available
 from training.config import CheckpointChoice
 from training.errors import EvaluationError
 from training.evaluation.options import Provider, ProviderPrecision
 from training.evaluation.records import AttributesRecord
+from training.gan.conditional import Rows, rows_of
 from training.gan.gan import Gan
 from training.gan.pixels import of_latents, to_pixels
 from training.loop import checkpoint
 from training.run.journal import Run
-
-Rows = NDArray[np.float32]
-"""Latents, each followed by its condition if there are conditions: ``(n, z + k)``."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +51,17 @@ class LoadedModel:
     directions: Directions | None = None
     """The directions that edit its images, if they were measured."""
     discriminator: nn.Module | None = None
-    """A run's discriminator, in eval mode, if its logits are of single images."""
+    """A run's discriminator, in eval mode, if its logits are of single images.
+
+    A conditional one also takes their conditions ``(n, k)``."""
 
     def latents(self, seeds: Sequence[int]) -> Latents:
         """The latents of ``seeds``: ``(len(seeds), width)``."""
         return sampling.from_seeds(seeds, self.latent.width, self.latent.prior)
 
-    def conditions(self, seeds: Sequence[int]) -> Conditions:
-        """The classes or the attributes of ``seeds``; ``(len(seeds), 0)`` if unconditional."""
-        if self.sampler is None:
-            return np.empty((len(seeds), 0), dtype=np.float32)
-        return self.sampler.from_seeds(seeds)
-
     def rows(self, seeds: Sequence[int]) -> Rows:
         """The generator's input for ``seeds``: latents, each followed by its condition."""
-        return np.hstack([self.latents(seeds), self.conditions(seeds)])
+        return rows_of(seeds, self.latent, self.sampler)
 
     def images(self, count: int, seed: int = 0) -> NDArray[np.uint8]:
         """The images of ``count`` seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
@@ -107,7 +101,7 @@ def load(
 def load_run(run: Run, device: torch.device, choice: CheckpointChoice | None = None) -> LoadedModel:
     """The averaged generator of ``run``. Raises RunError if the run cannot be read."""
     config, data = run.config(), run.data()
-    gan = Gan(config, data.shape, device)
+    gan = Gan(config, data.shape, device, sampler=data.sampler)
     gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(choice)))
     generator = gan.averaged_generator()
     edits = AttributesRecord.read_for_step(run.edits, gan.step)
@@ -116,7 +110,9 @@ def load_run(run: Run, device: torch.device, choice: CheckpointChoice | None = N
         dataset=data.name,
         image_shape=data.shape,
         latent=Latent(width=config.latent_dim, prior=config.prior),
-        draw=lambda z: to_pixels(generator, torch.from_numpy(z).to(device)),
+        draw=lambda rows: to_pixels(generator, torch.from_numpy(rows).to(device)),
+        sampler=data.sampler,
+        classes=config.class_names,
         step=gan.step,
         generator=generator,
         directions=edits.directions() if edits else None,

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from app.latent.conditions import Conditions
 from training.evaluation import distances
-from training.evaluation.features import Extracted, NetworkSpec, normalise
+from training.evaluation.features import Extracted, Labels, NetworkSpec, normalise
 from training.evaluation.label_distribution import (
     Float64Array,
     attribute_gap,
@@ -71,18 +72,22 @@ PROTOCOLS = {
 ImageBytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
 
-T = TypeVar("T", ImageBytes, Extracted)
+T = TypeVar("T", ImageBytes, Extracted, Labels, Conditions | None)
 
 _BATCH = 500
 
 
 class ImageSets(NamedTuple, Generic[T]):
-    """The three sets of an evaluation, as pixels or as extracted features and labels."""
+    """The same of three sets of images: pixels, extracted features, true labels, or conditions."""
 
     train: T
     """More images than ``fake`` has: the floor is measured on the first of them instead."""
     test: T
     fake: T
+
+
+UNCONDITIONAL: ImageSets[Conditions | None] = ImageSets(None, None, None)
+"""The conditions of images that have none."""
 
 
 def measure(sets: ImageSets[Extracted], spec: NetworkSpec) -> dict[str, MeasuredMetric]:
@@ -167,30 +172,46 @@ def label_shares(sets: ImageSets[Extracted], spec: NetworkSpec) -> dict[str, Sha
 
 
 def discriminator_accuracy(
-    discriminator: nn.Module, sets: ImageSets[ImageBytes]
+    discriminator: nn.Module,
+    sets: ImageSets[ImageBytes],
+    conditions: ImageSets[Conditions | None] = UNCONDITIONAL,
 ) -> dict[str, MeasuredMetric]:
     """Accuracy of ``discriminator`` (eval mode) on test images and on generated images.
 
     The floor of ``discriminator_fake`` is the share of training images that it takes for generated.
     """
     texts = _protocol_texts(*map(len, sets))
-    real, fake, train = (
-        share_taken_for_real(discriminator, images)
-        for images in (sets.test, sets.fake, sets.train[: len(sets.fake)])
+    train = sets.train[: len(sets.fake)]
+    real, fake, training = (
+        share_taken_for_real(discriminator, images, labels)
+        for images, labels in (
+            (sets.test, conditions.test),
+            (sets.fake, conditions.fake),
+            (train, conditions.train),
+        )
     )
-    results = {"discriminator_real": (real, None), "discriminator_fake": (1 - fake, 1 - train)}
+    results = {"discriminator_real": (real, None), "discriminator_fake": (1 - fake, 1 - training)}
     return {
         name: MeasuredMetric(value=value, floor=floor, protocol=PROTOCOLS[name].format(**texts))
         for name, (value, floor) in results.items()
     }
 
 
-def share_taken_for_real(discriminator: nn.Module, pixels: ImageBytes) -> float:
-    """Share of ``pixels`` to which ``discriminator`` gives a positive logit."""
+def share_taken_for_real(
+    discriminator: nn.Module, pixels: ImageBytes, conditions: Conditions | None = None
+) -> float:
+    """Share of ``pixels`` to which ``discriminator`` gives a positive logit.
+
+    A conditional one also takes their ``conditions``, of which the first are used.
+    """
     device = next(discriminator.parameters()).device
     real = 0
     with torch.no_grad():
         for start in range(0, len(pixels), _BATCH):
-            batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
-            real += int((discriminator(normalise(batch)) > 0).sum())
+            batch = pixels[start : start + _BATCH].copy()
+            inputs = [normalise(torch.from_numpy(batch).to(device))]
+            if conditions is not None:
+                rows = conditions[start : start + len(batch)]
+                inputs.append(torch.from_numpy(rows).to(device))
+            real += int((discriminator(*inputs) > 0).sum())
     return real / len(pixels)

@@ -25,6 +25,7 @@ from training.evaluation.features import normalise
 from training.evaluation.linear_classifier import ClassifierScore, Features, Labels
 from training.evaluation.options import ProbeOptions
 from training.evaluation.progress import print_progress
+from training.gan.conditional import Projection
 from training.gan.gan import Gan
 from training.loop import device as devices
 from training.run.journal import Run
@@ -93,7 +94,8 @@ def measure(run: Run, options: ProbeOptions, device: torch.device) -> ProbeRecor
     (pixels, labels), (test, test_labels) = _data(run, options)
     rows = linear_classifier.balanced_subset(labels, options.labels or len(labels), options.seed)
     pixels, labels = pixels[rows], labels[rows]
-    untrained = Gan(run.config(), run.data().shape, device).discriminator.eval()
+    data = run.data()
+    untrained = Gan(run.config(), data.shape, device, sampler=data.sampler).discriminator.eval()
     scores = {}
     for name, network in (
         ("discriminator", model.discriminator),
@@ -154,10 +156,11 @@ def pooled(discriminator: nn.Module, images: Tensor) -> Tensor:
     """The pooled activations of all convolutions on ``images`` ``(n, c, h, w)``.
 
     The result is ``(n, channels * GRID²)``, with the channels of all convolutions of
-    ``discriminator`` (eval mode).
+    ``discriminator`` (eval mode). Conditions play no part in them.
     """
     pools = []
-    for layer in discriminator.children():
+    layers = discriminator.features if isinstance(discriminator, Projection) else discriminator
+    for layer in layers.children():
         if isinstance(layer, nn.Flatten):
             break
         images = layer(images)

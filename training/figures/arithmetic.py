@@ -67,7 +67,7 @@ def choose_equations(model: LoadedModel, seed: int) -> list[Equation]:
     candidates = sampling.consecutive(seed, CANDIDATES)
     probabilities = label_probabilities(spec, model.images(CANDIDATES, seed))
     chosen = []
-    for terms in EQUATIONS[model.dataset]:
+    for terms in EQUATIONS.get(model.dataset, ()):
         groups = [best_group(match_scores(term, probabilities, spec)) for term in terms]
         if all(len(group) == GROUP for group in groups):
             chosen.append((terms, [candidates[k] for group in groups for k in group]))

@@ -9,7 +9,7 @@ from app.artifact import atomic_files
 from app.artifact.card import Directions
 from app.imaging import png
 from app.latent import sampling
-from training.data import datasets
+from training.data import conditions, datasets
 from training.data.download_progress import DownloadProgress
 from training.errors import RunError
 from training.evaluation import features, loaded_model
@@ -44,8 +44,9 @@ def figures(folder: Path, options: FiguresOptions) -> None:
     """Write every figure of the run or the published version in ``folder`` as a PNG.
 
     The output folder is ``options.out``, else the run's own, else ``figures``. Only a run has the
-    figure ``neighbours``, only a generator with directions ``edits``. Raises RunError for a run
-    that cannot be read or was trained on other data than are found, DataError if these are missing.
+    figure ``neighbours``, only a generator with directions ``edits``. A conditional generator has
+    no ``arithmetic``: its classes are inputs. Raises RunError for a run that cannot be read or was
+    trained on other data than are found, DataError if these are missing.
     """
     devices.limit_threads()
     seed, scale = options.seed, options.scale
@@ -53,7 +54,8 @@ def figures(folder: Path, options: FiguresOptions) -> None:
     run = None if model.step is None else Run(folder)
     out = options.out or (run.figures if run else FIGURES)
     _write(out, "walk", walk(model, seed, scale))
-    _write(out, "arithmetic", arithmetic.sheet(model, seed, scale))
+    if model.sampler is None:
+        _write(out, "arithmetic", arithmetic.sheet(model, seed, scale))
     if model.directions:
         _write(out, "edits", edits(model, model.directions, seed, scale))
     if run:
@@ -69,27 +71,35 @@ def _write(folder: Path, name: str, content: bytes) -> None:
 def walk(model: LoadedModel, seed: int, scale: int) -> bytes:
     """Rows of images that interpolate from one seed to the next, both included, as a PNG.
 
-    Interpolates spherically. Radford et al. 2015 (arXiv 1511.06434), section 6.1: if the generator
-    has not memorised images, the transitions are smooth and all images are plausible.
+    Latents are interpolated spherically, classes and attributes linearly. Radford et al. 2015
+    (arXiv 1511.06434), section 6.1: if the generator has not memorised images, the transitions are
+    smooth and all images are plausible.
     """
-    z = model.latents(sampling.consecutive(seed, 2 * WALKS))
+    rows, width = model.rows(sampling.consecutive(seed, 2 * WALKS)), model.latent.width
     fractions = np.linspace(0, 1, STEPS)
     paths = [
-        sampling.slerp(start, end, fractions) for start, end in zip(z[::2], z[1::2], strict=True)
+        np.hstack(
+            [
+                sampling.slerp(start[:width], end[:width], fractions),
+                sampling.lerp(start[width:], end[width:], fractions),
+            ]
+        )
+        for start, end in zip(rows[::2], rows[1::2], strict=True)
     ]
     return png.encode(grid(model.draw(np.concatenate(paths)), STEPS, scale))
 
 
 def edits(model: LoadedModel, directions: Directions, seed: int, scale: int) -> bytes:
     """Images, each followed by its edits along every direction at strength 2, as a PNG."""
-    z = model.latents(sampling.consecutive(seed, EDITED_IMAGES))
-    steps = {"seed": np.zeros(z.shape[1])}
+    rows = model.rows(sampling.consecutive(seed, EDITED_IMAGES))
+    unchanged = np.zeros(rows.shape[1] - model.latent.width)  # the conditions
+    steps = {"seed": np.zeros(rows.shape[1])}
     steps |= {
-        name: STRENGTH * np.array(direction.vector)
+        name: np.concatenate([STRENGTH * np.array(direction.vector), unchanged])
         for name, direction in directions.attributes.items()
     }
-    rows = z[:, None] + np.stack(list(steps.values()))  # (images, steps, width)
-    drawn = model.draw(rows.reshape(-1, z.shape[1]).astype(np.float32))
+    edited = rows[:, None] + np.stack(list(steps.values()))  # (images, steps, width)
+    drawn = model.draw(edited.reshape(-1, rows.shape[1]).astype(np.float32))
     sheet = grid(drawn, len(steps), scale)
     height, width, _ = sheet.shape
     canvas = Canvas(width, height + CAPTION_HEIGHT)
@@ -154,8 +164,9 @@ def _real_images(run: Run, options: FiguresOptions) -> tuple[ImageBytes, ImageBy
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     with DownloadProgress() as progress:
         # ``fit`` has already reported the files that are skipped.
-        train = datasets.load(config, progress, lambda *_: None)
+        found = datasets.load(config, progress, lambda *_: None)
         test = datasets.load_test(config, progress)
+    train = conditions.selected(found, config)
     if DataSummary.of(train) != run.data():
         raise RunError(
             f"{run.folder}: was trained on other data than those found: "

@@ -71,6 +71,7 @@ def fit(out: Path, data: Path, *flags: str) -> None:
     tiny = {"batch-size": 50, "latent-dim": 8, "generator-filters": 2, "discriminator-filters": 2}
     call = [f"--{flag}={value}" for flag, value in tiny.items()]
     call += [f"--data-dir={data}", "--epochs=1", "--device=cpu", "--threads=1"]
+    call += ["--dataset=fashion-mnist", "--conditional=none"]
     assert main(["fit", f"--out={out}", *call, *flags]) == 0
 
 
@@ -143,7 +144,7 @@ def test_the_record_is_plain_json(run: Path) -> None:
     assert content.keys() == EvaluationRecord.model_fields.keys()
     assert content["metrics"].keys() == MEASURES | JUDGED
     for measure in content["metrics"].values():
-        assert measure.keys() == {"value", "floor", "protocol"}
+        assert measure.keys() == {"value", "floor", "protocol", "real"}
         assert isinstance(measure["value"], float)
     assert list(content["class_shares"]) == list(FASHION_MNIST.names)
 
