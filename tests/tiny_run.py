@@ -40,6 +40,7 @@ def shorten_calibration(patch: pytest.MonkeyPatch) -> None:
 def tiny_flags(data: Path) -> list[str]:
     """The flags of ``fit`` for two epochs of five steps on the images in ``data``."""
     flags = {
+        "dataset": "fashion-mnist",
         "data-dir": data,
         "conditional": "none",
         "epochs": 2,

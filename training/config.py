@@ -100,9 +100,10 @@ class Architecture(BaseModel):
 class Config(Architecture):
     """All options of a run. Frozen, because they are written into its folder when it begins."""
 
-    dataset: Dataset = Field(
-        "fashion-mnist",
-        description="training images: fashion-mnist, mnist, avatars or folder:PATH",
+    dataset: Dataset | None = Field(
+        None,
+        description="training images: fashion-mnist, mnist, avatars or folder:PATH "
+        "(default: fashion-mnist, or unknown if the files in --data-dir are others)",
     )
     image_size: ImageSize | None = Field(
         None,
@@ -214,7 +215,7 @@ class Config(Architecture):
     @property
     def folder(self) -> Path | None:
         """The folder that ``dataset`` names, or None for another data set."""
-        if not self.dataset.startswith(FOLDER):
+        if self.dataset is None or not self.dataset.startswith(FOLDER):
             return None
         return Path(self.dataset.removeprefix(FOLDER)).expanduser()
 

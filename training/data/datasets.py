@@ -13,6 +13,9 @@ from training.data.idx import LabelledImages, PublishedDataset
 from training.data.images import ByteCount, ImageSet, resize
 from training.errors import DataError
 
+DEFAULT = idx.FASHION_MNIST.name
+"""The data set that is read if none is named."""
+
 FOLDER_IMAGE_SIZE = 64
 """Default height and width for an image folder, whose images have no common size."""
 
@@ -46,7 +49,7 @@ def load_test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:
     """
     if config.dataset == avatars.NAME:
         pixels = avatars.read(config.data_dir or avatars.DEFAULT_FOLDER).test.images
-    elif config.dataset in LABELLED:
+    elif config.dataset in {None, *LABELLED}:
         pixels = idx.images(idx.locate(_published(config), config.data_dir, progress), "t10k")
     else:
         return None
@@ -61,7 +64,7 @@ def load_labelled(config: Config, split: str, progress: ByteCount) -> LabelledIm
     The images are resized to ``config.image_size``. Raises DataError if they are missing or
     damaged, or if the images of the data set have no classes.
     """
-    if config.dataset not in LABELLED:
+    if config.dataset not in {None, *LABELLED}:
         raise DataError(f"--dataset {config.dataset}: its images have no classes")
     published = _published(config)
     place = idx.locate(published, config.data_dir, progress)
@@ -72,11 +75,11 @@ def load_labelled(config: Config, split: str, progress: ByteCount) -> LabelledIm
 
 
 def _published(config: Config) -> PublishedDataset:
-    return idx.MNIST if config.dataset == "mnist" else idx.FASHION_MNIST
+    return idx.PUBLISHED[config.dataset or DEFAULT]
 
 
 def _load_published(config: Config, progress: ByteCount) -> ImageSet:
-    found = idx.load(_published(config), config.data_dir, progress)
+    found = idx.load(_published(config), config.data_dir, progress, named=bool(config.dataset))
     height, width = found.pixels.shape[2:]
     if config.image_size is not None:
         return _resized(found, config.image_size)

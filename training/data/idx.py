@@ -108,6 +108,9 @@ MNIST = PublishedDataset(
     },
 )
 
+UNKNOWN = "unknown"
+"""Name and licence of a data set whose files are not the published ones."""
+
 PUBLISHED = {published.name: published for published in (FASHION_MNIST, MNIST)}
 """The published data sets, by name."""
 
@@ -139,11 +142,19 @@ def read(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def load(published: PublishedDataset, data_dir: Path | None, progress: ByteCount) -> ImageSet:
-    """The training images of ``published`` and their classes, from the folder of ``locate``."""
+def load(
+    published: PublishedDataset, data_dir: Path | None, progress: ByteCount, named: bool = True
+) -> ImageSet:
+    """The training images of ``published`` and their classes, from the folder of ``locate``.
+
+    If the user has not ``named`` the data set, other images than the published ones are of an
+    unknown data set, of unknown licence, whose classes are numbers.
+    """
     pixels, labels = labelled(published, locate(published, data_dir, progress))
-    classes = ImageLabels(published.classes, exclusive=True, values=labels)
-    return ImageSet(published.name, published.licence, pixels, classes)
+    name, licence, classes = published.name, published.licence, published.classes
+    if not named and identified(pixels) is None:
+        name, licence, classes = UNKNOWN, UNKNOWN, tuple(map(str, range(len(classes))))
+    return ImageSet(name, licence, pixels, ImageLabels(classes, exclusive=True, values=labels))
 
 
 class LabelledImages(NamedTuple):
@@ -158,8 +169,8 @@ class LabelledImages(NamedTuple):
 def labelled(published: PublishedDataset, folder: Path, split: str = "train") -> LabelledImages:
     """The images of ``split`` (``train`` or ``t10k``) in ``folder``, and their classes.
 
-    Raises DataError if a file is missing or damaged, if there is not one label for each image, or
-    if a label is not the number of a class.
+    Raises DataError if a file is missing or damaged, if there is not one label for each image, if a
+    label is not the number of a class, or if the images are those of another published data set.
     """
     pixels, classes = images(folder, split), labels(folder, split)
     largest, last = classes.max(initial=0), len(published.classes) - 1
@@ -168,7 +179,28 @@ def labelled(published: PublishedDataset, folder: Path, split: str = "train") ->
             f"{find(folder, labels_name(split))}: an image of {find(folder, images_name(split))} "
             f"has the label {largest}, but the classes of {published.name} are 0 to {last}"
         )
+    found = identified(pixels, split)
+    if found and found.name != published.name:
+        raise DataError(
+            f"{find(folder, images_name(split))}: has the images of {found.name}, not of "
+            f"{published.name}; to train on them, pass --dataset {found.name}"
+        )
     return LabelledImages(pixels, classes)
+
+
+def identified(pixels: NDArray[np.uint8], split: str = "train") -> PublishedDataset | None:
+    """The published data set whose images of ``split`` ``pixels`` are, by their hash; or None."""
+    rows = pixels[:, 0]
+    digest = hashlib.sha256(_header(rows.shape) + rows.tobytes()).hexdigest()
+    for published in PUBLISHED.values():
+        if published.sha256.get(f"{images_name(split)}.gz") == digest:
+            return published
+    return None
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """The first bytes of an IDX file of bytes."""
+    return bytes((0, 0, _UINT8, len(shape))) + struct.pack(f">{len(shape)}I", *shape)
 
 
 def images(folder: Path, split: str = "train") -> NDArray[np.uint8]:

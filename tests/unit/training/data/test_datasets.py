@@ -129,6 +129,50 @@ def test_a_folder_of_idx_files_is_read_as_the_set_that_is_named(
     assert found.labels.values.tolist() == [0, 0, 0, 0]
 
 
+def test_other_files_than_the_published_ones_are_unknown_unless_their_set_is_named(
+    idx_folder: Path,
+) -> None:
+    found = datasets.load(Config(data_dir=idx_folder), ignore, fail_on_skip)
+    assert (found.name, found.licence) == ("unknown", "unknown")
+    assert found.labels is not None
+    assert found.labels.names == tuple("0123456789")
+
+
+@pytest.fixture
+def known_as_mnist(idx_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files of ``idx_folder``, as if they were those of MNIST."""
+    content = gzip.decompress((idx_folder / "train-images-idx3-ubyte.gz").read_bytes())
+    hashes = {**MNIST.sha256, "train-images-idx3-ubyte.gz": hashlib.sha256(content).hexdigest()}
+    monkeypatch.setitem(idx.PUBLISHED, "mnist", dataclasses.replace(MNIST, sha256=hashes))
+    return idx_folder
+
+
+@pytest.mark.parametrize("named", [{}, {"dataset": "fashion-mnist"}], ids=["by default", "named"])
+def test_files_of_another_published_set_are_refused_with_the_flag_that_reads_them(
+    known_as_mnist: Path, named: dict[str, str]
+) -> None:
+    with pytest.raises(DataError) as caught:
+        datasets.load(Config(data_dir=known_as_mnist, **named), ignore, fail_on_skip)
+    assert str(caught.value) == (
+        f"{known_as_mnist / 'train-images-idx3-ubyte.gz'}: has the images of mnist, not of "
+        "fashion-mnist; to train on them, pass --dataset mnist"
+    )
+    found = datasets.load(Config(dataset="mnist", data_dir=known_as_mnist), ignore, fail_on_skip)
+    assert (found.name, found.licence) == (MNIST.name, MNIST.licence)
+
+
+def test_a_run_on_unknown_images_is_resumed_and_its_card_says_so(
+    idx_folder: Path, tmp_path: Path
+) -> None:
+    assert fit(tmp_path / "run", "--data-dir", idx_folder) == 0
+    assert main(["fit", "--out", str(tmp_path / "run"), "--resume", "--epochs", "2"]) == 0
+    export = ["export", str(tmp_path / "run"), "--name", "a", "--version", "1"]
+    assert main([*export, "--models", str(tmp_path)]) == 0
+    made = card.read(tmp_path / "a" / "1")
+    assert (made.dataset.name, made.dataset.licence) == ("unknown", "unknown")
+    assert made.training.options["dataset"] == "unknown"
+
+
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch, idx_folder: Path) -> PublishedDataset:
     """MNIST with four images; requests to its address are answered without a network."""
@@ -157,7 +201,7 @@ def test_mnist_is_downloaded_if_it_is_missing(
     mirror: PublishedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(idx, "MNIST", mirror)
+    monkeypatch.setitem(idx.PUBLISHED, "mnist", mirror)
     found = datasets.load(Config(dataset="mnist"), ignore, fail_on_skip)
     assert found.pixels.shape == (4, 1, 28, 28)
     cache = tmp_path / "cache" / "dcgan-server" / "mnist"

@@ -409,6 +409,14 @@ def test_debians_files_have_the_pinned_hashes(name: str) -> None:
 
 
 @installed
+@pytest.mark.parametrize("split", ["train", "t10k"])
+def test_debians_files_are_identified(split: str) -> None:
+    pixels = idx.images(FASHION_MNIST.installed, split)
+    assert idx.identified(pixels, split) == FASHION_MNIST
+    assert idx.identified(pixels[:-1], split) is None
+
+
+@installed
 def test_debians_files_hold_as_many_images_of_each_class() -> None:
     _, labels = idx.labelled(FASHION_MNIST, FASHION_MNIST.installed, "t10k")
     assert np.bincount(labels).tolist() == [1000] * 10
