@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, Config
 from training.data import conditions, folder, idx
 from training.data.avatars import dataset as avatars
-from training.data.folder import OnSkip
+from training.data.folder import FolderOptions
+from training.data.folder_files import OnSkip
 from training.data.idx import LabelledImages, PublishedDataset
 from training.data.images import ByteCount, ImageSet, resize
 from training.errors import DataError
@@ -38,7 +39,8 @@ def _load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
     if config.data_dir is not None:
         raise DataError(f"--data-dir {config.data_dir}: --dataset already names a folder")
     size = config.image_size or FOLDER_IMAGE_SIZE
-    return folder.load(config.folder, size, config.batch_size, progress, on_skip)
+    options = FolderOptions(size, config.batch_size, labelled=config.conditional != "none")
+    return folder.load(config.folder, options, progress, on_skip)
 
 
 def load_test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:

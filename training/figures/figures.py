@@ -9,7 +9,7 @@ from app.artifact import atomic_files
 from app.artifact.card import Directions
 from app.imaging import png
 from app.latent import sampling
-from training.data import conditions, datasets
+from training.data import datasets
 from training.data.download_progress import DownloadProgress
 from training.errors import RunError
 from training.evaluation import features, loaded_model
@@ -164,9 +164,8 @@ def _real_images(run: Run, options: FiguresOptions) -> tuple[ImageBytes, ImageBy
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     with DownloadProgress() as progress:
         # ``fit`` has already reported the files that are skipped.
-        found = datasets.load(config, progress, lambda *_: None)
+        train = datasets.load(config, progress, lambda *_: None)
         test = datasets.load_test(config, progress)
-    train = conditions.selected(found, config)
     if DataSummary.of(train) != run.data():
         raise RunError(
             f"{run.folder}: was trained on other data than those found: "

@@ -17,6 +17,7 @@ from training.data import datasets
 from training.data.conditions import conditions
 from training.data.download_progress import DownloadProgress
 from training.data.images import ImageSet
+from training.data.skipped import SkipReport
 from training.errors import RunError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
@@ -77,7 +78,12 @@ def _conditions(image_set: ImageSet, where: torch.device) -> Tensor | None:
 
 def _load(options: Config, group: ProcessGroup) -> ImageSet:
     with main_first(group), DownloadProgress(shown=group.is_main) as progress:
-        return datasets.load(options, progress, _warn if group.is_main else _do_not_warn)
+        skipped = SkipReport(_warn if group.is_main else execution.ignore)
+        found = datasets.load(options, progress, skipped)
+    if group.is_main and options.folder:
+        for line in skipped.table(found):
+            _warn(line)
+    return found
 
 
 def _resume(run: Run, gan: Gan, steps: int) -> None:
@@ -137,9 +143,5 @@ def _scored(value: float | None, best: bool) -> str:
     return "" if value is None else f" {SCORE} {value:.3g}{', the best' if best else ''}"
 
 
-def _warn(path: Path, reason: str) -> None:
-    tqdm.write(f"warning: {path}: skipped: {reason}", file=sys.stderr)
-
-
-def _do_not_warn(path: Path, reason: str) -> None:
-    """In the other processes: the main process warns about the same files."""
+def _warn(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)

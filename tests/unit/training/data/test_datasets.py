@@ -257,7 +257,7 @@ def test_a_run_on_a_folder_is_resumed_and_published(
     run, chosen = tmp_path / "run", ["--dataset", f"folder:{pictures}", "--image-size", "16"]
     assert fit(run, *chosen) == 0
     output = capsys.readouterr().err
-    warning = f"warning: {pictures / 'notes.txt'}: skipped: not an image that Pillow can read\n"
+    warning = f"warning: {pictures / 'notes.txt'}: skipped: not an image of a supported format\n"
     assert output.count(warning) == 1
     assert output.count("folder:pictures:   0%") == 1
     assert Run(run).data().model_dump() == {

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from training.data import folder
+from training.data import folder, folder_files, image_file
+from training.data.folder import FolderOptions
 from training.data.images import ImageSet
+from training.data.skipped import SkipReport
 from training.errors import DataError
 
 SIZE = 16
+NO_IMAGE = "not an image of a supported format"
 Save = Callable[..., Path]
 
 
@@ -49,7 +52,7 @@ class Recorder:
         def skipped(path: Path, reason: str) -> None:
             self.skipped.append((path, reason))
 
-        return folder.load(place, size, batch_size, progress, skipped)
+        return folder.load(place, FolderOptions(size, batch_size), progress, skipped)
 
 
 @pytest.fixture
@@ -57,9 +60,18 @@ def recorder() -> Recorder:
     return Recorder()
 
 
+def read(path: Path, size: int) -> NDArray[np.uint8]:
+    """The image in ``path`` as a data set of only this image would have it."""
+    square = image_file.read(path, size)
+    if square.dtype == np.uint16:
+        grey = image_file.eight_bits(square.astype(np.uint16), int(square.max()))
+        return np.stack([grey] * 3)
+    return square.astype(np.uint8)
+
+
 def pixel(path: Path) -> tuple[int, ...]:
     """The colour in the middle of the image in ``path``."""
-    pixels = folder.read(path, SIZE)
+    pixels = read(path, SIZE)
     assert (pixels.shape, pixels.dtype) == ((3, SIZE, SIZE), np.uint8)
     return tuple(pixels[:, SIZE // 2, SIZE // 2].tolist())
 
@@ -135,10 +147,101 @@ def test_hidden_files_are_ignored(tmp_path: Path, save: Save, recorder: Recorder
         save(f"{k}.png")
     for name in (".hidden.png", ".cache/a.png", "a/.b/c.png"):
         save(name)
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     assert len(recorder.load(tmp_path).pixels) == 16
     assert recorder.skipped == []
+
+
+def test_what_is_no_file_is_skipped_and_named(
+    tmp_path: Path, save: Save, recorder: Recorder
+) -> None:
+    for k in range(16):
+        save(f"{k}.png")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "self").symlink_to("self")
+    assert len(recorder.load(tmp_path).pixels) == 16
+    assert dict(recorder.skipped) == {
+        tmp_path / "pipe": "not a regular file",
+        tmp_path / "dangling": "a link to nothing",
+        tmp_path / "self": "cannot be read: Too many levels of symbolic links",
+    }
+
+
+def test_links_are_followed_and_every_folder_is_read_once(
+    tmp_path: Path, save: Save, recorder: Recorder
+) -> None:
+    for k in range(8):
+        save(f"store/cats/{k}.png", (k, 0, 0))
+        save(f"data/dogs/{k}.png", (10 + k, 0, 0))
+    data = tmp_path / "data"
+    (data / "cats").symlink_to("../store/cats")
+    (data / "again").symlink_to("dogs")
+    (data / "dogs" / "loop").symlink_to("..")
+    found = recorder.load(data)
+    assert found.labels is not None
+    assert found.labels.names == ("cats", "dogs")
+    assert found.labels.values.tolist() == [0] * 8 + [1] * 8
+    assert found.pixels[:, 0, 0, 0].tolist() == [*range(8), *range(10, 18)]
+    assert dict(recorder.skipped) == {
+        data / "again": f"the same folder as {data / 'dogs'}",
+        data / "dogs" / "loop": f"the same folder as {data}",
+    }
+
+
+def test_a_folder_that_cannot_be_read_is_skipped_and_named(
+    tmp_path: Path, save: Save, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for k in range(16):
+        save(f"open/{k}.png")
+        save(f"locked/{k}.png")
+    scan = os.scandir
+
+    def refused(place: Path) -> object:  # root may read everything
+        if place.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scan(place)
+
+    monkeypatch.setattr(folder_files.os, "scandir", refused)
+    assert len(recorder.load(tmp_path).pixels) == 16
+    assert recorder.skipped == [(tmp_path / "locked", "cannot be read: Permission denied")]
+
+
+def test_names_that_are_no_text_are_escaped(tmp_path: Path, save: Save) -> None:
+    place = tmp_path / os.fsdecode(b"caf\xe9\x1b[2J")
+    for k in range(16):
+        save(f"pets/{k}.png")
+    (tmp_path / "pets").rename(place)
+    (place / os.fsdecode(b"\xff\n.jpg")).write_bytes(b"no image")
+    lines: list[str] = []
+    report = SkipReport(lines.append)
+    found = folder.load(place, FolderOptions(SIZE, 2), lambda *_: None, report)
+    assert found.name == r"folder:caf\xe9\x1b[2J"
+    lines += report.table(found)
+    assert lines == [
+        rf"warning: {tmp_path}/caf\xe9\x1b[2J/\xff\n.jpg: skipped: {NO_IMAGE}",
+        r"folder:caf\xe9\x1b[2J: 17 found, 16 used, 1 skipped",
+        r"       1 skipped: not an image of a supported format (\xff\n.jpg)",
+    ]
+
+
+def test_the_table_counts_what_was_skipped_and_the_images_of_each_class(
+    tmp_path: Path, save: Save
+) -> None:
+    for k in range(10):
+        save(f"cats/{k}.png")
+        save(f"dogs/{k}.png")
+    for k in range(4):
+        (tmp_path / "cats" / f"{k}.txt").write_text("no image")
+    (tmp_path / "cats" / "half.png").write_bytes(whole("PNG")[:5000])
+    report = SkipReport(lambda _: None)
+    found = folder.load(tmp_path, FolderOptions(SIZE, 2), lambda *_: None, report)
+    first, *others = report.table(found)
+    assert first == f"folder:{tmp_path.name}: 25 found, 20 used, 5 skipped"
+    assert others[0] == (
+        "       4 skipped: not an image of a supported format (0.txt, 1.txt, 2.txt, …)"
+    )
+    assert others[1].startswith("       1 skipped: cannot be read: ")
+    assert others[2:] == ["      10 of class cats", "      10 of class dogs"]
 
 
 def test_a_path_that_is_not_a_folder_is_refused(tmp_path: Path, recorder: Recorder) -> None:
@@ -206,8 +309,8 @@ def whole(kind: str) -> bytes:
 
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "empty.png": (b"", "not an image that Pillow can read"),
-    "text.png": (b"This is text, not an image.", "not an image that Pillow can read"),
+    "empty.png": (b"", "not an image of a supported format"),
+    "text.png": (b"This is text, not an image.", "not an image of a supported format"),
     "half.png": (whole("PNG")[:5000], "truncated"),
     "half.jpg": (whole("JPEG")[:3000], "truncated"),
     "half.gif": (whole("GIF")[:3000], "cannot be read"),
@@ -236,7 +339,7 @@ def test_an_unusable_file_is_reported_and_skipped(
     assert path == tmp_path / f"07-{name}"
     assert reason
     with pytest.raises(DataError, match=BAD[name][1]):
-        folder.read(path, SIZE)
+        read(path, SIZE)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +351,7 @@ def test_pixels_without_a_known_range_are_refused(
 ) -> None:
     path = save("deep.tif", colour, mode=mode)
     with pytest.raises(DataError, match=reason):
-        folder.read(path, SIZE)
+        read(path, SIZE)
 
 
 def test_no_damage_to_any_format_does_more_than_skip_a_file(tmp_path: Path) -> None:
@@ -263,7 +366,109 @@ def test_no_damage_to_any_format_does_more_than_skip_a_file(tmp_path: Path) -> N
             path = tmp_path / f"damaged.{kind.lower()}"
             path.write_bytes(damaged)
             with contextlib.suppress(DataError):
-                assert folder.read(path, SIZE).shape == (3, SIZE, SIZE)
+                assert read(path, SIZE).shape == (3, SIZE, SIZE)
+
+
+@pytest.mark.parametrize("content", [b"%!PS-Adobe-3.0 EPSF-3.0", b"\xc5\xd0\xd3\xc6"])
+def test_postscript_is_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    def ghostscript(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    path = tmp_path / "a.png"
+    endless = b"\n%%BoundingBox: 0 0 16 16\n%%EndComments\n{1 pop} loop\n%%EOF\n"
+    path.write_bytes(content + endless)
+    with pytest.raises(DataError, match="not an image of a supported format"):
+        read(path, SIZE)
+
+
+def test_a_jpeg_beyond_pillows_limit_is_decoded_small_and_other_formats_are_not(
+    save: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [save(f"a.{kind}", Image.new("RGB", (600, 400), "red")) for kind in ("jpg", "png")]
+    for limit in (
+        200_000,
+        100_000,
+    ):  # beyond twice its limit Pillow does not only warn
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        red, green, blue = pixel(paths[0])
+        assert red > 240
+        assert max(green, blue) < 15
+        with pytest.raises(DataError, match=r"240000 pixels\) exceeds limit"):
+            read(paths[1], SIZE)
+        assert limit == Image.MAX_IMAGE_PIXELS
+    monkeypatch.setattr(image_file, "MAX_JPEG_PIXELS", 110_000)
+    with pytest.raises(DataError, match=r"240000 pixels\) exceeds limit"):
+        read(paths[0], SIZE)
+
+
+def tiff(*entries: bytes, values: bytes = b"") -> bytes:
+    """Exif data with these entries, of 12 bytes each, followed by ``values``."""
+    table = struct.pack(">H", len(entries)) + b"".join(entries) + bytes(4)
+    return b"Exif\0\0MM\0*\0\0\0\x08" + table + values
+
+
+LEFT = struct.pack(">HHIHH", 0x112, 3, 1, 6, 0)  # orientation 6
+MALFORMED = {
+    "twice": (b"Exif\0\0" + tiff(struct.pack(">HHIHH", 0x112, 3, 1, 1, 0)), False),
+    "empty": (b"Exif\0\0", False),
+    "noise": (b"Exif\0\0" + bytes(range(64)), False),
+    "cut off": (tiff(LEFT)[:17], False),
+    "a rational that cannot be written": (
+        tiff(LEFT, struct.pack(">HHII", 0x11A, 10, 1, 38), values=struct.pack(">ii", -1, 0)),
+        True,
+    ),
+    "a resolution of the wrong type": (
+        tiff(LEFT, struct.pack(">HHI4s", 0x11A, 2, 1, b"7\0\0\0")),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_exif_data_do_not_make_a_picture_unreadable(tmp_path: Path, name: str) -> None:
+    exif, turned = MALFORMED[name]
+    halves = np.zeros((64, 64, 3), dtype=np.uint8)
+    halves[:32] = 255  # white above
+    buffer = io.BytesIO()
+    Image.fromarray(halves).save(buffer, "JPEG", quality=95)
+    jpeg = buffer.getvalue()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
+    pixels = read(path, SIZE)[0]
+    bright = pixels[:, SIZE // 2 + 2 :] if turned else pixels[: SIZE // 2 - 2]
+    assert bright.min() > 240
+    assert pixels.min() < 15
+
+
+@pytest.mark.parametrize(
+    ("largest", "white"),
+    [(255, 255), (256, 1023), (1023, 1023), (1024, 4095), (4095, 4095), (16383, 16383)],
+)
+def test_images_of_16_bits_have_the_depth_that_their_largest_pixel_needs(
+    tmp_path: Path, save: Save, recorder: Recorder, largest: int, white: int
+) -> None:
+    levels = np.linspace(0, largest, 16).round().astype(np.uint16)
+    for k, level in enumerate(levels):
+        save(f"{k:02d}.png", Image.fromarray(np.full((20, 20), level)))
+    found = recorder.load(tmp_path)
+    assert found.pixels.shape == (16, 1, SIZE, SIZE)
+    expected = np.round(levels / white * 255)
+    assert np.abs(found.pixels[:, 0, 3, 3] - expected).max() <= 1
+    assert found.pixels.max() == round(largest / white * 255)
+
+
+def test_images_of_8_and_of_16_bits_can_be_mixed(
+    tmp_path: Path, save: Save, recorder: Recorder
+) -> None:
+    for k in range(15):
+        save(f"{k:02d}.png", (10 * k, 0, 0))
+    save("15.png", Image.fromarray(np.full((20, 20), 4095, dtype=np.uint16)))
+    found = recorder.load(tmp_path)
+    assert found.pixels[:15, 0, 0, 0].tolist() == [10 * k for k in range(15)]
+    assert (found.pixels[15] == 255).all()
 
 
 # Image formats and modes.
@@ -344,16 +549,16 @@ def test_a_photograph_stands_upright(save: Save, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(turned[orientation](quarters)))
-    read = folder.read(save("a.png", stored, exif=exif), 32)
-    np.testing.assert_array_equal(read.transpose(1, 2, 0), quarters)
+    found = read(save("a.png", stored, exif=exif), 32)
+    np.testing.assert_array_equal(found.transpose(1, 2, 0), quarters)
 
 
 def test_a_large_jpeg_is_decoded_small_and_looks_the_same(save: Save) -> None:
     ramp = np.linspace(0, 255, 640, dtype=np.uint8)
     large = np.stack([np.broadcast_to(ramp, (480, 640))] * 3, axis=-1)
     whole_way = Image.fromarray(large[:, 80:560]).resize((16, 16), Image.Resampling.LANCZOS)
-    read = folder.read(save("a.jpg", Image.fromarray(large), quality=95), SIZE)
-    difference = read.transpose(1, 2, 0).astype(int) - np.asarray(whole_way)
+    found = read(save("a.jpg", Image.fromarray(large), quality=95), SIZE)
+    difference = found.transpose(1, 2, 0).astype(int) - np.asarray(whole_way)
     assert np.abs(difference).max() <= 3
 
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from app.artifact.card import AttributeName, ClassName
 from training.data import folder, idx
 from training.data.avatars.faces import ATTRIBUTES
+from training.data.folder import FolderOptions
 from training.data.images import ImageSet
 from training.data.labels import ImageLabels, class_names, slug
 from training.errors import DataError
@@ -135,7 +136,7 @@ def load(place: Path, paths: list[str]) -> ImageSet:
             Image.new("RGB", (20, 20), (k, 0, 0)).save(path)
         else:
             path.write_text("no image")
-    return folder.load(place, 16, 2, lambda *_: None, lambda *_: None)
+    return folder.load(place, FolderOptions(16, 2), lambda *_: None, lambda *_: None)
 
 
 def test_the_subfolders_of_a_folder_are_the_classes_of_its_images(tmp_path: Path) -> None:
