@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.artifact import card
+from app.latent.conditions import Conditions, one_hot
 from training.__main__ import main
 from training.data import idx
 from training.data.avatars import dataset
 from training.data.avatars.dataset import Avatars
 from training.data.avatars.faces import ATTRIBUTES
-from training.evaluation import loaded_model
+from training.evaluation import loaded_model, metrics
+from training.evaluation.features import NETWORKS
+from training.evaluation.metrics import ImageSets
 from training.evaluation.records import EvaluationRecord
 from training.run.journal import Run
 
@@ -32,7 +35,7 @@ def clothes(
     folder, random = tmp_path_factory.mktemp("clothes"), np.random.default_rng(0)
     for split, count in (("train", TRAIN * 5), ("t10k", TEST * 5)):
         pixels = random.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        labels = np.arange(count, dtype=np.uint8) % 10
+        labels = (np.arange(count) % 10).astype(np.uint8)
         (folder / f"{split}-images-idx3-ubyte").write_bytes(encode(pixels))
         (folder / f"{split}-labels-idx1-ubyte").write_bytes(encode(labels))
     return folder
@@ -107,17 +110,29 @@ def test_a_run_and_its_version_are_drawn_and_measured_with_the_same_classes(
     assert described.sampler == own.sampler
 
 
-def test_the_discriminator_judges_images_with_their_classes(run: Path, clothes: Path) -> None:
-    discriminator = loaded_model.load(run, CPU).discriminator
-    assert discriminator is not None
-    seen = []
-    discriminator.register_forward_hook(lambda _, inputs, __: seen.append(inputs[1]))
-    assert main(["evaluate", str(run), f"--data-dir={clothes}", "--samples=100"]) == 0
-    assert seen == []  # the command loads a discriminator of its own
-    images = torch.zeros(3, 1, 28, 28)
-    logits = discriminator(images, torch.tensor([[1.0, 0], [0, 1], [0.5, 0.5]]))
-    assert logits.shape == (3, 1)
-    assert len({float(logit) for logit in logits}) == 3
+class Judge(torch.nn.Module):
+    """A discriminator that takes images of the first class for real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.half = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, images: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
+        return conditions[:, :1] - self.half + 0 * images.mean()
+
+
+def test_a_conditional_discriminator_judges_images_with_their_conditions() -> None:
+    def conditions(first: int, second: int) -> Conditions:
+        return one_hot(np.array([0] * first + [1] * second), 2)
+
+    sets = ImageSets(*(np.zeros((count, 1, 4, 4), np.uint8) for count in (1000, 800, 10)))
+    labels = ImageSets[Conditions | None](
+        conditions(9, 991), conditions(600, 200), conditions(3, 7)
+    )
+    judged = metrics.discriminator_accuracy(Judge(), sets, labels)
+    assert judged["discriminator_real"].value == 0.75
+    assert judged["discriminator_fake"].value == pytest.approx(0.7)
+    assert judged["discriminator_fake"].floor == pytest.approx(0.1)
 
 
 def test_the_figures_of_a_conditional_generator_have_walks_but_no_arithmetic(
@@ -161,8 +176,6 @@ def test_attributes_are_measured_one_by_one(
 
 
 def test_the_names_of_the_classes_are_those_of_the_feature_networks() -> None:
-    from training.evaluation.features import NETWORKS  # noqa: PLC0415
-
     for name, published in idx.PUBLISHED.items():
         if name in NETWORKS:
             assert NETWORKS[name].names == published.classes
