@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from app.artifact import card
 from app.artifact.card import Card, DataSet, Image, ImageClass, Latent, Training, Variant
-from app.latent.conditions import AttributeSampler, ClassSampler, one_hot
+from app.latent.conditions import AttributeSampler, ClassSampler
 from training.__main__ import main
 from training.data import idx
 from training.errors import EvaluationError
@@ -203,7 +203,6 @@ def test_every_seed_is_drawn_with_its_own_class() -> None:
 
 def test_without_conditions_the_rows_are_the_latents() -> None:
     plain = model(None)
-    assert plain.conditions(range(3)).shape == (3, 0)
     np.testing.assert_array_equal(plain.rows(range(3)), plain.latents(range(3)))
 
 
@@ -342,10 +341,3 @@ def test_the_card_of_an_unconditional_generator_says_on_which_classes_it_was_tra
     (folder / "card.json").write_text(json.dumps(described))
     found = loaded_model.load(folder, CPU)
     assert (found.sampler, found.classes) == (None, ("bag", "trouser"))
-
-
-def test_requested_labels_are_those_of_the_conditions() -> None:
-    conditions = one_hot(np.array([1, 0]), 2)
-    assert agreement.requested_labels(conditions, TWO).tolist() == [1, 0]
-    attributes = np.array([[1, 0, 1]], np.float32)
-    assert agreement.requested_labels(attributes, THREE).tolist() == [[True, False, True]]

@@ -115,10 +115,10 @@ class Judge(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.half = torch.nn.Parameter(torch.tensor(0.5))
+        self.level = torch.nn.Parameter(torch.tensor(0.5))
 
     def forward(self, images: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        return conditions[:, :1] - self.half + 0 * images.mean()
+        return conditions[:, :1] - self.level + 0 * images.mean()
 
 
 def test_a_conditional_discriminator_judges_images_with_their_conditions() -> None:
