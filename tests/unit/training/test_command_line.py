@@ -139,7 +139,7 @@ def test_missing_data_are_downloaded(
             installed=tmp_path / "absent",
             sha256=hashes,
         )
-        monkeypatch.setattr(idx, "FASHION_MNIST", published)
+        monkeypatch.setitem(idx.PUBLISHED, published.name, published)
         small = ["--batch-size", "500", "--epochs", "1", "--device", "cpu"]
         small += ["--generator-filters", "1", "--discriminator-filters", "1"]
         try:

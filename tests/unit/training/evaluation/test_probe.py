@@ -81,6 +81,7 @@ def test_data_without_classes_are_refused(
     data: Path,
     tmp_path: Path,
     write_data: Callable[..., Path],
+    encode: Callable[..., bytes],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def refused(*flags: object) -> str:
@@ -88,7 +89,9 @@ def test_data_without_classes_are_refused(
         assert not (run / "probe.json").exists()
         return capsys.readouterr().err
 
-    assert "all of one class" in refused()  # the run's own data
+    same = write_data(tmp_path / "same")
+    (same / "train-labels-idx1-ubyte").write_bytes(encode(np.zeros(40, dtype=np.uint8)))
+    assert "all of one class" in refused("--data-dir", same)
     assert "--labels 121: there are only 120 training images" in refused(
         "--data-dir", data, "--labels", 121
     )
