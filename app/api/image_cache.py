@@ -1,6 +1,7 @@
 """Image files of single seeds: from the cache, or generated once for all concurrent requests."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +13,8 @@ from app.batching.jobs import Claim
 from app.batching.lru_cache import LruCache
 from app.batching.single_flight import SingleFlight
 from app.errors import DeadlineError, QueueShareError
+from app.latent.choices import NO_CHOICE
+from app.latent.conditions import text_of_seed
 from app.middleware import cost
 from app.middleware.encoders import Encoders
 from app.observability.request_stats import RequestStats
@@ -37,10 +40,18 @@ class ImageKey:
     @property
     def condition_headers(self) -> Headers:
         """The class or the attributes of the image."""
-        if self.version.card.sampler is None:
-            return ()
-        (condition,) = self.version.conditions([self.seed], self.options)
-        return responses.condition_headers(self.version, condition)
+        return responses.condition_headers(self._condition_text)
+
+    @property
+    def _condition_text(self) -> Mapping[str, str]:
+        sampler, choice = self.version.card.sampler, self.options.choice
+        if sampler is None:
+            return {}
+        if choice is NO_CHOICE:
+            return {sampler.parameter: text_of_seed(sampler, self.seed)}
+        if sampler.parameter == "class":
+            return choice.parameters
+        return self.version.condition_text(self.version.conditions([self.seed], self.options)[0])
 
     @property
     def etag(self) -> str:

@@ -22,8 +22,6 @@ from app.imaging.animation import AnimationFormat
 from app.imaging.png import Text, encode, encode_all
 from app.imaging.sheets import Sheet
 from app.latent.arithmetic import Neighbourhood
-from app.latent.conditions import Conditions
-from app.registry.model_version import ModelVersion
 
 T = TypeVar("T")
 
@@ -45,16 +43,15 @@ def image_headers(drawn: Drawn, seed: int | None) -> Headers:
     return (
         (b"x-model", model),
         *named,
-        *condition_headers(drawn.version, drawn.common_condition),
+        *condition_headers(drawn.version.condition_text(drawn.common_condition)),
         (b"server-timing", timed),
         (b"vary", b"Accept"),
     )
 
 
-def condition_headers(version: ModelVersion, condition: Conditions | None) -> Headers:
-    """``X-Class`` or ``X-Attributes`` for images that all have ``condition`` ``(k,)``."""
-    found = version.condition_text(condition).items()
-    return tuple((f"x-{name}".encode(), text.encode()) for name, text in found)
+def condition_headers(condition: Mapping[str, str]) -> Headers:
+    """``X-Class`` or ``X-Attributes`` for images with this ``ModelVersion.condition_text``."""
+    return tuple((f"x-{name}".encode(), text.encode()) for name, text in condition.items())
 
 
 def _response(

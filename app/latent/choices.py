@@ -8,12 +8,19 @@ stands for a plus sign. Names are case-insensitive.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Protocol, Self
 
 import numpy as np
 
-from app.latent.conditions import AttributeSampler, ClassSampler, Conditions, attribute_text
+from app.latent.conditions import (
+    AttributeSampler,
+    ClassSampler,
+    Conditions,
+    attribute_text,
+    one_hot,
+)
 
 MAX_CLASSES, MAX_MIXED, MAX_WEIGHT = 256, 16, 1000
 """How many classes a request may name, how many one mixture may have, and their weights."""
@@ -80,7 +87,7 @@ class ChosenClasses:
     conditions: Conditions
     """``(m, k)``: one row for each class or mixture that the request names."""
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, str]:
         """The parameter ``class``."""
         return {"class": ",".join(map(self.sampler.text, self.conditions))}
@@ -157,6 +164,10 @@ def mixed(sampler: ClassSampler, mixture: Mixture) -> Conditions:
     They have six decimals, so that their text is short and gives the same condition again. Raises
     KeyError with the name of a class that does not exist.
     """
+    if len(mixture) == 1:
+        index = np.array([*map(sampler.index, mixture)])
+        only: Conditions = one_hot(index, len(sampler.names))[0]
+        return only
     total = sum(mixture.values())
     rounded = abs(total - 1) < len(mixture) * 10**-_DECIMALS
     scale = 1 if rounded else 1 / total

@@ -8,6 +8,7 @@ alone determines its condition, as it determines its latent, so that it still na
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ _ONE = 1e-5
 """How far the sum of float32 weights may be from one if it is meant to be one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClassSampler:
     """Gives each seed one of k exclusive classes, as often as the training images have it."""
 
@@ -48,16 +49,18 @@ class ClassSampler:
 
     def value(self, condition: Conditions) -> str | dict[str, float]:
         """The class of one image ``(k,)``, or the weights of a mixture by name."""
+        found = np.flatnonzero(condition)
+        if len(found) == 1 and condition[found[0]] == 1:
+            return self.names[int(found[0])]
         weights = self._weights(condition)
-        if [*weights.values()] == ["1"]:
-            return next(iter(weights))
         return {name: float(weight) for name, weight in weights.items()}
 
     def text(self, condition: Conditions) -> str:
         """The class of one image, or a mixture, as text that a request may send; see choices."""
-        weights = self._weights(condition)
         value = self.value(condition)
-        return value if isinstance(value, str) else "+".join(map(":".join, weights.items()))
+        if isinstance(value, str):
+            return value
+        return "+".join(map(":".join, self._weights(condition).items()))
 
     def _weights(self, condition: Conditions) -> dict[str, str]:
         return {self.names[k]: shortest_decimal(condition[k]) for k in np.flatnonzero(condition)}
@@ -68,9 +71,13 @@ class ClassSampler:
 
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``."""
-        bounds = np.cumsum(self.shares)
+        bounds = self._bounds
         chosen = np.searchsorted(bounds, condition_numbers(seeds) * bounds[-1], side="right")
         return one_hot(chosen, len(self.names))
+
+    @cached_property
+    def _bounds(self) -> NDArray[np.float64]:
+        return np.cumsum(self.shares)
 
     def each(self, own: Conditions) -> Conditions:
         """Every class for as many images as ``own`` has ``(n, k)``: ``(k * n, k)``."""
@@ -104,7 +111,7 @@ class ClassSampler:
         return mixture[None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttributeSampler:
     """Gives each seed the attributes of one of the training images on the card.
 
@@ -175,6 +182,12 @@ class AttributeSampler:
 
 
 Sampler = ClassSampler | AttributeSampler
+
+
+@lru_cache(4096)
+def text_of_seed(sampler: Sampler, seed: int) -> str:
+    """The text of the condition of ``seed``, which every request for its image needs."""
+    return sampler.text(sampler.from_seeds([seed])[0])
 
 
 def _refuse(wrong: Conditions, allowed: str) -> None:

@@ -7,7 +7,7 @@ from schemathesis import Case, CheckContext
 from schemathesis.core.transport import Response
 
 RELATIONS = re.compile(
-    r"left out where \w+ is given"
+    r"left out where [\w=]+ is given"
     r"|given instead of"
     r"|where corners is given"
     r"|at most \d+ (images in all|pixels)"
