@@ -17,8 +17,11 @@ from app.artifact.card import CardError, digest
 if sys.platform != "win32":
     import fcntl
 
-_CHECK_SECONDS, _LONGEST_WAIT = 0.02, 60.0
-"""How often a process looks whether it is its turn, and after how long it no longer waits."""
+_CHECK_SECONDS, _LONGEST_WAIT = 0.02, 15.0
+"""How often a process looks whether it is its turn, and after how long it no longer waits.
+
+The other one may have been stopped.
+"""
 
 
 class TrialResults:

@@ -19,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app.server import workers
 from app.settings import Settings
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually, until_loaded
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -44,14 +44,17 @@ def paused(worker: int) -> Iterator[None]:
 def drawn(address: str) -> bytes:
     """An image from a worker that is not paused; a paused one gets every other connection."""
     for _ in range(200):
-        with suppress(httpx.TransportError):
-            return httpx.get(f"{address}/images/fashion-mnist/2/42.png", timeout=0.3).content
+        with suppress(httpx.HTTPError):  # 503 while it loads its models
+            response = httpx.get(f"{address}/images/fashion-mnist/2/42.png", timeout=0.3)
+            return response.raise_for_status().content
+        time.sleep(0.1)
     raise AssertionError("no worker answers")
 
 
 def test_each_worker_serves_and_a_dead_one_is_replaced(serve: Serve) -> None:
     with serve("--workers", "2") as (process, address):
         first, second = started(process, 2)
+        until_loaded(address, 8)
         answers = []
         for other in (first, second):
             drawn(address)
