@@ -18,6 +18,7 @@ from training.evaluation.options import (
     FeaturesOptions,
     ProbeOptions,
 )
+from training.export.options import ImportOptions
 from training.figures.options import FiguresOptions
 
 # The type that add_subparsers returns has no public name.
@@ -84,6 +85,7 @@ def _add_publishing(commands: Commands) -> None:
     export.set_defaults(command=_export)
     imported = commands.add_parser("import", help="publish a state dict of PyTorch's DCGAN example")
     _add_foreign(imported)
+    _add_fields(imported, ImportOptions)
     imported.set_defaults(command=_import)
     adopt = commands.add_parser("adopt", help="publish an ONNX generator from elsewhere")
     _add_foreign(adopt)
@@ -199,7 +201,9 @@ def _export(options: dict[str, Any]) -> None:
 def _import(options: dict[str, Any]) -> None:
     from training.export import state_dict
 
-    _publish_foreign(options, state_dict.source)
+    fields = {name: options.pop(name) for name in ImportOptions.model_fields if name in options}
+    source = functools.partial(state_dict.source, options=ImportOptions.model_validate(fields))
+    _publish_foreign(options, source)
 
 
 def _adopt(options: dict[str, Any]) -> None:
@@ -216,7 +220,9 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
 
     folder = new_version_folder(options["models"], options["name"], options["version"])
     dataset = DataSet(name=options["dataset"], licence=options["licence"], images=None)
-    publish(source(options["path"], options["prior"], dataset), folder)
+    found = source(options["path"], options["prior"], dataset)
+    print(*found.notes, sep="\n", flush=True)
+    publish(found, folder)
     print(f"published {folder}")
 
 

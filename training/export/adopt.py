@@ -10,29 +10,36 @@ from typing import Literal
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, checker, compose, external_data_helper, inliner, version_converter
+from onnx import TensorProto, compose
 
 from app.artifact.card import DataSet, Image, Latent, Training
 from app.imaging.sheets import Pixels
 from app.latent.sampling import Latents, Prior, from_seeds
 from training.errors import ExportError
+from training.export import onnx_file
 from training.export.cpu_session import run, session
-from training.export.graph import OPSET, GraphWriter, Layout, finish
+from training.export.graph import GraphWriter, Layout, finish
 from training.export.publish import Provenance, Source
 
 ValueRange = Literal["tanh", "sigmoid", "byte"]
 """Range of the generator's output: -1…1, 0…1 or 0…255."""
 
 BOUNDS: dict[ValueRange, tuple[float, float]] = {
-    "tanh": (-1, 1),
     "sigmoid": (0, 1),
+    "tanh": (-1, 1),
     "byte": (0, 255),
 }
+"""From the narrowest to the widest."""
 
-_ONNX_DOMAINS = {"", "ai.onnx"}
 _TEST_SEEDS = 16
 _TOLERANCE = 0.01
-"""How far values may exceed the range, relative to its width."""
+"""How far values may exceed the range that was named, relative to its width."""
+_EXACT = 1e-4
+"""The same for another range, before it is suggested."""
+_SAME = 1e-3
+"""How far values may differ between batch sizes, relative to the width of the range."""
+_MAX_WIDTH, _MAX_SIZE = 4096, 1024
+"""The widest latents and the largest images that a card allows."""
 
 
 class AdoptedGenerator:
@@ -41,45 +48,126 @@ class AdoptedGenerator:
     def __init__(self, path: Path, value_range: ValueRange, layout: Layout) -> None:
         """Read ``path``. Raises ExportError with the reason if it is not a generator of images."""
         self.value_range, self.layout = value_range, layout
-        self.model = _read(path)
+        self.model = onnx_file.read(path, _input_axes)
         self.width, self._rank = _prepare_input(self.model)
         self._name = self.model.graph.input[0].name
         self._session = session(self.model.SerializeToString())
 
     def values(self, latents: Latents) -> NDArray[np.float32]:
-        """The generator's own output for latents ``(n, z)``, computed one latent at a time."""
-        shape = (1, self.width, *(1,) * (self._rank - 2))
-        rows = (latents[k].reshape(shape) for k in range(len(latents)))
-        return np.concatenate([run(self._session, {self._name: row}) for row in rows])
+        """The generator's own output for latents ``(n, z)``, computed as one batch."""
+        return run(self._session, {self._name: latents.reshape(self._shape(len(latents)))})
+
+    def _shape(self, count: int) -> tuple[int, ...]:
+        return (count, self.width, *(1,) * (self._rank - 2))
 
     def image(self, prior: Prior) -> Image:
         """The format of its images, found from a few of them. Raises ExportError if unsupported."""
-        values = self.values(from_seeds(range(_TEST_SEEDS), self.width, prior))
-        if values.dtype != np.float32 or values.ndim != 4:
+        latents = from_seeds(range(_TEST_SEEDS), self.width, prior)
+        image = self._format(self._single(latents[:1]))
+        rows = [self._single(latents[k : k + 1]) for k in range(_TEST_SEEDS)]
+        if len({row.shape for row in rows}) > 1:
+            raise ExportError("draws images of several sizes")
+        values = np.concatenate(rows)
+        self._check_range(values)
+        self._check_batches(latents[:2], values[:2])
+        return image
+
+    def _single(self, latent: Latents) -> NDArray[np.float32]:
+        """The output for one latent ``(1, z)``."""
+        try:
+            return self.values(latent)
+        except ExportError as error:
             raise ExportError(
-                f"its output is {values.dtype} {values.shape}, not float32 images (n, c, h, w)"
+                f"it cannot draw a single image, perhaps because another batch size is baked in; "
+                f"{self._remedy()}: {error}"
+            ) from error
+
+    def _format(self, values: NDArray[np.float32]) -> Image:
+        """The format of the image in ``values``, the output for one latent."""
+        name = self.model.graph.output[0].name
+        axes = "(n, h, w, c)" if self.layout == "nhwc" else "(n, c, h, w)"
+        if values.dtype != np.float32 or values.ndim != 4 or len(values) != 1:
+            raise ExportError(
+                f"its output {name} is {values.dtype} {_text(values.shape)} for one latent, not "
+                f"float32 {axes} with n = 1"
             )
-        _, *axes = values.shape
-        height, width, channels = axes if self.layout == "nhwc" else (*axes[1:], axes[0])
+        _, *rest = values.shape
+        height, width, channels = rest if self.layout == "nhwc" else (*rest[1:], rest[0])
         if channels not in {1, 3}:
+            other, fits = ("nchw", rest[0]) if self.layout == "nhwc" else ("nhwc", rest[2])
+            advice = f"; use --layout {other}" if fits in {1, 3} else ""
             raise ExportError(
-                f"its output {values.shape} has {channels} channels as --layout {self.layout}, "
-                f"not 1 or 3"
+                f"its output {_text(values.shape)} has {channels} channels as --layout "
+                f"{self.layout}, not 1 or 3{advice}"
             )
-        lowest, highest = BOUNDS[self.value_range]
-        slack = _TOLERANCE * (highest - lowest)
-        if values.min() < lowest - slack or values.max() > highest + slack:
+        if not 1 <= min(height, width) <= max(height, width) <= _MAX_SIZE:
             raise ExportError(
-                f"its output has values from {values.min():.3g} to {values.max():.3g}, but "
-                f"--range {self.value_range} means from {lowest} to {highest}"
+                f"draws {height}×{width}, but images have from 1 to {_MAX_SIZE} pixels"
             )
         return Image(height=height, width=width, channels=channels)
 
-    def draw(self, latents: Latents) -> Pixels:
-        """Its pixels, uint8 ``(n, height, width, channels)``, computed without the new graph."""
+    def _check_range(self, values: NDArray[np.float32]) -> None:
+        """Raise ExportError unless ``values`` look as if they had the named range."""
+        if not np.isfinite(values).all():
+            raise ExportError("draws NaN or infinite values, so that its images show nothing")
+        if (values == values[0]).all():
+            raise ExportError("draws the same image for every latent")
+        found = f"its output has values from {values.min():.3g} to {values.max():.3g}"
         lowest, highest = BOUNDS[self.value_range]
-        scaled = (self.values(latents) - np.float32(lowest)) * np.float32(255 / (highest - lowest))
-        pixels: Pixels = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+        slacks = {name: _TOLERANCE if name == self.value_range else _EXACT for name in BOUNDS}
+        fitting = next((name for name in BOUNDS if _within(values, name, slacks[name])), None)
+        if fitting is None:
+            raise ExportError(
+                f"{found}, but --range {self.value_range} means from {lowest} to {highest}; does "
+                "it lack its last activation?"
+            )
+        if fitting != self.value_range:
+            raise ExportError(
+                f"{found}, but --range {self.value_range} means from {lowest} to {highest}; use "
+                f"--range {fitting}"
+            )
+
+    def _check_batches(self, latents: Latents, values: NDArray[np.float32]) -> None:
+        """Raise ExportError unless it gives ``values`` again, and for all latents in one batch."""
+        if not np.array_equal(self.values(latents[:1]), values[:1]):
+            raise ExportError(
+                "draws another image of the same latent at every run; export it in eval mode and "
+                "without noise"
+            )
+        try:
+            together = self.values(latents)
+        except ExportError as error:
+            raise ExportError(
+                f"draws one image at a time, because a batch of one is baked in; {self._remedy()}"
+            ) from error
+        if together.shape != values.shape:
+            raise ExportError(
+                f"draws {_text(together.shape)} for two latents, because a batch of one is baked "
+                f"in; {self._remedy()}"
+            )
+        lowest, highest = BOUNDS[self.value_range]
+        if np.abs(together - values).max() > _SAME * (highest - lowest):
+            raise ExportError(
+                "the image of a latent depends on the others of its batch; export the network in "
+                "eval mode: netG.eval()"
+            )
+
+    def _remedy(self) -> str:
+        return (
+            "export it with a free batch size, in torch.onnx.export by dynamic_shapes="
+            "({0: torch.export.Dim.DYNAMIC},), or with dynamo=False by "
+            f"dynamic_axes={{'{self._name}': {{0: 'n'}}}} and input_names=['{self._name}']"
+        )
+
+    def draw(self, latents: Latents) -> Pixels:
+        """Its pixels, uint8 ``(n, height, width, channels)``, one by one, by the old graph."""
+        lowest, highest = BOUNDS[self.value_range]
+        images = []
+        for k in range(len(latents)):
+            scaled = self.values(latents[k : k + 1]) - np.float32(lowest)
+            scaled *= np.float32(255 / (highest - lowest))
+            images.append(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
+        pixels: Pixels = np.concatenate(images)
         return pixels if self.layout == "nhwc" else pixels.transpose(0, 2, 3, 1)
 
     def graph(self, image: Image, metadata: dict[str, str]) -> bytes:
@@ -94,7 +182,7 @@ class AdoptedGenerator:
         writer.value = inner.output[0].name
         writer.pixels(*BOUNDS[self.value_range], layout=self.layout)
         shape = (image.height, image.width, image.channels)
-        return finish(writer, self.width, shape, metadata, opset(self.model))
+        return finish(writer, self.width, shape, metadata, onnx_file.opset(self.model))
 
 
 def source(
@@ -109,63 +197,61 @@ def source(
         latent=Latent(width=adopted.width, prior=prior),
         image=image,
         provenance=Provenance(dataset, training, {}),
-        opset=opset(adopted.model),
+        opset=onnx_file.opset(adopted.model),
         graph=lambda metadata: adopted.graph(image, metadata),
         draw=adopted.draw,
     )
 
 
-def _read(path: Path) -> onnx.ModelProto:
-    """The model in ``path``, converted to our opset if it is older.
+def _within(values: NDArray[np.float32], name: ValueRange, slack: float) -> bool:
+    """Whether ``values`` lie in the range; as bytes, those of tanh would all be black."""
+    lowest, highest = BOUNDS[name]
+    width = highest - lowest
+    inside = values.min() >= lowest - slack * width and values.max() <= highest + slack * width
+    return bool(inside and (name != "byte" or np.abs(values).max() > _TOLERANCE * width))
 
-    Raises ExportError if it is not a valid model in one file with standard operators only.
-    """
-    try:
-        model = inliner.inline_local_functions(onnx.load(path, load_external_data=False))
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # protobuf has no error class for files of other formats
-        raise ExportError(f"{path}: not an ONNX model: {error}") from error
-    if any(external_data_helper.uses_external_data(t) for t in model.graph.initializer):
-        raise ExportError(f"{path}: stores its weights in other files; save the model as one file")
-    domains = {node.domain for node in model.graph.node} - _ONNX_DOMAINS
-    if domains:
+
+def _text(axes: tuple[object, ...]) -> str:
+    return f"({', '.join(map(str, axes))})"
+
+
+def _input_axes(model: onnx.ModelProto) -> tuple[onnx.ValueInfoProto, list[int]]:
+    """The model's only input and its axes, unknown ones as 0. Raises ExportError."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1 or len(model.graph.output) != 1:
+        found = [", ".join(one.name for one in many) for many in (inputs, model.graph.output)]
         raise ExportError(
-            f"{path}: has operators of {', '.join(sorted(domains))}; only standard ONNX operators "
-            "are supported"
+            f"it has the inputs {found[0]} and the outputs {found[1]}, but must have one of each: "
+            "latents and images"
         )
-    try:
-        if opset(model) < OPSET:
-            model = version_converter.convert_version(model, OPSET)
-        checker.check_model(model, full_check=True)
-    except Exception as error:  # the converter and the checker have no common error class
-        raise ExportError(f"{path}: not a valid ONNX model: {error}") from error
-    return model
-
-
-def opset(model: onnx.ModelProto) -> int:
-    """The version of the standard operators that ``model`` uses."""
-    return max(int(known.version) for known in model.opset_import if known.domain in _ONNX_DOMAINS)
+    tensor = inputs[0].type.tensor_type
+    kind = TensorProto.DataType.Name(tensor.elem_type)
+    if not tensor.shape.dim:
+        raise ExportError(f"its input {inputs[0].name} has no axes, not (n, z) or (n, z, 1, 1)")
+    shape = [axis.dim_value for axis in tensor.shape.dim]
+    axes = _text(tuple(axis.dim_param or axis.dim_value or "?" for axis in tensor.shape.dim))
+    if tensor.elem_type != TensorProto.FLOAT:
+        raise ExportError(
+            f"its input {inputs[0].name} is {kind} {axes}, not FLOAT; export the network in float32"
+        )
+    if len(shape) not in {2, 4} or shape[2:] not in ([], [1, 1]) or not shape[1]:
+        raise ExportError(
+            f"its input {inputs[0].name} has the axes {axes}, not (n, z) or (n, z, 1, 1) with a "
+            "known z; export it with only the first axis dynamic"
+        )
+    if shape[1] > _MAX_WIDTH:
+        raise ExportError(f"its latents have {shape[1]} numbers, but at most {_MAX_WIDTH} fit")
+    return inputs[0], shape
 
 
 def _prepare_input(model: onnx.ModelProto) -> tuple[int, int]:
     """The width and the rank of the model's only input. Makes its batch size variable."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) != 1 or len(model.graph.output) != 1:
-        names = [value.name for value in (*inputs, *model.graph.output)]
-        raise ExportError(f"it has the inputs and outputs {names}, but must have one of each")
-    tensor = inputs[0].type.tensor_type
-    shape = [axis.dim_value for axis in tensor.shape.dim]
-    fits = len(shape) == 2 or (len(shape) == 4 and shape[2:] == [1, 1])
-    if tensor.elem_type != TensorProto.FLOAT or not fits or shape[1] < 1:
-        kind = TensorProto.DataType.Name(tensor.elem_type)
-        raise ExportError(
-            f"its input {inputs[0].name} is {kind} {shape}, not FLOAT (n, z) or (n, z, 1, 1)"
-        )
-    for value in (inputs[0], model.graph.output[0]):
-        if value.type.tensor_type.shape.dim:
-            value.type.tensor_type.shape.dim[0].dim_param = "n"
+    value, shape = _input_axes(model)
+    for one in (value, model.graph.output[0]):
+        if one.type.tensor_type.shape.dim:
+            one.type.tensor_type.shape.dim[0].dim_param = "n"
+    del model.graph.value_info[:]  # contains the old batch size
     del model.graph.input[:]
-    model.graph.input.append(inputs[0])
+    model.graph.input.append(value)
     return shape[1], len(shape)

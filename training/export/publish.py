@@ -1,7 +1,7 @@
 """``export``: publishes a run's generator as a version that the server can load."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +77,8 @@ class Source:
     """Returns its ONNX graph with the given metadata."""
     draw: Callable[[Latents], Pixels]
     """Draws the pixels that the graph must draw, without the graph, from ``conditional.Rows``."""
+    notes: Sequence[str] = ()
+    """What was assumed about a foreign generator, and how it was verified."""
 
 
 def export(
@@ -115,7 +117,11 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
 
 
 def source_of_network(
-    generator: nn.Module, latent: Latent, image: Image, provenance: Provenance
+    generator: nn.Module,
+    latent: Latent,
+    image: Image,
+    provenance: Provenance,
+    notes: Sequence[str] = (),
 ) -> Source:
     """A PyTorch generator in eval mode, from ``conditional.Rows`` to images in [-1, 1]."""
     shape = (image.height, image.width, image.channels)
@@ -127,6 +133,7 @@ def source_of_network(
         opset=OPSET,
         graph=lambda metadata: build_graph(generator, latent.width, shape, metadata, conditions),
         draw=lambda z: to_pixels(generator, torch.from_numpy(z)),
+        notes=notes,
     )
 
 
@@ -152,14 +159,17 @@ def new_version_folder(models: Path, name: str, version: int | None = None) -> P
 def publish(source: Source, folder: Path) -> None:
     """Publish ``source`` in ``folder``, which ``new_version_folder`` returned.
 
-    Raises ExportError if its graph does not draw what ``source.draw`` draws.
+    Raises ExportError if its graph does not draw what ``source.draw`` draws, and if all of its
+    images are the same.
     """
     name, version = folder.parent.name, int(folder.name)
     graph = source.graph(card.metadata(name, version))
     sampler = source.provenance.sampler
     conditions = len(sampler.names) if sampler else 0
     rows = rows_of(range(PARITY_SEEDS), source.latent, sampler)
-    _, share = parity.check(source.draw(rows), graph, rows, conditions)
+    pixels, share = parity.check(source.draw(rows), graph, rows, conditions)
+    if (pixels == pixels[0]).all():
+        raise ExportError("draws the same image for every latent, so it has learned nothing")
     sheet = run_graph(graph, sheet_rows(source.latent, sampler), conditions)
     model_card = Card(
         name=name,

@@ -1,148 +1,224 @@
 """``import``: publishes a generator of PyTorch's DCGAN example or tutorial from its state dict.
 
-Both save ``netG.state_dict()`` of one ``nn.Sequential`` named ``main``: transposed 4×4
-convolutions, the first from a 1×1 map to 4×4, each further one doubling the size; batch norm and
-ReLU between them, and tanh at the end. The shapes of the tensors determine everything else.
+Both are one ``nn.Sequential``: transposed 4×4 convolutions, the first from a 1×1 map to 4×4, each
+further one doubling the size; batch norm and ReLU between them, and tanh at the end. What has no
+tensors is not in the file: options name it, or else it is what the example has.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from app.artifact.card import DataSet, Image, Latent, Training
-from app.latent.sampling import Prior
+from app.imaging.sheets import Pixels
+from app.latent.sampling import Latents, Prior, from_seeds
+from training.config import Activation
 from training.errors import ExportError
+from training.export import checkpoint_file, sequential
+from training.export.checkpoint_file import State
+from training.export.folding import Tensors
+from training.export.options import ImportOptions
 from training.export.publish import Provenance, Source, source_of_network
+from training.export.sequential import ADOPT, Layer
+from training.export.verification import verify
+from training.gan.pixels import to_pixels
 
-Layer = dict[str, Tensor]
-"""The tensors of one layer, by the last part of their names: weight, bias, running_mean, …"""
-
-# "main.0.weight", or "module.main.0.weight" if it was trained on several GPUs.
-_NAME = re.compile(r"(?:module\.)?(?:\w+\.)?(\d+)\.(\w+)")
 _KERNEL = 4
-_STATISTICS = {"weight", "bias", "running_mean", "running_var"}
+_MAX_WIDTH, _MAX_DOUBLINGS = 4096, 8
+"""The widest latents, and the doublings from 4×4 to the largest images, that a card allows."""
+_CROPS = (0, 2, 4)
+"""Pixels by which the padding of the last layer may reduce the image size."""
+_TRIAL_SEEDS = 16
+_ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky": lambda: nn.LeakyReLU(0.2),
+    "selu": nn.SELU,
+}
+_NAMES: dict[Activation, str] = {"relu": "ReLU", "leaky": "LeakyReLU(0.2)", "selu": "SELU"}
 
 
-def source(path: Path, prior: Prior, dataset: DataSet) -> Source:
-    """The generator in the state dict ``path``.
+class Generator:
+    """The generator in a state dict, except for what has no tensors."""
+
+    def __init__(self, state: State) -> None:
+        """Raise ExportError with the name of a tensor that does not fit."""
+        self._layers = sequential.layers(state)
+        convolutions = [layer for layer in self._layers if not layer.is_norm]
+        self._first, self._last = convolutions[0], convolutions[-1]
+        self.width, self.channels = self._check_shapes()
+        doublings = len(convolutions) - 1
+        if not 1 <= doublings <= _MAX_DOUBLINGS:
+            raise ExportError(
+                f"{self._last.name}: is convolution {doublings + 1}, but a generator has from 2 "
+                f"(8×8 pixels) to {_MAX_DOUBLINGS + 1} (1024×1024)"
+            )
+        self.sizes = [_KERNEL * 2**doublings - crop for crop in _CROPS]
+        """The image sizes that its last layer may give; the first is the example's."""
+
+    def _check_shapes(self) -> tuple[int, int]:
+        """The width of the latents and the channels of the images."""
+        weight = self._first.tensors["weight"]
+        channels = width = weight.shape[0] if weight.ndim else 0
+        for layer in self._layers:
+            vectors = set(layer.tensors)
+            if not layer.is_norm:
+                vectors.remove("weight")
+                channels = _check_weight(layer, channels)
+            for name in sorted(vectors):
+                _check_shape(layer, name, (channels,))
+        if channels not in {1, 3}:
+            raise ExportError(
+                f"{self._last.name}.weight: has {channels} output channels, not 1 or 3"
+            )
+        if width > _MAX_WIDTH:
+            raise ExportError(
+                f"{self._first.name}.weight: the latents have {width} numbers, but at most "
+                f"{_MAX_WIDTH} are supported"
+            )
+        return width, channels
+
+    def size(self, options: ImportOptions) -> int:
+        """The height and width of its images. Raises ExportError if it cannot have that size."""
+        size = options.image_size or self.sizes[0]
+        if size not in self.sizes:
+            allowed = ", ".join(map(str, self.sizes))
+            raise ExportError(
+                f"--image-size {size}: this generator draws images of one of the sizes {allowed}"
+            )
+        return size
+
+    def network(self, options: ImportOptions) -> nn.Sequential:
+        """The network in eval mode, from latents ``(n, z)`` to images in [-1, 1].
+
+        What has no tensors is as ``options`` say.
+        """
+        modules: list[nn.Module] = [nn.Unflatten(1, (self.width, 1, 1))]
+        for layer in self._layers:
+            if layer.is_norm:
+                channels = len(layer.tensors["weight"])
+                modules.append(_loaded(nn.BatchNorm2d(channels, options.norm_eps), layer.tensors))
+                continue
+            if layer is not self._first:
+                modules.append(_ACTIVATIONS[options.activation]())
+            modules.append(self._convolution(layer, options))
+        return nn.Sequential(*modules, nn.Tanh()).eval()
+
+    def _convolution(self, layer: Layer, options: ImportOptions) -> nn.Module:
+        tensors = layer.tensors
+        stride, padding = (1, 0) if layer is self._first else (2, 1)
+        if layer is self._last:
+            padding += (self.sizes[0] - self.size(options)) // 2
+            if options.range == "sigmoid":
+                # sigmoid(x) = (1 + tanh(x / 2)) / 2: half the weights give the same pixels by tanh.
+                tensors = {name: tensor / 2 for name, tensor in tensors.items()}
+        channels_in, channels_out = tensors["weight"].shape[:2]
+        convolution = nn.ConvTranspose2d(
+            channels_in, channels_out, _KERNEL, stride, padding, bias="bias" in tensors
+        )
+        return _loaded(convolution, tensors)
+
+    def draw(self, options: ImportOptions) -> Callable[[Latents], Pixels]:
+        """A function that draws the pixels of latents with ``network``."""
+        network = self.network(options)
+        return lambda latents: to_pixels(network, torch.from_numpy(latents))
+
+
+def source(path: Path, prior: Prior, dataset: DataSet, options: ImportOptions) -> Source:
+    """The generator in the checkpoint ``path``.
 
     Only tensors are read from the file, so it cannot run code. Raises ExportError with the name of
-    a tensor that does not fit.
+    a tensor that does not fit, and if its images are not those that ``options`` name.
     """
-    network, latent_width, channels, size = build(read(path))
-    training = Training(
-        options={"imported": path.name, "latent_dim": latent_width, "image_size": size},
+    generator = find(path, options.key)
+    latent, size = Latent(width=generator.width, prior=prior), generator.size(options)
+    image = Image(height=size, width=size, channels=generator.channels)
+    network = generator.network(options)
+    with torch.no_grad():
+        values = network(torch.from_numpy(from_seeds(range(_TRIAL_SEEDS), latent.width, prior)))
+    if not values.isfinite().all():
+        raise ExportError(f"{path}: draws NaN: some of its weights are too large")
+    verified = verify(generator.draw, generator.sizes, latent, image, options)
+    return source_of_network(
+        network,
+        latent,
+        image,
+        Provenance(dataset, _training(path, latent, size, options), {}),
+        notes=[_assumptions(size, options), *verified],
+    )
+
+
+def find(path: Path, key: str | None) -> Generator:
+    """The only generator in the checkpoint ``path``, or the one at ``key``.
+
+    Raises ExportError if there is none or more than one.
+    """
+    content = checkpoint_file.read(path)
+    states = checkpoint_file.at_key(content, key) if key else checkpoint_file.networks(content)
+    if not states:
+        where = f"nothing at --key {key}" if key else f"a {type(content).__name__}"
+        raise ExportError(f"{path}: contains {where}, not a state dict")
+    found: dict[str, Generator] = {}
+    problems: dict[str, str] = {}
+    for name, state in states.items():
+        try:
+            found[name] = Generator(state)
+        except ExportError as error:
+            problems[name] = str(error)
+    if len(found) > 1:
+        raise ExportError(f"{path}: contains several generators: choose one of {_keys(found)}")
+    if not found:
+        largest = max(states, key=lambda name: len(states[name]))
+        others = f"; it also contains {_keys(states)}" if len(states) > 1 else ""
+        raise ExportError(f"{path}: {problems[largest]}{others}")
+    return found.popitem()[1]
+
+
+def _keys(states: Iterable[str]) -> str:
+    return ", ".join(f"--key {name}" for name in sorted(states))
+
+
+def _assumptions(size: int, options: ImportOptions) -> str:
+    """What the network has that is not in the file."""
+    return (
+        f"assumed what a state dict does not say: {size}×{size}, "
+        f"{_NAMES[options.activation]}, {options.range}, eps {options.norm_eps:g}"
+    )
+
+
+def _training(path: Path, latent: Latent, size: int, options: ImportOptions) -> Training:
+    described = options.model_dump(include={"activation", "norm_eps", "range"})
+    verified = [path.name for path in (options.check, options.reference) if path]
+    return Training(
+        options={
+            "imported": path.name,
+            "latent_dim": latent.width,
+            "image_size": size,
+            **described,
+            "verified_with": verified,
+        },
         epochs=0,
         steps=0,
         seconds=0,
         device="unknown",
     )
-    return source_of_network(
-        network,
-        Latent(width=latent_width, prior=prior),
-        Image(height=size, width=size, channels=channels),
-        Provenance(dataset, training, {}),
-    )
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensors in ``path``, by name. Raises ExportError if it contains anything else."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ExportError(f"{path}: no such file") from error
-    except Exception as error:  # torch.load has no error class of its own
-        raise ExportError(f"{path}: not a state dict: {_first_line(error)}") from error
-    if not isinstance(state, dict) or not state:
-        raise ExportError(f"{path}: contains a {type(state).__name__}, not a state dict")
-    for name, value in state.items():
-        if not isinstance(value, Tensor) or not _NAME.fullmatch(name):
-            raise ExportError(
-                f"{path}: {name} is not a tensor of a layer, such as main.0.weight; "
-                "save only netG.state_dict()"
-            )
-    return state
-
-
-def build(state: dict[str, Tensor]) -> tuple[nn.Sequential, int, int, int]:
-    """The network of ``state`` in eval mode, its latent width, channels and image size.
-
-    Raises ExportError with the tensor's name and both shapes if one does not fit.
-    """
-    groups = list(_layers(state))
-    convolutions = [layer["weight"] for _, layer in groups if "running_mean" not in layer]
-    latent_width, size = len(convolutions[0]), _KERNEL * 2 ** (len(convolutions) - 1)
-    channels_in = latent_width
-    layers: list[nn.Module] = [nn.Unflatten(1, (latent_width, 1, 1))]
-    for k, (name, tensors) in enumerate(groups):
-        if "running_mean" in tensors:
-            layers.append(_norm(name, tensors, channels_in))
-        else:
-            layers.append(_convolution(name, tensors, channels_in, first=k == 0))
-            channels_in = tensors["weight"].shape[1]
-        # The activation of a convolution follows its batch norm, if it has one.
-        followed = k + 1 < len(groups) and "running_mean" in groups[k + 1][1]
-        if not followed:
-            layers.append(nn.ReLU() if k + 1 < len(groups) else nn.Tanh())
-    if channels_in not in {1, 3}:
-        raise ExportError(f"{groups[-1][0]}.weight: has {channels_in} output channels, not 1 or 3")
-    return nn.Sequential(*layers).eval(), latent_width, channels_in, size
-
-
-def _layers(state: dict[str, Tensor]) -> Iterator[tuple[str, Layer]]:
-    """The name and the tensors of each layer, in the order of the layers' numbers."""
-    layers: dict[int, tuple[str, Layer]] = {}
-    for name, tensor in state.items():
-        matched = _NAME.fullmatch(name)
-        number, last = int(matched[1]), matched[2]  # type: ignore[index]
-        layers.setdefault(number, (name.rpartition(".")[0], {}))[1][last] = tensor.float()
-    for number in sorted(layers):
-        name, tensors = layers[number]
-        required = _STATISTICS if "running_mean" in tensors else {"weight"}
-        if missing := sorted(required - tensors.keys()):
-            raise ExportError(f"{name}.{missing[0]}: is missing")
-        yield name, tensors
-
-
-def _convolution(name: str, tensors: Layer, channels_in: int, *, first: bool) -> nn.Module:
-    weight = tensors["weight"]
+def _check_weight(layer: Layer, channels: int) -> int:
+    """The output channels of a convolution with ``channels`` inputs."""
+    weight = layer.tensors["weight"]
     channels_out = weight.shape[1] if weight.ndim == 4 else "n"
-    expected = (channels_in, channels_out, _KERNEL, _KERNEL)
-    if tuple(weight.shape) != expected:
-        raise ExportError(_wrong_shape(f"{name}.weight", weight, expected))
-    stride, padding = (1, 0) if first else (2, 1)
-    layer = nn.ConvTranspose2d(
-        channels_in, weight.shape[1], _KERNEL, stride, padding, bias="bias" in tensors
-    )
-    return _with_weights(layer, name, tensors)
+    _check_shape(layer, "weight", (channels or "z", channels_out, _KERNEL, _KERNEL))
+    return weight.shape[1]
 
 
-def _norm(name: str, tensors: Layer, channels: int) -> nn.Module:
-    for last in sorted(_STATISTICS):
-        if tuple(tensors[last].shape) != (channels,):
-            raise ExportError(_wrong_shape(f"{name}.{last}", tensors[last], (channels,)))
-    return _with_weights(nn.BatchNorm2d(channels), name, tensors)
+def _check_shape(layer: Layer, name: str, expected: tuple[int | str, ...]) -> None:
+    if (found := tuple(layer.tensors[name].shape)) != expected:
+        shape = str(expected).replace("'", "")
+        raise ExportError(f"{layer.name}.{name}: has the shape {found}, not {shape}; {ADOPT}")
 
 
-def _with_weights(layer: nn.Module, name: str, tensors: Layer) -> nn.Module:
-    unknown = sorted(tensors.keys() - layer.state_dict().keys())
-    if unknown:
-        raise ExportError(f"{name}.{unknown[0]}: unknown tensor of {layer}")
-    try:
-        layer.load_state_dict(tensors, strict=False)  # num_batches_tracked is not needed
-    except RuntimeError as error:
-        raise ExportError(f"{name}: {_first_line(error)}") from error
+def _loaded(layer: nn.Module, tensors: Tensors) -> nn.Module:
+    layer.load_state_dict(tensors, strict=False)  # only training uses num_batches_tracked
     return layer
-
-
-def _wrong_shape(name: str, tensor: Tensor, expected: tuple[Any, ...]) -> str:
-    shape = str(expected).replace("'", "")
-    return f"{name}: has the shape {tuple(tensor.shape)}, not {shape}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

@@ -1,0 +1,43 @@
+"""Publishes foreign generators through the command line, and draws with what was published."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.artifact import card
+from app.latent import sampling
+from training.__main__ import main
+from training.export.cpu_session import run_graph
+
+
+@pytest.fixture
+def fewer_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks the parity on fewer images, which takes less time."""
+    monkeypatch.setattr("training.export.publish.PARITY_SEEDS", 64)
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Callable[..., int]:
+    """Runs a command on a file, for the models folder ``tmp_path/models``."""
+
+    def run(command: str, path: Path, *flags: object) -> int:
+        models = str(tmp_path / "models")
+        return main([command, str(path), "--name", "mine", "--models", models, *map(str, flags)])
+
+    return run
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Callable[[int], NDArray[np.uint8]]:
+    """Draws the first seeds with the graph that was published as version 1."""
+
+    def draw(count: int) -> NDArray[np.uint8]:
+        folder = tmp_path / "models/mine/1"
+        described = card.read(folder)
+        graph = card.load_graph(folder, described.variant("any"))
+        return run_graph(graph, sampling.from_seeds(range(count), described.latent.width))
+
+    return draw
