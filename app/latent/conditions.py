@@ -70,7 +70,7 @@ class ClassSampler:
         return one_hot(np.array([np.argmax(self.shares)]), len(self.names))
 
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
-        """The classes of ``seeds``, one-hot: ``(len(seeds), k)``."""
+        """The classes of ``seeds``, one-hot: ``(len(seeds), k)``. The page finds the same."""
         bounds = self._bounds
         chosen = np.searchsorted(bounds, condition_numbers(seeds) * bounds[-1], side="right")
         return one_hot(chosen, len(self.names))

@@ -1,7 +1,8 @@
 /* Requests to the server, with retries while it is busy or unavailable. */
 
 import { serverAvailable, serverUnavailable, showError, untilRetry } from "./notice.js";
-import { editText, view } from "./view.js";
+import { splitPicture } from "./picture.js";
+import { attributesText, editText, view } from "./view.js";
 
 const MAX_DELAY = 15; // seconds between two attempts
 const UNREACHABLE = "Can't reach the server.";
@@ -90,8 +91,10 @@ export function coalesce(work) {
 }
 
 /** The path of one picture. */
-export function imagePath(seed, scale = "") {
-  return path(`images/${view.model}/${view.version}/${seed}.png`, { ...imageOptions(), scale });
+export function imagePath(picture, scale = "") {
+  const { seed, ofClass } = splitPicture(picture);
+  const parameters = { ...imageOptions(), class: ofClass, scale };
+  return path(`images/${view.model}/${view.version}/${seed}.png`, parameters);
 }
 
 /** The path of another resource of the model version, such as a sheet. */
@@ -102,6 +105,7 @@ export function resourcePath(route, parameters) {
 
 const imageOptions = () => ({
   edit: editText(),
+  attributes: attributesText(),
   truncation: view.truncation === 1 ? "" : view.truncation,
 });
 

@@ -1,10 +1,12 @@
 /* Arithmetic with the averages of pictures. */
 
 import { coalesce, imagePath, requestJson } from "./api.js";
+import { classOfSum, nameOf } from "./classes.js";
 import { $, make } from "./dom.js";
 import { makeDropTarget } from "./drag.js";
 import { showImage } from "./image.js";
 import { displayWidth } from "./models.js";
+import { splitPicture } from "./picture.js";
 import { MAX_PICTURES, change, view } from "./view.js";
 
 const NEIGHBOURS = 9; // on the sheet, the result in the middle included
@@ -12,15 +14,19 @@ const result = $("arithmetic-result");
 
 const fetchResult = coalesce(async () => {
   if (!isActive()) return;
-  const { model, version, edit, truncation } = view;
+  const { model, version, edit, attributes, truncation } = view;
   const groups = (...lists) => lists.filter((list) => list.length > 0);
+  const [plus, minus] = [groups(view.start, view.plus), groups(view.minus)];
+  const seeds = (group) => group.map((picture) => splitPicture(picture).seed);
   const body = JSON.stringify({
     model,
     version,
     edit,
+    attributes,
     truncation,
-    plus: groups(view.start, view.plus),
-    minus: groups(view.minus),
+    class: classOfSum(plus, minus),
+    plus: plus.map(seeds),
+    minus: minus.map(seeds),
     neighbours: NEIGHBOURS,
   });
   const headers = { "Content-Type": "application/json" };
@@ -43,33 +49,34 @@ export function render() {
 }
 
 function fill(box) {
-  const seeds = view[box.dataset.name];
+  const pictures = view[box.dataset.name];
   const list = box.querySelector(".list");
   const focused = [...list.children].indexOf(document.activeElement);
-  const same = String([...list.children].map((item) => item.seed)) === String(seeds);
-  if (!same) list.replaceChildren(...seeds.map((seed) => makeItem(box, seed)));
+  const same = String([...list.children].map((item) => item.picture)) === String(pictures);
+  if (!same) list.replaceChildren(...pictures.map((one) => makeItem(box, one)));
   if (!same && focused >= 0) (list.children[focused] ?? list.lastChild ?? box).focus();
-  for (const item of list.children) showImage(item.firstChild, imagePath(item.seed));
+  for (const item of list.children) showImage(item.firstChild, imagePath(item.picture));
 }
 
-function makeItem(box, seed) {
+function makeItem(box, picture) {
   const { name } = box.dataset;
   const img = make("img", { alt: "", draggable: false });
-  const label = `Remove picture ${seed} from “${box.ariaLabel}”`;
+  const label = `Remove picture ${nameOf(picture)} from “${box.ariaLabel}”`;
   const button = make("button", { title: label, "aria-label": label }, img);
-  button.seed = seed;
+  button.picture = picture;
   button.addEventListener("click", () => {
-    change({ [name]: view[name].filter((one) => one !== seed) });
+    change({ [name]: view[name].filter((one) => one !== picture) });
   });
   return button;
 }
 
-function addTo(name, seed) {
-  if (!view[name].includes(seed)) change({ [name]: [...view[name], seed].slice(-MAX_PICTURES) });
+function addTo(name, picture) {
+  if (view[name].includes(picture)) return;
+  change({ [name]: [...view[name], picture].slice(-MAX_PICTURES) });
 }
 
 for (const box of document.querySelectorAll(".box")) {
-  makeDropTarget(box, (seed) => addTo(box.dataset.name, seed));
+  makeDropTarget(box, (picture) => addTo(box.dataset.name, picture));
 }
 result.append(
   ...Array.from({ length: NEIGHBOURS }, (_, k) =>

@@ -1,9 +1,11 @@
 /* Blends of the first four pins: a sheet, and the picture at a position on it. */
 
 import { coalesce, resourcePath } from "./api.js";
+import { classList, nameOf } from "./classes.js";
 import { $ } from "./dom.js";
 import { loadSheet } from "./image.js";
 import { displayWidth, fitCanvas } from "./models.js";
+import { splitPicture } from "./picture.js";
 import { view } from "./view.js";
 
 const SIDES = [8, 4]; // pictures per side; the second where the server allows fewer
@@ -16,19 +18,22 @@ const position = { x: 0.5, y: 0.5 }; // 0 to 1, from the left and from the top
 
 const fetchSheet = coalesce(async () => {
   if (!isActive()) return;
-  const corners = view.pins.slice(0, 4).join(",");
-  const path = (n) => resourcePath("grid", { corners, rows: n, cols: n });
+  const seeds = corners().map((picture) => splitPicture(picture).seed);
+  const parameters = { corners: seeds, class: classList(corners()) };
+  const path = (n) => resourcePath("grid", { ...parameters, rows: n, cols: n });
   side = await loadSheet(sheet, SIDES, path);
   showPosition();
 });
 
 const isActive = () => view.panel === "blend" && view.pins.length > 3;
 
+const corners = () => view.pins.slice(0, 4);
+
 export function render() {
   if (!isActive()) return;
   pad.style.width = `${displayWidth(580, SIDES[0])}px`;
   fitCanvas(canvas, 220);
-  sheet.alt = `Blends of the pictures ${view.pins.slice(0, 4).join(", ")}`;
+  sheet.alt = `Blends of the pictures ${corners().map(nameOf).join(", ")}`;
   fetchSheet();
 }
 

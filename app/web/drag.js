@@ -1,16 +1,16 @@
 /* Drag and drop of pictures by mouse. The dialog offers the same to keyboard and touch. */
 
-const TYPE = "application/x-seed";
+const TYPE = "application/x-picture";
 
-/** Makes an element draggable; the drag carries the seed. */
-export function makeDraggable(element, seed) {
+/** Makes an element draggable; the drag carries its `picture`. */
+export function makeDraggable(element) {
   element.draggable = true;
   element.addEventListener("dragstart", (event) => {
-    event.dataTransfer.setData(TYPE, String(seed));
+    event.dataTransfer.setData(TYPE, element.picture);
   });
 }
 
-/** Calls `onDrop` with the seed of a picture that is dropped on an element. */
+/** Calls `onDrop` with the picture that is dropped on an element. */
 export function makeDropTarget(element, onDrop) {
   const accepts = (event) => event.dataTransfer.types.includes(TYPE);
   element.addEventListener("dragover", (event) => {
@@ -25,6 +25,6 @@ export function makeDropTarget(element, onDrop) {
     if (!accepts(event)) return;
     event.preventDefault();
     element.classList.remove("over");
-    onDrop(Number(event.dataTransfer.getData(TYPE)));
+    onDrop(event.dataTransfer.getData(TYPE));
   });
 }

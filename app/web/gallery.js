@@ -1,12 +1,12 @@
 /* The gallery: pictures of consecutive seeds, loaded as they scroll into sight. */
 
 import { coalesce, imagePath } from "./api.js";
-import { openDialog } from "./dialog.js";
+import { nameOf } from "./classes.js";
 import { $, make, on } from "./dom.js";
-import { makeDraggable } from "./drag.js";
 import { clearStaleImage, showImage } from "./image.js";
-import { isPinned, togglePin } from "./pins.js";
-import { SEED_COUNT, bindSeed, change, randomSeed, view } from "./view.js";
+import { SEED_COUNT, makePicture } from "./picture.js";
+import { bindTiles, makeTile, setPicture } from "./tiles.js";
+import { bindSeed, change, randomSeed, view } from "./view.js";
 
 const BATCH = 24; // tiles that are added at a time
 const visible = new Set();
@@ -25,7 +25,7 @@ const observer = new IntersectionObserver(
 );
 
 const loadVisible = coalesce(() =>
-  Promise.all([...visible].map((tile) => showImage(tile.firstChild, imagePath(tile.seed)))),
+  Promise.all([...visible].map((tile) => showImage(tile.firstChild, imagePath(tile.picture)))),
 );
 
 export function render() {
@@ -34,11 +34,12 @@ export function render() {
   const typed = first === null && field.matches(":focus") && field.value;
   if (view.seed !== first) restart();
   if (!typed) field.value = first;
+  $("tiles").hidden = Boolean(view.rows);
   for (const tile of $("tiles").children) {
-    showPinned(tile);
-    if (!visible.has(tile)) clearStaleImage(tile.firstChild, imagePath(tile.seed));
+    showTile(tile);
+    if (!visible.has(tile)) clearStaleImage(tile.firstChild, imagePath(tile.picture));
   }
-  if (view.panel === "gallery") loadVisible();
+  if (view.panel === "gallery" && !view.rows) loadVisible();
 }
 
 function restart() {
@@ -52,48 +53,23 @@ function restart() {
 
 function append() {
   const count = $("tiles").childElementCount;
-  const seeds = Array.from({ length: BATCH }, (_, k) => (first + count + k) % SEED_COUNT);
-  const tiles = seeds.map(makeTile);
-  $("tiles").append(...tiles);
-  for (const tile of tiles) observer.observe(tile);
+  for (let k = 0; k < BATCH; k += 1) {
+    const tile = makeTile(make("img", { alt: "", draggable: false }), make("span"));
+    tile.seed = (first + count + k) % SEED_COUNT;
+    showTile(tile);
+    $("tiles").append(tile);
+    observer.observe(tile);
+  }
 }
 
-function makeTile(seed) {
-  const img = make("img", { alt: "", draggable: false });
-  const tile = make("button", { className: "tile", tabIndex: -1 }, img, String(seed));
-  tile.seed = seed;
-  makeDraggable(tile, seed);
-  showPinned(tile);
-  return tile;
+function showTile(tile) {
+  setPicture(tile, makePicture(tile.seed, view.class));
+  // A class that all have need not be repeated.
+  tile.lastChild.textContent = view.class ? tile.seed : nameOf(tile.picture);
 }
 
-function showPinned(tile) {
-  const pinned = isPinned(tile.seed);
-  tile.classList.toggle("pinned", pinned);
-  tile.ariaLabel = `Picture ${tile.seed}${pinned ? ", pinned" : ""}`;
-}
+const columns = () => getComputedStyle($("tiles")).gridTemplateColumns.split(" ").length;
 
-/* Arrow keys move between tiles; the tab key reaches one of them. */
-function handleKey(event) {
-  const tiles = [...$("tiles").children];
-  const index = tiles.indexOf(document.activeElement);
-  const columns = getComputedStyle($("tiles")).gridTemplateColumns.split(" ").length;
-  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
-  if (event.key === "p") togglePin(document.activeElement.seed);
-  const next = event.key === "Home" ? tiles[0] : tiles[index + steps[event.key]];
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-}
-
-on("tiles", "click", ({ target }) => {
-  const tile = target.closest(".tile");
-  if (tile) openDialog(tile.seed);
-});
-on("tiles", "keydown", handleKey);
-on("tiles", "focusin", ({ target }) => {
-  for (const tile of $("tiles").querySelectorAll('[tabindex="0"]')) tile.tabIndex = -1;
-  target.tabIndex = 0;
-});
-bindSeed("gallery-seed", "seed");
+bindTiles($("tiles"), columns);
+bindSeed("gallery-seed", (seed) => ({ seed }));
 on("gallery-shuffle", "click", () => change({ seed: randomSeed() }));

@@ -2,6 +2,8 @@
 
 import * as arithmetic from "./arithmetic.js";
 import * as blend from "./blend.js";
+import * as classChoice from "./class_choice.js";
+import * as classRows from "./class_rows.js";
 import * as dialog from "./dialog.js";
 import * as gallery from "./gallery.js";
 import { displayWidth, fetchModels, imageSize, resolveModel } from "./models.js";
@@ -25,7 +27,8 @@ function resize() {
 await fetchModels();
 // First the model is resolved, then the panel shown, then its content is measured.
 [resolveModel, resize, panels.render].forEach(subscribe);
-for (const part of [options, tray, gallery, morph, blend, variations, arithmetic, dialog]) {
+const panelParts = [gallery, classChoice, classRows, morph, blend, variations, arithmetic];
+for (const part of [options, tray, ...panelParts, dialog]) {
   subscribe(part.render);
 }
 openUrl();

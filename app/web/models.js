@@ -2,6 +2,7 @@
 
 import { requestJson } from "./api.js";
 import { $, on } from "./dom.js";
+import { classParts, makePicture, splitPicture } from "./picture.js";
 import { change, view } from "./view.js";
 
 const DEVICES = { cpu: "the CPU", cuda: "the GPU (CUDA)", tensorrt: "the GPU (TensorRT)" };
@@ -22,9 +23,30 @@ export function resolveModel() {
     view.version = model.default_version;
   }
   view.model = model.name;
-  const known = ([name]) => name in currentVersion().attributes;
-  view.edit = Object.fromEntries(Object.entries(view.edit).filter(known));
+  const { attributes, condition_attributes: chosen } = currentVersion();
+  view.edit = only(view.edit, Object.keys(attributes));
+  view.attributes = only(view.attributes, namesOf(chosen));
+  resolveClasses(namesOf(currentVersion().classes));
   showModel(versions);
+}
+
+const only = (values, names) =>
+  Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
+const namesOf = (list) => list.map(({ name }) => name);
+
+/** Removes classes that the model does not have. */
+function resolveClasses(names) {
+  const known = (text) => (classParts(text).every(([name]) => names.includes(name)) ? text : "");
+  const resolve = (picture) => {
+    const { seed, ofClass } = splitPicture(picture);
+    return makePicture(seed, known(ofClass));
+  };
+  view.class = known(view.class);
+  view.rows = names.length ? view.rows : "";
+  view.of = view.of && resolve(view.of);
+  for (const list of ["pins", "start", "minus", "plus"]) {
+    view[list] = [...new Set(view[list].map(resolve))];
+  }
 }
 
 /** The model version in use, as `GET /models` describes it. */

@@ -1,9 +1,11 @@
 /* Morphs from each pinned picture to the next, in a loop. Frames are fetched in advance. */
 
 import { coalesce, imagePath, requestJson, resourcePath } from "./api.js";
+import { classList, nameOf } from "./classes.js";
 import { $, make, on } from "./dom.js";
 import { decodePng, showImage } from "./image.js";
 import { displayWidth, fitCanvas, imageSize } from "./models.js";
+import { splitPicture } from "./picture.js";
 import { view } from "./view.js";
 
 const FRAMES = 16; // per segment; every server allows so many in one request
@@ -41,14 +43,18 @@ export function render() {
   if (stops.length !== $("morph-stops").childElementCount) {
     $("morph-stops").replaceChildren(...stops.map(() => make("img", { alt: "" })));
   }
-  stops.forEach((seed, k) => showImage($("morph-stops").children[k], imagePath(seed)));
-  segments = view.pins.map((from, k) => {
-    const to = view.pins[(k + 1) % view.pins.length];
-    return resourcePath("interpolate", { from, to, steps: FRAMES });
+  stops.forEach((picture, k) => showImage($("morph-stops").children[k], imagePath(picture)));
+  segments = view.pins.map((_, k) => {
+    const [from, to] = ends(k).map(splitPicture);
+    const classes = { from_class: from.ofClass, to_class: to.ofClass };
+    return resourcePath("interpolate", { from: from.seed, to: to.seed, ...classes, steps: FRAMES });
   });
   setDownloads();
   fetchFrames();
 }
+
+/** The pictures at the ends of a segment. */
+const ends = (segment) => [view.pins[segment], view.pins[(segment + 1) % view.pins.length]];
 
 /** Links to files of the same morph, as large as the server allows. */
 function setDownloads() {
@@ -56,7 +62,9 @@ function setDownloads() {
   const pixels = view.pins.length * (FRAMES - 1) * width * height;
   const maxScale = Math.floor(Math.sqrt(MAX_PIXELS / pixels));
   const scale = Math.min(displayWidth(ROOM) / width, 8, maxScale);
-  const path = { seeds: view.pins, steps: FRAMES, loop: true, fps: SPEED * (FRAMES - 1), scale };
+  const seeds = view.pins.map((picture) => splitPicture(picture).seed);
+  const stops = { seeds, class: classList(view.pins), steps: FRAMES, loop: true };
+  const path = { ...stops, fps: SPEED * (FRAMES - 1), scale };
   for (const format of ["gif", "webp"]) {
     $(`morph-${format}`).href = resourcePath("interpolate", { ...path, format });
     $(`morph-${format}`).download = `${view.model}-${view.version}.${format}`;
@@ -87,7 +95,7 @@ function showFrame() {
 }
 
 function showPosition(segment, part) {
-  const [from, to] = [view.pins[segment], view.pins[(segment + 1) % view.pins.length]];
+  const [from, to] = ends(segment).map(nameOf);
   const text = `${Math.round(100 * part)}% of the way from ${from} to ${to}`;
   slider.ariaValueText = text;
   $("morph-position").textContent = text;

@@ -1,10 +1,12 @@
 /* Options of every picture on the page: truncation, size and attributes. */
 
+import { checkChip, makeChips } from "./chips.js";
 import { $, make, on } from "./dom.js";
 import { currentVersion } from "./models.js";
 import { bindSlider, change, view } from "./view.js";
 
 const MAX_STRENGTH = 5;
+const POSITIONS = [["", "any"], ["1", "yes"], ["0", "no"]];
 let shown = null; // the model version that the sliders belong to
 
 export function render() {
@@ -12,20 +14,42 @@ export function render() {
   $("truncation").nextElementSibling.textContent = view.truncation;
   $("scale").value = view.scale;
   if (shown !== currentVersion()) buildSliders();
-  for (const input of $("edits").querySelectorAll("input")) {
+  for (const chips of $("switches").children) {
+    checkChip(chips, String(view.attributes[chips.name] ?? ""));
+  }
+  for (const input of $("edits-list").querySelectorAll("input")) {
     const strength = view.edit[input.name] ?? 0;
     if (Number(input.value) !== strength) input.value = strength;
     showStrength(input, strength);
   }
-  $("edits-reset").disabled = !Object.values(view.edit).some(Boolean);
+  const changed = Object.values(view.edit).some(Boolean) || Object.keys(view.attributes).length;
+  $("edits-reset").disabled = !changed;
 }
 
 function buildSliders() {
   shown = currentVersion();
   const attributes = Object.entries(shown.attributes);
-  $("edits").hidden = attributes.length === 0;
+  const chosen = shown.condition_attributes;
+  $("edits").hidden = attributes.length + chosen.length === 0;
   $("edits").open = matchMedia("(min-width: 60rem)").matches;
   $("edits-list").replaceChildren(...attributes.map(slider));
+  $("switches").replaceChildren(...chosen.map(makeSwitch));
+}
+
+/** A switch with three positions: as the seed has it, present, absent. */
+function makeSwitch({ name, excludes }) {
+  const choose = (value) => {
+    const attributes = { ...view.attributes, [name]: Number(value) };
+    if (value === "") delete attributes[name];
+    for (const other of value === "1" ? excludes : []) {
+      // Nobody has both.
+      if (attributes[other]) delete attributes[other];
+    }
+    change({ attributes });
+  };
+  const chips = makeChips(`has-${name}`, name.replaceAll("_", " "), POSITIONS, choose);
+  chips.name = name;
+  return chips;
 }
 
 function slider([name, { gained }]) {
@@ -55,4 +79,4 @@ $("scale").append(
   ...Array.from({ length: 8 }, (_, k) => new Option(`${k + 1} ×`, k + 1)),
 );
 on("scale", "change", () => change({ scale: Number($("scale").value) }));
-on("edits-reset", "click", () => change({ edit: {} }));
+on("edits-reset", "click", () => change({ edit: {}, attributes: {} }));

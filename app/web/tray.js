@@ -2,30 +2,32 @@
 
 import { imagePath } from "./api.js";
 import { openDialog } from "./dialog.js";
+import { nameOf } from "./classes.js";
 import { $, make, on } from "./dom.js";
 import { makeDraggable, makeDropTarget } from "./drag.js";
 import { showImage } from "./image.js";
 import { isPinned, pin, togglePin } from "./pins.js";
 import { change, view } from "./view.js";
 
-const buttons = new Map(); // by seed
+const buttons = new Map(); // by picture
 let hovered = null; // the button under a dragged picture
 
 export function render() {
-  for (const [seed, button] of buttons) {
-    if (isPinned(seed)) continue;
+  for (const [picture, button] of buttons) {
+    if (isPinned(picture)) continue;
     // Keep the keyboard's place: the focus moves to the neighbour.
     const neighbour = button.nextElementSibling ?? button.previousElementSibling;
     if (button === document.activeElement) neighbour?.focus();
     button.remove();
-    buttons.delete(seed);
+    buttons.delete(picture);
   }
-  for (const seed of view.pins) {
-    if (!buttons.has(seed)) buttons.set(seed, thumbnail(seed));
-    showImage(buttons.get(seed).firstChild, imagePath(seed));
+  for (const picture of view.pins) {
+    if (!buttons.has(picture)) buttons.set(picture, thumbnail(picture));
+    showImage(buttons.get(picture).firstChild, imagePath(picture));
   }
-  const order = view.pins.map((seed) => buttons.get(seed));
+  const order = view.pins.map((picture) => buttons.get(picture));
   order.forEach((button, k) => {
+    button.ariaLabel = `Pinned picture ${nameOf(button.picture)}`;
     button.ariaDescription = `${k + 1} of ${order.length}`;
   });
   // An element that is moved loses the focus.
@@ -37,17 +39,17 @@ export function render() {
   $("pins").classList.toggle("empty", order.length === 0);
 }
 
-function thumbnail(seed) {
+function thumbnail(picture) {
   const img = make("img", { alt: "", draggable: false });
-  const button = make("button", { "aria-label": `Pinned picture ${seed}` }, img);
-  button.seed = seed;
-  button.addEventListener("click", () => openDialog(seed));
+  const button = make("button", {}, img);
+  button.picture = picture;
+  button.addEventListener("click", () => openDialog(picture));
   button.addEventListener("keydown", (event) => {
-    if (["Delete", "Backspace", "p"].includes(event.key)) togglePin(seed);
+    if (["Delete", "Backspace", "p"].includes(event.key)) togglePin(picture);
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step && event.shiftKey) pin(seed, Math.max(0, view.pins.indexOf(seed) + step));
+    if (step && event.shiftKey) pin(picture, Math.max(0, view.pins.indexOf(picture) + step));
   });
-  makeDraggable(button, seed);
+  makeDraggable(button);
   return button;
 }
 
@@ -64,11 +66,11 @@ function unmarkSide() {
   delete hovered?.dataset.side;
 }
 
-function drop(seed) {
-  const others = view.pins.filter((one) => one !== seed);
-  if (!hovered) pin(seed);
-  else if (hovered.seed !== seed) {
-    pin(seed, others.indexOf(hovered.seed) + Number(hovered.dataset.side));
+function drop(picture) {
+  const others = view.pins.filter((one) => one !== picture);
+  if (!hovered) pin(picture);
+  else if (hovered.picture !== picture) {
+    pin(picture, others.indexOf(hovered.picture) + Number(hovered.dataset.side));
   }
   unmarkSide();
 }

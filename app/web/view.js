@@ -1,8 +1,8 @@
 /* The current view, stored in the URL's fragment for links and the history. */
 
 import { on } from "./dom.js";
+import { SEED_COUNT, readClass, readPicture } from "./picture.js";
 
-export const SEED_COUNT = 2 ** 32;
 export const MAX_PICTURES = 16; // pins, and pictures in one box: the limit of the server
 export const PANELS = ["gallery", "morph", "blend", "variations", "arithmetic"];
 // Old links use the old names.
@@ -13,14 +13,18 @@ const number = (min, max, pattern = /^\d{1,10}$/) => (text) => {
   return value >= min && value <= max ? value : undefined;
 };
 const seed = number(0, SEED_COUNT - 1);
-const seeds = (text) => {
-  const found = text.split(",").map(seed).filter(Number.isInteger);
+const pictures = (text) => {
+  const found = text.split(",").map(readPicture).filter(Boolean);
   return [...new Set(found)].slice(0, MAX_PICTURES);
 };
 const edit = (text) => {
   const pairs = text.split(",").map((pair) => pair.split(":"));
   const valid = ([name, value]) => /^[a-z]\w*$/.test(name) && value && Math.abs(value) <= 5;
   return Object.fromEntries(pairs.filter(valid).map(([name, value]) => [name, Number(value)]));
+};
+const attributes = (text) => {
+  const found = text.split(",").filter((one) => /^-?[a-z]\w*$/.test(one));
+  return Object.fromEntries(found.map((one) => [one.replace("-", ""), one[0] === "-" ? 0 : 1]));
 };
 
 const DECIMAL = /^\d(\.\d+)?$/;
@@ -30,15 +34,18 @@ const FIELDS = {
   version: [number(1, 2 ** 31), 0],
   panel: [(text) => PANELS.find((name) => name === (RENAMED.get(text) ?? text)), "gallery"],
   seed: [seed, 0],
-  pins: [seeds, []],
+  class: [readClass, ""],
+  rows: [(text) => ["classes"].find((name) => name === text), ""],
+  pins: [pictures, []],
+  attributes: [attributes, {}],
   edit: [edit, {}],
   truncation: [number(0.1, 2, DECIMAL), 1],
   scale: [number(1, 8), 0],
-  of: [seed, null],
+  of: [readPicture, ""],
   radius: [number(0, 2, DECIMAL), 0.5],
-  start: [seeds, []],
-  minus: [seeds, []],
-  plus: [seeds, []],
+  start: [pictures, []],
+  minus: [pictures, []],
+  plus: [pictures, []],
 };
 
 export const view = {};
@@ -51,12 +58,19 @@ export function subscribe(listener) {
 
 /** An edit in the API's notation, such as `beard:-1.5,glasses:2`. */
 export const editText = (strengths = view.edit) =>
-  // Sorted by name: one edit has one URL, which caches recognise.
-  Object.entries(strengths)
+  sorted(strengths)
     .filter(([, strength]) => strength)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
     .map((pair) => pair.join(":"))
     .join(",");
+
+/** Attributes in the API's notation, such as `-beard,glasses`. */
+export const attributesText = (chosen = view.attributes) =>
+  sorted(chosen)
+    .map(([name, value]) => (value ? name : `-${name}`))
+    .join(",");
+
+// Sorted by name: one edit has one URL, which caches recognise.
+const sorted = (values) => Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1));
 
 export const randomSeed = () => Math.floor(Math.random() * SEED_COUNT);
 
@@ -68,13 +82,16 @@ export function fragment(changes = {}) {
   return `#${given.map(([name, text]) => `${name}=${text}`).join("&")}`;
 }
 
-const write = (name, value) => (name === "edit" ? editText(value) : String(value ?? ""));
+const TEXTS = { attributes: attributesText, edit: editText };
+const write = (name, value) => (TEXTS[name] ?? String)(value);
 
 /** Changes the view. Positions of a moving slider stay out of the history. */
 export function change(changes, { inHistory = true } = {}) {
   Object.assign(view, changes);
   if (inHistory && fragment() !== location.hash) history.pushState(null, "", fragment());
   notify();
+  // What another model does not have is gone.
+  if (inHistory) history.replaceState(null, "", fragment());
 }
 
 /** Reads the view from the URL, and removes invalid parts of the URL. */
@@ -91,10 +108,10 @@ function read() {
   }
 }
 
-/** Makes an input set a seed of the view. An invalid value is reset. */
-export function bindSeed(id, name) {
+/** Makes an input change the view by `toChanges(seed)`. An invalid value is reset. */
+export function bindSeed(id, toChanges) {
   on(id, "change", ({ target }) => {
-    change(target.value && target.checkValidity() ? { [name]: target.valueAsNumber } : {});
+    change(target.value && target.checkValidity() ? toChanges(target.valueAsNumber) : {});
   });
 }
 

@@ -25,10 +25,14 @@ LARGE = {"width": 1280, "height": 800}
 
 @pytest.fixture(scope="session")
 def served_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with `fashion-mnist`, and `colours`, a model with editable attributes."""
+    """Models: `fashion-mnist`, `clothes` with classes, `people` with attributes, and `colours`.
+
+    `colours` and `people` have attributes to edit.
+    """
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(models / "fashion-mnist", folder / "fashion-mnist")
-    publish(folder, "colours")
+    for name in ("colours", "clothes", "people"):
+        publish(folder, name)
     return folder
 
 

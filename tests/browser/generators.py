@@ -1,4 +1,4 @@
-"""Small ONNX generators for browser tests: with editable attributes, and with slow inference."""
+"""Small ONNX generators for browser tests: editable, conditional, and with slow inference."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +7,19 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from app.artifact import card
-from app.artifact.card import Card, DataSet, Direction, Directions, Image, Latent, Training, Variant
+from app.artifact.card import (
+    Attributes,
+    Card,
+    DataSet,
+    Direction,
+    Directions,
+    Image,
+    ImageAttribute,
+    ImageClass,
+    Latent,
+    Training,
+    Variant,
+)
 
 OPSET, COARSE, SIDE = 17, 4, 32
 WIDTH = 3 * COARSE**2
@@ -21,10 +33,30 @@ CONSTANTS = {
     "square": np.array([1500, 1500]),
     "nothing": np.float32(0),
 }
+CLASSES = {
+    "t-shirt": 0.1,
+    "trouser": 0.2,
+    "pullover": 0.1,
+    "dress": 0.05,
+    "coat": 0.15,
+    "sandal": 0.1,
+    "shirt": 0.05,
+    "sneaker": 0.1,
+    "bag": 0.1,
+    "ankle-boot": 0.05,
+}
+"""Names and shares of the classes of "clothes"."""
+ATTRIBUTES = {"glasses": [], "blond_hair": ["brown_hair"], "brown_hair": ["blond_hair"]}
+"""The attributes of "people", and what each excludes."""
+CONDITIONS = {"clothes": len(CLASSES), "people": len(ATTRIBUTES)}
+"""The width of the second input of conditional generators."""
 
 
 def publish(models: Path, name: str, *, products: int = 0) -> None:
-    """Publish a generator of smooth colours. Each of the `products` takes time."""
+    """Publish a generator of smooth colours. Each of the `products` takes time.
+
+    "clothes" has a colour pattern for each of its classes, "people" for each of its attributes.
+    """
     folder = models / name / "1"
     folder.mkdir(parents=True)
     content = _graph(name, products)
@@ -35,10 +67,12 @@ def publish(models: Path, name: str, *, products: int = 0) -> None:
 def _graph(name: str, products: int) -> bytes:
     """The ONNX graph: latents are 4×4 colours, enlarged by linear interpolation."""
     node = helper.make_node
+    width = CONDITIONS.get(name, 0)
     latents = "delayed" if products else "latents"
     nodes = [
         *(_delay(products) if products else []),
-        node("Reshape", [latents, "coarse"], ["planes"]),
+        *(_painted(latents) if width else []),
+        node("Reshape", ["painted" if width else latents, "coarse"], ["planes"]),
         node("Resize", ["planes", "", "larger"], ["stretched"], mode="linear"),
         node("Transpose", ["stretched"], ["image"], perm=[0, 2, 3, 1]),
         node("Mul", ["image", "contrast"], ["scaled"]),
@@ -46,17 +80,33 @@ def _graph(name: str, products: int) -> bytes:
         node("Clip", ["lifted", "black", "white"], ["clipped"]),
         node("Cast", ["clipped"], ["pixels"], to=TensorProto.UINT8),
     ]
+    patterns = np.random.default_rng(7).normal(0, 1.5, (width, WIDTH)).astype(np.float32)
+    constants = {**CONSTANTS, "patterns": patterns, "few": np.float32(0.4)}
+    inputs = {"latents": WIDTH, "classes": width}
     made = helper.make_graph(
         nodes,
         name,
-        [helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["n", WIDTH])],
+        [
+            helper.make_tensor_value_info(key, TensorProto.FLOAT, ["n", size])
+            for key, size in inputs.items()
+            if size
+        ],
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", SIDE, SIDE, 3])],
-        [numpy_helper.from_array(np.asarray(value), key) for key, value in CONSTANTS.items()],
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     helper.set_model_props(model, card.metadata(name, 1))
     content: bytes = model.SerializeToString()
     return content
+
+
+def _painted(latents: str) -> list[NodeProto]:
+    """Nodes that add the patterns of classes or attributes to the latents."""
+    return [
+        helper.make_node("MatMul", ["classes", "patterns"], ["pattern"]),
+        helper.make_node("Mul", [latents, "few"], ["noise"]),
+        helper.make_node("Add", ["noise", "pattern"], ["painted"]),
+    ]
 
 
 def _delay(products: int) -> list[NodeProto]:
@@ -82,10 +132,18 @@ def _card(name: str, content: bytes) -> Card:
     warm = np.zeros((3, COARSE, COARSE))
     warm[0, :2], warm[2, :2] = 0.8, -0.8
     vectors = {"bright": bright, "warm_sky": warm}
-    attributes = {
+    directions = {
         attribute: Direction(vector=vector.ravel().tolist(), gained=0.75, kept=0.9)
         for attribute, vector in vectors.items()
     }
+    classes = [ImageClass(name=one, share=share) for one, share in CLASSES.items()]
+    attributes = Attributes(
+        attributes=[
+            ImageAttribute(name=one, share=0.5, excludes=others)
+            for one, others in ATTRIBUTES.items()
+        ],
+        patterns=["1", "2", "4", "5"],
+    )
     return Card(
         name=name,
         version=1,
@@ -98,5 +156,9 @@ def _card(name: str, content: bytes) -> Card:
         training=Training(options={}, epochs=0, steps=0, seconds=0, device="none"),
         metrics={},
         libraries={},
-        directions=Directions(protocol="made up", attributes=attributes),
+        classes=classes if name == "clothes" else None,
+        attributes=attributes if name == "people" else None,
+        directions=(
+            None if name == "clothes" else Directions(protocol="made up", attributes=directions)
+        ),
     )

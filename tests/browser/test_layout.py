@@ -14,10 +14,15 @@ from playwright.sync_api import Page, expect
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
 
-SMALL = {"width": 360, "height": 740}
-SIZES = {360: SMALL, 1280: {"width": 1280, "height": 800}}
+SMALL = {"width": 320, "height": 640}
+SIZES = {320: SMALL, 1280: {"width": 1280, "height": 800}}
 PAPER = {"light": "rgb(250, 249, 246)", "dark": "rgb(23, 22, 21)"}
-VIEW = "model=colours&pins=3,17,99,7,21&start=3,17&minus=99&plus=21&edit=bright:1"
+VIEWS = {
+    "colours": "pins=3,17,99,7,21&start=3,17&minus=99&plus=21&edit=bright:1",
+    "clothes": "class=sneaker:0.7+bag:0.3&pins=3,17:bag,99:coat,7&start=3,17:bag&plus=7",
+    "people": "pins=3,17,99,7,21&start=3,17&attributes=glasses,-brown_hair",
+}
+"""What the address says beside the model."""
 PANELS = {
     "gallery": "Gallery",
     "morph": "Morph",
@@ -45,17 +50,26 @@ def violations() -> Callable[[Page], list[str]]:
     return found
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+@pytest.mark.parametrize(
+    ("model", "width", "scheme"),
+    [
+        ("colours", 320, "dark"),
+        ("colours", 1280, "light"),
+        ("clothes", 320, "light"),
+        ("people", 1280, "dark"),
+    ],
+)
 def test_every_panel_fits_its_window_and_is_accessible(
     open_page: Open,
     wait_until_idle: WaitUntilIdle,
     violations: Callable[[Page], list[str]],
     screenshots: Path,
+    model: str,
     width: int,
     scheme: str,
 ) -> None:
     options = {"viewport": SIZES[width], "color_scheme": scheme, "reduced_motion": "reduce"}
-    page = open_page(f"#{VIEW}", **options)
+    page = open_page(f"#model={model}&{VIEWS[model]}", **options)
     expect(page.locator("body")).to_have_css("background-color", PAPER[scheme])
     assert count_animated(page) == 0
     for panel, tab in PANELS.items():
@@ -64,11 +78,31 @@ def test_every_panel_fits_its_window_and_is_accessible(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("document.querySelector('nav').scrollWidth") <= width  # all tabs
         assert violations(page) == []
-        take_screenshot(page, screenshots / f"{panel}-{width}-{scheme}.png", width)
+        take_screenshot(page, screenshots / f"{model}-{panel}-{width}-{scheme}.png", width)
     page.locator("#pins-list button").first.click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
-    take_screenshot(page, screenshots / f"dialog-{width}-{scheme}.png", width)
+    take_screenshot(page, screenshots / f"{model}-dialog-{width}-{scheme}.png", width)
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
+def test_a_row_for_each_class_fits_its_window_and_is_accessible(
+    open_page: Open,
+    wait_until_idle: WaitUntilIdle,
+    violations: Callable[[Page], list[str]],
+    screenshots: Path,
+    width: int,
+    scheme: str,
+) -> None:
+    options = {"viewport": SIZES[width], "color_scheme": scheme}
+    page = open_page("#model=clothes&rows=classes&seed=4294967290", **options)
+    wait_until_idle(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    take_screenshot(page, screenshots / f"rows-{width}-{scheme}.png", width)
+    box = page.locator("#rows .tile").last.bounding_box()
+    assert box is not None
+    assert box["width"] >= 44  # to be hit by a finger
 
 
 def take_screenshot(page: Page, path: Path, width: int) -> None:
@@ -110,4 +144,4 @@ def test_touch_works_on_a_small_screen(open_page: Open, wait_until_idle: WaitUnt
     wait_until_idle(page)
     pad = page.get_by_role("slider", name="Position of the blend")
     pad.tap(position={"x": 20, "y": 20})
-    expect(pad).to_have_attribute("aria-valuenow", "7")
+    expect(pad).to_have_attribute("aria-valuenow", "8")
