@@ -101,6 +101,11 @@ def _add_publishing(commands: Commands) -> None:
         default="nchw",
         help="order of its output's axes (default: nchw)",
     )
+    adopt.add_argument(
+        "--input",
+        metavar="classes=NAME",
+        help="its input for classes, if it is conditional: one number for each class, or the index",
+    )
     adopt.set_defaults(command=_adopt)
 
 
@@ -209,9 +214,8 @@ def _import(options: dict[str, Any]) -> None:
 def _adopt(options: dict[str, Any]) -> None:
     from training.export import adopt
 
-    value_range, layout = options.pop("range"), options.pop("layout")
-    source = functools.partial(adopt.source, value_range=value_range, layout=layout)
-    _publish_foreign(options, source)
+    flags = {name: options.pop(name) for name in ("range", "layout", "input")}
+    _publish_foreign(options, functools.partial(adopt.source, options=adopt.Options(**flags)))
 
 
 def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> None:
@@ -221,7 +225,8 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
     folder = new_version_folder(options["models"], options["name"], options["version"])
     dataset = DataSet(name=options["dataset"], licence=options["licence"], images=None)
     found = source(options["path"], options["prior"], dataset)
-    print(*found.notes, sep="\n", flush=True)
+    for note in found.notes:
+        print(note, flush=True)
     publish(found, folder)
     print(f"published {folder}")
 

@@ -1,25 +1,26 @@
 """``adopt``: publishes another program's ONNX generator, with our inputs, outputs and card.
 
-Its own nodes are unchanged. Nodes before them give the latents the shape that they expect; nodes
-after them convert the image to uint8 with channels last.
+Its own nodes are unchanged. Nodes before them give latents and classes the form that they expect;
+nodes after them convert the image to uint8 with channels last.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, compose
+from onnx import compose
 
-from app.artifact.card import DataSet, Image, Latent, Training
+from app.artifact.card import DataSet, Image, ImageClass, Latent, Training, sampler_of
 from app.imaging.sheets import Pixels
-from app.latent.sampling import Latents, Prior, from_seeds
+from app.latent.sampling import Prior
 from training.errors import ExportError
-from training.export import onnx_file
+from training.export import onnx_file, onnx_inputs
 from training.export.cpu_session import run, session
 from training.export.graph import GraphWriter, Layout, finish
 from training.export.publish import Provenance, Source
+from training.gan.conditional import Rows, rows_of
 
 ValueRange = Literal["tanh", "sigmoid", "byte"]
 """Range of the generator's output: -1…1, 0…1 or 0…255."""
@@ -38,31 +39,48 @@ _EXACT = 1e-4
 """The same for another range, before it is suggested."""
 _SAME = 1e-3
 """How far values may differ between batch sizes, relative to the width of the range."""
-_MAX_WIDTH, _MAX_SIZE = 4096, 1024
-"""The widest latents and the largest images that a card allows."""
+_MAX_SIZE = 1024
+"""Height and width of the largest images that a card allows."""
+_PREFIX = "adopted_"
+"""What its names begin with in the new graph."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the graph does not say."""
+
+    range: ValueRange = "tanh"
+    layout: Layout = "nchw"
+    input: str | None = None
+    """``classes=NAME`` if the generator is conditional."""
 
 
 class AdoptedGenerator:
     """A generator of another program."""
 
-    def __init__(self, path: Path, value_range: ValueRange, layout: Layout) -> None:
+    def __init__(self, path: Path, options: Options) -> None:
         """Read ``path``. Raises ExportError with the reason if it is not a generator of images."""
-        self.value_range, self.layout = value_range, layout
-        self.model = onnx_file.read(path, _input_axes)
-        self.width, self._rank = _prepare_input(self.model)
-        self._name = self.model.graph.input[0].name
+        self.value_range, self.layout = options.range, options.layout
+        self.model = onnx_file.read(path, lambda model: onnx_inputs.find(model, options.input))
+        inputs = onnx_inputs.find(self.model, options.input)
+        onnx_inputs.free_batch_size(self.model, inputs)
         self._session = session(self.model.SerializeToString())
+        self.inputs = inputs.counted(lambda fed: run(self._session, fed))
 
-    def values(self, latents: Latents) -> NDArray[np.float32]:
-        """The generator's own output for latents ``(n, z)``, computed as one batch."""
-        return run(self._session, {self._name: latents.reshape(self._shape(len(latents)))})
+    @property
+    def classes(self) -> list[ImageClass] | None:
+        """Its classes, by their indices, all equally frequent; None if it has none."""
+        count = self.inputs.conditions
+        return [ImageClass(name=str(k), share=1 / count) for k in range(count)] or None
 
-    def _shape(self, count: int) -> tuple[int, ...]:
-        return (count, self.width, *(1,) * (self._rank - 2))
+    def values(self, rows: Rows) -> NDArray[np.float32]:
+        """The generator's own output for rows ``(n, z + k)``, computed as one batch."""
+        return run(self._session, self.inputs.feed(rows))
 
     def image(self, prior: Prior) -> Image:
         """The format of its images, found from a few of them. Raises ExportError if unsupported."""
-        latents = from_seeds(range(_TEST_SEEDS), self.width, prior)
+        latent = Latent(width=self.inputs.width, prior=prior)
+        latents = rows_of(range(_TEST_SEEDS), latent, sampler_of(self.classes, None))
         image = self._format(self._single(latents[:1]))
         rows = [self._single(latents[k : k + 1]) for k in range(_TEST_SEEDS)]
         if len({row.shape for row in rows}) > 1:
@@ -72,7 +90,7 @@ class AdoptedGenerator:
         self._check_batches(latents[:2], values[:2])
         return image
 
-    def _single(self, latent: Latents) -> NDArray[np.float32]:
+    def _single(self, latent: Rows) -> NDArray[np.float32]:
         """The output for one latent ``(1, z)``."""
         try:
             return self.values(latent)
@@ -127,7 +145,7 @@ class AdoptedGenerator:
                 f"--range {fitting}"
             )
 
-    def _check_batches(self, latents: Latents, values: NDArray[np.float32]) -> None:
+    def _check_batches(self, latents: Rows, values: NDArray[np.float32]) -> None:
         """Raise ExportError unless it gives ``values`` again, and for all latents in one batch."""
         if not np.array_equal(self.values(latents[:1]), values[:1]):
             raise ExportError(
@@ -153,13 +171,14 @@ class AdoptedGenerator:
             )
 
     def _remedy(self) -> str:
+        name = self.inputs.latents.name
         return (
             "export it with a free batch size, in torch.onnx.export by dynamic_shapes="
             "({0: torch.export.Dim.DYNAMIC},), or with dynamo=False by "
-            f"dynamic_axes={{'{self._name}': {{0: 'n'}}}} and input_names=['{self._name}']"
+            f"dynamic_axes={{'{name}': {{0: 'n'}}}} and input_names=['{name}']"
         )
 
-    def draw(self, latents: Latents) -> Pixels:
+    def draw(self, latents: Rows) -> Pixels:
         """Its pixels, uint8 ``(n, height, width, channels)``, one by one, by the old graph."""
         lowest, highest = BOUNDS[self.value_range]
         images = []
@@ -172,31 +191,27 @@ class AdoptedGenerator:
 
     def graph(self, image: Image, metadata: dict[str, str]) -> bytes:
         """The new graph: its nodes between our input and our output."""
-        inner = compose.add_prefix(self.model, "adopted_").graph
+        inner = compose.add_prefix(self.model, _PREFIX).graph
         writer = GraphWriter()
-        if self._rank == 4:
-            writer.node("Reshape", writer.constant(np.array([0, 0, 1, 1], dtype=np.int64)))
-        writer.node("Identity", output=inner.input[0].name)
+        self.inputs.write(writer, _PREFIX)
         writer.nodes += inner.node
         writer.constants += inner.initializer
         writer.value = inner.output[0].name
         writer.pixels(*BOUNDS[self.value_range], layout=self.layout)
         shape = (image.height, image.width, image.channels)
-        return finish(writer, self.width, shape, metadata, onnx_file.opset(self.model))
+        return finish(writer, self.inputs.width, shape, metadata, onnx_file.opset(self.model))
 
 
-def source(
-    path: Path, prior: Prior, dataset: DataSet, value_range: ValueRange, layout: Layout
-) -> Source:
+def source(path: Path, prior: Prior, dataset: DataSet, options: Options) -> Source:
     """The generator in the ONNX file ``path``. Raises ExportError if it cannot be served."""
-    adopted = AdoptedGenerator(path, value_range, layout)
+    adopted = AdoptedGenerator(path, options)
     image = adopted.image(prior)
-    options = {"adopted": path.name, "range": value_range, "layout": layout}
-    training = Training(options=options, epochs=0, steps=0, seconds=0, device="unknown")
+    described = {"adopted": path.name, "range": options.range, "layout": options.layout}
+    training = Training(options=described, epochs=0, steps=0, seconds=0, device="unknown")
     return Source(
-        latent=Latent(width=adopted.width, prior=prior),
+        latent=Latent(width=adopted.inputs.width, prior=prior),
         image=image,
-        provenance=Provenance(dataset, training, {}),
+        provenance=Provenance(dataset, training, {}, classes=adopted.classes),
         opset=onnx_file.opset(adopted.model),
         graph=lambda metadata: adopted.graph(image, metadata),
         draw=adopted.draw,
@@ -213,45 +228,3 @@ def _within(values: NDArray[np.float32], name: ValueRange, slack: float) -> bool
 
 def _text(axes: tuple[object, ...]) -> str:
     return f"({', '.join(map(str, axes))})"
-
-
-def _input_axes(model: onnx.ModelProto) -> tuple[onnx.ValueInfoProto, list[int]]:
-    """The model's only input and its axes, unknown ones as 0. Raises ExportError."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    if len(inputs) != 1 or len(model.graph.output) != 1:
-        found = [", ".join(one.name for one in many) for many in (inputs, model.graph.output)]
-        raise ExportError(
-            f"it has the inputs {found[0]} and the outputs {found[1]}, but must have one of each: "
-            "latents and images"
-        )
-    tensor = inputs[0].type.tensor_type
-    kind = TensorProto.DataType.Name(tensor.elem_type)
-    if not tensor.shape.dim:
-        raise ExportError(f"its input {inputs[0].name} has no axes, not (n, z) or (n, z, 1, 1)")
-    shape = [axis.dim_value for axis in tensor.shape.dim]
-    axes = _text(tuple(axis.dim_param or axis.dim_value or "?" for axis in tensor.shape.dim))
-    if tensor.elem_type != TensorProto.FLOAT:
-        raise ExportError(
-            f"its input {inputs[0].name} is {kind} {axes}, not FLOAT; export the network in float32"
-        )
-    if len(shape) not in {2, 4} or shape[2:] not in ([], [1, 1]) or not shape[1]:
-        raise ExportError(
-            f"its input {inputs[0].name} has the axes {axes}, not (n, z) or (n, z, 1, 1) with a "
-            "known z; export it with only the first axis dynamic"
-        )
-    if shape[1] > _MAX_WIDTH:
-        raise ExportError(f"its latents have {shape[1]} numbers, but at most {_MAX_WIDTH} fit")
-    return inputs[0], shape
-
-
-def _prepare_input(model: onnx.ModelProto) -> tuple[int, int]:
-    """The width and the rank of the model's only input. Makes its batch size variable."""
-    value, shape = _input_axes(model)
-    for one in (value, model.graph.output[0]):
-        if one.type.tensor_type.shape.dim:
-            one.type.tensor_type.shape.dim[0].dim_param = "n"
-    del model.graph.value_info[:]  # contains the old batch size
-    del model.graph.input[:]
-    model.graph.input.append(value)
-    return shape[1], len(shape)

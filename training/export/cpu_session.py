@@ -31,8 +31,10 @@ def graph_inputs(rows: Latents, conditions: int) -> dict[str, Latents]:
 def session(graph: bytes) -> Any:  # noqa: ANN401 onnxruntime carries no types
     """A session of ``graph``. Raises ExportError if onnxruntime cannot load it."""
     onnxruntime = require_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised, too
     try:
-        return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common class
         raise ExportError(f"onnxruntime cannot load the graph: {error}") from error
 
