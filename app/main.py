@@ -18,6 +18,8 @@ from app.api import openapi, problems
 from app.api.dependencies import Services, require_administrator, require_key
 from app.api.direct_route import DirectRoutes
 from app.api.image_cache import ImageCache
+from app.api.openai import images as openai_images
+from app.api.openai import models as openai_models
 from app.api.routes import (
     access,
     arithmetic,
@@ -329,6 +331,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         app.include_router(drawing.router, responses=described, dependencies=needs_key)
     described = openapi.protocol_errors(*key_errors)
     app.include_router(v2_inference.router, responses=described, dependencies=needs_key)
+    described = openapi.openai_errors(*key_errors)
+    app.include_router(openai_images.router, responses=described, dependencies=needs_key)
     app.include_router(access.router, dependencies=needs_key)
     refusal = errors.UnauthorizedError if settings.admin_keys else errors.ForbiddenError
     app.include_router(
@@ -336,6 +340,6 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         responses=openapi.protocol_errors(refusal),
         dependencies=[Depends(require_administrator)],
     )
-    public = (models, v2_models, v2_configuration, v2_repository, health, metrics, page)
-    for module in public:
+    v2 = (v2_models, v2_configuration, v2_repository)
+    for module in (models, openai_models, *v2, health, metrics, page):
         app.include_router(module.router)

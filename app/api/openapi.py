@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.content_negotiation import JSON, NDJSON
+from app.api.openai.errors import ErrorResponse, body, is_openai, status_of
 from app.api.parameters import GenerateBody
 from app.api.problems import is_v2
 from app.api.v2.schemas import ProtocolError
@@ -111,17 +112,28 @@ def protocol_errors(*errors: type[AppError]) -> Responses:
     return _errors(errors, JSON, ProtocolError, lambda error: {"error": error.example})
 
 
+def openai_errors(*errors: type[AppError]) -> Responses:
+    """The error responses of a route below ``/v1``."""
+    return _errors(errors, JSON, ErrorResponse, _openai_example, status_of)
+
+
+def _openai_example(error: type[AppError]) -> dict[str, Any]:
+    return body(error.status, error.example, [])
+
+
 def _errors(
     errors: Sequence[type[AppError]],
     media_type: str,
     model: type[BaseModel],
     example: Callable[[type[AppError]], dict[str, Any]],
+    status_of: Callable[[HTTPStatus], HTTPStatus] = lambda status: status,
 ) -> Responses:
     responses: Responses = {}
     for error in errors:
         description = (error.__doc__ or "").partition("\n")[0]
-        response = responses.setdefault(error.status.value, {"description": "", "content": {}})
-        if error.status in _RETRIED:
+        status = status_of(error.status)
+        response = responses.setdefault(status.value, {"description": "", "content": {}})
+        if status in _RETRIED:
             response["headers"] = _RETRY
         response["description"] = f"{response['description']} {description}".strip()
         schema = {"$ref": _COMPONENT.format(model=model.__name__)}
@@ -147,6 +159,7 @@ def install(app: FastAPI, timeout: float) -> None:
         [
             (Problem, "serialization"),
             (ProtocolError, "serialization"),
+            (ErrorResponse, "serialization"),
             (InferenceRequest, "validation"),
             (GenerateBody, "validation"),
         ],
@@ -161,6 +174,7 @@ def install(app: FastAPI, timeout: float) -> None:
         for path in document["paths"].values():
             for operation in path.values():
                 _complete(operation, timeout)
+        _remove_422(document)
         _add_protocol_errors(document)
         return document
 
@@ -187,12 +201,28 @@ def _complete(operation: dict[str, Any], timeout: float) -> None:
         operation.setdefault("parameters", []).append(header)
 
 
+def _remove_422(document: dict[str, Any]) -> None:
+    """Remove FastAPI's own response to invalid parameters, which routes below ``/v1`` do not give.
+
+    Other routes that have parameters describe theirs.
+    """
+    for path, operations in document["paths"].items():
+        for operation in operations.values() if is_openai(path) else ():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+
+
 def _add_protocol_errors(document: dict[str, Any]) -> None:
     """Add the errors of the HTTP connection, which any request may get."""
-    errors = {Problem: problems(*PROTOCOL_ERRORS), ProtocolError: protocol_errors(*PROTOCOL_ERRORS)}
+    errors: dict[type[BaseModel], Responses] = {
+        Problem: problems(*PROTOCOL_ERRORS),
+        ProtocolError: protocol_errors(*PROTOCOL_ERRORS),
+        ErrorResponse: openai_errors(*PROTOCOL_ERRORS),
+    }
     shared = document["components"]["responses"] = {}
     for path, operations in document["paths"].items():
-        model = ProtocolError if is_v2(path) else Problem
+        model = _error_model(path)
         for operation in operations.values():
             responses = operation["responses"]
             for status, response in errors[model].items():
@@ -203,6 +233,12 @@ def _add_protocol_errors(document: dict[str, Any]) -> None:
                 shared[name] = response
                 responses[str(status)] = {"$ref": _RESPONSE.format(name=name)}
             operation["responses"] = dict(sorted(responses.items()))
+
+
+def _error_model(path: str) -> type[BaseModel]:
+    if is_v2(path):
+        return ProtocolError
+    return ErrorResponse if is_openai(path) else Problem
 
 
 def _join(response: dict[str, Any], other: dict[str, Any]) -> None:

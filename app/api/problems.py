@@ -1,4 +1,4 @@
-"""Errors as responses: ``application/problem+json``, or the Open Inference Protocol's format."""
+"""Errors as responses: ``application/problem+json``, or the formats of other protocols."""
 
 import logging
 from http import HTTPStatus
@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from app.api.openai import errors as openai_errors
 from app.api.parameters import MOST_ERRORS
 from app.api.schema_words import Schema, within, words
 from app.batching.jobs import DisconnectedError
@@ -88,9 +89,12 @@ def problem_response(
     errors: list[InvalidParameter] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A Problem as a response, or the error of the Open Inference Protocol below ``/v2``."""
+    """A Problem as a response; below ``/v2`` and ``/v1`` the error of the protocol there."""
     if is_v2(path):
         return JSONResponse({"error": detail}, status, headers)
+    if openai_errors.is_openai(path):
+        status = openai_errors.status_of(status)
+        return JSONResponse(openai_errors.body(status, detail, errors or []), status, headers)
     problem = Problem(
         title=status.phrase,
         status=status,

@@ -1,5 +1,6 @@
 """Describes in words what a JSON Schema allows."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,11 +56,20 @@ def words(schema: Schema, *, separated: bool = False) -> str:
     if kind == "object" and "maxProperties" in schema:
         each = words(schema["additionalProperties"])
         return f"a JSON object of at most {schema['maxProperties']} values, each {each}"
-    return _OTHERS.get(kind) or _text(schema)
+    return _other(schema)
+
+
+def _other(schema: Schema) -> str:
+    """What a schema allows that is neither a number nor a list."""
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    return _OTHERS.get(schema["type"]) or _text(schema)
 
 
 def _text(schema: Schema) -> str:
     """What a text must look like: an example, and the form in words or else the pattern."""
+    if "maxLength" in schema:
+        return f"text of at most {schema['maxLength']} characters"
     example = "".join(f"{one}, of the form " for one in schema.get("examples", [])[:1])
     return f"text like {example}{schema.get(FORM) or schema['pattern']}"
 

@@ -25,7 +25,8 @@ ErrorResponse = Callable[[str, AppError], Response]
 """Makes the response for an error from the request's path and the error."""
 
 _PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations"})
-_ARITHMETIC = "/arithmetic"
+# The bodies of these name the model, so only the body says whose queue they need.
+_BODY_PATHS = frozenset({"/arithmetic", "/v1/images/generations"})
 _TENSORS = re.compile(r"/v2/models/.*/infer")
 # Cached images of single seeds are free, so these requests pay once they are refused.
 _IMAGES = "/images/"
@@ -157,7 +158,7 @@ class LoadShedding:
     def _prepaid(self, scope: Scope, context: RequestContext) -> Response | None:
         """None once the request has paid for being read; the refusal of one over its rate."""
         path = scope["path"]
-        if path not in _PATHS and path != _ARITHMETIC and not _TENSORS.fullmatch(path):
+        if path not in _PATHS | _BODY_PATHS and not _TENSORS.fullmatch(path):
             return None
         try:
             self._admission.prepay(context)

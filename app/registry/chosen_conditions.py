@@ -38,7 +38,7 @@ def classes(
         try:
             rows.append(choices.mixed(sampler, mixture))
         except KeyError as error:
-            allowed = f"one of {_listed(sampler.names)}, or an index from 0"
+            allowed = f"one of {listed(sampler.names)}, or an index from 0"
             allowed = f"{allowed} to {len(sampler.names) - 1}"
             raise _refused(parameter, place, error.args, allowed) from None
     return ChosenClasses(sampler, np.stack(rows))
@@ -66,7 +66,7 @@ def attributes(card: Card, amounts: Amounts, place: str = "query") -> ChosenAttr
     if sampler is None or isinstance(sampler, ClassSampler):
         raise _refused("attributes", place, amounts, _no_attributes(card))
     if unknown := [name for name in amounts if name not in sampler.names]:
-        raise _refused("attributes", place, unknown, f"one of {_listed(sampler.names)}")
+        raise _refused("attributes", place, unknown, f"one of {listed(sampler.names)}")
     return ChosenAttributes(sampler, amounts)
 
 
@@ -80,14 +80,15 @@ def _names(mixtures: Iterable[Mixture]) -> list[str]:
 
 def _no_classes(card: Card) -> str:
     found = f"left out: {card.name}/{card.version} has no classes"
-    return f"{found}; it has attributes={_listed(card.sampler.names)}" if card.sampler else found
+    return f"{found}; it has attributes={listed(card.sampler.names)}" if card.sampler else found
 
 
 def _no_attributes(card: Card) -> str:
     found = f"left out: {card.name}/{card.version} has no attributes to choose"
-    return f"{found}; it has class={_listed(card.sampler.names)}" if card.sampler else found
+    return f"{found}; it has class={listed(card.sampler.names)}" if card.sampler else found
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """``names`` for an error message, separated by commas; the first of very many."""
     more = ["…"] if len(names) > _MOST_NAMES else []
     return ", ".join([*names[:_MOST_NAMES], *more])

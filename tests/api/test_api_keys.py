@@ -20,14 +20,18 @@ PUBLIC = {
     "/health/live",
     "/health/ready",
     "/metrics",
+    "/v1/models",
+    "/v1/models/{model}",
     "/v2",
     "/v2/health/live",
     "/v2/health/ready",
     "/v2/models/stats",
     "/v2/models/{model}",
+    "/v2/models/{model}/config",
     "/v2/models/{model}/ready",
     "/v2/models/{model}/stats",
     "/v2/models/{model}/versions/{version}",
+    "/v2/models/{model}/versions/{version}/config",
     "/v2/models/{model}/versions/{version}/ready",
     "/v2/models/{model}/versions/{version}/stats",
     "/v2/repository/index",
@@ -68,7 +72,7 @@ def test_every_route_that_is_not_public_needs_a_key(client: TestClient) -> None:
             assert operation["security"] == [{"bearer": []}, {"header": []}]
             if response.status_code == 401:
                 assert response.headers["WWW-Authenticate"] == 'Bearer realm="dcgan"'
-                media_type = "json" if path.startswith("/v2") else "problem+json"
+                media_type = "json" if path.startswith(("/v1", "/v2")) else "problem+json"
                 assert response.headers["Content-Type"] == f"application/{media_type}"
     schemes = document["components"]["securitySchemes"]
     assert schemes["bearer"]["scheme"] == "bearer"

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
+from app.api.openai.errors import ErrorResponse
 from app.api.v2.schemas import ProtocolError
 from app.errors import Problem
 
@@ -51,6 +53,11 @@ V2_ERRORS = {
     ("post", "/v2/repository/models/{model}/load"): RELOAD_ERRORS,
     ("post", "/v2/repository/models/{model}/unload"): RELOAD_ERRORS,
 }
+V1_ERRORS = {
+    ("get", "/v1/models"): set(),
+    ("get", "/v1/models/{model}"): {"404"},
+    ("post", "/v1/images/generations"): IMAGE_ERRORS - {"422"} | {"413"},
+}
 CONNECTION_ERRORS = {"400", "408", "414", "429", "431", "503"}
 """The errors of the HTTP connection, which any request may get."""
 
@@ -79,9 +86,8 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 
 
 def test_every_route_is_described_and_no_other(document: dict[str, Any]) -> None:
-    assert (
-        operations(document).keys() == MEDIA_TYPES.keys() | OTHER_ERRORS.keys() | V2_ERRORS.keys()
-    )
+    described = MEDIA_TYPES.keys() | OTHER_ERRORS.keys() | V1_ERRORS.keys() | V2_ERRORS.keys()
+    assert operations(document).keys() == described
 
 
 @pytest.mark.parametrize(
@@ -101,8 +107,8 @@ def test_a_route_that_generates_images_describes_all_its_responses(
 
 @pytest.mark.parametrize(
     ("route", "own"),
-    (OTHER_ERRORS | V2_ERRORS).items(),
-    ids=map(" ".join, OTHER_ERRORS | V2_ERRORS),
+    (OTHER_ERRORS | V1_ERRORS | V2_ERRORS).items(),
+    ids=map(" ".join, OTHER_ERRORS | V1_ERRORS | V2_ERRORS),
 )
 def test_every_other_route_describes_all_its_responses(
     document: dict[str, Any], route: tuple[str, str], own: set[str]
@@ -113,7 +119,7 @@ def test_every_other_route_describes_all_its_responses(
 def test_errors_of_the_connection_are_described_once_for_all_routes(
     document: dict[str, Any],
 ) -> None:
-    schemas = ("Problem", "ProtocolError")
+    schemas = ("ErrorResponse", "Problem", "ProtocolError")
     shared = document["components"]["responses"]
     assert shared.keys() == {
         f"{schema}{status}" for schema in schemas for status in CONNECTION_ERRORS
@@ -143,7 +149,7 @@ def test_every_error_is_a_problem_with_a_valid_example(document: dict[str, Any])
         (status, response["content"])
         for (_, path), operation in operations(document).items()
         for status, response in operation["responses"].items()
-        if status not in {"200", "304"} and not path.startswith("/v2")
+        if status not in {"200", "304"} and not path.startswith(("/v1", "/v2"))
     ]
     assert len(errors) > 100
     for status, content in errors:
@@ -154,15 +160,21 @@ def test_every_error_is_a_problem_with_a_valid_example(document: dict[str, Any])
             assert str(Problem.model_validate(example["value"]).status) == status
 
 
-def test_every_error_below_v2_has_the_format_of_the_protocol(document: dict[str, Any]) -> None:
-    for route in V2_ERRORS:
+@pytest.mark.parametrize(
+    ("routes", "model"), [(V1_ERRORS, ErrorResponse), (V2_ERRORS, ProtocolError)]
+)
+def test_every_error_below_v1_and_v2_has_the_format_of_the_protocol(
+    document: dict[str, Any], routes: dict[tuple[str, str], set[str]], model: type[BaseModel]
+) -> None:
+    for route in routes:
         for status, response in operations(document)[route]["responses"].items():
             if status != "200":
                 assert response["content"].keys() == {"application/json"}
                 described = response["content"]["application/json"]
-                assert described["schema"] == {"$ref": "#/components/schemas/ProtocolError"}
+                schema = f"#/components/schemas/{model.__name__}"
+                assert described["schema"] == {"$ref": schema}
                 for example in described["examples"].values():
-                    assert ProtocolError.model_validate(example["value"]).error
+                    assert model.model_validate(example["value"])
 
 
 @pytest.mark.parametrize("path", ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"])

@@ -140,9 +140,12 @@ def test_the_python_example_downloads_images(
 def test_the_examples_of_errors_are_what_the_server_answers(
     texts: dict[str, str], server: str
 ) -> None:
-    problem, error = map(json.loads, blocks(texts["app/api/README.md"], "json"))
+    problem, error, refused = map(json.loads, blocks(texts["app/api/README.md"], "json"))
     assert httpx.post(f"{server}/generate?n=257", timeout=PATIENCE).json() == problem
     assert httpx.get(f"{server}/v2/models/cats", timeout=PATIENCE).json() == error
+    body = {"prompt": "", "n": 0}
+    found = httpx.post(f"{server}/v1/images/generations", json=body, timeout=PATIENCE)
+    assert found.json() == refused
 
 
 def test_every_route_is_in_a_table(texts: dict[str, str], client: TestClient) -> None:

@@ -30,11 +30,11 @@ _DESCRIPTION = direct_route.description(ImageQuery, path=ImagePath)
 _DESCRIPTION["parameters"] += openapi.IF_NONE_MATCH["parameters"]
 
 
-def url(version: ModelVersion, options: DrawOptions, seed: int) -> str:
+def url(version: ModelVersion, options: DrawOptions, seed: int, form: FileFormat = "png") -> str:
     """The path and query of one image."""
     # No value contains a character that a query must escape (RFC 3986, section 3.4).
     query = "&".join(f"{name}={value}" for name, value in options.parameters.items())
-    path = f"/images/{version.key}/{seed}.png"
+    path = f"/images/{version.key}/{seed}.{form}"
     return f"{path}?{query}" if query else path
 
 

@@ -1,0 +1,1 @@
+"""OpenAI's API of images and models, below ``/v1``."""
