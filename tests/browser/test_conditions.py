@@ -38,8 +38,9 @@ BORDER_CONTRASTS = """() => {
         const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
         return (high + 0.05) / (low + 0.05);
     };
-    return [...document.querySelectorAll('main button:not(.tile), select, .chips label, summary')]
-        .filter((element) => element.offsetWidth && element.matches(':not(summary)'))
+    const controls = 'button:not(.tile), select, input[type=number], .chips label';
+    return [...document.querySelectorAll(controls)]
+        .filter((element) => element.closest('main, .switch') && element.offsetWidth)
         .map((element) => {
             const edge = levels(getComputedStyle(element).borderTopColor);
             return contrast(edge, behind(element.parentElement));
