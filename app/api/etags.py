@@ -1,8 +1,8 @@
 """Strong entity tags, which identify the exact bytes of a response (RFC 9110, section 8.8.3)."""
 
 import re
-from collections.abc import Hashable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 
 import isal
@@ -15,8 +15,7 @@ _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 _LIST = re.compile(rf"[\s,]*(?:{_TAG.pattern}[ \t]*(?:,[\s,]*|$))+")
 
 
-@lru_cache(4096)
-def strong(*parts: Hashable) -> str:
+def strong(*parts: object) -> str:
     """The entity tag of everything that determines a response: a hash of ``parts``."""
     text = "\0".join(map(str, parts)).encode()
     return f'"{sha256(text).hexdigest()[:32]}"'

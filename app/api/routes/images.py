@@ -1,5 +1,6 @@
 """``/images/…``: the image of one seed, whose bytes never change."""
 
+import weakref
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -12,7 +13,6 @@ from app.api.drawing import RouteContext, route_context
 from app.api.image_cache import ImageKey
 from app.api.parameters import FileFormat, ImagePath, ImageQuery
 from app.api.raw_response import Headers, RawResponse, entity_headers
-from app.artifact.version_key import VersionKey
 from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -24,8 +24,8 @@ _MEDIA_TYPES: dict[FileFormat, str] = {"png": PNG, "webp": WEBP}
 _SHEET = Sheet(columns=1)
 # A published version never changes, and neither do its images.
 _CACHE_FOREVER = "max-age=31536000, immutable"
-_REMEMBERED = 4096
-"""Images whose headers are remembered."""
+_REMEMBERED, _SHORT = 4096, 256
+"""How many URLs are remembered, and the most bytes of each."""
 _DESCRIPTION = direct_route.description(ImageQuery, path=ImagePath)
 _DESCRIPTION["parameters"] += openapi.IF_NONE_MATCH["parameters"]
 
@@ -39,58 +39,94 @@ def url(version: ModelVersion, options: DrawOptions, seed: int, form: FileFormat
 
 
 @dataclass(frozen=True, slots=True)
-class _RequestedImage:
-    """One image, and the headers that every response about it has."""
+class _Meaning:
+    """What the URL of an image means while its version is in service."""
 
-    route: RouteContext
-    key: ImageKey
+    path: ImagePath
+    version: "weakref.ref[ModelVersion]"
+    """It does not keep the version in memory."""
+    options: DrawOptions
+    media_type: str
     etag: str
     headers: Headers
+    """Those of every response about the image."""
+
+
+@dataclass(slots=True)
+class _Url:
+    """A URL that was requested lately."""
+
+    meaning: _Meaning | None = None
+    """None until it has been parsed."""
+
+
+_url = lru_cache(_REMEMBERED)(lambda _path, _query, _private: _Url())
+"""The same object for the same path, query and visibility, while they are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RequestedImage:
+    """One image that is requested."""
+
+    route: RouteContext
+    version: ModelVersion
+    meaning: _Meaning
     not_modified: bool
     """Whether the client's copy is current."""
 
+    @property
+    def key(self) -> ImageKey:
+        """The image."""
+        meaning = self.meaning
+        return ImageKey(self.version, meaning.options, meaning.path.seed, meaning.media_type)
+
     def response(self, content: bytes, timing: str) -> Response:
         """The image."""
-        own = (
-            (b"server-timing", timing.encode()),
-            *entity_headers(self.key.media_type, len(content)),
-        )
-        return RawResponse(content, (*self.headers, *own))
+        about = entity_headers(self.meaning.media_type, len(content))
+        timed = (b"server-timing", timing.encode())
+        return RawResponse(content, (*self.meaning.headers, timed, *about))
 
     def not_modified_response(self) -> Response:
         """304: the client's copy is current (RFC 9110, section 15.4.5)."""
-        return RawResponse(b"", self.headers, HTTPStatus.NOT_MODIFIED)
+        return RawResponse(b"", self.meaning.headers, HTTPStatus.NOT_MODIFIED)
 
 
 def _requested(request: Request) -> _RequestedImage:
+    route, scope = route_context(request), request.scope
+    path, query, private = scope["path"], scope["query_string"], route.request.needs_key
+    url = _url(path, query, private) if len(path) + len(query) <= _SHORT else _Url()
+    meaning = url.meaning or _parsed(request, route)
+    version = route.find(meaning.path.model, meaning.path.version, "path")
+    if meaning.version() is not version:  # it was loaded again
+        meaning = _parsed(request, route)
+    url.meaning = meaning
+    route.request.timeout()  # so that a wrong one is refused even if the image is cached
+    choose(route.accept, (meaning.media_type,))
+    if_none_match = route.request.values(b"if-none-match")
+    not_modified = bool(if_none_match) and etags.matches(if_none_match, meaning.etag)
+    return _RequestedImage(route, version, meaning, not_modified)
+
+
+def _parsed(request: Request, route: RouteContext) -> _Meaning:
+    """What the URL means now. Raises RequestValidationError, NotFoundError and ParameterError."""
     path, query = direct_route.parse(request, ImagePath, ImageQuery)
-    route = route_context(request)
     version = route.find(path.model, path.version, "path")
     choice = version.choice(query.mixtures, query.amounts)
     options = query.options(version.edit(query.strengths), choice)
     route.drawing(version, options, _SHEET, 1, scale=query.scale)
-    route.request.timeout()  # so that a wrong one is refused even if the image is cached
-    media_type = choose(route.accept, (_MEDIA_TYPES[path.form],))
-    key = ImageKey(version, options, path.seed, media_type)
+    key = ImageKey(version, options, path.seed, _MEDIA_TYPES[path.form])
     etag = key.etag
-    private = bool(route.services.settings.api_keys)
-    headers = (*_headers(etag, version.key, path.seed, private), *key.condition_headers)
-    if_none_match = route.request.values(b"if-none-match")
-    not_modified = bool(if_none_match) and etags.matches(if_none_match, etag)
-    return _RequestedImage(route, key, etag, headers, not_modified)
-
-
-@lru_cache(_REMEMBERED)
-def _headers(etag: str, version: VersionKey, seed: int, private: bool) -> Headers:
     # A shared cache must not give images that need a key to clients without one.
-    visibility = "private" if private else "public"
-    return (
+    visibility = "private" if route.request.needs_key else "public"
+    headers = (
         (b"etag", etag.encode()),
         (b"cache-control", f"{visibility}, {_CACHE_FOREVER}".encode()),
-        (b"x-model", str(version).encode()),
-        (b"x-seed", str(seed).encode()),
+        (b"x-model", str(version.key).encode()),
+        (b"x-seed", b"%d" % path.seed),
         (b"vary", b"Accept"),
+        *key.condition_headers,
     )
+    return _Meaning(path, weakref.ref(version), options, key.media_type, etag, headers)
 
 
 @router.get(
@@ -108,11 +144,13 @@ async def image(request: Request) -> Response:
     if requested.not_modified:
         return requested.not_modified_response()
     services, context = requested.route.services, requested.route.request
-    content = services.image_cache.get(requested.etag)
+    etag = requested.meaning.etag
+    content = services.image_cache.get(etag)
     if content is not None:
         return requested.response(content, "cache")
-    claim = services.admission.charge(context, requested.key.price)
-    file = await services.image_cache.generate(requested.key, requested.etag, claim, context.stats)
+    key = requested.key
+    claim = services.admission.charge(context, key.price)
+    file = await services.image_cache.generate(key, etag, claim, context.stats)
     return requested.response(file.content, file.timing)
 
 
@@ -130,6 +168,7 @@ async def image_head(request: Request) -> Response:
     requested = _requested(request)
     if requested.not_modified:
         return requested.not_modified_response()
-    content = requested.route.services.image_cache.get(requested.etag)
+    meaning = requested.meaning
+    content = requested.route.services.image_cache.get(meaning.etag)
     length = None if content is None else len(content)
-    return RawResponse(b"", (*requested.headers, *entity_headers(requested.key.media_type, length)))
+    return RawResponse(b"", (*meaning.headers, *entity_headers(meaning.media_type, length)))
