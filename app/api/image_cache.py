@@ -116,7 +116,7 @@ class ImageCache:
     ) -> ImageFile:
         # Several requests may share the result: none of them alone sets a deadline or cancels it.
         shared = Claim(claim.client)
-        rows = key.version.rows_from_seeds([key.seed], key.options)
+        rows = key.version.rows_to_queue([key.seed], key.options)
         generation = Generation(key.version, key.options, stats, self._encoders)
         drawn = await generation.images(rows, shared, key.price)
         content = await responses.image_file(drawn, key.seed, key.media_type)

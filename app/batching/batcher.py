@@ -11,7 +11,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import accumulate
@@ -40,6 +40,8 @@ from app.batching.jobs import (
 )
 
 Compute = Callable[[Rows], Array]
+Merge = Callable[[Sequence[Rows]], Rows]
+"""Makes one batch of the rows of several requests, in order."""
 
 # Weight of the newest batch in the average throughput: a memory of about ten batches.
 _NEWEST = 0.1
@@ -47,6 +49,13 @@ _SOON = 0.02
 """Seconds after which a job gets a timer and a task of its own; by then, most jobs have ended."""
 
 logger = logging.getLogger(__name__)
+
+
+def concatenated(parts: Sequence[Rows]) -> Rows:
+    """The rows of all ``parts``, which have the same names."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}
 
 
 class Throughput:
@@ -87,6 +96,8 @@ class Batcher:
         queued: waking the thread would take longer.
         """
         self._compute, self._max_batch = compute, max_batch
+        self.merge: Merge = concatenated
+        """Runs where ``compute`` does, before it."""
         self._observer, self._inline_seconds = observer, inline_seconds
         self._queue = FairQueue(max_batch)
         self._shares = FairShare(max_queue)
@@ -275,7 +286,7 @@ class Batcher:
         self._batches += 1
         self.running = self._batches
         try:
-            results, seconds = await self._computed(_merged(parts), count)
+            results, seconds = await self._computed(parts, count)
         except Exception as error:
             fault = secrets.token_hex(4)
             logger.exception("fault %s: a batch of %d images failed", fault, count)
@@ -294,26 +305,20 @@ class Batcher:
             job.fail(error)
             self._drop(job, "failed")
 
-    async def _computed(self, rows: Rows, count: int) -> tuple[Array, float]:
+    async def _computed(self, parts: list[Rows], count: int) -> tuple[Array, float]:
         """Return what ``_timed`` returns, computed inline or on the thread; see ``__init__``."""
         if not self._queue and self._throughput.seconds(count) < self._inline_seconds:
-            return self._timed(rows, count)
+            return self._timed(parts, count)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._timed, rows, count)
+        return await loop.run_in_executor(self._thread, self._timed, parts, count)
 
-    def _timed(self, rows: Rows, count: int) -> tuple[Array, float]:
-        """Return the results of ``count`` rows and the seconds that they took.
+    def _timed(self, parts: list[Rows], count: int) -> tuple[Array, float]:
+        """Return the results of all ``parts``, ``count`` rows, and the seconds that they took.
 
         Raises ValueError if the number of results differs from ``count``.
         """
         began = time.perf_counter()
-        results = self._compute(rows)
+        results = self._compute(self.merge(parts))
         if len(results) != count:
             raise ValueError(f"{count} rows gave {len(results)} results")
         return results, time.perf_counter() - began
-
-
-def _merged(parts: list[Rows]) -> Rows:
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([rows[name] for rows in parts]) for name in parts[0]}

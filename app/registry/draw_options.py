@@ -30,6 +30,11 @@ class DrawOptions:
         return replace(self, choice=self.choice.of_image(image))
 
     @property
+    def changes_latents(self) -> bool:
+        """Whether images have other latents than those of their seeds."""
+        return bool(self.edit.text) or self.truncation != 1
+
+    @property
     def parameters(self) -> Mapping[str, str]:
         """The query parameters that differ from their defaults, in a fixed order."""
         parameters = dict(self.choice.parameters)

@@ -11,6 +11,7 @@ from app.artifact.card import Card, CardError, Variant
 from app.batching.batcher import Batcher
 from app.batching.jobs import OutcomeObserver, ignore_outcomes
 from app.errors import StartupError
+from app.registry import queued_seeds
 from app.registry.crash_log import Mark
 from app.registry.model_version import ModelVersion
 from app.registry.statistics import Statistics
@@ -74,6 +75,7 @@ def load(
         observer(described.name, described.version),
         INLINE_SECONDS,
     )
+    batcher.merge = partial(queued_seeds.merged, described)
     return ModelVersion(described, engine, batcher, statistics)
 
 

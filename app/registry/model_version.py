@@ -5,8 +5,9 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.artifact.card import Card, Variant
+from app.artifact.card import CLASSES, Card, Variant
 from app.artifact.version_key import VersionKey
 from app.batching import jobs
 from app.batching.batcher import Batcher
@@ -27,6 +28,7 @@ from app.latent.edits import NO_EDIT, Edit
 from app.latent.sampling import Latents
 from app.registry import chosen_conditions
 from app.registry.draw_options import DEFAULT, DrawOptions
+from app.registry.queued_seeds import SEEDS
 from app.registry.statistics import Statistics
 from app.runtime.arrays import GraphInputs
 from app.runtime.engine import Engine
@@ -113,6 +115,18 @@ class ModelVersion:
     def rows_from_seeds(self, seeds: list[int], options: DrawOptions = DEFAULT) -> GraphInputs:
         """The inputs of the graph for the images of ``seeds``."""
         return self.rows(self.latents(seeds, options), self.conditions(seeds, options), options)
+
+    def rows_to_queue(self, seeds: list[int], options: DrawOptions = DEFAULT) -> GraphInputs:
+        """The rows for ``draw`` of the images of ``seeds``.
+
+        Where the options allow that, the queue gets seeds, see ``queued_seeds``.
+        """
+        if options.changes_latents:
+            return self.rows_from_seeds(seeds, options)
+        rows: dict[str, NDArray[np.generic]] = {SEEDS: np.array(seeds, np.uint32)}
+        if self.card.sampler:
+            rows[CLASSES] = self.conditions(seeds, options)
+        return rows
 
     def image_size(self, options: DrawOptions) -> tuple[int, int]:
         """Height and width of one image, enlarged."""

@@ -54,7 +54,7 @@ class _Source:
     def rows(self, version: ModelVersion, options: DrawOptions) -> GraphInputs:
         """The inputs of the graph. Raises ParameterError for a latent of another width."""
         if self.seeds:
-            return version.rows_from_seeds(self.seeds, options)
+            return version.rows_to_queue(self.seeds, options)
         conditions = version.typical_conditions(self.count, options)
         return version.rows(self.given_latents(version), conditions, options)
 
