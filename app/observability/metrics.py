@@ -85,6 +85,13 @@ class Metrics:
         self._ended: list[tuple[str, str, RequestStats]] = []
         """Requests that are not counted yet, with their methods and routes."""
 
+    async def current_text(self) -> bytes:
+        """Return what ``text`` does, with all requests that have ended by now in any worker."""
+        if self._folder:
+            await asyncio.sleep(2 * _SOON)
+        self.sample()
+        return await asyncio.to_thread(self.text)
+
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format, version 0.0.4."""
         return b"".join(map(generate_latest, self._collectors))

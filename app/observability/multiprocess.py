@@ -2,8 +2,8 @@
 
 Every worker takes a numbered slot in a shared folder and writes its metrics to memory-mapped files
 that carry the slot's number: one file for counters and histograms, one for each kind of gauge. When
-a worker dies, its successor takes over the slot and adds to the same files. No count is lost, and
-there are never more files than workers.
+a worker dies, its successor takes over the slot and adds to the same files. No count is lost but
+that of requests which ended in its last 20 ms, and there are never more files than workers.
 
 A slot is free when nobody holds the lock on its file. The kernel releases that lock however a
 process ends.

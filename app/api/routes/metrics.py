@@ -1,7 +1,5 @@
 """``GET /metrics``: metrics for Prometheus."""
 
-import asyncio
-
 from fastapi import APIRouter, Response
 
 from app.api.dependencies import CurrentServices
@@ -19,5 +17,4 @@ _TEXT = {"schema": {"type": "string"}}
 )
 async def metrics(services: CurrentServices) -> Response:
     """Return the metrics of all workers since the server started, in Prometheus's text format."""
-    services.metrics.sample()
-    return Response(await asyncio.to_thread(services.metrics.text), media_type=MEDIA_TYPE)
+    return Response(await services.metrics.current_text(), media_type=MEDIA_TYPE)
