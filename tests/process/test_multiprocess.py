@@ -31,8 +31,8 @@ def metrics(address: str) -> str:
 
 def await_models(address: str) -> str:
     """``/metrics`` as soon as all workers have loaded their models."""
-    until_loaded(address, connections=8)
     eventually(lambda: value(metrics(address), "dcgan_ready") == 1)
+    until_loaded(address, connections=8)  # all models: a worker is ready with its default model
     return metrics(address)
 
 
