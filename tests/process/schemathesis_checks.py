@@ -22,7 +22,8 @@ RELATIONS = re.compile(
     r"|a list of \d+ numbers for"
     r"|one of beard, closed_eyes, "
     r"|(latents|classes) has (shape|rows of different|neither data|both data|binary_data_size)"
-    r"|the inputs are .* but must be 'latents' alone"
+    r"|the inputs are .* but must be 'latents'"
+    r"|classes has (the value|only zeros|\d+ rows)"
     r"|prompt is .* but must be empty|size is .* but must be one of auto, "
     r"|Inference-Header-Content-Length is \d+, but the body has"
     r"|Invalid JSON: EOF while parsing"  # truncated at that length

@@ -16,7 +16,7 @@ from app.api.drawing import Drawing, Route
 from app.api.drawn import Drawn
 from app.api.openai import prompts
 from app.api.openai.models import parse_id
-from app.api.openai.schemas import GeneratedImage, ImageRequest, ImagesResponse
+from app.api.openai.schemas import CreatedImage, ImageRequest, ImagesResponse
 from app.api.routes.images import url
 from app.errors import (
     BodyTooLargeError,
@@ -99,7 +99,7 @@ class _Images:
             size=f"{width}x{height}",
             output_format=self.form,
             data=[
-                GeneratedImage(revised_prompt=prompt, seed=seed, **text)
+                CreatedImage(revised_prompt=prompt, seed=seed, **text)
                 for prompt, seed, text in prompts_and_seeds
             ],
         )

@@ -77,7 +77,7 @@ class ImageRequest(Parameters):
     _integers = field_validator("*", mode="before")(integral)
 
 
-class GeneratedImage(BaseModel):
+class CreatedImage(BaseModel):
     """One image of a response."""
 
     b64_json: str | None = Field(
@@ -105,7 +105,7 @@ class ImagesResponse(BaseModel):
     size: str = Field(description="width and height of the images", examples=["28x28"])
     output_format: Literal["png", "webp"]
     background: Literal["opaque"] = "opaque"
-    data: list[GeneratedImage]
+    data: list[CreatedImage]
 
 
 class ModelObject(BaseModel):
