@@ -137,6 +137,7 @@ def test_range_and_layout_are_applied(
 
 NHWC = node("Reshape", "z", "nhwc", "x")
 TANH = (node("Reshape", "z", "nhwc", "y"), node("Tanh", "y", "x"))
+ONE = np.array(1)
 SIGMOID = (node("Reshape", "z", "nhwc", "y"), node("Sigmoid", "y", "x"))
 
 
@@ -180,6 +181,15 @@ def scaled(path: Path, factor: float, last: str = "Tanh") -> Path:
         node("Reshape", "y", "nhwc", "x"),
     )
     return with_tensors(written(path, *nodes), factor=np.float32(factor))
+
+
+def sparse(path: Path) -> Path:
+    model = onnx.load(written(path, *TANH))
+    values = numpy_helper.from_array(np.ones(1, np.float32), "sparse")
+    indices = numpy_helper.from_array(np.zeros(1, np.int64), "indices")
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [12]))
+    onnx.save(model, path)
+    return path
 
 
 Case = tuple[str, Callable[[Path], Path], list[str], str]
@@ -272,6 +282,37 @@ REFUSED: list[Case] = [
         "the image of a latent depends on the others of its batch; export the network in eval mode",
     ),
     (
+        "large",
+        lambda p: with_tensors(
+            written(p, TANH[0], node("Tanh", "y", "t"), node("Tile", "t", "times", "x")),
+            times=[1, 600, 1, 1],
+        ),
+        ["--layout", "nhwc"],
+        "draws 1200×2, but images have from 1 to 1024 pixels",
+    ),
+    (
+        "several sizes",
+        lambda p: with_tensors(
+            written(
+                p,
+                node("Greater", "z", "zero", "g"),
+                node("Reshape", "g", "all", "f"),
+                node("Gather", "f", "two", "m"),
+                node("Or", "m", "least", "rows"),
+                TANH[0],
+                node("Tanh", "y", "t"),
+                node("Compress", "t", "rows", "x", axis=1),
+            ),
+            zero=np.float32(0),
+            all=[-1],
+            two=[0, 1],
+            least=[True, False],
+        ),
+        ["--layout", "nhwc"],
+        "draws images of several sizes",
+    ),
+    ("sparse weights", sparse, [], "has sparse weights, which are not supported"),
+    (
         "sigmoid as tanh",
         lambda p: written(p, *SIGMOID),
         ["--layout", "nhwc"],
@@ -313,6 +354,20 @@ REFUSED: list[Case] = [
         ),
         [],
         "the operator Dropout is in training mode, in which an image depends on others or on",
+    ),
+    (
+        "dropout with a constant's mode",
+        lambda p: with_tensors(
+            written(
+                p,
+                helper.make_node("Constant", [], ["on"], value=numpy_helper.from_array(ONE)),
+                node("Dropout", "z", "half", "on", "w"),
+                *TANH,
+            ),
+            half=np.float32(0.5),
+        ),
+        [],
+        "the operator Dropout is in training mode",
     ),
     (
         "dropout of opset 6",
@@ -434,6 +489,11 @@ def folder(data: Path) -> None:
     data.mkdir()
 
 
+def large(data: Path) -> None:
+    with data.open("r+b") as file:
+        file.truncate(2**29 + 1)
+
+
 def cut(data: Path) -> None:
     data.write_bytes(data.read_bytes()[:-100])
 
@@ -445,6 +505,7 @@ def cut(data: Path) -> None:
         ("generator.data", linked_out, "has its weights in generator.data, a link that leads out"),
         ("generator.data", folder, "has its weights in generator.data, which is not a file"),
         ("generator.data", cut, "its weights cannot be read"),
+        ("generator.data", large, "has weights of more than 536870912 bytes"),
         ("/etc/hostname", None, "has weights in '/etc/hostname'; only files beside it are read"),
         ("../secret", None, "has weights in '../secret'; only files beside it are read"),
         ("x/../../secret", None, "has weights in 'x/../../secret'; only files beside it are read"),
