@@ -108,6 +108,7 @@ def test_requests_to_a_full_queue_are_refused_early(admission: Admission, queue:
         ("/generate", "version=1"),
         ("/images/faces/1/1.png", ""),
         ("/arithmetic", ""),
+        ("/v1/images/generations", ""),
     ],
 )
 def test_requests_to_other_queues_or_paths_are_not_refused_early(
