@@ -74,6 +74,15 @@ FASHION_MNIST = NetworkSpec(
     accuracy=0.9388,
 )
 
+MNIST = NetworkSpec(
+    dataset="mnist",
+    image_shape=(1, 28, 28),
+    names=idx.MNIST.classes,
+    exclusive=True,
+    sha256="4cc18860970a5e2bd04d6b009e96c5df308cbe5a53970190e461e23ab7b6d09a",
+    accuracy=0.9968,
+)
+
 AVATARS = NetworkSpec(
     dataset="avatars",
     image_shape=(3, 64, 64),
@@ -83,7 +92,7 @@ AVATARS = NetworkSpec(
     accuracy=0.9991,
 )
 
-NETWORKS = {spec.dataset: spec for spec in (FASHION_MNIST, AVATARS)}
+NETWORKS = {spec.dataset: spec for spec in (FASHION_MNIST, MNIST, AVATARS)}
 """The shipped feature networks, by data set."""
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from training.config import CheckpointChoice, Device
 
-LabelledDataset = Literal["fashion-mnist", "avatars"]
+LabelledDataset = Literal["fashion-mnist", "mnist", "avatars"]
 Provider = Literal["cpu", "cuda", "openvino", "tensorrt"]
 ProviderPrecision = Literal["fp32", "bf16", "fp16"]
 

@@ -19,6 +19,7 @@ EQUATIONS: dict[str, Sequence[tuple[str, str, str]]] = {
         ("pullover", "t-shirt", "dress"),
         ("trouser", "dress", "shirt"),
     ),
+    "mnist": (("8", "3", "5"),),
     "avatars": (
         ("glasses", "no glasses", "long hair"),
         ("dark beard", "dark hair", "blond hair"),

@@ -17,7 +17,7 @@ from training.__main__ import main
 from training.data import idx
 from training.errors import DataError, EvaluationError
 from training.evaluation import feature_training, features
-from training.evaluation.features import FASHION_MNIST, FEATURES
+from training.evaluation.features import FASHION_MNIST, FEATURES, MNIST, NetworkSpec
 from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.options import FeaturesOptions
 
@@ -65,10 +65,12 @@ def learn(data: Path) -> Callable[..., int]:
 # The shipped network.
 
 
-def test_the_shipped_weights_are_small_and_have_the_pinned_hash() -> None:
-    content = FASHION_MNIST.path.read_bytes()
+@pytest.mark.parametrize("spec", [FASHION_MNIST, MNIST], ids=lambda spec: spec.dataset)
+def test_the_shipped_weights_are_small_and_have_the_pinned_hash(spec: NetworkSpec) -> None:
+    content = spec.path.read_bytes()
     assert len(content) <= 3 * 2**20
-    assert hashlib.sha256(content).hexdigest() == FASHION_MNIST.sha256
+    assert hashlib.sha256(content).hexdigest() == spec.sha256
+    assert features.load(spec)(torch.zeros(2, *spec.image_shape)).shape == (2, len(spec.names))
 
 
 def test_the_shipped_network_classifies_test_images_correctly(network: nn.Sequential) -> None:
