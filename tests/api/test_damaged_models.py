@@ -105,8 +105,8 @@ DAMAGES: dict[Damage, str] = {
     missing_graph: "2/generator.onnx: cannot be read: No such file",
     truncated_graph: "2/generator.onnx: has SHA-256",
     flipped_bit: "2/generator.onnx: has SHA-256",
-    folder_of_another_version: "3/card.json: names fashion-mnist/2 but lies in fashion-mnist/3",
-    unnumbered_folder: "latest/card.json: names fashion-mnist/2 but lies in fashion-mnist/latest",
+    folder_of_another_version: "3/card.json: names digits/2 but lies in digits/3",
+    unnumbered_folder: "latest/card.json: names digits/2 but lies in digits/latest",
     not_a_graph: "2/generator.onnx: onnxruntime cannot load the graph",
     fixed_batch: "2/generator.onnx: the graph's input is",
     second_output: "2/generator.onnx: the graph's output is",
@@ -120,16 +120,16 @@ def _relabelled(folder: Path, version: int) -> None:
     """Write the version number into the metadata of a copied model file."""
     _rewritten(
         folder,
-        lambda model: helper.set_model_props(model, card.metadata("fashion-mnist", version)),
+        lambda model: helper.set_model_props(model, card.metadata("digits", version)),
     )
 
 
 @pytest.fixture
 def folder(models: Path, tmp_path: Path) -> Path:
     """A models folder with an intact version 1, and a version 2 for the test to damage."""
-    name = tmp_path / "fashion-mnist"
-    shutil.copytree(models / "fashion-mnist/1", name / "1")
-    shutil.copytree(models / "fashion-mnist/1", name / "2")
+    name = tmp_path / "digits"
+    shutil.copytree(models / "digits/1", name / "1")
+    shutil.copytree(models / "digits/1", name / "2")
     described = card.read(name / "1").model_copy(update={"version": 2})
     card.write(described, name / "2")
     _relabelled(name / "2", 2)
@@ -142,41 +142,41 @@ def load(folder: Path) -> Registry:
 
 def test_intact_versions_are_served_and_the_highest_is_the_default(folder: Path) -> None:
     registry = load(folder)
-    assert [str(version.key) for version in registry] == ["fashion-mnist/1", "fashion-mnist/2"]
+    assert [str(version.key) for version in registry] == ["digits/1", "digits/2"]
     assert not registry.refused
-    assert str(registry.find().key) == "fashion-mnist/2"
+    assert str(registry.find().key) == "digits/2"
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_version_is_refused_and_the_reason_logged(
     folder: Path, damage: Damage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    damage(folder / "fashion-mnist/2")
+    damage(folder / "digits/2")
     registry = load(folder)
-    assert str(registry.find().key) == "fashion-mnist/1"
+    assert str(registry.find().key) == "digits/1"
     (refused,) = registry.refused
     assert DAMAGES[damage] in refused.reason
     assert refused.reason in caplog.text
 
 
 def test_readiness_lists_refused_versions(folder: Path) -> None:
-    flipped_bit(folder / "fashion-mnist/2")
+    flipped_bit(folder / "digits/2")
     with TestClient(create_app(Settings(models=folder))) as client:
         ready = client.get("/health/ready")
     assert ready.status_code == 200
     assert ready.json()["version"] == 1
     (refused,) = ready.json()["refused"]
-    assert refused["folder"] == "fashion-mnist/2"
+    assert refused["folder"] == "digits/2"
     assert "has SHA-256" in refused["reason"]
 
 
 def test_unfinished_publications_and_other_files_are_ignored(folder: Path) -> None:
-    (folder / "fashion-mnist/2").rename(folder / "fashion-mnist/.part-2")
+    (folder / "digits/2").rename(folder / "digits/.part-2")
     (folder / ".hidden/1").mkdir(parents=True)
     (folder / "README").touch()
-    (folder / "fashion-mnist/notes.txt").touch()
+    (folder / "digits/notes.txt").touch()
     registry = load(folder)
-    assert [str(version.key) for version in registry] == ["fashion-mnist/1"]
+    assert [str(version.key) for version in registry] == ["digits/1"]
     assert not registry.refused
 
 
@@ -208,7 +208,7 @@ def test_without_a_model_the_server_is_live_but_not_ready(
 
 def test_the_first_model_by_name_replaces_a_missing_default(folder: Path) -> None:
     registry = Registry.load(Settings(models=folder, default_model="cats", provider="cpu"))
-    assert registry.find().card.name == "fashion-mnist"
+    assert registry.find().card.name == "digits"
 
 
 def test_odd_entries_are_refused_alone_with_their_names_escaped(
@@ -225,17 +225,17 @@ def test_odd_entries_are_refused_alone_with_their_names_escaped(
     (folder / "lost+found").mkdir()
     (folder / "caf\udce9/1").mkdir(parents=True)  # how Python represents the byte E9
     (folder / "a\nERROR:  \x1b[31mforged/1").mkdir(parents=True)
-    (folder / "fashion-mnist/3").mkdir()
-    (folder / "fashion-mnist/3/card.json").symlink_to("caf\udce9")
+    (folder / "digits/3").mkdir()
+    (folder / "digits/3/card.json").symlink_to("caf\udce9")
     with TestClient(create_app(Settings(models=folder, provider="cpu"))) as client:
         ready, listed = client.get("/health/ready"), client.get("/models")
         index = client.post("/v2/repository/index")
-        assert client.post("/generate?model=fashion-mnist").is_success
+        assert client.post("/generate?model=digits").is_success
     expected = {
         "lost+found": "cannot be read: Permission denied",
         r"caf\xe9": "its name has characters that are not printable",
         r"a\nERROR:  \x1b[31mforged": "its name has characters that are not printable",
-        "fashion-mnist/3": r"/fashion-mnist/3/caf\udce9",
+        "digits/3": r"/digits/3/caf\udce9",
     }
     for answer in (ready, listed):
         refused = {one["folder"]: one["reason"] for one in answer.json()["refused"]}

@@ -129,9 +129,9 @@ def test_versions_in_service_are_listed(client: TestClient, models: Path) -> Non
 def test_a_retired_version_is_listed_with_0(client: TestClient) -> None:
     registry = client.app.state.services.registry  # type: ignore[attr-defined]
     text(client)
-    assert registry.retire(VersionKey("fashion-mnist", "1"))
+    assert registry.retire(VersionKey("faces", "1"))
     found = text(client)
-    assert value(found, "dcgan_model_info", model="fashion-mnist", version="1") == 0
+    assert value(found, "dcgan_model_info", model="faces", version="1") == 0
     assert value(found, "dcgan_model_info", model="fashion-mnist", version="2") == 1
 
 

@@ -13,7 +13,7 @@ from app.artifact.card import CardError
 @pytest.fixture
 def folder(models: Path, tmp_path: Path) -> Path:
     """A copy of a shipped version that a test may damage."""
-    return Path(shutil.copytree(models / "fashion-mnist/1", tmp_path / "fashion-mnist/1"))
+    return Path(shutil.copytree(models / "fashion-mnist/2", tmp_path / "fashion-mnist/2"))
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -34,8 +34,8 @@ def directions() -> dict[str, Any]:
     return {
         "protocol": "two [\n1,\n2\n] axes",
         "attributes": {
-            "long_sleeves": {"gained": 0.75, "kept": 0.9, "vector": [1] + [0] * 99},
-            "heels": {"gained": 1, "kept": 0, "vector": [0] * 99 + [-1.5e-7]},
+            "long_sleeves": {"gained": 0.75, "kept": 0.9, "vector": [1] + [0] * 63},
+            "heels": {"gained": 1, "kept": 0, "vector": [0] * 63 + [-1.5e-7]},
         },
     }
 
@@ -47,7 +47,7 @@ def test_directions_are_read_back_and_written_on_one_line_each(
     edit(folder, lambda c: c.update(directions=directions))
     before = card.read(folder)
     assert list(before.editable) == ["long_sleeves", "heels"]
-    assert before.editable["heels"].vector == [0] * 99 + [-1.5e-7]
+    assert before.editable["heels"].vector == [0] * 63 + [-1.5e-7]
     card.write(before, folder)
     assert card.read(folder) == before
     written = (folder / "card.json").read_text()
@@ -71,10 +71,10 @@ def attribute(c: dict[str, Any], name: str = "heels") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda c: attribute(c)["vector"].pop(), "directions: heels has 99 numbers, a latent has "),
-        (lambda c: attribute(c)["vector"].append(0), "directions: heels has 101 numbers, a latent"),
+        (lambda c: attribute(c)["vector"].pop(), "directions: heels has 63 numbers, a latent has "),
+        (lambda c: attribute(c)["vector"].append(0), "directions: heels has 65 numbers, a latent"),
         (lambda c: attribute(c).update(vector=[]), "directions: heels has 0 numbers, a latent has"),
-        (lambda c: c["latent"].update(width=101), "long_sleeves has 100 numbers, a latent has 101"),
+        (lambda c: c["latent"].update(width=65), "long_sleeves has 64 numbers, a latent has 65"),
         (lambda c: c.update(latent={}), "latent.width: Field required"),
         (lambda c: attribute(c)["vector"].__setitem__(3, float("nan")), "heels.vector.3: Input"),
         (lambda c: attribute(c)["vector"].__setitem__(3, float("inf")), "heels.vector.3: Input"),
@@ -96,7 +96,7 @@ def test_the_error_names_what_is_wrong_with_directions(
 ) -> None:
     edit(folder, lambda c: c.update(directions=directions))
     edit(folder, change)
-    with pytest.raises(CardError, match=rf"1/card\.json: .*{words}"):
+    with pytest.raises(CardError, match=rf"2/card\.json: .*{words}"):
         card.read(folder)
 
 
@@ -107,14 +107,14 @@ def test_a_graph_is_loaded_by_its_hash(folder: Path) -> None:
 
 def test_a_missing_card_is_named(folder: Path) -> None:
     (folder / "card.json").unlink()
-    with pytest.raises(CardError, match=r"1/card\.json: cannot be read: No such file"):
+    with pytest.raises(CardError, match=r"2/card\.json: cannot be read: No such file"):
         card.read(folder)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "\x00"])
 def test_an_unreadable_card_is_named(folder: Path, content: str) -> None:
     (folder / "card.json").write_text(content)
-    with pytest.raises(CardError, match=r"1/card\.json: "):
+    with pytest.raises(CardError, match=r"2/card\.json: "):
         card.read(folder)
 
 
@@ -142,13 +142,13 @@ def test_the_error_names_the_invalid_field(
         card.read(folder)
 
 
-@pytest.mark.parametrize("change", [{"name": "shirts"}, {"version": 2}])
+@pytest.mark.parametrize("change", [{"name": "shirts"}, {"version": 3}])
 def test_the_error_names_a_misplaced_card_and_its_folder(
     folder: Path, change: dict[str, Any]
 ) -> None:
     edit(folder, lambda c: c.update(change))
-    named = {"name": "fashion-mnist", "version": 1, **change}
-    words = f"names {named['name']}/{named['version']} but lies in fashion-mnist/1"
+    named = {"name": "fashion-mnist", "version": 2, **change}
+    words = f"names {named['name']}/{named['version']} but lies in fashion-mnist/2"
     with pytest.raises(CardError, match=words):
         card.read(folder)
 
@@ -182,11 +182,11 @@ ATTRIBUTES = {
 
 
 def test_classes_give_the_graph_a_second_input(folder: Path) -> None:
-    assert card.read(folder).inputs == {"latents": 100}
+    assert card.read(folder).inputs == {"latents": 64}
     assert card.read(folder).sampler is None
     edit(folder, lambda c: c.update(classes=CLASSES))
     found = card.read(folder)
-    assert found.inputs == {"latents": 100, "classes": 2}
+    assert found.inputs == {"latents": 64, "classes": 2}
     assert found.sampler is not None
     assert found.sampler.names == ("bag", "ankle-boot")
     card.write(found, folder)
@@ -196,7 +196,7 @@ def test_classes_give_the_graph_a_second_input(folder: Path) -> None:
 def test_attributes_give_the_graph_a_second_input(folder: Path) -> None:
     edit(folder, lambda c: c.update(attributes=ATTRIBUTES))
     found = card.read(folder)
-    assert found.inputs == {"latents": 100, "classes": 3}
+    assert found.inputs == {"latents": 64, "classes": 3}
     assert found.sampler is not None
     rows = {tuple(row) for row in found.sampler.from_seeds(range(99)).tolist()}
     assert rows == {(0, 0, 0), (1, 1, 0), (0, 0, 1)}
@@ -245,5 +245,5 @@ def test_the_error_names_what_is_wrong_with_classes_or_attributes(
     folder: Path, change: Callable[[dict[str, Any]], object], words: str
 ) -> None:
     edit(folder, change)
-    with pytest.raises(CardError, match=rf"1/card\.json: .*{words}"):
+    with pytest.raises(CardError, match=rf"2/card\.json: .*{words}"):
         card.read(folder)

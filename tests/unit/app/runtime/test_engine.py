@@ -18,7 +18,7 @@ from tests import conditional
 
 @pytest.fixture(scope="module")
 def shipped(models: Path) -> tuple[Card, bytes]:
-    folder = models / "fashion-mnist/1"
+    folder = models / "fashion-mnist/2"
     described = card.read(folder)
     return described, card.load_graph(folder, described.variants[0])
 
@@ -29,7 +29,7 @@ def engine(shipped: tuple[Card, bytes]) -> Engine:
 
 
 def test_latents_become_pixels(engine: Engine) -> None:
-    pixels = engine({"latents": sampling.from_seeds(range(5), 100)})
+    pixels = engine({"latents": sampling.from_seeds(range(5), 64)})
     assert pixels.shape == (5, 28, 28, 1)
     assert pixels.dtype == np.uint8
     assert engine.provider == "cpu"
@@ -41,7 +41,7 @@ def test_latents_become_pixels(engine: Engine) -> None:
 def test_the_pixels_of_a_seed_do_not_depend_on_its_batch(
     engine: Engine, shipped: tuple[Card, bytes], size: int, threads: int
 ) -> None:
-    rows = sampling.from_seeds(range(64), 100)
+    rows = sampling.from_seeds(range(64), 64)
     other = Engine(*shipped, Placement("cpu", threads))
     drawn = other({"latents": rows[:size]})
     np.testing.assert_array_equal(drawn, engine({"latents": rows})[:size])
@@ -98,7 +98,7 @@ def test_an_invalid_graph_is_refused(shipped: tuple[Card, bytes]) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"latent": {"width": 99, "prior": "normal"}}, r"input is .*100.* card says .*99"),
+        ({"latent": {"width": 63, "prior": "normal"}}, r"input is .*64.* card says .*63"),
         ({"image": {"height": 32, "width": 28, "channels": 1}}, r"output is .*28.* says .*32"),
         ({"image": {"height": 28, "width": 28, "channels": 3}}, r"output is .*1\].* says .*3\]"),
         ({"name": "shirts"}, "metadata is .*fashion-mnist.* says .*shirts"),
@@ -132,7 +132,7 @@ def simulated_gpu(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def test_batches_run_as_captured_graphs_on_a_gpu(
     shipped: tuple[Card, bytes], engine: Engine, simulated_gpu: list[bool]
 ) -> None:
-    rows = sampling.from_seeds(range(7), 100)
+    rows = sampling.from_seeds(range(7), 64)
     drawn = Engine(*shipped, Placement("cuda"), max_batch=4)({"latents": rows})
     np.testing.assert_array_equal(drawn, engine({"latents": rows}))
     assert simulated_gpu == [True]
@@ -159,7 +159,7 @@ def test_batches_run_without_capture_where_it_fails(
         return CudaGraphs(*arguments, device="cpu")  # type: ignore[arg-type]
 
     monkeypatch.setattr("app.runtime.engine.CudaGraphs", cuda_graphs)
-    drawn = Engine(*shipped, Placement("cuda"))({"latents": sampling.from_seeds([1], 100)})
+    drawn = Engine(*shipped, Placement("cuda"))({"latents": sampling.from_seeds([1], 64)})
     assert drawn.shape == (1, 28, 28, 1)
     assert simulated_gpu == [True, False]
     assert "CUDA graph capture failed; running without it" in caplog.text
@@ -196,5 +196,5 @@ def test_every_batch_size_runs_before_the_first_request_on_openvino(
     monkeypatch.setattr("app.runtime.engine.providers", simulated)
     loaded = Engine(*shipped, Placement("openvino", precision="bf16"), max_batch=4)
     assert sizes == [*bucket_sizes(4)]
-    rows = sampling.from_seeds(range(3), 100)
+    rows = sampling.from_seeds(range(3), 64)
     np.testing.assert_array_equal(loaded({"latents": rows}), engine({"latents": rows}))

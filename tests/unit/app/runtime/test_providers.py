@@ -22,7 +22,7 @@ from app.settings import Settings
 CPU, CUDA, OPENVINO, TENSORRT = (
     f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "OpenVINO", "Tensorrt")
 )
-VERSION = Path("fashion-mnist/1")
+VERSION = Path("fashion-mnist/2")
 
 
 class Machine:

@@ -135,7 +135,7 @@ def test_each_graph_precision_and_batch_size_has_its_own_engine(
     models: Path, gpu: Gpu, tmp_path: Path
 ) -> None:
     settings = partial(Settings, provider="tensorrt", engine_cache=tmp_path)
-    loader.load(models / "fashion-mnist/1", settings())
+    loader.load(models / "faces/1", settings())
     for flags in ({}, {"precision": "fp16"}, {"max_batch": 32}):
         loader.load(models / VERSION, settings(**flags))
     assert gpu.built == len(list(tmp_path.iterdir())) == 4

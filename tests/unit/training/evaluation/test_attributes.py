@@ -222,7 +222,7 @@ def test_the_edits_of_a_published_version_are_only_printed(
 def test_a_generator_of_classes_has_no_attributes(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["attributes", str(models / "fashion-mnist" / "1"), "--device=cpu"]) == 1
+    assert main(["attributes", str(models / "fashion-mnist" / "2"), "--device=cpu"]) == 1
     assert "no attributes that could be edited" in capsys.readouterr().err
 
 

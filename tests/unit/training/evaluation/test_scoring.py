@@ -260,7 +260,7 @@ def test_the_best_is_evaluated_unless_the_last_is_requested(
 def test_a_published_version_has_no_checkpoints(
     models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    version = models / "fashion-mnist" / "1"
+    version = models / "fashion-mnist" / "2"
     assert main(["evaluate", str(version), "--checkpoint", "last"]) == 1
     assert "a published version has no checkpoints" in capsys.readouterr().err
 
