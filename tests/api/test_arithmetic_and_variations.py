@@ -294,8 +294,8 @@ def test_parameters_in_the_query_and_unknown_models_are_refused(client: TestClie
     assert (error["parameter"], error["in"]) == ("model", "query")
     assert error["allowed"] == "sent in the body, not in the query"
     for name, value, allowed in (
-        ("model", "cats", "one of faces, fashion-mnist"),
-        ("version", 99, "1"),
+        ("model", "cats", "one of digits, faces, fashion-mnist"),
+        ("version", 99, "one of 2"),
     ):
         response = client.post("/arithmetic", json={**SUM, name: value})
         assert response.status_code == 404

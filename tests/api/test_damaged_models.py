@@ -88,7 +88,7 @@ def other_name_inside(folder: Path) -> None:
 
 def other_width_in_card(folder: Path) -> None:
     described = card.read(folder)
-    latent = described.latent.model_copy(update={"width": 64})
+    latent = described.latent.model_copy(update={"width": 63})
     card.write(described.model_copy(update={"latent": latent}), folder)
 
 
@@ -112,7 +112,7 @@ DAMAGES: dict[Damage, str] = {
     second_output: "2/generator.onnx: the graph's output is",
     other_name_inside: "2/generator.onnx: the graph's metadata is",
     other_width_in_card: "2/generator.onnx: the graph's input is",
-    direction_of_another_width: "2/card.json: directions: sleeves has 3 numbers, a latent has 100",
+    direction_of_another_width: "2/card.json: directions: sleeves has 3 numbers, a latent has 64",
 }
 
 

@@ -125,7 +125,7 @@ def test_different_images_have_different_entity_tags(client: TestClient) -> None
         "/images/fashion-mnist/2/7.png",
         "/images/fashion-mnist/2/7.webp",
         "/images/fashion-mnist/2/8.png",
-        "/images/fashion-mnist/2/7.png",
+        "/images/digits/1/7.png?class=3",
         "/images/faces/1/7.png",
         "/images/fashion-mnist/2/7.png?truncation=0.5",
         "/images/fashion-mnist/2/7.png?scale=2",

@@ -293,15 +293,27 @@ def test_an_error_names_parameter_value_and_what_is_allowed(
 
 
 UNKNOWN = [
-    ("POST", "/generate?model=cats", "model", "cats", "one of faces, fashion-mnist"),
+    ("POST", "/generate?model=cats", "model", "cats", "one of digits, faces, fashion-mnist"),
     ("POST", "/generate?version=99", "version", 99, "one of 2"),
-    ("GET", "/images/cats/1/1.png", "model", "cats", "one of faces, fashion-mnist"),
+    ("GET", "/images/cats/1/1.png", "model", "cats", "one of digits, faces, fashion-mnist"),
     ("GET", "/images/fashion-mnist/99/1.png", "version", 99, "one of 2"),
-    ("GET", "/interpolate?from=1&to=2&model=cats", "model", "cats", "one of faces, fashion-mnist"),
-    ("GET", "/grid?model=cats", "model", "cats", "one of faces, fashion-mnist"),
-    ("GET", "/grid?corners=1,2,3,4&model=cats", "model", "cats", "one of faces, fashion-mnist"),
+    (
+        "GET",
+        "/interpolate?from=1&to=2&model=cats",
+        "model",
+        "cats",
+        "one of digits, faces, fashion-mnist",
+    ),
+    ("GET", "/grid?model=cats", "model", "cats", "one of digits, faces, fashion-mnist"),
+    (
+        "GET",
+        "/grid?corners=1,2,3,4&model=cats",
+        "model",
+        "cats",
+        "one of digits, faces, fashion-mnist",
+    ),
     ("GET", "/variations?seed=1&version=99", "version", 99, "one of 2"),
-    ("GET", "/models/cats", "name", "cats", "one of faces, fashion-mnist"),
+    ("GET", "/models/cats", "name", "cats", "one of digits, faces, fashion-mnist"),
 ]
 
 

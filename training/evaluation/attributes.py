@@ -94,17 +94,7 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
     Raises EvaluationError if no feature network predicts attributes of such images, and for a
     conditional generator.
     """
-    began, spec = time.perf_counter(), spec_of(model)
-    if spec.exclusive:
-        raise EvaluationError(
-            f"{model.title}: the images of its data set {model.dataset} have classes, but no "
-            "attributes that could be edited"
-        )
-    if model.sampler:
-        raise EvaluationError(
-            f"{model.title}: is conditional: its attributes are inputs of the generator, which "
-            "change them without directions"
-        )
+    began, spec = time.perf_counter(), _spec_with_attributes(model)
     predict, logits = _prediction(model, spec, device), _logits(model, spec, device)
     print_progress(f"generating {count} images and extracting their attributes")
     z = model.latents(range(count))
@@ -130,6 +120,21 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
         device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
+
+
+def _spec_with_attributes(model: LoadedModel) -> NetworkSpec:
+    spec = spec_of(model)
+    if spec.exclusive:
+        raise EvaluationError(
+            f"{model.title}: the images of its data set {model.dataset} have classes, but no "
+            "attributes that could be edited"
+        )
+    if model.sampler:
+        raise EvaluationError(
+            f"{model.title}: is conditional: its attributes are inputs of the generator, which "
+            "change them without directions"
+        )
+    return spec
 
 
 def find_edits(
