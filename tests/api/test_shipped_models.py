@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.evaluation import features
 from training.evaluation.features import AVATARS, NETWORKS
 
-SHAPES = {"fashion-mnist": (28, 28), "faces": (64, 64, 3)}
+SHAPES = {"fashion-mnist": (28, 28), "digits": (28, 28), "faces": (64, 64, 3)}
 PNG = {"Accept": "image/png"}
 SUM = {"plus": [[3, 4, 5], [6, 7, 8]], "minus": [[0, 1, 2]]}
 SEEDS = 256

@@ -27,11 +27,11 @@ LARGE = {"width": 1280, "height": 800}
 def served_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models: `fashion-mnist`, `clothes` with classes, `people` with attributes, and `colours`.
 
-    `colours` and `people` have attributes to edit.
+    `colours` and `people` have attributes to edit. `fashion-mnist` has a made-up version 1, too.
     """
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(models / "fashion-mnist", folder / "fashion-mnist")
-    for name in ("colours", "clothes", "people"):
+    for name in ("colours", "clothes", "people", "fashion-mnist"):
         publish(folder, name)
     return folder
 

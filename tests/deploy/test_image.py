@@ -43,7 +43,7 @@ print([name for name in ("cc", "gcc", "g++", "clang", "make") if shutil.which(na
 print(sorted(os.listdir("/srv")), sorted(os.listdir("/srv/models")))
 """
     printed = docker("run", "--rm", "--entrypoint", "python", image, "-c", program).splitlines()
-    assert printed == ["[]", "[]", "['app', 'models'] ['faces', 'fashion-mnist']"]
+    assert printed == ["[]", "[]", "['app', 'models'] ['digits', 'faces', 'fashion-mnist']"]
 
 
 def test_it_contains_the_locked_packages_and_lists_them(image: str, root: Path) -> None:

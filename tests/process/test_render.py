@@ -168,7 +168,6 @@ def test_a_finished_output_is_not_written_again(
         (["--seed", 7], "seed 0, not 7"),
         (["--count", 4], "count 3, not 4"),
         (["--model", "faces"], "model 'fashion-mnist', not 'faces'"),
-        (["--version", 1], "version 2, not 1"),
         (["--truncation", 0.5], "truncation 1.0, not 0.5"),
         (["--scale", 2], "scale 1, not 2"),
     ],
@@ -191,6 +190,16 @@ def test_an_output_with_other_images_is_refused(
     assert "choose another --out" in error
     after = content(tmp_path / out) if out == "out" else (tmp_path / out).read_bytes()
     assert after == before
+
+
+def test_an_output_of_another_version_is_refused(
+    render: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render("--count", 3) == 0
+    manifest = tmp_path / "out" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": 2', '"version": 1'))
+    assert render("--count", 3) == 1
+    assert "version 1, not 2" in capsys.readouterr().err
 
 
 def test_other_files_are_not_touched(
@@ -217,7 +226,7 @@ def test_other_files_are_not_touched(
     [
         ([], 2, "error: count: Field required"),
         (["--count", 0], 2, "error: count: Input should be greater than or equal to 1, not '0'"),
-        (["--count", 1, "--model", "cats"], 1, "model is 'cats' but must be one of faces,"),
+        (["--count", 1, "--model", "cats"], 1, "model is 'cats' but must be one of digits,"),
         (["--count", 1, "--version", 77], 1, "version of fashion-mnist is 77 but must be one of"),
         (["--count", 1, "--edit", "hat:1"], 1, "fashion-mnist/2 has no attributes to edit"),
         (["--count", 1, "--class", "boot"], 1, "left out: fashion-mnist/2 has no classes"),

@@ -161,6 +161,7 @@ def test_options_that_change_the_result_may_not_change(name: str) -> None:
     for value in (OTHER[name], getattr(Config(), name)):
         flag = f"--{name.replace('_', '-')} {value}"
         flag = flag.replace("--image-size None", "no --image-size")
+        flag = flag.replace("--dataset None", "no --dataset")
         flag = flag.removesuffix(" True")
         if flag.endswith(" False"):
             flag = flag.removesuffix(" False").replace("--", "--no-", 1)

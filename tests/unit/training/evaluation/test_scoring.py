@@ -83,7 +83,7 @@ def test_scoring_uses_no_random_numbers() -> None:
     assert torch.get_rng_state().equal(before)
 
 
-@pytest.mark.parametrize("images", [image_set("mnist"), image_set(size=32)], ids=["mnist", "32×32"])
+@pytest.mark.parametrize("images", [image_set("pets"), image_set(size=32)], ids=["pets", "32×32"])
 def test_images_without_a_feature_network_are_refused(images: ImageSet) -> None:
     with pytest.raises(EvaluationError, match="--score-every 2: there is no feature network"):
         scorer(Config(score_every=2), images, CPU)
