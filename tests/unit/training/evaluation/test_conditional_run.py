@@ -16,7 +16,7 @@ from training.data import idx
 from training.data.avatars import dataset
 from training.data.avatars.dataset import Avatars
 from training.data.avatars.faces import ATTRIBUTES
-from training.evaluation import loaded_model, metrics
+from training.evaluation import linear_classifier, loaded_model, metrics
 from training.evaluation.features import NETWORKS
 from training.evaluation.metrics import ImageSets
 from training.evaluation.records import EvaluationRecord
@@ -150,8 +150,12 @@ def test_the_figures_of_a_conditional_generator_have_walks_but_no_arithmetic(
 
 
 def test_a_conditional_discriminator_is_probed_without_classes(
-    run: Path, clothes: Path, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    clothes: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(linear_classifier, "MIN_STEPS", 100)
     call = ["probe", str(run), f"--data-dir={clothes}", "--labels=100", "--device=cpu"]
     assert main(call) == 0
     assert "discriminator" in capsys.readouterr().out
