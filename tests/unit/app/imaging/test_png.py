@@ -1,6 +1,5 @@
 import io
 import struct
-import threading
 import zlib
 from collections.abc import Callable
 
@@ -69,29 +68,6 @@ def test_a_file_is_valid(pixels: Pixels) -> None:
     assert not stream.unused_data
     assert len(rows) == height * (1 + width * channels)
     assert set(rows[:: 1 + width * channels]) == {2}
-
-
-def test_every_thread_encodes_the_same_bytes() -> None:
-    """The compressor once depended on the address of the stack: one thread in 700 differed."""
-    values = np.random.default_rng(2).integers(0, 3, (16, 20, 31, 1), dtype=np.uint8)
-    files: set[bytes] = set()
-    written = threading.Event()
-
-    def write() -> None:
-        files.add(b"".join(png.encode_all(values)))
-        written.wait()  # a thread that ended would give its stack to the next one
-
-    before = threading.stack_size(2**17)
-    try:
-        started = [threading.Thread(target=write) for _ in range(4000)]
-        for thread in started:
-            thread.start()
-    finally:
-        threading.stack_size(before)
-        written.set()
-    for thread in started:
-        thread.join()
-    assert len(files) == 1
 
 
 def test_every_image_has_its_own_texts(pixels: Pixels) -> None:
