@@ -101,7 +101,7 @@ def test_a_run_that_cannot_be_scored_is_not_started(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_curves() -> Iterator[None]:
+def no_curves(finished_run: Path) -> Iterator[None]:  # noqa: ARG001 which has its curves by now
     """Drawing curves takes most of the time of such short runs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(curves, "losses", lambda *_: b"")
