@@ -112,7 +112,7 @@ class _Supervisor(Multiprocess):
         try:
             self._on_hangup()
         except OSError:
-            logger.exception("the workers cannot be told to look for new models")
+            logger.exception("the workers cannot be notified of new models")
 
     def keep_subprocess_alive(self) -> None:
         """Replace every worker that is dead or has not answered for too long."""

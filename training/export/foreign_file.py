@@ -1,4 +1,4 @@
-"""What a file is that should hold a generator but does not: told by its first bytes."""
+"""What a file is that should hold a generator but does not, recognised by its first bytes."""
 
 from pathlib import Path
 
