@@ -19,9 +19,9 @@ _MIN_EXPECTED = 10
 
 
 def selected(found: ImageSet, config: Config) -> ImageSet:
-    """``found`` with the classes in ``config.classes``, and the labels ``config.conditional`` asks.
+    """The images of ``config.classes`` in ``found``, with the labels of ``config.conditional``.
 
-    Raises DataError if there are no such labels.
+    All images if no classes are named. Raises DataError if there are no such classes or labels.
     """
     if config.classes:
         if found.labels is None or not found.labels.exclusive:
