@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -28,6 +29,9 @@ from app.artifact.card import (
     Training,
     Variant,
 )
+from app.main import create_app
+from app.settings import Settings
+from tests import painting
 
 OPSET, WIDTH = 17, 8
 CLASSES = {"boot": 0.5, "sneaker": 0.25, "t-shirt": 0.125, "0": 0.125}
@@ -159,3 +163,11 @@ def refused(client: TestClient, path: str, body: object = None) -> list[dict[str
         assert error["allowed"] in problem["detail"]
     errors: list[dict[str, Any]] = problem["errors"]
     return errors
+
+
+def application(models: Path, default_model: str) -> FastAPI:
+    """The application with the models "shoes", "people" and "grey", the last unconditional."""
+    for name in ("shoes", "people"):
+        publish(name, models)
+    painting.publish("grey", models)
+    return create_app(Settings(models=models, default_model=default_model, provider="cpu"))

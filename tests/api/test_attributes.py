@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from app.artifact import card
 from app.latent import arithmetic, interpolation, sampling
 from app.latent.conditions import AttributeSampler, Conditions
-from app.main import create_app
-from app.settings import Settings
-from tests import conditional, painting
+from tests import conditional
 from tests.conditional import ATTRIBUTES, WIDTH, expected, info, pixels, refused, tiles
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
@@ -27,11 +25,7 @@ NAMES = list(ATTRIBUTES)
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A server with a generator that has attributes, one that has classes, and one with neither."""
-    models = tmp_path_factory.mktemp("models")
-    conditional.publish("shoes", models)
-    conditional.publish("people", models)
-    painting.publish("grey", models)
-    app = create_app(Settings(models=models, default_model="people", provider="cpu"))
+    app = conditional.application(tmp_path_factory.mktemp("models"), "people")
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

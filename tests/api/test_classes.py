@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from app.latent import arithmetic, interpolation, sampling
 from app.latent.conditions import ClassSampler
-from app.main import create_app
-from app.settings import Settings
-from tests import conditional, painting
+from tests import conditional
 from tests.conditional import CLASSES, WIDTH, expected, info, pixels, refused, tiles
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
@@ -31,11 +29,7 @@ TEXT = "boot:0.3+sneaker:0.7"
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """A server with a generator that has classes, one that has attributes, and one with neither."""
-    models = tmp_path_factory.mktemp("models")
-    conditional.publish("shoes", models)
-    conditional.publish("people", models)
-    painting.publish("grey", models)
-    app = create_app(Settings(models=models, default_model="shoes", provider="cpu"))
+    app = conditional.application(tmp_path_factory.mktemp("models"), "shoes")
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
