@@ -38,6 +38,9 @@ MAX_CARD_BYTES, MAX_GRAPH_BYTES = 2**22, 2**29
 INPUT, CLASSES, OUTPUT = "latents", "classes", "pixels"
 """Names of the input of every graph, the second input of a conditional one, and the output."""
 
+ENCODER_FILE, IMAGES = "encoder.onnx", "images"
+"""The usual name of an encoder's file, and the name of its input."""
+
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -87,6 +90,18 @@ class Variant(_Part):
     file: FileName
     sha256: Sha256
     provider: Literal["any", "cpu", "cuda", "openvino"] = "any"
+
+
+class Encoder(_Part):
+    """The ONNX file of the encoder, which finds the generator's inputs for images.
+
+    It takes ``images``, uint8 ``(n, height, width, channels)``, and returns float32 tensors with
+    the names and widths of the generator's inputs. ``classes`` holds probabilities.
+    """
+
+    file: FileName
+    sha256: Sha256
+    size: int = Field(ge=1, le=MAX_GRAPH_BYTES, description="size of the file in bytes")
 
 
 class DataSet(_Part):
@@ -199,6 +214,7 @@ class Card(_Part):
     classes: list[ImageClass] | None = Field(None, min_length=2, max_length=1024)
     attributes: Attributes | None = None
     directions: Directions | None = None
+    encoder: Encoder | None = None
 
     @field_validator("directions")
     @classmethod
@@ -304,21 +320,21 @@ def read(folder: Path) -> Card:
 
 def write(card: Card, folder: Path) -> None:
     """Write ``card`` as ``folder/card.json``, each list of numbers on a line of its own."""
-    optional = ("classes", "attributes", "directions")
+    optional = ("classes", "attributes", "directions", "encoder")
     absent = {name for name in optional if getattr(card, name) is None}
     content = json.dumps(card.model_dump(mode="json", exclude=absent), indent=2)
     flat = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", content)
     atomic_files.write(folder / CARD_FILE, (flat + "\n").encode())
 
 
-def load_graph(folder: Path, variant: Variant) -> bytes:
-    """Return the ONNX file of ``variant``: the bytes whose hash was checked. Raises CardError."""
-    path = folder / variant.file
-    graph = _content(path, MAX_GRAPH_BYTES)
-    found = digest(graph)
-    if found != variant.sha256:
-        raise CardError(f"{path}: has SHA-256 {found}, but the card says {variant.sha256}")
-    return graph
+def load_graph(folder: Path, graph: Variant | Encoder) -> bytes:
+    """Return the ONNX file of ``graph``: the bytes whose hash was checked. Raises CardError."""
+    path = folder / graph.file
+    content = _content(path, MAX_GRAPH_BYTES)
+    found = digest(content)
+    if found != graph.sha256:
+        raise CardError(f"{path}: has SHA-256 {found}, but the card says {graph.sha256}")
+    return content
 
 
 def _content(path: Path, max_bytes: int) -> bytes:

@@ -105,6 +105,46 @@ def test_a_graph_is_loaded_by_its_hash(folder: Path) -> None:
     assert card.load_graph(folder, variant) == (folder / variant.file).read_bytes()
 
 
+def test_the_encoder_is_written_read_back_and_loaded_by_its_hash(folder: Path) -> None:
+    content = b"an encoder"
+    encoder = {"file": "encoder.onnx", "sha256": card.digest(content), "size": len(content)}
+    edit(folder, lambda c: c.update(encoder=encoder))
+    (folder / "encoder.onnx").write_bytes(content)
+    before = card.read(folder)
+    card.write(before, folder)
+    after = card.read(folder)
+    assert after == before
+    assert after.encoder is not None
+    assert after.encoder.model_dump() == encoder
+    assert card.load_graph(folder, after.encoder) == content
+    (folder / "encoder.onnx").write_bytes(b"another")
+    with pytest.raises(CardError, match=r"encoder\.onnx: has SHA-256 .* but the card says"):
+        card.load_graph(folder, after.encoder)
+
+
+def test_a_card_without_an_encoder_does_not_mention_it(folder: Path) -> None:
+    card.write(card.read(folder), folder)
+    assert "encoder" not in json.loads((folder / "card.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"file": "../secret.onnx"}, "encoder.file"),
+        ({"sha256": "00"}, "encoder.sha256"),
+        ({"size": 0}, "encoder.size"),
+        ({"provider": "cpu"}, "encoder.provider: Extra inputs"),
+    ],
+)
+def test_the_error_names_the_invalid_field_of_an_encoder(
+    folder: Path, change: dict[str, Any], words: str
+) -> None:
+    encoder = {"file": "encoder.onnx", "sha256": "0" * 64, "size": 1}
+    edit(folder, lambda c: c.update(encoder={**encoder, **change}))
+    with pytest.raises(CardError, match=words):
+        card.read(folder)
+
+
 def test_a_missing_card_is_named(folder: Path) -> None:
     (folder / "card.json").unlink()
     with pytest.raises(CardError, match=r"2/card\.json: cannot be read: No such file"):
