@@ -12,7 +12,7 @@ from app.api.content_negotiation import PNG, WEBP, choose
 from app.api.drawing import RouteContext, route_context
 from app.api.image_cache import ImageKey
 from app.api.parameters import FileFormat, ImagePath, ImageQuery
-from app.api.raw_response import Headers, RawResponse, entity_headers
+from app.api.raw_response import Headers, RawResponse, entity_headers, permanent
 from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -22,8 +22,6 @@ router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
 _PATH = "/images/{model}/{version}/{seed}.{form}"
 _MEDIA_TYPES: dict[FileFormat, str] = {"png": PNG, "webp": WEBP}
 _SHEET = Sheet(columns=1)
-# A published version never changes, and neither do its images.
-_CACHE_FOREVER = "max-age=31536000, immutable"
 _REMEMBERED, _SHORT = 4096, 256
 """How many URLs are remembered, and the most bytes of each."""
 _DESCRIPTION = direct_route.description(ImageQuery, path=ImagePath)
@@ -116,11 +114,9 @@ def _parsed(request: Request, route: RouteContext) -> _Meaning:
     route.drawing(version, options, _SHEET, 1, scale=query.scale)
     key = ImageKey(version, options, path.seed, _MEDIA_TYPES[path.form])
     etag = key.etag
-    # A shared cache must not give images that need a key to clients without one.
-    visibility = "private" if route.request.needs_key else "public"
     headers = (
         (b"etag", etag.encode()),
-        (b"cache-control", f"{visibility}, {_CACHE_FOREVER}".encode()),
+        *permanent(private=route.request.needs_key),
         (b"x-model", str(version.key).encode()),
         (b"x-seed", b"%d" % path.seed),
         (b"vary", b"Accept"),
