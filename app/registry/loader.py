@@ -13,6 +13,7 @@ from app.batching.jobs import OutcomeObserver, ignore_outcomes
 from app.errors import StartupError
 from app.registry import queued_seeds
 from app.registry.crash_log import Mark
+from app.registry.generator import Generator
 from app.registry.model_version import ModelVersion
 from app.registry.statistics import Statistics
 from app.runtime import providers
@@ -20,7 +21,7 @@ from app.runtime.cpus import available
 from app.runtime.engine import Engine
 from app.runtime.parallel_sessions import WAKE_UP_SECONDS
 from app.runtime.providers import Placement, ProviderError
-from app.settings import Settings
+from app.settings import GeneratorSettings, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def no_observer(_model: str, _version: int) -> OutcomeObserver:
     return ignore_outcomes
 
 
-def placements(settings: Settings) -> list[Placement]:
+def placements(settings: GeneratorSettings) -> list[Placement]:
     """Where generators can run, best first. Raises StartupError if the provider does not run."""
     threads = settings.threads or available()
     try:
@@ -61,12 +62,7 @@ def load(
     shows to the crash log when the version computes.
     """
     mark = mark or Mark()
-    version_folders.check_inside(folder, settings.models)
-    described = card.read(folder)
-    contents = {variant.file: card.load_graph(folder, variant) for variant in described.variants}
-    graph = partial(_graph, contents, tried)
-    with mark.computing():
-        engine = _engine(folder, described, graph, placements(settings), settings.max_batch)
+    described, engine = _loaded(folder, settings, settings.max_batch, tried, mark)
     statistics = Statistics()
     batcher = Batcher(
         statistics.counting(mark.marking(engine)),
@@ -77,6 +73,30 @@ def load(
     )
     batcher.merge = partial(queued_seeds.merged, described)
     return ModelVersion(described, engine, batcher, statistics)
+
+
+def load_generator(folder: Path, settings: GeneratorSettings, max_batch: int) -> Generator:
+    """The generator in ``folder``, without a queue, for batches of up to ``max_batch`` images.
+
+    Raises CardError if the folder is damaged, StartupError if no requested provider runs here.
+    """
+    return Generator(*_loaded(folder, settings, max_batch))
+
+
+def _loaded(
+    folder: Path,
+    settings: GeneratorSettings,
+    max_batch: int,
+    tried: Collection[str] = (),
+    mark: Mark | None = None,
+) -> tuple[Card, Engine]:
+    """The card in ``folder`` and an engine that is warm, see ``load``."""
+    version_folders.check_inside(folder, settings.models)
+    described = card.read(folder)
+    contents = {variant.file: card.load_graph(folder, variant) for variant in described.variants}
+    graph = partial(_graph, contents, tried)
+    with (mark or Mark()).computing():
+        return described, _engine(folder, described, graph, placements(settings), max_batch)
 
 
 def _graph(contents: dict[str, bytes], tried: Collection[str], variant: Variant) -> bytes:

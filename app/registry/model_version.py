@@ -2,13 +2,12 @@
 
 import math
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.artifact.card import CLASSES, Card, Variant
-from app.artifact.version_key import VersionKey
+from app.artifact.card import CLASSES, Card
 from app.batching import jobs
 from app.batching.batcher import Batcher
 from app.batching.jobs import Claim, Computed
@@ -18,23 +17,16 @@ from app.errors import (
     OverloadedError,
     QueueShareError,
     ShuttingDownError,
-    invalid,
-    parameter_error,
 )
-from app.latent import choices, sampling
-from app.latent.choices import NO_AMOUNTS, Amounts, Choice, Mixture
-from app.latent.conditions import Conditions
-from app.latent.edits import NO_EDIT, Edit
-from app.latent.sampling import Latents
-from app.registry import chosen_conditions
 from app.registry.draw_options import DEFAULT, DrawOptions
+from app.registry.generator import Generator
 from app.registry.queued_seeds import SEEDS
 from app.registry.statistics import Statistics
 from app.runtime.arrays import GraphInputs
 from app.runtime.engine import Engine
 
 
-class ModelVersion:
+class ModelVersion(Generator):
     """One model version in service.
 
     A request holds a lease while it uses the version. A version that is retired stops its batcher
@@ -45,11 +37,8 @@ class ModelVersion:
         self, card: Card, engine: Engine, batcher: Batcher, statistics: Statistics | None = None
     ) -> None:
         """``batcher`` runs ``engine``."""
-        self.card, self.engine, self.batcher = card, engine, batcher
-        self.statistics = statistics or Statistics()
-        self.key = VersionKey(card.name, str(card.version))
-        self.variant: Variant = card.variant(engine.provider)
-        """The model file that runs."""
+        super().__init__(card, engine)
+        self.batcher, self.statistics = batcher, statistics or Statistics()
         self._leases, self._retired = 0, False
 
     def acquire(self) -> None:
@@ -70,52 +59,6 @@ class ModelVersion:
         if self._retired and not self._leases:
             self.batcher.close_soon()
 
-    def latents(self, seeds: list[int], options: DrawOptions = DEFAULT) -> Latents:
-        """The latents of ``seeds`` under this version's prior, truncated: ``(n, width)``."""
-        latent = self.card.latent
-        rows = sampling.from_seeds(seeds, latent.width, latent.prior)
-        return sampling.truncate(rows, options.truncation)
-
-    def conditions(
-        self,
-        seeds: list[int],
-        options: DrawOptions = DEFAULT,
-        images: Sequence[int] | None = None,
-    ) -> Conditions:
-        """The classes or attributes of ``seeds``: ``(n, k)``; k is 0 if it is unconditional.
-
-        ``images`` has the number of each image in the request; by default they are 0 to n - 1.
-        """
-        sampler = self.card.sampler
-        if sampler is None:
-            return _unconditional(len(seeds))
-        return options.choice(sampler.from_seeds(seeds), images)
-
-    def typical_conditions(self, images: int, options: DrawOptions = DEFAULT) -> Conditions:
-        """The most frequent class or attributes, for images without a seed: ``(images, k)``."""
-        sampler = self.card.sampler
-        if sampler is None:
-            return _unconditional(images)
-        return options.choice(sampler.typical().repeat(images, axis=0))
-
-    def sum_of_conditions(self, plus: list[list[int]], minus: list[list[int]]) -> Conditions:
-        """The class or attributes of a sum of the mean latents of groups of seeds: ``(1, k)``."""
-        sampler = self.card.sampler
-        if sampler is None:
-            return _unconditional(1)
-        added, removed = ([*map(self.conditions, groups)] for groups in (plus, minus))
-        return sampler.sum_of_means(added, removed)
-
-    def rows(
-        self, latents: Latents, conditions: Conditions, options: DrawOptions = DEFAULT
-    ) -> GraphInputs:
-        """The inputs of the graph: latents ``(n, width)``, which are edited, and conditions."""
-        return dict(zip(self.card.inputs, (options.edit(latents), conditions), strict=False))
-
-    def rows_from_seeds(self, seeds: list[int], options: DrawOptions = DEFAULT) -> GraphInputs:
-        """The inputs of the graph for the images of ``seeds``."""
-        return self.rows(self.latents(seeds, options), self.conditions(seeds, options), options)
-
     def rows_to_queue(self, seeds: list[int], options: DrawOptions = DEFAULT) -> GraphInputs:
         """The rows for ``draw`` of the images of ``seeds``.
 
@@ -127,64 +70,6 @@ class ModelVersion:
         if self.card.sampler:
             rows[CLASSES] = self.conditions(seeds, options)
         return rows
-
-    def image_size(self, options: DrawOptions) -> tuple[int, int]:
-        """Height and width of one image, enlarged."""
-        image = self.card.image
-        return options.scale * image.height, options.scale * image.width
-
-    def caption(
-        self, options: DrawOptions, seed: int | None, condition: Conditions | None = None
-    ) -> dict[str, str]:
-        """The text chunks of a PNG file of one image, or of images without a common seed.
-
-        ``condition`` is the class or the attributes of all images in the file: ``(k,)``.
-        """
-        named = {} if seed is None else {"seed": str(seed)}
-        found = self.condition_text(condition)
-        return {"model": str(self.key), **named, **found, **options.parameters, **found}
-
-    def condition_text(self, condition: Conditions | None) -> dict[str, str]:
-        """The parameter that requests a condition ``(k,)``; empty without one."""
-        sampler = self.card.sampler
-        if sampler is None or condition is None:
-            return {}
-        return {sampler.parameter: sampler.text(condition)}
-
-    def choice(
-        self,
-        mixtures: Sequence[Mixture] = (),
-        amounts: Amounts = NO_AMOUNTS,
-        images: int = 1,
-        place: str = "query",
-    ) -> Choice:
-        """The choice of these classes, one for each of up to ``images`` images, or attributes.
-
-        Raises ParameterError if the version does not have them; ``place`` is where the request
-        named them.
-        """
-        choice: Choice = choices.NO_CHOICE
-        if mixtures:
-            choice = chosen_conditions.classes(self.card, mixtures, images, place=place)
-        if amounts:
-            choice = chosen_conditions.attributes(self.card, amounts, place)
-        return choice
-
-    def edit(self, strengths: Mapping[str, float], place: str = "query") -> Edit:
-        """The edit that gives images attributes with these strengths.
-
-        Raises ParameterError if the version has no such attribute; ``place`` is where the request
-        named it.
-        """
-        if not strengths:
-            return NO_EDIT
-        vectors = {name: found.vector for name, found in self.card.editable.items()}
-        unknown = [name for name in strengths if name not in vectors]
-        if unknown:
-            nothing = f"left out: {self.key} has no attributes to edit"
-            allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
-            raise parameter_error(*(invalid("edit", place, name, allowed) for name in unknown))
-        return Edit.from_directions(vectors, strengths)
 
     def check_room(self, client: Hashable, images: int, cost: float) -> None:
         """Raise the error that refuses ``images`` of this ``cost`` of ``client`` now, if any.
@@ -228,10 +113,6 @@ class ModelVersion:
             self.release()
         self.statistics.succeed(computed.queue, computed.compute)
         return computed
-
-
-def _unconditional(images: int) -> Conditions:
-    return np.empty((images, 0), np.float32)
 
 
 def _refusal(error: jobs.RefusedError) -> QueueShareError | OverloadedError | ShuttingDownError:

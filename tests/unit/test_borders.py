@@ -29,6 +29,7 @@ APP: Graph = {
     "batching": set(),
     "registry": BELOW,
     "rendering": BELOW,
+    "model": BELOW,
     "observability": {"settings"},
     "auth": {"settings", "errors"},
     "middleware": BELOW,
