@@ -216,9 +216,9 @@ def test_every_module_and_file_that_is_named_exists(
     texts: dict[str, str], root: Path, name: str
 ) -> None:
     for module in modules(texts[name]):
-        path, (package, _, name) = root / module.replace(".", "/"), module.rpartition(".")
+        path, (package, _, last) = root / module.replace(".", "/"), module.rpartition(".")
         exists = path.is_dir() or path.with_suffix(".py").exists()
-        assert exists or hasattr(import_module(package), name), module
+        assert exists or hasattr(import_module(package), last), module
     tops = [root / top for top in ("app", "training", "models", "tests")]
     there = [path for top in tops for path in top.rglob("*.*")] + [*root.glob("*.*")]
     paths = {f"/{path.relative_to(root).as_posix()}" for path in there}
