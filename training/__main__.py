@@ -25,13 +25,21 @@ from training.figures.options import FiguresOptions
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand.
+_PROGRAM = "python -m training"
+_NOT_INSTALLED = """\
+error: {} is not installed. The trainer needs PyTorch and other packages:
+  pip install '.[cpu,train]'
+or, on Linux without a GPU, with PyTorch's build for CPUs, which is much smaller:
+  pip install '.[cpu,train]' --extra-index-url https://download.pytorch.org/whl/cpu"""
+
+
+def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
+    """Run one subcommand. ``program`` is how the user calls it, for the help.
 
     Returns the exit status: 0 on success, 1 on a failure, 2 for invalid options, 130 if it was
     interrupted.
     """
-    options = vars(parser().parse_args(arguments))
+    options = vars(parser(program).parse_args(arguments))
     command = options.pop("command")
     try:
         command(options)
@@ -43,6 +51,12 @@ def main(arguments: list[str] | None = None) -> int:
             flag = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
             print(f"error: {flag} {problem['input']}: {problem['msg']}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in {"", "app", "training"}:
+            raise
+        print(_NOT_INSTALLED.format(name), file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         advice = "; continue from the last epoch with --resume" if command is _fit else ""
         print(f"\ninterrupted{advice}", file=sys.stderr)
@@ -50,10 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     """The parser of the command line."""
     root = argparse.ArgumentParser(
-        prog="python -m training",
+        prog=program,
         description="Train DCGANs, evaluate them and publish them for the model server.",
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND")

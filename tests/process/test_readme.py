@@ -282,6 +282,18 @@ def test_every_attribute_of_a_drawn_face_is_listed_with_its_share(texts: dict[st
         assert int(listed[name]) == pytest.approx(100 * share, abs=2), name
 
 
+def check_console(clone: Path, place: Path) -> None:
+    """The installed command works in a folder with an app.py that is not ours, without PyTorch."""
+    place.mkdir()
+    (place / "app.py").write_text("raise SystemExit('not ours')\n")
+    command = str(clone / ".venv/bin/dcgan")
+    render = [command, "render", "--models", str(clone / "models"), "--out", "x.npz", "--count=2"]
+    subprocess.run(render, cwd=place, check=True)
+    train = [command, "train", "fit", "--out", "run"]
+    ended = subprocess.run(train, cwd=place, check=False, capture_output=True, text=True)
+    assert (ended.returncode, "pip install '.[cpu,train]'" in ended.stderr) == (1, True)
+
+
 @pytest.mark.network
 def test_the_serve_command_serves_without_torch(
     texts: dict[str, str], root: Path, tmp_path: Path
@@ -290,11 +302,15 @@ def test_the_serve_command_serves_without_torch(
     found = lines(texts["README.md"], "python3 -m venv")
     (command,) = (line for line in found if "-m app" in line)
     *installing, starting = command.split(" && ")
-    ignored = shutil.ignore_patterns(".*", "runs", "data", "tests")
-    clone = shutil.copytree(root, tmp_path / "clone", ignore=ignored)
+    clone = tmp_path / "clone"
+    for name in ("app", "training", "models"):
+        shutil.copytree(root / name, clone / name, ignore=shutil.ignore_patterns(".*", "*.pyc"))
+    for name in ("README.md", "LICENSE", "pyproject.toml", ".gitignore"):
+        shutil.copy(root / name, clone)
     subprocess.run(["bash", "-c", " && ".join(installing)], cwd=clone, check=True)
     with serving(starting.split(), clone, tmp_path / "log") as address:
         assert len(httpx.post(f"{address}/generate?n=16", timeout=PATIENCE).json()["images"]) == 16
+    check_console(clone, tmp_path / "project")
     installed = clone.glob(".venv/lib/python*/site-packages/app/web/*")
     there = {path.name for path in (root / "app" / "web").iterdir() if path.suffix}
     assert {path.name for path in installed if path.suffix} == there

@@ -38,6 +38,7 @@ APP: Graph = {
     "main": BELOW,
     "deploy": {"main", "settings"},
     "__main__": BELOW,
+    "console": {"__main__"},
 }
 """What each package of ``app`` may import of ``app``, from the ground up."""
 
