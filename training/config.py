@@ -111,7 +111,15 @@ class Config(Architecture):
         f"{ALLOWED_SIZES} (default: the data set's own size; 64 for a folder)",
     )
     preset: Preset = Field("dcgan-28", description="recipe that sets the defaults of other flags")
-    epochs: int = Field(50, ge=1, description="passes over the data set")
+    epochs: int | None = Field(
+        None, ge=1, description="passes over the data set (default: as many as --images-seen takes)"
+    )
+    images_seen: int = Field(
+        3_000_000,
+        ge=1,
+        description="images that the run shows, repetitions included: decides its number of epochs "
+        "if --epochs does not",
+    )
     batch_size: int = Field(32, ge=2, description="images per step, over all processes")
     seed: int = Field(
         0, ge=0, lt=2**32, description="decides initial weights, order of images and latents"
@@ -223,7 +231,13 @@ class Config(Architecture):
 PLACEMENT = frozenset({"data_dir", "device", "execution", "threads"})
 """The options that decide where a run computes, but not its result."""
 
-ADJUSTABLE = PLACEMENT | {"epochs", "precision", "collapse_epochs", "score_every"}
+ADJUSTABLE = PLACEMENT | {
+    "epochs",
+    "images_seen",
+    "precision",
+    "collapse_epochs",
+    "score_every",
+}
 """The options that may change when a run is resumed."""
 
 
@@ -238,6 +252,8 @@ def resumed(saved: Config, flags: dict[str, Any]) -> Config:
 
     Raises RunError if ``flags`` contradict other options, and ValidationError for invalid values.
     """
+    if "images_seen" in flags:
+        flags = {"epochs": None, **flags}
     merged = Config.model_validate({**saved.model_dump(), **flags})
     for name in Config.model_fields.keys() - ADJUSTABLE:
         before, now = getattr(saved, name), getattr(merged, name)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.errors import DataError, DivergedError
+from training.errors import DivergedError
 from training.gan.gan import Gan
 from training.loop.device import Notify
 from training.loop.execution import ignore, select_step
+from training.loop.length import check_count, epochs_done
 from training.loop.schedule import rate_factor
 from training.run.report import Report
 
@@ -37,11 +38,31 @@ def epoch_order(count: int, seed: int, epoch: int, device: torch.device = _CPU) 
     return torch.randperm(count, generator=random, device=device)
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """The number of whole batches in ``count`` images. Raises DataError if there is none."""
-    if count < batch_size:
-        raise DataError(f"{count} images are fewer than one batch of {batch_size}")
-    return count // batch_size
+class ImageOrder:
+    """The order in which a run shows its images: one epoch after the other, without a gap."""
+
+    def __init__(self, count: int, seed: int, device: torch.device, where: torch.device) -> None:
+        """The order of ``count`` images, drawn on ``device`` and kept ``where`` the images are."""
+        self._count, self._seed, self._device, self._where = count, seed, device, where
+        self._orders: dict[int, Tensor] = {}
+
+    def rows(self, first: int, size: int) -> Tensor:
+        """The numbers of ``size`` images from number ``first`` on, counted since the run began.
+
+        ``size`` is at most the number of images.
+        """
+        epoch, offset = divmod(first, self._count)
+        rows = self._epoch(epoch)[offset : offset + size]
+        if missing := size - len(rows):
+            rows = torch.cat([rows, self._epoch(epoch + 1)[:missing]])
+        return rows
+
+    def _epoch(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:
+            self._orders.pop(epoch - 2, None)
+            order = epoch_order(self._count, self._seed, epoch, self._device)
+            self._orders[epoch] = order.to(self._where)
+        return self._orders[epoch]
 
 
 def train(
@@ -60,25 +81,26 @@ def train(
     """
     images = data.images
     tensors = (images,) if data.conditions is None else (images, data.conditions)
-    config, device = gan.config, gan.device
-    batch_size, per_epoch = config.batch_size, steps_per_epoch(len(images), config.batch_size)
+    config, device, total = gan.config, gan.device, len(images)
+    batch_size = config.batch_size
+    check_count(total, batch_size)
+    order = ImageOrder(total, config.seed, device, images.device)
     train_step = select_step(gan, config.execution, notify)
+    totals, count, began = torch.zeros(4, device=device), 0, time.perf_counter()
     while gan.step < steps:
-        epoch, first = divmod(gan.step, per_epoch)
-        order = epoch_order(len(images), config.seed, epoch, device).to(images.device)
-        last = min(per_epoch, first + steps - gan.step)
-        totals, began = torch.zeros(4, device=device), time.perf_counter()
-        for k in range(first, last):
-            gan.set_rate_factor(rate_factor(gan.step, steps, config.decay_from))
-            rows = gan.group.share(order[k * batch_size : (k + 1) * batch_size])
-            totals += train_step(*(values[rows] for values in tensors))
-            epoch_done = k + 1 == per_epoch
-            if epoch_done or gan.step % report_every == 0 or gan.step == steps:
-                count = k + 1 - first
-                means: list[float] = gan.group.mean(totals / count).tolist()
-                # Measured after the means are read, which waits for the device.
-                speed = count * batch_size / (time.perf_counter() - began)
-                yield _report(gan, epoch + 1, epoch_done, means, speed)
+        epoch = epochs_done(gan.step, total, batch_size)
+        gan.set_rate_factor(rate_factor(gan.step, steps, config.decay_from))
+        rows = gan.group.share(order.rows(gan.step * batch_size, batch_size))
+        totals += train_step(*(values[rows] for values in tensors))
+        count += 1
+        epoch_done = epochs_done(gan.step, total, batch_size) > epoch
+        if epoch_done or gan.step % report_every == 0 or gan.step == steps:
+            means: list[float] = gan.group.mean(totals / count).tolist()
+            # Measured after the means are read, which waits for the device.
+            speed = count * batch_size / (time.perf_counter() - began)
+            yield _report(gan, epoch + 1, epoch_done, means, speed)
+        if epoch_done:
+            totals, count, began = torch.zeros(4, device=device), 0, time.perf_counter()
 
 
 def _report(gan: Gan, epoch: int, epoch_done: bool, means: list[float], speed: float) -> Report:

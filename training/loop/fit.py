@@ -24,7 +24,8 @@ from training.gan.process_group import ProcessGroup
 from training.loop import checkpoint, device, execution
 from training.loop.collapse import CollapseDetector
 from training.loop.distributed import check_batch_size, joined_group, main_first
-from training.loop.epochs import TrainingData, steps_per_epoch, train
+from training.loop.epochs import TrainingData, train
+from training.loop.length import check_count, epochs_of, shortage, steps_of
 from training.run.display import Display
 from training.run.journal import SCORE, DataSummary, Run
 from training.run.report import Report
@@ -50,15 +51,19 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
         data = DataSummary.of(image_set)
         if resume and data != run.data():
             raise RunError(f"{out}: the run began with other data: {run.data().contrast(data)}")
-        steps = steps_per_epoch(data.images, options.batch_size) * options.epochs
+        check_count(data.images, options.batch_size)
+        epochs = epochs_of(options, data.images)
+        steps = steps_of(epochs, data.images, options.batch_size)
         gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
         scored = options.score_every and group.is_main
         score = make_score(options, image_set, own_device) if scored else None
         if resume:
-            _resume(run, gan, steps)
+            _resume(run, gan, epochs, steps)
         elif group.is_main:
             run.create(options, data)
+        if group.is_main and (warning := shortage(options, data.images)):
+            _warn(warning)
         device.tune_convolutions(own_device)
         notify = tqdm.write if group.is_main else execution.ignore
         images = device.place_images(image_set.pixels, own_device, notify)
@@ -86,11 +91,11 @@ def _load(options: Config, group: ProcessGroup) -> ImageSet:
     return found
 
 
-def _resume(run: Run, gan: Gan, steps: int) -> None:
+def _resume(run: Run, gan: Gan, epochs: int, steps: int) -> None:
     if run.checkpoint.exists():  # otherwise the run was interrupted in its first epoch
         gan.load_state_dict(checkpoint.load(run.checkpoint))
     if gan.step > steps:
-        raise RunError(f"--epochs {gan.config.epochs}: the run has done more epochs already")
+        raise RunError(f"--epochs {epochs}: the run has done more epochs already")
     if gan.group.is_main:
         run.rewind(gan.step)
         run.write_options(gan.config)
@@ -99,7 +104,7 @@ def _resume(run: Run, gan: Gan, steps: int) -> None:
 def _train_and_record(
     run: Run, gan: Gan, data: TrainingData, steps: int, score: Score | None
 ) -> None:
-    options = gan.config
+    options, epochs = gan.config, epochs_of(gan.config, len(data.images))
     detector = CollapseDetector(options.collapse_epochs, gan.step)
     began = time.perf_counter()
     with (
@@ -125,9 +130,7 @@ def _train_and_record(
                 checkpoint.save(gan.state_dict(), run.best_checkpoint)
             if not detector.update(report) or last:
                 checkpoint.save(gan.state_dict(), run.checkpoint)
-            tqdm.write(
-                f"epoch {report.epoch}/{options.epochs}: {_line(report)}{_scored(value, best)}"
-            )
+            tqdm.write(f"epoch {report.epoch}/{epochs}: {_line(report)}{_scored(value, best)}")
             began = time.perf_counter()
 
 

@@ -76,6 +76,14 @@ def test_fit_prints_every_epoch_and_writes_all_files(
     assert sheet.size == (128, 128)
 
 
+def test_a_run_too_short_to_learn_warns_before_it_starts(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--epochs", 1) == 0
+    assert "warning: the run shows 40 images" in (err := capsys.readouterr().err)
+    assert err.index("Use --epochs 75000") < err.index("step/s")
+
+
 def test_the_same_call_gives_the_same_bits(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
     assert fit(tmp_path / "run") == 0
     assert_equal_runs(tmp_path / "run", finished_run)

@@ -20,6 +20,7 @@ OTHER: dict[str, Any] = {
     "norm_momentum": 0.01,
     "norm_eps": 1e-3,
     "epochs": 99,
+    "images_seen": 10**6,
     "batch_size": 48,
     "seed": 5,
     "latent_dim": 32,
@@ -69,6 +70,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("image_size", [12, 30, 132]),
         ("preset", ["dcgan-256"]),
         ("epochs", [0, -1, 1.5, "many"]),
+        ("images_seen", [0, 1.5]),
         ("batch_size", [1]),
         ("seed", [-1, 2**32]),
         ("latent_dim", [0, 4097]),
@@ -166,6 +168,11 @@ def test_options_that_change_the_result_may_not_change(name: str) -> None:
         if flag.endswith(" False"):
             flag = flag.removesuffix(" False").replace("--", "--no-", 1)
         assert flag in str(caught.value)
+
+
+def test_a_new_number_of_images_replaces_the_epochs_of_a_run() -> None:
+    assert resumed(Config(epochs=3), {"images_seen": "99"}) == Config(images_seen=99)
+    assert resumed(Config(epochs=3), {"images_seen": 99, "epochs": 4}).epochs == 4
 
 
 def test_a_run_is_not_resumed_with_values_out_of_bounds() -> None:

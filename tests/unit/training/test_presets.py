@@ -77,7 +77,7 @@ COMMON = {"beta2": 0.999}
 PUBLISHED = {"latent_dim": 100, "decay_from": 1, "average_decay": 0, "spectral_norm": False}
 PAPER = {"prior": "uniform", "batch_size": 128, "rates": (2e-4, 2e-4), "beta1": 0.5, "loss": "bce"}
 OURS = {"prior": "normal", "beta1": 0.5, "average_decay": 0.999, "decay_from": 0.5}
-KERASES = {"batch_size": 32, "rates": (1e-3, 1e-3), "beta1": 0.9, "loss": "bce", "epochs": 10}
+KERASES = {"batch_size": 32, "rates": (1e-3, 1e-3), "beta1": 0.9, "loss": "bce"}
 RECIPES: dict[str, dict[str, Any]] = {
     "dcgan-28": {
         **OURS,
@@ -103,7 +103,6 @@ RECIPES: dict[str, dict[str, Any]] = {
         "prior": "uniform",
         "batch_size": 128,
         "rates": (2e-4, 2e-4),
-        "epochs": 50,
     },
     "upsample-28": {**PAPER, "prior": "normal", "batch_size": 64},
 }
