@@ -11,8 +11,10 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
+from pydantic import BaseModel
 
 from app.api.image_cache import ImageCache
+from app.api.query_lists import check_repeated
 from app.auth.api_keys import Authenticator
 from app.errors import NotReadyError
 from app.middleware.encoders import Encoders
@@ -130,14 +132,24 @@ def checked_first(check: Callable[[Request], None], handle: Handler) -> Handler:
 
 
 class KeyRoute(APIRoute):
-    """A route that checks the API key before it reads the body.
+    """A route that checks the API key, and the query for repetitions, before it reads the body.
 
-    FastAPI itself reads and parses the body first and resolves dependencies afterwards.
+    FastAPI itself reads and parses the body first and resolves dependencies afterwards. Of a
+    parameter that is given twice it takes the last value.
     """
 
     def get_route_handler(self) -> Handler:
-        """FastAPI's handler, after ``check_key``."""
-        return checked_first(check_key, super().get_route_handler())
+        """FastAPI's handler, after ``check_key`` and ``check_repeated``."""
+        annotations = (field.field_info.annotation for field in self.dependant.query_params)
+        models = [
+            one for one in annotations if isinstance(one, type) and issubclass(one, BaseModel)
+        ]
+
+        def check_query(request: Request) -> None:
+            for model in models:
+                check_repeated(request.query_params, model)
+
+        return checked_first(check_key, checked_first(check_query, super().get_route_handler()))
 
 
 RequiresReady = Depends(_require_ready)

@@ -27,6 +27,8 @@ from app.middleware.request_context import context_of
 
 logger = logging.getLogger(__name__)
 
+_RULE = "value_error"
+"""pydantic's type of an error that a validator of ours raises."""
 _BODY = "a JSON object, sent as application/json"
 # Not a standard status; nginx introduced it: the client closed the connection.
 _CLIENT_CLOSED = 499
@@ -49,7 +51,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = error.errors()[:MOST_ERRORS]
+        # The most specific reason comes last, and is the one that counts.
+        problems = sorted(error.errors()[:MOST_ERRORS], key=lambda one: one["type"] == _RULE)
         refused = [_refused(request, problem, error.body) for problem in problems]
         # Several wrong values of one list are one wrong parameter.
         by_parameter = {(one.place, one.parameter): one for one in refused}
@@ -148,7 +151,7 @@ def _refused(request: Request, problem: dict[str, Any], body: object) -> Invalid
     if listed := place == "query" and found.get("type") == "array":
         value = ",".join(request.query_params.getlist(path[0]))
     allowed = words(found, separated=listed)
-    if problem["type"] == "value_error":  # a rule that JSON Schema cannot express
+    if problem["type"] == _RULE:  # a rule that JSON Schema cannot express
         allowed += f"; {problem['ctx']['error']}"
     return invalid(_name(path), place, value, allowed)
 

@@ -5,6 +5,7 @@ sum to one; attributes are independent of each other, each from 0 (absent) to 1 
 alone determines its condition, as it determines its latent, so that it still names one image.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from app.latent.sampling import condition_numbers
 Conditions = NDArray[np.float32]
 """Conditions of n images: float32 ``(n, k)``."""
 
+_INDEX = re.compile(r"0|[1-9][0-9]*")
 _ONE = 1e-5
 """How far the sum of float32 weights may be from one if it is meant to be one."""
 
@@ -43,7 +45,7 @@ class ClassSampler:
         """
         if name in self.names:
             return self.names.index(name)
-        if name.isdecimal() and name.isascii() and int(name) < len(self.names):
+        if _INDEX.fullmatch(name) and int(name) < len(self.names):
             return int(name)
         raise KeyError(name)
 

@@ -6,12 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator
 
 from app.api import json_text, openapi
 from app.api.content_negotiation import JSON
 from app.api.dependencies import KeyRoute
 from app.api.drawing import Route, RouteContext
 from app.api.drawn import Drawn, Generation
+from app.api.numbers import decimal
 from app.api.responses import timing
 from app.api.v2 import tensors
 from app.api.v2.models import ExactVersion, HighestVersion
@@ -149,6 +151,7 @@ async def _inference(
             le=2**31 - 1,
             description="bytes of JSON before binary tensors; omit it without binary tensors",
         ),
+        BeforeValidator(decimal),
     ] = None,
 ) -> Inference:
     return Inference(request, route, json_length)

@@ -8,6 +8,7 @@ from app import __version__
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry, RequiresReady
 from app.api.drawing import Route
+from app.api.parameters import Version
 from app.api.v2 import tensors
 from app.api.v2.schemas import (
     AllStatistics,
@@ -21,7 +22,7 @@ from app.api.v2.schemas import (
     ServerReady,
     TensorMetadata,
 )
-from app.artifact.card import OUTPUT, Card, ModelName, VersionNumber
+from app.artifact.card import OUTPUT, Card, ModelName
 from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.registry.model_version import ModelVersion
 from app.registry.statistics import Count
@@ -32,7 +33,7 @@ _EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", 
 _NOT_FOUND = openapi.protocol_errors(NotFoundError, ParameterError)
 
 Name = Annotated[ModelName, Path(description="a served model")]
-_Number = Annotated[VersionNumber, Path(description="its version")]
+_Number = Annotated[Version, Path(description="its version")]
 
 
 async def _highest(model: Name, route: Route) -> ModelVersion:
