@@ -26,6 +26,8 @@ FOLDER = "folder:"
 """Prefix of a data set that is a folder of images."""
 LABELLED = frozenset({"fashion-mnist", "mnist"})
 """The data sets with classes and with test images."""
+MAX_TEST_SHARE = 0.2
+"""Largest share of the test images of a folder; its feature network is never trained on a fifth."""
 IMAGE_SIZES = range(16, 129, 4)
 ALLOWED_SIZES = "a multiple of 4 from 16 to 128"
 
@@ -132,6 +134,13 @@ class Config(Architecture):
     )
     classes: str = Field(
         "", description="classes to train on, separated by commas; empty for all of them"
+    )
+    test_share: float = Field(
+        0.0,
+        ge=0,
+        le=MAX_TEST_SHARE,
+        description="share of the images of a folder that is held out for evaluate, at most "
+        f"{MAX_TEST_SHARE:g}; no run trains on them, whatever its seed",
     )
     latent_dim: int = Field(64, ge=1, le=4096, description="numbers in a latent")
     prior: Prior = Field("normal", description="distribution of the latents")
