@@ -17,7 +17,7 @@ from typing import TypedDict, Unpack, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.artifact import card
+from app.artifact import card, default_version
 from app.artifact.card import CARD_FILE, Card, CardError
 from app.errors import AppError
 from app.imaging.sheets import Pixels
@@ -66,7 +66,7 @@ def load(
     precision: Precision = "auto",
     threads: int = 0,
 ) -> "Model":
-    """The model in ``folder``: ``models/digits``, in its highest version, or ``models/digits/1``.
+    """The model in ``folder``: ``models/digits``, in its default version, or ``models/digits/1``.
 
     ``provider``, ``precision`` and ``threads`` are as in the settings of the server; 0 threads are
     all CPUs that the process may use. No environment variable changes them. The files are verified
@@ -232,11 +232,11 @@ class Model:
 
 
 def _version_folder(folder: Path) -> Path:
-    """``folder`` if it has a card, else its highest version. Raises CardError without any."""
+    """``folder`` if it has a card, else its default version. Raises CardError without any."""
     if (folder / CARD_FILE).exists():
         return folder
     if numbers := card.version_numbers(folder):
-        return folder / str(numbers[-1])
+        return folder / str(default_version.choose(numbers, default_version.read(folder)))
     problem = "holds no version, such as 1" if folder.is_dir() else "does not exist"
     raise CardError(f"{folder}: {problem}; name a model, such as models/digits, or a version of it")
 

@@ -96,6 +96,7 @@ def _add_publishing(commands: Commands) -> None:
         choices=get_args(CheckpointChoice),
         help="checkpoint to publish (default: the best if there is one, else the last)",
     )
+    _add_default(export)
     export.set_defaults(command=_export)
     imported = commands.add_parser("import", help="publish a state dict of PyTorch's DCGAN example")
     _add_foreign(imported)
@@ -121,6 +122,11 @@ def _add_publishing(commands: Commands) -> None:
         help="its input for classes, if it is conditional: one number for each class, or the index",
     )
     adopt.set_defaults(command=_adopt)
+    default = commands.add_parser("default", help="choose the default version of a model")
+    default.add_argument("--name", required=True, help="name of the model")
+    default.add_argument("--version", type=int, required=True, help="number of the version")
+    _add_models(default)
+    default.set_defaults(command=_default)
 
 
 def _add_measuring(commands: Commands) -> None:
@@ -154,6 +160,7 @@ def _add_foreign(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", required=True, help="name of the model")
     command.add_argument("--version", type=int, help="number of the version (default: the next)")
     _add_models(command)
+    _add_default(command)
     command.add_argument(
         "--prior",
         choices=("normal", "uniform"),
@@ -173,6 +180,14 @@ def _add_foreign(command: argparse.ArgumentParser) -> None:
 def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--models", type=Path, default=Path("models"), help="folder of models (default: models)"
+    )
+
+
+def _add_default(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--default",
+        action="store_true",
+        help="make it the default version of its model, even if its score is worse or unknown",
     )
 
 
@@ -232,6 +247,13 @@ def _adopt(options: dict[str, Any]) -> None:
     _publish_foreign(options, functools.partial(adopt.source, options=adopt.Options(**flags)))
 
 
+def _default(options: dict[str, Any]) -> None:
+    from training.export.default_choice import set_default
+
+    set_default(**options)
+    print(f"version {options['version']} is the default of {options['name']} now")
+
+
 def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> None:
     from app.artifact.card import DataSet
     from training.export.publish import new_version_folder, publish
@@ -241,7 +263,7 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
     found = source(options["path"], options["prior"], dataset)
     for note in found.notes:
         print(note, flush=True)
-    publish(found, folder)
+    publish(found, folder, default=options["default"])
     print(f"published {folder}")
 
 

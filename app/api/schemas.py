@@ -147,7 +147,7 @@ class ServedModel(BaseModel):
     """One model in service."""
 
     name: str
-    default_version: int
+    default_version: int = Field(description="the version of requests that name none")
     versions: list[ServedVersion]
 
 

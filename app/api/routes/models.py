@@ -59,7 +59,7 @@ def _described(registry: Registry, name: str) -> ServedModel:
         )
         for number, version in sorted(registry.models[name].items())
     ]
-    return ServedModel(name=name, default_version=versions[-1].version, versions=versions)
+    return ServedModel(name=name, default_version=registry.default_version(name), versions=versions)
 
 
 @router.get("/models")

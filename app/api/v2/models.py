@@ -36,7 +36,7 @@ Name = Annotated[ModelName, Path(description="a served model")]
 _Number = Annotated[Version, Path(description="its version")]
 
 
-async def _highest(model: Name, route: Route) -> ModelVersion:
+async def _default(model: Name, route: Route) -> ModelVersion:
     return route.find(model, None, "path")
 
 
@@ -44,7 +44,7 @@ async def _exact(model: Name, version: _Number, route: Route) -> ModelVersion:
     return route.find(model, version, "path")
 
 
-HighestVersion = Annotated[ModelVersion, Depends(_highest)]
+DefaultVersion = Annotated[ModelVersion, Depends(_default)]
 ExactVersion = Annotated[ModelVersion, Depends(_exact)]
 
 
@@ -79,8 +79,8 @@ async def statistics(registry: CurrentRegistry) -> AllStatistics:
 
 
 @router.get("/models/{model}", responses=_NOT_FOUND)
-async def model_metadata(version: HighestVersion, registry: CurrentRegistry) -> ModelMetadata:
-    """Describe the tensors of a model, in its highest version."""
+async def model_metadata(version: DefaultVersion, registry: CurrentRegistry) -> ModelMetadata:
+    """Describe the tensors of a model, in its default version."""
     return _metadata(version.card, sorted(registry.models.get(version.card.name, ())))
 
 
@@ -91,7 +91,7 @@ async def version_metadata(version: ExactVersion) -> ModelMetadata:
 
 
 @router.get("/models/{model}/ready", responses=_NOT_FOUND)
-async def model_ready(version: HighestVersion) -> ModelReady:
+async def model_ready(version: DefaultVersion) -> ModelReady:
     """Report that the model is in service."""
     return ModelReady(name=version.card.name)
 
@@ -103,7 +103,7 @@ async def version_ready(version: ExactVersion) -> ModelReady:
 
 
 @router.get("/models/{model}/stats", responses=_NOT_FOUND)
-async def model_statistics(version: HighestVersion, registry: CurrentRegistry) -> AllStatistics:
+async def model_statistics(version: DefaultVersion, registry: CurrentRegistry) -> AllStatistics:
     """Return the statistics of every version of a model, of the worker that responds."""
     versions = registry.models.get(version.card.name, {})  # it may have been retired meanwhile
     return AllStatistics(model_stats=[_statistics(versions[number]) for number in sorted(versions)])
