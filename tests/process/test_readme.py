@@ -13,14 +13,17 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
 from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings
+from tests.dcgan_example import Example, exported, trained
 from tests.serving import serving
+from tests.tiny_run import tiny_flags, write_data
 from tests.unit.test_borders import APP, TRAINING
 from tests.waiting import PATIENCE
-from training.__main__ import parser
+from training.__main__ import main, parser
 from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 
 READMES = (
@@ -184,6 +187,48 @@ def test_every_training_command_parses(texts: dict[str, str]) -> None:
         parser().parse_args(example.partition(" -m training ")[2].split())
     for example in contained:
         parser().parse_args(example.partition(" train ")[2].split())
+
+
+@pytest.fixture
+def clone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with the models and two generators from elsewhere; the working directory."""
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+    folder = tmp_path / "clone"
+    shutil.copytree(root / "models", folder / "models")
+    shutil.copy(root / ".gitignore", folder)
+    network = trained(Example())
+    torch.save(network.main.state_dict(), folder / "netG.pth")
+    exported(network, folder / "generator.onnx")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "models"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_following_the_readmes_leaves_the_clone_clean(
+    texts: dict[str, str], clone: Path, tmp_path: Path
+) -> None:
+    fit, _, export = lines(texts["README.md"], ".venv/bin/python -m training ")
+    guide = lines(texts["training/README.md"], ".venv/bin/python -m training ")
+    foreign = [line for line in guide if re.search(r" training (?:import|adopt) ", line)]
+    assert len(foreign) == 2
+    short = " ".join(tiny_flags(write_data(tmp_path / "data")))
+    for command in (f"{fit} {short} --score-every 0", export, *foreign):
+        assert main(command.split()[3:]) == 0, command
+    assert {path.name for path in Path("runs").iterdir()} == {"first", "models"}
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=clone, check=True, capture_output=True, text=True
+    )
+    assert status.stdout == ""
+
+
+def test_commands_that_publish_name_a_folder_below_runs(texts: dict[str, str]) -> None:
+    for example in commands(texts, ".venv/bin/python -m training "):
+        options = vars(parser().parse_args(example.split()[3:]))
+        if "models" in options:
+            assert options["models"].parts[0] == "runs", example
 
 
 def test_commands_write_below_runs(texts: dict[str, str]) -> None:
