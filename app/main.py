@@ -17,6 +17,7 @@ from app import __version__, errors
 from app.api import openapi, problems
 from app.api.dependencies import Services, require_administrator, require_key
 from app.api.direct_route import DirectRoutes
+from app.api.fastapi_scope import FastAPIScope
 from app.api.image_cache import ImageCache
 from app.api.openai import images as openai_images
 from app.api.openai import models as openai_models
@@ -70,6 +71,8 @@ from app.settings import Settings
 
 START_SECONDS = 2.0
 """How long a server waits for its models before it listens; usually they are loaded by then."""
+FOLDERS = {"docs", "health", "images", "models", "static-offline-docs", "v1", "v2", "web"}
+"""The first names of all paths of routes that have several."""
 _DRAWING_ERRORS = openapi.problems(
     errors.NotFoundError,
     errors.NotAcceptableError,
@@ -134,10 +137,12 @@ def create_app(
     live but not ready. Raises StartupError if the requested provider does not run here.
     """
     malloc.limit_arenas()
+    _check_root_path(settings.root_path)
     services, process = _build(settings, shared, start.trial_process)
     app = FastAPIOffline(
         title="DCGAN server",
         summary="Generates images with DCGAN models: random, seeded, and along paths of latents.",
+        description="`HEAD` is answered wherever `GET` is, with the same status and headers.",
         version=__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
@@ -153,6 +158,18 @@ def create_app(
     openapi.install(app, settings.timeout)
     _add_routes(app, settings)
     return app
+
+
+def _check_root_path(root_path: str) -> None:
+    """Raise StartupError if paths below ``root_path`` could be those of routes.
+
+    A proxy may remove the prefix or not, so they would have two meanings.
+    """
+    first = root_path.removeprefix("/").partition("/")[0]
+    if first in FOLDERS:
+        own = ", ".join(f"/{name}" for name in sorted(FOLDERS))
+        reason = f"must not begin like paths of the server itself: {own}"
+        raise StartupError(f"root_path is {root_path!r} but {reason}")
 
 
 def _build(
@@ -241,7 +258,8 @@ def _add_pipeline(app: FastAPI, parts: Parts) -> None:
     build = app.build_middleware_stack
 
     def stack() -> Pipeline:
-        return Pipeline(DirectRoutes(build(), app.exception_handlers, _DIRECT), parts)
+        routing = FastAPIScope(build())
+        return Pipeline(DirectRoutes(routing, app.exception_handlers, _DIRECT), parts)
 
     app.build_middleware_stack = stack  # type: ignore[method-assign]
 
@@ -251,7 +269,7 @@ def _pipeline_parts(services: Services, tracer: Tracer | None) -> Parts:
     settings = services.settings
     return Parts(
         new_context=partial(RequestContext.open, services.authenticator, settings.timeout),
-        proxy_headers=ProxyHeaders(TrustedProxies()),
+        proxy_headers=ProxyHeaders(TrustedProxies(), settings.root_path),
         cors=Cors(settings.cors_origins.replace(" ", "").split(",")),
         load_shedding=LoadShedding(services.admission, problems.error_response),
         body_limit=BodyLimit(partial(_body_bound, services)),
@@ -282,6 +300,7 @@ def _lifespan(
                     "connections": process.connections,
                     "shutdown": process.shutdown,
                     "error_response": problems.error_response,
+                    "root_path": services.settings.root_path,
                 }
             await services.registry.close()
             services.encoders.close()

@@ -73,8 +73,10 @@ class DirectRoutes:
             for method in route.methods or ():
                 if route.param_convertors:
                     self._templates.setdefault(method, []).append(target)
-                else:
-                    self._literal[method, route.path] = target
+                    continue
+                self._literal[method, route.path] = target
+                if method == "GET":  # the web server leaves out the content
+                    self._literal["HEAD", route.path] = target
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
@@ -97,8 +99,6 @@ class DirectRoutes:
 
     def _target(self, scope: Scope) -> "_Target | None":
         """The route of a request, whose path parameters go into ``scope``; None if it has none."""
-        if scope.get("root_path"):  # FastAPI knows what that is
-            return None
         method, path = scope["method"], scope["path"]
         if target := self._literal.get((method, path)):
             return target

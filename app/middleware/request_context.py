@@ -68,6 +68,18 @@ class RequestContext:
             self._client = self.authenticator.client(self.scope)
         return self._client
 
+    @property
+    def path(self) -> str:
+        """The path of the request without a proxy's prefix."""
+        path: str = self.scope["path"]
+        return path
+
+    @property
+    def root_path(self) -> str:
+        """The prefix that the public path has in addition; empty without one."""
+        root_path: str = self.scope.get("root_path", "")
+        return root_path
+
     def values(self, name: bytes) -> list[str]:
         """The values of all headers with this name, which is in lower case."""
         return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name]

@@ -106,7 +106,7 @@ async def generate(request: Request) -> Response:
     drawn = await drawing.draw(source.rows(version, options), media_type)
     if media_type == PNG:
         return await responses.png(sheet, drawn, source.first, mixed=source.mixed)
-    return await _each(media_type, drawn, source)
+    return await _each(media_type, drawn, source, route.request.root_path)
 
 
 def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
@@ -150,19 +150,19 @@ def _require_defaults(name: str, query: GenerateQuery, *others: str) -> None:
     require_absent(name, {k: v for k, v in given.items() if v != defaults[k].default})
 
 
-async def _each(media_type: str, drawn: Drawn, source: _Source) -> Response:
+async def _each(media_type: str, drawn: Drawn, source: _Source, root_path: str) -> Response:
     """Every image as a file of its own, in a ZIP or in JSON."""
     files = await responses.pngs(drawn, source.seeds)
     if media_type == ZIP:
         by_seed = {f"{seed}.png": file for seed, file in zip(source.seeds, files, strict=False)}
         named = by_seed or responses.numbered(files)
         return await responses.archive(named, drawn, source.first)
-    body = partial(_json_body, drawn, source, files)
+    body = partial(_json_body, drawn, source, files, root_path)
     return await responses.json(body, files, drawn, source.first)
 
 
 def _json_body(
-    drawn: Drawn, source: _Source, files: Sequence[bytes]
+    drawn: Drawn, source: _Source, files: Sequence[bytes], root_path: str
 ) -> Generated | GeneratedFromLatents:
     """The body of the JSON response."""
     pngs = list(map(responses.base64_text, files))
@@ -172,7 +172,7 @@ def _json_body(
         of_seeds = [
             GeneratedImage(
                 seed=seed,
-                url=url(version, options.of_image(k), seed),
+                url=url(version, options.of_image(k), seed, root_path=root_path),
                 png=png,
                 **drawn.condition(k),
             )

@@ -28,11 +28,17 @@ _DESCRIPTION = direct_route.description(ImageQuery, path=ImagePath)
 _DESCRIPTION["parameters"] += openapi.IF_NONE_MATCH["parameters"]
 
 
-def url(version: ModelVersion, options: DrawOptions, seed: int, form: FileFormat = "png") -> str:
-    """The path and query of one image."""
+def url(
+    version: ModelVersion,
+    options: DrawOptions,
+    seed: int,
+    form: FileFormat = "png",
+    root_path: str = "",
+) -> str:
+    """The path and query of one image; ``root_path`` is the prefix of all public paths."""
     # No value contains a character that a query must escape (RFC 3986, section 3.4).
     query = "&".join(f"{name}={value}" for name, value in options.parameters.items())
-    path = f"/images/{version.key}/{seed}.{form}"
+    path = f"{root_path}/images/{version.key}/{seed}.{form}"
     return f"{path}?{query}" if query else path
 
 
