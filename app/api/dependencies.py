@@ -104,10 +104,10 @@ def check_key(request: Request) -> None:
 
     Further calls for the same request do nothing.
     """
-    context, authenticator = context_of(request.scope), services_of(request).authenticator
-    if authenticator.drawing and not context.needs_key:
+    context = context_of(request.scope)
+    if context.authenticator.drawing and not context.needs_key:
         context.needs_key = True
-        authenticator.require_key(request)
+        context.authenticator.require_key(request)
 
 
 def check_administrator(request: Request) -> None:

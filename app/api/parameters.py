@@ -1,5 +1,6 @@
 """The parameters of requests, with their types and bounds. Unknown parameters are refused."""
 
+from functools import cached_property
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -170,7 +171,7 @@ class EditQuery(Parameters):
 
     edit: EditSteps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
 
-    @property
+    @cached_property
     def strengths(self) -> dict[str, float]:
         """The strength of every attribute in ``edit``."""
         return edits.parse(self.edit or [])
@@ -183,7 +184,7 @@ class AttributesQuery(Parameters):
         None, description=_ATTRIBUTES, examples=[["glasses", "-beard"]]
     )
 
-    @property
+    @cached_property
     def amounts(self) -> Amounts:
         """The value of every attribute in ``attributes``."""
         return choices.parse_attributes(self.attributes or [])
@@ -199,7 +200,7 @@ class ClassesQuery(AttributesQuery):
         examples=[["sneaker", "bag"]],
     )
 
-    @property
+    @cached_property
     def mixtures(self) -> list[Mixture]:
         """The classes."""
         return [choices.parse_mixture(text) for text in self.classes or []]
@@ -246,12 +247,12 @@ class EditBody(Parameters):
             )
         return received
 
-    @property
+    @cached_property
     def amounts(self) -> Amounts:
         """The value of every attribute in ``attributes``."""
         return {name.lower(): amount for name, amount in self.attributes.items()}
 
-    @property
+    @cached_property
     def mixtures(self) -> list[Mixture]:
         """The classes."""
         return self.classes or []
@@ -277,7 +278,7 @@ class SheetQuery(AppearanceQuery):
         """The sheet with this many columns."""
         return Sheet(columns, self.padding)
 
-    @property
+    @cached_property
     def size_parameters(self) -> dict[str, object]:
         """The parameters in the request that determine the sheet's size."""
         names = ("scale", "padding", "columns")
@@ -306,7 +307,7 @@ class ClassQuery(AttributesQuery):
         None, alias="class", description=f"class of the image; it {_MIXTURE.removeprefix('each ')}"
     )
 
-    @property
+    @cached_property
     def mixtures(self) -> list[Mixture]:
         """The class, if there is one."""
         return [] if self.class_ is None else [choices.parse_mixture(self.class_)]

@@ -8,6 +8,7 @@ Seed s owns the 2**32 words from s * 2**32 on. Its latent uses the first of them
 attributes use the word at a quarter, and the noise of its neighbours uses the second half.
 """
 
+import secrets
 from collections.abc import Sequence
 from functools import cache
 from typing import Literal
@@ -41,6 +42,11 @@ _SHIFT_11, _DOUBLES = np.uint64(11), 2.0**53
 
 # Below this sine, two directions are parallel or opposite to float32 accuracy.
 _PARALLEL = 1e-6
+
+
+def random_seed() -> int:
+    """Return a seed that nobody can predict."""
+    return secrets.randbits(32)
 
 
 def consecutive(seed: int, count: int) -> list[int]:

@@ -1,6 +1,5 @@
 """``POST /generate``: many images at once."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, Lat
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.imaging.sheets import square_columns
 from app.latent.choices import Choice
-from app.latent.sampling import SEEDS, Latents, consecutive
+from app.latent.sampling import Latents, consecutive, random_seed
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
@@ -29,7 +28,7 @@ _OFFERED = (JSON, PNG, ZIP)
 _EMPTY_BODY = GenerateBody()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Source:
     """What images are generated from: seeds, or latents that the request gives."""
 
@@ -119,7 +118,7 @@ def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
         _require_defaults("seeds", query, "n", "seed")
         mixed = body.seeds != consecutive(body.seeds[0], len(body.seeds))
         return _Source(body.seeds, [], {"seeds": json_safe(body.seeds)}, mixed=mixed)
-    first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
+    first = random_seed() if query.seed is None else query.seed
     return _Source(consecutive(first, query.n), [], {"n": query.n}, "query", mixed=False)
 
 

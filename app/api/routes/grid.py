@@ -1,6 +1,5 @@
 """``GET /grid``: a sheet of images."""
 
-import secrets
 from typing import Annotated
 
 import numpy as np
@@ -15,7 +14,7 @@ from app.api.raw_response import permanent
 from app.errors import invalid, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
-from app.latent.sampling import SEEDS, consecutive
+from app.latent.sampling import consecutive, random_seed
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
@@ -55,7 +54,7 @@ async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
     if corners is not None:
         first, inputs = corners[0], _plane(drawing, corners, rows, query.cols)
     else:
-        first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
+        first = random_seed() if query.seed is None else query.seed
         inputs = _inputs(drawing, query, first, count)
     drawn = await drawing.draw(inputs, PNG)
     mixed = corners is not None or isinstance(query.rows, str)
