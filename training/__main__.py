@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from training.config import Architecture, CheckpointChoice, Config
 from training.data.avatars.options import AvatarsOptions
-from training.errors import TrainingError
+from training.errors import StoppedError, TrainingError
 from training.evaluation.options import (
     AttributesOptions,
     EvaluateOptions,
@@ -37,12 +37,16 @@ def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
     """Run one subcommand. ``program`` is how the user calls it, for the help.
 
     Returns the exit status: 0 on success, 1 on a failure, 2 for invalid options, 130 if it was
-    interrupted.
+    interrupted, 143 if it was terminated.
     """
     options = vars(parser(program).parse_args(arguments))
     command = options.pop("command")
     try:
         command(options)
+    except StoppedError as stopped:
+        if text := str(stopped):  # the main process of several says it alone
+            print(text, file=sys.stderr)
+        return stopped.status
     except (TrainingError, OSError) as error:  # OSError: a full or read-only disk
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -58,8 +62,7 @@ def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
         print(_NOT_INSTALLED.format(name), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        advice = "; continue from the last epoch with --resume" if command is _fit else ""
-        print(f"\ninterrupted{advice}", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)
         return 130
     return 0
 

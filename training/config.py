@@ -207,6 +207,10 @@ class Config(Architecture):
         "last epoch is always scored; 0 disables scores",
     )
 
+    checkpoint_minutes: float = Field(
+        5.0, gt=0, description="longest time without a checkpoint, also inside an epoch"
+    )
+
     data_dir: Path | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto uses the GPU if there is one")
     precision: ComputePrecision = Field(
@@ -246,6 +250,7 @@ ADJUSTABLE = PLACEMENT | {
     "precision",
     "collapse_epochs",
     "score_every",
+    "checkpoint_minutes",
 }
 """The options that may change when a run is resumed."""
 

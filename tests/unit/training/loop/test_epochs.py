@@ -154,7 +154,7 @@ def scripted(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch) -> Gan:
     return gan
 
 
-def test_reports_come_at_every_nth_step_at_epochs_ends_and_at_the_end(
+def test_quick_steps_are_reported_after_n_of_them_at_epochs_ends_and_at_the_end(
     scripted: Gan, images: Tensor
 ) -> None:
     reports = list(train(scripted, TrainingData(images), 16, report_every=3))
@@ -162,10 +162,9 @@ def test_reports_come_at_every_nth_step_at_epochs_ends_and_at_the_end(
         (3, 1, False),
         (6, 1, False),
         (7, 1, True),
-        (9, 2, False),
-        (12, 2, False),
+        (10, 2, False),
+        (13, 2, False),
         (14, 2, True),
-        (15, 3, False),
         (16, 3, False),
     ]
 
@@ -174,7 +173,7 @@ def test_a_report_has_the_means_since_its_epoch_began(scripted: Gan, images: Ten
     at = {
         report.step: report for report in train(scripted, TrainingData(images), 14, report_every=3)
     }
-    for step, mean in ((3, 2), (7, 4), (9, 8.5), (14, 11)):
+    for step, mean in ((3, 2), (7, 4), (10, 9), (14, 11)):
         report = at[step]
         assert report.discriminator_loss == pytest.approx(mean)
         assert report.generator_loss == pytest.approx(-mean)
