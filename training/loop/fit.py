@@ -46,9 +46,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
     with joined_group(device.resolve(options.device)) as (group, own_device):
         check_batch_size(group, options.batch_size)
         image_set = _load(options, group)
-        data = DataSummary.of(image_set)
-        if resume and data != run.data():
-            raise RunError(f"{out}: the run began with other data: {run.data().contrast(data)}")
+        data = _summary(image_set, run if resume else None)
         check_count(data.images, options.batch_size)
         epochs = epochs_of(options, data.images)
         steps = steps_of(epochs, data.images, options.batch_size)
@@ -68,13 +66,20 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
         images = device.place_images(image_set.pixels, own_device, notify)
         training_data = TrainingData(images, _conditions(image_set, images.device))
         with StopSignals(second_ends=group.size == 1) as signals:
-            control = Control(notify, signals, epoch)
-            reports = train(gan, training_data, steps, control=control)
+            reports = train(gan, training_data, steps, control=Control(notify, signals, epoch))
             if group.is_main:
                 recorder = Recorder(run, gan, epoch, data.images, steps)
                 recorder.record(reports, score, signals)
             else:
                 _follow(reports, steps, signals)
+
+
+def _summary(image_set: ImageSet, resumed: Run | None) -> DataSummary:
+    """The summary of ``image_set``. Raises RunError if the run began with other images."""
+    data = DataSummary.of(image_set)
+    if resumed and data != (before := resumed.data()):
+        raise RunError(f"{resumed.folder}: the run began with other data: {before.contrast(data)}")
+    return data
 
 
 def _conditions(image_set: ImageSet, where: torch.device) -> Tensor | None:
