@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, errors
-from app.api import openapi, problems
+from app.api import openapi, problems, uploads
 from app.api.dependencies import Services, require_administrator, require_key
 from app.api.direct_route import DirectRoutes
 from app.api.fastapi_scope import FastAPIScope
@@ -24,6 +24,7 @@ from app.api.openai import models as openai_models
 from app.api.routes import (
     access,
     arithmetic,
+    encode,
     generate,
     grid,
     health,
@@ -52,6 +53,7 @@ from app.middleware.load_shedding import Admission, LoadShedding
 from app.middleware.pipeline import Parts, Pipeline
 from app.middleware.proxy_headers import ProxyHeaders
 from app.middleware.request_context import RequestContext
+from app.middleware.upload_memory import UploadMemory
 from app.observability import multiprocess, tracing
 from app.observability.metrics import Metrics, Sample, VersionSample
 from app.observability.tracing import Tracer
@@ -201,6 +203,7 @@ def _build(
         authenticator=Authenticator(settings),
         admission=admission,
         encoders=encoders,
+        upload_memory=UploadMemory(encoders.budget),
         image_cache=ImageCache(settings.cache_bytes, encoders),
         metrics=recorded,
         not_ready_reason=process.not_ready_reason,
@@ -241,7 +244,7 @@ def _sample(services: Services) -> Sample:
         VersionSample(
             model=version.card.name,
             version=version.card.version,
-            waiting=version.batcher.waiting,
+            waiting=sum(batcher.waiting for batcher in version.batchers),
             digest=version.variant.sha256,
             provider=version.engine.provider,
             precision=version.engine.precision,
@@ -282,6 +285,8 @@ def _body_bound(services: Services, path: str) -> int | None:
     """The longest body in bytes that a route accepts; None if the route bounds it itself."""
     if _TENSOR_PATH.fullmatch(path):
         return None
+    if path == "/encode":
+        return uploads.MAX_BYTES
     if path != "/generate":
         return body_limit.LONGEST
     widest = max((version.card.latent.width for version in services.registry), default=0)
@@ -346,7 +351,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     needs_key = [Depends(require_key)] if settings.api_keys else []
     key_errors = [errors.UnauthorizedError] if settings.api_keys else []
     described = {**_DRAWING_ERRORS, **openapi.problems(*key_errors)}
-    for drawing in (generate, images, interpolate, grid, variations, arithmetic):
+    for drawing in (generate, images, interpolate, grid, variations, arithmetic, encode):
         app.include_router(drawing.router, responses=described, dependencies=needs_key)
     described = openapi.protocol_errors(*key_errors)
     app.include_router(v2_inference.router, responses=described, dependencies=needs_key)

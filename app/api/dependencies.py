@@ -20,6 +20,7 @@ from app.errors import NotReadyError
 from app.middleware.encoders import Encoders
 from app.middleware.load_shedding import Admission
 from app.middleware.request_context import context_of
+from app.middleware.upload_memory import UploadMemory
 from app.observability.metrics import Metrics
 from app.registry.registry import Registry
 from app.registry.reloader import Reloader
@@ -42,6 +43,7 @@ class Services:
     authenticator: Authenticator
     admission: Admission
     encoders: Encoders
+    upload_memory: UploadMemory
     image_cache: ImageCache
     metrics: Metrics
     not_ready_reason: Callable[[], str | None]

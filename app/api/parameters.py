@@ -22,17 +22,16 @@ from app.api.query_lists import split
 from app.api.schema_words import FORM
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
+from app.imaging.uploads import Invert
 from app.latent import choices, edits
 from app.latent.choices import Amounts, Choice, Mixture
 from app.latent.edits import Edit
 from app.latent.interpolation import Easing
-from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
+from app.latent.sampling import MAX_LATENT, MAX_TRUNCATION, SEEDS, Method
 from app.registry.draw_options import DrawOptions
 
 MOST_ERRORS = 16
 """A request may have any number of unknown parameters; a longer list of errors helps nobody."""
-MAX_LATENT = 100
-"""Far above the largest number in any seed's latent; long before it, images are uniform."""
 
 
 _ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
@@ -334,6 +333,16 @@ class GenerateBody(EditBody):
         None,
         description="one latent per image, instead of seeds; each has as many numbers from -100 "
         "to 100 as the model's card says",
+    )
+
+
+class EncodeQuery(ClassesQuery, ModelQuery):
+    """Query of ``POST /encode``."""
+
+    invert: Invert = Field(
+        "auto",
+        description="whether the colours are inverted before the image is encoded; `auto` inverts "
+        "dark drawings on light paper for models of grey images on black",
     )
 
 

@@ -27,6 +27,9 @@ SEEDS = 2**32
 MAX_TRUNCATION = 2
 """The largest factor by which a client may multiply latents."""
 
+MAX_LATENT = 100
+"""Far above the largest number in any seed's latent; long before it, images are uniform."""
+
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)

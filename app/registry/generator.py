@@ -55,6 +55,15 @@ class Generator:
             return _unconditional(images)
         return options.choice(sampler.typical().repeat(images, axis=0))
 
+    def probable_conditions(
+        self, probabilities: Conditions, options: DrawOptions = DEFAULT
+    ) -> Conditions:
+        """The most probable class or attributes of images ``(n, k)``: ``(n, k)``."""
+        sampler = self.card.sampler
+        if sampler is None:
+            return _unconditional(len(probabilities))
+        return options.choice(sampler.most_probable(probabilities))
+
     def sum_of_conditions(self, plus: list[list[int]], minus: list[list[int]]) -> Conditions:
         """The class or attributes of a sum of the mean latents of groups of seeds: ``(1, k)``."""
         sampler = self.card.sampler

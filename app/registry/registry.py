@@ -218,9 +218,12 @@ class Registry:
                 yield self.models[name][version]
 
     def running_batches(self) -> list[tuple[str, int]]:
-        """For each version its key and the number of the batch that it computes, 0 for none."""
-        return [(str(version.key), version.batcher.running) for version in self]
+        """For each batcher its version's key and the number of its batch now, 0 for none."""
+        return [
+            (str(version.key), batcher.running) for version in self for batcher in version.batchers
+        ]
 
     async def close(self) -> None:
         """Finish all waiting images, then stop every version's batcher."""
-        await asyncio.gather(*(version.batcher.close() for version in self))
+        batchers = (batcher for version in self for batcher in version.batchers)
+        await asyncio.gather(*(batcher.close() for batcher in batchers))
