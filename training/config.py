@@ -45,12 +45,24 @@ def _check_image_size(image_size: int) -> int:
     return image_size
 
 
+EVERY_AUGMENTATION = "color,translation,cutout"
+SMALL_DATA = 10_000
+"""Number of images below which ``--augment auto`` augments.
+
+With 10,000 images of CIFAR-10, augmentation halves the FID of StyleGAN2, from 23.1 to 12.2; with
+all 50,000 it only takes 11.1 to 9.9 (Zhao et al. 2020, arXiv 2006.10738).
+"""
+
+
 def _check_policy(augment: str) -> str:
+    if augment in {"auto", "none"}:
+        return augment.removesuffix("none")
     names = augment.split(",") if augment else []
-    if len(set(names)) != len(names) or not set(names) <= {"color", "translation", "cutout"}:
+    if len(set(names)) != len(names) or not set(names) <= set(EVERY_AUGMENTATION.split(",")):
         raise PydanticCustomError(
             "augment",
-            "must be color, translation and cutout, each at most once, separated by commas",
+            "must be auto, none, or color, translation and cutout, each at most once, separated by "
+            "commas",
         )
     return augment
 
@@ -169,9 +181,10 @@ class Config(Architecture):
         description="steps between two gradient penalties, whose weight is multiplied by it",
     )
     augment: Policy = Field(
-        "",
+        "auto",
         description="differentiable augmentation (Zhao et al. 2020): color, translation and "
-        "cutout, separated by commas; empty for none",
+        "cutout, separated by commas, or none; auto is all three for fewer than "
+        f"{SMALL_DATA} images, else none",
     )
     mirror: bool = Field(
         False, description="mirror a random half of the real images, left to right"
@@ -225,8 +238,8 @@ class Config(Architecture):
 
     @property
     def policy(self) -> tuple[str, ...]:
-        """The names in ``augment``, in their order."""
-        return tuple(self.augment.split(",")) if self.augment else ()
+        """The names in ``augment``, in their order; none before ``for_images`` resolves auto."""
+        return tuple(self.augment.split(",")) if self.augment not in {"", "auto"} else ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -261,11 +274,21 @@ def from_flags(flags: dict[str, Any]) -> Config:
     return Config.model_validate({**preset, **flags})
 
 
+def for_images(options: Config, count: int) -> Config:
+    """``options`` with ``--augment auto`` resolved for ``count`` images."""
+    if options.augment != "auto":
+        return options
+    augment = EVERY_AUGMENTATION if count < SMALL_DATA else ""
+    return options.model_copy(update={"augment": augment})
+
+
 def resumed(saved: Config, flags: dict[str, Any]) -> Config:
     """The options ``saved`` with the run, with those of ``flags`` that may change.
 
     Raises RunError if ``flags`` contradict other options, and ValidationError for invalid values.
     """
+    if flags.get("augment") == "auto":  # as resolved when the run began
+        flags = {**flags, "augment": saved.augment}
     if "images_seen" in flags:
         flags = {"epochs": None, **flags}
     merged = Config.model_validate({**saved.model_dump(), **flags})

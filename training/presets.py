@@ -6,8 +6,10 @@ Preset = Literal[
     "dcgan-28", "dcgan-64", "paper-64", "leaky-64", "keras-28", "uniform-28", "upsample-28"
 ]
 
-# Published recipes have none of our additions to the networks, no labels, no decay and no average.
+# Published recipes have none of our additions to the networks, no labels, no augmentation, no decay
+# and no average.
 _PUBLISHED: dict[str, Any] = {
+    "augment": "",
     "generator_filters": 64,
     "conditional": "none",
     "generator": "paper",

@@ -48,6 +48,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
         image_set = _load(options, group)
         data = _summary(image_set, run if resume else None)
         check_count(data.images, options.batch_size)
+        options = config.for_images(options, data.images)
         epochs = epochs_of(options, data.images)
         steps = steps_of(epochs, data.images, options.batch_size)
         gan = Gan(options, data.shape, own_device, group, data.sampler)

@@ -86,6 +86,14 @@ def test_a_run_too_short_to_learn_warns_before_it_starts(
     assert err.index("Use --epochs 75000") < err.index("step/s")
 
 
+def test_a_run_records_the_augmentation_that_auto_chose(fit: Fit, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    assert fit(run.folder, "--augment", "auto", "--epochs", 1) == 0
+    assert run.config().augment == "color,translation,cutout"
+    assert fit(run.folder, "--augment", "auto", "--epochs", 2, "--resume") == 0
+    assert fit(run.folder, "--augment", "none", "--epochs", 3, "--resume") == 1
+
+
 def test_the_same_call_gives_the_same_bits(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
     assert fit(tmp_path / "run") == 0
     assert_equal_runs(tmp_path / "run", finished_run)

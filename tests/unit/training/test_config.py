@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from training.config import ADJUSTABLE, PLACEMENT, Config, from_flags, resumed
+from training.config import ADJUSTABLE, PLACEMENT, Config, for_images, from_flags, resumed
 from training.errors import RunError
 
 OTHER: dict[str, Any] = {
@@ -90,7 +90,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("r1_gamma", [-1, math.nan, math.inf]),
         ("r2_gamma", [-1, math.nan, math.inf]),
         ("penalty_interval", [0, 0.5]),
-        ("augment", ["blur", "color,", "color,color", "color cutout", ","]),
+        ("augment", ["blur", "color,", "color,color", "color cutout", ",", "none,color"]),
         ("generator_lr", [0, -1e-4, math.nan, math.inf]),
         ("discriminator_lr", [0, -1e-4, math.nan, math.inf]),
         ("beta1", [-0.1, 1, math.nan]),
@@ -116,10 +116,23 @@ def test_a_value_out_of_bounds_is_an_error(name: str, values: list[Any]) -> None
 
 @pytest.mark.parametrize(
     ("augment", "policy"),
-    [("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
+    [("none", ()), ("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
 )
 def test_an_augmentation_policy_keeps_its_order(augment: str, policy: tuple[str, ...]) -> None:
     assert from_flags({"augment": augment}).policy == policy
+
+
+def test_auto_augments_small_data_only() -> None:
+    small, large = (for_images(Config(), count) for count in (9_999, 10_000))
+    assert (small.policy, large.policy) == (("color", "translation", "cutout"), ())
+    assert for_images(from_flags({"augment": "none"}), 100).policy == ()
+    assert for_images(from_flags({"augment": "cutout"}), 10**6).policy == ("cutout",)
+    assert for_images(from_flags({"preset": "paper-64"}), 100).policy == ()
+
+
+def test_auto_is_what_it_was_when_the_run_began() -> None:
+    saved = for_images(Config(), 100)
+    assert resumed(saved, {"augment": "auto"}) == saved
 
 
 @pytest.mark.parametrize(
