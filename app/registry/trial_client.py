@@ -37,8 +37,7 @@ class TrialProcess:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         try:
             self._process = subprocess.Popen(
-                # -P: the working directory may hold an app.py that is not ours.
-                [sys.executable, "-P", "-m", "app.registry.trial_process"],
+                [sys.executable, "-m", "app.registry.trial_process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,

@@ -70,9 +70,7 @@ class RenderSettings(GeneratorSettings):
 
     out: Path = Field(description="folder for PNG files, or one file that ends in .npz")
     model: ModelName | None = Field(None, description="name of a model; default: the server's")
-    version: VersionNumber | None = Field(
-        None, description="its version; default: the model's default version"
-    )
+    version: VersionNumber | None = Field(None, description="its version; default: the highest")
     count: int = Field(ge=1, le=SEEDS, description="number of images")
     seed: int = Field(
         0, ge=0, le=SEEDS - 1, description="seed of the first image; the others follow it"

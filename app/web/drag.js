@@ -1,19 +1,16 @@
-/* Drag and drop of pictures by mouse. Buttons offer the same to keyboard and touch. */
-
-import { readRecipe, textOf } from "./recipe.js";
-import { state } from "./state.js";
+/* Drag and drop of pictures by mouse. The dialog offers the same to keyboard and touch. */
 
 const TYPE = "application/x-picture";
 
-/** Makes an element draggable; the drag carries the recipe that `recipeOf()` returns. */
-export function makeDraggable(element, recipeOf) {
+/** Makes an element draggable; the drag carries its `picture`. */
+export function makeDraggable(element) {
   element.draggable = true;
   element.addEventListener("dragstart", (event) => {
-    event.dataTransfer.setData(TYPE, textOf(recipeOf()));
+    event.dataTransfer.setData(TYPE, element.picture);
   });
 }
 
-/** Calls `onDrop` with the recipe that is dropped on an element. */
+/** Calls `onDrop` with the picture that is dropped on an element. */
 export function makeDropTarget(element, onDrop) {
   const accepts = (event) => event.dataTransfer.types.includes(TYPE);
   element.addEventListener("dragover", (event) => {
@@ -28,7 +25,6 @@ export function makeDropTarget(element, onDrop) {
     if (!accepts(event)) return;
     event.preventDefault();
     element.classList.remove("over");
-    const recipe = readRecipe(event.dataTransfer.getData(TYPE), state.stage);
-    if (recipe) onDrop(recipe);
+    onDrop(event.dataTransfer.getData(TYPE));
   });
 }

@@ -29,7 +29,6 @@ APP: Graph = {
     "batching": set(),
     "registry": BELOW,
     "rendering": BELOW,
-    "model": BELOW,
     "observability": {"settings"},
     "auth": {"settings", "errors"},
     "middleware": BELOW,
@@ -38,7 +37,6 @@ APP: Graph = {
     "main": BELOW,
     "deploy": {"main", "settings"},
     "__main__": BELOW,
-    "console": {"__main__"},
 }
 """What each package of ``app`` may import of ``app``, from the ground up."""
 
@@ -51,9 +49,9 @@ TRAINING: Graph = {
     "run": BELOW,
     "loop": BELOW,
     "evaluation": BELOW,
+    "export": BELOW,
     "encoder": BELOW,
     "figures": BELOW,
-    "export": BELOW,
     "__main__": BELOW,
 }
 """What each package of ``training`` may import of ``training``, from the ground up."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,7 +41,8 @@ class Record(RecordPart):
     step: int | None
     """Training step of the checkpoint; None for a published version."""
     dataset: str
-    feature_network: FeatureNetwork
+    feature_network: FeatureNetwork | None
+    """None if there is none for such images."""
     device: str
     seconds: float
 
@@ -75,7 +76,8 @@ class Record(RecordPart):
         return self.subject if self.step is None else f"{self.subject}, step {self.step}"
 
     def _footer(self) -> str:
-        return f"features: {self.feature_network.file}; {self.seconds:.0f} s on {self.device}"
+        network = self.feature_network.file if self.feature_network else "none"
+        return f"features: {network}; {self.seconds:.0f} s on {self.device}"
 
 
 TRAINING_IMAGES = "as many training images in place of the generated"
@@ -155,6 +157,34 @@ class EvaluationRecord(Record):
             yield f"{name:20}" + "".join(
                 f"{f'{cell.value:.4f} ({cell.floor:.4f})' if cell else '':>22}" for cell in cells
             )
+
+
+class EncoderRecord(Record):
+    """The results of ``encoder``; as JSON the content of ``encoder.json``."""
+
+    sha256: str
+    """Of the encoder's graph."""
+    size: int
+    """Of the graph, in bytes."""
+    milliseconds: float
+    """CPU time for one image, on one thread."""
+    training: dict[str, Any]
+    """How it was trained: steps, seconds, device, options."""
+    metrics: dict[str, MeasuredMetric]
+
+    def table(self) -> Iterator[str]:
+        """The record as lines of text."""
+        yield (
+            f"{self._title()}: an encoder of {self.size / 1e6:.2f} MB, {self.milliseconds:.2f} ms "
+            "of CPU time for an image"
+        )
+        yield f"{'':36}{'encoder':>12}{'optimised':>12}"
+        for name, metric in self.metrics.items():
+            floor = "" if metric.floor is None else f"{metric.floor:.4f}"
+            yield f"{name:36}{metric.value:12.4f}{floor:>12}"
+        for real in {metric.real for metric in self.metrics.values() if metric.floor is not None}:
+            yield f"optimised: {real}"
+        yield self._footer()
 
 
 class AttributeEdit(RecordPart):

@@ -71,6 +71,10 @@ class GraphWriter:
         self.node("Reshape", self.constant(shape))
 
     @layer.register
+    def _(self, layer: nn.Flatten) -> None:
+        self.node("Flatten", axis=layer.start_dim)
+
+    @layer.register
     def _(self, layer: nn.BatchNorm2d) -> None:
         statistics = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
         names = [self.constant(values) for values in statistics if values is not None]
@@ -182,17 +186,17 @@ def finish(
 ) -> bytes:
     """The graph of ``writer``, from latents to pixels, as a serialised, checked ONNX model."""
     conditions = {CLASSES: writer.conditions} if writer.conditions else {}
-    widths = {INPUT: latent_width, **conditions}
-    body = helper.make_graph(
-        writer.nodes,
-        "generator",
-        [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
-            for name, width in widths.items()
-        ],
-        [helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, ["n", *image_shape])],
-        writer.constants,
-    )
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
+        for name, width in {INPUT: latent_width, **conditions}.items()
+    ]
+    pixels = helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, ["n", *image_shape])
+    body = helper.make_graph(writer.nodes, "generator", inputs, [pixels], writer.constants)
+    return serialised(body, metadata, opset)
+
+
+def serialised(body: onnx.GraphProto, metadata: dict[str, str], opset: int = OPSET) -> bytes:
+    """``body`` as a serialised, checked ONNX model."""
     model = helper.make_model(
         body,
         opset_imports=[helper.make_opsetid("", opset)],

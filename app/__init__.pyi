@@ -1,4 +1,0 @@
-from app.model import Model as Model
-from app.model import load as load
-
-__version__: str

@@ -1,0 +1,210 @@
+"""The ``encoder`` command, on tiny runs and on versions that were published from them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from app.artifact import card
+from training.__main__ import main
+from training.encoder import measures, subject
+from training.encoder.encode import Session
+from training.encoder.trainer import Trainer
+from training.evaluation.records import EncoderRecord
+from training.run.journal import Run
+
+Fit = Callable[..., int]
+CPU = torch.device("cpu")
+FLAGS = ["--device=cpu", "--threads=1", "--batch-size=4", "--steps=6"]
+
+
+@pytest.fixture(autouse=True)
+def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("GENERATED", 40), ("REFINED", 3), ("STEPS", 4)):
+        monkeypatch.setattr(measures, name, value)
+
+
+@pytest.fixture(scope="module")
+def conditional_run(tmp_path_factory: pytest.TempPathFactory, fit: Fit) -> Path:
+    """The folder of a conditional run. Read only."""
+    out = tmp_path_factory.mktemp("conditional") / "run"
+    assert fit(out, "--conditional", "auto", "--epochs", 1) == 0
+    return out
+
+
+@pytest.fixture
+def run(conditional_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(conditional_run, tmp_path / "run"))
+
+
+@pytest.fixture
+def version(finished_run: Path, tmp_path: Path) -> Path:
+    """A published version of an unconditional generator."""
+    models = tmp_path / "models"
+    call = ["export", str(finished_run), "--name=tiny", "--version=1", f"--models={models}"]
+    assert main(call) == 0
+    return models / "tiny" / "1"
+
+
+def encoder(folder: Path, *flags: object) -> int:
+    return main(["encoder", str(folder), *FLAGS, *map(str, flags)])
+
+
+def record(folder: Path) -> EncoderRecord:
+    found = EncoderRecord.read(folder / "encoder.json")
+    assert found is not None
+    return found
+
+
+def state(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(folder / "last.pt", weights_only=True)
+    return found
+
+
+def test_a_run_gets_an_encoder_with_its_record(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert encoder(run) == 0
+    folder = Run(run).encoder
+    assert {path.name for path in folder.iterdir()} == {
+        "options.json",
+        "metrics.jsonl",
+        "last.pt",
+        "encoder.onnx",
+        "encoder.json",
+    }
+    found, graph = record(folder), (folder / "encoder.onnx").read_bytes()
+    assert (found.sha256, found.size) == (card.digest(graph), len(graph))
+    assert found.step == 5
+    assert found.training["steps"] == 6
+    assert set(found.metrics) == {
+        f"encoder_{name}"
+        for name in ("latents", "pixels", "ssim", "class_agreement", "generated_class_agreement")
+    }
+    (line,) = (folder / "metrics.jsonl").read_text().splitlines()
+    assert (json.loads(line)["step"], json.loads(line)["done"]) == (6, 1)
+    output = capsys.readouterr().out
+    assert "encoder_pixels " in output
+    assert f"written to {folder}" in output
+
+
+def test_the_graph_gives_rows_for_the_generator(run: Path) -> None:
+    assert encoder(run) == 0
+    graph = (Run(run).encoder / "encoder.onnx").read_bytes()
+    outputs = [one.name for one in onnx.load_from_string(graph).graph.output]
+    assert outputs == ["latents", "classes"]
+    images = np.random.default_rng(0).integers(0, 256, (7, 1, 16, 16), dtype=np.uint8)
+    rows = Session(graph).rows(images)
+    assert rows.shape == (7, 4 + 10)
+    np.testing.assert_allclose(rows[:, 4:].sum(axis=1), 1, atol=1e-6)
+    generator = subject.load(run, CPU).generator
+    assert generator(torch.from_numpy(rows)).shape == images.shape
+
+
+def test_a_version_gets_its_encoder_and_the_metrics(
+    version: Path, tiny_flags: list[str], tmp_path: Path
+) -> None:
+    before = card.read(version)
+    data = tiny_flags[tiny_flags.index("--data-dir") + 1]
+    out = tmp_path / "out"
+    assert encoder(version, "--data-dir", data, "--out", out) == 0
+    after = card.read(version)
+    assert after.encoder is not None
+    graph = card.load_graph(version, after.encoder)
+    assert graph == (version / "encoder.onnx").read_bytes() == (out / "encoder.onnx").read_bytes()
+    props = onnx.load_from_string(graph).metadata_props
+    assert {one.key: one.value for one in props} == after.metadata()
+    added = {name: one for name, one in after.metrics.items() if name not in before.metrics}
+    assert set(added) == {"encoder_latents", "encoder_pixels", "encoder_ssim"}
+    assert "after 4 steps of Adam on their latents" in added["encoder_pixels"].protocol
+    unchanged = after.model_copy(update={"encoder": None, "metrics": before.metrics})
+    assert unchanged == before
+
+
+def test_an_encoder_can_be_replaced(version: Path, tmp_path: Path) -> None:
+    call = (version, "--no-real-images", "--out")
+    assert encoder(*call, tmp_path / "a") == 0
+    first = card.read(version)
+    assert set(first.metrics) - {"parity"} == {"encoder_latents"}
+    assert encoder(*call, tmp_path / "b", "--seed", 1) == 0
+    second = card.read(version)
+    assert first.encoder is not None
+    assert second.encoder is not None
+    assert first.encoder != second.encoder
+    card.load_graph(version, second.encoder)
+
+
+def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    assert encoder(run, "--out", whole) == 0
+    monkeypatch.setattr("training.encoder.loop.REPORT_EVERY", 2)
+    monkeypatch.setattr("training.encoder.encoder._CHECKPOINT_SECONDS", 0)
+    train_step = Trainer.train_step
+
+    def interrupted(trainer: Trainer, *batch: torch.Tensor | None) -> torch.Tensor:
+        if trainer.step == 5:
+            raise KeyboardInterrupt
+        return train_step(trainer, *batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "train_step", interrupted)
+        assert encoder(run, "--out", parts) == 130
+    assert state(parts)["step"] == 4
+    assert encoder(run, "--out", parts, "--resume") == 0
+    first, second = state(whole), state(parts)
+    for name in ("step", "network", "adam", "random"):
+        torch.testing.assert_close(first[name], second[name], rtol=0, atol=0)
+
+
+def test_training_stops_when_the_time_is_over(run: Path) -> None:
+    call = ["encoder", str(run), "--device=cpu", "--threads=1", "--batch-size=2"]
+    assert main([*call, "--minutes=0.001", "--no-real-images"]) == 0
+    assert state(Run(run).encoder)["seconds"] >= 0.06
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "already contains an encoder; continue it with --resume"),
+        (["--resume", "--seed=3"], "--seed 3 contradicts the training, which began with 0"),
+    ],
+)
+def test_what_contradicts_an_encoder_in_the_folder_is_refused(
+    run: Path, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+) -> None:
+    assert encoder(run) == 0
+    capsys.readouterr()
+    assert encoder(run, *flags) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_there_must_be_an_encoder_to_resume(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert encoder(run, "--resume") == 1
+    assert "has no encoder to resume: No such file" in capsys.readouterr().err
+
+
+def test_the_encoder_of_another_generator_is_not_resumed(
+    run: Path, version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ("--no-real-images", "--out", tmp_path / "out")
+    assert encoder(run, *call) == 0
+    assert encoder(version, *call, "--resume") == 1
+    assert "has the encoder of step 5, not of tiny/1" in capsys.readouterr().err
+
+
+def test_unknown_real_images_must_be_named(
+    version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described = card.read(version)
+    dataset = described.dataset.model_copy(update={"name": "holidays"})
+    card.write(described.model_copy(update={"dataset": dataset}), version)
+    assert encoder(version, "--out", tmp_path / "out") == 1
+    assert "was trained on holidays, which is no data set known here" in capsys.readouterr().err

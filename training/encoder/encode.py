@@ -1,0 +1,45 @@
+"""Runs the graph of an encoder on one CPU thread, as a server does."""
+
+import time
+
+import numpy as np
+
+from app.artifact.card import CLASSES, IMAGES, INPUT
+from training.errors import ExportError
+from training.evaluation.metrics import ImageBytes
+from training.gan.conditional import Rows
+
+_BATCH = 500
+
+
+class Session:
+    """The graph of an encoder."""
+
+    def __init__(self, graph: bytes) -> None:
+        """Load ``graph``. Raises ExportError if onnxruntime is missing or cannot load it."""
+        try:
+            from app.runtime.providers import GraphError, Placement, session
+        except ImportError as error:
+            raise ExportError("an encoder needs onnxruntime: pip install '.[cpu]'") from error
+        try:
+            self._session = session(graph, Placement("cpu", threads=1))
+        except GraphError as error:
+            raise ExportError(f"the encoder: {error}") from error
+        names = [output.name for output in self._session.get_outputs()]
+        self._names = [name for name in (INPUT, CLASSES) if name in names]
+
+    def rows(self, images: ImageBytes) -> Rows:
+        """The generator's inputs ``(n, z + k)`` for uint8 images ``(n, c, h, w)``."""
+        found = []
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH].transpose(0, 2, 3, 1)
+            parts = self._session.run(self._names, {IMAGES: np.ascontiguousarray(batch)})
+            found.append(np.hstack(parts))
+        return np.concatenate(found)
+
+    def milliseconds(self, images: ImageBytes) -> float:
+        """The CPU time for one image, the mean over ``images``, each encoded alone."""
+        began = time.process_time()
+        for image in images:
+            self.rows(image[None])
+        return (time.process_time() - began) / len(images) * 1000

@@ -1,0 +1,126 @@
+"""The ``encoder`` command: trains, measures and exports the encoder of a generator."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from app.artifact import atomic_files, card
+from app.runtime.cpus import available
+from training.encoder import folder as folders
+from training.encoder import graph, images, loop, measures, publish, subject
+from training.encoder.encode import Session
+from training.encoder.folder import Begun, EncoderFolder
+from training.encoder.images import Images
+from training.encoder.options import EncoderOptions
+from training.encoder.subject import Subject
+from training.encoder.trainer import Trainer
+from training.evaluation.records import EncoderRecord, FeatureNetwork
+from training.loop import device as devices
+from training.run.journal import Run
+
+RUNS = Path("runs")
+"""Where the encoders of published versions are trained."""
+_CHECKPOINT_SECONDS = 60
+_PARITY_SEEDS = 100
+
+
+def encoder(folder: Path, flags: dict[str, Any], resume: bool) -> None:
+    """Train the encoder of the run or the published version in ``folder``, and measure it.
+
+    A published version receives it. Raises EvaluationError if ``folder`` is neither, ExportError if
+    the generator of a version cannot be read back, DataError if real images are missing, RunError
+    if an encoder is in the way or there is none to resume.
+    """
+    options = EncoderOptions.model_validate(flags)
+    version = (folder / card.CARD_FILE).exists()
+    place = EncoderFolder(options.out or default_folder(folder))
+    if resume:
+        options = place.resumed(flags)
+    torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
+    device = devices.resolve(options.device)
+    devices.tune_convolutions(device)
+    found = subject.load(folder, device, options.checkpoint)
+    real = images.load(found, folder, options)
+    trainer = Trainer(found, options.batch_size, options.seed)
+    model = found.model
+    begun = Begun(version=model.title if version else None, step=model.step, options=options)
+    if resume:
+        place.restore(trainer, begun)
+    else:
+        place.begin(begun)
+    _train(trainer, place, real.train if real else None, options)
+    content = _export(trainer, found, card.read(folder.resolve()).metadata() if version else {})
+    record = _measure(trainer, found, content, real.test if real else None, options)
+    atomic_files.write(place.path / card.ENCODER_FILE, content)
+    record.write(place.path / folders.RECORD_FILE)
+    print(*record.table(), sep="\n")
+    if version:
+        publish.attach(content, record, folder)
+        print(f"added to {folder}")
+    else:
+        print(f"written to {place.path}")
+
+
+def default_folder(folder: Path) -> Path:
+    """Where the encoder of the run or the version in ``folder`` is trained."""
+    if (folder / card.CARD_FILE).exists():
+        name, version = folder.resolve().parts[-2:]
+        return RUNS / f"encoder-{name}-{version}"
+    return Run(folder).encoder
+
+
+def _train(
+    trainer: Trainer, place: EncoderFolder, train: Images | None, options: EncoderOptions
+) -> None:
+    saved = trainer.seconds
+    bar_format = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=1.0, initial=loop.share_done(trainer, options), bar_format=bar_format) as bar:
+        for report in loop.train(trainer, train, options):
+            bar.update(report.done - bar.n)
+            bar.set_postfix_str(
+                f"step {report.step} latents {report.latents:.3f} "
+                f"images {report.reconstruction:.3f} conditions {report.conditions:.3f}"
+            )
+            if report.done == 1 or report.seconds - saved > _CHECKPOINT_SECONDS:
+                place.save(trainer, report)
+                saved = report.seconds
+
+
+def _export(trainer: Trainer, found: Subject, metadata: dict[str, str]) -> bytes:
+    """The graph of the network, compared with it on generated images and on noise."""
+    network = trainer.network.eval()
+    content = graph.build(network, found, metadata)
+    drawn = found.model.images(_PARITY_SEEDS)
+    noise = np.random.default_rng(0).integers(0, 256, drawn.shape, dtype=np.uint8)
+    graph.check(network, found, content, np.concatenate([drawn, noise]))
+    return content
+
+
+def _measure(
+    trainer: Trainer, found: Subject, content: bytes, test: Images | None, options: EncoderOptions
+) -> EncoderRecord:
+    began, session = time.perf_counter(), Session(content)
+    metrics = measures.measure(found, session, test)
+    device = devices.describe(found.device, "auto")
+    return EncoderRecord(
+        subject=found.model.title,
+        step=found.model.step,
+        dataset=found.model.dataset,
+        feature_network=FeatureNetwork.of(found.spec) if found.spec else None,
+        device=device,
+        seconds=round(time.perf_counter() - began, 1),
+        sha256=card.digest(content),
+        size=len(content),
+        milliseconds=round(session.milliseconds(found.model.images(_PARITY_SEEDS)), 3),
+        training={
+            "steps": trainer.step,
+            "seconds": round(trainer.seconds, 1),
+            "batch_size": options.batch_size,
+            "device": device,
+        },
+        metrics=metrics,
+    )

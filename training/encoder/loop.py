@@ -1,0 +1,87 @@
+"""The training loop of an encoder. It yields reports and prints nothing."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.encoder.images import Images
+from training.encoder.options import EncoderOptions
+from training.encoder.trainer import LEARNING_RATE, Trainer
+from training.errors import DivergedError
+from training.gan import adam
+from training.loop import device as devices
+
+REPORT_EVERY = 20
+"""Steps between two reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The mean losses since the report before."""
+
+    step: int
+    seconds: float
+    """Time of all steps."""
+    done: float
+    """Share of the training that is done."""
+    latents: float
+    reconstruction: float
+    conditions: float
+
+
+def share_done(trainer: Trainer, options: EncoderOptions) -> float:
+    """The share of the training that is done: of the steps if they are given, else of the time."""
+    if options.steps:
+        return trainer.step / options.steps
+    return trainer.seconds / (60 * options.minutes)
+
+
+def train(trainer: Trainer, images: Images | None, options: EncoderOptions) -> Iterator[Report]:
+    """Train until all steps are done, or the time is over.
+
+    Yields a report every ``REPORT_EVERY`` steps, and at the end. Only then are the losses read, so
+    that the CPU does not wait for a GPU in between. Raises DivergedError if they are not finite.
+    """
+    batches = _Batches(images, trainer)
+    began = time.perf_counter() - trainer.seconds
+    totals, first = torch.zeros(3, device=trainer.subject.device), trainer.step
+    while (done := share_done(trainer, options)) < 1:
+        # The learning rate falls to zero along half a cosine.
+        adam.set_learning_rate(trainer.adam, LEARNING_RATE * (1 + math.cos(math.pi * done)) / 2)
+        totals += trainer.train_step(*batches.next())
+        trainer.seconds = time.perf_counter() - began
+        done = share_done(trainer, options)
+        if trainer.step % REPORT_EVERY == 0 or done >= 1:
+            means = (totals / (trainer.step - first)).tolist()
+            if not np.isfinite(means).all():
+                raise DivergedError(
+                    f"step {trainer.step}: the losses are {means}; the last checkpoint is unchanged"
+                )
+            yield Report(trainer.step, trainer.seconds, min(done, 1), *means)
+            totals, first = torch.zeros_like(totals), trainer.step
+
+
+class _Batches:
+    """Random real images with their conditions."""
+
+    def __init__(self, images: Images | None, trainer: Trainer) -> None:
+        self._size = trainer.batch_size
+        self._pixels: Tensor | None = None
+        self._conditions: Tensor | None = None
+        if images is not None:
+            self._pixels = devices.place_images(images.pixels, trainer.subject.device)
+            if images.conditions is not None:
+                self._conditions = torch.from_numpy(images.conditions).to(self._pixels.device)
+
+    def next(self) -> tuple[Tensor | None, Tensor | None]:
+        """Pixels ``(n, c, h, w)`` and conditions ``(n, k)``; None if there are none."""
+        if self._pixels is None:
+            return None, None
+        rows = torch.randint(len(self._pixels), (self._size,), device=self._pixels.device)
+        chosen = None if self._conditions is None else self._conditions[rows]
+        return self._pixels[rows], chosen

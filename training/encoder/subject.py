@@ -1,0 +1,100 @@
+"""The generator that an encoder belongs to, as a frozen module that can be differentiated."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from app.artifact import card
+from app.artifact.card import CLASSES, INPUT
+from app.latent.conditions import ClassSampler
+from app.latent.sampling import Prior
+from training.config import CheckpointChoice
+from training.encoder.onnx_module import OnnxModule
+from training.errors import ExportError
+from training.evaluation import features, loaded_model
+from training.evaluation.evaluate import names_of
+from training.evaluation.features import NetworkSpec
+from training.evaluation.loaded_model import LoadedModel
+from training.export import parity
+from training.gan.hardware import channels_last
+from training.gan.pixels import to_pixels
+
+VARIANCE: dict[Prior, float] = {"normal": 1.0, "uniform": 1 / 3}
+"""Of one number of a latent."""
+_PARITY_SEEDS = 256
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A generator, and the network by whose features its images are compared."""
+
+    model: LoadedModel
+    generator: nn.Module
+    """From rows ``(n, z + k)`` to images ``(n, c, h, w)`` in [-1, 1]."""
+    spec: NetworkSpec | None
+    """The feature network for its images; None if there is none."""
+    features: nn.Module | None
+    """From images in [-1, 1] to their features ``(n, d)``."""
+    device: torch.device
+
+    @property
+    def conditions(self) -> int:
+        """Number of classes or attributes that the generator takes."""
+        return len(self.model.sampler.names) if self.model.sampler else 0
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether its conditions are classes, of which an image has one."""
+        return isinstance(self.model.sampler, ClassSampler)
+
+
+class GraphGenerator(nn.Module):
+    """A published generator, read back from its graph."""
+
+    def __init__(self, graph: bytes, width: int) -> None:
+        """Latents have ``width`` numbers. Raises ExportError for an unknown operator."""
+        super().__init__()
+        self._graph, self._width = OnnxModule(graph), width
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """The images ``(n, c, h, w)`` in [-1, 1] of rows ``(n, z + k)``."""
+        latents, classes = rows.tensor_split([self._width], dim=1)
+        inputs = {INPUT: latents} | ({CLASSES: classes} if classes.shape[1] else {})
+        pixels: Tensor = self._graph(inputs)
+        return pixels.permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def load(folder: Path, device: torch.device, choice: CheckpointChoice | None = None) -> Subject:
+    """The generator of the run or of the published version in ``folder``.
+
+    Raises EvaluationError and RunError as ``loaded_model.load`` does, and ExportError if the graph
+    of a version cannot be read back.
+    """
+    model = loaded_model.load(folder, device, choice)
+    generator = model.generator or _read_back(folder.resolve(), model)
+    spec = features.spec_for(model.dataset, model.image_shape)
+    body = None
+    if spec is not None:
+        network, spec = features.restricted(
+            features.load(spec), spec, names_of(model) or spec.names
+        )
+        body = network.get_submodule("body").requires_grad_(False).to(device)
+    return Subject(
+        model, channels_last(generator.requires_grad_(False)).to(device), spec, body, device
+    )
+
+
+def _read_back(folder: Path, model: LoadedModel) -> nn.Module:
+    """The generator in the graph of a version, compared with onnxruntime's images."""
+    described = card.read(folder)
+    graph = card.load_graph(folder, described.variant("any"))
+    try:
+        generator = GraphGenerator(graph, model.latent.width)
+        rows = model.rows(range(_PARITY_SEEDS))
+        conditions = rows.shape[1] - model.latent.width
+        parity.check(to_pixels(generator, torch.from_numpy(rows)), graph, rows, conditions)
+    except ExportError as error:
+        raise ExportError(f"{folder}: {error}; train the encoder of its run instead") from error
+    return generator
