@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,21 +39,36 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns the exit status: 0 on success, 2 for invalid arguments, 1 or 130 for other failures.
     """
-    _open_standard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
-    options: RenderSettings | Settings | None
     if arguments[:1] == ["render"]:
-        options = _parse(RenderSettings, arguments[1:])
-    else:
-        options = _parse(Settings, arguments)
+        return render(arguments[1:], "python -m app render")
+    return serve(arguments, "python -m app")
+
+
+def serve(arguments: list[str], program: str) -> int:
+    """Serve until a signal stops the server; returns the exit status.
+
+    ``program`` is how the user calls it, for the help.
+    """
+    return _run(Settings, arguments, program, _serve)
+
+
+def render(arguments: list[str], program: str) -> int:
+    """Write generated images into files; returns the exit status. ``program`` as in ``serve``."""
+    return _run(RenderSettings, arguments, program, _render)
+
+
+def _run(
+    kind: type[_Options], arguments: list[str], program: str, action: Callable[[_Options], int]
+) -> int:
+    _open_standard_streams()
+    options = _parse(kind, arguments, program)
     if options is None:
         return 2
     if find_spec("onnxruntime") is None:
         print(_NO_ONNXRUNTIME, file=sys.stderr)
         return 1
-    if isinstance(options, RenderSettings):
-        return _render(options)
-    return _serve(options) if options.workers == 1 else _supervise(options)
+    return action(options)
 
 
 def _open_standard_streams() -> None:
@@ -67,11 +83,11 @@ def _open_standard_streams() -> None:
             setattr(sys, name, stream)
 
 
-def _parse(kind: type[_Options], arguments: list[str]) -> _Options | None:
+def _parse(kind: type[_Options], arguments: list[str], program: str) -> _Options | None:
     """The options from flags and environment; None, with the errors printed, if any is invalid."""
     unknown = unknown_variables()
     try:
-        options = kind(_cli_parse_args=arguments)
+        options = kind(_cli_parse_args=arguments, _cli_prog_name=program)
     except ValidationError as error:
         _print_errors(error)
         return None
@@ -93,6 +109,8 @@ def _print_errors(error: ValidationError) -> None:
 
 
 def _serve(settings: Settings) -> int:
+    if settings.workers > 1:
+        return _supervise(settings)
     trial_process = _trial_process(settings)
 
     import uvicorn

@@ -10,6 +10,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 ├── ModelsFolderError        409 the models folder cannot be served as it is
 ├── BodyTooLargeError        413 request body too large
 ├── UrlTooLongError          414 URL too long
+├── MediaTypeError           415 a body of a media type that the route does not read
 ├── ParameterError           422 a parameter with a value that is not allowed
 ├── HeadTooLongError         431 request headers too large
 ├── EngineError              500 a batch that could not be computed
@@ -134,6 +135,13 @@ class BodyTooLargeError(AppError):
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     example = "the body is longer than 65536 bytes"
+
+
+class MediaTypeError(AppError):
+    """The media type of the body is not one that the route reads."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    example = "Content-Type is 'text/plain' but must be one of image/png, image/jpeg"
 
 
 class NotReadyError(AppError):

@@ -14,15 +14,17 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, errors
-from app.api import openapi, problems
+from app.api import openapi, problems, uploads
 from app.api.dependencies import Services, require_administrator, require_key
 from app.api.direct_route import DirectRoutes
+from app.api.fastapi_scope import FastAPIScope
 from app.api.image_cache import ImageCache
 from app.api.openai import images as openai_images
 from app.api.openai import models as openai_models
 from app.api.routes import (
     access,
     arithmetic,
+    encode,
     generate,
     grid,
     health,
@@ -51,6 +53,7 @@ from app.middleware.load_shedding import Admission, LoadShedding
 from app.middleware.pipeline import Parts, Pipeline
 from app.middleware.proxy_headers import ProxyHeaders
 from app.middleware.request_context import RequestContext
+from app.middleware.upload_memory import UploadMemory
 from app.observability import multiprocess, tracing
 from app.observability.metrics import Metrics, Sample, VersionSample
 from app.observability.tracing import Tracer
@@ -70,6 +73,8 @@ from app.settings import Settings
 
 START_SECONDS = 2.0
 """How long a server waits for its models before it listens; usually they are loaded by then."""
+FOLDERS = {"docs", "health", "images", "models", "static-offline-docs", "v1", "v2", "web"}
+"""The first names of all paths of routes that have several."""
 _DRAWING_ERRORS = openapi.problems(
     errors.NotFoundError,
     errors.NotAcceptableError,
@@ -134,10 +139,12 @@ def create_app(
     live but not ready. Raises StartupError if the requested provider does not run here.
     """
     malloc.limit_arenas()
+    _check_root_path(settings.root_path)
     services, process = _build(settings, shared, start.trial_process)
     app = FastAPIOffline(
         title="DCGAN server",
         summary="Generates images with DCGAN models: random, seeded, and along paths of latents.",
+        description="`HEAD` is answered wherever `GET` is, with the same status and headers.",
         version=__version__,
         license_info={"name": "MIT", "identifier": "MIT"},
         redoc_url=None,
@@ -153,6 +160,18 @@ def create_app(
     openapi.install(app, settings.timeout)
     _add_routes(app, settings)
     return app
+
+
+def _check_root_path(root_path: str) -> None:
+    """Raise StartupError if paths below ``root_path`` could be those of routes.
+
+    A proxy may remove the prefix or not, so they would have two meanings.
+    """
+    first = root_path.removeprefix("/").partition("/")[0]
+    if first in FOLDERS:
+        own = ", ".join(f"/{name}" for name in sorted(FOLDERS))
+        reason = f"must not begin like paths of the server itself: {own}"
+        raise StartupError(f"root_path is {root_path!r} but {reason}")
 
 
 def _build(
@@ -184,6 +203,7 @@ def _build(
         authenticator=Authenticator(settings),
         admission=admission,
         encoders=encoders,
+        upload_memory=UploadMemory(encoders.budget),
         image_cache=ImageCache(settings.cache_bytes, encoders),
         metrics=recorded,
         not_ready_reason=process.not_ready_reason,
@@ -224,7 +244,7 @@ def _sample(services: Services) -> Sample:
         VersionSample(
             model=version.card.name,
             version=version.card.version,
-            waiting=version.batcher.waiting,
+            waiting=sum(batcher.waiting for batcher in version.batchers),
             digest=version.variant.sha256,
             provider=version.engine.provider,
             precision=version.engine.precision,
@@ -241,7 +261,8 @@ def _add_pipeline(app: FastAPI, parts: Parts) -> None:
     build = app.build_middleware_stack
 
     def stack() -> Pipeline:
-        return Pipeline(DirectRoutes(build(), app.exception_handlers, _DIRECT), parts)
+        routing = FastAPIScope(build())
+        return Pipeline(DirectRoutes(routing, app.exception_handlers, _DIRECT), parts)
 
     app.build_middleware_stack = stack  # type: ignore[method-assign]
 
@@ -251,7 +272,7 @@ def _pipeline_parts(services: Services, tracer: Tracer | None) -> Parts:
     settings = services.settings
     return Parts(
         new_context=partial(RequestContext.open, services.authenticator, settings.timeout),
-        proxy_headers=ProxyHeaders(TrustedProxies()),
+        proxy_headers=ProxyHeaders(TrustedProxies(), settings.root_path),
         cors=Cors(settings.cors_origins.replace(" ", "").split(",")),
         load_shedding=LoadShedding(services.admission, problems.error_response),
         body_limit=BodyLimit(partial(_body_bound, services)),
@@ -264,6 +285,8 @@ def _body_bound(services: Services, path: str) -> int | None:
     """The longest body in bytes that a route accepts; None if the route bounds it itself."""
     if _TENSOR_PATH.fullmatch(path):
         return None
+    if path == "/encode":
+        return uploads.MAX_BYTES
     if path != "/generate":
         return body_limit.LONGEST
     widest = max((version.card.latent.width for version in services.registry), default=0)
@@ -282,6 +305,7 @@ def _lifespan(
                     "connections": process.connections,
                     "shutdown": process.shutdown,
                     "error_response": problems.error_response,
+                    "root_path": services.settings.root_path,
                 }
             await services.registry.close()
             services.encoders.close()
@@ -327,7 +351,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     needs_key = [Depends(require_key)] if settings.api_keys else []
     key_errors = [errors.UnauthorizedError] if settings.api_keys else []
     described = {**_DRAWING_ERRORS, **openapi.problems(*key_errors)}
-    for drawing in (generate, images, interpolate, grid, variations, arithmetic):
+    for drawing in (generate, images, interpolate, grid, variations, arithmetic, encode):
         app.include_router(drawing.router, responses=described, dependencies=needs_key)
     described = openapi.protocol_errors(*key_errors)
     app.include_router(v2_inference.router, responses=described, dependencies=needs_key)

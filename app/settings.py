@@ -48,6 +48,28 @@ MIN_KEY_LENGTH = 16
 Key = Annotated[SecretStr, AfterValidator(_check_key)]
 Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_split)]
 
+_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+
+
+def is_path(text: str) -> bool:
+    """Whether ``text`` is a path of plain characters, such as ``/a/b``; no slash ends it.
+
+    It names neither another host, as ``//a.example`` does, nor a folder above.
+    """
+    return bool(_PATH.fullmatch(text))
+
+
+def _check_root_path(text: str) -> str:
+    path = text.rstrip("/")
+    if path and not is_path(path):
+        raise ValueError(
+            "must be a path of letters, digits and -._~ that begins with a slash, such as /dcgan"
+        )
+    return path
+
+
+RootPath = Annotated[str, AfterValidator(_check_root_path)]
+
 _ORIGIN = r"https?://[^\s/,*]+"
 Origins = Annotated[str, Field(pattern=rf"^(\*|({_ORIGIN}(, ?{_ORIGIN})*)?)$")]
 
@@ -87,6 +109,11 @@ class Settings(GeneratorSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free port")
+    root_path: RootPath = Field(
+        "/",
+        validate_default=True,
+        description="path below which a proxy offers the server, such as /dcgan",
+    )
     default_model: str = Field(
         "fashion-mnist",
         pattern=r"^[a-z0-9][a-z0-9-]{0,63}$",  # as in a model card, which a test compares

@@ -1,6 +1,9 @@
 """Generators after the description of PyTorch's DCGAN example, trained for a few steps."""
 
+import warnings
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,3 +69,13 @@ def expected(network: nn.Module, count: int) -> NDArray[np.uint8]:
     """The pixels of the first seeds, by PyTorch."""
     z = torch.from_numpy(sampling.from_seeds(range(count), WIDTH))
     return to_pixels(network, z[:, :, None, None])
+
+
+def exported(network: Example, path: Path, **options: Any) -> Path:
+    """The network as PyTorch's exporter writes it. It warns that another one is newer."""
+    options.setdefault("opset_version", 17)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        z = torch.randn(options.pop("batch", 1), WIDTH, 1, 1)
+        torch.onnx.export(network, (z,), str(path), dynamo=False, **options)
+    return path

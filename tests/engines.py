@@ -49,7 +49,7 @@ class BlockedEngine:
 
 
 def version(client: TestClient, model: str = MODEL) -> ModelVersion:
-    """Return the highest version of ``model`` that the application of ``client`` serves."""
+    """Return the default version of ``model`` that the application of ``client`` serves."""
     found: ModelVersion = client.app.state.services.registry.find(model)  # type: ignore[attr-defined]
     return found
 

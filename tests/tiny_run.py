@@ -43,6 +43,7 @@ def tiny_flags(data: Path) -> list[str]:
         "dataset": "fashion-mnist",
         "data-dir": data,
         "conditional": "none",
+        "augment": "none",
         "epochs": 2,
         "batch-size": 8,
         "latent-dim": 4,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from training.config import Architecture, CheckpointChoice, Config
 from training.data.avatars.options import AvatarsOptions
 from training.encoder.options import EncoderOptions
-from training.errors import TrainingError
+from training.errors import StoppedError, TrainingError
 from training.evaluation.options import (
     AttributesOptions,
     EvaluateOptions,
@@ -26,16 +26,28 @@ from training.figures.options import FiguresOptions
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand.
+_PROGRAM = "python -m training"
+_NOT_INSTALLED = """\
+error: {} is not installed. The trainer needs PyTorch and other packages:
+  pip install '.[cpu,train]'
+or, on Linux without a GPU, with PyTorch's build for CPUs, which is much smaller:
+  pip install '.[cpu,train]' --extra-index-url https://download.pytorch.org/whl/cpu"""
+
+
+def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
+    """Run one subcommand. ``program`` is how the user calls it, for the help.
 
     Returns the exit status: 0 on success, 1 on a failure, 2 for invalid options, 130 if it was
-    interrupted.
+    interrupted, 143 if it was terminated.
     """
-    options = vars(parser().parse_args(arguments))
+    options = vars(parser(program).parse_args(arguments))
     command = options.pop("command")
     try:
         command(options)
+    except StoppedError as stopped:
+        if text := str(stopped):  # the main process of several says it alone
+            print(text, file=sys.stderr)
+        return stopped.status
     except (TrainingError, OSError) as error:  # OSError: a full or read-only disk
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -44,18 +56,22 @@ def main(arguments: list[str] | None = None) -> int:
             flag = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
             print(f"error: {flag} {problem['input']}: {problem['msg']}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name in {"", "app", "training"}:
+            raise
+        print(_NOT_INSTALLED.format(name), file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        last = {_fit: "epoch", _encoder: "checkpoint"}.get(command)
-        advice = f"; continue from the last {last} with --resume" if last else ""
-        print(f"\ninterrupted{advice}", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)
         return 130
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     """The parser of the command line."""
     root = argparse.ArgumentParser(
-        prog="python -m training",
+        prog=program,
         description="Train DCGANs, evaluate them and publish them for the model server.",
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND")
@@ -89,6 +105,7 @@ def _add_publishing(commands: Commands) -> None:
         choices=get_args(CheckpointChoice),
         help="checkpoint to publish (default: the best if there is one, else the last)",
     )
+    _add_default(export)
     export.set_defaults(command=_export)
     imported = commands.add_parser("import", help="publish a state dict of PyTorch's DCGAN example")
     _add_foreign(imported)
@@ -114,6 +131,11 @@ def _add_publishing(commands: Commands) -> None:
         help="its input for classes, if it is conditional: one number for each class, or the index",
     )
     adopt.set_defaults(command=_adopt)
+    default = commands.add_parser("default", help="choose the default version of a model")
+    default.add_argument("--name", required=True, help="name of the model")
+    default.add_argument("--version", type=int, required=True, help="number of the version")
+    _add_models(default)
+    default.set_defaults(command=_default)
 
 
 def _add_measuring(commands: Commands) -> None:
@@ -147,6 +169,7 @@ def _add_foreign(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", required=True, help="name of the model")
     command.add_argument("--version", type=int, help="number of the version (default: the next)")
     _add_models(command)
+    _add_default(command)
     command.add_argument(
         "--prior",
         choices=("normal", "uniform"),
@@ -166,6 +189,14 @@ def _add_foreign(command: argparse.ArgumentParser) -> None:
 def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--models", type=Path, default=Path("models"), help="folder of models (default: models)"
+    )
+
+
+def _add_default(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--default",
+        action="store_true",
+        help="make it the default version of its model, even if its score is worse or unknown",
     )
 
 
@@ -231,6 +262,13 @@ def _adopt(options: dict[str, Any]) -> None:
     _publish_foreign(options, functools.partial(adopt.source, options=adopt.Options(**flags)))
 
 
+def _default(options: dict[str, Any]) -> None:
+    from training.export.default_choice import set_default
+
+    set_default(**options)
+    print(f"version {options['version']} is the default of {options['name']} now")
+
+
 def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> None:
     from app.artifact.card import DataSet
     from training.export.publish import new_version_folder, publish
@@ -240,7 +278,7 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
     found = source(options["path"], options["prior"], dataset)
     for note in found.notes:
         print(note, flush=True)
-    publish(found, folder)
+    publish(found, folder, default=options["default"])
     print(f"published {folder}")
 
 

@@ -26,6 +26,8 @@ FOLDER = "folder:"
 """Prefix of a data set that is a folder of images."""
 LABELLED = frozenset({"fashion-mnist", "mnist"})
 """The data sets with classes and with test images."""
+MAX_TEST_SHARE = 0.2
+"""Largest share of the test images of a folder; its feature network is never trained on a fifth."""
 IMAGE_SIZES = range(16, 129, 4)
 ALLOWED_SIZES = "a multiple of 4 from 16 to 128"
 
@@ -43,12 +45,24 @@ def _check_image_size(image_size: int) -> int:
     return image_size
 
 
+EVERY_AUGMENTATION = "color,translation,cutout"
+SMALL_DATA = 10_000
+"""Number of images below which ``--augment auto`` augments.
+
+With 10,000 images of CIFAR-10, augmentation halves the FID of StyleGAN2, from 23.1 to 12.2; with
+all 50,000 it only takes 11.1 to 9.9 (Zhao et al. 2020, arXiv 2006.10738).
+"""
+
+
 def _check_policy(augment: str) -> str:
+    if augment in {"auto", "none"}:
+        return augment.removesuffix("none")
     names = augment.split(",") if augment else []
-    if len(set(names)) != len(names) or not set(names) <= {"color", "translation", "cutout"}:
+    if len(set(names)) != len(names) or not set(names) <= set(EVERY_AUGMENTATION.split(",")):
         raise PydanticCustomError(
             "augment",
-            "must be color, translation and cutout, each at most once, separated by commas",
+            "must be auto, none, or color, translation and cutout, each at most once, separated by "
+            "commas",
         )
     return augment
 
@@ -111,7 +125,15 @@ class Config(Architecture):
         f"{ALLOWED_SIZES} (default: the data set's own size; 64 for a folder)",
     )
     preset: Preset = Field("dcgan-28", description="recipe that sets the defaults of other flags")
-    epochs: int = Field(50, ge=1, description="passes over the data set")
+    epochs: int | None = Field(
+        None, ge=1, description="passes over the data set (default: as many as --images-seen takes)"
+    )
+    images_seen: int = Field(
+        3_000_000,
+        ge=1,
+        description="images that the run shows, repetitions included: decides its number of epochs "
+        "if --epochs does not",
+    )
     batch_size: int = Field(32, ge=2, description="images per step, over all processes")
     seed: int = Field(
         0, ge=0, lt=2**32, description="decides initial weights, order of images and latents"
@@ -124,6 +146,13 @@ class Config(Architecture):
     )
     classes: str = Field(
         "", description="classes to train on, separated by commas; empty for all of them"
+    )
+    test_share: float = Field(
+        0.0,
+        ge=0,
+        le=MAX_TEST_SHARE,
+        description="share of the images of a folder that is held out for evaluate, at most "
+        f"{MAX_TEST_SHARE:g}; no run trains on them, whatever its seed",
     )
     latent_dim: int = Field(64, ge=1, le=4096, description="numbers in a latent")
     prior: Prior = Field("normal", description="distribution of the latents")
@@ -152,9 +181,10 @@ class Config(Architecture):
         description="steps between two gradient penalties, whose weight is multiplied by it",
     )
     augment: Policy = Field(
-        "",
+        "auto",
         description="differentiable augmentation (Zhao et al. 2020): color, translation and "
-        "cutout, separated by commas; empty for none",
+        "cutout, separated by commas, or none; auto is all three for fewer than "
+        f"{SMALL_DATA} images, else none",
     )
     mirror: bool = Field(
         False, description="mirror a random half of the real images, left to right"
@@ -190,6 +220,10 @@ class Config(Architecture):
         "last epoch is always scored; 0 disables scores",
     )
 
+    checkpoint_minutes: float = Field(
+        5.0, gt=0, description="longest time without a checkpoint, also inside an epoch"
+    )
+
     data_dir: Path | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto uses the GPU if there is one")
     precision: ComputePrecision = Field(
@@ -204,8 +238,8 @@ class Config(Architecture):
 
     @property
     def policy(self) -> tuple[str, ...]:
-        """The names in ``augment``, in their order."""
-        return tuple(self.augment.split(",")) if self.augment else ()
+        """The names in ``augment``, in their order; none before ``for_images`` resolves auto."""
+        return tuple(self.augment.split(",")) if self.augment not in {"", "auto"} else ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -223,7 +257,14 @@ class Config(Architecture):
 PLACEMENT = frozenset({"data_dir", "device", "execution", "threads"})
 """The options that decide where a run computes, but not its result."""
 
-ADJUSTABLE = PLACEMENT | {"epochs", "precision", "collapse_epochs", "score_every"}
+ADJUSTABLE = PLACEMENT | {
+    "epochs",
+    "images_seen",
+    "precision",
+    "collapse_epochs",
+    "score_every",
+    "checkpoint_minutes",
+}
 """The options that may change when a run is resumed."""
 
 
@@ -233,11 +274,23 @@ def from_flags(flags: dict[str, Any]) -> Config:
     return Config.model_validate({**preset, **flags})
 
 
+def for_images(options: Config, count: int) -> Config:
+    """``options`` with ``--augment auto`` resolved for ``count`` images."""
+    if options.augment != "auto":
+        return options
+    augment = EVERY_AUGMENTATION if count < SMALL_DATA else ""
+    return options.model_copy(update={"augment": augment})
+
+
 def resumed(saved: Config, flags: dict[str, Any]) -> Config:
     """The options ``saved`` with the run, with those of ``flags`` that may change.
 
     Raises RunError if ``flags`` contradict other options, and ValidationError for invalid values.
     """
+    if flags.get("augment") == "auto":  # as resolved when the run began
+        flags = {**flags, "augment": saved.augment}
+    if "images_seen" in flags:
+        flags = {"epochs": None, **flags}
     merged = Config.model_validate({**saved.model_dump(), **flags})
     for name in Config.model_fields.keys() - ADJUSTABLE:
         before, now = getattr(saved, name), getattr(merged, name)

@@ -3,6 +3,7 @@
 TrainingError                 base class; its text is the whole message
 ├── DataError                 a data set that is missing, damaged, too small or cannot be made
 ├── RunError                  a run folder that cannot be created, resumed or read
+├── StoppedError              a run that a signal has stopped
 ├── DivergedError             losses or weights that are no longer finite
 ├── CollapsedError            a discriminator that has won permanently
 ├── ExportError               a generator that cannot be published
@@ -20,6 +21,17 @@ class DataError(TrainingError):
 
 class RunError(TrainingError):
     """A run folder that cannot be created, resumed or read."""
+
+
+class StoppedError(TrainingError):
+    """A run that a signal has stopped; its text says what was saved and how to continue.
+
+    ``status`` is the exit status of the process.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class DivergedError(TrainingError):

@@ -11,13 +11,16 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
+from pydantic import BaseModel
 
 from app.api.image_cache import ImageCache
+from app.api.query_lists import check_repeated
 from app.auth.api_keys import Authenticator
 from app.errors import NotReadyError
 from app.middleware.encoders import Encoders
 from app.middleware.load_shedding import Admission
 from app.middleware.request_context import context_of
+from app.middleware.upload_memory import UploadMemory
 from app.observability.metrics import Metrics
 from app.registry.registry import Registry
 from app.registry.reloader import Reloader
@@ -40,6 +43,7 @@ class Services:
     authenticator: Authenticator
     admission: Admission
     encoders: Encoders
+    upload_memory: UploadMemory
     image_cache: ImageCache
     metrics: Metrics
     not_ready_reason: Callable[[], str | None]
@@ -102,10 +106,10 @@ def check_key(request: Request) -> None:
 
     Further calls for the same request do nothing.
     """
-    context, authenticator = context_of(request.scope), services_of(request).authenticator
-    if authenticator.drawing and not context.needs_key:
+    context = context_of(request.scope)
+    if context.authenticator.drawing and not context.needs_key:
         context.needs_key = True
-        authenticator.require_key(request)
+        context.authenticator.require_key(request)
 
 
 def check_administrator(request: Request) -> None:
@@ -130,14 +134,24 @@ def checked_first(check: Callable[[Request], None], handle: Handler) -> Handler:
 
 
 class KeyRoute(APIRoute):
-    """A route that checks the API key before it reads the body.
+    """A route that checks the API key, and the query for repetitions, before it reads the body.
 
-    FastAPI itself reads and parses the body first and resolves dependencies afterwards.
+    FastAPI itself reads and parses the body first and resolves dependencies afterwards. Of a
+    parameter that is given twice it takes the last value.
     """
 
     def get_route_handler(self) -> Handler:
-        """FastAPI's handler, after ``check_key``."""
-        return checked_first(check_key, super().get_route_handler())
+        """FastAPI's handler, after ``check_key`` and ``check_repeated``."""
+        annotations = (field.field_info.annotation for field in self.dependant.query_params)
+        models = [
+            one for one in annotations if isinstance(one, type) and issubclass(one, BaseModel)
+        ]
+
+        def check_query(request: Request) -> None:
+            for model in models:
+                check_repeated(request.query_params, model)
+
+        return checked_first(check_key, checked_first(check_query, super().get_route_handler()))
 
 
 RequiresReady = Depends(_require_ready)

@@ -7,7 +7,7 @@ else at their paths, such as other methods.
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import json_text
+from app.api import json_text, query_lists
 from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
 from app.batching.jobs import DisconnectedError
@@ -73,8 +73,10 @@ class DirectRoutes:
             for method in route.methods or ():
                 if route.param_convertors:
                     self._templates.setdefault(method, []).append(target)
-                else:
-                    self._literal[method, route.path] = target
+                    continue
+                self._literal[method, route.path] = target
+                if method == "GET":  # the web server leaves out the content
+                    self._literal["HEAD", route.path] = target
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
@@ -97,8 +99,6 @@ class DirectRoutes:
 
     def _target(self, scope: Scope) -> "_Target | None":
         """The route of a request, whose path parameters go into ``scope``; None if it has none."""
-        if scope.get("root_path"):  # FastAPI knows what that is
-            return None
         method, path = scope["method"], scope["path"]
         if target := self._literal.get((method, path)):
             return target
@@ -131,8 +131,9 @@ def parse(request: Request, path: type[Path], query: type[Model]) -> tuple[Path,
 
 
 def parse_query(request: Request, model: type[Model]) -> Model:
-    """The query as a ``model``. Raises RequestValidationError, as FastAPI does.
+    """The query as a ``model``.
 
+    Raises RequestValidationError, as FastAPI does, or ParameterError if a parameter is given twice.
     The result must not be changed: equal requests share it.
     """
     query: bytes = request.scope["query_string"]
@@ -141,7 +142,8 @@ def parse_query(request: Request, model: type[Model]) -> Model:
 
 def _query(model: type[Model], query: bytes) -> Model:
     values = QueryParams(query)
-    lists = {name: values.getlist(name) for name in _lists(model) if name in values}
+    query_lists.check_repeated(values, model)
+    lists = {name: values.getlist(name) for name in query_lists.lists(model) if name in values}
     try:
         return model.model_validate({**values, **lists})
     except ValidationError as error:
@@ -149,17 +151,6 @@ def _query(model: type[Model], query: bytes) -> Model:
 
 
 _remembered = lru_cache(_REMEMBERED)(_query)
-
-
-@cache
-def _lists(model: type[BaseModel]) -> list[str]:
-    """The parameters of ``model`` that are lists, which a query may give in several parts."""
-    properties = model.model_json_schema()["properties"].items()
-    return [
-        name
-        for name, schema in properties
-        if any(one.get("type") == "array" for one in schema.get("anyOf", [schema]))
-    ]
 
 
 async def parse_body(

@@ -25,7 +25,7 @@ from app.runtime import arrays
 from app.runtime.arrays import GraphInputs
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Drawing:
     """A request to one version, whose limits have been checked."""
 
@@ -70,7 +70,7 @@ class Drawing:
         return count * height * width
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class RouteContext:
     """What a drawing route needs besides its parameters."""
 

@@ -23,7 +23,7 @@ ENCODING = 4
 """Bytes of memory that encoding needs for each byte of pixels: enlarged, laid out, filtered."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Drawn:
     """The images of one request, with what their encoding needs."""
 
@@ -84,7 +84,7 @@ class Drawn:
         return sheets.upscale(self.pixels, self.options.scale)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Generation:
     """How the images of one request are generated and encoded."""
 

@@ -1,5 +1,6 @@
 """The parameters of requests, with their types and bounds. Unknown parameters are refused."""
 
+from functools import cached_property
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -16,29 +17,21 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from app.api.condition_types import Amount, AttributeTexts, BodyClasses, ClassText, ClassTexts
+from app.api.numbers import decimal, integral, plain
 from app.api.query_lists import split
 from app.api.schema_words import FORM
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
+from app.imaging.uploads import Invert
 from app.latent import choices, edits
 from app.latent.choices import Amounts, Choice, Mixture
 from app.latent.edits import Edit
 from app.latent.interpolation import Easing
-from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
+from app.latent.sampling import MAX_LATENT, MAX_TRUNCATION, SEEDS, Method
 from app.registry.draw_options import DrawOptions
 
 MOST_ERRORS = 16
 """A request may have any number of unknown parameters; a longer list of errors helps nobody."""
-MAX_LATENT = 100
-"""Far above the largest number in any seed's latent; long before it, images are uniform."""
-
-
-def integral(number: object) -> object:
-    """``number`` as an integer if it is a float without a fraction, else unchanged.
-
-    In JSON, 3.0 is an integer just like 3 (JSON Schema 2020-12, Validation, section 6.1.1).
-    """
-    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 _ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
@@ -55,7 +48,9 @@ def _each_once(steps: list[str]) -> list[str]:
     return steps
 
 
-Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(integral)]
+Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(decimal)]
+Version = Annotated[VersionNumber, BeforeValidator(decimal)]
+Count = Annotated[int, Field(ge=1, le=256), BeforeValidator(decimal)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=256, fail_fast=True)]
 Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
 Corners = Annotated[
@@ -72,7 +67,9 @@ _LatentRow = Annotated[
 ]
 LatentRows = Annotated[list[_LatentRow], Field(min_length=1, max_length=MAX_ROWS, fail_fast=True)]
 Radius = Annotated[
-    float, Field(ge=0, le=2, allow_inf_nan=False, description="largest size of the noise")
+    float,
+    Field(ge=0, le=2, allow_inf_nan=False, description="largest size of the noise"),
+    BeforeValidator(plain),
 ]
 OddSquare = Annotated[
     int,  # not a Literal, which would accept true for 1
@@ -91,6 +88,7 @@ Truncation = Annotated[
         "above it more unusual",
         examples=[0.7],
     ),
+    BeforeValidator(plain),
 ]
 Scale = Annotated[
     int,
@@ -99,7 +97,11 @@ Scale = Annotated[
         le=MAX_SCALE,
         description="integer upscaling factor (nearest neighbour): 4 turns 64×64 into 256×256",
     ),
+    BeforeValidator(decimal),
 ]
+Padding = Annotated[int, Field(ge=0, le=MAX_PADDING), BeforeValidator(decimal)]
+Steps = Annotated[int, Field(ge=2, le=256), BeforeValidator(decimal)]
+FramesPerSecond = Annotated[float, Field(ge=1, le=50, allow_inf_nan=False), BeforeValidator(plain)]
 Strength = Annotated[
     float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
 ]
@@ -158,8 +160,8 @@ class ModelQuery(Parameters):
     model: ModelName | None = Field(
         None, description="a served model; default: the server's", examples=["fashion-mnist"]
     )
-    version: VersionNumber | None = Field(
-        None, description="its version; default: the highest", examples=[1]
+    version: Version | None = Field(
+        None, description="its version; default: the default version of the model", examples=[1]
     )
 
 
@@ -168,7 +170,7 @@ class EditQuery(Parameters):
 
     edit: EditSteps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
 
-    @property
+    @cached_property
     def strengths(self) -> dict[str, float]:
         """The strength of every attribute in ``edit``."""
         return edits.parse(self.edit or [])
@@ -181,7 +183,7 @@ class AttributesQuery(Parameters):
         None, description=_ATTRIBUTES, examples=[["glasses", "-beard"]]
     )
 
-    @property
+    @cached_property
     def amounts(self) -> Amounts:
         """The value of every attribute in ``attributes``."""
         return choices.parse_attributes(self.attributes or [])
@@ -197,7 +199,7 @@ class ClassesQuery(AttributesQuery):
         examples=[["sneaker", "bag"]],
     )
 
-    @property
+    @cached_property
     def mixtures(self) -> list[Mixture]:
         """The classes."""
         return [choices.parse_mixture(text) for text in self.classes or []]
@@ -244,12 +246,12 @@ class EditBody(Parameters):
             )
         return received
 
-    @property
+    @cached_property
     def amounts(self) -> Amounts:
         """The value of every attribute in ``attributes``."""
         return {name.lower(): amount for name, amount in self.attributes.items()}
 
-    @property
+    @cached_property
     def mixtures(self) -> list[Mixture]:
         """The classes."""
         return self.classes or []
@@ -269,15 +271,13 @@ class AppearanceQuery(Parameters):
 class SheetQuery(AppearanceQuery):
     """How images are laid out on a sheet; ignored by formats without one."""
 
-    padding: int = Field(
-        0, ge=0, le=MAX_PADDING, description="black pixels between the images of a sheet"
-    )
+    padding: Padding = Field(0, description="black pixels between the images of a sheet")
 
     def sheet(self, columns: int) -> Sheet:
         """The sheet with this many columns."""
         return Sheet(columns, self.padding)
 
-    @property
+    @cached_property
     def size_parameters(self) -> dict[str, object]:
         """The parameters in the request that determine the sheet's size."""
         names = ("scale", "padding", "columns")
@@ -287,14 +287,14 @@ class SheetQuery(AppearanceQuery):
 class ColumnsQuery(SheetQuery):
     """How images are laid out if the request does not give the rows."""
 
-    columns: int | None = Field(None, ge=1, le=256, description="images in a row of a sheet")
+    columns: Count | None = Field(None, description="images in a row of a sheet")
 
 
 class ImagePath(BaseModel):
     """Path of ``/images/…``."""
 
     model: ModelName = Field(description="a served model")
-    version: VersionNumber = Field(description="its version")
+    version: Version = Field(description="its version")
     seed: Seed = Field(description="the image's seed")
     form: FileFormat = Field(description="file format; the pixels are the same")
 
@@ -306,7 +306,7 @@ class ClassQuery(AttributesQuery):
         None, alias="class", description=f"class of the image; it {_MIXTURE.removeprefix('each ')}"
     )
 
-    @property
+    @cached_property
     def mixtures(self) -> list[Mixture]:
         """The class, if there is one."""
         return [] if self.class_ is None else [choices.parse_mixture(self.class_)]
@@ -319,7 +319,7 @@ class ImageQuery(AppearanceQuery, ClassQuery, EditQuery):
 class GenerateQuery(ColumnsQuery, ClassesQuery, ModelQuery):
     """Query of ``POST /generate``."""
 
-    n: int = Field(16, ge=1, le=256, description="number of images")
+    n: Count = Field(16, description="number of images")
     seed: Seed | None = Field(None, description=f"the first image's seed; {_RANDOM_SEED}")
 
 
@@ -333,6 +333,16 @@ class GenerateBody(EditBody):
         None,
         description="one latent per image, instead of seeds; each has as many numbers from -100 "
         "to 100 as the model's card says",
+    )
+
+
+class EncodeQuery(ClassesQuery, ModelQuery):
+    """Query of ``POST /encode``."""
+
+    invert: Invert = Field(
+        "auto",
+        description="whether the colours are inverted before the image is encoded; `auto` inverts "
+        "dark drawings on light paper for models of grey images on black",
     )
 
 
@@ -356,9 +366,7 @@ class InterpolateQuery(ColumnsQuery, ClassesQuery, EditQuery, ModelQuery):
     to_class: ClassText | None = Field(
         None, description="class of the last frame; not with `class` or `seeds`"
     )
-    steps: int = Field(
-        8, ge=2, le=256, description="frames from one seed to the next, including both"
-    )
+    steps: Steps = Field(8, description="frames from one seed to the next, including both")
     method: Method = Field(
         "slerp", description="spherical (`slerp`) or linear (`lerp`) interpolation"
     )
@@ -375,20 +383,18 @@ class InterpolateQuery(ColumnsQuery, ClassesQuery, EditQuery, ModelQuery):
     format: Format | None = Field(
         None, description="format of the response; default: by `Accept`, else a strip as PNG"
     )
-    fps: float = Field(
-        12, ge=1, le=50, allow_inf_nan=False, description="frames per second of an animation"
-    )
+    fps: FramesPerSecond = Field(12, description="frames per second of an animation")
 
 
 class GridQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``GET /grid``."""
 
-    rows: Annotated[int, Field(ge=1, le=256)] | Literal["classes", "attributes"] = Field(
+    rows: Count | Literal["classes", "attributes"] = Field(
         4,
         description="rows; rows × cols is at most 256; `classes` or `attributes`: one row for "
         "each, in which every image has it, and one column for each seed",
     )
-    cols: int = Field(4, ge=1, le=256, description="columns")
+    cols: Count = Field(4, description="columns")
     seed: Seed | None = Field(
         None, description=f"the first image's seed; {_RANDOM_SEED}; not with `corners`"
     )
@@ -404,8 +410,8 @@ class VariationsQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
 
     seed: Seed = Field(description="seed of the centre image")
     radius: Radius = 0.25
-    rows: int = Field(3, ge=1, le=256, description="rows; rows × cols is at most 256")
-    cols: int = Field(3, ge=1, le=256, description="columns")
+    rows: Count = Field(3, description="rows; rows × cols is at most 256")
+    cols: Count = Field(3, description="columns")
 
 
 class ArithmeticQuery(Parameters):

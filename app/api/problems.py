@@ -27,6 +27,8 @@ from app.middleware.request_context import context_of
 
 logger = logging.getLogger(__name__)
 
+_RULE = "value_error"
+"""pydantic's type of an error that a validator of ours raises."""
 _BODY = "a JSON object, sent as application/json"
 # Not a standard status; nginx introduced it: the client closed the connection.
 _CLIENT_CLOSED = 499
@@ -37,11 +39,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(AppError)
     async def expected(request: Request, error: AppError) -> JSONResponse:
-        stats = context_of(request.scope).stats
+        context = context_of(request.scope)
+        stats = context.stats
         if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("request %s: %s", stats.request_id, error.detail)
         stats.refusal_reason = error.refusal_reason
-        return error_response(request.url.path, error)
+        return error_response(context.path, error)
 
     @app.exception_handler(DisconnectedError)
     async def disconnected(_: Request, __: DisconnectedError) -> Response:
@@ -49,7 +52,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        problems = error.errors()[:MOST_ERRORS]
+        # The most specific reason comes last, and is the one that counts.
+        problems = sorted(error.errors()[:MOST_ERRORS], key=lambda one: one["type"] == _RULE)
         refused = [_refused(request, problem, error.body) for problem in problems]
         # Several wrong values of one list are one wrong parameter.
         by_parameter = {(one.place, one.parameter): one for one in refused}
@@ -60,16 +64,19 @@ def install(app: FastAPI) -> None:
         if error.status_code == HTTPStatus.BAD_REQUEST:
             return await expected(request, _unreadable(error))
         status, headers = HTTPStatus(error.status_code), _headers(request, error)
-        detail = f"{request.method} {request.url.path}: {error.detail}"
+        scope = context_of(request.scope).scope
+        method, path = scope["method"], scope["path"]
+        detail = f"{method} {path}: {error.detail}"
         if "Allow" in headers:
             detail += f"; allowed: {headers['Allow']}"
-        return problem_response(request.url.path, status, detail, headers=headers)
+        return problem_response(path, status, detail, headers=headers)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> JSONResponse:
         # Starlette raises the error again after this response; the web server logs the traceback.
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        return problem_response(request.url.path, status, "the server failed; see its log")
+        path = context_of(request.scope).path
+        return problem_response(path, status, "the server failed; see its log")
 
 
 def is_v2(path: str) -> bool:
@@ -116,6 +123,8 @@ def _headers(request: Request, error: HTTPException) -> dict[str, str]:
         path = getattr(request.scope.get("route"), "path_format", None)
         documented = request.app.openapi()["paths"].get(path, {})
         methods = {*headers["Allow"].split(", "), *map(str.upper, documented)}
+        if "GET" in methods:
+            methods.add("HEAD")
         headers["Allow"] = ", ".join(sorted(methods))
     return headers
 
@@ -148,7 +157,7 @@ def _refused(request: Request, problem: dict[str, Any], body: object) -> Invalid
     if listed := place == "query" and found.get("type") == "array":
         value = ",".join(request.query_params.getlist(path[0]))
     allowed = words(found, separated=listed)
-    if problem["type"] == "value_error":  # a rule that JSON Schema cannot express
+    if problem["type"] == _RULE:  # a rule that JSON Schema cannot express
         allowed += f"; {problem['ctx']['error']}"
     return invalid(_name(path), place, value, allowed)
 

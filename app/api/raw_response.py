@@ -6,6 +6,15 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """Names in lower case, and values."""
 
 
+def permanent(*, private: bool) -> Headers:
+    """The header that lets caches keep images permanently: a published version never changes.
+
+    A shared cache must not give images that need a key to clients without one: ``private``.
+    """
+    visibility = b"private" if private else b"public"
+    return ((b"cache-control", visibility + b", max-age=31536000, immutable"),)
+
+
 def entity_headers(media_type: str, length: int | None) -> Headers:
     """The headers about a body; without its length if that is not known."""
     named = (b"content-type", media_type.encode())

@@ -93,15 +93,17 @@ async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -
     return join() if size <= _INLINE_FILES else await drawn.encode(join, _COPIES * size)
 
 
-async def png(sheet: Sheet, drawn: Drawn, seed: int | None, *, mixed: bool = False) -> Response:
-    """All images on one ``sheet`` as PNG.
+async def png(
+    sheet: Sheet, drawn: Drawn, seed: int | None, *more: tuple[bytes, bytes], mixed: bool = False
+) -> Response:
+    """All images on one ``sheet`` as PNG; ``more`` are further headers.
 
     ``seed`` goes into the headers. It goes into the file only if the images are those of ``seed``
     and its successors, not ``mixed``.
     """
     common = drawn.common_condition
     caption = drawn.version.caption(drawn.options, None if mixed else seed, common)
-    return _response(await _png(sheet, drawn, caption), PNG, drawn, seed)
+    return _response(await _png(sheet, drawn, caption), PNG, drawn, seed, *more)
 
 
 async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:

@@ -67,6 +67,33 @@ class GeneratedFromLatents(BaseModel):
     images: list[LatentImage]
 
 
+class EncodedImage(Conditional):
+    """One uploaded image."""
+
+    latent: list[float] = Field(description="the latent whose image resembles the upload")
+    probabilities: dict[str, float] | None = Field(
+        None,
+        description="the probability of each class or attribute by name; absent if the model has "
+        "none that can be chosen",
+        examples=[{"sneaker": 0.93, "bag": 0.01}],
+    )
+    inverted: bool = Field(description="whether the colours of the upload were inverted")
+    error: float = Field(
+        description="mean squared difference of the reconstruction from the upload, in pixels from "
+        "0 to 1",
+        examples=[0.012],
+    )
+    png: PngText
+
+
+class Encoded(BaseModel):
+    """Response of ``POST /encode``."""
+
+    model: str = Field(examples=["fashion-mnist"])
+    version: int = Field(examples=[1])
+    images: list[EncodedImage]
+
+
 class Frame(Conditional):
     """One frame of an interpolation."""
 
@@ -147,7 +174,7 @@ class ServedModel(BaseModel):
     """One model in service."""
 
     name: str
-    default_version: int
+    default_version: int = Field(description="the version of requests that name none")
     versions: list[ServedVersion]
 
 

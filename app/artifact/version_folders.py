@@ -1,9 +1,10 @@
 """The version folders in the models folder, and how to notice that one has changed."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.artifact import default_version
 from app.artifact.card import CardError
 from app.artifact.version_key import VersionKey, printable
 
@@ -19,6 +20,8 @@ class Scan:
     """Sorted by name and version. A fingerprint changes whenever a file in the folder does."""
     refused: dict[VersionKey, str]
     """The reason for every folder that is not readable or has an unprintable name, escaped."""
+    defaults: dict[str, int] = field(default_factory=dict)
+    """The default version of each model that records one."""
 
     def hides(self, key: VersionKey) -> bool:
         """Whether the scan could not see if this version exists."""
@@ -45,6 +48,7 @@ def scan(models: Path, model: str | None = None) -> Scan:
             except OSError as error:
                 _refuse(found, VersionKey(name, ""), f"cannot be read: {error.strerror}")
                 continue
+            _read_default(folder, found)
             for version in versions:
                 key = VersionKey(name, version)
                 if _is_folder(folder / version, key, found):
@@ -73,6 +77,16 @@ def _is_folder(path: Path, key: VersionKey, found: Scan) -> bool:
 def _refuse(found: Scan, key: VersionKey, reason: str) -> None:
     escaped = VersionKey(printable(key.name), printable(key.version))
     found.refused[escaped] = f"{escaped}: {reason}"
+
+
+def _read_default(folder: Path, found: Scan) -> None:
+    try:
+        recorded = default_version.read(folder)
+    except CardError as error:
+        found.refused[VersionKey(folder.name, default_version.FILE)] = str(error)
+        return
+    if recorded is not None:
+        found.defaults[folder.name] = recorded
 
 
 def _fingerprint(folder: Path) -> Fingerprint:

@@ -51,7 +51,7 @@ class BatchError(Exception):
         self.fault = fault
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Claim:
     """The client that rows are computed for, and when it stops waiting for them."""
 
@@ -90,7 +90,7 @@ def ignore_outcomes(_outcome: Outcome, _images: int) -> None:
     """An OutcomeObserver that does nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Computed:
     """The results of one request, with its times in seconds."""
 
@@ -102,7 +102,7 @@ class Computed:
     """How long the batches with these rows took, including the rows of other requests."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
     """The rows of one request on their way through the batcher."""
 

@@ -5,6 +5,7 @@ sum to one; attributes are independent of each other, each from 0 (absent) to 1 
 alone determines its condition, as it determines its latent, so that it still names one image.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from app.latent.sampling import condition_numbers
 Conditions = NDArray[np.float32]
 """Conditions of n images: float32 ``(n, k)``."""
 
+_INDEX = re.compile(r"0|[1-9][0-9]*")
+_PROBABLE = 0.5
 _ONE = 1e-5
 """How far the sum of float32 weights may be from one if it is meant to be one."""
 
@@ -43,7 +46,7 @@ class ClassSampler:
         """
         if name in self.names:
             return self.names.index(name)
-        if name.isdecimal() and name.isascii() and int(name) < len(self.names):
+        if _INDEX.fullmatch(name) and int(name) < len(self.names):
             return int(name)
         raise KeyError(name)
 
@@ -68,6 +71,10 @@ class ClassSampler:
     def typical(self) -> Conditions:
         """The most frequent class, one-hot: ``(1, k)``. Of equals it is the first."""
         return one_hot(np.array([np.argmax(self.shares)]), len(self.names))
+
+    def most_probable(self, probabilities: Conditions) -> Conditions:
+        """The most probable class of each image ``(n, k)``, one-hot: ``(n, k)``."""
+        return one_hot(probabilities.argmax(axis=1), len(self.names))
 
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``. The page finds the same."""
@@ -141,6 +148,10 @@ class AttributeSampler:
         """The most frequent attributes: ``(1, k)``. Of equals they are the first."""
         pattern = max(self.patterns, key=Counter(self.patterns).__getitem__)
         return self.table()[[self.patterns.index(pattern)]]
+
+    def most_probable(self, probabilities: Conditions) -> Conditions:
+        """The attributes that each image ``(n, k)`` rather has than not, 0 or 1: ``(n, k)``."""
+        return (probabilities >= _PROBABLE).astype(np.float32)
 
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The attributes of ``seeds``, 0 or 1: ``(len(seeds), k)``."""

@@ -8,6 +8,7 @@ Seed s owns the 2**32 words from s * 2**32 on. Its latent uses the first of them
 attributes use the word at a quarter, and the noise of its neighbours uses the second half.
 """
 
+import secrets
 from collections.abc import Sequence
 from functools import cache
 from typing import Literal
@@ -26,6 +27,9 @@ SEEDS = 2**32
 MAX_TRUNCATION = 2
 """The largest factor by which a client may multiply latents."""
 
+MAX_LATENT = 100
+"""Far above the largest number in any seed's latent; long before it, images are uniform."""
+
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -41,6 +45,11 @@ _SHIFT_11, _DOUBLES = np.uint64(11), 2.0**53
 
 # Below this sine, two directions are parallel or opposite to float32 accuracy.
 _PARALLEL = 1e-6
+
+
+def random_seed() -> int:
+    """Return a seed that nobody can predict."""
+    return secrets.randbits(32)
 
 
 def consecutive(seed: int, count: int) -> list[int]:

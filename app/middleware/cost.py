@@ -6,6 +6,8 @@ and laying out images takes as long as generating them, pixel for pixel.
 
 from app.registry.model_version import ModelVersion
 
+_MEGAPIXEL = 2**20
+
 REFUSED = 1.0
 """The cost of a request that is refused, or that fails. Reading it takes as long as an image."""
 
@@ -18,3 +20,12 @@ def images(version: ModelVersion, count: int, encoded: int) -> float:
     """
     image = version.card.image
     return (count + encoded / (image.height * image.width)) / 2
+
+
+def encoded(uploads: int, pixels: int) -> float:
+    """The cost of finding the latents of so many ``uploads``, of so many ``pixels`` together.
+
+    One for each upload, with its reconstruction, and one for each whole megapixel, whose decoding
+    takes longer than many images of a model.
+    """
+    return float(uploads + pixels // _MEGAPIXEL)

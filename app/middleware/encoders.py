@@ -43,7 +43,7 @@ class Encoders:
 
         A single piece of work that needs more runs alone.
         """
-        self.threads, self._budget = threads, budget
+        self.threads, self.budget = threads, budget
         self._pool = ThreadPoolExecutor(threads, "encoder")
         self._in_use, self._large = 0, 0
         self._waiting: dict[Hashable, deque[_Waiting]] = {}
@@ -83,7 +83,7 @@ class Encoders:
         future.add_done_callback(ended)
         result, seconds = await asyncio.wrap_future(future)
         if size > SMALL_BYTES:
-            at_once = max(1, min(self.threads, self._budget // size))
+            at_once = max(1, min(self.threads, self.budget // size))
             self._throughput.measure(size, seconds / at_once)
         return result
 
@@ -139,7 +139,7 @@ class Encoders:
             waiting.turn.set()
 
     def _fits(self, size: int) -> bool:
-        return not self._large or self._in_use + size <= self._budget
+        return not self._large or self._in_use + size <= self.budget
 
     def close(self) -> None:
         """End the threads; work in progress is completed."""

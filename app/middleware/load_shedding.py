@@ -19,14 +19,17 @@ from app.batching.jobs import Claim
 from app.errors import AppError, OverloadedError, QueueShareError, RateLimitError
 from app.middleware import cost
 from app.middleware.request_context import RequestContext, context_of
-from app.registry.model_version import ModelVersion
+from app.registry.queued import Queued
 
 ErrorResponse = Callable[[str, AppError], Response]
 """Makes the response for an error from the request's path and the error."""
 
-_PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations"})
+_ENCODE = "/encode"
+_PATHS = frozenset({"/generate", _ENCODE, "/interpolate", "/grid", "/variations"})
 # The bodies of these name the model, so only the body says whose queue they need.
 _BODY_PATHS = frozenset({"/arithmetic", "/v1/images/generations"})
+# With POST, so do the bodies of these.
+_POSTED = frozenset({"/interpolate", "/grid", "/variations"})
 _TENSORS = re.compile(r"/v2/models/.*/infer")
 # Cached images of single seeds are free, so these requests pay once they are refused.
 _IMAGES = "/images/"
@@ -39,7 +42,7 @@ _MOST_QUEUES = 100
 class _FullQueue:
     """A queue that had no room for a request."""
 
-    version: ModelVersion
+    queue: Queued
     images: int
     error: OverloadedError
     responses: dict[str, Response] = field(default_factory=dict)
@@ -53,22 +56,20 @@ class Admission:
         self._rates = rates
         self._full: dict[Hashable, _FullQueue] = {}
 
-    def admit(
-        self, context: RequestContext, version: ModelVersion, images: int, price: float
-    ) -> Claim:
-        """The claim under which ``version`` may queue ``images`` for this request.
+    def admit(self, context: RequestContext, queue: Queued, images: int, price: float) -> Claim:
+        """The claim under which ``queue`` may take ``images`` of this request.
 
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``charge``, and
         QueueShareError, OverloadedError or ShuttingDownError.
         """
         self._check_rate(context)
         try:
-            version.check_room(context.client, images, price)
+            queue.check_room(context.client, images, price)
         except QueueShareError:
             raise
         except OverloadedError as error:
-            version.note_refused(context.client)
-            self._remember(context.scope, _FullQueue(version, images, error))
+            queue.note_refused(context.client)
+            self._remember(context.scope, _FullQueue(queue, images, error))
             raise
         return self.charge(context, price)
 
@@ -110,7 +111,7 @@ class Admission:
         context.rate_checked = True
 
     def _remember(self, scope: Scope, full: _FullQueue) -> None:
-        if scope["path"] in _PATHS and len(self._full) < _MOST_QUEUES:
+        if _names_queue(scope) and len(self._full) < _MOST_QUEUES:
             self._full[_queue(scope)] = full
 
     def forget_queues(self) -> None:
@@ -119,16 +120,16 @@ class Admission:
 
     def early_refusal(self, scope: Scope, respond: ErrorResponse) -> Response | None:
         """The refusal of a request whose queue still has no room; None if it must be read."""
-        if not self._full or scope["path"] not in _PATHS:
+        if not self._full or not _names_queue(scope):
             return None
         queue, path = _queue(scope), scope["path"]
         if (full := self._full.get(queue)) is None:
             return None
         context = context_of(scope)
-        if not full.version.is_full(full.images):
+        if not full.queue.is_full(full.images):
             del self._full[queue]
             return None
-        full.version.note_refused(context.client)
+        full.queue.note_refused(context.client)
         context.stats.refusal_reason = full.error.refusal_reason
         if path not in full.responses:
             full.responses[path] = respond(path, full.error)
@@ -172,6 +173,15 @@ def _is_refusal(status: int) -> bool:
     return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.TOO_MANY_REQUESTS
 
 
+def _names_queue(scope: Scope) -> bool:
+    """Whether the query of a request says which queue it needs."""
+    path = scope["path"]
+    return path in _PATHS and not (path in _POSTED and scope["method"] == "POST")
+
+
 def _queue(scope: Scope) -> Hashable:
-    """The key of a request's queue: ``model`` and ``version`` as they are in its query."""
-    return tuple(_QUEUE.findall(scope["query_string"]))
+    """The key of a request's queue: ``model`` and ``version`` as they are in its query.
+
+    An encoder has a queue of its own.
+    """
+    return scope["path"] == _ENCODE, tuple(_QUEUE.findall(scope["query_string"]))

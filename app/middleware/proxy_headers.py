@@ -1,4 +1,4 @@
-"""Takes a request's client and scheme from the headers of trusted proxies.
+"""Takes a request's client, scheme and path prefix from the headers of trusted proxies.
 
 uvicorn's own middleware accepts any text as an address, and misses a proxy whose IPv4 address is
 mapped into IPv6, as on a listener for both.
@@ -7,19 +7,34 @@ mapped into IPv6, as on a listener for both.
 from starlette.types import Scope
 
 from app.auth.addresses import TrustedProxies, unmapped
+from app.settings import is_path
 
-_FOR, _SCHEME = b"x-forwarded-for", b"x-forwarded-proto"
+_FORWARDED = b"x-forwarded-"
+_FOR, _SCHEME, _PREFIX = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-prefix"
 _SCHEMES = {b"http": "http", b"https": "https"}
 
 
 class ProxyHeaders:
-    """Finds the client of a request that may have come through proxies."""
+    """Finds out where a request that may have come through proxies comes from, and where it went.
 
-    def __init__(self, proxies: TrustedProxies) -> None:
-        self._proxies = proxies
+    The public path of a request begins with ``root_path``, or with the prefix that trusted proxies
+    report to have removed.
+    """
+
+    def __init__(self, proxies: TrustedProxies, root_path: str = "") -> None:
+        """``root_path`` begins with a slash, and does not end with one."""
+        self._proxies, self._root_path = proxies, root_path
 
     def apply(self, scope: Scope) -> None:
-        """Make ``scope["client"]`` the client's address, and its scheme what a proxy reports."""
+        """Make ``scope["client"]`` the client's address, and its scheme what a proxy reports.
+
+        ``scope["root_path"]`` becomes the public prefix, and ``scope["path"]`` has none; it
+        is empty for the prefix alone, without a slash.
+        """
+        if root_path := scope.get("root_path") or self._root_path:
+            scope["root_path"] = root_path
+            if f"{scope['path']}/".startswith(f"{root_path}/"):  # no proxy has removed it
+                scope["path"] = scope["path"][len(root_path) :]
         if peer := scope.get("client"):
             host = unmapped(peer[0])
             scope["client"] = (host, peer[1])
@@ -27,11 +42,24 @@ class ProxyHeaders:
                 self._believe(scope)
 
     def _believe(self, scope: Scope) -> None:
-        addresses = []
+        addresses, prefixes = [], []
         for name, value in scope["headers"]:
+            if not name.startswith(_FORWARDED):
+                continue
             if name == _FOR:
                 addresses.append(value)
             elif name == _SCHEME and (scheme := _SCHEMES.get(value.strip())):
                 scope["scheme"] = scheme
+            elif name == _PREFIX:
+                prefixes.append(value)
         if addresses and (client := self._proxies.forwarded_client(addresses)):
             scope["client"] = client
+        if prefixes and (prefix := _joined(prefixes)):
+            scope["root_path"] = prefix
+
+
+def _joined(prefixes: list[bytes]) -> str | None:
+    """The prefix that several proxies have removed one after the other; None if it is no path."""
+    parts = b",".join(prefixes).decode("latin-1").split(",")
+    prefix = "".join(part.strip().rstrip("/") for part in parts)
+    return prefix if is_path(prefix) else None

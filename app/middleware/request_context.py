@@ -17,6 +17,7 @@ TIMEOUT_HEADER = "X-Request-Timeout"
 REQUEST_ID_HEADER = "X-Request-ID"
 
 _TIMEOUT, _REQUEST_ID = TIMEOUT_HEADER.lower().encode(), REQUEST_ID_HEADER.lower().encode()
+_PLAIN = re.compile(r"((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # Other characters may be an attack on the log, or on a page that shows it.
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -66,6 +67,18 @@ class RequestContext:
         if not self._client:
             self._client = self.authenticator.client(self.scope)
         return self._client
+
+    @property
+    def path(self) -> str:
+        """The path of the request without a proxy's prefix."""
+        path: str = self.scope["path"]
+        return path
+
+    @property
+    def root_path(self) -> str:
+        """The prefix that the public path has in addition; empty without one."""
+        root_path: str = self.scope.get("root_path", "")
+        return root_path
 
     def values(self, name: bytes) -> list[str]:
         """The values of all headers with this name, which is in lower case."""
@@ -119,9 +132,5 @@ def context_of(scope: Scope) -> RequestContext:
 
 
 def _number(text: str) -> float:
-    """``text`` as a number; NaN if it is not one."""
-    try:
-        # Only Python accepts 1_0 for 10.
-        return float(text) if "_" not in text else math.nan
-    except ValueError:
-        return math.nan
+    """``text`` as a number; NaN if it is not a plain decimal one."""
+    return float(text) if _PLAIN.fullmatch(text) else math.nan

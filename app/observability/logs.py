@@ -36,11 +36,17 @@ def config(settings: Settings) -> dict[str, Any]:
         }
         for name, stream in (("default", "ext://sys.stderr"), ("access", "ext://sys.stdout"))
     }
+    loggers = {
+        "uvicorn": default,
+        "app": default,
+        "app.middleware.access_log": access,
+        "python_multipart": {"level": "CRITICAL"},  # it would log parts of uploads
+    }
     return {
         **LOGGING_CONFIG,
         "formatters": formatters,
         "handlers": handlers,
-        "loggers": {"uvicorn": default, "app": default, "app.middleware.access_log": access},
+        "loggers": loggers,
     }
 
 

@@ -126,15 +126,24 @@ class Metrics:
             compute.observe_all([stats.compute for stats in requests])
             encode.observe_all([stats.encode for stats in requests])
 
-    def image_counter(self, model: str, version: int) -> Callable[[Outcome, int], None]:
-        """Return the function by which a version's batcher counts images by their outcome."""
+    def image_counter(
+        self, model: str, version: int, /, *, encoder: bool = False
+    ) -> Callable[[Outcome, int], None]:
+        """Return the function by which a version's batcher counts images by their outcome.
+
+        ``encoder`` is for the batcher of its encoder.
+        """
         labels = (model, str(version))
         sizes = self._versions.batches.labels(*labels)
         counts = {
             reason: self._versions.dropped.labels(*labels, reason)
             for reason in ("left", "deadline", "failed")
         }
-        counts["computed"] = self._versions.images.labels(*labels)
+        images, encoded = (
+            self._versions.images.labels(*labels),
+            self._versions.encoded.labels(*labels),
+        )
+        counts["computed"] = encoded if encoder else images
 
         def count(outcome: Outcome, images: int) -> None:
             counts[outcome].inc(images)
@@ -257,6 +266,12 @@ class _VersionMetrics:
             buckets=_SIZES,
         )
         self.images = Counter("dcgan_images_computed", "Images computed.", _VERSION, registry=own)
+        self.encoded = Counter(
+            "dcgan_images_encoded",
+            "Uploaded images whose latents were found.",
+            _VERSION,
+            registry=own,
+        )
         self.dropped = Counter(
             "dcgan_images_dropped",
             "Images accepted but not computed, by reason.",

@@ -68,7 +68,7 @@ class Mark:
         if file is None:
             return compute
 
-        def marked(rows: Mapping[str, NDArray[np.generic]]) -> NDArray[np.uint8]:
+        def marked(rows: Mapping[str, NDArray[np.generic]]) -> NDArray[Any]:
             file[at] = _BUSY
             try:
                 return compute(rows)

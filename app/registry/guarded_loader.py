@@ -9,7 +9,7 @@ from app.artifact.card import CardError
 from app.artifact.version_key import VersionKey
 from app.registry import daemon_threads, loader
 from app.registry.crash_log import CrashLog, Mark
-from app.registry.loader import ObserverFactory, no_observer
+from app.registry.loader import Marks, ObserverFactory, no_observer
 from app.registry.model_version import ModelVersion
 from app.registry.trial_client import TrialProcess
 from app.registry.trials import Trials
@@ -48,24 +48,28 @@ class GuardedLoader:
         """
         folder = self._settings.models / str(key)
         async with self._slots:
-            mark, tried = await daemon_threads.run(self._try, key)
+            marks, tried = await daemon_threads.run(self._try, key)
             try:
                 async with self._one_at_a_time:
                     version = await daemon_threads.run(
-                        loader.load, folder, self._settings, self._observer, tried, mark
+                        loader.load, folder, self._settings, self._observer, tried, marks
                     )
             except BaseException:
-                self.crash_log.release(mark)
+                self._release(marks)
                 raise
-        weakref.finalize(version, self.crash_log.release, mark)
+        weakref.finalize(version, self._release, marks)
         return version
 
     def stop(self) -> None:
         """End all trials: versions that are being tried are not loaded."""
         self._trials.close()
 
-    def _try(self, key: VersionKey) -> tuple[Mark, set[str]]:
-        """The mark of a version, and the hashes of its graphs, which have passed a trial.
+    def _release(self, marks: Marks) -> None:
+        for mark in (marks.generator, marks.encoder):
+            self.crash_log.release(mark)
+
+    def _try(self, key: VersionKey) -> tuple[Marks, set[str]]:
+        """The marks of a version, and the hashes of its graphs, which have passed a trial.
 
         Raises CardError if it is left out because of its crashes, or fails its trial.
         """
@@ -76,4 +80,6 @@ class GuardedLoader:
         if reason := self.crash_log.reason(variant.sha256):
             raise CardError(f"{folder}: {reason}")
         tried = self._trials.check(key, described, placements)
-        return self.crash_log.mark(key, variant.sha256), tried
+        generator = self.crash_log.mark(key, variant.sha256)
+        encoder = self.crash_log.mark(key, variant.sha256) if described.encoder else Mark()
+        return Marks(generator, encoder), tried

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from app.artifact import version_folders
+from app.artifact import default_version, version_folders
 from app.artifact.card import CardError
 from app.artifact.version_folders import Fingerprint, Scan
 from app.artifact.version_key import VersionKey, printable
@@ -53,6 +53,8 @@ class Registry:
     _refused: dict[VersionKey | None, Refused] = field(default_factory=dict)
     _unreadable: frozenset[VersionKey] = frozenset()
     """What the last scan refused."""
+    _defaults: dict[str, int] = field(default_factory=dict)
+    """The default version of each model that records one, as the last scan found it."""
     fingerprints: dict[VersionKey, Fingerprint] = field(default_factory=dict)
     """The folders as they were when they were last loaded or refused."""
     loading: set[VersionKey] = field(default_factory=set)
@@ -72,7 +74,7 @@ class Registry:
         except OSError as error:
             registry.refuse(None, f"{error.filename}: cannot be read: {error.strerror}")
             return registry
-        registry.note_unreadable(scan)
+        registry.note(scan)
         registry.fingerprints = scan.fingerprints
         for key in registry.fingerprints:
             try:
@@ -125,11 +127,14 @@ class Registry:
             self._refused[key] = refused
             logger.error("not serving %s: %s", refused.folder, refused.reason)
 
-    def note_unreadable(self, scan: Scan, model: str | None = None) -> None:
-        """Refuse what ``scan`` could not read, and forget what the scan before could not.
+    def note(self, scan: Scan, model: str | None = None) -> None:
+        """Adopt the defaults that ``scan`` found, and refuse what it could not read.
 
-        The scan was of ``model`` alone, or of all models.
+        What the scan before could not read is forgotten. The scan was of ``model`` alone, or of
+        all models.
         """
+        others = {} if model is None else self._defaults
+        self._defaults = {name: n for name, n in others.items() if name != model} | scan.defaults
         before = {key for key in self._unreadable if model in {None, key.name}}
         for key in before - scan.refused.keys():
             self.clear_refusal(key)
@@ -168,6 +173,10 @@ class Registry:
         self._check_loading(self.default_name)
         return min(self.models)
 
+    def default_version(self, name: str) -> int:
+        """The version of a model in service that serves requests without a version."""
+        return default_version.choose(self.models[name], self._defaults.get(name))
+
     def find(
         self,
         name: str | None = None,
@@ -175,7 +184,7 @@ class Registry:
         place: str = "query",
         parameter: str = "model",
     ) -> ModelVersion:
-        """The requested version; by default the default model in its highest version.
+        """The requested version; by default the default model in its default version.
 
         ``place`` and ``parameter`` say where the request named the model. Raises NotReadyError or
         NotFoundError.
@@ -188,7 +197,7 @@ class Registry:
             problem = invalid(parameter, place, name, allowed)
             raise NotFoundError(f"{parameter} is {name!r} but must be {allowed}", [problem])
         versions = self.models[name]
-        version = max(versions) if version is None else version
+        version = self.default_version(name) if version is None else version
         if version not in versions:
             self._check_loading(name, version)
             allowed = f"one of {', '.join(map(str, sorted(versions)))}"
@@ -209,9 +218,12 @@ class Registry:
                 yield self.models[name][version]
 
     def running_batches(self) -> list[tuple[str, int]]:
-        """For each version its key and the number of the batch that it computes, 0 for none."""
-        return [(str(version.key), version.batcher.running) for version in self]
+        """For each batcher its version's key and the number of its batch now, 0 for none."""
+        return [
+            (str(version.key), batcher.running) for version in self for batcher in version.batchers
+        ]
 
     async def close(self) -> None:
         """Finish all waiting images, then stop every version's batcher."""
-        await asyncio.gather(*(version.batcher.close() for version in self))
+        batchers = (batcher for version in self for batcher in version.batchers)
+        await asyncio.gather(*(batcher.close() for batcher in batchers))

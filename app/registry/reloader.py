@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Literal
 
 from app.artifact import version_folders
@@ -245,7 +246,7 @@ class Reloader:
             self._registry.refuse(None, reason)
             raise ModelsFolderError(reason) from error
         self._registry.clear_refusal(None)
-        self._registry.note_unreadable(found, name)
+        self._registry.note(found, name)
         return found
 
     async def _apply(
@@ -263,7 +264,7 @@ class Reloader:
             known = {key for key in self._registry.fingerprints if key.name == name}
             concerned = [
                 key
-                for key in sorted({*found, *known}, key=lambda key: (-(key.number or 0), key))
+                for key in sorted({*found, *known}, key=partial(_urgency, scan.defaults.get(name)))
                 if changed is None or (key in changed and changed[key] == found.get(key))
             ]
             try:
@@ -322,6 +323,11 @@ class Reloader:
     def _is_wanted(self, key: VersionKey) -> bool:
         wanted = self._wanted.get(key.name)
         return wanted is None or key.number in wanted
+
+
+def _urgency(default: int | None, key: VersionKey) -> tuple[bool, int, VersionKey]:
+    """Sorts the versions of a model as they are loaded: the default one first, then downwards."""
+    return key.number != default, -(key.number or 0), key
 
 
 async def _repeat(action: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Compute = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[np.uint8]]
+Compute = Callable[[Mapping[str, NDArray[np.generic]]], NDArray[Any]]
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Statistics:
     def counting(self, compute: Compute) -> Compute:
         """``compute``, wrapped to count batches and images; for calls from one thread at a time."""
 
-        def counted(rows: Mapping[str, NDArray[np.generic]]) -> NDArray[np.uint8]:
+        def counted(rows: Mapping[str, NDArray[np.generic]]) -> NDArray[Any]:
             pixels = compute(rows)
             self.batches += 1
             self.images += len(pixels)

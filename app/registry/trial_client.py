@@ -37,7 +37,8 @@ class TrialProcess:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.registry.trial_process"],
+                # -P: the working directory may hold an app.py that is not ours.
+                [sys.executable, "-P", "-m", "app.registry.trial_process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,

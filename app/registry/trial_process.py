@@ -12,15 +12,20 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
 
 from app.artifact import card, graph_safety, version_folders
-from app.artifact.card import OUTPUT, Card, CardError
+from app.artifact.card import IMAGES, OUTPUT, Card, CardError
 from app.registry.trial_request import READY, Request
-from app.runtime import engine, providers
+from app.runtime import engine, image_encoder, providers
 from app.runtime.providers import Placement
 
 if sys.platform == "linux":
@@ -70,11 +75,13 @@ def _reason(request: Request) -> str | None:
 
 def _try(path: Path, described: Card, request: Request, began: float) -> None:
     """Load and run one model file. Raises CardError if it fails."""
-    variant = next(one for one in described.variants if one.file == path.name)
-    graph = card.load_graph(path.parent, variant)
+    encoder = described.encoder
+    is_encoder = encoder is not None and encoder.file == path.name
+    files = [encoder] if encoder and is_encoder else described.variants
+    graph = card.load_graph(path.parent, next(one for one in files if one.file == path.name))
     try:
         graph_safety.check(graph)
-        _run(graph, described, request, began)
+        _run(graph, _Encoder(described) if is_encoder else _Generator(described), request, began)
     except CardError as error:
         raise CardError(f"{path}: {error}") from error
     except Exception as error:
@@ -86,28 +93,72 @@ def _try(path: Path, described: Card, request: Request, began: float) -> None:
         raise CardError(f"{path}: the model does not run: {text}") from error
 
 
-def _run(graph: bytes, described: Card, request: Request, began: float) -> None:
-    session = providers.session(graph, Placement("cpu", request.threads))
-    engine.check_signature(described, session)
-    random = np.random.default_rng(0)
+class _Graph(Protocol):
+    """What a graph is tried with."""
 
-    def draw(images: int) -> float:
-        started = time.monotonic()
-        inputs = {
-            name: random.standard_normal((images, width), np.float32)
-            for name, width in described.inputs.items()
-        }
-        (pixels,) = session.run([OUTPUT], inputs)
-        if pixels.shape != (images, *described.image.shape):
-            raise CardError(f"{images} latents gave pixels of shape {pixels.shape}")
+    def check_signature(self, session: ort.InferenceSession) -> None:
+        """Raise CardError unless the graph has the inputs and outputs that the card promises."""
+
+    def inputs(self, images: int) -> Mapping[str, NDArray[np.generic]]:
+        """Random inputs for so many images."""
+
+    def outputs(self, images: int) -> Mapping[str, tuple[int, ...]]:
+        """The shapes of its outputs for so many images."""
+
+
+@dataclass(frozen=True)
+class _Generator:
+    """Latents to pixels."""
+
+    described: Card
+
+    def check_signature(self, session: ort.InferenceSession) -> None:
+        engine.check_signature(self.described, session)
+
+    def inputs(self, images: int) -> Mapping[str, NDArray[np.generic]]:
+        random = np.random.default_rng(0)
+        widths = self.described.inputs.items()
+        return {name: random.standard_normal((images, width), np.float32) for name, width in widths}
+
+    def outputs(self, images: int) -> Mapping[str, tuple[int, ...]]:
+        return {OUTPUT: (images, *self.described.image.shape)}
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """Pixels to latents."""
+
+    described: Card
+
+    def check_signature(self, session: ort.InferenceSession) -> None:
+        image_encoder.check_signature(self.described, session)
+
+    def inputs(self, images: int) -> Mapping[str, NDArray[np.generic]]:
+        shape = images, *self.described.image.shape
+        return {IMAGES: np.random.default_rng(0).integers(0, 256, shape, np.uint8)}
+
+    def outputs(self, images: int) -> Mapping[str, tuple[int, ...]]:
+        return {name: (images, width) for name, width in self.described.inputs.items()}
+
+
+def _run(graph: bytes, tried: _Graph, request: Request, began: float) -> None:
+    session = providers.session(graph, Placement("cpu", request.threads))
+    tried.check_signature(session)
+
+    def compute(images: int) -> float:
+        started, expected = time.monotonic(), tried.outputs(images)
+        outputs = session.run([*expected], tried.inputs(images))
+        for (name, shape), output in zip(expected.items(), outputs, strict=True):
+            if output.shape != shape:
+                raise CardError(f"{images} images gave {name} of shape {output.shape}")
         return time.monotonic() - started
 
-    seconds = [draw(images) for images in _WARM_UP]
+    seconds = [compute(images) for images in _WARM_UP]
     # A full batch, unless it takes so long that it would use up the deadline.
     expected = seconds[-1] / _WARM_UP[-1] * request.max_batch
     left = request.seconds - (time.monotonic() - began) if request.seconds else math.inf
     if request.provider == "cpu" and expected < left / 2:
-        draw(request.max_batch)
+        compute(request.max_batch)
 
 
 def _be_ended_first() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.artifact.card import Card, CardError
+from app.artifact.card import Card, CardError, Encoder, Variant
 from app.artifact.version_key import VersionKey
 from app.registry.trial_client import TrialProcess, TrialProcessError
 from app.registry.trial_request import Request
@@ -58,11 +58,15 @@ class Trials:
         if not (settings.load_timeout or settings.load_memory):
             return set()
         variants = {described.variant(place.provider) for place in placements}
-        hashes = {one.sha256 for one in variants}
+        graphs: list[Variant | Encoder] = [
+            *variants,
+            *([described.encoder] if described.encoder else []),
+        ]
+        hashes = {one.sha256 for one in graphs}
         if all(map(self._results.has_passed, hashes)):
             return hashes
         with self._results.turn(hashes, lambda: self._closed):
-            untried = [one.file for one in variants if not self._results.has_passed(one.sha256)]
+            untried = [one.file for one in graphs if not self._results.has_passed(one.sha256)]
             if untried and not self._run(self._request(key, untried, placements[0])):
                 return set()
             for sha256 in hashes:

@@ -70,7 +70,9 @@ class RenderSettings(GeneratorSettings):
 
     out: Path = Field(description="folder for PNG files, or one file that ends in .npz")
     model: ModelName | None = Field(None, description="name of a model; default: the server's")
-    version: VersionNumber | None = Field(None, description="its version; default: the highest")
+    version: VersionNumber | None = Field(
+        None, description="its version; default: the model's default version"
+    )
     count: int = Field(ge=1, le=SEEDS, description="number of images")
     seed: int = Field(
         0, ge=0, le=SEEDS - 1, description="seed of the first image; the others follow it"

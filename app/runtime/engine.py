@@ -128,8 +128,8 @@ def check_signature(card: Card, session: ort.InferenceSession) -> ort.InferenceS
         "metadata": card.metadata(),
     }
     found = {
-        "input": _signature(session.get_inputs()),
-        "output": _signature(session.get_outputs()),
+        "input": signature(session.get_inputs()),
+        "output": signature(session.get_outputs()),
         "metadata": dict(session.get_modelmeta().custom_metadata_map),
     }
     for part, value in expected.items():
@@ -138,7 +138,7 @@ def check_signature(card: Card, session: ort.InferenceSession) -> ort.InferenceS
     return session
 
 
-def _signature(nodes: list[ort.NodeArg]) -> dict[str, tuple[str, list[object]]]:
+def signature(nodes: list[ort.NodeArg]) -> dict[str, tuple[str, list[object]]]:
     """Dtype and shape of every node by name, without a dynamic batch axis."""
     found = {}
     for node in nodes:

@@ -66,12 +66,13 @@ class HttpConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """``app_state``, from the lifespan: ``connections``, ``shutdown``, ``error_response``."""
+        """``app_state``, from the lifespan: what the attributes below are taken from."""
         super().__init__(config, server_state, app_state, _loop)
         self._table: ConnectionTable = app_state["connections"]
         self._patience = self._table.limits.patience
         self._shutdown: ShutdownState = app_state["shutdown"]
         self._error_response: ErrorResponse = app_state["error_response"]
+        self._root_path: bytes = app_state["root_path"].encode()
         self._refused: AppError | None = None
         self._timer: asyncio.TimerHandle
         self._checks: int | None = None
@@ -228,7 +229,8 @@ class HttpConnection(HttpToolsProtocol):
         return b"\r\n".join([first, *headers, b"", rest])
 
     def _is_health_check(self) -> bool:
-        return self.parser.get_method() in _HEALTH_METHODS and self.url.startswith(_HEALTH_PATHS)
+        path = self.url.removeprefix(self._root_path)
+        return self.parser.get_method() in _HEALTH_METHODS and path.startswith(_HEALTH_PATHS)
 
     def _refusal(self) -> AppError | None:
         """Why a request with this head is refused; None if it is not."""
@@ -326,7 +328,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _error_bytes(self, error: AppError) -> bytes:
         """The HTTP response for ``error``; without its body where the method is HEAD."""
-        path = self.url.partition(b"?")[0].decode("latin-1")
+        path = self.url.removeprefix(self._root_path).partition(b"?")[0].decode("latin-1")
         response = self._error_response(path, error)
         response.headers["Connection"] = "close"
         lines = [b": ".join(header) for header in response.raw_headers]

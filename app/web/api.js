@@ -1,37 +1,28 @@
 /* Requests to the server, with retries while it is busy or unavailable. */
 
-import { serverAvailable, serverUnavailable, showError, untilRetry } from "./notice.js";
-import { splitPicture } from "./picture.js";
-import { attributesText, editText, view } from "./view.js";
+import { keyCount, untilKey } from "./key_form.js";
+import { RequestError, serverAvailable, serverUnavailable, showError, untilRetry } from "./notice.js";
 
 const MAX_DELAY = 15; // seconds between two attempts
 const UNREACHABLE = "Can't reach the server.";
-let keyPrompt = null; // the promise of the prompt in progress
-let keysEntered = 0;
 
-/** An error that a retry does not fix. */
-export class RequestError extends Error {
-  name = "RequestError";
-
-  constructor(message, status) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/** The successful response, after retries if needed. Throws RequestError. */
+/** The successful response, after retries if needed. Throws RequestError, or AbortError. */
 export async function request(path, options = {}) {
   for (let attempt = 0; ; attempt += 1) {
     await untilRetry();
-    const keysBefore = keysEntered;
-    const response = await fetch(path, options).catch(() => null);
+    options.signal?.throwIfAborted();
+    const keys = keyCount();
+    const response = await fetch(path, options).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      return null;
+    });
     if (response?.ok) {
       serverAvailable();
       return response;
     }
     if (response?.status === 401) {
       // The request may be older than the key.
-      if (keysBefore === keysEntered) await (keyPrompt ??= promptForKey());
+      if (keys === keyCount()) await untilKey();
       continue;
     }
     const { message, seconds } = await explain(response);
@@ -40,20 +31,8 @@ export async function request(path, options = {}) {
 }
 
 /** The JSON of a response. */
-export async function requestJson(path, options = {}) {
-  const headers = { Accept: "application/json", ...options.headers };
-  return (await request(path, { ...options, headers })).json();
-}
-
-/** Exchanges an API key for a cookie, which browsers send for images, too. */
-async function promptForKey() {
-  const key = prompt("This server needs an API key.");
-  // The promise stays rejected: the page does not prompt again.
-  if (!key) throw new RequestError("No key, so no pictures. Reload the page to enter one.", 401);
-  const headers = { Authorization: `Bearer ${key}` };
-  await fetch("access", { method: "POST", headers }).catch(() => null);
-  keyPrompt = null;
-  keysEntered += 1;
+export async function requestJson(path) {
+  return (await request(path, { headers: { Accept: "application/json" } })).json();
 }
 
 /** The message and delay of a failure that a retry may fix. Throws RequestError for others. */
@@ -71,7 +50,7 @@ async function explain(response) {
   throw new RequestError(message, response.status);
 }
 
-/** Limits `work` to one run at a time. Calls during a run cause one more run. */
+/** Limits `work` to one run at a time. Calls during a run cause one more run: the latest wins. */
 export function coalesce(work) {
   let running = false;
   let pending = false;
@@ -90,26 +69,8 @@ export function coalesce(work) {
   };
 }
 
-/** The path of one picture. */
-export function imagePath(picture, scale = "") {
-  const { seed, ofClass } = splitPicture(picture);
-  const parameters = { ...imageOptions(), class: ofClass, scale };
-  return path(`images/${view.model}/${view.version}/${seed}.png`, parameters);
-}
-
-/** The path of another resource of the model version, such as a sheet. */
-export function resourcePath(route, parameters) {
-  const { model, version } = view;
-  return path(route, { model, version, ...imageOptions(), ...parameters });
-}
-
-const imageOptions = () => ({
-  edit: editText(),
-  attributes: attributesText(),
-  truncation: view.truncation === 1 ? "" : view.truncation,
-});
-
-function path(route, parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== "");
+/** A path with those parameters that have a value. */
+export function pathOf(route, parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined);
   return given.length ? `${route}?${given.map((pair) => pair.join("=")).join("&")}` : route;
 }

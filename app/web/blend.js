@@ -1,72 +1,80 @@
-/* Blends of the first four pins: a sheet, and the picture at a position on it. */
+/* Blends of four pictures: a pad, every place of which is a picture on the stage. */
 
-import { coalesce, resourcePath } from "./api.js";
-import { classList, nameOf } from "./classes.js";
+import { coalesce } from "./api.js";
+import { blend } from "./derive.js";
 import { $ } from "./dom.js";
-import { loadSheet } from "./image.js";
-import { displayWidth, fitCanvas } from "./models.js";
-import { splitPicture } from "./picture.js";
-import { view } from "./view.js";
+import { drawAll } from "./draw.js";
+import { pinsOrExamples } from "./examples.js";
+import { imageSize } from "./models.js";
+import { nameOf } from "./names.js";
+import { textOf } from "./recipe.js";
+import { change, state } from "./state.js";
 
-const SIDES = [8, 4]; // pictures per side; the second where the server allows fewer
-
+const SIDE = 6; // pictures per side of the pad's background
+const STEP = 0.05; // of the arrow keys
 const pad = $("blend-pad");
-const sheet = $("blend-sheet");
-const canvas = $("blend-canvas");
-let side = SIDES[0];
-const position = { x: 0.5, y: 0.5 }; // 0 to 1, from the left and from the top
+const canvas = $("blend-sheet");
+let shown = ""; // what the background is for
 
-const fetchSheet = coalesce(async () => {
-  if (!isActive()) return;
-  const seeds = corners().map((picture) => splitPicture(picture).seed);
-  const parameters = { corners: seeds, class: classList(corners()) };
-  const path = (n) => resourcePath("grid", { ...parameters, rows: n, cols: n });
-  side = await loadSheet(sheet, SIDES, path);
-  showPosition();
+export const corners = () => pinsOrExamples(4, 4);
+
+const key = () => [state.stage.model, state.stage.version, ...corners().map(textOf)].join();
+
+const drawBackground = coalesce(async () => {
+  const wanted = key();
+  if (state.tool !== "blend" || shown === wanted) return;
+  const places = Array.from({ length: SIDE * SIDE }, (_, k) => [
+    (k % SIDE) / (SIDE - 1),
+    Math.floor(k / SIDE) / (SIDE - 1),
+  ]);
+  const bitmaps = await drawAll(places.map((place) => blend(corners(), place)));
+  const { width, height } = imageSize();
+  Object.assign(canvas, { width: SIDE * width, height: SIDE * height });
+  const context = canvas.getContext("2d");
+  bitmaps.forEach((bitmap, k) =>
+    context.drawImage(bitmap, (k % SIDE) * width, Math.floor(k / SIDE) * height),
+  );
+  shown = wanted;
 });
 
-const isActive = () => view.panel === "blend" && view.pins.length > 3;
-
-const corners = () => view.pins.slice(0, 4);
-
-export function render() {
-  if (!isActive()) return;
-  pad.style.width = `${displayWidth(580, SIDES[0])}px`;
-  fitCanvas(canvas, 220);
-  sheet.alt = `Blends of the pictures ${corners().map(nameOf).join(", ")}`;
-  fetchSheet();
+export function render(settled) {
+  if (state.tool !== "blend") return;
+  showPlace();
+  if (!settled) return;
+  pad.ariaLabel = `Blend of the pictures ${corners().map(nameOf).join("; ")}`;
+  drawBackground();
 }
 
-/** Copies the picture at the position to the canvas. */
-function showPosition() {
-  const { x, y } = position;
+function showPlace() {
+  const [x, y] = state.pad;
   pad.style.setProperty("--x", x);
   pad.style.setProperty("--y", y);
   pad.ariaValueNow = Math.round(100 * x);
   pad.ariaValueText = `${Math.round(100 * x)}% to the right, ${Math.round(100 * y)}% down`;
-  if (!sheet.naturalWidth) return;
-  const { width, height } = canvas;
-  const [column, row] = [x, y].map((part) => Math.min(Math.floor(part * side), side - 1));
-  canvas.getContext("2d").drawImage(sheet, -column * width, -row * height);
 }
 
-function moveTo(x, y) {
-  position.x = Math.min(Math.max(x, 0), 1);
-  position.y = Math.min(Math.max(y, 0), 1);
-  showPosition();
+function moveTo(x, y, settled) {
+  const place = [x, y].map((one) => Number(Math.min(Math.max(one, 0), 1).toFixed(3)));
+  change({ pad: place, stage: blend(corners(), place) }, { step: false, settled });
 }
 
-function followPointer({ clientX, clientY }) {
+function follow({ clientX, clientY }, settled) {
   const { left, top, width, height } = pad.getBoundingClientRect();
-  moveTo((clientX - left) / width, (clientY - top) / height);
+  moveTo((clientX - left) / width, (clientY - top) / height, settled);
 }
 
-pad.addEventListener("pointerdown", followPointer);
-pad.addEventListener("pointermove", followPointer);
+pad.addEventListener("pointerdown", (event) => {
+  pad.setPointerCapture(event.pointerId);
+  follow(event, false);
+});
+pad.addEventListener("pointermove", (event) => {
+  if (pad.hasPointerCapture(event.pointerId)) follow(event, false);
+});
+pad.addEventListener("pointerup", (event) => follow(event, true));
 pad.addEventListener("keydown", (event) => {
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   if (!steps[event.key]) return;
   event.preventDefault();
-  const [x, y] = steps[event.key];
-  moveTo(position.x + x / side, position.y + y / side);
+  const [x, y] = state.pad.map((one, k) => one + STEP * steps[event.key][k]);
+  moveTo(x, y, true);
 });

@@ -1,65 +1,55 @@
-/* The classes of pictures. A seed has a class of its own, drawn from it as the server does. */
+/* The class of the picture on the stage: one of the model's, or a mixture of two. */
 
+import { checkChip, makeChips } from "./chips.js";
+import { $, on } from "./dom.js";
 import { currentVersion } from "./models.js";
-import { classParts, splitPicture } from "./picture.js";
+import { classParts, makeRecipe, mixture } from "./recipe.js";
+import { bindSlider } from "./sliders.js";
+import { state, toStage } from "./state.js";
 
-const MAX_MIXED = 16; // classes in a mixture: the limit of the server
-const EPSILON = 1e-9; // above the rounding errors of a sum
+let shown = null; // the model version that the chips belong to
 
-/** A number from 0 to 1 for each seed: a word of SplitMix64, see models/README.md. */
-function conditionNumber(seed) {
-  const wrap = (word) => BigInt.asUintN(64, word);
-  let word = wrap(((BigInt(seed) << 32n) + 2n ** 30n + 1n) * 0x9e3779b97f4a7c15n);
-  word = wrap((word ^ (word >> 30n)) * 0xbf58476d1ce4e5b9n);
-  word = wrap((word ^ (word >> 27n)) * 0x94d049bb133111ebn);
-  return Number((word ^ (word >> 31n)) >> 11n) / 2 ** 53;
+export function render() {
+  if (shown !== currentVersion()) build();
+  const [first, second] = names();
+  checkChip($("class-chips").firstChild, first ?? "");
+  $("mix-classes").hidden = !first;
+  for (const option of $("mix-class").options) option.disabled = option.value === first;
+  $("mix-class").value = second ?? "";
+  for (const element of $("mix-classes").querySelectorAll("input, output")) element.hidden = !second;
+  const text = `${Math.round(100 * share())}%`;
+  $("mix-share").value = share();
+  $("mix-share").nextElementSibling.textContent = text;
+  $("mix-share").ariaValueText = `${text} ${second}`;
 }
 
-function ownClass(seed) {
-  let total = 0;
-  const bounds = currentVersion().classes.map(({ share }) => (total += share));
-  const place = conditionNumber(seed) * total;
-  return currentVersion().classes[bounds.findIndex((bound) => bound > place)]?.name ?? "";
-}
+/** The classes that are chosen, if any. */
+const names = () => classParts(state.stage.class).map(([name]) => name);
 
-/** The class of a picture; "" if the model has none. */
-function classOf(picture) {
-  const { seed, ofClass } = splitPicture(picture);
-  return ofClass || ownClass(seed);
-}
+/** The share of the second class. */
+const share = () => classParts(state.stage.class)[1]?.[1] ?? 0.5;
 
-/** The classes of pictures as a parameter; "" if all have those of their seeds. */
-export const classList = (pictures) =>
-  hasChosen(pictures) ? pictures.map(classOf).join(",") : "";
-
-const hasChosen = (pictures) => pictures.some((picture) => splitPicture(picture).ofClass);
-
-/** The name of a picture: its seed and its class, such as `17 (sneaker)`. */
-export function nameOf(picture) {
-  const parts = classParts(classOf(picture)).map(([name, weight]) =>
-    weight < 1 ? `${Math.round(100 * weight)}% ${name}` : name,
+function build() {
+  shown = currentVersion();
+  const classes = shown.classes.map(({ name }) => name);
+  $("classes").hidden = classes.length < 2;
+  const chips = [["", "Any"], ...classes.map((name) => [name, name])];
+  $("class-chips").replaceChildren(makeChips("class", "Class", chips, choose));
+  $("mix-class").replaceChildren(
+    new Option("nothing", ""),
+    ...classes.map((name) => new Option(name)),
   );
-  const { seed } = splitPicture(picture);
-  return parts.length ? `${seed} (${parts.join(", ")})` : `${seed}`;
 }
 
-/** The class of a sum of means, as the server finds it; undefined to leave that to the server. */
-export function classOfSum(plus, minus) {
-  if (!hasChosen([...plus, ...minus].flat())) return undefined;
-  const sum = sumOfMeans(plus, minus);
-  const found = sum.length ? sum : sumOfMeans(plus, []);
-  return Object.fromEntries(found.sort(([, a], [, b]) => b - a).slice(0, MAX_MIXED));
+const withClass = (text) => makeRecipe({ ...state.stage, class: text });
+
+function mixed(first, second, part = share()) {
+  if (!second || second === first) return first;
+  const parts = [1 - part, part].map((one) => Number(one.toFixed(2)));
+  return mixture([[first, parts[0]], [second, parts[1]]]);
 }
 
-/** The mean classes of groups, added and subtracted: `[name, weight]` of those above zero. */
-function sumOfMeans(plus, minus) {
-  const sum = new Map();
-  const add = (group, sign) => {
-    for (const [name, weight] of group.flatMap((picture) => classParts(classOf(picture)))) {
-      sum.set(name, (sum.get(name) ?? 0) + (sign * weight) / group.length);
-    }
-  };
-  for (const group of plus) add(group, 1);
-  for (const group of minus) add(group, -1);
-  return [...sum].filter(([, weight]) => weight > EPSILON);
-}
+const choose = (value) => toStage(withClass(value && mixed(value, names()[1])));
+
+on("mix-class", "change", () => toStage(withClass(mixed(names()[0], $("mix-class").value))));
+bindSlider($("mix-share"), (value) => ({ stage: withClass(mixed(...names().slice(0, 2), value)) }));

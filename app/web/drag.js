@@ -1,16 +1,19 @@
-/* Drag and drop of pictures by mouse. The dialog offers the same to keyboard and touch. */
+/* Drag and drop of pictures by mouse. Buttons offer the same to keyboard and touch. */
+
+import { readRecipe, textOf } from "./recipe.js";
+import { state } from "./state.js";
 
 const TYPE = "application/x-picture";
 
-/** Makes an element draggable; the drag carries its `picture`. */
-export function makeDraggable(element) {
+/** Makes an element draggable; the drag carries the recipe that `recipeOf()` returns. */
+export function makeDraggable(element, recipeOf) {
   element.draggable = true;
   element.addEventListener("dragstart", (event) => {
-    event.dataTransfer.setData(TYPE, element.picture);
+    event.dataTransfer.setData(TYPE, textOf(recipeOf()));
   });
 }
 
-/** Calls `onDrop` with the picture that is dropped on an element. */
+/** Calls `onDrop` with the recipe that is dropped on an element. */
 export function makeDropTarget(element, onDrop) {
   const accepts = (event) => event.dataTransfer.types.includes(TYPE);
   element.addEventListener("dragover", (event) => {
@@ -25,6 +28,7 @@ export function makeDropTarget(element, onDrop) {
     if (!accepts(event)) return;
     event.preventDefault();
     element.classList.remove("over");
-    onDrop(event.dataTransfer.getData(TYPE));
+    const recipe = readRecipe(event.dataTransfer.getData(TYPE), state.stage);
+    if (recipe) onDrop(recipe);
   });
 }

@@ -1,35 +1,32 @@
-/* Starts the page. Each module's `render` shows the current view, and runs after every change. */
+/* Starts the page. Each module's `render` shows the state, and runs after every change. */
 
-import * as arithmetic from "./arithmetic.js";
 import * as blend from "./blend.js";
-import * as classChoice from "./class_choice.js";
-import * as classRows from "./class_rows.js";
-import * as dialog from "./dialog.js";
+import * as classes from "./classes.js";
+import * as code from "./code.js";
+import * as edit from "./edit.js";
 import * as gallery from "./gallery.js";
-import { displayWidth, fetchModels, imageSize, resolveModel } from "./models.js";
+import * as mix from "./mix.js";
+import { fetchModels, imageSize, resolve } from "./models.js";
 import * as morph from "./morph.js";
-import * as options from "./options.js";
-import * as panels from "./panels.js";
+import * as numbers from "./numbers.js";
+import * as pins from "./pins.js";
+import "./shortcuts.js";
+import * as stage from "./stage.js";
+import { openAddress, subscribe } from "./state.js";
+import * as tools from "./tools.js";
 import * as tray from "./tray.js";
-import * as variations from "./variations.js";
-import { openUrl, subscribe, view } from "./view.js";
+import * as vary from "./vary.js";
 
-const TILE = 116; // approximate width of a picture in the gallery, in CSS pixels
-
-function resize() {
+function shape() {
   const { width, height } = imageSize();
-  const root = document.documentElement.style;
-  root.setProperty("--tile", `${displayWidth(TILE + width / 2)}px`);
-  root.setProperty("--shape", `${width} / ${height}`);
-  document.body.classList.toggle("sized", view.scale > 0);
+  document.documentElement.style.setProperty("--shape", height / width);
 }
 
 await fetchModels();
-// First the model is resolved, then the panel shown, then its content is measured.
-[resolveModel, resize, panels.render].forEach(subscribe);
-const panelParts = [gallery, classChoice, classRows, morph, blend, variations, arithmetic];
-for (const part of [options, tray, ...panelParts, dialog]) {
+// First the model is resolved and the tool shown, then its content is measured.
+[resolve, pins.render, shape, tools.render].forEach(subscribe);
+for (const part of [stage, classes, edit, vary, blend, morph, mix, numbers, code, tray, gallery]) {
   subscribe(part.render);
 }
-openUrl();
+openAddress();
 document.body.classList.add("ready");

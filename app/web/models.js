@@ -1,95 +1,88 @@
-/* The models on the server, the one in use, and the size of its pictures. */
+/* The models on the server, and the one in use. */
 
 import { requestJson } from "./api.js";
 import { $, on } from "./dom.js";
-import { classParts, makePicture, splitPicture } from "./picture.js";
-import { change, view } from "./view.js";
+import { fromText } from "./latents.js";
+import { classParts, makeRecipe } from "./recipe.js";
+import { LISTS, change, state } from "./state.js";
 
+const FIRST = "faces"; // the model that the page opens with, if it is served
 const DEVICES = { cpu: "the CPU", cuda: "the GPU (CUDA)", tensorrt: "the GPU (TensorRT)" };
 let served = { default: null, models: [] };
 
-/** Fetches the list of models once the server is ready. */
+/** Fetches the list of models; waits until the server has some. */
 export async function fetchModels() {
-  await requestJson("health/ready");
   served = await requestJson("models");
+  if (!served.models.length) {
+    await requestJson("health/ready");
+    served = await requestJson("models");
+  }
   $("model").replaceChildren(...served.models.map(({ name }) => new Option(name)));
-}
-
-/** Replaces a model or version that is not served: links outlive models. */
-export function resolveModel() {
-  const model = find(view.model) ?? find(served.default);
-  const versions = model.versions.map(({ version }) => version);
-  if (model.name !== view.model || !versions.includes(view.version)) {
-    view.version = model.default_version;
-  }
-  view.model = model.name;
-  const { attributes, condition_attributes: chosen } = currentVersion();
-  view.edit = only(view.edit, Object.keys(attributes));
-  view.attributes = only(view.attributes, namesOf(chosen));
-  resolveClasses(namesOf(currentVersion().classes));
-  showModel(versions);
-}
-
-const only = (values, names) =>
-  Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
-const namesOf = (list) => list.map(({ name }) => name);
-
-/** Removes classes that the model does not have. */
-function resolveClasses(names) {
-  const known = (text) => (classParts(text).every(([name]) => names.includes(name)) ? text : "");
-  const resolve = (picture) => {
-    const { seed, ofClass } = splitPicture(picture);
-    return makePicture(seed, known(ofClass));
-  };
-  view.class = known(view.class);
-  view.rows = names.length ? view.rows : "";
-  view.of = view.of && resolve(view.of);
-  for (const list of ["pins", "start", "minus", "plus"]) {
-    view[list] = [...new Set(view[list].map(resolve))];
-  }
-}
-
-/** The model version in use, as `GET /models` describes it. */
-export function currentVersion() {
-  return find(view.model).versions.find(({ version }) => version === view.version);
-}
-
-/** The size of its pictures: `{ height, width, channels }`. */
-export const imageSize = () => currentVersion().card.image;
-
-/** The CSS width of `count` pictures side by side: an integer multiple that fits the room. */
-export function displayWidth(room, count = 1) {
-  const pixels = imageSize().width * count;
-  const chosen = count === 1 && view.scale; // sheets use the room that there is
-  return pixels * (chosen || Math.max(1, Math.floor(room / pixels)));
-}
-
-/** Sets the size of a canvas for one picture. */
-export function fitCanvas(canvas, room) {
-  const { width, height } = imageSize();
-  canvas.style.width = `${displayWidth(room)}px`;
-  // Setting the size of a canvas clears it.
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
 }
 
 const find = (name) => served.models.find((model) => model.name === name);
 
-function showModel(versions) {
-  const options = versions.map((version) => new Option(version));
-  $("version").replaceChildren(...options.reverse());
-  $("version").value = view.version;
-  $("model").value = view.model;
+/** A model version, as `GET /models` describes it. */
+export const versionOf = ({ model, version }) =>
+  find(model).versions.find((one) => one.version === version);
+
+/** The model version on the stage. */
+export const currentVersion = () => versionOf(state.stage);
+
+/** The size of its pictures: `{ height, width, channels }`. */
+export const imageSize = () => currentVersion().card.image;
+
+/** Replaces what is not served by what is: links outlive models. */
+export function resolve() {
+  const model = find(state.stage.model) ?? find(FIRST) ?? find(served.default);
+  const versions = model.versions.map(({ version }) => version);
+  const known = model.name === state.stage.model && versions.includes(state.stage.version);
+  const version = known ? state.stage.version : model.default_version;
+  const resolved = (recipe) => resolvedRecipe({ ...recipe, model: model.name, version });
+  state.stage = resolved(state.stage);
+  for (const name of LISTS) state[name] = state[name].map(resolved);
+  state.rows &&= currentVersion().classes.length > 0;
+  show(model, versions);
+}
+
+/** A recipe without what its model version does not have. */
+function resolvedRecipe(recipe) {
+  const { attributes, classes, condition_attributes: chosen, card } = versionOf(recipe);
+  const only = (values, names) =>
+    Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
+  const names = (found) => found.map(({ name }) => name);
+  const isKnown = classParts(recipe.class).every(([name]) => names(classes).includes(name));
+  return makeRecipe({
+    ...recipe,
+    latent: fromText(recipe.latent, card.latent.width) ? recipe.latent : "",
+    class: isKnown ? recipe.class : "",
+    attributes: only(recipe.attributes, names(chosen)),
+    edit: only(recipe.edit, Object.keys(attributes)),
+  });
+}
+
+function show({ name }, versions) {
+  const shown = [...$("version").options].map(({ value }) => Number(value));
+  if (String(shown) !== String(versions.toReversed())) {
+    $("version").replaceChildren(...versions.toReversed().map((version) => new Option(version)));
+  }
+  $("version").value = state.stage.version;
+  $("model").value = name;
   const { card, provider } = currentVersion();
   const { height, width, channels } = card.image;
-  const { name, images } = card.dataset;
+  const { name: dataset, images } = card.dataset;
   const count = images ? ` (${images.toLocaleString("en")} pictures)` : "";
   $("card").textContent =
     `${width} × ${height} ${channels === 1 ? "grey" : "colour"} pictures. ` +
-    `Trained on ${name}${count}. Runs on ${DEVICES[provider] ?? provider}.`;
+    `Trained on ${dataset}${count}. Runs on ${DEVICES[provider] ?? provider}.`;
 }
 
-on("model", "change", () => {
-  const name = $("model").value;
-  change({ model: name, version: find(name).default_version });
-});
-on("version", "change", () => change({ version: Number($("version").value) }));
+/** Shows the same seed, or else the first one, of another model version. */
+function switchTo(model, version) {
+  const { seed } = state.stage;
+  const lists = Object.fromEntries(LISTS.map((name) => [name, []]));
+  change({ ...lists, at: 0, stage: makeRecipe({ model, version, seed }) });
+}
+
+on("model", "change", ({ target }) => switchTo(target.value, find(target.value).default_version));
+on("version", "change", ({ target }) => switchTo(state.stage.model, Number(target.value)));

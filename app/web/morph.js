@@ -1,128 +1,115 @@
-/* Morphs from each pinned picture to the next, in a loop. Frames are fetched in advance. */
+/* Morphs from each pinned picture to the next, in a loop, shown on the stage. */
 
-import { coalesce, imagePath, requestJson, resourcePath } from "./api.js";
-import { classList, nameOf } from "./classes.js";
-import { $, make, on } from "./dom.js";
-import { decodePng, showImage } from "./image.js";
-import { displayWidth, fitCanvas, imageSize } from "./models.js";
-import { splitPicture } from "./picture.js";
-import { view } from "./view.js";
+import { coalesce } from "./api.js";
+import { between } from "./derive.js";
+import { $, on } from "./dom.js";
+import { drawAll } from "./draw.js";
+import { pinsOrExamples } from "./examples.js";
+import { canExport, exportMorph } from "./export.js";
+import { nameOf } from "./names.js";
+import { textOf } from "./recipe.js";
+import { showOnStage } from "./stage.js";
+import { change, state, toStage } from "./state.js";
+import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
 
-const FRAMES = 16; // per segment; every server allows so many in one request
-const UNITS = 64; // of the slider, per segment
-const SPEED = 0.6; // segments per second
-const ROOM = 340; // CSS pixels for a picture, on the page and in files
-const MAX_PIXELS = 2 ** 24; // of a file, all frames together
-
-const canvas = $("morph-canvas");
+const FRAMES = 24; // in each segment, and in each second
 const slider = $("morph-slider");
-let segments = []; // their paths
-let frames = new Map(); // a segment's path → its frames
-let lastTime = null; // of the last frame that was played, in ms; null while paused
+const saveButtons = document.querySelectorAll("#morph [data-format]");
+let frames = new Map(); // the key of a segment → its bitmaps
+let timer = null; // while the morph plays
+
+/** The pictures that the morph goes through. */
+const stops = () => pinsOrExamples(state.pins.length < 2 ? 3 : 2);
+
+/** The pictures at the ends of each segment. */
+const segments = () => stops().map((stop, k, all) => [stop, all[(k + 1) % all.length]]);
+
+const keyOf = ([start, end]) => [start.model, start.version, textOf(start), textOf(end)].join();
+
+const frameRecipes = ([start, end]) =>
+  Array.from({ length: FRAMES }, (_, k) => between(start, end, k / FRAMES));
+
+/** The place in the morph: the number of a segment, and of a frame in it. */
+function place() {
+  const frame = Math.round(state.at * FRAMES) % (stops().length * FRAMES);
+  return [Math.floor(frame / FRAMES), frame % FRAMES];
+}
+
+/** The recipe at the place in the morph. */
+function recipeAt() {
+  const [segment, frame] = place();
+  const [start, end] = segments()[segment];
+  return between(start, end, frame / FRAMES);
+}
 
 const fetchFrames = coalesce(async () => {
-  const current = segments;
-  frames = new Map([...frames].filter(([path]) => current.includes(path)));
+  const wanted = segments();
+  const keys = wanted.map(keyOf);
+  frames = new Map([...frames].filter(([key]) => keys.includes(key)));
   // The segment in sight comes first.
-  for (const path of [current[position().segment], ...current]) {
-    if (segments !== current || frames.has(path)) continue;
-    const { frames: fetched } = await requestJson(path);
-    frames.set(path, await Promise.all(fetched.map(({ png }) => decodePng(png))));
-    showFrame();
+  const [current] = place();
+  for (const segment of [wanted[current], ...wanted]) {
+    if (state.tool !== "morph") return;
+    if (frames.has(keyOf(segment))) continue;
+    frames.set(keyOf(segment), await drawAll(frameRecipes(segment)));
   }
-  showFrame();
 });
 
-const isActive = () => view.panel === "morph" && view.pins.length > 1;
-
-export function render() {
-  if (!isActive()) return pause();
-  fitCanvas(canvas, ROOM);
-  slider.max = view.pins.length * UNITS;
-  const stops = [...view.pins, view.pins[0]];
-  if (stops.length !== $("morph-stops").childElementCount) {
-    $("morph-stops").replaceChildren(...stops.map(() => make("img", { alt: "" })));
-  }
-  stops.forEach((picture, k) => showImage($("morph-stops").children[k], imagePath(picture)));
-  segments = view.pins.map((_, k) => {
-    const [from, to] = ends(k).map(splitPicture);
-    const classes = { from_class: from.ofClass, to_class: to.ofClass };
-    return resourcePath("interpolate", { from: from.seed, to: to.seed, ...classes, steps: FRAMES });
-  });
-  setDownloads();
+export function render(settled) {
+  if (state.tool !== "morph") return pause();
+  const [segment, frame] = place();
+  const [start, end] = segments()[segment].map(nameOf);
+  slider.max = stops().length;
+  slider.value = state.at;
+  slider.ariaValueText = `${Math.round((100 * frame) / FRAMES)}% of the way from ${start} to ${end}`;
+  $("morph-position").textContent = `${Math.round((100 * frame) / FRAMES)}%`;
+  if (!settled) return;
+  const exportable = canExport(stops());
+  for (const button of saveButtons) button.disabled = !exportable;
+  $("morph-note").hidden = exportable;
+  fillThumbnails($("morph-stops"), stops(), (recipe) =>
+    makeThumbnail(recipe, (name) => `Keyframe ${name}`, toStage),
+  );
   fetchFrames();
 }
 
-/** The pictures at the ends of a segment. */
-const ends = (segment) => [view.pins[segment], view.pins[(segment + 1) % view.pins.length]];
-
-/** Links to files of the same morph, as large as the server allows. */
-function setDownloads() {
-  const { width, height } = imageSize();
-  const pixels = view.pins.length * (FRAMES - 1) * width * height;
-  const maxScale = Math.floor(Math.sqrt(MAX_PIXELS / pixels));
-  const scale = Math.min(displayWidth(ROOM) / width, 8, maxScale);
-  const seeds = view.pins.map((picture) => splitPicture(picture).seed);
-  const stops = { seeds, class: classList(view.pins), steps: FRAMES, loop: true };
-  const path = { ...stops, fps: SPEED * (FRAMES - 1), scale };
-  for (const format of ["gif", "webp"]) {
-    $(`morph-${format}`).href = resourcePath("interpolate", { ...path, format });
-    $(`morph-${format}`).download = `${view.model}-${view.version}.${format}`;
-  }
-}
-
-/** The slider's position: the index of a segment, and the part of it that has passed. */
-function position() {
-  const passed = slider.value / UNITS;
-  const segment = Math.min(Math.floor(passed), segments.length - 1);
-  return { segment, part: passed - segment };
-}
-
-/** Shows the slider's position: the two nearest frames, cross-faded. */
-function showFrame() {
-  if (!isActive()) return;
-  const { segment, part } = position();
-  showPosition(segment, part);
-  const found = frames.get(segments[segment]);
-  if (!found) return;
-  const frame = part * (FRAMES - 1);
-  const before = Math.min(Math.floor(frame), FRAMES - 2);
-  const context = canvas.getContext("2d");
-  context.globalAlpha = 1;
-  context.drawImage(found[before], 0, 0);
-  context.globalAlpha = frame - before;
-  context.drawImage(found[before + 1], 0, 0);
-}
-
-function showPosition(segment, part) {
-  const [from, to] = ends(segment).map(nameOf);
-  const text = `${Math.round(100 * part)}% of the way from ${from} to ${to}`;
-  slider.ariaValueText = text;
-  $("morph-position").textContent = text;
-}
-
-function playFrame(now) {
-  if (lastTime === null) return;
-  // The slider holds integers: the time of a fraction is left for the next call.
-  const units = Math.floor(((now - lastTime) / 1000) * SPEED * UNITS);
-  if (units >= 1) {
-    slider.value = (Number(slider.value) + units) % slider.max;
-    lastTime += (units * 1000) / (SPEED * UNITS);
-    showFrame();
-  }
-  requestAnimationFrame(playFrame);
+/** Shows a place in the morph: its frame, if that is there, or else by a request. */
+function moveTo(at, options) {
+  state.at = Number(at.toFixed(3));
+  const [segment, frame] = place();
+  const recipe = recipeAt();
+  const bitmap = frames.get(keyOf(segments()[segment]))?.[frame];
+  if (bitmap) showOnStage(bitmap, recipe);
+  change({ stage: recipe }, options);
 }
 
 function play() {
-  lastTime = performance.now();
   $("morph-play").textContent = "Pause";
-  requestAnimationFrame(playFrame);
+  timer = setInterval(() => {
+    const [segment] = place();
+    // Wait for frames that are not there yet.
+    if (!frames.has(keyOf(segments()[segment]))) return;
+    const next = Math.round(state.at * FRAMES) + 1;
+    moveTo((next / FRAMES) % stops().length, { settled: false });
+  }, 1000 / FRAMES);
 }
 
 function pause() {
-  lastTime = null;
+  if (timer === null) return;
+  clearInterval(timer);
+  timer = null;
   $("morph-play").textContent = "Play";
 }
 
-on("morph-play", "click", () => (lastTime === null ? play() : pause()));
-slider.addEventListener("input", showFrame);
+function toggle() {
+  if (timer === null) return play();
+  pause();
+  moveTo(state.at, { step: false });
+}
+
+for (const button of saveButtons) {
+  button.addEventListener("click", () => exportMorph(stops(), button.dataset.format, FRAMES));
+}
+on("morph-play", "click", toggle);
+slider.addEventListener("input", () => moveTo(slider.valueAsNumber, { settled: false }));
+slider.addEventListener("change", () => moveTo(slider.valueAsNumber, { step: false }));

@@ -6,12 +6,23 @@ let retry = null; // the promise of the wait in progress
 let dismissed = { message: "", at: 0 };
 let unavailable = false; // whether the notice says that the server is unavailable
 
+/** An error that a retry does not fix. */
+export class RequestError extends Error {
+  name = "RequestError";
+
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
 /** Resolves when requests may be sent: at once unless a wait is in progress. */
 export const untilRetry = () => retry ?? Promise.resolve();
 
 /** Says why the server is unavailable, and pauses all requests for so many seconds. */
 export function serverUnavailable(message, seconds) {
   unavailable = true;
+  document.body.classList.add("busy");
   // A request that fails meanwhile joins the wait in progress.
   retry ??= wait(message, seconds).then(() => {
     retry = null;
@@ -22,12 +33,14 @@ export function serverUnavailable(message, seconds) {
 export function serverAvailable() {
   if (!unavailable || retry) return;
   unavailable = false;
+  document.body.classList.remove("busy");
   show("");
 }
 
 /** Shows a message until it is dismissed. */
 export function showMessage(message) {
   unavailable = false;
+  document.body.classList.remove("busy");
   // Many pictures may fail for one reason, some after the message was dismissed.
   if (message === dismissed.message && performance.now() - dismissed.at < 10_000) return;
   show(message, "Dismiss", () => {
@@ -36,10 +49,11 @@ export function showMessage(message) {
   });
 }
 
-/** Shows a RequestError. Any other error is a bug of the page and is rethrown. */
+/** Shows a RequestError, unless a key is missing, which the form says. Rethrows bugs of the page. */
 export function showError(error) {
+  if (error.name === "AbortError") return;
   if (error.name !== "RequestError") throw error;
-  showMessage(error.message);
+  if (error.status !== 401) showMessage(error.message);
 }
 
 function wait(message, seconds) {
@@ -60,7 +74,8 @@ function wait(message, seconds) {
   });
 }
 
-function show(message, label = "", action = null) {
+/** Shows a message with a button, or nothing. */
+export function show(message, label = "", action = null) {
   // Screen readers would repeat a text that is set again.
   if ($("notice-message").textContent !== message) $("notice-message").textContent = message;
   $("notice-wait").textContent = "";

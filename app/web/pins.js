@@ -1,29 +1,60 @@
-/* The list of pinned pictures. */
+/* The list of pinned pictures, which this browser remembers for each model version. */
 
 import { showMessage } from "./notice.js";
-import { makePicture } from "./picture.js";
-import { MAX_PICTURES, change, randomSeed, view } from "./view.js";
+import { isSame, readRecipe, textOf } from "./recipe.js";
+import { MAX_PICTURES, change, isGiven, state } from "./state.js";
 
-export const isPinned = (picture) => view.pins.includes(picture);
+export const isPinned = (recipe) => state.pins.some((pin) => isSame(pin, recipe));
+
+const without = (recipe) => state.pins.filter((pin) => !isSame(pin, recipe));
 
 /** Pins or unpins a picture. */
-export function togglePin(picture) {
-  if (isPinned(picture)) change({ pins: view.pins.filter((one) => one !== picture) });
-  else pin(picture);
-}
-
-/** Pins random pictures until there are `count`. */
-export function pinRandom(count) {
-  const pins = new Set(view.pins);
-  while (pins.size < count) pins.add(makePicture(randomSeed(), view.class));
-  change({ pins: [...pins] });
+export function togglePin(recipe) {
+  if (isPinned(recipe)) change({ pins: without(recipe) });
+  else pin(recipe);
 }
 
 /** Inserts or moves a picture to an index among the others; by default appends it. */
-export function pin(picture, index) {
-  const others = view.pins.filter((one) => one !== picture);
+export function pin(recipe, index = MAX_PICTURES) {
+  const others = without(recipe);
   if (others.length === MAX_PICTURES) showMessage(`You can pin up to ${MAX_PICTURES} pictures.`);
-  else if (index !== undefined || !isPinned(picture)) {
-    change({ pins: others.toSpliced(index ?? MAX_PICTURES, 0, picture) });
+  else change({ pins: others.toSpliced(index, 0, recipe) });
+}
+
+const keyOf = ({ model, version }) => `pins/${model}/${version}`;
+let stored = null; // the key under which the pins in the state are stored
+
+/** Loads the pins of another model version, and stores those of this one. */
+export function render(settled) {
+  if (!settled) return;
+  const key = keyOf(state.stage);
+  if (key !== stored) {
+    const isFirst = stored === null;
+    stored = key;
+    if (!state.pins.length && !(isFirst && isGiven("pins"))) state.pins = load(key);
+    return;
+  }
+  store(key, state.pins.map(textOf).join("~"));
+}
+
+function load(key) {
+  const texts = (read(key) ?? "").split("~");
+  return texts.map((text) => readRecipe(text, state.stage)).filter(Boolean);
+}
+
+// A browser may refuse both, for example in private windows.
+function read(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return "";
+  }
+}
+
+function store(key, text) {
+  try {
+    localStorage.setItem(key, text);
+  } catch {
+    // The pins stay in the address.
   }
 }

@@ -1,55 +1,32 @@
 /* The tray of pinned pictures at the bottom of the page. */
 
-import { imagePath } from "./api.js";
-import { openDialog } from "./dialog.js";
-import { nameOf } from "./classes.js";
-import { $, make, on } from "./dom.js";
-import { makeDraggable, makeDropTarget } from "./drag.js";
-import { showImage } from "./image.js";
-import { isPinned, pin, togglePin } from "./pins.js";
-import { change, view } from "./view.js";
+import { $, on } from "./dom.js";
+import { makeDropTarget } from "./drag.js";
+import { pin, togglePin } from "./pins.js";
+import { isSame } from "./recipe.js";
+import { change, state, toStage } from "./state.js";
+import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
 
-const buttons = new Map(); // by picture
 let hovered = null; // the button under a dragged picture
 
-export function render() {
-  for (const [picture, button] of buttons) {
-    if (isPinned(picture)) continue;
-    // Keep the keyboard's place: the focus moves to the neighbour.
-    const neighbour = button.nextElementSibling ?? button.previousElementSibling;
-    if (button === document.activeElement) neighbour?.focus();
-    button.remove();
-    buttons.delete(picture);
-  }
-  for (const picture of view.pins) {
-    if (!buttons.has(picture)) buttons.set(picture, thumbnail(picture));
-    showImage(buttons.get(picture).firstChild, imagePath(picture));
-  }
-  const order = view.pins.map((picture) => buttons.get(picture));
-  order.forEach((button, k) => {
-    button.ariaLabel = `Pinned picture ${nameOf(button.picture)}`;
-    button.ariaDescription = `${k + 1} of ${order.length}`;
+export function render(settled) {
+  if (!settled) return;
+  fillThumbnails($("pins-list"), state.pins, thumbnail);
+  [...$("pins-list").children].forEach((button, k) => {
+    button.ariaDescription = `${k + 1} of ${state.pins.length}`;
   });
-  // An element that is moved loses the focus.
-  if (order.some((button, k) => $("pins-list").children[k] !== button)) {
-    const focused = document.activeElement;
-    $("pins-list").replaceChildren(...order);
-    if (order.includes(focused)) focused.focus();
-  }
-  $("pins").classList.toggle("empty", order.length === 0);
+  $("pins").classList.toggle("empty", state.pins.length === 0);
 }
 
-function thumbnail(picture) {
-  const img = make("img", { alt: "", draggable: false });
-  const button = make("button", {}, img);
-  button.picture = picture;
-  button.addEventListener("click", () => openDialog(picture));
+const indexOf = (recipe) => state.pins.findIndex((one) => isSame(one, recipe));
+
+function thumbnail(recipe) {
+  const button = makeThumbnail(recipe, (name) => `Pinned picture ${name}`, toStage);
   button.addEventListener("keydown", (event) => {
-    if (["Delete", "Backspace", "p"].includes(event.key)) togglePin(picture);
+    if (["Delete", "Backspace"].includes(event.key)) togglePin(recipe);
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step && event.shiftKey) pin(picture, Math.max(0, view.pins.indexOf(picture) + step));
+    if (step && event.shiftKey) pin(recipe, Math.max(0, indexOf(recipe) + step));
   });
-  makeDraggable(button);
   return button;
 }
 
@@ -66,11 +43,12 @@ function unmarkSide() {
   delete hovered?.dataset.side;
 }
 
-function drop(picture) {
-  const others = view.pins.filter((one) => one !== picture);
-  if (!hovered) pin(picture);
-  else if (hovered.picture !== picture) {
-    pin(picture, others.indexOf(hovered.picture) + Number(hovered.dataset.side));
+function drop(recipe) {
+  const others = state.pins.filter((one) => !isSame(one, recipe));
+  if (!hovered) pin(recipe);
+  else if (!isSame(hovered.recipe, recipe)) {
+    const target = others.findIndex((one) => isSame(one, hovered.recipe));
+    pin(recipe, target + Number(hovered.dataset.side));
   }
   unmarkSide();
 }

@@ -1,14 +1,13 @@
 """API keys in the application: which routes need one, and the page's cookie."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from app.auth.api_keys import Authenticator
+from app.auth.api_keys import KeySet
 from app.main import create_app
 from app.settings import Settings
 
@@ -142,8 +141,7 @@ def test_a_browser_that_has_sent_a_key_gets_a_cookie_for_image_urls(client: Test
     assert client.get(image).status_code == 200
     # Once a key is revoked, its cookie is refused.
     state = client.app.state  # type: ignore[attr-defined]
-    remaining = Authenticator(Settings(api_keys=(SecretStr(KEYS[1]),)))
-    state.services = replace(state.services, authenticator=remaining)
+    state.services.authenticator.drawing = KeySet([SecretStr(KEYS[1])])
     assert client.get(image).status_code == 401
 
 

@@ -42,3 +42,20 @@ def test_the_edges_are_spherical_interpolations_for_normal_latents(
         path = f"/interpolate?from={start}&to={end}&steps={len(edge)}"
         (arc,) = tiles(decode(client.get(path).content))
         assert np.abs(edge.astype(int) - arc).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("query", "cached"),
+    [
+        ("version=2&seed=7", True),
+        ("version=2&corners=1,2,3,4", True),
+        ("seed=7", False),  # another version may become the highest
+        ("version=2", False),  # the seed is random
+    ],
+)
+def test_a_sheet_of_named_seeds_may_be_cached(
+    client: TestClient, query: str, *, cached: bool
+) -> None:
+    response = client.get(f"/grid?model=fashion-mnist&rows=2&cols=2&{query}")
+    expected = "public, max-age=31536000, immutable" if cached else None
+    assert response.headers.get("Cache-Control") == expected

@@ -55,6 +55,7 @@ def test_names_and_labels_are_stable(client: TestClient) -> None:
             "dcgan_encode_seconds": version,
             "dcgan_batch_images": version,
             "dcgan_images_computed": version,
+            "dcgan_images_encoded": version,
             "dcgan_images_dropped": {*version, "reason"},
             "dcgan_queue_images": version,
             "dcgan_model_info": {*version, "digest", "provider", "precision", "graph"},

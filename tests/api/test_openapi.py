@@ -22,6 +22,7 @@ MEDIA_TYPES = {
     ("get", "/grid"): {"image/png"},
     ("get", "/variations"): {"application/json", "image/png", "application/zip"},
     ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},
+    ("post", "/encode"): {"application/json", "image/png"},
 }
 IMAGE_ERRORS = {"404", "406", "422", "429", "500", "504"}
 LOOKUP_ERRORS = {"404", "422"}
@@ -100,6 +101,7 @@ def test_a_route_that_generates_images_describes_all_its_responses(
     assert responses["200"]["content"].keys() == media_types
     own = {"413"} if route[0] == "post" else set()  # only these have a body
     own |= {"304"} if "images" in route[1] else set()
+    own |= {"415"} if route[1] == "/encode" else set()
     assert responses.keys() == CONNECTION_ERRORS | {"200"} | IMAGE_ERRORS | own
     named = [one["name"] for one in operations(document)[route]["parameters"]]
     assert named.count("X-Request-Timeout") == 1
@@ -245,6 +247,19 @@ def test_an_edit_in_a_body_is_described_as_optional(document: dict[str, Any]) ->
         assert (strength["type"], strength["minimum"], strength["maximum"]) == ("number", -5, 5)
         assert (edit["maxProperties"], edit["default"]) == (16, {})
         assert edit["examples"] == [{}, {"glasses": 2, "beard": -1.5}]
+
+
+def test_an_upload_is_described_as_a_form_or_a_file(document: dict[str, Any]) -> None:
+    body = document["paths"]["/encode"]["post"]["requestBody"]
+    assert body["required"]
+    form = body["content"].pop("multipart/form-data")["schema"]
+    assert (form["required"], form["additionalProperties"]) == (["images"], False)
+    files = form["properties"]["images"]
+    assert (files["minItems"], files["maxItems"]) == (1, 16)
+    binary = {"type": "string", "format": "binary"}
+    assert files["items"] == binary
+    names = [f"image/{name}" for name in ("png", "jpeg", "webp", "gif")]
+    assert body["content"] == {name: {"schema": binary} for name in names}
 
 
 def test_the_body_of_arithmetic_is_described(document: dict[str, Any]) -> None:

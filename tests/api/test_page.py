@@ -54,7 +54,7 @@ def test_the_page_refers_to_all_of_its_files_and_no_others(
 ) -> None:
     referenced = set(re.findall(r'"web/([^"]+)"', client.get("/").text))
     for path in page_files.values():
-        referenced |= set(re.findall(r'from "\./([^"]+)"', path.read_text()))
+        referenced |= set(re.findall(r'(?:from|import) "\./([^"]+)"', path.read_text()))
     assert referenced == page_files.keys()
 
 

@@ -382,7 +382,7 @@ def test_a_wrong_path_or_method_is_a_problem(
 
 @pytest.mark.parametrize(
     ("path", "methods"),
-    [("/models", "GET"), ("/generate", "POST"), ("/images/faces/1/5.png", "GET, HEAD")],
+    [("/models", "GET, HEAD"), ("/generate", "POST"), ("/images/faces/1/5.png", "GET, HEAD")],
 )
 def test_a_wrong_method_gets_the_allowed_methods_of_all_routes_at_the_path(
     client: TestClient, path: str, methods: str

@@ -23,7 +23,7 @@ from tests.bench.graphics import arithmetic_rate
 from tests.bench.rows import Row, Table
 from training.loop import device
 
-PRESETS = ("keras-28", "paper-64", "dcgan-28")
+PRESETS = ("keras-28", "paper-64", "dcgan-28", "dcgan-64")
 
 
 def main() -> None:
@@ -37,15 +37,15 @@ def main() -> None:
     quick = options.quick
     rates: list[float] = []
     table.part("card", 2, lambda: card(where, rates, quick=quick))
-    bench = Bench(where, 0.1 if quick else 4.0, quick, rates)
+    bench = Bench(where, 0.1 if quick else 2.5, quick, rates)
     for preset in PRESETS:
-        table.part(preset, 1 if quick else 25, partial(gpu_training.sides, bench, preset))
+        table.part(preset, 1 if quick else 20, partial(gpu_training.sides, bench, preset))
     for preset in ("keras-28", "dcgan-28"):
         losses = partial(gpu_losses.curves, bench, preset)
         table.part(f"{preset}, losses", 1 if quick else 15, losses)
     whole = partial(gpu_training.whole_run, bench, epochs=options.epochs, data_dir=options.data_dir)
     name = "dcgan-28, whole run"
-    table.part(name, 1 if quick else 70, partial(whole, name))
+    table.part(name, 1 if quick else 100, partial(whole, name))
     provider = "cuda" if where.type == "cuda" else "cpu"
     serving = gpu_serving.Serving(provider, 0.05 if quick else 1.5, quick)
     table.part("serving", 1 if quick else 30, lambda: gpu_serving.engines(serving))

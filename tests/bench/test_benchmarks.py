@@ -62,7 +62,7 @@ def test_the_benchmark_of_a_gpu_runs_on_a_cpu(root: Path, tmp_path: Path) -> Non
     )
     rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
     found = {(row["part"], row["what"]): row["value"] for row in rows}
-    for preset in ("keras-28", "paper-64", "dcgan-28"):
+    for preset in ("keras-28", "paper-64", "dcgan-28", "dcgan-64"):
         for what in ("auto", "eager", "plain loop", "auto, compared with the plain loop"):
             assert found[preset, what] > 0
         assert found[preset, "operations per image"] > 0

@@ -1,4 +1,4 @@
-"""A server that requires an API key: the page prompts for it and shows pictures."""
+"""A server that requires an API key: the page asks for it and shows pictures."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import stage, wait_for_tile
 from tests.browser.test_unavailable import ignore_failed_requests
 from tests.serving import serving
 
@@ -28,45 +29,44 @@ def locked_server(
         yield address
 
 
-def answer_prompts(page: Page, *answers: str | None) -> list[str]:
-    """Answer the page's prompts in this order, None to cancel; returns the prompts so far."""
-    prompts: list[str] = []
-
-    def answer(dialog: Dialog) -> None:
-        text = answers[len(prompts)]
-        prompts.append(dialog.message)
-        dialog.dismiss() if text is None else dialog.accept(text)
-
-    page.on("dialog", answer)
-    return prompts
-
-
-def test_the_page_prompts_until_the_key_is_valid(
+def test_the_form_says_when_a_key_is_wrong(
     open_page: Open, console_errors: list[str], wait_until_idle: WaitUntilIdle, locked_server: str
 ) -> None:
-    page = open_page("health/live", base=locked_server)
-    prompts = answer_prompts(page, "not-the-right-key", "no key in any ¢å§€", KEY)
-    page.goto(f"{locked_server}/#seed=5")
-    first = page.locator("#tiles img").first
-    expect(first).to_have_js_property("naturalWidth", 28)
+    page = open_page("?model=colours&seed=5", base=locked_server)
+    field = page.get_by_label("This server needs an API key.")
+    expect(field).to_be_focused()
+    for wrong in ("not-the-right-key", "no key in any ¢å§€"):
+        field.fill(wrong)
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("This key is wrong.")
+    field.fill(KEY)
+    page.get_by_role("button", name="Use key").click()
+    expect(field).to_be_hidden()
+    expect(stage(page)).to_have_js_property("width", 32)
+    wait_for_tile(page, 0)
     wait_until_idle(page)
-    assert prompts == ["This server needs an API key."] * 3
     ignore_failed_requests(console_errors)
     # The key is now in a cookie that scripts cannot read.
     assert page.evaluate("document.cookie") == ""
     page.reload()
-    expect(first).to_have_js_property("naturalWidth", 28)
-    wait_until_idle(page)
-    assert len(prompts) == 3
+    expect(stage(page)).to_have_js_property("width", 32)
+    expect(field).to_be_hidden()
 
 
-def test_a_cancelled_prompt_is_not_repeated(
+def test_a_cancelled_form_can_be_opened_later(
     open_page: Open, console_errors: list[str], wait_until_idle: WaitUntilIdle, locked_server: str
 ) -> None:
-    page = open_page("health/live", base=locked_server)
-    prompts = answer_prompts(page, None)
-    page.goto(f"{locked_server}/#seed=5")
-    expect(page.get_by_text("No key, so no pictures.")).to_be_visible(timeout=20_000)
+    page = open_page("?model=colours&seed=5", base=locked_server)
+    field = page.get_by_label("This server needs an API key.")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("No key, so no pictures yet.")).to_be_visible()
+    page.get_by_role("button", name="Shuffle").click()
     wait_until_idle(page)
-    assert len(prompts) == 1
+    expect(field).to_be_hidden()  # it does not insist
+    page.get_by_role("button", name="Enter key").click()
+    field.fill(KEY)
+    field.press("Enter")
+    expect(stage(page)).to_have_js_property("width", 32)
+    wait_for_tile(page, 0)
+    expect(page.get_by_text("No key, so no pictures yet.")).to_be_hidden()
     ignore_failed_requests(console_errors)

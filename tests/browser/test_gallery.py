@@ -1,120 +1,149 @@
-"""The gallery, the dialog of one picture, and the tray of pinned pictures."""
+"""The gallery of sheets and the tray of pinned pictures."""
 
 import re
 from collections.abc import Callable
 
-import httpx
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+import numpy as np
 from playwright.sync_api import Page, expect
+
+from tests.browser.pictures import pixels, served, tile, wait_for_stage, wait_for_tile
 
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
 
-
-def loaded(page: Page) -> list[int]:
-    """The seeds of the gallery's tiles whose image has loaded."""
-    script = """() => [...document.querySelectorAll('.tile')]
-        .filter((tile) => tile.firstChild.naturalWidth === 28).map((tile) => tile.seed)"""
-    seeds: list[int] = page.evaluate(script)
-    return seeds
+COLOURS = "?model=colours&version=1&seed=3"
 
 
-def clipboard(page: Page) -> str:
-    text: str = page.evaluate("navigator.clipboard.readText()")
-    return text
-
-
-def test_images_load_on_scrolling_and_come_from_the_server_only(
+def test_a_screenful_is_one_request_that_is_cached(
     open_page: Open, wait_until_idle: WaitUntilIdle, server: str
 ) -> None:
-    page = open_page()
+    page = open_page(COLOURS)
+    wait_until_idle(page)
     urls: list[str] = []
     page.on("request", lambda request: urls.append(request.url))
     page.reload()
     wait_until_idle(page)
-    expect(page.locator(".tile").first).to_have_text("0")
-    seeds = loaded(page)
-    assert seeds == list(range(len(seeds)))
-    assert 24 <= len(seeds) < 120
-    page.mouse.move(600, 400)
-    page.mouse.wheel(0, 5000)
-    expect(page.locator(".tile").nth(len(seeds)).locator("img[src]")).to_be_attached()
-    assert len(urls) > 40
+    sheets = [url for url in urls if "/grid?" in url]
+    assert 1 <= len(sheets) <= 3
     assert all(url.startswith(server) for url in urls)
+    for seed in (0, 5):
+        shown = pixels(wait_for_tile(page, seed))
+        np.testing.assert_array_equal(shown, served(server, f"images/colours/1/{seed}.png"))
+    page.reload()
+    wait_until_idle(page)
+    script = "performance.getEntriesByType('resource').filter(({name}) => name.includes('grid'))"
+    sizes = page.evaluate(f"{script}.map(({{transferSize}}) => transferSize)")
+    assert set(sizes) == {0}
 
 
-def test_mouse_copies_downloads_and_pins(open_page: Open, server: str) -> None:
-    page = open_page(permissions=["clipboard-read", "clipboard-write"])
-    expect(page.locator(".tile img").first).to_have_css("image-rendering", "pixelated")
-    expect(page.locator(".tile img").first).to_have_css("width", "112px")  # 4 x 28
-    page.locator(".tile").nth(5).click()
-    dialog = page.get_by_role("dialog", name="Picture 5")
-    dialog.get_by_role("button", name="Copy URL").click()
-    expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
-    url = clipboard(page)
-    assert url == f"{server}/images/fashion-mnist/2/5.png"
+def test_scrolling_keeps_few_pictures_in_memory(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page(COLOURS)
+    for _ in range(6):
+        wait_until_idle(page)
+        assert page.locator("#sheets .tile").count() <= 220
+        page.evaluate("scrollBy(0, 1.5 * innerHeight)")
+    wait_until_idle(page)
+    tops = page.locator("#sheets .tile").evaluate_all(
+        "(all) => all.map((tile) => [tile.getBoundingClientRect().top, tile.canvas.width])"
+    )
+    assert {width for top, width in tops if 0 < top < 700} == {32}
+    assert page.locator("#sheets .sheet").first.locator(".tile").count() == 0
+
+
+def test_a_click_sends_a_picture_to_the_stage(open_page: Open, server: str) -> None:
+    page = open_page(COLOURS)
+    tile(page, 5).click()
+    wait_for_stage(page, served(server, "images/colours/1/5.png"))
+    expect(page).to_have_url(re.compile("seed=5$"))
+    page.go_back()
+    wait_for_stage(page, served(server, "images/colours/1/3.png"))
+
+
+def test_hovering_shows_pin_and_save(open_page: Open) -> None:
+    page = open_page(COLOURS)
+    tile(page, 2).hover()
+    box = page.locator("#sheets .tile").nth(2)
+    box.get_by_role("button", name="Pin picture").click()
+    expect(tile(page, 2)).to_have_accessible_name("Picture 2, pinned")
     with page.expect_download() as download:
-        dialog.get_by_role("link", name="Download").click()
-    assert download.value.suggested_filename == "fashion-mnist-2-5.png"
-    assert download.value.path().read_bytes() == httpx.get(url, timeout=60).content
-    dialog.get_by_role("button", name="Pin").click()
-    dialog.get_by_role("button", name="Close").click()
-    expect(dialog).to_be_hidden()
-    expect(page.get_by_role("button", name="Pinned picture 5")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"pins=5(&|$)"))
-    page.get_by_role("button", name="Unpin all").click()
-    expect(page.get_by_text("Nothing pinned yet.")).to_be_visible()
+        box.get_by_role("button", name="Save picture").click()
+    assert download.value.suggested_filename == "colours-1-2.png"
+    expect(page).to_have_url(re.compile("seed=3&pins=2$"))
 
 
-def test_the_url_is_copied_without_the_clipboard_api(open_page: Open) -> None:
-    page = open_page(permissions=["clipboard-read"])
-    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()); }")
-    page.locator(".tile").nth(2).click()
-    page.get_by_role("button", name="Copy URL").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
-    assert clipboard(page).endswith("/images/fashion-mnist/2/2.png")
-
-
-def test_keyboard_opens_pins_and_unpins(open_page: Open) -> None:
-    page = open_page()
-    page.wait_for_selector("body.ready")
-    page.get_by_role("button", name="Random").focus()
-    page.keyboard.press("Tab")
+def test_keyboard_moves_pins_and_shows(open_page: Open, server: str) -> None:
+    page = open_page(COLOURS)
+    expect(tile(page, 0)).to_have_attribute("tabindex", "0")
+    columns = page.locator(".sheet").first.evaluate("(sheet) => sheet.columns")
+    tile(page, 0).focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
         page.keyboard.press(key)
-    tile = page.get_by_role("button", name="Picture 10", exact=True)  # nine in a row
-    expect(tile).to_be_focused()
-    page.keyboard.press("Enter")
-    dialog = page.get_by_role("dialog", name="Picture 10")
-    expect(dialog.get_by_role("button", name="Copy URL")).to_be_focused()
-    for _ in range(2):
-        page.keyboard.press("Tab")
-    expect(dialog.get_by_role("button", name="Pin")).to_be_focused()
-    page.keyboard.press("Enter")
-    expect(dialog.get_by_role("button", name="Unpin")).to_be_focused()
-    page.keyboard.press("Escape")
-    tile = page.get_by_role("button", name="Picture 10, pinned")
-    expect(tile).to_be_focused()
-    page.keyboard.press("ArrowRight")
+    expect(tile(page, columns + 1)).to_be_focused()
     page.keyboard.press("p")
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Pinned picture 10")).to_be_focused()
-    page.keyboard.press("Delete")
-    expect(page.get_by_role("button", name="Pinned picture 11")).to_be_focused()
+    expect(tile(page, columns + 1)).to_have_accessible_name(re.compile("pinned$"))
+    page.keyboard.press("Enter")
+    wait_for_stage(page, served(server, f"images/colours/1/{columns + 1}.png"))
+
+
+def test_edits_apply_to_the_gallery_on_release(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
+) -> None:
+    page = open_page(f"{COLOURS}&edit=bright:2")
+    wait_until_idle(page)
+    np.testing.assert_array_equal(
+        pixels(wait_for_tile(page, 1)), served(server, "images/colours/1/1.png")
+    )
+    page.get_by_label("Apply to gallery").check()
+    wait_until_idle(page)
+    edited = served(server, "images/colours/1/1.png?edit=bright:2")
+    np.testing.assert_array_equal(pixels(wait_for_tile(page, 1)), edited)
+    expect(tile(page, 1)).to_have_accessible_name("Picture 1, bright +2")
+
+
+def test_the_gallery_starts_at_a_given_or_a_random_seed(open_page: Open) -> None:
+    page = open_page(COLOURS)
+    seed = page.get_by_label("First seed")
+    seed.fill("4294967295")
+    seed.press("Enter")
+    expect(tile(page, 0)).to_have_accessible_name("Picture 4294967295")
+    expect(tile(page, 1)).to_have_accessible_name("Picture 0")
+    seed.fill("4294967296")
+    seed.press("Enter")
+    expect(seed).to_have_value("4294967295")
+    page.get_by_role("button", name="Random").click()
+    expect(tile(page, 0)).not_to_have_accessible_name("Picture 4294967295")
+
+
+def test_pins_are_remembered_for_each_model(open_page: Open) -> None:
+    page = open_page(COLOURS)
+    page.wait_for_selector("body.ready")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    expect(page.get_by_role("button", name="Pinned picture 3")).to_be_visible()
+    page.get_by_role("combobox", name="Model").select_option("fashion-mnist")
+    expect(page.get_by_text("Nothing pinned yet.")).to_be_visible()
+    page.get_by_role("combobox", name="Model").select_option("colours")
+    expect(page.get_by_role("button", name="Pinned picture 3")).to_be_visible()
+    page.goto(page.url.partition("?")[0] + "?model=colours")
+    expect(page.get_by_role("button", name="Pinned picture 3")).to_be_visible()
+    page.get_by_role("button", name="Unpin all").click()
+    expect(page.get_by_text("Nothing pinned yet.")).to_be_visible()
 
 
 def expect_pins(page: Page, order: str) -> None:
     """Wait until the tray and the address hold these pins in this order."""
     expect(page).to_have_url(re.compile(f"pins={order}(&|$)"))
-    labels = [f"Pinned picture {seed}" for seed in order.split(",")]
+    labels = [f"Pinned picture {seed}" for seed in order.split("~")]
     for k, label in enumerate(labels):
         expect(page.locator("#pins-list button").nth(k)).to_have_attribute("aria-label", label)
 
 
 def test_mouse_reorders_pins(open_page: Open, wait_until_idle: WaitUntilIdle) -> None:
-    page = open_page("#pins=3,17,99,4")
+    page = open_page(f"{COLOURS}&pins=3~17~99~4")
     wait_until_idle(page)
     drop = {"left": {"x": 5, "y": 20}, "right": {"x": 45, "y": 20}}
 
@@ -123,42 +152,26 @@ def test_mouse_reorders_pins(open_page: Open, wait_until_idle: WaitUntilIdle) ->
         page.drag_and_drop(source, target, target_position=drop[side])  # type: ignore[arg-type]
 
     drag("[aria-label='Pinned picture 4']", 3, "left")
-    expect_pins(page, "4,3,17,99")
+    expect_pins(page, "4~3~17~99")
     drag("[aria-label='Pinned picture 4']", 17, "right")
-    expect_pins(page, "3,17,4,99")
-    drag("[aria-label='Pinned picture 17']", 17, "right")
-    drag(".tile >> nth=2", 17, "left")
-    expect_pins(page, "3,2,17,4,99")
+    expect_pins(page, "3~17~4~99")
+    drag("#sheets .open >> nth=2", 17, "left")
+    expect_pins(page, "3~2~17~4~99")
     expect(page.locator("#pins-list [data-side]")).to_have_count(0)
     page.go_back()
-    expect_pins(page, "3,17,4,99")
+    expect_pins(page, "3~17~4~99")
 
 
 def test_keyboard_reorders_pins(open_page: Open) -> None:
-    page = open_page("#pins=3,17,99")
+    page = open_page(f"{COLOURS}&pins=3~17~99")
     page.wait_for_selector("body.ready")
     moved = page.get_by_role("button", name="Pinned picture 99")
     moved.focus()
-    for order in ("3,99,17", "99,3,17", "99,3,17"):
+    for order in ("3~99~17", "99~3~17", "99~3~17"):
         page.keyboard.press("Shift+ArrowLeft")
         expect_pins(page, order)
         expect(moved).to_be_focused()
     expect(moved).to_have_accessible_description("1 of 3")
-    page.keyboard.press("Shift+ArrowRight")
-    expect_pins(page, "3,99,17")
     page.keyboard.press("Delete")
-    expect_pins(page, "3,17")
-
-
-def test_the_gallery_starts_at_a_given_or_a_random_seed(open_page: Open) -> None:
-    page = open_page()
-    seed = page.get_by_label("First seed")
-    seed.fill("4294967295")
-    seed.press("Enter")
-    expect(page.locator(".tile").nth(0)).to_have_text("4294967295")
-    expect(page.locator(".tile").nth(1)).to_have_text("0")
-    seed.fill("4294967296")
-    seed.press("Enter")
-    expect(seed).to_have_value("4294967295")
-    page.get_by_role("button", name="Random").click()
-    expect(page.locator(".tile").nth(0)).not_to_have_text("4294967295")
+    expect_pins(page, "3~17")
+    expect(page.get_by_role("button", name="Pinned picture 3")).to_be_focused()

@@ -1,6 +1,7 @@
 """Layout and accessibility: small and large windows, light and dark, motion, touch."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,44 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.browser.pictures import served, stage, tile, wait_for_stage
+
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
 
 SMALL = {"width": 320, "height": 640}
+PHONE = {"width": 360, "height": 740}
 SIZES = {320: SMALL, 1280: {"width": 1280, "height": 800}}
 PAPER = {"light": "rgb(250, 249, 246)", "dark": "rgb(23, 22, 21)"}
 VIEWS = {
-    "colours": "pins=3,17,99,7,21&start=3,17&minus=99&plus=21&edit=bright:1",
-    "clothes": "class=sneaker:0.7+bag:0.3&pins=3,17:bag,99:coat,7&start=3,17:bag&plus=7",
-    "people": "pins=3,17,99,7,21&start=3,17&attributes=glasses,-brown_hair",
+    "colours": "seed=3&pins=3~17~99~7~21;edit=bright:1&start=3~17&minus=99&plus=21&edit=bright:1",
+    "clothes": "seed=3&class=sneaker:0.7+bag:0.3&pins=3~17;class=bag&apply=1",
+    "people": "seed=3&pins=3~17~99~7~21&start=3~17&attributes=glasses,-brown_hair",
 }
 """What the address says beside the model."""
-PANELS = {
-    "gallery": "Gallery",
-    "morph": "Morph",
-    "blend": "Blend",
-    "variations": "Variations",
-    "arithmetic": "Arithmetic",
-}
-"""The names of panels in the address, and their tabs."""
+TOOLS = ("Edit", "Vary", "Blend", "Morph", "Mix", "Numbers")
+MAX_SHIFT = 0.02
+BORDER_CONTRASTS = """() => {
+    const levels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const linear = (level) => ((level / 255 + 0.055) / 1.055) ** 2.4;
+    const luminance = ([red, green, blue]) =>
+        0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+    const behind = (element) => {
+        const found = levels(getComputedStyle(element).backgroundColor);
+        return found[3] === 0 ? behind(element.parentElement) : found;
+    };
+    const contrast = (one, other) => {
+        const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+    };
+    const buttons = 'button:not(.open, .thumbnail, .primary), .chips label';
+    return [...document.querySelectorAll(`${buttons}, select, input[type=number]`)]
+        .filter((element) => element.offsetWidth && !element.closest('#notice'))
+        .map((element) => {
+            const edge = levels(getComputedStyle(element).borderTopColor);
+            return contrast(edge, behind(element.parentElement));
+        });
+}"""
 LEVEL_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
@@ -59,7 +78,7 @@ def violations() -> Callable[[Page], list[str]]:
         ("people", 1280, "dark"),
     ],
 )
-def test_every_panel_fits_its_window_and_is_accessible(
+def test_every_tool_fits_its_window_and_is_accessible(
     open_page: Open,
     wait_until_idle: WaitUntilIdle,
     violations: Callable[[Page], list[str]],
@@ -69,40 +88,62 @@ def test_every_panel_fits_its_window_and_is_accessible(
     scheme: str,
 ) -> None:
     options = {"viewport": SIZES[width], "color_scheme": scheme, "reduced_motion": "reduce"}
-    page = open_page(f"#model={model}&{VIEWS[model]}", **options)
+    page = open_page(f"?model={model}&{VIEWS[model]}", **options)
     expect(page.locator("body")).to_have_css("background-color", PAPER[scheme])
     assert count_animated(page) == 0
-    for panel, tab in PANELS.items():
-        page.get_by_role("link", name=tab).click()
+    for tool in TOOLS:
+        page.get_by_role("link", name=tool, exact=True).click()
         wait_until_idle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("document.querySelector('nav').scrollWidth") <= width  # all tabs
         assert violations(page) == []
-        take_screenshot(page, screenshots / f"{model}-{panel}-{width}-{scheme}.png", width)
-    page.locator("#pins-list button").first.click()
+        take_screenshot(page, screenshots / f"{model}-{tool}-{width}-{scheme}.png", width)
+    assert min(page.evaluate(BORDER_CONTRASTS)) >= 3
+
+
+@pytest.mark.parametrize("dialog", ["Code", "Shortcuts and help"])
+def test_dialogs_are_accessible(
+    open_page: Open, violations: Callable[[Page], list[str]], dialog: str
+) -> None:
+    page = open_page("?model=colours&seed=3", viewport=SMALL)
+    page.wait_for_selector("body.ready")
+    assert count_animated(page) > 0  # the browser did not ask for reduced motion
+    page.get_by_role("button", name=dialog, exact=True).click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page) == []
-    take_screenshot(page, screenshots / f"{model}-dialog-{width}-{scheme}.png", width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= SMALL["width"]
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1280, "light")])
-def test_a_row_for_each_class_fits_its_window_and_is_accessible(
-    open_page: Open,
-    wait_until_idle: WaitUntilIdle,
-    violations: Callable[[Page], list[str]],
-    screenshots: Path,
-    width: int,
-    scheme: str,
+@pytest.mark.parametrize("viewport", [PHONE, SIZES[1280]])
+def test_nothing_moves_while_the_page_loads(
+    open_page: Open, wait_until_idle: WaitUntilIdle, viewport: dict[str, int]
 ) -> None:
-    options = {"viewport": SIZES[width], "color_scheme": scheme}
-    page = open_page("#model=clothes&rows=classes&seed=4294967290", **options)
+    page = open_page("?model=clothes", viewport=viewport)
     wait_until_idle(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert violations(page) == []
-    take_screenshot(page, screenshots / f"rows-{width}-{scheme}.png", width)
-    box = page.locator("#rows .tile").last.bounding_box()
-    assert box is not None
-    assert box["width"] >= 44  # to be hit by a finger
+    shift: float = page.evaluate(
+        """() => new Promise((resolve) => {
+            new PerformanceObserver((list) => {
+                resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0));
+            }).observe({ type: 'layout-shift', buffered: true });
+            setTimeout(() => resolve(0), 500);
+        })"""
+    )
+    assert shift <= MAX_SHIFT
+
+
+def test_on_a_phone_the_picture_stays_above_the_sliders(open_page: Open) -> None:
+    page = open_page("?model=colours&seed=3", viewport=PHONE, has_touch=True, is_mobile=True)
+    slider = page.get_by_role("slider", name="Variety")
+    page.evaluate("scrollTo(0, 400)")
+    canvas, control = stage(page).bounding_box(), slider.bounding_box()
+    assert canvas is not None
+    assert control is not None
+    assert canvas["y"] >= 0
+    assert canvas["height"] > 200
+    assert canvas["y"] + canvas["height"] <= 0.45 * PHONE["height"]
+    assert control["y"] + control["height"] <= PHONE["height"]
 
 
 def take_screenshot(page: Page, path: Path, width: int) -> None:
@@ -124,24 +165,24 @@ def count_animated(page: Page) -> int:
     return found
 
 
-def test_panels_without_pins_are_accessible(
-    open_page: Open, violations: Callable[[Page], list[str]]
+def test_touch_works_on_a_small_screen(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
 ) -> None:
-    page = open_page()
-    assert count_animated(page) > 0  # the browser did not ask for reduced motion
-    for tab in PANELS.values():
-        page.get_by_role("link", name=tab).click()
-        assert violations(page) == []
-
-
-def test_touch_works_on_a_small_screen(open_page: Open, wait_until_idle: WaitUntilIdle) -> None:
-    page = open_page(viewport=SMALL, has_touch=True, is_mobile=True)
-    for number in range(4):
-        page.locator(".tile").nth(number).tap()
-        page.get_by_role("button", name="Pin", exact=True).tap()
-        page.get_by_role("button", name="Close").tap()
+    page = open_page("?model=colours&seed=3", viewport=SMALL, has_touch=True, is_mobile=True)
+    tile(page, 4).tap()
+    wait_for_stage(page, served(server, "images/colours/1/4.png"))
+    page.get_by_role("button", name="Pin", exact=True).tap()
+    expect(page.get_by_role("button", name="Pinned picture 4")).to_be_visible()
+    hold = """(open) => {
+        const options = { pointerType: 'touch', bubbles: true };
+        open.dispatchEvent(new PointerEvent('pointerdown', options));
+    }"""
+    tile(page, 5).evaluate(hold)  # a long press
+    page.locator("#sheets .tile").nth(5).get_by_role("button", name="Pin picture").tap()
+    expect(page.get_by_role("button", name="Pinned picture 5")).to_be_visible()
     page.get_by_role("link", name="Blend").tap()
     wait_until_idle(page)
-    pad = page.get_by_role("slider", name="Position of the blend")
+    pad = page.get_by_role("slider", name="Blend of the pictures")
     pad.tap(position={"x": 20, "y": 20})
-    expect(pad).to_have_attribute("aria-valuenow", "8")
+    expect(pad).to_have_attribute("aria-valuenow", "7")
+    expect(page).to_have_url(re.compile("latent="))

@@ -20,7 +20,7 @@ KEY = "administrators-key"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with started("--admin-keys", KEY) as server:
+    with started("--admin-keys", KEY, "--root-path", "/art") as server:
         yield server
 
 
@@ -58,6 +58,8 @@ def status(port: int, path: str, method: str = "GET") -> int:
         "/metrics",
         "/m%65trics",
         "/metrics?a=b",
+        "/art/metrics",
+        "/art/v2/repository/models/faces/unload",
         "/v2/repository/models/faces/load",
         "/v2/repository/models/faces/unload",
         "/v2/rep%6Fsitory/models/faces/unload",
@@ -76,6 +78,8 @@ def test_everything_else_is(balancer: int) -> None:
     assert status(balancer, "/v2/repository/index", "POST") == 200
     assert status(balancer, "/generate?n=1", "POST") == 200
     assert status(balancer, "/images/fashion-mnist/2/7.png") == 200
+    assert status(balancer, "/art/images/fashion-mnist/2/7.png") == 200
+    assert status(balancer, "/models/metrics") == 404
 
 
 def test_a_request_that_may_have_ended_a_server_is_not_repeated(root: Path) -> None:

@@ -7,19 +7,23 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+import torch
 from fastapi.testclient import TestClient
 
 from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings
+from tests.dcgan_example import Example, exported, trained
 from tests.serving import serving
+from tests.tiny_run import tiny_flags, write_data
 from tests.unit.test_borders import APP, TRAINING
 from tests.waiting import PATIENCE
-from training.__main__ import parser
+from training.__main__ import main, parser
 from training.data.avatars.faces import ATTRIBUTES, attributes_of, sample_face
 
 READMES = (
@@ -185,6 +189,48 @@ def test_every_training_command_parses(texts: dict[str, str]) -> None:
         parser().parse_args(example.partition(" train ")[2].split())
 
 
+@pytest.fixture
+def clone(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git repository with the models and two generators from elsewhere; the working directory."""
+    if not shutil.which("git"):
+        pytest.skip("git is not installed")
+    folder = tmp_path / "clone"
+    shutil.copytree(root / "models", folder / "models")
+    shutil.copy(root / ".gitignore", folder)
+    network = trained(Example())
+    torch.save(network.main.state_dict(), folder / "netG.pth")
+    exported(network, folder / "generator.onnx")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "models"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_following_the_readmes_leaves_the_clone_clean(
+    texts: dict[str, str], clone: Path, tmp_path: Path
+) -> None:
+    fit, _, export = lines(texts["README.md"], ".venv/bin/python -m training ")
+    guide = lines(texts["training/README.md"], ".venv/bin/python -m training ")
+    foreign = [line for line in guide if re.search(r" training (?:import|adopt) ", line)]
+    assert len(foreign) == 2
+    short = " ".join(tiny_flags(write_data(tmp_path / "data")))
+    for command in (f"{fit} {short} --score-every 0", export, *foreign):
+        assert main(command.split()[3:]) == 0, command
+    assert {path.name for path in Path("runs").iterdir()} == {"first", "models"}
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=clone, check=True, capture_output=True, text=True
+    )
+    assert status.stdout == ""
+
+
+def test_commands_that_publish_name_a_folder_below_runs(texts: dict[str, str]) -> None:
+    for example in commands(texts, ".venv/bin/python -m training "):
+        options = vars(parser().parse_args(example.split()[3:]))
+        if "models" in options:
+            assert options["models"].parts[0] == "runs", example
+
+
 def test_commands_write_below_runs(texts: dict[str, str]) -> None:
     """``runs`` and ``data`` are ignored by git; the lock file alone is made to be committed."""
     for text in texts.values():
@@ -215,8 +261,9 @@ def test_every_module_and_file_that_is_named_exists(
     texts: dict[str, str], root: Path, name: str
 ) -> None:
     for module in modules(texts[name]):
-        path = root / module.replace(".", "/")
-        assert path.is_dir() or path.with_suffix(".py").exists(), module
+        path, (package, _, last) = root / module.replace(".", "/"), module.rpartition(".")
+        exists = path.is_dir() or path.with_suffix(".py").exists()
+        assert exists or hasattr(import_module(package), last), module
     tops = [root / top for top in ("app", "training", "models", "tests")]
     there = [path for top in tops for path in top.rglob("*.*")] + [*root.glob("*.*")]
     paths = {f"/{path.relative_to(root).as_posix()}" for path in there}
@@ -280,6 +327,18 @@ def test_every_attribute_of_a_drawn_face_is_listed_with_its_share(texts: dict[st
         assert int(listed[name]) == pytest.approx(100 * share, abs=2), name
 
 
+def check_console(clone: Path, place: Path) -> None:
+    """The installed command works in a folder with an app.py that is not ours, without PyTorch."""
+    place.mkdir()
+    (place / "app.py").write_text("raise SystemExit('not ours')\n")
+    command = str(clone / ".venv/bin/dcgan")
+    render = [command, "render", "--models", str(clone / "models"), "--out", "x.npz", "--count=2"]
+    subprocess.run(render, cwd=place, check=True)
+    train = [command, "train", "fit", "--out", "run"]
+    ended = subprocess.run(train, cwd=place, check=False, capture_output=True, text=True)
+    assert (ended.returncode, "pip install '.[cpu,train]'" in ended.stderr) == (1, True)
+
+
 @pytest.mark.network
 def test_the_serve_command_serves_without_torch(
     texts: dict[str, str], root: Path, tmp_path: Path
@@ -288,11 +347,15 @@ def test_the_serve_command_serves_without_torch(
     found = lines(texts["README.md"], "python3 -m venv")
     (command,) = (line for line in found if "-m app" in line)
     *installing, starting = command.split(" && ")
-    ignored = shutil.ignore_patterns(".*", "runs", "data", "tests")
-    clone = shutil.copytree(root, tmp_path / "clone", ignore=ignored)
+    clone = tmp_path / "clone"
+    for name in ("app", "training", "models"):
+        shutil.copytree(root / name, clone / name, ignore=shutil.ignore_patterns(".*", "*.pyc"))
+    for name in ("README.md", "LICENSE", "pyproject.toml", ".gitignore"):
+        shutil.copy(root / name, clone)
     subprocess.run(["bash", "-c", " && ".join(installing)], cwd=clone, check=True)
     with serving(starting.split(), clone, tmp_path / "log") as address:
         assert len(httpx.post(f"{address}/generate?n=16", timeout=PATIENCE).json()["images"]) == 16
+    check_console(clone, tmp_path / "project")
     installed = clone.glob(".venv/lib/python*/site-packages/app/web/*")
     there = {path.name for path in (root / "app" / "web").iterdir() if path.suffix}
     assert {path.name for path in installed if path.suffix} == there

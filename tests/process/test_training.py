@@ -138,8 +138,10 @@ def test_a_signal_to_torchrun_ends_all_processes(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=scaled(60))
+    output, _ = process.communicate(timeout=scaled(60))
     assert process.returncode != 0
+    assert output.count("continue with: torchrun --nproc-per-node 2 -m training fit --resume") == 1
+    assert f"saved {tmp_path}/run/checkpoints/last.pt" in output
     assert last_checkpoint(tmp_path / "run")["step"] >= 5
 
 
@@ -171,7 +173,9 @@ def test_a_killed_run_resumed_ends_with_the_bits_of_an_uninterrupted_one(
         for run in (killed, whole)
     ]
     assert measured[0] == measured[1]
-    for epoch in range(1, int(epochs) + 1):
+    both = killed.sheets().keys() & whole.sheets().keys()  # the time decides about the others
+    assert both >= {1, int(epochs)}
+    for epoch in both:
         assert killed.samples(epoch).read_bytes() == whole.samples(epoch).read_bytes()
 
 

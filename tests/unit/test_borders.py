@@ -29,6 +29,7 @@ APP: Graph = {
     "batching": set(),
     "registry": BELOW,
     "rendering": BELOW,
+    "model": BELOW,
     "observability": {"settings"},
     "auth": {"settings", "errors"},
     "middleware": BELOW,
@@ -37,6 +38,7 @@ APP: Graph = {
     "main": BELOW,
     "deploy": {"main", "settings"},
     "__main__": BELOW,
+    "console": {"__main__"},
 }
 """What each package of ``app`` may import of ``app``, from the ground up."""
 

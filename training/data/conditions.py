@@ -18,17 +18,18 @@ _MIN_EXPECTED = 10
 """Expected number of images with both of two attributes above which their absence is no chance."""
 
 
-def selected(found: ImageSet, config: Config) -> ImageSet:
+def selected(found: ImageSet, config: Config, *, complete: bool = True) -> ImageSet:
     """The images of ``config.classes`` in ``found``, with the labels of ``config.conditional``.
 
-    All images if no classes are named. Raises DataError if there are no such classes or labels.
+    All images if no classes are named. Raises DataError if there are no such classes or labels, and
+    if one of the classes named has no image, unless ``complete`` is false.
     """
     if config.classes:
         if found.labels is None or not found.labels.exclusive:
             raise DataError(f"--classes {config.classes}: the images of {found.name} have none")
         rows, labels = found.labels.subset(config.class_names)
         for number, name in enumerate(labels.names):
-            if number not in labels.values:
+            if complete and number not in labels.values:
                 raise DataError(f"--classes {name}: {found.name} has no image of this class")
         found = replace(found, pixels=found.pixels[rows], labels=labels)
     if config.conditional == "none":

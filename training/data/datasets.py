@@ -1,12 +1,13 @@
 """Loads the data set that a configuration names."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, Config
-from training.data import conditions, folder, idx
+from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, MAX_TEST_SHARE, Config
+from training.data import conditions, folder, held_out, idx
 from training.data.avatars import dataset as avatars
 from training.data.folder import FolderOptions
 from training.data.folder_files import OnSkip
@@ -28,10 +29,48 @@ def load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
     Raises DataError if the images are missing, damaged, too few, or of a size that no network
     supports, or if they have no such labels.
     """
-    return conditions.selected(_load(config, progress, on_skip), config)
+    found = _load(config, progress, on_skip)
+    if config.test_share:
+        found, _ = held_out.split(found, _test_rows(found, config))
+    return conditions.selected(found, config)
+
+
+def load_with_reference(
+    config: Config, progress: ByteCount, on_skip: OnSkip
+) -> tuple[ImageSet, ImageSet]:
+    """The images of a folder in two parts, with labels: for measurements, and their reference.
+
+    The reference is the test images if ``config`` holds out any, else those of
+    ``held_out.reference``, on which generators are trained, but no feature network. Raises
+    DataError as ``load`` does.
+    """
+    found = _load(config, progress, on_skip)
+    rows = _test_rows(found, config) if config.test_share else held_out.reference(found.pixels)
+    train, test = held_out.split(found, rows)
+    return (
+        conditions.selected(train, config),
+        conditions.selected(test, config, complete=False),
+    )
+
+
+def _test_rows(found: ImageSet, config: Config) -> held_out.Mask:
+    """Which images are test images. Raises DataError if there are too few to measure anything."""
+    share, count = config.test_share, len(found.pixels)
+    rows = held_out.test_images(found.pixels, share)
+    if (test := int(rows.sum())) < held_out.LEAST:
+        enough = held_out.LEAST / count
+        advice = f"use {enough:.2f} or more, or omit it" if enough <= MAX_TEST_SHARE else "omit it"
+        raise DataError(
+            f"--test-share {share:g}: these are {test} of {count} images, but must be "
+            f"{held_out.LEAST} or more: {advice}"
+        )
+    return rows
 
 
 def _load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
+    if config.test_share and config.folder is None:
+        own = f"{config.dataset or DEFAULT} has test images of its own"
+        raise DataError(f"--test-share {config.test_share:g}: {own}; omit it")
     if config.dataset == avatars.NAME:
         return _resized(avatars.load(config.data_dir), config.image_size)
     if config.folder is None:
@@ -46,18 +85,25 @@ def _load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
 def load_test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:
     """The test images ``(n, c, h, w)`` of ``config.dataset``, resized to ``config.image_size``.
 
-    None if the data set has no test images, as an image folder or fewer than five drawn faces.
+    None if the data set has no test images, as an image folder of which none are held out, or fewer
+    than five drawn faces.
     Raises DataError if they are missing or damaged.
     """
     if config.dataset == avatars.NAME:
         pixels = avatars.read(config.data_dir or avatars.DEFAULT_FOLDER).test.images
     elif config.dataset in {None, *LABELLED}:
         pixels = idx.images(idx.locate(_published(config), config.data_dir, progress), "t10k")
+    elif config.test_share:
+        return load_with_reference(config, progress, _ignore)[1].pixels
     else:
         return None
     if not len(pixels):
         return None
     return pixels if config.image_size is None else resize(pixels, config.image_size)
+
+
+def _ignore(_path: Path, _reason: str) -> None:
+    """Another reading of the folder has reported what is skipped."""
 
 
 def load_labelled(config: Config, split: str, progress: ByteCount) -> LabelledImages:

@@ -24,6 +24,8 @@ class ImageSet:
     """``(n, channels, height, width)``."""
     labels: ImageLabels | None = None
     """The class or the attributes of each image; None if they are unknown."""
+    held_out: int = 0
+    """Number of images that were found, too, but are held out as test images."""
 
     def subset(self, names: Sequence[str]) -> "ImageSet":
         """The images of the classes ``names`` only; for attributes, all images with only these.

@@ -27,8 +27,10 @@ class SkipReport:
     def table(self, image_set: ImageSet) -> Iterator[str]:
         """The numbers of files that were found, used and skipped, as lines of text."""
         skipped = sum(map(len, self._skipped.values()))
-        used = len(image_set.pixels)
-        yield f"{image_set.name}: {used + skipped} found, {used} used, {skipped} skipped"
+        used, held_out = len(image_set.pixels), image_set.held_out
+        yield f"{image_set.name}: {used + held_out + skipped} found, {used} used, {skipped} skipped"
+        if held_out:
+            yield f"{held_out:8} held out as test images"
         for reason, paths in sorted(self._skipped.items(), key=lambda each: -len(each[1])):
             names = [printable(path.name) for path in paths[:_EXAMPLES]]
             more = ", …" if len(paths) > _EXAMPLES else ""

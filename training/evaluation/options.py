@@ -39,7 +39,7 @@ class FeaturesOptions(DatasetOptions):
     dataset: LabelledDataset = Field("fashion-mnist", description="labelled images to train on")
     epochs: int = Field(10, ge=1, description="passes over the data set")
     seed: int = Field(0, ge=0, lt=2**32, description="determines weights, order and shifts")
-    out: Path = Field(Path("features.pt"), description="output file of the weights")
+    out: Path = Field(Path("runs/features.pt"), description="output file of the weights")
 
 
 class ProbeOptions(DatasetOptions):

@@ -10,7 +10,7 @@ from training.errors import EvaluationError
 from training.evaluation import distances, features
 from training.gan.conditional import rows_of
 from training.gan.pixels import of_latents, to_pixels
-from training.loop.fit import Score
+from training.loop.recorder import Score
 from training.run.journal import DataSummary
 
 SAMPLES = 5_000

@@ -36,6 +36,7 @@ from training.errors import ExportError
 from training.evaluation.records import AttributesRecord, EvaluationRecord
 from training.export import parity
 from training.export.cpu_session import require_onnxruntime, run_graph
+from training.export.default_choice import DefaultChoice
 from training.export.graph import OPSET, build_graph
 from training.gan.conditional import SHEET_COLUMNS, rows_of, sheet_rows
 from training.gan.gan import Gan
@@ -81,17 +82,24 @@ class Source:
     """What was assumed about a foreign generator, and how it was verified."""
 
 
-def export(
-    run: Path, name: str, version: int, models: Path, checkpoint: CheckpointChoice | None = None
+def export(  # noqa: PLR0913 the arguments of the command
+    run: Path,
+    name: str,
+    version: int,
+    models: Path,
+    checkpoint: CheckpointChoice | None = None,
+    *,
+    default: bool = False,
 ) -> Path:
     """Publish the averaged generator of the folder ``run``; returns the folder of the version.
 
-    Without ``checkpoint`` it uses the best one if there is one, else the last. Raises ExportError
-    as ``new_version_folder`` and ``publish`` do, RunError for a run that cannot be read.
+    Without ``checkpoint`` it uses the best one if there is one, else the last. ``default`` is as in
+    ``publish``. Raises ExportError as ``new_version_folder`` and ``publish`` do, RunError for a run
+    that cannot be read.
     """
     folder = new_version_folder(models, name, version)
     source = source_of_run(Run(run), checkpoint)
-    publish(source, folder)
+    publish(source, folder, default=default)
     return folder
 
 
@@ -156,8 +164,11 @@ def new_version_folder(models: Path, name: str, version: int | None = None) -> P
     return folder
 
 
-def publish(source: Source, folder: Path) -> None:
+def publish(source: Source, folder: Path, *, default: bool = False) -> None:
     """Publish ``source`` in ``folder``, which ``new_version_folder`` returned.
+
+    It becomes the default version of its model if its score is at least as good as that of the
+    present default, or with ``default``; what was decided is printed.
 
     Raises ExportError if its graph does not draw what ``source.draw`` draws, and if all of its
     images are the same.
@@ -187,7 +198,12 @@ def publish(source: Source, folder: Path) -> None:
         directions=source.provenance.directions,
         libraries={library.__name__: library.__version__ for library in _libraries()},
     )
+    choice = DefaultChoice.of(folder.parent, model_card, requested=default)
+    choice.hold()
     write_version(model_card, {GRAPH_FILE: graph}, sheet, folder)
+    choice.carry_out()
+    for line in choice.lines():
+        print(line)
 
 
 def _training(run: Run, config: Config, steps: int) -> Training:

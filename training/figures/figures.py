@@ -24,7 +24,7 @@ from training.run.journal import DataSummary, Run
 ImageBytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
 
-FIGURES = Path("figures")
+FIGURES = Path("runs/figures")
 
 WALKS, STEPS = 8, 10
 
@@ -43,10 +43,10 @@ _BLOCK = 1000
 def figures(folder: Path, options: FiguresOptions) -> None:
     """Write every figure of the run or the published version in ``folder`` as a PNG.
 
-    The output folder is ``options.out``, else the run's own, else ``figures``. Only a run has the
-    figure ``neighbours``, only a generator with directions ``edits``. A conditional generator has
-    no ``arithmetic``: its classes are inputs. Raises RunError for a run that cannot be read or was
-    trained on other data than are found, DataError if these are missing.
+    The output folder is ``options.out``, else the run's own, else ``runs/figures``. Only a run has
+    the figure ``neighbours``, only a generator with directions ``edits``. A conditional generator
+    has no ``arithmetic``: its classes are inputs. Raises RunError for a run that cannot be read or
+    was trained on other data than are found, DataError if these are missing.
     """
     devices.limit_threads()
     seed, scale = options.seed, options.scale

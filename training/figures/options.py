@@ -13,7 +13,7 @@ class FiguresOptions(DatasetOptions):
     seed: int = Field(0, ge=0, lt=2**32, description="first seed")
     out: Path | None = Field(
         None,
-        description="output folder; without it figures in the run's folder, or in the current "
-        "folder for a published version",
+        description="output folder; without it figures in the run's folder, or runs/figures for "
+        "a published version",
     )
     scale: int = Field(2, ge=1, le=16, description="scale of the images")

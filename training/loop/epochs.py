@@ -1,17 +1,17 @@
 """The training loop. It yields reports and prints nothing."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.errors import DataError, DivergedError
 from training.gan.gan import Gan
 from training.loop.device import Notify
 from training.loop.execution import ignore, select_step
+from training.loop.length import check_count
+from training.loop.reporting import REPORT_STEPS, EpochSoFar, Reporter
 from training.loop.schedule import rate_factor
 from training.run.report import Report
 
@@ -37,58 +37,80 @@ def epoch_order(count: int, seed: int, epoch: int, device: torch.device = _CPU) 
     return torch.randperm(count, generator=random, device=device)
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """The number of whole batches in ``count`` images. Raises DataError if there is none."""
-    if count < batch_size:
-        raise DataError(f"{count} images are fewer than one batch of {batch_size}")
-    return count // batch_size
+class ImageOrder:
+    """The order in which a run shows its images: one epoch after the other, without a gap."""
+
+    def __init__(self, count: int, seed: int, device: torch.device, where: torch.device) -> None:
+        """The order of ``count`` images, drawn on ``device`` and kept ``where`` the images are."""
+        self._count, self._seed, self._device, self._where = count, seed, device, where
+        self._orders: dict[int, Tensor] = {}
+
+    def rows(self, first: int, size: int) -> Tensor:
+        """The numbers of ``size`` images from number ``first`` on, counted since the run began.
+
+        ``size`` is at most the number of images.
+        """
+        epoch, offset = divmod(first, self._count)
+        rows = self._epoch(epoch)[offset : offset + size]
+        if missing := size - len(rows):
+            rows = torch.cat([rows, self._epoch(epoch + 1)[:missing]])
+        return rows
+
+    def _epoch(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:
+            self._orders.pop(epoch - 2, None)
+            order = epoch_order(self._count, self._seed, epoch, self._device)
+            self._orders[epoch] = order.to(self._where)
+        return self._orders[epoch]
+
+
+class Control(NamedTuple):
+    """What connects the training loop with the run that it belongs to."""
+
+    notify: Notify = ignore
+    """Receives the reason if steps cannot run in the fastest way."""
+    stop: Callable[[], bool] = lambda: False
+    """Whether this process wants to stop; all stop after the next report."""
+    epoch: EpochSoFar | None = None
+    """The epoch in which a resumed run continues; it follows the training."""
+
+
+_UNCONTROLLED = Control()
 
 
 def train(
-    gan: Gan, data: TrainingData, steps: int, report_every: int = 50, notify: Notify = ignore
+    gan: Gan,
+    data: TrainingData,
+    steps: int,
+    report_every: int = REPORT_STEPS,
+    control: Control = _UNCONTROLLED,
 ) -> Iterator[Report]:
-    """Train on ``data`` until step ``steps``.
+    """Train on ``data`` until step ``steps``, or until a process of ``gan.group`` has to stop.
 
     Training continues at the step that ``gan`` has reached. Every process of ``gan.group`` calls
     this function with the same arguments.
 
-    Yields a report every ``report_every`` steps and at the end of every epoch. Only then are the
-    losses read, so that the CPU does not wait for the GPU in between. ``notify`` receives the
-    reason if steps cannot run in the fastest way. Raises DataError if there is no whole batch,
-    TrainingError if steps cannot run as ``execution`` demands, and DivergedError if a loss is not
-    finite or, at the end of an epoch, a weight.
+    Yields a report at the end of every epoch, and in between about once a second, at least every
+    ``report_every`` steps. Only then are the losses read, so that the CPU does not wait for the GPU
+    in between. Raises DataError if there is no whole batch, TrainingError if steps cannot run as
+    ``execution`` demands, and DivergedError if a loss is not finite or, at the end of an epoch, a
+    weight.
     """
     images = data.images
     tensors = (images,) if data.conditions is None else (images, data.conditions)
-    config, device = gan.config, gan.device
-    batch_size, per_epoch = config.batch_size, steps_per_epoch(len(images), config.batch_size)
-    train_step = select_step(gan, config.execution, notify)
+    config, batch_size = gan.config, gan.config.batch_size
+    check_count(len(images), batch_size)
+    order = ImageOrder(len(images), config.seed, gan.device, images.device)
+    train_step = select_step(gan, config.execution, control.notify)
+    epoch = control.epoch or EpochSoFar.restored({}, gan.device)
+    reporter = Reporter(gan, len(images), epoch, report_every)
     while gan.step < steps:
-        epoch, first = divmod(gan.step, per_epoch)
-        order = epoch_order(len(images), config.seed, epoch, device).to(images.device)
-        last = min(per_epoch, first + steps - gan.step)
-        totals, began = torch.zeros(4, device=device), time.perf_counter()
-        for k in range(first, last):
-            gan.set_rate_factor(rate_factor(gan.step, steps, config.decay_from))
-            rows = gan.group.share(order[k * batch_size : (k + 1) * batch_size])
-            totals += train_step(*(values[rows] for values in tensors))
-            epoch_done = k + 1 == per_epoch
-            if epoch_done or gan.step % report_every == 0 or gan.step == steps:
-                count = k + 1 - first
-                means: list[float] = gan.group.mean(totals / count).tolist()
-                # Measured after the means are read, which waits for the device.
-                speed = count * batch_size / (time.perf_counter() - began)
-                yield _report(gan, epoch + 1, epoch_done, means, speed)
-
-
-def _report(gan: Gan, epoch: int, epoch_done: bool, means: list[float], speed: float) -> Report:
-    if not np.isfinite(means).all():
-        raise DivergedError(
-            f"step {gan.step}: the losses are {means[:2]}; the last checkpoint is unchanged"
-        )
-    if epoch_done and not gan.is_finite():  # the last step's update can spoil finite losses
-        raise DivergedError(
-            f"step {gan.step}: the weights are not finite; the last checkpoint is unchanged"
-        )
-    d_loss, g_loss, real, fake = means
-    return Report(epoch, gan.step, epoch_done, d_loss, g_loss, real, fake, speed)
+        gan.set_rate_factor(rate_factor(gan.step, steps, config.decay_from))
+        rows = gan.group.share(order.rows(gan.step * batch_size, batch_size))
+        reporter.add(train_step(*(values[rows] for values in tensors)))
+        if reporter.is_due or gan.step == steps:
+            report = reporter.report(control.stop())
+            yield report
+            if report.stopping:
+                return
+            reporter.resume()

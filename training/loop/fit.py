@@ -1,13 +1,12 @@
 """The ``fit`` command: one run from its data to its last epoch."""
 
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from app.runtime.cpus import available
@@ -18,19 +17,19 @@ from training.data.conditions import conditions
 from training.data.download_progress import DownloadProgress
 from training.data.images import ImageSet
 from training.data.skipped import SkipReport
-from training.errors import RunError
+from training.errors import RunError, StoppedError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
 from training.loop import checkpoint, device, execution
-from training.loop.collapse import CollapseDetector
 from training.loop.distributed import check_batch_size, joined_group, main_first
-from training.loop.epochs import TrainingData, steps_per_epoch, train
-from training.run.display import Display
-from training.run.journal import SCORE, DataSummary, Run
+from training.loop.epochs import Control, TrainingData, train
+from training.loop.length import check_count, epochs_of, shortage, steps_of
+from training.loop.recorder import Recorder, Score
+from training.loop.reporting import EpochSoFar
+from training.loop.stop_signals import StopSignals
+from training.run.journal import DataSummary, Run
 from training.run.report import Report
 
-Score: TypeAlias = Callable[[nn.Module], float]
-"""Scores an averaged generator; lower is better. It uses no random numbers of the run."""
 MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 """Makes the ``Score`` of a run, if its options ask for scores."""
 
@@ -47,27 +46,41 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
     with joined_group(device.resolve(options.device)) as (group, own_device):
         check_batch_size(group, options.batch_size)
         image_set = _load(options, group)
-        data = DataSummary.of(image_set)
-        if resume and data != run.data():
-            raise RunError(f"{out}: the run began with other data: {run.data().contrast(data)}")
-        steps = steps_per_epoch(data.images, options.batch_size) * options.epochs
+        data = _summary(image_set, run if resume else None)
+        check_count(data.images, options.batch_size)
+        options = config.for_images(options, data.images)
+        epochs = epochs_of(options, data.images)
+        steps = steps_of(epochs, data.images, options.batch_size)
         gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
         scored = options.score_every and group.is_main
         score = make_score(options, image_set, own_device) if scored else None
+        epoch = EpochSoFar.restored({}, own_device)
         if resume:
-            _resume(run, gan, steps)
+            epoch = _resume(run, gan, epochs, steps)
         elif group.is_main:
             run.create(options, data)
+        if group.is_main and (warning := shortage(options, data.images)):
+            _warn(warning)
         device.tune_convolutions(own_device)
         notify = tqdm.write if group.is_main else execution.ignore
         images = device.place_images(image_set.pixels, own_device, notify)
         training_data = TrainingData(images, _conditions(image_set, images.device))
-        if group.is_main:
-            _train_and_record(run, gan, training_data, steps, score)
-        else:
-            for _ in train(gan, training_data, steps):
-                pass  # the main process receives the same reports
+        with StopSignals(second_ends=group.size == 1) as signals:
+            reports = train(gan, training_data, steps, control=Control(notify, signals, epoch))
+            if group.is_main:
+                recorder = Recorder(run, gan, epoch, data.images, steps)
+                recorder.record(reports, score, signals)
+            else:
+                _follow(reports, steps, signals)
+
+
+def _summary(image_set: ImageSet, resumed: Run | None) -> DataSummary:
+    """The summary of ``image_set``. Raises RunError if the run began with other images."""
+    data = DataSummary.of(image_set)
+    if resumed and data != (before := resumed.data()):
+        raise RunError(f"{resumed.folder}: the run began with other data: {before.contrast(data)}")
+    return data
 
 
 def _conditions(image_set: ImageSet, where: torch.device) -> Tensor | None:
@@ -86,61 +99,25 @@ def _load(options: Config, group: ProcessGroup) -> ImageSet:
     return found
 
 
-def _resume(run: Run, gan: Gan, steps: int) -> None:
-    if run.checkpoint.exists():  # otherwise the run was interrupted in its first epoch
-        gan.load_state_dict(checkpoint.load(run.checkpoint))
+def _resume(run: Run, gan: Gan, epochs: int, steps: int) -> EpochSoFar:
+    """Restore the state of ``run``; returns the epoch that it is in."""
+    state: dict[str, Any] = {}
+    if run.checkpoint.exists():  # otherwise the run was killed before its first checkpoint
+        state = checkpoint.load(run.checkpoint)
+        gan.load_state_dict(state)
     if gan.step > steps:
-        raise RunError(f"--epochs {gan.config.epochs}: the run has done more epochs already")
+        raise RunError(f"--epochs {epochs}: the run has done more epochs already")
     if gan.group.is_main:
         run.rewind(gan.step)
         run.write_options(gan.config)
+    return EpochSoFar.restored(state.get("epoch", {}), gan.device)
 
 
-def _train_and_record(
-    run: Run, gan: Gan, data: TrainingData, steps: int, score: Score | None
-) -> None:
-    options = gan.config
-    detector = CollapseDetector(options.collapse_epochs, gan.step)
-    began = time.perf_counter()
-    with (
-        Display(run, options, gan.step) as display,
-        tqdm(total=steps, initial=gan.step, unit="step") as bar,
-    ):
-        for report in train(gan, data, steps, notify=tqdm.write):
-            bar.update(report.step - bar.n)
-            bar.set_postfix_str(_line(report))
-            if not report.epoch_done:
-                continue
-            last = report.step == steps
-            generator = gan.averaged_generator()
-            run.write_samples(generator, options, gan.sampler, report.epoch)
-            score_due = last or report.epoch % (options.score_every or 1) == 0
-            value = score(generator) if score and score_due else None
-            best = value is not None and value < run.best_score()
-            hardware = device.describe(gan.device, options.precision)
-            run.write_epoch(report, time.perf_counter() - began, hardware, value)
-            # Before the checkpoints: a run interrupted in between repeats this epoch.
-            display.epoch(report)
-            if best:  # before the last one: a run interrupted in between repeats the score
-                checkpoint.save(gan.state_dict(), run.best_checkpoint)
-            if not detector.update(report) or last:
-                checkpoint.save(gan.state_dict(), run.checkpoint)
-            tqdm.write(
-                f"epoch {report.epoch}/{options.epochs}: {_line(report)}{_scored(value, best)}"
-            )
-            began = time.perf_counter()
-
-
-def _line(report: Report) -> str:
-    return (
-        f"D {report.discriminator_loss:.3f} G {report.generator_loss:.3f} "
-        f"real {report.accuracy_real:.0%} fake {report.accuracy_fake:.0%} "
-        f"{report.images_per_second:.0f} img/s"
-    )
-
-
-def _scored(value: float | None, best: bool) -> str:
-    return "" if value is None else f" {SCORE} {value:.3g}{', the best' if best else ''}"
+def _follow(reports: Iterable[Report], steps: int, signals: StopSignals) -> None:
+    """Train by consuming the reports, which the main process records."""
+    for report in reports:
+        if report.stopping and report.step < steps:
+            raise StoppedError("", signals.status)
 
 
 def _warn(line: str) -> None:

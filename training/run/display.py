@@ -4,7 +4,6 @@ No result depends on them, so if drawing fails, a warning is printed and the tra
 """
 
 import sys
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -21,9 +20,6 @@ from training.run.journal import Run
 from training.run.report import Report
 from training.run.tensorboard import Events
 
-CURVES_SHARE = 0.1
-"""Largest share of the time spent on curves: on a GPU an epoch takes less time than they do."""
-
 
 class Display:
     """Draws into a run's folder. As a context manager it finishes with the animation."""
@@ -32,7 +28,6 @@ class Display:
         """Continue after ``step``."""
         self._run, self._config, self._step = run, config, step
         self._events: Events | None = None
-        self._next_curves, self._stale = 0.0, False
 
     def __enter__(self) -> Self:
         return self
@@ -42,18 +37,14 @@ class Display:
     ) -> None:
         if self._events:
             self._attempt(self._events.close)
-        if self._stale:
-            self._attempt(self._draw_curves)
         if kind is None:
             self._attempt(self._animate)
+        elif self._run.epochs():
+            self._attempt(self._draw_curves)  # those of the last epoch may be missing
 
     def epoch(self, report: Report) -> None:
-        """Show an epoch whose line and samples are in the folder. Its curves may be drawn later."""
-        began = time.monotonic()
-        self._stale = began < self._next_curves
-        if not self._stale:
-            self._attempt(self._draw_curves)
-            self._next_curves = began + (time.monotonic() - began) / CURVES_SHARE
+        """Show an epoch whose line and samples are in the folder."""
+        self._attempt(self._draw_curves)
         self._attempt(lambda: self._write_events(report))
 
     def _write_events(self, report: Report) -> None:
@@ -71,9 +62,7 @@ class Display:
         atomic_files.write(self._run.accuracy, curves.accuracy(epochs))
 
     def _animate(self) -> None:
-        numbers = [line["epoch"] for line in self._run.epochs()]
-        grids = [(number, self._run.samples(number)) for number in numbers]
-        if grids:
+        if grids := list(self._run.sheets().items()):
             atomic_files.write(self._run.animation, animation.gif(grids))
 
     @staticmethod

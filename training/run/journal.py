@@ -5,7 +5,7 @@ data.json               a summary of its training images
 metrics.jsonl           one line per epoch
 losses.png              the losses of both networks by epoch
 accuracy.png            the discriminator's accuracy by epoch
-samples/epoch-001.png   images of the same seeds after every epoch; with classes, one row each
+samples/epoch-001.png   images of the same seeds after an epoch; with classes, one row each
 training.gif            these samples as an animation
 events/                 the same for TensorBoard
 checkpoints/last.pt     the checkpoint from which --resume continues
@@ -224,17 +224,28 @@ class Run:
     ) -> None:
         """Append an epoch's line. ``seconds`` includes the time for its samples and its score."""
         line = {**dataclasses.asdict(report), "seconds": round(seconds, 2), "device": device}
-        del line["epoch_done"]
+        del line["epoch_done"], line["stopping"]
         if score is not None:
             line[SCORE] = score
         with self.metrics.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     def rewind(self, step: int) -> None:
-        """Remove the lines after ``step``: a resumed run writes them again."""
-        lines = [json.dumps(line) + "\n" for line in self.epochs() if line["step"] <= step]
+        """Remove the lines and the samples after ``step``: a resumed run writes them again."""
+        kept = [line for line in self.epochs() if line["step"] <= step]
         if self.metrics.exists():
+            lines = [json.dumps(line) + "\n" for line in kept]
             atomic_files.write(self.metrics, "".join(lines).encode())
+        for path in set(self.sheets().values()) - {self.samples(line["epoch"]) for line in kept}:
+            path.unlink()
+
+    def sheets(self) -> dict[int, Path]:
+        """The sample grids that were drawn, by their epoch, in its order."""
+        numbers = sorted(
+            int(path.stem.removeprefix("epoch-"))
+            for path in (self.folder / "samples").glob("epoch-*.png")
+        )
+        return {number: self.samples(number) for number in numbers}
 
     def write_samples(
         self, generator: nn.Module, config: Config, sampler: Sampler | None, epoch: int

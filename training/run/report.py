@@ -19,3 +19,5 @@ class Report:
     accuracy_fake: float
     """Share of generated images that the discriminator takes for generated."""
     images_per_second: float
+    stopping: bool = False
+    """Whether the run stops after this report, because a signal asks for it."""

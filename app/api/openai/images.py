@@ -1,7 +1,6 @@
 """``POST /v1/images/generations``: images by OpenAI's API."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from app.errors import (
 from app.imaging.sheets import MAX_SCALE, Sheet, square_columns
 from app.latent.choices import MAX_MIXED
 from app.latent.edits import NO_EDIT
-from app.latent.sampling import SEEDS, consecutive
+from app.latent.sampling import consecutive, random_seed
 from app.registry.chosen_conditions import listed
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -152,7 +151,7 @@ def _requested(body: ImageRequest, route: Route) -> _Images:
     options = DrawOptions(NO_EDIT, scale=_scale(body.size, version), choice=choice)
     sheet = Sheet(square_columns(count))
     drawing = route.drawing(version, options, sheet, count, "body", n=count, size=body.size)
-    first = secrets.randbelow(SEEDS) if body.seed is None else body.seed
+    first = random_seed() if body.seed is None else body.seed
     seeds = consecutive(first, count)
     return _Images(drawing, seeds, body.output_format or "png", understood.text)
 

@@ -28,15 +28,15 @@ def _object(version: ModelVersion, model: str) -> ModelObject:
 
 
 def _objects(registry: Registry, name: str) -> list[ModelObject]:
-    """The model, which stands for its highest version, and every version."""
-    versions = sorted(registry.models[name].items())
-    each = [_object(version, str(version.key)) for _, version in versions]
-    return [_object(versions[-1][1], name), *each]
+    """The model, which stands for its default version, and every version."""
+    versions = registry.models[name]
+    each = [_object(versions[number], f"{name}/{number}") for number in sorted(versions)]
+    return [_object(versions[registry.default_version(name)], name), *each]
 
 
 @router.get("/models")
 async def list_models(registry: CurrentRegistry) -> ModelList:
-    """List the ids of all models in service: `name` for the highest version, `name/version`."""
+    """List the ids of all models in service: `name` for the default version, `name/version`."""
     names = sorted(registry.models)
     return ModelList(data=[one for name in names for one in _objects(registry, name)])
 

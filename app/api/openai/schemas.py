@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.api.parameters import Parameters, Seed, integral
+from app.api.numbers import integral
+from app.api.parameters import Parameters, Seed
 from app.api.schema_words import FORM
 
 _MODEL = Field(examples=["fashion-mnist", "fashion-mnist/2"])

@@ -1,6 +1,5 @@
 """``POST /generate``: many images at once."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, Lat
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.imaging.sheets import square_columns
 from app.latent.choices import Choice
-from app.latent.sampling import SEEDS, Latents, consecutive
+from app.latent.sampling import Latents, consecutive, random_seed
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
@@ -29,7 +28,7 @@ _OFFERED = (JSON, PNG, ZIP)
 _EMPTY_BODY = GenerateBody()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Source:
     """What images are generated from: seeds, or latents that the request gives."""
 
@@ -106,7 +105,7 @@ async def generate(request: Request) -> Response:
     drawn = await drawing.draw(source.rows(version, options), media_type)
     if media_type == PNG:
         return await responses.png(sheet, drawn, source.first, mixed=source.mixed)
-    return await _each(media_type, drawn, source)
+    return await _each(media_type, drawn, source, route.request.root_path)
 
 
 def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
@@ -119,7 +118,7 @@ def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
         _require_defaults("seeds", query, "n", "seed")
         mixed = body.seeds != consecutive(body.seeds[0], len(body.seeds))
         return _Source(body.seeds, [], {"seeds": json_safe(body.seeds)}, mixed=mixed)
-    first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
+    first = random_seed() if query.seed is None else query.seed
     return _Source(consecutive(first, query.n), [], {"n": query.n}, "query", mixed=False)
 
 
@@ -150,19 +149,19 @@ def _require_defaults(name: str, query: GenerateQuery, *others: str) -> None:
     require_absent(name, {k: v for k, v in given.items() if v != defaults[k].default})
 
 
-async def _each(media_type: str, drawn: Drawn, source: _Source) -> Response:
+async def _each(media_type: str, drawn: Drawn, source: _Source, root_path: str) -> Response:
     """Every image as a file of its own, in a ZIP or in JSON."""
     files = await responses.pngs(drawn, source.seeds)
     if media_type == ZIP:
         by_seed = {f"{seed}.png": file for seed, file in zip(source.seeds, files, strict=False)}
         named = by_seed or responses.numbered(files)
         return await responses.archive(named, drawn, source.first)
-    body = partial(_json_body, drawn, source, files)
+    body = partial(_json_body, drawn, source, files, root_path)
     return await responses.json(body, files, drawn, source.first)
 
 
 def _json_body(
-    drawn: Drawn, source: _Source, files: Sequence[bytes]
+    drawn: Drawn, source: _Source, files: Sequence[bytes], root_path: str
 ) -> Generated | GeneratedFromLatents:
     """The body of the JSON response."""
     pngs = list(map(responses.base64_text, files))
@@ -172,7 +171,7 @@ def _json_body(
         of_seeds = [
             GeneratedImage(
                 seed=seed,
-                url=url(version, options.of_image(k), seed),
+                url=url(version, options.of_image(k), seed, root_path=root_path),
                 png=png,
                 **drawn.condition(k),
             )

@@ -1,6 +1,5 @@
 """``GET /grid``: a sheet of images."""
 
-import secrets
 from typing import Annotated
 
 import numpy as np
@@ -11,10 +10,11 @@ from app.api.content_negotiation import PNG, choose
 from app.api.dependencies import KeyRoute
 from app.api.drawing import Drawing, Route, require_absent
 from app.api.parameters import GridQuery
+from app.api.raw_response import permanent
 from app.errors import invalid, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
-from app.latent.sampling import SEEDS, consecutive
+from app.latent.sampling import consecutive, random_seed
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
@@ -36,6 +36,9 @@ async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
     With `rows=classes`, every class of a conditional model has a row, or every class in `class`,
     and every column has the latent of one seed. With `rows=attributes`, every image of a row has
     one attribute.
+
+    A sheet may be cached permanently if the request names its `version` and its `seed` or
+    `corners`.
     """
     choose(route.accept, (PNG,))
     corners = _corners(query)
@@ -51,11 +54,13 @@ async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
     if corners is not None:
         first, inputs = corners[0], _plane(drawing, corners, rows, query.cols)
     else:
-        first = secrets.randbelow(SEEDS) if query.seed is None else query.seed
+        first = random_seed() if query.seed is None else query.seed
         inputs = _inputs(drawing, query, first, count)
     drawn = await drawing.draw(inputs, PNG)
     mixed = corners is not None or isinstance(query.rows, str)
-    return await responses.png(sheet, drawn, first, mixed=mixed)
+    named = query.version is not None and (corners is not None or query.seed is not None)
+    cached = permanent(private=route.request.needs_key) if named else ()
+    return await responses.png(sheet, drawn, first, *cached, mixed=mixed)
 
 
 def _plane(drawing: Drawing, corners: list[int], rows: int, cols: int) -> GraphInputs:

@@ -12,7 +12,7 @@ from app.api.content_negotiation import PNG, WEBP, choose
 from app.api.drawing import RouteContext, route_context
 from app.api.image_cache import ImageKey
 from app.api.parameters import FileFormat, ImagePath, ImageQuery
-from app.api.raw_response import Headers, RawResponse, entity_headers
+from app.api.raw_response import Headers, RawResponse, entity_headers, permanent
 from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -22,19 +22,23 @@ router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
 _PATH = "/images/{model}/{version}/{seed}.{form}"
 _MEDIA_TYPES: dict[FileFormat, str] = {"png": PNG, "webp": WEBP}
 _SHEET = Sheet(columns=1)
-# A published version never changes, and neither do its images.
-_CACHE_FOREVER = "max-age=31536000, immutable"
 _REMEMBERED, _SHORT = 4096, 256
 """How many URLs are remembered, and the most bytes of each."""
 _DESCRIPTION = direct_route.description(ImageQuery, path=ImagePath)
 _DESCRIPTION["parameters"] += openapi.IF_NONE_MATCH["parameters"]
 
 
-def url(version: ModelVersion, options: DrawOptions, seed: int, form: FileFormat = "png") -> str:
-    """The path and query of one image."""
+def url(
+    version: ModelVersion,
+    options: DrawOptions,
+    seed: int,
+    form: FileFormat = "png",
+    root_path: str = "",
+) -> str:
+    """The path and query of one image; ``root_path`` is the prefix of all public paths."""
     # No value contains a character that a query must escape (RFC 3986, section 3.4).
     query = "&".join(f"{name}={value}" for name, value in options.parameters.items())
-    path = f"/images/{version.key}/{seed}.{form}"
+    path = f"{root_path}/images/{version.key}/{seed}.{form}"
     return f"{path}?{query}" if query else path
 
 
@@ -116,11 +120,9 @@ def _parsed(request: Request, route: RouteContext) -> _Meaning:
     route.drawing(version, options, _SHEET, 1, scale=query.scale)
     key = ImageKey(version, options, path.seed, _MEDIA_TYPES[path.form])
     etag = key.etag
-    # A shared cache must not give images that need a key to clients without one.
-    visibility = "private" if route.request.needs_key else "public"
     headers = (
         (b"etag", etag.encode()),
-        (b"cache-control", f"{visibility}, {_CACHE_FOREVER}".encode()),
+        *permanent(private=route.request.needs_key),
         (b"x-model", str(version.key).encode()),
         (b"x-seed", b"%d" % path.seed),
         (b"vary", b"Accept"),

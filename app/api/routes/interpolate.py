@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from app.api import openapi, responses, streaming
 from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
@@ -41,9 +41,7 @@ _OFFERED = tuple(_MEDIA_TYPES.values())
         _OFFERED, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
     ),
 )
-async def interpolate(
-    query: Annotated[InterpolateQuery, Query()], route: Route, request: Request
-) -> Response:
+async def interpolate(query: Annotated[InterpolateQuery, Query()], route: Route) -> Response:
     """Generate `steps` frames from the image of seed `from` to that of `to`, including both.
 
     With `seeds` instead, the path leads through several seeds and `steps` is the number of frames
@@ -74,7 +72,7 @@ async def interpolate(
     rows = drawing.rows(latents, path(drawing.conditions(seeds), method="lerp"))
     if media_type == NDJSON:
         positions = _positions(query, seeds)
-        return await streaming.frames(drawing, rows, positions, seeds[0], request.url.path)
+        return await streaming.frames(drawing, rows, positions, seeds[0], route.request.path)
     drawn = await drawing.draw(rows, media_type)
     return await _encoded(media_type, drawn, query, seeds, sheet)
 

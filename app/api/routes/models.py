@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry
@@ -17,6 +17,7 @@ from app.api.schemas import (
 )
 from app.artifact.card import ModelName
 from app.errors import NotFoundError, NotReadyError, ParameterError
+from app.middleware.request_context import context_of
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
@@ -24,28 +25,28 @@ from app.registry.registry import Registry
 router = APIRouter(tags=["models"])
 
 
-def _classes(version: ModelVersion) -> list[ServedClass]:
+def _classes(version: ModelVersion, root_path: str) -> list[ServedClass]:
     return [
-        ServedClass(**one.model_dump(), index=k, example=_example(version, one.name))
+        ServedClass(**one.model_dump(), index=k, example=_example(version, one.name, root_path))
         for k, one in enumerate(version.card.classes or [])
     ]
 
 
-def _condition_attributes(version: ModelVersion) -> list[ServedAttribute]:
+def _condition_attributes(version: ModelVersion, root_path: str) -> list[ServedAttribute]:
     found = version.card.attributes
     return [
-        ServedAttribute(**one.model_dump(), example=_example(version, one.name))
+        ServedAttribute(**one.model_dump(), example=_example(version, one.name, root_path))
         for one in (found.attributes if found else [])
     ]
 
 
-def _example(version: ModelVersion, name: str) -> str:
+def _example(version: ModelVersion, name: str, root_path: str) -> str:
     """The URL of an image with this class or attribute."""
     choice = version.choice([{name: 1}]) if version.card.classes else version.choice((), {name: 1})
-    return url(version, DrawOptions(choice=choice), 0)
+    return url(version, DrawOptions(choice=choice), 0, root_path=root_path)
 
 
-def _described(registry: Registry, name: str) -> ServedModel:
+def _described(registry: Registry, name: str, root_path: str) -> ServedModel:
     versions = [
         ServedVersion(
             version=number,
@@ -53,19 +54,20 @@ def _described(registry: Registry, name: str) -> ServedModel:
             precision=version.engine.precision,
             graph=version.variant.file,
             attributes=version.card.editable,
-            classes=_classes(version),
-            condition_attributes=_condition_attributes(version),
+            classes=_classes(version, root_path),
+            condition_attributes=_condition_attributes(version, root_path),
             card=version.card,
         )
         for number, version in sorted(registry.models[name].items())
     ]
-    return ServedModel(name=name, default_version=versions[-1].version, versions=versions)
+    return ServedModel(name=name, default_version=registry.default_version(name), versions=versions)
 
 
 @router.get("/models")
-async def models(registry: CurrentRegistry) -> ServedModels:
+async def models(registry: CurrentRegistry, request: Request) -> ServedModels:
     """List every model in service with the card of each version, and what is not in service."""
-    described = [_described(registry, name) for name in sorted(registry.models)]
+    root_path = context_of(request.scope).root_path
+    described = [_described(registry, name, root_path) for name in sorted(registry.models)]
     try:
         default = registry.default
     except NotReadyError:
@@ -77,8 +79,10 @@ async def models(registry: CurrentRegistry) -> ServedModels:
 
 @router.get("/models/{name}", responses=openapi.problems(NotFoundError, ParameterError))
 async def model(
-    name: Annotated[ModelName, Path(description="a served model")], registry: CurrentRegistry
+    name: Annotated[ModelName, Path(description="a served model")],
+    registry: CurrentRegistry,
+    request: Request,
 ) -> ServedModel:
     """Describe one model in service."""
     found = registry.find(name, None, place="path", parameter="name")
-    return _described(registry, found.card.name)
+    return _described(registry, found.card.name, context_of(request.scope).root_path)

@@ -58,13 +58,13 @@ def _files() -> Mapping[str, _File]:
     return found
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def page(if_none_match: IfNoneMatch) -> Response:
     """Return the page."""
     return _response(_files()[_INDEX], if_none_match)
 
 
-@router.api_route("/web/{name}", methods=["GET", "HEAD"])
+@router.get("/web/{name}")
 async def part(name: str, if_none_match: IfNoneMatch) -> Response:
     """Return a file that the page loads."""
     if (file := _files().get(name)) is None:

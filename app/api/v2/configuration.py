@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry, CurrentServices
 from app.api.v2 import tensors
-from app.api.v2.models import ExactVersion, HighestVersion
+from app.api.v2.models import DefaultVersion, ExactVersion
 from app.api.v2.schemas import (
     ConfiguredInput,
     ConfiguredTensor,
@@ -29,9 +29,9 @@ _NOT_FOUND = openapi.protocol_errors(NotFoundError, ParameterError)
 
 @router.get("/models/{model}/config", responses=_NOT_FOUND)
 async def model_configuration(
-    version: HighestVersion, registry: CurrentRegistry, services: CurrentServices
+    version: DefaultVersion, registry: CurrentRegistry, services: CurrentServices
 ) -> ModelConfiguration:
-    """Describe the tensors and the batches of a model, in its highest version."""
+    """Describe the tensors and the batches of a model, in its default version."""
     versions = sorted(registry.models.get(version.card.name, ()))
     return _configuration(version, versions, services.settings.max_images)
 

@@ -6,15 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator
 
 from app.api import json_text, openapi
 from app.api.content_negotiation import JSON
 from app.api.dependencies import KeyRoute
 from app.api.drawing import Route, RouteContext
 from app.api.drawn import Drawn, Generation
+from app.api.numbers import decimal
 from app.api.responses import timing
 from app.api.v2 import tensors
-from app.api.v2.models import ExactVersion, HighestVersion
+from app.api.v2.models import DefaultVersion, ExactVersion
 from app.api.v2.tensors import Body, InferenceRequest, InferenceResponse, Inputs, TensorError
 from app.artifact.card import Card
 from app.errors import (
@@ -149,6 +151,7 @@ async def _inference(
             le=2**31 - 1,
             description="bytes of JSON before binary tensors; omit it without binary tensors",
         ),
+        BeforeValidator(decimal),
     ] = None,
 ) -> Inference:
     return Inference(request, route, json_length)
@@ -163,7 +166,7 @@ Received = Annotated[Inference, Depends(_inference)]
     responses=_RESPONSES,
     openapi_extra=_BODY,
 )
-async def infer(version: HighestVersion, inference: Received) -> Response:
+async def infer(version: DefaultVersion, inference: Received) -> Response:
     """Generate images from latents: `latents` FP32 `[n, width]` in, `pixels` UINT8 out.
 
     Conditional models have an optional second input, `classes` FP32 `[n, k]`: weights of classes,
@@ -171,7 +174,7 @@ async def infer(version: HighestVersion, inference: Received) -> Response:
     frequent class or attributes.
 
     Tensors are numbers in JSON, or binary data after the JSON (binary tensor extension), in both
-    directions. The model's highest version is used.
+    directions. The model's default version is used.
     """
     return await inference.run(version)
 

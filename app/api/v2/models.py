@@ -8,6 +8,7 @@ from app import __version__
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry, RequiresReady
 from app.api.drawing import Route
+from app.api.parameters import Version
 from app.api.v2 import tensors
 from app.api.v2.schemas import (
     AllStatistics,
@@ -21,7 +22,7 @@ from app.api.v2.schemas import (
     ServerReady,
     TensorMetadata,
 )
-from app.artifact.card import OUTPUT, Card, ModelName, VersionNumber
+from app.artifact.card import OUTPUT, Card, ModelName
 from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.registry.model_version import ModelVersion
 from app.registry.statistics import Count
@@ -32,10 +33,10 @@ _EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", 
 _NOT_FOUND = openapi.protocol_errors(NotFoundError, ParameterError)
 
 Name = Annotated[ModelName, Path(description="a served model")]
-_Number = Annotated[VersionNumber, Path(description="its version")]
+_Number = Annotated[Version, Path(description="its version")]
 
 
-async def _highest(model: Name, route: Route) -> ModelVersion:
+async def _default(model: Name, route: Route) -> ModelVersion:
     return route.find(model, None, "path")
 
 
@@ -43,7 +44,7 @@ async def _exact(model: Name, version: _Number, route: Route) -> ModelVersion:
     return route.find(model, version, "path")
 
 
-HighestVersion = Annotated[ModelVersion, Depends(_highest)]
+DefaultVersion = Annotated[ModelVersion, Depends(_default)]
 ExactVersion = Annotated[ModelVersion, Depends(_exact)]
 
 
@@ -78,8 +79,8 @@ async def statistics(registry: CurrentRegistry) -> AllStatistics:
 
 
 @router.get("/models/{model}", responses=_NOT_FOUND)
-async def model_metadata(version: HighestVersion, registry: CurrentRegistry) -> ModelMetadata:
-    """Describe the tensors of a model, in its highest version."""
+async def model_metadata(version: DefaultVersion, registry: CurrentRegistry) -> ModelMetadata:
+    """Describe the tensors of a model, in its default version."""
     return _metadata(version.card, sorted(registry.models.get(version.card.name, ())))
 
 
@@ -90,7 +91,7 @@ async def version_metadata(version: ExactVersion) -> ModelMetadata:
 
 
 @router.get("/models/{model}/ready", responses=_NOT_FOUND)
-async def model_ready(version: HighestVersion) -> ModelReady:
+async def model_ready(version: DefaultVersion) -> ModelReady:
     """Report that the model is in service."""
     return ModelReady(name=version.card.name)
 
@@ -102,7 +103,7 @@ async def version_ready(version: ExactVersion) -> ModelReady:
 
 
 @router.get("/models/{model}/stats", responses=_NOT_FOUND)
-async def model_statistics(version: HighestVersion, registry: CurrentRegistry) -> AllStatistics:
+async def model_statistics(version: DefaultVersion, registry: CurrentRegistry) -> AllStatistics:
     """Return the statistics of every version of a model, of the worker that responds."""
     versions = registry.models.get(version.card.name, {})  # it may have been retired meanwhile
     return AllStatistics(model_stats=[_statistics(versions[number]) for number in sorted(versions)])

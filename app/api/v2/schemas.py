@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.api.parameters import integral
+from app.api.numbers import integral
 from app.artifact.card import VersionNumber
 
 _NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["1"])

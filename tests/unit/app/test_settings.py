@@ -104,3 +104,18 @@ def test_a_weak_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, we
 def test_an_invalid_origin_is_refused(origins: str) -> None:
     with pytest.raises(ValidationError, match="cors_origins"):
         Settings(cors_origins=origins)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"), [("", ""), ("/", ""), ("/a", "/a"), ("/a/b.c-d_e~/", "/a/b.c-d_e~")]
+)
+def test_a_root_path_is_a_path_without_a_slash_at_its_end(given: str, path: str) -> None:
+    assert Settings(root_path=given).root_path == path
+
+
+@pytest.mark.parametrize(
+    "given", ["a", "//a.example", "https://a.example/b", "/a/../b", "/a b", "/ä", "/a//b", "/a?b"]
+)
+def test_any_other_root_path_is_refused(given: str) -> None:
+    with pytest.raises(ValidationError, match="begins with a slash, such as /dcgan"):
+        Settings(root_path=given)

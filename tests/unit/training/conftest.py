@@ -1,5 +1,6 @@
 """A tiny data set, the command line on it, one finished run and tiny networks."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests import tiny_run
 from training.__main__ import main
 from training.config import Config
 from training.gan.gan import Gan
+from training.loop import recorder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,6 +30,14 @@ def _one_thread() -> Iterator[None]:
 def _quick_calibration() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         tiny_run.shorten_calibration(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_epoch_is_looked_at() -> Iterator[None]:
+    # Otherwise the time would decide which epochs have samples and checkpoints.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "LOOKS_SHARE", math.inf)
         yield
 
 

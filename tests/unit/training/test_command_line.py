@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import re
+import shlex
+import signal
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +21,7 @@ from training.__main__ import main
 from training.config import Config
 from training.data import idx
 from training.gan.gan import Gan
-from training.loop import checkpoint
+from training.loop import checkpoint, recorder, reporting
 from training.run.journal import Run
 
 Fit = Callable[..., int]
@@ -74,6 +76,22 @@ def test_fit_prints_every_epoch_and_writes_all_files(
     assert last(run)["step"] == 10
     sheet = Image.open(io.BytesIO((run / "samples" / "epoch-002.png").read_bytes()))
     assert sheet.size == (128, 128)
+
+
+def test_a_run_too_short_to_learn_warns_before_it_starts(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--epochs", 1) == 0
+    assert "warning: the run shows 40 images" in (err := capsys.readouterr().err)
+    assert err.index("Use --epochs 75000") < err.index("step/s")
+
+
+def test_a_run_records_the_augmentation_that_auto_chose(fit: Fit, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    assert fit(run.folder, "--augment", "auto", "--epochs", 1) == 0
+    assert run.config().augment == "color,translation,cutout"
+    assert fit(run.folder, "--augment", "auto", "--epochs", 2, "--resume") == 0
+    assert fit(run.folder, "--augment", "none", "--epochs", 3, "--resume") == 1
 
 
 def test_the_same_call_gives_the_same_bits(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
@@ -193,29 +211,90 @@ def test_resuming_a_finished_run_changes_no_file(fit: Fit, tmp_path: Path) -> No
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("step", [3, 8], ids=["in the first epoch", "in the second epoch"])
-def test_an_interrupted_run_continues_from_its_last_epoch(
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
+@pytest.mark.parametrize(("step", "epoch"), [(3, 1), (8, 2)])
+def test_a_stopped_run_saves_at_once_and_continues_with_the_printed_command(
     fit: Fit,
     finished_run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    status: int,
     step: int,
+    epoch: int,
 ) -> None:
-    train_step = Gan.train_step
+    run, train_step = tmp_path / "my run", Gan.train_step
 
     def interrupted(self: Gan, real: torch.Tensor) -> torch.Tensor:
         if self.step == step:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return train_step(self, real)
 
+    monkeypatch.setattr(reporting, "REPORT_SECONDS", 0)  # a report after every step
+    before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         patch.setattr(Gan, "train_step", interrupted)
-        assert fit(tmp_path / "run") == 130
-    assert "continue from the last epoch with --resume" in capsys.readouterr().err
-    assert len(Run(tmp_path / "run").epochs()) == step // 5
-    assert fit(tmp_path / "run", "--resume") == 0
+        assert fit(run) == status
+    assert signal.getsignal(number) == before
+    *_, saved, advice = capfd.readouterr().err.splitlines()
+    assert saved == (
+        f"stopped after step {step + 1} of 10, in epoch {epoch} of 2; "
+        f"saved {run}/checkpoints/last.pt"
+    )
+    assert advice.startswith("continue with: ")
+    assert last(run)["step"] == step + 1
+    assert len(Run(run).epochs()) == step // 5
+    command = shlex.split(advice.removeprefix("continue with: "))
+    assert main(command[command.index("fit") :]) == 0
+    assert_equal_runs(run, finished_run)
+
+
+def test_a_second_ctrl_c_ends_the_run_at_once(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> torch.Tensor:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+
+    monkeypatch.setattr(Gan, "train_step", interrupted)
+    assert fit(tmp_path / "run") == 130
+    assert capfd.readouterr().err.endswith("\ninterrupted\n")
+    assert not Run(tmp_path / "run").checkpoint.exists()
+
+
+def test_checkpoints_are_saved_after_so_many_minutes_inside_an_epoch(
+    fit: Fit, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    save = checkpoint.save
+
+    def note(state: dict[str, Any], path: Path) -> None:
+        saved.append(state["step"])
+        save(state, path)
+
+    monkeypatch.setattr(checkpoint, "save", note)
+    monkeypatch.setattr(reporting, "REPORT_SECONDS", 0)
+    assert fit(tmp_path / "run", "--checkpoint-minutes", 1e-9) == 0
+    assert saved == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     assert_equal_runs(tmp_path / "run", finished_run)
+
+
+def test_looking_takes_a_limited_share_of_the_time(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(recorder, "LOOKS_SHARE", 1e-9)
+    run = Run(tmp_path / "run")
+    assert fit(run.folder, "--epochs", 5) == 0
+    assert [line["epoch"] for line in run.epochs()] == [1, 2, 3, 4, 5]
+    assert list(run.sheets()) == [1, 5]
+    output = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in output] == ["epoch 1/5", "epoch 5/5"]
+    with Image.open(run.animation) as image:
+        assert image.n_frames == 2
 
 
 def test_an_epoch_interrupted_before_its_checkpoint_is_repeated_without_a_second_line(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from training.config import ADJUSTABLE, PLACEMENT, Config, from_flags, resumed
+from training.config import ADJUSTABLE, PLACEMENT, Config, for_images, from_flags, resumed
 from training.errors import RunError
 
 OTHER: dict[str, Any] = {
@@ -20,6 +20,7 @@ OTHER: dict[str, Any] = {
     "norm_momentum": 0.01,
     "norm_eps": 1e-3,
     "epochs": 99,
+    "images_seen": 10**6,
     "batch_size": 48,
     "seed": 5,
     "latent_dim": 32,
@@ -41,6 +42,7 @@ OTHER: dict[str, Any] = {
     "average_decay": 0.9,
     "collapse_epochs": 0,
     "score_every": 5,
+    "checkpoint_minutes": 0.5,
     "data_dir": Path("elsewhere"),
     "device": "cpu",
     "precision": "fp32",
@@ -69,6 +71,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("image_size", [12, 30, 132]),
         ("preset", ["dcgan-256"]),
         ("epochs", [0, -1, 1.5, "many"]),
+        ("images_seen", [0, 1.5]),
         ("batch_size", [1]),
         ("seed", [-1, 2**32]),
         ("latent_dim", [0, 4097]),
@@ -87,7 +90,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("r1_gamma", [-1, math.nan, math.inf]),
         ("r2_gamma", [-1, math.nan, math.inf]),
         ("penalty_interval", [0, 0.5]),
-        ("augment", ["blur", "color,", "color,color", "color cutout", ","]),
+        ("augment", ["blur", "color,", "color,color", "color cutout", ",", "none,color"]),
         ("generator_lr", [0, -1e-4, math.nan, math.inf]),
         ("discriminator_lr", [0, -1e-4, math.nan, math.inf]),
         ("beta1", [-0.1, 1, math.nan]),
@@ -97,6 +100,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("average_decay", [-0.1, 1, math.nan]),
         ("score_every", [-1, 0.5]),
         ("collapse_epochs", [-1, 0.5]),
+        ("checkpoint_minutes", [-1, 0, math.nan]),
         ("device", ["tpu"]),
         ("precision", ["fp16"]),
         ("execution", ["fast"]),
@@ -112,10 +116,23 @@ def test_a_value_out_of_bounds_is_an_error(name: str, values: list[Any]) -> None
 
 @pytest.mark.parametrize(
     ("augment", "policy"),
-    [("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
+    [("none", ()), ("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
 )
 def test_an_augmentation_policy_keeps_its_order(augment: str, policy: tuple[str, ...]) -> None:
     assert from_flags({"augment": augment}).policy == policy
+
+
+def test_auto_augments_small_data_only() -> None:
+    small, large = (for_images(Config(), count) for count in (9_999, 10_000))
+    assert (small.policy, large.policy) == (("color", "translation", "cutout"), ())
+    assert for_images(from_flags({"augment": "none"}), 100).policy == ()
+    assert for_images(from_flags({"augment": "cutout"}), 10**6).policy == ("cutout",)
+    assert for_images(from_flags({"preset": "paper-64"}), 100).policy == ()
+
+
+def test_auto_is_what_it_was_when_the_run_began() -> None:
+    saved = for_images(Config(), 100)
+    assert resumed(saved, {"augment": "auto"}) == saved
 
 
 @pytest.mark.parametrize(
@@ -166,6 +183,11 @@ def test_options_that_change_the_result_may_not_change(name: str) -> None:
         if flag.endswith(" False"):
             flag = flag.removesuffix(" False").replace("--", "--no-", 1)
         assert flag in str(caught.value)
+
+
+def test_a_new_number_of_images_replaces_the_epochs_of_a_run() -> None:
+    assert resumed(Config(epochs=3), {"images_seen": "99"}) == Config(images_seen=99)
+    assert resumed(Config(epochs=3), {"images_seen": 99, "epochs": 4}).epochs == 4
 
 
 def test_a_run_is_not_resumed_with_values_out_of_bounds() -> None:

@@ -80,6 +80,13 @@ def test_the_typical_condition_is_the_most_frequent() -> None:
     assert twice.typical().tolist() == [[0, 1]]
 
 
+def test_the_most_probable_condition_is_exact() -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
+    probabilities = np.float32([[0.1, 0.2, 0.7], [0.5, 0.5, 0], [0, 0, 0]])
+    assert sampler.most_probable(probabilities).tolist() == [[0, 0, 1], [1, 0, 0], [1, 0, 0]]
+    assert FACES.most_probable(probabilities).tolist() == [[0, 0, 1], [1, 1, 0], [0, 0, 0]]
+
+
 def test_a_sum_of_classes_is_a_mixture() -> None:
     sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
     a, b, c = np.eye(3, dtype=np.float32)[:, None]

@@ -40,7 +40,9 @@ async def receive() -> Message:
 
 
 def context(path: str, query: str = "", host: str = "192.0.2.1") -> RequestContext:
-    scope: dict[str, Any] = {"type": "http", "path": path, "query_string": query.encode()}
+    method = "GET" if path in {"/interpolate", "/grid", "/variations"} else "POST"
+    scope: dict[str, Any] = {"type": "http", "method": method, "path": path}
+    scope |= {"query_string": query.encode()}
     scope |= {"headers": [], "client": (host, 1), "state": {}}
     authenticator, stats = Authenticator(Settings()), RequestStats("id")
     created = RequestContext(scope, receive, authenticator, 30.0, stats)
@@ -158,3 +160,22 @@ def test_the_number_of_remembered_queues_is_bounded(admission: Admission, queue:
             admit(admission, request, queue, 3)
     refused = [early(admission, request) is not None for request in requests]
     assert refused == [True] * 100 + [False] * 10
+
+
+def test_an_encoder_has_a_queue_of_its_own(admission: Admission, queue: Queue) -> None:
+    with pytest.raises(OverloadedError):
+        admit(admission, context("/encode"), queue, 3)
+    assert early(admission, context("/encode")) is not None
+    assert early(admission, context("/generate")) is None
+
+
+@pytest.mark.parametrize("path", ["/interpolate", "/grid", "/variations"])
+def test_a_body_names_the_model_where_the_method_is_post(
+    admission: Admission, queue: Queue, path: str
+) -> None:
+    with pytest.raises(OverloadedError):
+        admit(admission, context("/generate"), queue, 3)
+    assert early(admission, context(path)) is not None
+    request = context(path)
+    request.scope["method"] = "POST"
+    assert early(admission, request) is None

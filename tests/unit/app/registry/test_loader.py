@@ -7,8 +7,9 @@ import pytest
 from app.artifact import card
 from app.artifact.card import CardError
 from app.registry import loader
+from app.runtime.image_encoder import ImageEncoder
 from app.settings import Settings
-from tests import hostile
+from tests import encoding, hostile, painting
 from tests.versions import publish
 
 
@@ -27,3 +28,59 @@ def test_a_graph_that_cannot_compute_is_refused_with_its_path(tmp_path: Path) ->
     first, *others = str(refused.value).splitlines()
     assert first.startswith(f"{folder / 'generator.onnx'}: the model does not run: ")
     assert not others
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    """The folder of a version with an encoder."""
+    painting.publish("grey", tmp_path)
+    folder = tmp_path / "grey" / "1"
+    encoding.add(folder)
+    return folder
+
+
+def test_an_encoder_is_loaded_with_its_version(encoder: Path, tmp_path: Path) -> None:
+    settings = Settings(models=tmp_path, provider="cpu")
+    version = loader.load(encoder, settings)
+    assert version.encoder
+    assert (version.encoder.images.height, version.encoder.images.width) == (3, 4)
+    described = card.read(encoder)
+    assert described.encoder
+    hashes = {described.variants[0].sha256, described.encoder.sha256}
+    assert loader.load(encoder, settings, tried=hashes).encoder
+    with pytest.raises(CardError, match=r"encoder\.onnx: it has changed since it was tried"):
+        loader.load(encoder, settings, tried={described.variants[0].sha256})
+
+
+def test_a_damaged_encoder_keeps_its_version_out_of_service(encoder: Path, tmp_path: Path) -> None:
+    settings, file = Settings(models=tmp_path, provider="cpu"), encoder / "encoder.onnx"
+    described, good = card.read(encoder), file.read_bytes()
+    file.write_bytes(good + b"\0")
+    with pytest.raises(CardError, match=r"encoder\.onnx: has SHA-256 \w+, but the card says"):
+        loader.load(encoder, settings)
+    damaged = {
+        b"no graph": "not an ONNX file",
+        (encoder / "generator.onnx").read_bytes(): "the encoder's input is {'latents': ",
+        good.replace(b"latents", b"latentz"): "the encoder's output is {'latentz': ",
+        encoding.graph(described, divisor="ghost"): "onnxruntime cannot load the graph",
+        encoding.graph(described, rows=2): "1 images gave 2 latents",
+    }
+    for content, reason in damaged.items():
+        encoding.add(encoder, content)
+        with pytest.raises(CardError) as refused:
+            loader.load(encoder, settings)
+        assert str(refused.value).startswith(f"{file}: {reason}")
+    file.unlink()
+    with pytest.raises(CardError, match=r"encoder\.onnx: cannot be read"):
+        loader.load(encoder, settings)
+
+
+def test_an_encoder_that_cannot_compute_is_refused(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no memory\nat all")
+
+    monkeypatch.setattr(ImageEncoder, "__call__", fail)
+    with pytest.raises(CardError, match=r"encoder\.onnx: the encoder does not run: no memory$"):
+        loader.load(encoder, Settings(models=tmp_path, provider="cpu"))

@@ -12,7 +12,7 @@ from app.registry import loader
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 from app.settings import Settings
-from tests import conditional
+from tests import conditional, encoding, painting
 from tests.drawing import closes, draw
 
 Load = Callable[[int], ModelVersion]
@@ -94,3 +94,28 @@ def test_an_unconditional_version_has_conditions_without_numbers(load: Load) -> 
     assert version.typical_conditions(3).shape == (3, 0)
     assert version.sum_of_conditions([[1], [2]], [[3]]).shape == (1, 0)
     assert list(version.rows_from_seeds([1, 2])) == ["latents"]
+
+
+def test_a_version_closes_its_encoder_with_its_generator(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        painting.publish("grey", tmp_path)
+        encoding.add(tmp_path / "grey" / "1")
+        version = loader.load(tmp_path / "grey" / "1", Settings(models=tmp_path, provider="cpu"))
+        encoder = version.encoder
+        assert encoder
+        image = np.full((1, 3, 4, 1), 144, np.uint8)
+        found = await encoder.encode(image, ANONYMOUS, 1)
+        assert found.latents.tolist() == [[1] * 12]
+        assert found.probabilities.shape == (1, 0)
+        version.retire()
+        await asyncio.sleep(0)
+        for _ in range(1000):
+            try:
+                encoder.check_room("client", 1, 1.0)
+            except ShuttingDownError:
+                break
+            await asyncio.sleep(0.001)
+        with pytest.raises(ShuttingDownError):
+            await encoder.encode(image, ANONYMOUS, 1)
+
+    run(scenario())

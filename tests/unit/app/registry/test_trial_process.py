@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from app.artifact import card
 from app.registry import trial_process
 from app.registry.trial_request import READY, Request
-from tests import conditional, hostile, versions
+from tests import conditional, encoding, hostile, versions
 from tests.versions import publish
 
 
@@ -132,7 +133,7 @@ def test_pixels_of_another_shape_are_refused(trial: Trial) -> None:
     selecting = helper.make_node("Compress", ["latents", "only_the_first"], ["first"], axis=0)
     graph.graph.node.insert(0, selecting)
     reason = trial.ask_about(graph.SerializeToString())
-    assert "2 latents gave pixels of shape (1, 2, 2, 1)" in reason
+    assert "2 images gave pixels of shape (1, 2, 2, 1)" in reason
 
 
 @pytest.mark.parametrize(
@@ -178,3 +179,18 @@ def test_an_operator_that_only_the_cpu_lacks_is_no_reason_elsewhere(
 def test_a_conditional_version_passes(trial: Trial, name: str) -> None:
     conditional.publish(name, trial.models)
     assert trial.ask(trial.request(f"{name}/1")) == [None]
+
+
+def test_an_encoder_is_tried_too(trial: Trial) -> None:
+    conditional.publish("shoes", trial.models)
+    folder = trial.models / "shoes" / "1"
+    request = replace(trial.request("shoes/1"), files=["generator.onnx", "encoder.onnx"])
+    encoding.add(folder)
+    assert trial.ask(request) == [None]
+    encoding.add(folder, (folder / "generator.onnx").read_bytes())
+    (reason,) = trial.ask(request)
+    assert reason
+    assert reason.startswith(f"{folder / 'encoder.onnx'}: the encoder's input is {{'latents': ")
+    encoding.add(folder, encoding.graph(card.read(folder), rows=2))
+    (reason,) = trial.ask(request)
+    assert reason == f"{folder / 'encoder.onnx'}: 1 images gave latents of shape (2, 8)"

@@ -124,6 +124,7 @@ def connected_to(
             "connections": ConnectionTable(limits, str),
             "shutdown": SimpleNamespace(started=False),
             "error_response": lambda *_: Response(),
+            "root_path": "",
         }
         loop = asyncio.get_running_loop()
 

@@ -3,7 +3,6 @@
 The networks here are written after the published description of PyTorch's DCGAN example.
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,11 @@ from app.artifact import card
 from app.latent import sampling
 from app.main import create_app
 from app.settings import Settings
-from tests.dcgan_example import WIDTH, Example, expected, trained
+from tests.dcgan_example import WIDTH, Example, expected, exported, trained
 
 Draw = Callable[[int], NDArray[np.uint8]]
 
 pytestmark = pytest.mark.usefixtures("fewer_seeds")
-
-
-def exported(network: Example, path: Path, **options: Any) -> Path:
-    """The network as PyTorch's exporter writes it. It warns that another one is newer."""
-    options.setdefault("opset_version", 17)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        z = torch.randn(options.pop("batch", 1), WIDTH, 1, 1)
-        torch.onnx.export(network, (z,), str(path), dynamo=False, **options)
-    return path
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 import io
-import math
 import shutil
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from training.config import Loss
 from training.run import animation, curves, display
 from training.run.journal import Run
 from training.run.report import Report
@@ -194,28 +192,6 @@ def test_a_resumed_run_draws_no_step_twice(
         assert image.n_frames == 3
 
 
-@pytest.mark.parametrize(("share", "times"), [(1e-9, 2), (math.inf, 3)])
-def test_curves_take_a_limited_share_of_the_time_and_are_complete_at_the_end(
-    fit: Callable[..., int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    share: float,
-    times: int,
-) -> None:
-    drawn: list[int] = []
-    draw = curves.losses
-
-    def losses(epochs: list[dict[str, Any]], loss: Loss) -> bytes:
-        drawn.append(len(epochs))
-        return draw(epochs, loss)
-
-    monkeypatch.setattr(curves, "losses", losses)
-    monkeypatch.setattr(display, "CURVES_SHARE", share)
-    assert fit(tmp_path / "run", "--epochs", 3) == 0
-    assert len(drawn) == times
-    assert (drawn[0], drawn[-1]) == (1, 3)
-
-
 @pytest.mark.parametrize("broken", ["Events", "atomic_files.write"])
 def test_a_failure_to_draw_does_not_end_the_run(
     fit: Callable[..., int],
@@ -239,6 +215,17 @@ def test_a_failure_to_draw_does_not_end_the_run(
     assert run.losses.exists() is ("." not in broken)
     text = "warning: a picture of the run cannot be drawn: OSError: the disk is full"
     assert text in capsys.readouterr().err
+
+
+def test_a_run_that_fails_has_the_curves_of_all_its_epochs(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    run = Run(Path(shutil.copytree(finished_run, tmp_path / "run")))
+    run.losses.unlink()
+    config = run.config()
+    with pytest.raises(OSError, match="full"), display.Display(run, config, 10):
+        raise OSError("the disk is full")
+    assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
 
 
 def test_a_run_without_an_epoch_has_no_animation(finished_run: Path, tmp_path: Path) -> None:

@@ -1,0 +1,4 @@
+from app.model import Model as Model
+from app.model import load as load
+
+__version__: str

@@ -1,0 +1,120 @@
+/* Recipes to pictures: files, bitmaps, and many bitmaps from one sheet. */
+
+import { pathOf, request } from "./api.js";
+import { pointOf } from "./derive.js";
+import { imageSize, versionOf } from "./models.js";
+import { attributesText, editText, textOf } from "./recipe.js";
+import { conditionOf, fieldsOfCondition } from "./conditions.js";
+
+const COLUMNS = 8; // of a sheet
+const FEW = 16; // images that every server allows in one request
+let most = 64; // images in one request
+
+/** The options of a recipe as parameters of the API. */
+export const optionsOf = (recipe) => ({
+  class: recipe.class,
+  attributes: attributesText(recipe.attributes),
+  edit: editText(recipe.edit),
+  truncation: recipe.truncation === 1 ? "" : recipe.truncation,
+});
+
+/** The path of the picture of a seed. */
+export const imagePath = (recipe, scale = "") =>
+  pathOf(`images/${recipe.model}/${recipe.version}/${recipe.seed}.png`, {
+    ...optionsOf(recipe),
+    scale,
+  });
+
+/** The request that draws pictures of one model version: `{ path, options }` for `fetch`. */
+export function latentsRequest(recipes, parameters = {}) {
+  const { model, version } = recipes[0];
+  const points = recipes.map(pointOf);
+  const fields = points.map(({ condition }) => fieldsOfCondition(condition, versionOf(recipes[0])));
+  const body = { latents: points.map(({ latent }) => latent.map((one) => Number(one.toFixed(4)))) };
+  if (fields[0].class) body.class = fields.map((one) => one.class).join(",");
+  if (fields[0].attributes) body.attributes = fields[0].attributes;
+  const headers = { "Content-Type": "application/json", Accept: "image/png" };
+  const options = { method: "POST", headers, body: JSON.stringify(body) };
+  return { path: pathOf("generate", { model, version, ...parameters }), options };
+}
+
+/** The file of a picture, enlarged `scale` times. */
+export async function fileOf(recipe, scale = "", signal = undefined) {
+  if (!recipe.latent) return (await request(imagePath(recipe, scale), { signal })).blob();
+  const { path, options } = latentsRequest([recipe], { scale });
+  return (await request(path, { ...options, signal })).blob();
+}
+
+/** The bitmap of a picture. */
+export const drawOne = async (recipe) => createImageBitmap(await fileOf(recipe));
+
+/** The bitmaps of many pictures of one model version, from as few requests as possible. */
+export async function drawAll(recipes, signal) {
+  const bitmaps = new Map();
+  for (const group of groups(recipes)) {
+    const sheet = await drawSheet(group, signal).catch((error) => {
+      if (error.status !== 422 || most === FEW) throw error;
+      most = FEW;
+      return null;
+    });
+    if (!sheet) return drawAll(recipes, signal);
+    group.forEach((recipe, k) => bitmaps.set(recipe, sheet[k]));
+  }
+  return recipes.map((recipe) => bitmaps.get(recipe));
+}
+
+async function drawSheet(recipes, signal) {
+  const { path, options } = latentsRequest(recipes, { columns: COLUMNS });
+  const file = await (await request(path, { ...options, signal })).blob();
+  return cut(file, recipes.length, COLUMNS);
+}
+
+/** The first `count` bitmaps of a sheet, row by row. */
+export async function cut(file, count, columns) {
+  const sheet = await createImageBitmap(file);
+  const { width, height } = imageSize();
+  const places = Array.from({ length: count }, (_, k) => [k % columns, Math.floor(k / columns)]);
+  const bitmaps = await Promise.all(
+    places.map(([x, y]) => createImageBitmap(sheet, x * width, y * height, width, height)),
+  );
+  sheet.close();
+  return bitmaps;
+}
+
+/** Groups that one request can draw: few enough, and all with the same attributes. */
+function groups(recipes) {
+  const byAttributes = new Map();
+  for (const recipe of recipes) {
+    const version = versionOf(recipe);
+    const key = version.card.attributes ? String(conditionOf(recipe, version)) : "";
+    byAttributes.set(key, [...(byAttributes.get(key) ?? []), recipe]);
+  }
+  return [...byAttributes.values()].flatMap((group) =>
+    Array.from({ length: Math.ceil(group.length / most) }, (_, k) =>
+      group.slice(k * most, (k + 1) * most),
+    ),
+  );
+}
+
+/** Shows a bitmap on a canvas, which takes its size. */
+export function show(canvas, bitmap) {
+  const { width, height } = bitmap;
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+}
+
+const thumbnails = new WeakMap(); // canvas → text of the picture that it shows or loads
+
+/** Shows a picture on a small canvas. */
+export async function showThumbnail(canvas, recipe) {
+  const text = `${recipe.model}/${recipe.version}/${textOf(recipe)}`;
+  if (thumbnails.get(canvas) === text) return;
+  thumbnails.set(canvas, text);
+  try {
+    const bitmap = await drawOne(recipe);
+    if (thumbnails.get(canvas) === text) show(canvas, bitmap);
+  } catch (error) {
+    thumbnails.delete(canvas);
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+/* The names of pictures: for screen readers, titles, captions and files. */
+
+import { conditionOf } from "./conditions.js";
+import { versionOf } from "./models.js";
+import { textOf } from "./recipe.js";
+
+/** A strength with its sign, such as +2 or −1.5. */
+export const signed = (strength) =>
+  strength > 0 ? `+${strength}` : String(strength).replace("-", "−");
+
+/** Words for people in place of a name in a card: `long hair`. */
+export const words = (name) => name.replaceAll("_", " ");
+
+/** The class of a picture in words, such as `70% sneaker, 30% bag`; "" if the model has none. */
+export function className(recipe) {
+  const version = versionOf(recipe);
+  if (!version.classes.length) return "";
+  const weights = conditionOf(recipe, version);
+  const parts = version.classes.map(({ name }, k) => [name, weights[k]]);
+  const seen = parts.filter(([, weight]) => weight).sort(([, a], [, b]) => b - a);
+  if (seen.length === 1) return seen[0][0];
+  return seen.map(([name, weight]) => `${Math.round(100 * weight)}% ${name}`).join(", ");
+}
+
+/** The seed of a picture, or a word for what is made of other pictures. */
+const source = ({ seed, latent }) => (latent ? "mixed" : String(seed));
+
+/** The name of a picture: its seed, class, attributes and edits, such as `42 (bag), beard +2`. */
+export function nameOf(recipe) {
+  const kind = className(recipe);
+  const edits = Object.entries(recipe.edit).filter(([, strength]) => strength);
+  const parts = [
+    kind ? `${source(recipe)} (${kind})` : source(recipe),
+    ...(recipe.latent ? [] : attributeNames(recipe)),
+    ...edits.map(([name, strength]) => `${words(name)} ${signed(strength)}`),
+  ];
+  return parts.join(", ");
+}
+
+const attributeNames = ({ attributes }) =>
+  Object.entries(attributes).map(([name, amount]) => `${amount ? "with" : "without"} ${words(name)}`);
+
+/** The name of a file of a picture, without its ending. */
+export function fileName(recipe) {
+  const text = textOf(recipe).replace(/^@.*?(;|$)/, "mixed$1");
+  return [recipe.model, recipe.version, ...text.split(";")].join("-").replace(/[^\w.-]+/g, "-");
+}

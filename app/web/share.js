@@ -1,0 +1,20 @@
+/* Shares the address of the page, which holds everything that it shows. */
+
+import { copy } from "./clipboard.js";
+import { $ } from "./dom.js";
+
+const SHOWN_MS = 2000;
+
+export async function share() {
+  const [url, title] = [location.href, document.title];
+  // Computers have a clipboard, and phones a menu of apps.
+  if (navigator.share && matchMedia("(pointer: coarse)").matches) {
+    await navigator.share({ url, title }).catch(() => null); // also if it was cancelled
+    return;
+  }
+  await copy(url);
+  $("stage-share").textContent = "Link copied";
+  setTimeout(() => {
+    $("stage-share").textContent = "Share";
+  }, SHOWN_MS);
+}

@@ -1,0 +1,58 @@
+/* The stage: one large picture, and what can be done with it. */
+
+import { coalesce } from "./api.js";
+import { $, on } from "./dom.js";
+import { drawOne, show } from "./draw.js";
+import { imageSize } from "./models.js";
+import { nameOf } from "./names.js";
+import { isPinned, togglePin } from "./pins.js";
+import { isSame, makeRecipe, randomSeed } from "./recipe.js";
+import { save } from "./save.js";
+import { share } from "./share.js";
+import { state, toStage } from "./state.js";
+
+const canvas = $("stage-picture");
+const smooth = $("stage-smooth");
+let shown = null; // the recipe of the picture in sight
+
+// One request at a time: while a slider moves, the latest position wins.
+const drawLatest = coalesce(async () => {
+  const recipe = state.stage;
+  if (shown && isSame(shown, recipe)) return;
+  const bitmap = await drawOne(recipe);
+  show(canvas, bitmap);
+  bitmap.close();
+  shown = recipe;
+  $("stage-first")?.remove(); // the server's picture, which was there before this script
+});
+
+export function render() {
+  const name = nameOf(state.stage);
+  const { width, height } = imageSize();
+  $("stage-name").textContent = `Picture ${name}`;
+  canvas.ariaLabel = `Picture ${name} of the model ${state.stage.model}`;
+  canvas.style.aspectRatio = `${width} / ${height}`;
+  $("stage-pin").textContent = isPinned(state.stage) ? "Unpin" : "Pin";
+  document.title = `${state.stage.model} ${name} – AI pictures of things that do not exist`;
+  drawLatest();
+}
+
+/** Shows a bitmap that was drawn before, of a recipe that becomes the state later. */
+export function showOnStage(bitmap, recipe) {
+  show(canvas, bitmap);
+  shown = recipe;
+}
+
+/** Another seed, with the same class and edits. */
+export function shuffle() {
+  toStage(makeRecipe({ ...state.stage, latent: "", seed: randomSeed() }));
+}
+
+smooth.addEventListener("click", () => {
+  const pixels = document.body.classList.toggle("pixels");
+  smooth.ariaPressed = String(pixels);
+});
+on("stage-shuffle", "click", shuffle);
+on("stage-pin", "click", () => togglePin(state.stage));
+on("stage-save", "click", () => save(state.stage));
+on("stage-share", "click", share);

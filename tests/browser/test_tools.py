@@ -1,0 +1,201 @@
+"""The tools beside the stage: each opens on an example, and its results go on."""
+
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+import numpy as np
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.pictures import (
+    Pixels,
+    decoded,
+    difference,
+    pixels,
+    served,
+    stage,
+    tile,
+    wait_for_stage,
+    wait_for_tile,
+)
+
+Open = Callable[..., Page]
+WaitUntilIdle = Callable[[Page], None]
+
+COLOURS = "?model=colours&version=1&seed=3"
+CLOTHES = "?model=clothes&version=1&seed=3"
+PINS = "3~17;class=bag~99;class=sneaker:0.7+bag:0.3~4;class=dress"
+IMAGES = [
+    "images/clothes/1/3.png",
+    "images/clothes/1/17.png?class=bag",
+    "images/clothes/1/99.png?class=sneaker:0.7+bag:0.3",
+    "images/clothes/1/4.png?class=dress",
+]
+
+
+def test_a_relative_goes_on_and_back_returns(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
+) -> None:
+    page = open_page(f"{COLOURS}&tool=vary&edit=bright:1")
+    wait_until_idle(page)
+    start = served(server, "images/colours/1/3.png?edit=bright:1")
+    assert difference(pixels(wait_for_tile(page, 12, "#vary-tiles")), start) <= 1
+    relative = pixels(wait_for_tile(page, 3, "#vary-tiles"))
+    assert difference(relative, start) > 4
+    tile(page, 3, "#vary-tiles").click()
+    wait_for_stage(page, relative)
+    expect(page).to_have_url(re.compile("latent=.*&edit=bright:1&tool=vary$"))
+    wait_until_idle(page)
+    assert difference(pixels(wait_for_tile(page, 12, "#vary-tiles")), relative) <= 1
+    page.reload()
+    wait_for_stage(page, relative)
+    page.go_back()
+    wait_for_stage(page, start)
+
+
+def test_a_wider_difference_varies_more(open_page: Open, wait_until_idle: WaitUntilIdle) -> None:
+    page = open_page(f"{COLOURS}&tool=vary")
+    slider = page.get_by_role("slider", name="Difference")
+
+    def spread() -> float:
+        wait_until_idle(page)
+        start = pixels(wait_for_tile(page, 12, "#vary-tiles")).astype(int)
+        others = [pixels(wait_for_tile(page, k, "#vary-tiles")) for k in (0, 1, 2)]
+        return float(np.mean([np.abs(one - start) for one in others]))
+
+    slider.press("Home")
+    near = spread()
+    slider.press("End")
+    assert spread() > 2 * near
+
+
+@pytest.mark.parametrize(("x", "y", "corner"), [(0, 0, 0), (1, 0, 1), (0, 1, 2), (1, 1, 3)])
+def test_the_corners_of_the_pad_are_the_pins(
+    open_page: Open, server: str, x: int, y: int, corner: int
+) -> None:
+    page = open_page(f"{CLOTHES}&tool=blend&pins={PINS}")
+    pad = page.get_by_role("slider", name="Blend of the pictures")
+    box = pad.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    page.mouse.up()
+    wait_for_stage(page, served(server, IMAGES[corner]))
+
+
+def test_the_pad_is_the_plane_of_the_server(open_page: Open, server: str) -> None:
+    page = open_page(f"{COLOURS}&tool=blend&pins=1~2~3~4&pad=0.45,0.5")
+    page.get_by_role("slider", name="Blend of the pictures").press("ArrowRight")
+    expect(page.locator("#blend-pad")).to_have_attribute(
+        "aria-valuetext", "50% to the right, 50% down"
+    )
+    sheet = served(server, "grid?model=colours&corners=1,2,3,4&rows=3&cols=3")
+    wait_for_stage(page, sheet[32:64, 32:64])
+
+
+def test_keyboard_and_play_move_through_a_morph(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
+) -> None:
+    page = open_page(f"{CLOTHES}&tool=morph&pins={PINS}")
+    wait_until_idle(page)
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    slider = page.get_by_role("slider", name="Position in the morph")
+    for number, path in enumerate(IMAGES):
+        slider.fill(str(number))
+        wait_for_stage(page, served(server, path))
+    path = "interpolate?model=clothes&from=3&to=17&to_class=bag&steps=3"
+    slider.fill("0.5")
+    wait_for_stage(page, served(server, path)[:, 32:64])
+    assert [url for url in urls if "/web/" not in url] == []  # frames were fetched before
+    page.get_by_role("button", name="Play").click()
+    before = pixels(stage(page))
+    page.wait_for_timeout(300)
+    page.get_by_role("button", name="Pause").click()
+    assert difference(pixels(stage(page)), before) > 0
+    expect(page).to_have_url(re.compile(r"&tool=morph&at=(?!0\.5&)"))
+
+
+@pytest.mark.parametrize(("format_", "ending"), [("GIF", "gif"), ("WebP", "webp"), ("APNG", "png")])
+def test_a_morph_is_saved_as_an_animation(open_page: Open, format_: str, ending: str) -> None:
+    page = open_page(f"{CLOTHES}&tool=morph&pins=3~17;class=bag~99")
+    with page.expect_download() as download:
+        page.get_by_role("button", name=f"Save {format_}").click()
+    assert download.value.suggested_filename == f"clothes-1-morph.{ending}"
+    with Image.open(download.value.path()) as animation:
+        assert (animation.n_frames, animation.info["loop"]) == (72, 0)
+        animation.load()
+        assert animation.info["duration"] in range(40, 43)
+    expect(page.get_by_role("progressbar")).to_be_hidden()
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pin", exact=True).click()  # it has a latent and no seed
+    expect(page.get_by_role("button", name=f"Save {format_}")).to_be_disabled()
+
+
+def summed(server: str, plus: list[list[int]], minus: list[list[int]]) -> Pixels:
+    """The image of a sum of seeds, by the server."""
+    body = {"model": "colours", "plus": plus, "minus": minus, "neighbours": 1}
+    headers = {"Accept": "image/png"}
+    answer = httpx.post(f"{server}/arithmetic", json=body, headers=headers, timeout=60)
+    return decoded(answer.raise_for_status().content)
+
+
+def test_sums_of_pictures_are_those_of_the_server(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
+) -> None:
+    page = open_page(f"{COLOURS}&tool=mix&start=3&pins=17~99")
+    page.wait_for_selector("body.ready")
+    page.drag_and_drop("[aria-label='Pinned picture 17']", "[data-name=minus]")
+    page.drag_and_drop("[aria-label='Pinned picture 99']", "[data-name=plus]")
+    page.locator("[data-name=plus] .add").click()  # the picture on the stage
+    expect(page).to_have_url(re.compile("start=3&minus=17&plus=99~3"))
+    wait_until_idle(page)
+    shown = pixels(wait_for_tile(page, 0, "#mix-result"))
+    assert difference(shown, summed(server, [[3], [99, 3]], [[17]])) <= 1
+    tile(page, 0, "#mix-result").click()
+    wait_for_stage(page, shown)
+    page.get_by_role("button", name="Remove picture 17 from “Subtract”").click()
+    wait_until_idle(page)
+    shown = pixels(wait_for_tile(page, 0, "#mix-result"))
+    assert difference(shown, summed(server, [[3], [99, 3]], [])) <= 1
+
+
+def test_a_sum_of_classes_is_a_class_of_the_recipe(open_page: Open) -> None:
+    page = open_page(
+        f"{CLOTHES}&tool=mix&start=3;class=bag~5;class=coat&minus=7;class=coat&plus=9;class=dress"
+    )
+    tile(page, 0, "#mix-result").click()
+    # bag / 2 + coat / 2 - coat + dress, without negatives
+    expect(page).to_have_url(re.compile(r"class=dress:0.667\+bag:0.333"))
+
+
+@pytest.mark.parametrize("model", ["colours", "clothes", "people", "fashion-mnist"])
+def test_every_tool_opens_on_an_example(
+    open_page: Open, wait_until_idle: WaitUntilIdle, model: str
+) -> None:
+    page = open_page(f"?model={model}&tool=vary")
+    wait_for_tile(page, 24, "#vary-tiles")
+    page.get_by_role("link", name="Blend").click()
+    expect(page.locator("#blend-sheet")).not_to_have_js_property("width", 1)
+    page.get_by_role("link", name="Morph").click()
+    expect(page.locator("#morph-stops .thumbnail")).to_have_count(3)
+    page.get_by_role("link", name="Mix").click()
+    expect(page.locator("#mix .box .thumbnail")).to_have_count(3)
+    wait_for_tile(page, 0, "#mix-result")
+    page.get_by_role("link", name="Numbers").click()
+    wait_until_idle(page)
+    before = pixels(stage(page))
+    bars = page.get_by_role("slider", name="Numbers behind the picture")
+    bars.press("ArrowRight")
+    expect(bars).to_have_attribute("aria-valuetext", re.compile("^number 2 of "))
+    for _ in range(5):
+        bars.press("ArrowUp")
+    expect(page).to_have_url(re.compile("latent="))
+    wait_until_idle(page)
+    assert difference(pixels(stage(page)), before) > 0

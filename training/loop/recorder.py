@@ -1,0 +1,132 @@
+"""Records a run while it trains: a line for every epoch, pictures, scores and checkpoints."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+from torch import nn
+from tqdm import tqdm
+
+from training.errors import StoppedError
+from training.gan.gan import Gan
+from training.loop import checkpoint, device
+from training.loop.collapse import CollapseDetector
+from training.loop.length import epochs_of
+from training.loop.reporting import EpochSoFar, check_weights
+from training.loop.stop_signals import StopSignals, resume_command
+from training.loop.time_share import TimeShare
+from training.run.display import Display
+from training.run.journal import SCORE, Run
+from training.run.report import Report
+
+Score: TypeAlias = Callable[[nn.Module], float]
+"""Scores an averaged generator; lower is better. It uses no random numbers of the run."""
+
+LOOKS_SHARE = 0.1
+"""Largest share of the time for looking at the run: calibrating, drawing, plotting, saving."""
+
+
+class Recorder:
+    """Writes the folder of a run, in the main process.
+
+    At the end of an epoch it looks at the run if that is due: it calibrates the averaged generator,
+    draws samples and curves, and saves a checkpoint. It always does so at the end of the run.
+    """
+
+    def __init__(self, run: Run, gan: Gan, epoch: EpochSoFar, images: int, steps: int) -> None:
+        """Record ``run``, which trains ``gan`` on ``images`` images until ``steps``."""
+        self._run, self._gan, self._epoch, self._steps = run, gan, epoch, steps
+        self._epochs = epochs_of(gan.config, images)
+        self._hardware = device.describe(gan.device, gan.config.precision)
+        self._detector = CollapseDetector(gan.config.collapse_epochs, gan.step)
+        self._looks, self._collapsed = TimeShare(LOOKS_SHARE), False
+        self._saved = time.monotonic()
+        self._began = time.perf_counter() - epoch.seconds
+
+    def record(self, reports: Iterable[Report], score: Score | None, signals: StopSignals) -> None:
+        """Train by consuming ``reports``. Raises StoppedError after a signal, once all is saved."""
+        options = self._gan.config
+        with (
+            Display(self._run, options, self._gan.step) as display,
+            tqdm(total=self._steps, initial=self._gan.step, unit="step") as bar,
+        ):
+            for report in reports:
+                bar.update(report.step - bar.n)
+                bar.set_postfix_str(_line(report))
+                if report.epoch_done:
+                    self._end_epoch(report, display, score)
+                if report.stopping and report.step < self._steps:
+                    self._stop(report, signals)
+                if not report.epoch_done and not self._collapsed and self._checkpoint_is_due():
+                    check_weights(self._gan)
+                    self._save()
+
+    def _end_epoch(self, report: Report, display: Display, score: Score | None) -> None:
+        last, look = report.step == self._steps, report.step == self._steps or self._looks.is_due
+        if not last and report.epoch % (self._gan.config.score_every or 1):
+            score = None
+        began, value, scoring = time.perf_counter(), None, 0.0
+        if look or score:
+            generator = self._gan.averaged_generator()
+            if look:
+                self._run.write_samples(
+                    generator, self._gan.config, self._gan.sampler, report.epoch
+                )
+            if score:
+                value, scoring = _timed(score, generator)
+        best = value is not None and value < self._run.best_score()
+        seconds = time.perf_counter() - self._began
+        self._run.write_epoch(report, seconds, self._hardware, value)
+        # Before the checkpoints: a run interrupted in between repeats this epoch.
+        if look:
+            display.epoch(report)
+        if best:  # before the last one: a run interrupted in between repeats the score
+            checkpoint.save(self._state(), self._run.best_checkpoint)
+        self._collapsed = self._detector.update(report)
+        if last or ((look or score) and not self._collapsed):
+            self._save()
+        if look:
+            self._looks.spent(time.perf_counter() - began - scoring)
+        if look or score:
+            shown = f"epoch {report.epoch}/{self._epochs}: {_line(report)}{_scored(value, best)}"
+            tqdm.write(shown)
+        self._began = time.perf_counter()
+
+    def _stop(self, report: Report, signals: StopSignals) -> None:
+        check_weights(self._gan)
+        self._save()
+        command = resume_command(self._run.folder, self._gan.group.size)
+        raise StoppedError(
+            f"stopped after step {report.step} of {self._steps}, in epoch {report.epoch} of "
+            f"{self._epochs}; saved {self._run.checkpoint}\ncontinue with: {command}",
+            signals.status,
+        )
+
+    def _checkpoint_is_due(self) -> bool:
+        return time.monotonic() - self._saved >= 60 * self._gan.config.checkpoint_minutes
+
+    def _save(self) -> None:
+        checkpoint.save(self._state(), self._run.checkpoint)
+        self._saved = time.monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        return {**self._gan.state_dict(), "epoch": self._epoch.state()}
+
+
+def _timed(score: Score, generator: nn.Module) -> tuple[float, float]:
+    """The score, and the seconds that it took."""
+    began = time.perf_counter()
+    value = score(generator)
+    return value, time.perf_counter() - began
+
+
+def _line(report: Report) -> str:
+    return (
+        f"D {report.discriminator_loss:.3f} G {report.generator_loss:.3f} "
+        f"real {report.accuracy_real:.0%} fake {report.accuracy_fake:.0%} "
+        f"{report.images_per_second:.0f} img/s"
+    )
+
+
+def _scored(value: float | None, best: bool) -> str:
+    return "" if value is None else f" {SCORE} {value:.3g}{', the best' if best else ''}"

@@ -1,0 +1,134 @@
+"""Collects the figures of a training run and decides when they are read from the device."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.errors import DivergedError
+from training.gan.gan import Gan
+from training.loop.length import epochs_done
+from training.run.report import Report
+
+REPORT_STEPS = 50
+"""Largest number of steps between two reports."""
+REPORT_SECONDS = 1.0
+"""Largest time between two reports, unless one step takes longer."""
+
+
+@dataclass
+class EpochSoFar:
+    """What the report of the current epoch is made of; a checkpoint inside an epoch holds it."""
+
+    totals: Tensor
+    """The sums of what its steps returned, ``(4,)``, on the training's device."""
+    steps: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def restored(cls, state: dict[str, Any], device: torch.device) -> "EpochSoFar":
+        """The epoch whose ``state`` is in a checkpoint; one that begins if it is empty."""
+        if not state:
+            return cls(torch.zeros(4, device=device))
+        return cls(state["totals"].to(device), state["steps"], state["seconds"])
+
+    def state(self) -> dict[str, Any]:
+        """The values for a checkpoint."""
+        return {"totals": self.totals.cpu(), "steps": self.steps, "seconds": self.seconds}
+
+    def end(self) -> None:
+        """Begin the next epoch."""
+        self.totals, self.steps, self.seconds = torch.zeros_like(self.totals), 0, 0.0
+
+
+class Reporter:
+    """Makes the reports of a run: at the end of an epoch, and in between about once a second.
+
+    On a GPU the time of a step is only known once its values are read, and the processes of a group
+    must report together. There, the time of the steps before a report decides how many steps later
+    the next one is due.
+    """
+
+    def __init__(self, gan: Gan, images: int, epoch: EpochSoFar, most: int) -> None:
+        """A run on ``images`` images, in ``epoch``, with at most ``most`` steps between reports."""
+        self._gan, self._images, self._epoch, self._most = gan, images, epoch, most
+        self._alone = gan.group.size == 1
+        self._since, self._step = time.perf_counter(), gan.step
+        self._next = gan.step + (most if self._alone else 1)
+        self._seconds_per_step = 0.0
+
+    def add(self, values: Tensor) -> None:
+        """Add what a step returned."""
+        self._epoch.totals += values
+        self._epoch.steps += 1
+
+    @property
+    def epoch_done(self) -> bool:
+        """Whether the step just done was the last one of an epoch."""
+        return self._epochs_done(self._gan.step) > self._epochs_done(self._gan.step - 1)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a report is due."""
+        if self._alone and self._gan.device.type == "cpu":
+            late = time.perf_counter() - self._since >= REPORT_SECONDS
+        else:
+            late = False
+        return late or self.epoch_done or self._gan.step >= self._next
+
+    def report(self, stop: bool) -> Report:
+        """The report; every process of the group asks for its own at the same step.
+
+        ``stop`` says whether this process wants to stop. Raises DivergedError if a loss is not
+        finite or, at the end of an epoch, a weight.
+        """
+        gan, epoch, done = self._gan, self._epoch, self.epoch_done
+        own = torch.tensor([self._seconds_per_step, stop], device=gan.device)
+        values = gan.group.mean(torch.cat([epoch.totals, own]))
+        *totals, seconds_per_step, stopping = map(float, values.tolist())
+        epoch.totals = values[:4]
+        self._measure(seconds_per_step)
+        d_loss, g_loss, real, fake = means = [total / epoch.steps for total in totals]
+        if not np.isfinite(means).all():
+            raise DivergedError(
+                f"step {gan.step}: the losses are {means[:2]}; the last checkpoint is unchanged"
+            )
+        if done:  # the last step's update can spoil finite losses
+            check_weights(gan)
+        speed = epoch.steps * gan.config.batch_size / epoch.seconds
+        if done:
+            epoch.end()
+        number = self._epochs_done(gan.step - 1) + 1
+        return Report(number, gan.step, done, d_loss, g_loss, real, fake, speed, stopping > 0)
+
+    def resume(self) -> None:
+        """Continue after a report: the time that it took the caller does not count."""
+        self._since = time.perf_counter()
+
+    def _measure(self, seconds_per_step: float) -> None:
+        """Note the time until now, and choose the next step with a report.
+
+        The values have been read, which waits for the device. ``seconds_per_step`` is the same in
+        the whole group, and therefore from before the last report; 0 if there was none.
+        """
+        passed, steps = time.perf_counter() - self._since, self._gan.step - self._step
+        self._epoch.seconds += passed
+        self._seconds_per_step, self._step = passed / max(1, steps), self._gan.step
+        if self._alone:
+            seconds_per_step = self._seconds_per_step
+        fitting = int(REPORT_SECONDS / seconds_per_step) if seconds_per_step else 1
+        self._next = self._step + min(self._most, max(1, fitting))
+
+    def _epochs_done(self, step: int) -> int:
+        return epochs_done(step, self._images, self._gan.config.batch_size)
+
+
+def check_weights(gan: Gan) -> None:
+    """Raise DivergedError if a weight of ``gan`` is not finite."""
+    if not gan.is_finite():
+        raise DivergedError(
+            f"step {gan.step}: the weights are not finite; the last checkpoint is unchanged"
+        )
