@@ -28,8 +28,11 @@ T = TypeVar("T")
 ANIMATIONS: dict[str, AnimationFormat] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
 _INLINE_BYTES = 2**14
 """Encoding an image of this size takes less time than waking a thread."""
-_INLINE_FILES = 2**18
-"""Copying this many bytes of encoded images into a response takes less time, too."""
+_INLINE_FILES, _INLINE_CONDITIONS = 2**18, 16
+"""Copying this many bytes of encoded images into a response takes less time, too.
+
+So does naming the classes or attributes of so many images.
+"""
 _COPIES = 4
 """Bytes of memory for each byte of the files in a response: in base64, in JSON, encoded."""
 _BYTES_PER_THREAD = 2**18
@@ -88,9 +91,12 @@ async def json(
 
 
 async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -> T:
-    """Return ``join()``, which copies ``files`` into one response; on a thread if they are long."""
+    """Return ``join()``, which copies ``files`` into one response; on a thread if it takes long."""
     size = sum(map(len, files))
-    return join() if size <= _INLINE_FILES else await drawn.encode(join, _COPIES * size)
+    named = 0 if drawn.conditions is None else len(files)
+    if size <= _INLINE_FILES and named <= _INLINE_CONDITIONS:
+        return join()
+    return await drawn.encode(join, _COPIES * size)
 
 
 async def png(
@@ -140,14 +146,14 @@ async def animated(
 
 async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
     """Every image as a PNG file, encoded on threads; many images use several CPUs."""
-    known: Sequence[int | None] = seeds or [None] * len(drawn.pixels)
-    texts = [drawn.caption(k, seed) for k, seed in enumerate(known)]
+    numbered_seeds = [*enumerate(seeds or [None] * len(drawn.pixels))]
 
     def encoded(part: slice) -> list[bytes]:
-        return encode_all(drawn.part(part).enlarged, texts[part])
+        texts = [drawn.caption(k, seed) for k, seed in numbered_seeds[part]]
+        return encode_all(drawn.part(part).enlarged, texts)
 
     size, threads = drawn.enlarged_bytes, drawn.encoders.threads
-    parts = _parts(len(texts), size, threads)
+    parts = _parts(len(numbered_seeds), size, threads)
     each = ENCODING * size // len(parts)
     runs = (drawn.encode(partial(encoded, part), each) for part in parts)
     return [file for files in await asyncio.gather(*runs) for file in files]

@@ -99,8 +99,12 @@ class ChosenClasses:
 
     def of_image(self, image: int) -> Self:
         """The class of one image."""
-        k = image % len(self.conditions)
-        return replace(self, conditions=self.conditions[k : k + 1])
+        return self._singles[image % len(self.conditions)]
+
+    @cached_property
+    def _singles(self) -> list[Self]:
+        """The choice of each class alone."""
+        return [replace(self, conditions=row[None]) for row in self.conditions]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Classes over HTTP, with a generator whose pixels are its conditions and latents."""
 
+import asyncio
 import base64
 import io
 import json
@@ -13,7 +14,7 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from app.latent import arithmetic, interpolation, sampling
-from app.latent.conditions import ClassSampler
+from app.latent.conditions import ClassSampler, Conditions
 from tests import conditional
 from tests.conditional import CLASSES, WIDTH, expected, info, pixels, refused, tiles
 
@@ -438,3 +439,25 @@ def test_rows_of_classes_that_cannot_be_drawn_are_refused(client: TestClient) ->
     for wrong in ("0", "257", "class", "1.5", ""):
         (error,) = refused(client, f"/grid?rows={wrong}")
         assert error["allowed"] == "an integer from 1 to 256, or one of classes, attributes"
+
+
+@pytest.mark.parametrize("accept", [JSON, ZIP])
+def test_the_classes_of_many_images_are_named_beside_the_event_loop(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    value, named = ClassSampler.value, {"in the event loop": 0, "beside it": 0}
+
+    def counted(sampler: ClassSampler, condition: Conditions) -> str | dict[str, float]:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            named["beside it"] += 1
+        else:
+            named["in the event loop"] += 1
+        return value(sampler, condition)
+
+    monkeypatch.setattr(ClassSampler, "value", counted)
+    path = "/generate?n=64&class=boot:0.7%2Bsneaker:0.3,t-shirt"
+    client.post(path, headers={"Accept": accept}).raise_for_status()
+    assert named["beside it"] >= 64
+    assert named["in the event loop"] <= 2
