@@ -4,12 +4,12 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
@@ -50,7 +50,7 @@ def serve(arguments: list[str], program: str) -> int:
 
     ``program`` is how the user calls it, for the help.
     """
-    return _run(Settings, arguments, program, _serve)
+    return _run(Settings, arguments, program, _listen)
 
 
 def render(arguments: list[str], program: str) -> int:
@@ -105,28 +105,36 @@ def _print_errors(error: ValidationError) -> None:
         # Never print a key, nor a collection, which may be long or contain keys.
         printable = isinstance(value, str | int | float) and not name.startswith(_SECRET)
         received = f", not {value!r}" if printable else ""
-        print(f"error: {name}: {problem['msg']}{received}", file=sys.stderr)
+        message = problem["msg"].removeprefix("Value error, ")
+        print(f"error: {name}: {message}{received}", file=sys.stderr)
 
 
-def _serve(settings: Settings) -> int:
-    if settings.workers > 1:
-        return _supervise(settings)
+def _listen(settings: Settings) -> int:
+    """Serve at the address of ``settings``, which is bound before anything else starts."""
+    from app.errors import StartupError
+    from app.server import listeners
+
+    try:
+        with listeners.bound(settings) as sockets:
+            serve = _serve if settings.workers == 1 else _supervise
+            return serve(settings, sockets)
+    except StartupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _serve(settings: Settings, sockets: list[socket.socket]) -> int:
     trial_process = _trial_process(settings)
 
-    import uvicorn
-
-    from app.errors import StartupError
     from app.main import START_SECONDS, Start, create_app
+    from app.server.single_process import Server
 
     start = Start(START_SECONDS, _exit_with_failure, trial_process)
     create = partial(create_app, settings, start=start)
     try:
         # After a graceful shutdown uvicorn raises the signal again, which is no failure here.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        uvicorn.Server(_config(settings, create)).run()
-    except StartupError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        Server(_config(settings, create), settings).run(sockets)
     except KeyboardInterrupt:
         return 0
     return 0
@@ -172,17 +180,18 @@ def _render(options: RenderSettings) -> int:
     return 0
 
 
-def _supervise(settings: Settings) -> int:
+def _supervise(settings: Settings, sockets: list[socket.socket]) -> int:
     from app.registry.reload_log import ReloadLog, ReloadOrder
     from app.runtime.cpus import available
-    from app.server import workers
+    from app.server import listeners, workers
 
-    with TemporaryDirectory(prefix="dcgan-", ignore_cleanup_errors=True) as folder:
-        shared = Path(folder)
+    with workers.shared_folder() as shared:
         own = workers.worker_settings(settings, available())
         create = workers.worker_factory("app.main:create_worker_app", own, shared)
         log = ReloadLog(shared / "orders")
-        return workers.supervise(_config(settings, create), lambda: log.append(ReloadOrder()))
+        config = _config(settings, create)
+        where = listeners.address(settings, sockets)
+        return workers.supervise(config, sockets, where, lambda: log.append(ReloadOrder()))
 
 
 def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
@@ -194,8 +203,6 @@ def _config(settings: Settings, create: "partial[FastAPI]") -> "uvicorn.Config":
     return uvicorn.Config(
         create,
         factory=True,
-        host=settings.host,
-        port=settings.port,
         workers=settings.workers,
         http=HttpConnection,
         ws="none",

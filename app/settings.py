@@ -43,10 +43,33 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+UNIX_CLIENT = "unix"
+"""Stands for the address of a client at a Unix socket."""
 MIN_KEY_LENGTH = 16
 """That many random letters and digits have 95 bits, too many to guess."""
 Key = Annotated[SecretStr, AfterValidator(_check_key)]
 Keys = Annotated[tuple[Key, ...], NoDecode, BeforeValidator(_split)]
+
+_WITH_PORT = re.compile(r"(?:[a-z]+://)?(\[[^]/]+\]|[^][:/]+)(?::([0-9]+))?(?:/.*)?")
+"""A host, perhaps with what a URL has in addition; no bare IPv6 address."""
+
+
+_WITH_PORT = re.compile(r"(?:[a-z]+://)?(\[[^]/]+\]|[^][:/]+)(?::([0-9]+))?(?:/.*)?")
+"""A host, perhaps with what a URL has in addition; no bare IPv6 address."""
+
+
+def _check_host(text: str) -> str:
+    """The address or the name in ``text``, without the brackets that IPv6 has in a URL."""
+    if text in {"", "*"}:
+        raise ValueError("must be an address, such as 127.0.0.1; 0.0.0.0 for every network")
+    found = _WITH_PORT.fullmatch(text)
+    if found and found[1] != text:
+        port = f" --port {found[2]}" if found[2] else ""
+        raise ValueError(f"must be an address alone: write --host {found[1]}{port}")
+    return text.removeprefix("[").removesuffix("]")
+
+
+Host = Annotated[str, AfterValidator(_check_host)]
 
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 
@@ -107,8 +130,11 @@ class Settings(GeneratorSettings):
 
     model_config = SettingsConfigDict(cli_prog_name="python -m app")
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: Host = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 for any free port")
+    uds: Annotated[Path | None, BeforeValidator(_none_if_empty)] = Field(
+        None, description="path of a Unix socket to listen on, instead of host and port"
+    )
     root_path: RootPath = Field(
         "/",
         validate_default=True,

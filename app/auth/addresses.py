@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 
+from app.settings import UNIX_CLIENT
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -58,7 +60,9 @@ class TrustedProxies:
         return None if self.trusts(host) else client_network(host)
 
     def _trusts(self, host: str) -> bool:
-        """Whether ``host`` is the address of a proxy."""
+        """Whether ``host`` is the address of a proxy, as whoever may use a Unix socket is."""
+        if host == UNIX_CLIENT:
+            return True
         with suppress(ValueError):
             address = _address(host)
             return self._all or any(address in network for network in self._networks)

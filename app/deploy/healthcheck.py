@@ -5,13 +5,33 @@ curl.
 """
 
 import os
+import socket
 import sys
 from http.client import HTTPConnection, HTTPException
 
 
-def is_ready(port: int, timeout: float = 2) -> bool:
-    """Return whether ``/health/ready`` on this machine answers 200 within ``timeout`` seconds."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+class _UnixConnection(HTTPConnection):
+    """A connection to a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def is_ready(port: int, uds: str = "", timeout: float = 2) -> bool:
+    """Return whether ``/health/ready`` answers 200 within ``timeout`` seconds.
+
+    The server is at the Unix socket ``uds``, or else at ``port`` of this machine.
+    """
+    connection = (
+        _UnixConnection(uds, timeout) if uds else HTTPConnection("127.0.0.1", port, timeout=timeout)
+    )
     try:
         connection.request("GET", "/health/ready")
         return connection.getresponse().status == 200
@@ -22,4 +42,5 @@ def is_ready(port: int, timeout: float = 2) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(not is_ready(int(os.environ.get("DCGAN_PORT", "8000"))))
+    found = os.environ
+    sys.exit(not is_ready(int(found.get("DCGAN_PORT", "8000")), found.get("DCGAN_UDS", "")))

@@ -23,6 +23,7 @@ from app.errors import (
     UrlTooLongError,
 )
 from app.server.connections import ConnectionTable
+from app.settings import UNIX_CLIENT
 
 MAX_URL_BYTES, MAX_HEAD_BYTES = 2**13, 2**15
 MAX_HEADERS = 100
@@ -92,6 +93,8 @@ class HttpConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection and start its timer."""
         super().connection_made(transport)
+        if transport.get_extra_info("socket").family == socket.AF_UNIX:
+            self.client = UNIX_CLIENT, 0
         self._checks = 0
         self._timer = self.loop.call_later(self._patience / _CHECKS, self._check_progress)
         self._table.opened(self, self.client[0] if self.client else "")

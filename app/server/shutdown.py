@@ -106,9 +106,9 @@ def _drop_handshakes(listener: socket.socket) -> bool:
 
     Closing the listener would reset the connections that wait to be accepted, some of which have
     already sent requests. Returns False where the system does not allow the filter: some kernels
-    require CAP_NET_ADMIN.
+    require CAP_NET_ADMIN, and Unix sockets have no handshakes.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or listener.family == socket.AF_UNIX:
         return False
     try:
         with socket.socket(fileno=os.dup(listener.fileno())) as same:

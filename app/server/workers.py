@@ -7,12 +7,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.synchronize import Lock
 from multiprocessing.util import Finalize
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
@@ -46,6 +48,21 @@ def worker_settings(settings: Settings, cpus: int) -> Settings:
     return settings.model_copy(update={"threads": threads, "rate": rate})
 
 
+@contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A temporary folder for what the workers share. Raises StartupError if none is writable."""
+    try:
+        folder = TemporaryDirectory(prefix="dcgan-", ignore_cleanup_errors=True)
+    except OSError as error:
+        reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        raise StartupError(
+            "workers share their counters in a temporary folder, but none is writable"
+            f" ({reason}); name one in the variable TMPDIR, or serve with --workers 1"
+        ) from error
+    with folder as name:
+        yield Path(name)
+
+
 def worker_factory(create: str, settings: Settings, shared: Path) -> "partial[FastAPI]":
     """The factory with which every worker creates its application.
 
@@ -56,15 +73,20 @@ def worker_factory(create: str, settings: Settings, shared: Path) -> "partial[Fa
     return partial(_create, create, settings, shared, get_context("spawn").Lock())
 
 
-def supervise(config: uvicorn.Config, on_hangup: Callable[[], object]) -> int:
-    """Serve until a signal stops the workers; ``on_hangup`` is called at each SIGHUP.
+def supervise(
+    config: uvicorn.Config,
+    sockets: list[socket.socket],
+    address: str,
+    on_hangup: Callable[[], object],
+) -> int:
+    """Serve on bound ``sockets``, at ``address``, until a signal stops the workers.
 
-    Returns the exit status: 0, or 1 if a worker could not start.
+    ``on_hangup`` is called at each SIGHUP. Returns the exit status: 0, or 1 if a worker could not
+    start.
     """
-    listener = config.bind_socket()
-    if sys.platform == "linux":
-        listener = _Listener.like(listener)
-    supervisor = _Supervisor(config, [listener], on_hangup)
+    logger.info("Uvicorn running on %s (Press CTRL+C to quit)", address)
+    listeners = [_Listener.like(one) if _can_share(one) else one for one in sockets]
+    supervisor = _Supervisor(config, listeners, on_hangup)
     supervisor.run()
     return int(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 
@@ -179,6 +201,11 @@ class _Worker(Process):
         Finalize(None, logging.shutdown, exitpriority=0)
         _end_with_supervisor()
         super().target(sockets)
+
+
+def _can_share(bound: socket.socket) -> bool:
+    """Whether other sockets can be bound to the same address and get a share of its connections."""
+    return sys.platform == "linux" and bound.family != socket.AF_UNIX
 
 
 class _Listener(socket.socket):

@@ -12,7 +12,7 @@ from app.settings import PREFIX, Settings
 from tests.bench.capacity import RESULTS, table
 
 # Set by the image or by the compose file.
-FIXED = {"DCGAN_HOST", "DCGAN_PORT", "DCGAN_MODELS", "DCGAN_PROVIDER"}
+FIXED = {"DCGAN_HOST", "DCGAN_PORT", "DCGAN_UDS", "DCGAN_MODELS", "DCGAN_PROVIDER"}
 
 
 @pytest.fixture(scope="module")

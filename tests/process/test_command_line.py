@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app import __main__
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, eventually
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -56,14 +56,50 @@ def failed_start(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 def test_an_invalid_value_is_printed_unless_it_is_a_key(root: Path) -> None:
     ended = failed_start(root, "--port", "99999", "--api-keys", "hush")
     assert "error: port: Input should be less than or equal to 65535, not '99999'" in ended.stderr
-    assert "error: api_keys.0: Value error, must be 16 ASCII characters" in ended.stderr
+    assert "error: api_keys.0: must be 16 ASCII characters" in ended.stderr
     assert "hush" not in ended.stderr
 
 
 def test_a_port_in_use_is_an_error(root: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = failed_start(root, "--port", str(taken.getsockname()[1]))
-    assert "address already in use" in ended.stderr
+    assert "but another process listens there, at 127.0.0.1" in ended.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_unknown_host_is_named_before_anything_is_loaded(root: Path, workers: str) -> None:
+    flags = ["--host", "no-such-name.invalid", "--port", "0", "--workers", workers]
+    ended = failed_start(root, *flags)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith("error: host is 'no-such-name.invalid' but must be an address")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_at_a_unix_socket_believes_its_proxy(
+    root: Path, tmp_path: Path, workers: str
+) -> None:
+    path = tmp_path / "s"
+    command = [sys.executable, "-m", "app", "--uds", str(path), "--workers", workers]
+    transport = httpx.HTTPTransport(uds=str(path))
+    with (
+        subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process,
+        httpx.Client(transport=transport, base_url="http://x", timeout=PATIENCE) as client,
+    ):
+        assert process.stderr
+        assert any(f"running on unix socket {path}" in line for line in process.stderr)
+        eventually(lambda: listens(path) and client.get("/health/ready").is_success)
+        headers = {"X-Forwarded-Prefix": "/art", "X-Forwarded-For": "192.0.2.7"}
+        (image,) = client.post("/generate?n=1&seed=3", headers=headers).json()["images"]
+        assert image["url"].startswith("/art/images/")
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert not path.exists()
+
+
+def listens(path: Path) -> bool:
+    """Whether a server accepts connections at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])

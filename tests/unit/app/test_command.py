@@ -24,7 +24,7 @@ def replace_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replace]:
     before = signal.getsignal(signal.SIGTERM)
 
     def replace(run: Callable[[Start], None]) -> None:
-        def run_server(server: uvicorn.Server) -> None:
+        def run_server(server: uvicorn.Server, _: object) -> None:
             run(server.config.app.keywords["start"])  # type: ignore[union-attr]
 
         monkeypatch.setattr(uvicorn.Server, "run", run_server)
@@ -34,7 +34,7 @@ def replace_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replace]:
 
 
 # Without these limits no process for trials is started.
-_NO_TRIALS = ["--load-timeout", "0", "--load-memory", "0"]
+_NO_TRIALS = ["--port", "0", "--load-timeout", "0", "--load-memory", "0"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_server_starts_although_no_process_for_trials_can(
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     replace_server(starts.append)
-    assert __main__.main(["--load-timeout", "60"]) == 0
+    assert __main__.main(["--port", "0", "--load-timeout", "60"]) == 0
     assert len(attempts) == 1
     assert [start.trial_process for start in starts] == [None]
 

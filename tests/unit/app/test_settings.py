@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,38 @@ def test_a_root_path_is_a_path_without_a_slash_at_its_end(given: str, path: str)
 def test_any_other_root_path_is_refused(given: str) -> None:
     with pytest.raises(ValidationError, match="begins with a slash, such as /dcgan"):
         Settings(root_path=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("::1", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("2001:db8::80", "2001:db8::80"),
+        ("a-name.example", "a-name.example"),
+    ],
+)
+def test_a_host_is_an_address_or_a_name(given: str, host: str) -> None:
+    assert Settings(host=given).host == host
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("", "0.0.0.0 for every network"),
+        ("*", "0.0.0.0 for every network"),
+        ("127.0.0.1:80", "write --host 127.0.0.1 --port 80"),
+        ("a.example:80", "write --host a.example --port 80"),
+        ("[::1]:80", r"write --host \[::1\] --port 80"),
+        ("http://127.0.0.1", "write --host 127.0.0.1$"),
+        ("http://[::1]:80/a", r"write --host \[::1\] --port 80"),
+        ("127.0.0.1/", "write --host 127.0.0.1$"),
+    ],
+)
+def test_what_is_no_host_alone_is_refused_with_what_to_write(given: str, words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(host=given)
+    (error,) = refused.value.errors()
+    assert re.search(words, error["msg"])

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from app.server import protocol as protocol_module
 from app.server.connections import ConnectionLimits, ConnectionTable
 from app.server.protocol import CoalescingTransport, HttpConnection
+from app.settings import UNIX_CLIENT
 
 HEAD, BODY = b"HTTP/1.1 200 OK\r\n\r\n", b"image"
 
@@ -149,6 +150,23 @@ def connected_to(
 def run(request: pytest.FixtureRequest) -> Runner:
     """Runs a coroutine on either event loop."""
     return asyncio.run if request.param == "asyncio" else uvloop.run
+
+
+def test_a_client_at_a_unix_socket_has_a_name_in_place_of_an_address(
+    run: Runner, tmp_path: Path
+) -> None:
+    clients: list[object] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        clients.append(scope["client"])
+        await Response()(scope, receive, send)
+
+    async def request(connection: socket.socket) -> None:
+        connection.send(REQUEST)
+        assert await asyncio.get_running_loop().sock_recv(connection, 1000)
+
+    run(connected_to(app, request, path=tmp_path / "s"))
+    assert clients == [(UNIX_CLIENT, 0)]
 
 
 def test_the_request_of_a_client_that_has_gone_is_cancelled(run: Runner) -> None:

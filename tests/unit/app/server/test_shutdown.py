@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -78,10 +79,12 @@ def test_connections_of_other_kinds_do_not_disturb_the_shutdown(server: uvicorn.
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_where_handshakes_cannot_be_dropped_waiting_connections_are_accepted_and_answered(
-    server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch
+    server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
 ) -> None:
-    monkeypatch.setattr(shutdown, "sys", SimpleNamespace(platform="darwin"))
+    if kind == "tcp":
+        monkeypatch.setattr(shutdown, "sys", SimpleNamespace(platform="darwin"))
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -89,13 +92,18 @@ def test_where_handshakes_cannot_be_dropped_waiting_connections_are_accepted_and
         def refuse() -> asyncio.Protocol:
             raise AssertionError  # the listener itself accepts nothing any more
 
-        listener = await loop.create_server(refuse, "127.0.0.1", 0, start_serving=False)
+        listener = await (
+            loop.create_server(refuse, "127.0.0.1", 0, start_serving=False)
+            if kind == "tcp"
+            else loop.create_unix_server(refuse, tmp_path / "s", start_serving=False)
+        )
         (listening,) = listener.sockets
         with socket.socket(fileno=os.dup(listening.fileno())) as same:
             same.listen()
         server.servers = [listener]
         graceful = GracefulShutdown(0)
-        with graceful.handling_signals(), socket.create_connection(listening.getsockname()) as one:
+        with graceful.handling_signals(), socket.socket(listening.family) as one:
+            one.connect(listening.getsockname())
             one.setblocking(False)
             os.kill(os.getpid(), signal.SIGTERM)
             await until(lambda: graceful.started)

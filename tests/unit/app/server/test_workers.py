@@ -18,7 +18,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import multiprocess
 
 from app.errors import StartupError
-from app.server import workers
+from app.server import listeners, workers
 from app.settings import Settings
 
 
@@ -108,13 +108,16 @@ def stop(_: PretendedWorker) -> None:
 
 
 def supervised(
-    monkeypatch: pytest.MonkeyPatch, *lives: Callable[[PretendedWorker], None]
+    monkeypatch: pytest.MonkeyPatch,
+    *lives: Callable[[PretendedWorker], None],
+    listening: Settings | None = None,
 ) -> tuple[int, list[PretendedWorker]]:
     """The exit status of a supervisor of one worker, and the workers that it started."""
     PretendedWorker.started, PretendedWorker.lives = [], list(lives)
     monkeypatch.setattr(workers, "_Worker", PretendedWorker)
-    config = uvicorn.Config("no:app", host="127.0.0.1", port=0, log_config=None)
-    status = workers.supervise(config, lambda: None)
+    config = uvicorn.Config("no:app", log_config=None)
+    with listeners.bound(listening or Settings(port=0)) as bound:
+        status = workers.supervise(config, bound, "an address", lambda: None)
     for one in PretendedWorker.started[0].sockets:
         one.close()
     return status, PretendedWorker.started
@@ -166,6 +169,34 @@ def test_a_socket_of_each_worker_shares_the_address_only_on_linux(
     assert shared == [platform == "linux"]
 
 
+def test_all_workers_accept_from_the_same_unix_socket(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = []
+
+    def look(worker: PretendedWorker) -> None:
+        names.extend(one.getsockname() for one in worker.sockets)
+        stop(worker)
+
+    path = tmp_path / "s"
+    assert supervised(monkeypatch, look, listening=Settings(uds=path))[0] == 0
+    assert names == [str(path)]
+
+
+def test_without_a_writable_temporary_folder_the_error_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    with workers.shared_folder() as shared:
+        assert shared.is_dir()
+    assert not shared.exists()
+    monkeypatch.setattr(workers, "TemporaryDirectory", refuse)
+    with pytest.raises(StartupError, match=r"none is writable .* TMPDIR"), workers.shared_folder():
+        pass
+
+
 @pytest.mark.parametrize("orphaned", [False, True])
 def test_a_worker_without_its_supervisor_ends_before_it_serves(
     monkeypatch: pytest.MonkeyPatch, *, orphaned: bool
@@ -192,9 +223,9 @@ def test_a_worker_without_its_supervisor_ends_before_it_serves(
     monkeypatch.setattr(workers, "ctypes", SimpleNamespace(CDLL=lambda _: system))
     parent = SimpleNamespace(pid=os.getpid()) if orphaned else None
     monkeypatch.setattr(workers, "parent_process", lambda: parent)
-    config = uvicorn.Config("no:app", host="127.0.0.1", port=0, log_config=None)
-    with pytest.raises(SystemExit) as ended:
-        workers.supervise(config, lambda: None)
+    config = uvicorn.Config("no:app", log_config=None)
+    with pytest.raises(SystemExit) as ended, listeners.bound(Settings(port=0)) as bound:
+        workers.supervise(config, bound, "an address", lambda: None)
     for one in sockets:
         one.close()
     assert ended.value.code == 0
