@@ -273,7 +273,7 @@ def _pipeline_parts(services: Services, tracer: Tracer | None) -> Parts:
     return Parts(
         new_context=partial(RequestContext.open, services.authenticator, settings.timeout),
         proxy_headers=ProxyHeaders(TrustedProxies(), settings.root_path),
-        cors=Cors(settings.cors_origins.replace(" ", "").split(",")),
+        cors=Cors(settings.cors_origins.split(",")),
         load_shedding=LoadShedding(services.admission, problems.error_response),
         body_limit=BodyLimit(partial(_body_bound, services)),
         compression=Compression(services.encoders),

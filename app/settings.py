@@ -6,6 +6,7 @@
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -93,8 +94,39 @@ def _check_root_path(text: str) -> str:
 
 RootPath = Annotated[str, AfterValidator(_check_root_path)]
 
-_ORIGIN = r"https?://[^\s/,*]+"
-Origins = Annotated[str, Field(pattern=rf"^(\*|({_ORIGIN}(, ?{_ORIGIN})*)?)$")]
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def _check_origins(text: str) -> str:
+    """Origins as browsers send them, with commas between them; or ``*`` or nothing."""
+    origins = [one.strip() for one in text.split(",")]
+    if origins in ([""], ["*"]):
+        return origins[0]
+    meant = {one: _origin(one) for one in origins}
+    wrong = next((one for one, origin in meant.items() if origin is None), None)
+    written = ",".join(filter(None, meant.values()))
+    if wrong is None and written == ",".join(origins):
+        return written
+    remedy = f"write {written}" if wrong is None else f"{wrong!r} is none"
+    raise ValueError(
+        "must be origins, such as https://a.example,http://localhost:3000, which have no path, "
+        f"or * alone for all: {remedy}"
+    )
+
+
+def _origin(text: str) -> str | None:
+    """The origin (RFC 6454, section 6.2) that ``text`` probably means, as a browser writes it."""
+    scheme, _, rest = text.rpartition("://")
+    scheme = scheme.lower() or "https"
+    host = re.split(r"[/?#]", rest)[0].rpartition("@")[2].lower()
+    with suppress(UnicodeError):
+        host = host if host.isascii() else host.encode("idna").decode()
+    origin = f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, '/'))}"
+    return origin if text != "null" and _ORIGIN.fullmatch(origin) else None
+
+
+Origins = Annotated[str, AfterValidator(_check_origins)]
 
 
 class GeneratorSettings(BaseSettings):

@@ -100,11 +100,47 @@ def test_a_weak_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, we
 
 
 @pytest.mark.parametrize(
-    "origins", ["here.example", "https://here.example/", "*, https://a", "ftp://a"]
+    ("given", "origins"),
+    [
+        ("*", "*"),
+        (" ", ""),
+        ("https://a.example, http://localhost:3000", "https://a.example,http://localhost:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("capacitor://localhost", "capacitor://localhost"),
+    ],
 )
-def test_an_invalid_origin_is_refused(origins: str) -> None:
-    with pytest.raises(ValidationError, match="cors_origins"):
-        Settings(cors_origins=origins)
+def test_origins_are_as_browsers_send_them(given: str, origins: str) -> None:
+    assert Settings(cors_origins=given).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("https://a.example/", "write https://a.example"),
+        ("https://a.example/path?x#y", "write https://a.example"),
+        ("a.example", "write https://a.example"),
+        ("localhost:3000", "write https://localhost:3000"),
+        ("https://A.example", "write https://a.example"),
+        ("HTTPS://a.example", "write https://a.example"),
+        ("https://a.example:443", "write https://a.example"),
+        ("http://a.example:80", "write http://a.example"),
+        ("https://me@a.example", "write https://a.example"),
+        ("https://bücher.example", "write https://xn--bcher-kva.example"),
+        ("https://b.example,https://a.example/", "write https://b.example,https://a.example"),
+        ("null", "'null' is none"),
+        ("*,https://a.example", "'*' is none"),
+        ("https://*.a.example", "'https://*.a.example' is none"),
+        ("https://a.example,", "'' is none"),
+        ("https://a b.example", "'https://a b.example' is none"),
+    ],
+)
+def test_what_is_no_origin_is_refused_with_what_to_write(given: str, words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(cors_origins=given)
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("cors_origins",)
+    assert "which have no path" in error["msg"]
+    assert error["msg"].endswith(words)
 
 
 @pytest.mark.parametrize(
