@@ -31,9 +31,7 @@ export async function request(path, options = {}) {
 }
 
 /** The JSON of a response. */
-export async function requestJson(path) {
-  return (await request(path, { headers: { Accept: "application/json" } })).json();
-}
+export const requestJson = async (path) => (await request(path)).json();
 
 /** The message and delay of a failure that a retry may fix. Throws RequestError for others. */
 async function explain(response) {

@@ -1,5 +1,7 @@
 """``GET /``: the web page and its static files."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -7,34 +9,28 @@ from http import HTTPStatus
 from importlib.resources import files
 from pathlib import PurePath
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.api import etags
 from app.api.dependencies import IfNoneMatch
+from app.api.drawing import Route
+from app.api.page_preview import preview
 from app.artifact import card
 from app.errors import NotFoundError, invalid
+from app.web.bundle import bundle
 
 router = APIRouter(include_in_schema=False)
 
-_INDEX = "index.html"
+_INDEX, _STYLE, _SCRIPT, _MAIN = "index.html", "style.css", "page.js", "main"
 _TYPES = {
     ".css": "text/css",
     ".html": "text/html",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-# Images without a URL arrive as base64 in JSON and are shown through data URLs.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    # File names are stable while contents change: browsers revalidate, and usually get a 304.
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": _POLICY,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_STYLE_LINK = f'<link rel="stylesheet" href="web/{_STYLE}">'
+_TITLE = "<title>AI pictures of things that do not exist</title>"
+_FRAME = '<div class="frame">'
 
 
 @dataclass(frozen=True)
@@ -48,20 +44,52 @@ class _File:
 
 @cache
 def _files() -> Mapping[str, _File]:
-    """All files of the page by name."""
-    found = {}
-    for file in files("app.web").iterdir():
-        if media_type := _TYPES.get(PurePath(file.name).suffix):
-            content = file.read_bytes()
-            etag = etags.strong(card.digest(content))
-            found[file.name] = _File(content, media_type, etag)
-    return found
+    """All files of the page by name: those of the package, and one script made of its modules."""
+    contents = {file.name: file.read_bytes() for file in files("app.web").iterdir()}
+    modules = {
+        name.removesuffix(".js"): content.decode()
+        for name, content in contents.items()
+        if name.endswith(".js")
+    }
+    contents[_SCRIPT] = bundle(modules, _MAIN).encode()
+    return {
+        name: _File(content, media_type, etags.strong(card.digest(content)))
+        for name, content in contents.items()
+        if (media_type := _TYPES.get(PurePath(name).suffix))
+    }
+
+
+@cache
+def _headers() -> Mapping[str, str]:
+    """The headers of every file of the page."""
+    digest = base64.b64encode(hashlib.sha256(_files()[_STYLE].content).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'sha256-{digest}'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    return {
+        # File names are stable while contents change: browsers revalidate, and usually get a 304.
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 @router.get("/")
-async def page(if_none_match: IfNoneMatch) -> Response:
-    """Return the page."""
-    return _response(_files()[_INDEX], if_none_match)
+async def page(request: Request, route: Route, if_none_match: IfNoneMatch) -> Response:
+    """Return the page, with its style sheet, and with a preview of the picture in its address."""
+    style = _files()[_STYLE].content.decode()
+    shown = preview(request, route)
+    html = _files()[_INDEX].content.decode()
+    for place, text in (
+        (_STYLE_LINK, f"<style>{style}</style>"),
+        (_TITLE, shown.head or _TITLE),
+        (_FRAME, _FRAME + shown.image),
+    ):
+        html = html.replace(place, text, 1)
+    content = html.encode()
+    return _response(_File(content, "text/html", etags.strong(card.digest(content))), if_none_match)
 
 
 @router.get("/web/{name}")
@@ -76,7 +104,7 @@ async def part(name: str, if_none_match: IfNoneMatch) -> Response:
 
 def _response(file: _File, if_none_match: Sequence[str]) -> Response:
     """The file, or 304 if the client's copy is current (RFC 9110, section 13.1.2)."""
-    headers = {**_HEADERS, "ETag": file.etag}
+    headers = {**_headers(), "ETag": file.etag}
     if etags.matches(if_none_match, file.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(file.content, headers=headers, media_type=file.media_type)
