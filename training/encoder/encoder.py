@@ -18,8 +18,10 @@ from training.encoder.images import Images
 from training.encoder.options import EncoderOptions
 from training.encoder.subject import Subject
 from training.encoder.trainer import Trainer
+from training.errors import StoppedError
 from training.evaluation.records import EncoderRecord, FeatureNetwork
 from training.loop import device as devices
+from training.loop.stop_signals import StopSignals
 from training.run.journal import Run
 
 RUNS = Path("runs")
@@ -78,16 +80,23 @@ def _train(
 ) -> None:
     saved = trainer.seconds
     bar_format = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=1.0, initial=loop.share_done(trainer, options), bar_format=bar_format) as bar:
-        for report in loop.train(trainer, train, options):
+    with (
+        StopSignals() as stopped,
+        tqdm(total=1.0, initial=loop.share_done(trainer, options), bar_format=bar_format) as bar,
+    ):
+        for report in loop.train(trainer, train, options, stopped, tqdm.write):
             bar.update(report.done - bar.n)
             bar.set_postfix_str(
                 f"step {report.step} latents {report.latents:.3f} "
                 f"images {report.reconstruction:.3f} conditions {report.conditions:.3f}"
             )
-            if report.done == 1 or report.seconds - saved > _CHECKPOINT_SECONDS:
+            due = report.seconds - saved > _CHECKPOINT_SECONDS
+            if report.done == 1 or due or stopped():
                 place.save(trainer, report)
                 saved = report.seconds
+        if stopped():
+            text = f"stopped at step {trainer.step}, which is saved; continue with --resume"
+            raise StoppedError(text, stopped.status)
 
 
 def _export(trainer: Trainer, found: Subject, metadata: dict[str, str]) -> bytes:

@@ -11,6 +11,7 @@ from training.config import LABELLED, Config
 from training.data import conditions, datasets
 from training.data.avatars import dataset as avatars
 from training.data.download_progress import DownloadProgress
+from training.data.images import ImageSet
 from training.encoder.options import EncoderOptions
 from training.encoder.subject import Subject
 from training.errors import DataError
@@ -18,6 +19,7 @@ from training.evaluation import labelled_data
 from training.evaluation.evaluate import names_of
 from training.evaluation.features import NETWORKS
 from training.evaluation.labelled_data import LabelledImages
+from training.evaluation.loaded_model import LoadedModel
 from training.run.journal import Run
 
 _HELD_OUT, _MOST_HELD_OUT = 10, 1000
@@ -54,8 +56,20 @@ def load(subject: Subject, folder: Path, options: EncoderOptions) -> RealImages 
     if subject.spec and options.dataset in {None, model.dataset}:
         splits = labelled_data.load(NETWORKS[model.dataset], options.data_dir)
         return RealImages(*(_labelled(subject, images) for images in (splits.train, splits.test)))
+    config = _config(subject, folder, options)
     with DownloadProgress() as progress:
-        found = datasets.load(_config(subject, folder, options), progress, lambda *_: None)
+        if not config.test_share:
+            return _split(_conditioned(model, datasets.load(config, progress, _ignore)))
+        parts = datasets.load_with_reference(config, progress, _ignore)
+    return RealImages(*(_conditioned(model, part) for part in parts))
+
+
+def _ignore(_path: Path, _reason: str) -> None:
+    """``fit`` has already reported the files that are skipped."""
+
+
+def _conditioned(model: LoadedModel, found: ImageSet) -> Images:
+    """The images with the labels that the generator takes, if they have these."""
     if (shape := found.pixels.shape[1:]) != model.image_shape:
         raise DataError(
             f"{found.name}: its images have the shape {shape}, "
@@ -63,7 +77,7 @@ def load(subject: Subject, folder: Path, options: EncoderOptions) -> RealImages 
         )
     names = found.labels.names if found.labels else ()
     known = found.labels if model.sampler and names == model.sampler.names else None
-    return _split(Images(found.pixels, conditions.conditions(known) if known else None))
+    return Images(found.pixels, conditions.conditions(known) if known else None)
 
 
 def _labelled(subject: Subject, found: LabelledImages) -> Images:

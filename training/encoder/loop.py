@@ -2,19 +2,22 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from training.encoder.graphed import select_step
 from training.encoder.images import Images
 from training.encoder.options import EncoderOptions
 from training.encoder.trainer import LEARNING_RATE, Trainer
 from training.errors import DivergedError
 from training.gan import adam
 from training.loop import device as devices
+from training.loop.device import Notify
+from training.loop.execution import ignore
 
 REPORT_EVERY = 20
 """Steps between two reports."""
@@ -41,22 +44,30 @@ def share_done(trainer: Trainer, options: EncoderOptions) -> float:
     return trainer.seconds / (60 * options.minutes)
 
 
-def train(trainer: Trainer, images: Images | None, options: EncoderOptions) -> Iterator[Report]:
-    """Train until all steps are done, or the time is over.
+def train(
+    trainer: Trainer,
+    images: Images | None,
+    options: EncoderOptions,
+    stop: Callable[[], bool] = lambda: False,
+    notify: Notify = ignore,
+) -> Iterator[Report]:
+    """Train until all steps are done, the time is over, or ``stop`` says so.
 
     Yields a report every ``REPORT_EVERY`` steps, and at the end. Only then are the losses read, so
     that the CPU does not wait for a GPU in between. Raises DivergedError if they are not finite.
+    ``notify`` receives the reason if steps cannot run in the fastest way.
     """
-    batches = _Batches(images, trainer)
+    batches, train_step = _Batches(images, trainer), select_step(trainer, notify)
     began = time.perf_counter() - trainer.seconds
     totals, first = torch.zeros(3, device=trainer.subject.device), trainer.step
-    while (done := share_done(trainer, options)) < 1:
+    stopping = False
+    while (done := share_done(trainer, options)) < 1 and not stopping:
         # The learning rate falls to zero along half a cosine.
         adam.set_learning_rate(trainer.adam, LEARNING_RATE * (1 + math.cos(math.pi * done)) / 2)
-        totals += trainer.train_step(*batches.next())
+        totals += train_step(*batches.next())
         trainer.seconds = time.perf_counter() - began
-        done = share_done(trainer, options)
-        if trainer.step % REPORT_EVERY == 0 or done >= 1:
+        done, stopping = share_done(trainer, options), stop()
+        if trainer.step % REPORT_EVERY == 0 or done >= 1 or stopping:
             means = (totals / (trainer.step - first)).tolist()
             if not np.isfinite(means).all():
                 raise DivergedError(

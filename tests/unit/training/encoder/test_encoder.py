@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,23 +142,26 @@ def test_an_encoder_can_be_replaced(version: Path, tmp_path: Path) -> None:
 
 
 def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     assert encoder(run, "--out", whole) == 0
-    monkeypatch.setattr("training.encoder.loop.REPORT_EVERY", 2)
-    monkeypatch.setattr("training.encoder.encoder._CHECKPOINT_SECONDS", 0)
     train_step = Trainer.train_step
 
     def interrupted(trainer: Trainer, *batch: torch.Tensor | None) -> torch.Tensor:
-        if trainer.step == 5:
-            raise KeyboardInterrupt
+        if trainer.step == 4:
+            signal.raise_signal(signal.SIGTERM)
         return train_step(trainer, *batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", interrupted)
-        assert encoder(run, "--out", parts) == 130
-    assert state(parts)["step"] == 4
+        assert encoder(run, "--out", parts) == 143
+    assert "stopped at step 5, which is saved" in capsys.readouterr().err
+    assert state(parts)["step"] == 5
+    assert not (parts / "encoder.onnx").exists()
     assert encoder(run, "--out", parts, "--resume") == 0
     first, second = state(whole), state(parts)
     for name in ("step", "network", "adam", "random"):

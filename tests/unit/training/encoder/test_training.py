@@ -10,6 +10,7 @@ from app.latent.conditions import Sampler
 from app.latent.sampling import Prior
 from training.encoder import graph, loop, network, trainer
 from training.encoder.encode import Session
+from training.encoder.graphed import GraphedSteps
 from training.encoder.images import Images
 from training.encoder.network import EncoderNetwork
 from training.encoder.objective import Reconstruction, condition_loss
@@ -20,6 +21,7 @@ from training.encoder.trainer import Trainer
 from training.errors import DivergedError
 from training.evaluation.loaded_model import LoadedModel
 from training.gan.pixels import to_pixels
+from training.loop.execution import WARM_UP_STEPS, DeviceWork
 
 CPU = torch.device("cpu")
 SIDE, WIDTH = 8, 3
@@ -94,6 +96,46 @@ def test_losses_that_are_not_finite_end_the_training(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(made, "update", lambda *_: broken)
     with pytest.raises(DivergedError, match="step 20: the losses are"):
         list(loop.train(made, None, EncoderOptions(steps=50)))
+
+
+class Recorded:
+    """Captures work as CudaGraphs does, on a CPU: a capture does not do the work."""
+
+    def __init__(self, fails: bool) -> None:
+        self.fails, self.calls = fails, list[str]()
+
+    def warm_up(self, work: DeviceWork) -> None:
+        self.calls.append("warm up")
+        work()
+
+    def capture(self, work: DeviceWork) -> DeviceWork:
+        self.calls.append("capture")
+        if self.fails:
+            raise RuntimeError("no graph\nand more")
+        return work
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_graphed_steps_have_the_bits_of_single_ones(fails: bool) -> None:
+    subject, reasons = make_subject(CLASSES), list[str]()
+    images = real_images(subject, 8)
+    assert images.conditions is not None
+    pixels, conditions = torch.from_numpy(images.pixels), torch.from_numpy(images.conditions)
+    capturer, plain, graphed = Recorded(fails), Trainer(subject, 4, 0), Trainer(subject, 4, 0)
+    torch.manual_seed(1)
+    expected = [plain.train_step(pixels[k : k + 4], conditions[k : k + 4]) for k in range(5)]
+    torch.manual_seed(1)
+    step = GraphedSteps(graphed, capturer, reasons.append)
+    for k, losses in enumerate(expected):
+        found = step(pixels[k : k + 4], conditions[k : k + 4])
+        torch.testing.assert_close(found, losses, rtol=0, atol=0)
+    torch.testing.assert_close(
+        graphed.network.state_dict(), plain.network.state_dict(), rtol=0, atol=0
+    )
+    assert graphed.step == plain.step == 5
+    assert capturer.calls == ["warm up"] * WARM_UP_STEPS + ["capture"]
+    expected_reason = "CUDA graph capture failed: no graph; training runs eagerly"
+    assert reasons == ([expected_reason] if fails else [])
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
