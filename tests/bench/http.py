@@ -1,11 +1,15 @@
 """Requests per second for a PNG sheet: our server compared with others, in alternating rounds.
 
-    python -m tests.bench.http [--model models/fashion-mnist/2] [--out result.json]
-        [--rivals naive,litserve,bentoml,ray] [--images 1,16] [--connections 1,16,64]
+    python -m tests.bench.http [--models models/fashion-mnist/2 models/faces/1] [--out result.json]
+        [--earlier models/fashion-mnist/2 models/faces/1] [--rivals naive,litserve,bentoml,ray]
+        [--images 1,16] [--connections 1,16,64]
 
-All servers run the same ONNX file; ``tests/bench/servers`` has the others. The naive server uses
-the libraries of ours. The rest are installed from a package index, each in a virtual environment of
-its own below ``--cache``. Both servers of a comparison run all the time; one of them is idle.
+Both servers of a comparison run the same ONNX file, from ``--models``. The naive server is also
+compared with an earlier model of its own: then the ratio is that of server and model together.
+``tests/bench/servers`` has the other servers. The naive one uses the libraries of ours. The rest
+come from a package index: ``--install`` installs each in a virtual environment of its own below
+``--cache``; those that are not installed are left out. Both servers of a comparison run all the
+time; one of them is idle.
 """
 
 import argparse
@@ -14,16 +18,17 @@ import json
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from PIL import Image
 
-from app.runtime.cpus import available
+from tests.bench.processors import description
 from tests.bench.serving import (
     Load,
     Server,
@@ -65,25 +70,70 @@ COMMON = ("numpy", "onnxruntime", "pillow")
 QUIET = {"BENTOML_DO_NOT_TRACK": "True", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Our server with a model, and another server with the same or an earlier one."""
+
+    rival: str
+    ours: Path
+    theirs: Path
+
+    @property
+    def name(self) -> str:
+        """Which servers and models are compared."""
+        ours, theirs = ("/".join(model.parts[-2:]) for model in (self.ours, self.theirs))
+        return f"ours with {ours}, {self.rival} with {theirs}"
+
+
 def main() -> None:
     options = arguments()
     require_wrk()
+    print(description())
     results = []
     for name in options.rivals:
-        programs, versions = environment(name, options.cache)
-        print(f"\n{name} ({versions}), {options.model}, {available()} CPUs")
-        print(f"{'images':>6}{'connections':>12}{'ours/s':>9}{'p50':>7}{'p99':>8}", end="")
-        print(f"{name + '/s':>12}{'p50':>7}{'p99':>8}{'ratio':>7}")
-        results += against(name, programs, options)
+        programs = environment(name, options.cache, install=options.install)
+        if programs is None:
+            print(f"\n{name} is not installed; --install does so")
+            continue
+        print(f"\n{name}: {versions(name, programs)}")
+        for pair in pairs(name, options):
+            results += against(pair, programs, options)
+    print_ratios(results, options.images)
     if options.out:
-        content = {"model": str(options.model), "cpus": available(), "results": results}
+        content = {"cpu": description(), "results": results}
         options.out.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def pairs(rival: str, options: argparse.Namespace) -> Iterator[Pair]:
+    """The comparisons with a rival: every model, and an earlier one on the naive server."""
+    for model, earlier in zip(options.models, options.earlier, strict=True):
+        if rival == "naive" and earlier != model:
+            yield Pair(rival, model, earlier)
+        yield Pair(rival, model, model)
+
+
+def print_ratios(results: Sequence[Mapping[str, Any]], images: Sequence[int]) -> None:
+    """Print the ratios at each number of connections once more, a line for each comparison."""
+    print(f"\n{'ratio of requests per second':56}{'connections':>12}", end="")
+    print("".join(f"{f'n={n}':>8}" for n in images))
+    lines: dict[tuple[str, int], dict[int, float]] = {}
+    for one in results:
+        line = lines.setdefault((one["pair"], one["connections"]), {})
+        line[one["images"]] = one["ratio"]
+    for (pair, connections), ratios in lines.items():
+        print(f"{pair:56}{connections:12}", "".join(f"{ratios[n]:8.2f}" for n in images), sep="")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("models/fashion-mnist/2"))
+    models = [Path("models/fashion-mnist/2"), Path("models/faces/1")]
+    words = "models that our server is compared with"
+    parser.add_argument("--models", type=Path, nargs="+", default=models, help=words)
+    words = "for each of --models, the one that the naive server is compared with, too"
+    parser.add_argument("--earlier", type=Path, nargs="+", help=f"{words}; by default the same")
     parser.add_argument("--rivals", type=lambda text: text.split(","), default=list(RIVALS))
+    words = "install those of --rivals that are missing"
+    parser.add_argument("--install", action="store_true", help=words)
     parser.add_argument("--images", type=numbers, default=[1, 16], help="images of a request")
     parser.add_argument("--connections", type=numbers, default=[1, 16, 64])
     parser.add_argument("--rounds", type=int, default=5)
@@ -98,40 +148,52 @@ def arguments() -> argparse.Namespace:
         help="folder for the virtual environments",
     )
     parser.add_argument("--out", type=Path, help="a JSON file for the result")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.earlier = options.earlier or options.models
+    if len(options.earlier) != len(options.models):
+        parser.error("--earlier must have as many models as --models")
+    return options
 
 
 def numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
 
 
-def environment(name: str, cache: Path) -> tuple[Path, str]:
-    """The folder of a rival's programs, and its versions. Installs the rival if necessary."""
-    packages = [*RIVALS[name].packages, *COMMON]
-    programs = Path(sys.executable).parent
-    if RIVALS[name].packages:
-        programs = cache / name / "bin"
-        installed = cache / name / "installed.txt"
-        if not installed.exists():
-            print(f"installing {name} in {cache / name}")
-            venv.create(cache / name, with_pip=True)
-            subprocess.run([programs / "pip", "install", "--quiet", *packages], check=True)
-            installed.touch()
+def environment(name: str, cache: Path, *, install: bool) -> Path | None:
+    """The folder of a rival's programs; None if it is not installed. May install it."""
+    if not RIVALS[name].packages:
+        return Path(sys.executable).parent
+    programs, installed = cache / name / "bin", cache / name / "installed.txt"
+    if install and not installed.exists():
+        print(f"installing {name} in {cache / name}")
+        venv.create(cache / name, with_pip=True)
+        packages = [*RIVALS[name].packages, *COMMON]
+        subprocess.run([programs / "pip", "install", "--quiet", *packages], check=True)
+        installed.touch()
+    return programs if installed.exists() else None
+
+
+def versions(name: str, programs: Path) -> str:
+    """The versions of a rival's packages."""
+    packages = [*RIVALS[name].packages, *COMMON, "fastapi"]
     listed = subprocess.run(
         [programs / "python", "-m", "pip", "list", "--format=json"],
         check=True,
         capture_output=True,
     ).stdout
-    wanted = {package.partition("[")[0] for package in [*packages, "fastapi"]}
+    wanted = {package.partition("[")[0] for package in packages}
     found = {one["name"]: one["version"] for one in json.loads(listed) if one["name"] in wanted}
-    return programs, ", ".join(f"{package} {version}" for package, version in found.items())
+    return ", ".join(f"{package} {version}" for package, version in found.items())
 
 
-def against(name: str, programs: Path, options: argparse.Namespace) -> Iterator[dict[str, object]]:
+def against(pair: Pair, programs: Path, options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Both servers, for each number of images and of connections."""
-    flags = options.flags.split()
-    our_server = ours(options.model, *flags, python=options.python)
-    with our_server as one, started(name, programs, options.model) as two:
+    name, flags = pair.rival, options.flags.split()
+    print(f"\n{pair.name}")
+    print(f"{'images':>6}{'connections':>12}{'ours/s':>9}{'p50':>7}{'p99':>8}", end="")
+    print(f"{name + '/s':>12}{'p50':>7}{'p99':>8}{'ratio':>7}")
+    our_server = ours(pair.ours, *flags, python=options.python)
+    with our_server as one, started(name, programs, pair.theirs) as two:
         for images in options.images:
             targets = {
                 "ours": Target(f"{one.address}/generate?n={images}"),
@@ -141,7 +203,8 @@ def against(name: str, programs: Path, options: argparse.Namespace) -> Iterator[
             if len(sizes) > 1:
                 sys.exit(f"the sheets of {images} images differ in size: {sizes}")
             for connections in options.connections:
-                yield compared(name, targets, images, connections, options)
+                found = compared(name, targets, images, connections, options)
+                yield {"pair": pair.name, "images": images, "connections": connections, **found}
 
 
 @contextmanager
@@ -196,7 +259,7 @@ def compared(
         side: {**asdict(middle[side]), "rounds": list(map(asdict, found))}
         for side, found in rounds.items()
     }
-    return {"rival": name, "images": images, "connections": connections, "ratio": ratio, **sides}
+    return {"ratio": ratio, **sides}
 
 
 def medians(rounds: list[Load]) -> Load:

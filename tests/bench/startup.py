@@ -9,6 +9,7 @@ Memory is the resident size after ``--requests`` requests for one image each, fr
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from tests.bench.http import environment, started, target_of
+from tests.bench.http import started, target_of
 from tests.bench.serving import Server, Target, answer, measured, ours, require_wrk
 
 CONNECTIONS = 16
@@ -25,7 +26,7 @@ CONNECTIONS = 16
 def main() -> None:
     options = arguments()
     require_wrk()
-    programs, _ = environment("naive", Path())
+    programs = Path(sys.executable).parent
     sides: dict[str, Side] = {
         "ours": (partial(ours, options.model), lambda address: Target(f"{address}/generate?n=1")),
         "naive": (

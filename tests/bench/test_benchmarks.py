@@ -188,18 +188,24 @@ def test_png_files_are_compared_with_pillows(root: Path, tmp_path: Path) -> None
 
 @needs_wrk
 def test_requests_are_compared_with_a_naive_servers(root: Path, tmp_path: Path) -> None:
-    few = ["--rivals", "naive", "--images", "1,4", "--connections", "2", "--rounds", "1"]
-    command = [sys.executable, "-m", "tests.bench.http", *few, "--seconds", "1"]
+    models = ["--models", "models/digits/1", "--earlier", "models/fashion-mnist/2"]
+    few = ["--rivals", "naive,ray", "--images", "1,4", "--connections", "2", "--rounds", "1"]
+    command = [sys.executable, "-m", "tests.bench.http", *models, *few, "--seconds", "1"]
     ended = subprocess.run(
-        [*command, "--out", tmp_path / "http.json"],
+        [*command, "--cache", tmp_path, "--out", tmp_path / "http.json"],
         cwd=root,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert "ratio" in ended.stdout
+    assert "ray is not installed" in ended.stdout
+    assert "CPUs" in ended.stdout
     result = json.loads((tmp_path / "http.json").read_text())
-    assert [one["images"] for one in result["results"]] == [1, 4]
+    assert [(one["pair"], one["images"]) for one in result["results"]] == [
+        (f"ours with digits/1, naive with {theirs}", images)
+        for theirs in ("fashion-mnist/2", "digits/1")
+        for images in (1, 4)
+    ]
     for one in result["results"]:
         assert one["ratio"] > 0
         assert 0 < one["ours"]["p50"] <= one["ours"]["p99"]

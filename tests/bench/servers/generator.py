@@ -21,14 +21,18 @@ class Generator:
 
     def __init__(self) -> None:
         self.session = ort.InferenceSession(os.environ["GRAPH"])
-        (self.input,) = self.session.get_inputs()
+        self.input, *self.conditions = self.session.get_inputs()
 
     def latents(self, n: int) -> Latents:
         shape = (n, self.input.shape[1])
         return np.random.default_rng().standard_normal(shape, dtype=np.float32)
 
     def draw(self, latents: Latents) -> Pixels:
-        (pixels,) = self.session.run(None, {self.input.name: latents})
+        inputs = {self.input.name: latents}
+        for condition in self.conditions:  # a conditional generator gets random classes
+            classes = np.random.default_rng().integers(condition.shape[1], size=len(latents))
+            inputs[condition.name] = np.eye(condition.shape[1], dtype=np.float32)[classes]
+        (pixels,) = self.session.run(None, inputs)
         return pixels
 
 
