@@ -11,6 +11,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 ├── BodyTooLargeError        413 request body too large
 ├── UrlTooLongError          414 URL too long
 ├── MediaTypeError           415 a body of a media type that the route does not read
+├── ContentCodingError       415 a body that is compressed in another way than gzip or deflate
 ├── ParameterError           422 a parameter with a value that is not allowed
 ├── HeadTooLongError         431 request headers too large
 ├── EngineError              500 a batch that could not be computed
@@ -142,6 +143,18 @@ class MediaTypeError(AppError):
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     example = "Content-Type is 'text/plain' but must be one of image/png, image/jpeg"
+
+
+class ContentCodingError(AppError):
+    """The body is compressed in a way that the server does not read."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    example = "Content-Encoding is 'br' but must be one of identity, gzip, deflate"
+
+    def __init__(self, detail: str, errors: list[InvalidParameter] | None = None) -> None:
+        super().__init__(detail, errors)
+        # RFC 9110, section 15.5.16.
+        self.headers = {"Accept-Encoding": "gzip, deflate"}
 
 
 class NotReadyError(AppError):

@@ -14,7 +14,14 @@ from app.api.parameters import GenerateBody
 from app.api.problems import is_v2
 from app.api.v2.schemas import ProtocolError
 from app.api.v2.tensors import InferenceRequest
-from app.errors import MEDIA_TYPE, PROTOCOL_ERRORS, AppError, DeadlineError, Problem
+from app.errors import (
+    MEDIA_TYPE,
+    PROTOCOL_ERRORS,
+    AppError,
+    ContentCodingError,
+    DeadlineError,
+    Problem,
+)
 from app.middleware.request_context import TIMEOUT_HEADER
 
 Responses = dict[int | str, dict[str, Any]]
@@ -214,18 +221,15 @@ def _remove_422(document: dict[str, Any]) -> None:
 
 
 def _add_protocol_errors(document: dict[str, Any]) -> None:
-    """Add the errors of the HTTP connection, which any request may get."""
-    errors: dict[type[BaseModel], Responses] = {
-        Problem: problems(*PROTOCOL_ERRORS),
-        ProtocolError: protocol_errors(*PROTOCOL_ERRORS),
-        ErrorResponse: openai_errors(*PROTOCOL_ERRORS),
-    }
+    """Add the errors that any request may get: of the HTTP connection, and of a body's coding."""
+    errors, of_bodies = _protocol_errors(*PROTOCOL_ERRORS), _protocol_errors(ContentCodingError)
     shared = document["components"]["responses"] = {}
     for path, operations in document["paths"].items():
         model = _error_model(path)
         for operation in operations.values():
             responses = operation["responses"]
-            for status, response in errors[model].items():
+            of_body = of_bodies[model] if "requestBody" in operation else {}
+            for status, response in {**errors[model], **of_body}.items():
                 if own := responses.get(str(status)):
                     _join(own, response)
                     continue
@@ -233,6 +237,15 @@ def _add_protocol_errors(document: dict[str, Any]) -> None:
                 shared[name] = response
                 responses[str(status)] = {"$ref": _RESPONSE.format(name=name)}
             operation["responses"] = dict(sorted(responses.items()))
+
+
+def _protocol_errors(*errors: type[AppError]) -> dict[type[BaseModel], Responses]:
+    """The responses to ``errors`` in the formats of all protocols."""
+    return {
+        Problem: problems(*errors),
+        ProtocolError: protocol_errors(*errors),
+        ErrorResponse: openai_errors(*errors),
+    }
 
 
 def _error_model(path: str) -> type[BaseModel]:

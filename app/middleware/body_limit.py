@@ -1,51 +1,105 @@
-"""Bounds the size of request bodies."""
+"""Bounds the size of request bodies, also of what they contain compressed."""
 
-import zlib
+import asyncio
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
-from app.errors import BodyTooLargeError, ParameterError, invalid, parameter_error
+from app.errors import BodyTooLargeError, ParameterError
+from app.middleware import content_coding
+from app.middleware.content_coding import IDENTITY, Coding, Decompressor
 
 LONGEST = 2**16
 """Bytes: ten times the longest sensible body of a route without tensors or latents."""
 _BYTES_PER_NUMBER = 32
 """A float64 takes up to 24 bytes in JSON: sign, 17 digits, point and exponent; and a separator."""
 
-IDENTITY = "identity"
-"""The content coding of a body that is sent as it is."""
-
 BodyBound = Callable[[str], int | None]
 """The longest body in bytes for a path; None for routes that bound their body themselves."""
 
 
 class BodyLimit:
-    """Raises BodyTooLargeError if a route reads more than its path allows.
+    """Raises BodyTooLargeError if a route reads more than its path allows, and decompresses bodies.
 
     LONGEST bytes are always allowed; for longer bodies, ``bound`` decides. The bytes are counted as
-    they arrive, because the announced length may be missing or wrong.
+    they arrive, because the announced length may be missing or wrong, and as they are decompressed.
+    Routes that bound their body themselves also decompress it.
     """
 
     def __init__(self, bound: BodyBound) -> None:
         self._bound = bound
 
-    def limited(self, path: str, receive: Receive) -> Receive:
-        """``receive`` of a request for ``path``, with its body counted."""
-        length, most = 0, LONGEST
+    def limited(self, scope: Scope, receive: Receive) -> Receive:
+        """``receive`` of a request, with its body counted and decompressed.
+
+        It raises ContentCodingError for an unknown coding, ParameterError for a damaged body.
+        """
+        body: _Body | None = None
 
         async def counting_receive() -> Message:
-            nonlocal length, most
-            message = await receive()
-            length += len(message.get("body", b""))
-            if length > most:
-                # Called for long bodies only, which are rare.
-                bound = self._bound(path)
-                if bound is not None and length > (most := bound):
-                    raise _too_large(most)
-            return message
+            nonlocal body
+            body = body or _Body(self._bound, scope, receive)
+            return await body.receive()
 
         return counting_receive
+
+
+class _Body:
+    """The body of one request."""
+
+    def __init__(self, bound: BodyBound, scope: Scope, receive: Receive) -> None:
+        self._bound, self._scope, self._receive = bound, scope, receive
+        self._received, self._decompressed, self._most = 0, 0, LONGEST
+        self._decompressor: Decompressor | None = None
+        self._has_more = True
+        """Whether compressed pieces follow."""
+
+    async def receive(self) -> Message:
+        if self._decompressor and self._decompressor.is_waiting:
+            await asyncio.sleep(0)  # others have their turn
+            return self._next(self._decompressor)
+        message = await self._receive()
+        more = message.get("more_body", False)
+        if not (piece := message.get("body")):
+            if self._decompressor and message["type"] == "http.request" and not more:
+                self._decompressor.check_end()
+            return message
+        if not self._received:
+            self._decompressor = self._new_decompressor()
+        self._received += len(piece)
+        self._check(self._received)
+        if not self._decompressor:
+            return message
+        self._has_more = more
+        self._decompressor.add(piece)
+        return self._next(self._decompressor)
+
+    def _next(self, decompressor: Decompressor) -> Message:
+        """The next piece of the decompressed body."""
+        piece = decompressor.take()
+        self._decompressed += len(piece)
+        self._check(self._decompressed)
+        more = decompressor.is_waiting or self._has_more
+        if not more:
+            decompressor.check_end()
+        return {"type": "http.request", "body": piece, "more_body": more}
+
+    def _new_decompressor(self) -> Decompressor | None:
+        """What decompresses the body; None if it is not compressed, or if the route does it."""
+        values = [value for name, value in self._scope["headers"] if name == b"content-encoding"]
+        if not values or self._bound(self._scope["path"]) is None:
+            return None
+        coding = content_coding.coding(value.decode("latin-1") for value in values)
+        return None if coding == IDENTITY else Decompressor()
+
+    def _check(self, length: int) -> None:
+        if length > self._most:
+            # Called for long bodies only, which are rare.
+            bound = self._bound(self._scope["path"])
+            if bound is not None and length > bound:
+                raise _too_large(bound)
+            self._most = self._most if bound is None else bound
 
 
 def longest_with(numbers: int) -> int:
@@ -73,26 +127,20 @@ async def read(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def decompressed(body: bytes, encoding: str, most: int) -> bytes:
-    """``body`` decompressed if ``encoding`` is gzip or deflate (RFC 9110, section 8.4.1).
+def decompressed(body: bytes, coding: Coding, most: int) -> bytes:
+    """``body`` without its coding.
 
     Takes milliseconds for each megabyte. Raises BodyTooLargeError if the result is longer than
     ``most`` bytes, ParameterError if ``body`` cannot be decompressed.
     """
-    if encoding == IDENTITY:
+    if coding == IDENTITY:
         return body
-    if encoding not in {"gzip", "deflate"}:
-        allowed = "one of identity, gzip, deflate"
-        raise parameter_error(invalid("Content-Encoding", "header", encoding, allowed))
-    decompressor = zlib.decompressobj(wbits=47)  # detects either format
-    try:
-        whole = decompressor.decompress(body, most + 1)
-    except zlib.error as error:
-        raise ParameterError(f"the body cannot be decompressed: {error}") from error
+    decompressor = Decompressor(most + 1)
+    decompressor.add(body)
+    whole = decompressor.take()
     if len(whole) > most:
         raise _too_large(most)
-    if not decompressor.eof:
-        raise ParameterError("the body cannot be decompressed: it is incomplete")
+    decompressor.check_end()
     return whole
 
 

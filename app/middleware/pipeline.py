@@ -56,7 +56,7 @@ class Pipeline:
         outgoing = _Outgoing(send, context, parts)
         try:
             early = self._early_response(scope, context)
-            limited = parts.body_limit.limited(scope["path"], receive)
+            limited = parts.body_limit.limited(scope, receive)
             await (early or self._app)(scope, limited, outgoing.send)
             parts.load_shedding.settle(scope, context)
         finally:

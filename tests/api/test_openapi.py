@@ -26,7 +26,8 @@ MEDIA_TYPES = {
 }
 IMAGE_ERRORS = {"404", "406", "422", "429", "500", "504"}
 LOOKUP_ERRORS = {"404", "422"}
-RELOAD_ERRORS = {"403", "404", "409", "413", "422"}
+BODY_ERRORS = {"413", "415"}
+RELOAD_ERRORS = {"403", "404", "409", "422"} | BODY_ERRORS
 OTHER_ERRORS = {
     ("head", "/images/{model}/{version}/{seed}.{form}"): IMAGE_ERRORS | {"304"},
     ("get", "/metrics"): set(),
@@ -48,16 +49,16 @@ V2_ERRORS = {
     ("get", "/v2/models/{model}/versions/{version}/config"): LOOKUP_ERRORS,
     ("get", "/v2/models/{model}/versions/{version}/ready"): LOOKUP_ERRORS,
     ("get", "/v2/models/{model}/versions/{version}/stats"): LOOKUP_ERRORS,
-    ("post", "/v2/models/{model}/infer"): IMAGE_ERRORS - {"406"} | {"413"},
-    ("post", "/v2/models/{model}/versions/{version}/infer"): IMAGE_ERRORS - {"406"} | {"413"},
-    ("post", "/v2/repository/index"): {"413", "422"},
+    ("post", "/v2/models/{model}/infer"): IMAGE_ERRORS - {"406"} | BODY_ERRORS,
+    ("post", "/v2/models/{model}/versions/{version}/infer"): IMAGE_ERRORS - {"406"} | BODY_ERRORS,
+    ("post", "/v2/repository/index"): {"422"} | BODY_ERRORS,
     ("post", "/v2/repository/models/{model}/load"): RELOAD_ERRORS,
     ("post", "/v2/repository/models/{model}/unload"): RELOAD_ERRORS,
 }
 V1_ERRORS = {
     ("get", "/v1/models"): set(),
     ("get", "/v1/models/{model}"): {"404"},
-    ("post", "/v1/images/generations"): IMAGE_ERRORS - {"422"} | {"413"},
+    ("post", "/v1/images/generations"): IMAGE_ERRORS - {"422"} | BODY_ERRORS,
 }
 CONNECTION_ERRORS = {"400", "408", "414", "429", "431", "503"}
 """The errors of the HTTP connection, which any request may get."""
@@ -99,9 +100,8 @@ def test_a_route_that_generates_images_describes_all_its_responses(
 ) -> None:
     responses = operations(document)[route]["responses"]
     assert responses["200"]["content"].keys() == media_types
-    own = {"413"} if route[0] == "post" else set()  # only these have a body
+    own = {"413", "415"} if route[0] == "post" else set()  # only these have a body
     own |= {"304"} if "images" in route[1] else set()
-    own |= {"415"} if route[1] == "/encode" else set()
     assert responses.keys() == CONNECTION_ERRORS | {"200"} | IMAGE_ERRORS | own
     named = [one["name"] for one in operations(document)[route]["parameters"]]
     assert named.count("X-Request-Timeout") == 1
@@ -124,7 +124,7 @@ def test_errors_of_the_connection_are_described_once_for_all_routes(
     schemas = ("ErrorResponse", "Problem", "ProtocolError")
     shared = document["components"]["responses"]
     assert shared.keys() == {
-        f"{schema}{status}" for schema in schemas for status in CONNECTION_ERRORS
+        f"{schema}{status}" for schema in schemas for status in (*CONNECTION_ERRORS, "415")
     }
     for responses in (operation["responses"] for operation in operations(document).values()):
         assert list(responses) == sorted(responses)

@@ -235,7 +235,7 @@ def test_the_statistics_count_requests_batches_and_images(
             "POST",
             INFER,
             {"content": b"{}", "headers": {"Content-Encoding": "br"}},
-            422,
+            415,
             "Content-Encoding is 'br' but must be one of identity, gzip, deflate",
         ),
         ("POST", "/v2/repository/index", {"json": {"ready": 3}}, 422, "ready is 3 but must be"),

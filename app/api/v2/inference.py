@@ -30,8 +30,8 @@ from app.errors import (
     RateLimitError,
     ShuttingDownError,
 )
-from app.middleware import body_limit
-from app.middleware.body_limit import IDENTITY
+from app.middleware import body_limit, content_coding
+from app.middleware.content_coding import IDENTITY, Coding
 from app.middleware.encoders import SMALL_BYTES, Encoders
 from app.registry.draw_options import DEFAULT
 from app.registry.model_version import ModelVersion
@@ -91,20 +91,20 @@ class Inference:
         services = self._route.services
         most = tensors.most_images(card, services.settings.max_images)
         longest = tensors.longest(card, most)
-        encoding = self._request.headers.get("content-encoding", IDENTITY)
+        coding = content_coding.coding(self._request.headers.getlist("content-encoding"))
         body = await body_limit.read(self._request, longest)
-        parse = partial(self._parsed, body, encoding, card, most)
-        if encoding == IDENTITY and len(body) <= json_text.INLINE_BYTES:
+        parse = partial(self._parsed, body, coding, card, most)
+        if coding == IDENTITY and len(body) <= json_text.INLINE_BYTES:
             return parse()
-        length = len(body) if encoding == IDENTITY else longest
+        length = len(body) if coding == IDENTITY else longest
         claim = self._route.request.claim()
         return await services.encoders.run(parse, _BYTES_PER_BYTE * length, claim)
 
     def _parsed(
-        self, body: bytes, encoding: str, card: Card, most: int
+        self, body: bytes, coding: Coding, card: Card, most: int
     ) -> tuple[InferenceRequest, Inputs]:
         """The request in ``body`` and its inputs. Raises ParameterError or BodyTooLargeError."""
-        body = body_limit.decompressed(body, encoding, tensors.longest(card, most))
+        body = body_limit.decompressed(body, coding, tensors.longest(card, most))
         try:
             parsed = tensors.parse(body, self._json_length, *tensors.size(card, most))
             tail = memoryview(body)[len(body) if self._json_length is None else self._json_length :]

@@ -1,4 +1,6 @@
 import asyncio
+import gzip
+import tracemalloc
 
 import pytest
 from starlette.requests import Request
@@ -7,6 +9,9 @@ from starlette.types import Message, Receive, Scope
 from app.errors import BodyTooLargeError, ParameterError
 from app.middleware import body_limit
 from app.middleware.body_limit import LONGEST, BodyBound, BodyLimit
+
+SCOPE: Scope = {"type": "http", "path": "/", "headers": []}
+GZIP: Scope = {**SCOPE, "headers": [(b"content-encoding", b"gzip")]}
 
 
 async def length(receive: Receive) -> int:
@@ -32,7 +37,7 @@ class Client:
 
 def read(client: Client, bound: BodyBound = lambda _: LONGEST) -> int:
     """Read the body that ``client`` sends; return its length."""
-    return asyncio.run(length(BodyLimit(bound).limited("/", client.send)))
+    return asyncio.run(length(BodyLimit(bound).limited(SCOPE, client.send)))
 
 
 def test_a_body_in_pieces_is_read_to_its_end() -> None:
@@ -62,7 +67,51 @@ def test_a_request_without_a_body_is_passed_on() -> None:
     async def gone() -> Message:
         return {"type": "http.disconnect"}
 
-    assert asyncio.run(length(BodyLimit(lambda _: LONGEST).limited("/", gone))) == 0
+    assert asyncio.run(length(BodyLimit(lambda _: LONGEST).limited(SCOPE, gone))) == 0
+
+
+def decompressed(bound: BodyBound, *pieces: bytes) -> tuple[int, int]:
+    """The length of a body in gzip once it is decompressed, and how many pieces were received."""
+    left = list(pieces)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    found = asyncio.run(length(BodyLimit(bound).limited(GZIP, receive)))
+    return found, len(pieces) - len(left)
+
+
+def test_what_counts_is_the_length_of_the_decompressed_body() -> None:
+    content = gzip.compress(b" " * LONGEST)
+    assert decompressed(lambda _: LONGEST, content[:9], content[9:]) == (LONGEST, 2)
+    assert decompressed(lambda _: LONGEST, content, b"") == (LONGEST, 2)
+    longer = gzip.compress(b" " * (LONGEST + 1))
+    assert decompressed(lambda _: LONGEST + 1, longer) == (LONGEST + 1, 1)
+    with pytest.raises(BodyTooLargeError, match=str(LONGEST)):
+        decompressed(lambda _: LONGEST, longer)
+
+
+def test_a_body_is_decompressed_no_further_than_the_limit() -> None:
+    bomb = gzip.compress(b" " * 2**26)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BodyTooLargeError):
+            decompressed(lambda _: LONGEST, bomb)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_compressed_body_that_ends_early_is_an_error() -> None:
+    content = gzip.compress(b"content")
+    for pieces in ([content[:-1]], [content[:-1], b""]):
+        with pytest.raises(ParameterError, match="it is incomplete"):
+            decompressed(lambda _: LONGEST, *pieces)
+
+
+def test_a_route_that_bounds_its_body_itself_also_decompresses_it() -> None:
+    content = gzip.compress(b" " * LONGEST)
+    assert decompressed(lambda _: None, content) == (len(content), 1)
 
 
 def test_a_body_that_ends_before_its_announced_length_is_an_error() -> None:
