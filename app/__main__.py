@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
+from app import __version__
 from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings, unknown_variables
 
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     Returns the exit status: 0 on success, 2 for invalid arguments, 1 or 130 for other failures.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        print(f"python -m app {__version__}")
+        return 0
     if arguments[:1] == ["render"]:
         return render(arguments[1:], "python -m app render")
     return serve(arguments, "python -m app")

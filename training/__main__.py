@@ -9,7 +9,8 @@ from typing import Any, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from training.config import Architecture, CheckpointChoice, Config
+from app import __version__
+from training.config import Architecture, CheckpointChoice, Config, from_flags
 from training.data.avatars.options import AvatarsOptions
 from training.encoder.options import EncoderOptions
 from training.errors import StoppedError, TrainingError
@@ -22,9 +23,16 @@ from training.evaluation.options import (
 from training.export.options import ImportOptions
 from training.figures.options import FiguresOptions
 
-# The type that add_subparsers returns has no public name.
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
+class Parser(argparse.ArgumentParser):
+    """A parser of flags that are never abbreviated: ``--epoch`` is not ``--epochs``."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 # those of argparse
+        super().__init__(allow_abbrev=False, **settings)
+
+
+# The type that add_subparsers returns has no public name.
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001
 
 _PROGRAM = "python -m training"
 _NOT_INSTALLED = """\
@@ -70,10 +78,11 @@ def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
 
 def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     """The parser of the command line."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog=program,
         description="Train DCGANs, evaluate them and publish them for the model server.",
     )
+    root.add_argument("--version", action="version", version=f"{program} {__version__}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="train a generator")
     fit.add_argument("--out", type=Path, required=True, help="folder of the run")
@@ -222,11 +231,20 @@ def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> N
             command.add_argument(flag, default=argparse.SUPPRESS, help=text, metavar=metavar)
 
 
+# Options are validated before the modules of a command are imported, which takes seconds.
+
+
 def _fit(options: dict[str, Any]) -> None:
+    from training.loop import threads
+
+    out, resume = options.pop("out"), options.pop("resume")
+    from_flags(options)
+    threads.wait_passively_if_busy()
+
     from training.evaluation.scoring import scorer
     from training.loop.fit import fit
 
-    fit(options.pop("out"), options, options.pop("resume"), scorer)
+    fit(out, options, resume, scorer)
 
 
 def _encoder(options: dict[str, Any]) -> None:
@@ -236,9 +254,11 @@ def _encoder(options: dict[str, Any]) -> None:
 
 
 def _avatars(options: dict[str, Any]) -> None:
+    validated = AvatarsOptions.model_validate(options)
+
     from training.data.avatars.generate import generate
 
-    print(f"generated {generate(AvatarsOptions.model_validate(options))}")
+    print(f"generated {generate(validated)}")
 
 
 def _export(options: dict[str, Any]) -> None:
@@ -248,10 +268,12 @@ def _export(options: dict[str, Any]) -> None:
 
 
 def _import(options: dict[str, Any]) -> None:
+    fields = {name: options.pop(name) for name in ImportOptions.model_fields if name in options}
+    validated = ImportOptions.model_validate(fields)
+
     from training.export import state_dict
 
-    fields = {name: options.pop(name) for name in ImportOptions.model_fields if name in options}
-    source = functools.partial(state_dict.source, options=ImportOptions.model_validate(fields))
+    source = functools.partial(state_dict.source, options=validated)
     _publish_foreign(options, source)
 
 
@@ -283,33 +305,43 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
 
 
 def _evaluate(options: dict[str, Any]) -> None:
+    folder, validated = options.pop("folder"), EvaluateOptions.model_validate(options)
+
     from training.evaluation.evaluate import evaluate
 
-    evaluate(options.pop("folder"), EvaluateOptions.model_validate(options))
+    evaluate(folder, validated)
 
 
 def _attributes(options: dict[str, Any]) -> None:
+    folder, validated = options.pop("folder"), AttributesOptions.model_validate(options)
+
     from training.evaluation.attributes import attributes
 
-    attributes(options.pop("folder"), AttributesOptions.model_validate(options))
+    attributes(folder, validated)
 
 
 def _probe(options: dict[str, Any]) -> None:
+    folder, validated = options.pop("run"), ProbeOptions.model_validate(options)
+
     from training.evaluation.probe import probe
 
-    probe(options.pop("run"), ProbeOptions.model_validate(options))
+    probe(folder, validated)
 
 
 def _figures(options: dict[str, Any]) -> None:
+    folder, validated = options.pop("run"), FiguresOptions.model_validate(options)
+
     from training.figures.figures import figures
 
-    figures(options.pop("run"), FiguresOptions.model_validate(options))
+    figures(folder, validated)
 
 
 def _features(options: dict[str, Any]) -> None:
+    validated = FeaturesOptions.model_validate(options)
+
     from training.evaluation.feature_training import train
 
-    train(FeaturesOptions.model_validate(options))
+    train(validated)
 
 
 if __name__ == "__main__":

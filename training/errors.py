@@ -4,7 +4,7 @@ TrainingError                 base class; its text is the whole message
 ├── DataError                 a data set that is missing, damaged, too small or cannot be made
 ├── RunError                  a run folder that cannot be created, resumed or read
 ├── StoppedError              a run that a signal has stopped
-├── DivergedError             losses or weights that are no longer finite
+├── DivergedError             losses that are huge, or losses or weights that are not finite
 ├── CollapsedError            a discriminator that has won permanently
 ├── ExportError               a generator that cannot be published
 └── EvaluationError           a generator that cannot be evaluated
@@ -35,7 +35,7 @@ class StoppedError(TrainingError):
 
 
 class DivergedError(TrainingError):
-    """Losses or weights that are no longer finite."""
+    """Losses that are huge, or losses or weights that are not finite."""
 
 
 class CollapsedError(TrainingError):

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import __main__
+from app import __main__, __version__
 from tests.waiting import PATIENCE, eventually
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
@@ -40,6 +40,11 @@ def test_requests_are_logged_unless_that_is_disabled(
         process.terminate()  # a request is logged after its response was sent
         process.wait(PATIENCE)
     assert ("GET /health/live" in capfd.readouterr().out) == (enabled == "true")
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"python -m app {__version__}\n"
 
 
 def failed_start(root: Path, *flags: str) -> subprocess.CompletedProcess[str]:

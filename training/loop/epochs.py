@@ -93,8 +93,8 @@ def train(
     Yields a report at the end of every epoch, and in between about once a second, at least every
     ``report_every`` steps. Only then are the losses read, so that the CPU does not wait for the GPU
     in between. Raises DataError if there is no whole batch, TrainingError if steps cannot run as
-    ``execution`` demands, and DivergedError if a loss is not finite or, at the end of an epoch, a
-    weight.
+    ``execution`` demands, and DivergedError if a loss is huge or not finite or, at the end of an
+    epoch, if a weight is not finite.
     """
     images = data.images
     tensors = (images,) if data.conditions is None else (images, data.conditions)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from app.runtime.cpus import available
 from training import config
 from training.config import Config
 from training.data import datasets
@@ -20,7 +19,7 @@ from training.data.skipped import SkipReport
 from training.errors import RunError, StoppedError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
-from training.loop import checkpoint, device, execution
+from training.loop import checkpoint, device, execution, threads
 from training.loop.distributed import check_batch_size, joined_group, main_first
 from training.loop.epochs import Control, TrainingData, train
 from training.loop.length import check_count, epochs_of, shortage, steps_of
@@ -42,7 +41,10 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
     """
     run = Run(out)
     options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
-    torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
+    if not resume:
+        run.check_is_new()
+    cpu_threads = threads.choose(options.threads, torch.get_num_threads())
+    torch.set_num_threads(cpu_threads.number)
     with joined_group(device.resolve(options.device)) as (group, own_device):
         check_batch_size(group, options.batch_size)
         image_set = _load(options, group)

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TypeAlias
 
 from torch import nn
 from tqdm import tqdm
@@ -81,7 +82,7 @@ class Recorder:
         if look:
             display.epoch(report)
         if best:  # before the last one: a run interrupted in between repeats the score
-            checkpoint.save(self._state(), self._run.best_checkpoint)
+            self._write(self._run.best_checkpoint)
         self._collapsed = self._detector.update(report)
         if last or ((look or score) and not self._collapsed):
             self._save()
@@ -106,11 +107,12 @@ class Recorder:
         return time.monotonic() - self._saved >= 60 * self._gan.config.checkpoint_minutes
 
     def _save(self) -> None:
-        checkpoint.save(self._state(), self._run.checkpoint)
+        self._write(self._run.checkpoint)
         self._saved = time.monotonic()
 
-    def _state(self) -> dict[str, Any]:
-        return {**self._gan.state_dict(), "epoch": self._epoch.state()}
+    def _write(self, path: Path) -> None:
+        with self._run.writing(path):
+            checkpoint.save({**self._gan.state_dict(), "epoch": self._epoch.state()}, path)
 
 
 def _timed(score: Score, generator: nn.Module) -> tuple[float, float]:

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,15 @@ REPORT_STEPS = 50
 """Largest number of steps between two reports."""
 REPORT_SECONDS = 1.0
 """Largest time between two reports, unless one step takes longer."""
+
+MOST_LOSS = 1e5
+"""Mean loss of an epoch above which a run has diverged. Losses are in nats, or the outputs of a
+discriminator: in healthy runs they stay below 100."""
+
+_ADVICE = (
+    "the run has diverged, and the last checkpoint is from before. Start again with a lower "
+    "--generator-lr and --discriminator-lr, or with --spectral-norm"
+)
 
 
 @dataclass
@@ -82,8 +90,8 @@ class Reporter:
     def report(self, stop: bool) -> Report:
         """The report; every process of the group asks for its own at the same step.
 
-        ``stop`` says whether this process wants to stop. Raises DivergedError if a loss is not
-        finite or, at the end of an epoch, a weight.
+        ``stop`` says whether this process wants to stop. Raises DivergedError if a loss is above
+        ``MOST_LOSS`` or not finite, and at the end of an epoch, if a weight is not finite.
         """
         gan, epoch, done = self._gan, self._epoch, self.epoch_done
         own = torch.tensor([self._seconds_per_step, stop], device=gan.device)
@@ -92,9 +100,9 @@ class Reporter:
         epoch.totals = values[:4]
         self._measure(seconds_per_step)
         d_loss, g_loss, real, fake = means = [total / epoch.steps for total in totals]
-        if not np.isfinite(means).all():
+        if not max(map(abs, means)) <= MOST_LOSS:  # nor NaN
             raise DivergedError(
-                f"step {gan.step}: the losses are {means[:2]}; the last checkpoint is unchanged"
+                f"step {gan.step}: the losses are {d_loss:.3g} and {g_loss:.3g}; {_ADVICE}"
             )
         if done:  # the last step's update can spoil finite losses
             check_weights(gan)
@@ -129,6 +137,4 @@ class Reporter:
 def check_weights(gan: Gan) -> None:
     """Raise DivergedError if a weight of ``gan`` is not finite."""
     if not gan.is_finite():
-        raise DivergedError(
-            f"step {gan.step}: the weights are not finite; the last checkpoint is unchanged"
-        )
+        raise DivergedError(f"step {gan.step}: the weights are not finite; {_ADVICE}")

@@ -20,6 +20,7 @@ figures/                pictures by ``figures``
 import dataclasses
 import json
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,7 @@ from training.data.images import ImageSet
 from training.errors import RunError
 from training.gan.conditional import SHEET_COLUMNS, sheet_rows
 from training.gan.pixels import to_pixels
+from training.run import full_disk
 from training.run.report import Report
 
 SCORE = "fd_cnn"
@@ -177,13 +179,17 @@ class Run:
         """The sample grid of ``epoch``."""
         return self.folder / "samples" / f"epoch-{epoch:03d}.png"
 
+    def check_is_new(self) -> None:
+        """Raise RunError if the folder contains a run already."""
+        if self.options.exists():
+            raise RunError(f"{self.folder}: already contains a run; continue it with --resume")
+
     def create(self, config: Config, data: DataSummary) -> None:
         """Create the folder with the options and the data's summary.
 
         Raises RunError if it contains a run already or cannot be written.
         """
-        if self.options.exists():
-            raise RunError(f"{self.folder}: already contains a run; continue it with --resume")
+        self.check_is_new()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "data.json").write_text(data.model_dump_json(indent=2) + "\n")
@@ -227,8 +233,16 @@ class Run:
         del line["epoch_done"], line["stopping"]
         if score is not None:
             line[SCORE] = score
-        with self.metrics.open("a") as file:
+        with self.writing(self.metrics), self.metrics.open("a") as file:
             file.write(json.dumps(line) + "\n")
+
+    def writing(self, path: Path) -> AbstractContextManager[None]:
+        """The context for writing ``path``. It raises RunError if the disk is full."""
+        return full_disk.named(
+            path,
+            f"Free some space, for example by deleting {self.folder / 'samples'} and "
+            f"{self.events}, which are only for viewing; then continue with --resume",
+        )
 
     def rewind(self, step: int) -> None:
         """Remove the lines and the samples after ``step``: a resumed run writes them again."""
@@ -255,8 +269,9 @@ class Run:
         rows = sheet_rows(Latent(width=config.latent_dim, prior=config.prior), sampler)
         pixels = to_pixels(generator, torch.from_numpy(rows).to(device))
         path = self.samples(epoch)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(png.encode(sheets.sheet(pixels, SHEET_COLUMNS)))
+        with self.writing(path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(png.encode(sheets.sheet(pixels, SHEET_COLUMNS)))
 
 
 def _read(path: Path, model: type[Model]) -> Model:

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import gzip
 import hashlib
 import io
@@ -6,6 +7,8 @@ import json
 import re
 import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
+import app
 from training.__main__ import main
 from training.config import Config
 from training.data import idx
@@ -109,26 +113,13 @@ def test_a_long_epoch_has_one_line_and_one_checkpoint(
     assert last(run)["step"] == 55
 
 
-@pytest.mark.parametrize(
-    ("threads", "default", "quota", "expected"),
-    [(3, 8, 2, 3), (0, 8, 2, 2), (0, 8, 64, 8)],
-    ids=["requested", "the quota", "PyTorch's default"],
-)
-def test_threads_are_the_requested_number_or_all_that_this_process_may_use(
-    fit: Fit,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    threads: int,
-    default: int,
-    quota: int,
-    expected: int,
+def test_the_run_uses_the_requested_threads(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_to: list[int] = []
-    monkeypatch.setattr(torch, "get_num_threads", lambda: default)
     monkeypatch.setattr(torch, "set_num_threads", set_to.append)
-    monkeypatch.setattr("training.loop.fit.available", lambda: quota)
-    assert fit(tmp_path / "run", "--threads", threads, "--epochs", 1) == 0
-    assert set_to == [expected]
+    assert fit(tmp_path / "run", "--threads", 3, "--epochs", 1) == 0
+    assert set_to == [3]
 
 
 def test_missing_data_are_downloaded(
@@ -365,6 +356,75 @@ def test_an_invalid_value_is_reported_with_its_flag_and_no_run_is_created(
     assert fit(tmp_path / "run", flag, value) == 2
     assert_error(capsys, f"{flag} {value}: ")
     assert not (tmp_path / "run").exists()
+
+
+def test_flags_are_not_abbreviated(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        fit(tmp_path / "run", "--epoch", 3)
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --epoch 3" in capsys.readouterr().err
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"python -m training {app.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fit", "--out", "x", "--loss", "wgan"),
+        ("evaluate", "x", "--samples", "0"),
+        ("figures", "x", "--scale", "0"),
+        ("probe", "x", "--labels", "0"),
+        ("attributes", "x", "--count", "0"),
+        ("features", "--epochs", "0"),
+        ("avatars", "--count", "0"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_flags_are_validated_before_torch_is_loaded(root: Path, arguments: tuple[str, ...]) -> None:
+    program = f"""
+import sys
+from training.__main__ import main
+assert main({list(arguments)}) == 2
+print("torch" in sys.modules, "app.runtime.providers" in sys.modules)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, check=True, capture_output=True, text=True
+    )
+    assert ended.stdout == "False False\n"
+    assert ended.stderr.startswith("error: --")
+
+
+@pytest.mark.parametrize("name", ["samples/epoch-001.png", "checkpoints/last.pt"])
+def test_a_full_disk_is_an_error_that_names_the_file_and_what_to_delete(
+    fit: Fit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    run = tmp_path / "run"
+    path = run / name
+    path.parent.mkdir(parents=True)
+    if name == "checkpoints/last.pt":
+        partial = path.with_name("last.pt.part")
+        partial.touch()
+
+        def write(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(checkpoint, "save", write)
+    else:
+        path.symlink_to("/dev/full")
+    assert fit(run) == 1
+    assert_error(capsys, f"{path}: the disk is full, ", " MB are free", f"deleting {run}/samples")
+    assert not [*run.rglob("*.part")]
 
 
 def test_all_invalid_values_are_reported_together(

@@ -236,6 +236,21 @@ def test_losses_that_are_not_finite_end_the_run_at_their_step(
         next(reports)
 
 
+@pytest.mark.parametrize("losses", [(3.6e14, 1), (1, -3.6e14)])
+def test_huge_losses_end_the_run_with_advice(
+    images: Tensor, make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch, losses: tuple[float, float]
+) -> None:
+    gan = make_gan()
+
+    def step(_: Tensor) -> Tensor:
+        gan.step += 1
+        return torch.tensor([*losses, 1, 1])
+
+    monkeypatch.setattr(gan, "train_step", step)
+    with pytest.raises(DivergedError, match=r"step 7: .*3.6e\+14.* with a lower --generator-lr"):
+        run_to(gan, images, 7)
+
+
 def test_weights_that_are_not_finite_after_an_epoch_end_the_run(
     images: Tensor, make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
