@@ -220,6 +220,11 @@ class Config(Architecture):
         "last epoch is always scored; 0 disables scores",
     )
 
+    features: Path | None = Field(
+        None,
+        description="feature network of a folder, by python -m training features, for scores "
+        "(default: the one beside the folder)",
+    )
     checkpoint_minutes: float = Field(
         5.0, gt=0, description="longest time without a checkpoint, also inside an epoch"
     )
@@ -249,12 +254,28 @@ class Config(Architecture):
     @property
     def folder(self) -> Path | None:
         """The folder that ``dataset`` names, or None for another data set."""
-        if self.dataset is None or not self.dataset.startswith(FOLDER):
-            return None
-        return Path(self.dataset.removeprefix(FOLDER)).expanduser()
+        return folder_of(self.dataset)
+
+    @property
+    def feature_file(self) -> Path | None:
+        """The file of the feature network of a folder; None for other data sets."""
+        return self.features or (feature_file(self.folder) if self.folder else None)
 
 
-PLACEMENT = frozenset({"data_dir", "device", "execution", "threads"})
+def folder_of(dataset: str | None) -> Path | None:
+    """The folder that ``dataset`` names, or None for another data set."""
+    if dataset is None or not dataset.startswith(FOLDER):
+        return None
+    return Path(dataset.removeprefix(FOLDER)).expanduser()
+
+
+def feature_file(folder: Path) -> Path:
+    """The file of the feature network of the images in ``folder``: beside it, as it is the data."""
+    place = folder.resolve()
+    return place.with_name(f"{place.name}-features.pt")
+
+
+PLACEMENT = frozenset({"data_dir", "features", "device", "execution", "threads"})
 """The options that decide where a run computes, but not its result."""
 
 ADJUSTABLE = PLACEMENT | {

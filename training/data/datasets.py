@@ -68,9 +68,12 @@ def _test_rows(found: ImageSet, config: Config) -> held_out.Mask:
 
 
 def _load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
-    if config.test_share and config.folder is None:
-        own = f"{config.dataset or DEFAULT} has test images of its own"
-        raise DataError(f"--test-share {config.test_share:g}: {own}; omit it")
+    if config.folder is None:
+        own = f"{config.dataset or DEFAULT} has its own; omit it"
+        if config.test_share:
+            raise DataError(f"--test-share {config.test_share:g}: test images: {own}")
+        if config.features:
+            raise DataError(f"--features {config.features}: a feature network: {own}")
     if config.dataset == avatars.NAME:
         return _resized(avatars.load(config.data_dir), config.image_size)
     if config.folder is None:

@@ -16,10 +16,10 @@ from training.encoder.options import EncoderOptions
 from training.encoder.subject import Subject
 from training.errors import DataError
 from training.evaluation import labelled_data
-from training.evaluation.evaluate import names_of
 from training.evaluation.features import NETWORKS
 from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.loaded_model import LoadedModel
+from training.evaluation.references import names_of
 from training.run.journal import Run
 
 _HELD_OUT, _MOST_HELD_OUT = 10, 1000

@@ -14,9 +14,9 @@ from training.config import CheckpointChoice
 from training.encoder.onnx_module import OnnxModule
 from training.errors import ExportError
 from training.evaluation import features, loaded_model
-from training.evaluation.evaluate import names_of
 from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
+from training.evaluation.references import names_of
 from training.export import parity
 from training.gan.hardware import channels_last
 from training.gan.pixels import to_pixels

@@ -15,12 +15,12 @@ from app.latent.sampling import Latents
 from training.errors import EvaluationError
 from training.evaluation import directions, features, loaded_model, steering
 from training.evaluation.directions import Attributes, Float64Array
-from training.evaluation.evaluate import spec_of
 from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.options import AttributesOptions
 from training.evaluation.progress import print_progress
 from training.evaluation.records import AttributeEdit, AttributesRecord, FeatureNetwork
+from training.evaluation.references import spec_of
 from training.evaluation.steering import Logits
 from training.gan import hardware
 from training.gan.pixels import of_latents

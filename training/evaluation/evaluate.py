@@ -7,18 +7,22 @@ import numpy as np
 import torch
 
 from app.latent.conditions import Conditions, one_hot
-from training.errors import DataError, EvaluationError
-from training.evaluation import agreement, features, labelled_data, loaded_model, metrics
+from training.errors import DataError
+from training.evaluation import agreement, features, loaded_model, metrics, references
 from training.evaluation.agreement import Agreement, Labelled
-from training.evaluation.features import NETWORKS, Extracted, Labels, NetworkSpec
+from training.evaluation.features import Extracted, Labels, NetworkSpec
 from training.evaluation.inception import Inception
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.metrics import ImageBytes, ImageSets
-from training.evaluation.options import MIN_SAMPLES, EvaluateOptions
+from training.evaluation.options import EvaluateOptions
 from training.evaluation.progress import print_progress
-from training.evaluation.records import EvaluationRecord, FeatureNetwork
+from training.evaluation.records import EvaluationRecord, FeatureNetwork, MeasuredMetric
+from training.evaluation.references import TEST_IMAGES, Reference
 from training.loop import device as devices
 from training.run.journal import Run
+
+SAMPLES = 10_000
+"""Most generated images unless another number is requested."""
 
 
 def evaluate(folder: Path, options: EvaluateOptions) -> None:
@@ -42,12 +46,10 @@ def evaluate(folder: Path, options: EvaluateOptions) -> None:
 
 def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) -> EvaluationRecord:
     """All metrics of ``model``. Raises EvaluationError or DataError if they cannot be measured."""
-    began, spec = time.perf_counter(), spec_of(model)
-    network, spec = features.restricted(
-        features.load(spec).to(device), spec, names_of(model) or spec.names
-    )
+    began, reference = time.perf_counter(), references.load(model, options, device)
+    network, spec = reference.network, reference.spec
     inception = Inception(options.inception) if options.inception else None
-    pixels, labels = _image_sets(model, spec, options)
+    pixels, labels = _image_sets(model, reference, options.samples)
     print_progress("extracting the features of generated and real images")
     extracted = ImageSets(*(features.extract(network, images, spec) for images in pixels))
     print_progress("computing the metrics")
@@ -67,8 +69,9 @@ def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) 
         samples=len(pixels.fake),
         training_images=len(pixels.train),
         test_images=len(pixels.test),
+        reference=reference.title,
         feature_network=FeatureNetwork.of(spec),
-        metrics=results,
+        metrics={name: _named(each, reference.title) for name, each in results.items()},
         class_shares=shares if spec.exclusive else {},
         attribute_shares={} if spec.exclusive else shares,
         conditions=followed.by_name,
@@ -77,19 +80,10 @@ def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) 
     )
 
 
-def names_of(model: LoadedModel) -> tuple[str, ...]:
-    """The classes or attributes that ``model`` was trained on; empty if it does not say."""
-    return model.sampler.names if model.sampler else model.classes
-
-
-def spec_of(model: LoadedModel) -> NetworkSpec:
-    """The feature network for images of ``model``. Raises EvaluationError if there is none."""
-    if model.dataset not in NETWORKS:
-        raise EvaluationError(
-            f"{model.title}: there is no feature network for its data set {model.dataset}, "
-            f"only for {', '.join(NETWORKS)}"
-        )
-    return NETWORKS[model.dataset]
+def _named(metric: MeasuredMetric, title: str) -> MeasuredMetric:
+    """``metric``, whose texts say ``title`` in place of test images."""
+    protocol, real = (text.replace(TEST_IMAGES, title) for text in (metric.protocol, metric.real))
+    return metric.model_copy(update={"protocol": protocol, "real": real})
 
 
 def _conditional_figures(
@@ -98,8 +92,8 @@ def _conditional_figures(
     labels: ImageSets[Labels],
     spec: NetworkSpec,
 ) -> Agreement:
-    """How well ``model`` follows its conditions; without any figures if it has none."""
-    if model.sampler is None:
+    """How well ``model`` follows its conditions; no figures if it, or the network, has none."""
+    if model.sampler is None or not spec.names:
         return Agreement({}, {})
     train, test, fake = map(Labelled, extracted, labels)
     return agreement.measure(train, test, fake, spec)
@@ -122,36 +116,22 @@ def _requested_labels(model: LoadedModel, count: int, spec: NetworkSpec) -> Labe
 
 
 def _image_sets(
-    model: LoadedModel, spec: NetworkSpec, options: EvaluateOptions
+    model: LoadedModel, reference: Reference, samples: int | None
 ) -> tuple[ImageSets[ImageBytes], ImageSets[Labels]]:
-    """The training images, the test images, and ``options.samples`` generated images.
+    """The training images, the test images, and ``samples`` generated images.
 
-    Of the real images of classes, only those of the classes in ``spec``. The labels are the true
-    ones of real images, and those requested of generated images.
+    The labels are the true ones of real images, and those requested of generated images.
     """
-    found = labelled_data.load(NETWORKS[spec.dataset], options.data_dir)
-    train, test = (
-        labelled_data.of_names(images, NETWORKS[spec.dataset], spec.names)
-        for images in (found.train, found.test)
-    )
-    for images in (train, test):
-        if (shape := images.pixels.shape[1:]) != model.image_shape:
-            raise DataError(
-                f"{found.folder}: its images have the shape {shape}, "
-                f"those of {model.title} {model.image_shape}"
-            )
-    if len(test.pixels) < MIN_SAMPLES:
+    train, test = reference.train, reference.test
+    count = samples or min(SAMPLES, len(train.pixels) // 2)
+    if len(train.pixels) <= count:
         raise DataError(
-            f"{found.folder}: has {len(test.pixels)} test images, fewer than {MIN_SAMPLES}"
+            f"{reference.place}: has {len(train.pixels)} training images, but must have more than "
+            f"--samples {count}, to measure as many real images"
         )
-    if len(train.pixels) <= options.samples:
-        raise DataError(
-            f"{found.folder}: has {len(train.pixels)} training images, but must have more than "
-            f"--samples {options.samples}, to measure as many real images"
-        )
-    print_progress(f"generating {options.samples} images")
-    requested = _requested_labels(model, options.samples, spec)
+    print_progress(f"generating {count} images")
+    requested = _requested_labels(model, count, reference.spec)
     return (
-        ImageSets(train.pixels, test.pixels, model.images(options.samples)),
+        ImageSets(train.pixels, test.pixels, model.images(count)),
         ImageSets(train.labels, test.labels, requested),
     )

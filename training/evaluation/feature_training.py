@@ -1,6 +1,7 @@
-"""``features``: trains a feature network on the classes or attributes of a data set."""
+"""``features``: trains a feature network on the classes or attributes of a published data set."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from tqdm import tqdm
 from app.artifact import atomic_files
 from app.artifact.card import digest
 from training.errors import DataError
-from training.evaluation import features, labelled_data
+from training.evaluation import features, folder_features, labelled_data
 from training.evaluation.features import NETWORKS, Labels, NetworkSpec
 from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.options import FeaturesOptions
@@ -20,22 +21,34 @@ from training.loop import device as devices
 from training.loop.epochs import epoch_order
 
 _BATCH = 128
+_EPOCHS = 10
+_OUT = Path("runs/features.pt")
 _LEARNING_RATE = 0.1
 _MAX_SHIFT = 2
 _CPU = torch.device("cpu")
 
 
 def train(options: FeaturesOptions) -> None:
-    """Train the feature network of a data set, write its weights and print its test accuracy."""
+    """Train the feature network of a data set, write its weights and print its test accuracy.
+
+    Raises DataError for options that only a folder has.
+    """
     devices.limit_threads()
+    if folder := options.folder:
+        folder_features.train(options, folder)
+        return
+    for name, value in (("image-size", options.image_size), ("conditional", options.conditional)):
+        if value not in {None, "auto"}:
+            raise DataError(f"--{name} {value}: is for --dataset folder:PATH alone")
+    out = options.out or _OUT
     spec, device = NETWORKS[options.dataset], devices.resolve(options.device)
     _, train_set, test_set = labelled_data.load(spec, options.data_dir)
     content = features.pack(fit(train_set, spec, options, device))
-    atomic_files.write(options.out, content)
+    atomic_files.write(out, content)
     # Measure the weights that were written, which are rounded to half precision.
     network = features.unpack(content, spec).to(device)
     correct = features.extract(network, test_set.pixels, spec).labels == test_set.labels
-    print(f"{options.out}: SHA-256 {digest(content)}, test accuracy {correct.mean():.2%}")
+    print(f"{out}: SHA-256 {digest(content)}, test accuracy {correct.mean():.2%}")
     if not spec.exclusive:
         print(*accuracy_table(spec.names, test_set.labels, correct), sep="\n")
 
@@ -64,7 +77,8 @@ def fit(
     images, and for images or labels that do not fit ``spec``.
     """
     _check(images, spec)
-    steps = len(images.pixels) // _BATCH * options.epochs
+    epochs = options.epochs or _EPOCHS
+    steps = len(images.pixels) // _BATCH * epochs
     torch.manual_seed(options.seed)
     network = features.build(spec.image_shape, len(spec.names))
     network = hardware.channels_last(network).to(device)
@@ -73,7 +87,7 @@ def fit(
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(sgd, _LEARNING_RATE, total_steps=steps)
     pixels, labels = devices.place_images(images.pixels, _CPU), torch.tensor(images.labels)
-    for rows in tqdm(_batches(len(pixels), options), total=steps, unit="step"):
+    for rows in tqdm(_batches(len(pixels), epochs, options.seed), total=steps, unit="step"):
         batch = features.normalise(randomly_shifted(pixels[rows]).to(device))
         with hardware.autocast(device, "auto"):
             logits = network(batch)
@@ -110,9 +124,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return per_attribute.sum(dim=1).mean()
 
 
-def _batches(count: int, options: FeaturesOptions) -> Iterator[Tensor]:
-    for epoch in range(options.epochs):
-        shuffled = epoch_order(count, options.seed, epoch)
+def _batches(count: int, epochs: int, seed: int) -> Iterator[Tensor]:
+    for epoch in range(epochs):
+        shuffled = epoch_order(count, seed, epoch)
         yield from torch.split(shuffled[: count - count % _BATCH], _BATCH)
 
 

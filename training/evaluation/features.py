@@ -7,6 +7,7 @@ features is therefore not the FID, which is defined on Inception's features.
 
 import copy
 import io
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ FEATURES = 64
 _BATCH = 500
 _FULL_RESOLUTION = 32
 """Largest height or width at which the first convolution has stride 1."""
+_HALVED_RESOLUTION = 64
+"""Largest height or width for which three blocks are enough."""
 
 Labels = NDArray[Any]
 """The class of each image, integer ``(n,)``, or which of k attributes it has, bool ``(n, k)``."""
@@ -37,23 +40,30 @@ Labels = NDArray[Any]
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A feature network whose weights are shipped in a file beside this module."""
+    """A feature network, whose weights are in a file: the shipped ones beside this module."""
 
     dataset: str
     image_shape: tuple[int, int, int]
     """(channels, height, width)."""
     names: tuple[str, ...]
-    """Names of the classes or attributes that it predicts."""
+    """Names of the classes or attributes that it predicts; empty if it was trained without."""
     exclusive: bool
     """True for classes, of which an image has one; False for attributes, which are independent."""
     sha256: str
-    accuracy: float
+    accuracy: float | None
     """Accuracy on the test images; for attributes, the mean over all attributes."""
+    file: Path | None = None
+    """The file of the weights; None for the shipped one."""
 
     @property
     def path(self) -> Path:
         """The file of the weights."""
-        return Path(__file__).with_name(f"{self.dataset}.pt")
+        return self.file or Path(__file__).with_name(f"{self.dataset}.pt")
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the head: one for each name, or a projection if there are none."""
+        return len(self.names) or FEATURES
 
     @property
     def description(self) -> str:
@@ -61,7 +71,12 @@ class NetworkSpec:
         return f"the {FEATURES} features of {self.path.name} (SHA-256 {self.sha256[:12]}…)"
 
     def predict(self, logits: Tensor) -> Tensor:
-        """The likeliest class, or every attribute likelier than not, from ``logits`` ``(n, k)``."""
+        """The likeliest class, or every attribute likelier than not, from ``logits`` ``(n, k)``.
+
+        Without names the result is ``(n, 0)``.
+        """
+        if not self.names:
+            return logits[:, :0]
         return logits.argmax(dim=1) if self.exclusive else logits > 0
 
 
@@ -116,15 +131,18 @@ def build(image_shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
     Its child ``body`` computes the features ``(n, FEATURES)``, its child ``head`` the logits from
     them. The body has three blocks of two 3×3 convolutions (Simonyan and Zisserman 2015, arXiv
     1409.1556, section 2) with batch norm. The first convolution halves images of more than 32 rows
-    or columns, which would otherwise take four times as long. The features are taken before their
-    ReLU, which would cut off half of each distribution that the Fréchet distance models as a
+    or columns, which would otherwise take four times as long; more than 64 rows or columns are
+    halved again by a block of fewer filters in front, and so on. The features are taken before
+    their ReLU, which would cut off half of each distribution that the Fréchet distance models as a
     Gaussian. The last batch norm has no scale, so that all features have equal weight.
     """
     channels_in, height, width = image_shape
     stride = 2 if max(height, width) > _FULL_RESOLUTION else 1
-    reduction = 8 * stride
+    halvings = max(0, math.ceil(math.log2(max(height, width) / _HALVED_RESOLUTION)))
+    blocks = [32 >> n for n in range(halvings, 0, -1)] + [32, 64, 128]
+    reduction = stride << len(blocks)
     body: list[nn.Module] = []
-    for filters in (32, 64, 128):
+    for filters in blocks:
         for _ in range(2):
             body += [
                 nn.Conv2d(channels_in, filters, 3, stride, padding=1, bias=False),
@@ -148,20 +166,29 @@ def pack(network: nn.Sequential) -> bytes:
 
     The bytes depend on the weights only, not on the file's name.
     """
-    state = {
+    buffer = io.BytesIO()
+    torch.save(halved(network), buffer)
+    return buffer.getvalue()
+
+
+def halved(network: nn.Sequential) -> dict[str, Tensor]:
+    """The weights of ``network`` in half precision, on the CPU."""
+    return {
         name: values.half() if values.is_floating_point() else values
         for name, values in network.cpu().state_dict().items()
     }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
 
 
 def unpack(content: bytes, spec: NetworkSpec) -> nn.Sequential:
     """The network with the weights in ``content``: float32, in eval mode, on the CPU."""
+    return with_weights(torch.load(io.BytesIO(content), weights_only=True), spec)
+
+
+def with_weights(state: dict[str, Tensor], spec: NetworkSpec) -> nn.Sequential:
+    """The network of ``spec`` with the weights ``state``: float32, in eval mode, on the CPU."""
     with torch.random.fork_rng(devices=[]):  # initialisation must not change a run's random state
-        network = build(spec.image_shape, len(spec.names))
-    network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
+        network = build(spec.image_shape, spec.outputs)
+    network.load_state_dict(state)
     return hardware.channels_last(network.eval())
 
 

@@ -1,7 +1,7 @@
 """Loads a generator for evaluation: from a run's checkpoint, or from a published version."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ class LoadedModel:
     """Gives seeds their classes or attributes; None for an unconditional generator."""
     classes: tuple[str, ...] = ()
     """The classes that it was trained on, if they are only some of the data set's."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The options that it was trained with."""
+    run: Run | None = None
+    """The run that it belongs to; None for a published version."""
     step: int | None = None
     """Training step of a run's checkpoint; None for a published version."""
     generator: nn.Module | None = None
@@ -113,6 +117,8 @@ def load_run(run: Run, device: torch.device, choice: CheckpointChoice | None = N
         draw=lambda rows: to_pixels(generator, torch.from_numpy(rows).to(device)),
         sampler=data.sampler,
         classes=config.class_names,
+        options=config.model_dump(),
+        run=run,
         step=gan.step,
         generator=generator,
         directions=edits.directions() if edits else None,
@@ -137,6 +143,7 @@ def _load_version(folder: Path, provider: Provider, precision: ProviderPrecision
         draw=_draw_with(graph, model_card.inputs, provider, precision),
         sampler=model_card.sampler,
         classes=_trained_classes(model_card.training.options),
+        options=model_card.training.options,
         directions=model_card.directions,
     )
 

@@ -123,6 +123,8 @@ def _values(test: Extracted, fake: Extracted, spec: NetworkSpec) -> dict[str, fl
 
 
 def _balance(test: Extracted, fake: Extracted, spec: NetworkSpec) -> dict[str, float]:
+    if not spec.names:
+        return {}
     shares = _label_shares(fake, spec)
     if spec.exclusive:
         return {"class_kl": kl_to_uniform(shares)}
@@ -162,6 +164,8 @@ def _protocol_texts(train: int, test: int, fake: int) -> dict[str, str]:
 
 def label_shares(sets: ImageSets[Extracted], spec: NetworkSpec) -> dict[str, Share]:
     """The share of each class or attribute in ``fake``, and in as many training images."""
+    if not spec.names:
+        return {}
     generated, training = (
         _label_shares(images, spec).tolist() for images in (sets.fake, _floor(sets))
     )

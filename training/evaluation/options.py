@@ -8,15 +8,22 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.config import CheckpointChoice, Device
+from training.config import (
+    ALLOWED_SIZES,
+    CheckpointChoice,
+    Conditional,
+    Dataset,
+    Device,
+    ImageSize,
+    folder_of,
+)
+from training.data.held_out import LEAST
 
-LabelledDataset = Literal["fashion-mnist", "mnist", "avatars"]
 Provider = Literal["cpu", "cuda", "openvino", "tensorrt"]
 ProviderPrecision = Literal["fp32", "bf16", "fp16"]
 
-MIN_SAMPLES = 100
-"""Smallest number of images in a set: more than the 64 features, whose covariance is estimated, and
-enough that 1% is one image."""
+MIN_SAMPLES = LEAST
+"""Smallest number of images in a set."""
 
 
 class DeviceOptions(BaseModel):
@@ -36,10 +43,35 @@ class DatasetOptions(DeviceOptions):
 class FeaturesOptions(DatasetOptions):
     """The options of ``features``."""
 
-    dataset: LabelledDataset = Field("fashion-mnist", description="labelled images to train on")
-    epochs: int = Field(10, ge=1, description="passes over the data set")
+    dataset: Dataset = Field(
+        "fashion-mnist",
+        description="images to train on: fashion-mnist, mnist, avatars or folder:PATH",
+    )
+    image_size: ImageSize | None = Field(
+        None,
+        description=f"height and width to which the images of a folder are scaled, "
+        f"{ALLOWED_SIZES} (default: 64)",
+    )
+    conditional: Conditional = Field(
+        "auto", description="none ignores the classes of a folder, auto uses them if it has any"
+    )
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description="passes over the data set (default: 10; for a folder, as many as show 20,000 "
+        "images)",
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="determines weights, order and shifts")
-    out: Path = Field(Path("runs/features.pt"), description="output file of the weights")
+    out: Path | None = Field(
+        None,
+        description="output file of the weights (default: runs/features.pt; for a folder, the file "
+        "beside it where fit and evaluate look for it)",
+    )
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of images, or None for another data set."""
+        return folder_of(self.dataset)
 
 
 class ProbeOptions(DatasetOptions):
@@ -65,8 +97,15 @@ class RecordOptions(DeviceOptions):
 class EvaluateOptions(RecordOptions, DatasetOptions):
     """The options of ``evaluate``."""
 
-    samples: int = Field(
-        10_000, ge=MIN_SAMPLES, description="number of generated images, from seed 0 on"
+    samples: int | None = Field(
+        None,
+        ge=MIN_SAMPLES,
+        description="number of generated images, from seed 0 on (default: 10000, or half of the "
+        "training images if these are fewer)",
+    )
+    features: Path | None = Field(
+        None,
+        description="feature network of a folder (default: the run's, else that beside the folder)",
     )
     inception: Path | None = Field(
         None, description="file pt_inception-2015-12-05, to measure the true FID too"

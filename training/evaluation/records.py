@@ -23,8 +23,9 @@ class FeatureNetwork(RecordPart):
 
     file: str
     sha256: str
-    accuracy: float
-    """Accuracy on the test images; for attributes, the mean over all attributes."""
+    accuracy: float | None
+    """Accuracy on the test images; for attributes, the mean over all attributes. None if it was
+    trained without labels."""
 
     @classmethod
     def of(cls, spec: NetworkSpec) -> "FeatureNetwork":
@@ -124,6 +125,8 @@ class EvaluationRecord(Record):
     """Number of generated images."""
     training_images: int
     test_images: int
+    reference: str = "test images"
+    """What the test images are."""
     metrics: dict[str, MeasuredMetric]
     class_shares: dict[str, Share] = Field(default_factory=dict)
     """By class; they sum to 1. Empty for a data set with attributes."""
@@ -134,7 +137,7 @@ class EvaluationRecord(Record):
 
     def table(self) -> Iterator[str]:
         """The record as lines of text."""
-        yield f"{self._title()}: {self.samples} images against {self.test_images} test images"
+        yield f"{self._title()}: {self.samples} images against {self.test_images} {self.reference}"
         yield f"{'':20}{'generated':>12}{'real':>12}"
         for name, metric in self.metrics.items():
             floor = "" if metric.floor is None else f"{metric.floor:.4f}"
@@ -144,7 +147,7 @@ class EvaluationRecord(Record):
         yield from self._conditions_table()
         yield f"real: the first {self.samples} training images instead of the generated ones"
         if self.conditions:
-            yield "real, of agreements: the test images and their true labels"
+            yield f"real, of agreements: the {self.reference} and their true labels"
         yield self._footer()
 
     def _conditions_table(self) -> Iterator[str]:

@@ -56,12 +56,14 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
         gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
         scored = options.score_every and group.is_main
-        score = make_score(options, image_set, own_device) if scored else None
+        score = make_score(_scored_by(run, options), image_set, own_device) if scored else None
         epoch = EpochSoFar.restored({}, own_device)
         if resume:
             epoch = _resume(run, gan, epochs, steps)
         elif group.is_main:
             run.create(options, data)
+        if scored:
+            _keep_features(run, options)
         if group.is_main and (warning := shortage(options, data.images)):
             _warn(warning)
         device.tune_convolutions(own_device)
@@ -83,6 +85,18 @@ def _summary(image_set: ImageSet, resumed: Run | None) -> DataSummary:
     if resumed and data != (before := resumed.data()):
         raise RunError(f"{resumed.folder}: the run began with other data: {before.contrast(data)}")
     return data
+
+
+def _scored_by(run: Run, options: Config) -> Config:
+    """``options`` with the run's own feature network, if it has one."""
+    own = run.features if run.features.exists() else options.features
+    return options.model_copy(update={"features": own})
+
+
+def _keep_features(run: Run, options: Config) -> None:
+    """Copy the feature network of a folder into ``run``, unless it has one."""
+    if options.folder and options.feature_file and not run.features.exists():
+        run.keep_features(options.feature_file)
 
 
 def _conditions(image_set: ImageSet, where: torch.device) -> Tensor | None:

@@ -10,6 +10,7 @@ training.gif            these samples as an animation
 events/                 the same for TensorBoard
 checkpoints/last.pt     the checkpoint from which --resume continues
 checkpoints/best.pt     the checkpoint with the lowest score, if --score-every asks for scores
+features.pt             the feature network of the scores, for images of a folder
 evaluation.json         results of ``evaluate``
 attributes.json         results of ``attributes``
 probe.json              results of ``probe``
@@ -129,6 +130,15 @@ class Run:
         """The last or the best checkpoint. None means the best if it exists, else the last."""
         best = choice == "best" or (choice is None and self.best_checkpoint.exists())
         return self.best_checkpoint if best else self.checkpoint
+
+    @property
+    def features(self) -> Path:
+        """The feature network of the run's scores, if its images are those of a folder."""
+        return self.folder / "features.pt"
+
+    def keep_features(self, source: Path) -> None:
+        """Copy the feature network ``source`` into the run, whose scores must stay comparable."""
+        atomic_files.write(self.features, source.read_bytes())
 
     @property
     def evaluation(self) -> Path:

@@ -159,6 +159,6 @@ def test_a_small_folder_has_no_test_images(tmp_path: Path) -> None:
 def test_a_data_set_with_test_images_of_its_own_holds_out_no_others(tmp_path: Path) -> None:
     options = Config.model_validate({"dataset": "avatars", "data_dir": tmp_path, "test_share": 0.1})
     with pytest.raises(
-        DataError, match=r"--test-share 0.1: avatars has test images of its own; omit it"
+        DataError, match=r"--test-share 0.1: test images: avatars has its own; omit it"
     ):
         datasets.load(options, quiet, quiet)

@@ -1,0 +1,127 @@
+"""What a generator is measured with: a feature network, and the real images to compare with."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from training import config
+from training.config import FOLDER, Config
+from training.data import datasets
+from training.data.download_progress import DownloadProgress
+from training.data.images import ImageSet
+from training.errors import DataError, EvaluationError
+from training.evaluation import feature_file, features, labelled_data
+from training.evaluation.features import NETWORKS, NetworkSpec
+from training.evaluation.labelled_data import LabelledImages
+from training.evaluation.loaded_model import LoadedModel
+from training.evaluation.options import MIN_SAMPLES, EvaluateOptions
+
+TEST_IMAGES = "test images"
+KEPT_IMAGES = "training images kept from the feature network"
+"""The images that stand for test images if a run of a folder holds out none."""
+
+
+class Reference(NamedTuple):
+    """A feature network and real images."""
+
+    network: nn.Sequential
+    spec: NetworkSpec
+    train: LabelledImages
+    test: LabelledImages
+    place: Path
+    """The folder that the images were read from."""
+    title: str = TEST_IMAGES
+    """What ``test`` are."""
+
+
+def load(model: LoadedModel, options: EvaluateOptions, device: torch.device) -> Reference:
+    """What ``model`` is measured with; the network is on ``device``.
+
+    Only images of the classes that it was trained on. Raises EvaluationError if there is no feature
+    network, and DataError if images are missing, damaged, too few or of another shape.
+    """
+    of_folder = model.dataset.startswith(FOLDER)
+    found = _of_folder(model, options) if of_folder else _of_published(model, options)
+    for images in (found.train, found.test):
+        if (shape := images.pixels.shape[1:]) != model.image_shape:
+            raise DataError(
+                f"{found.place}: its images have the shape {shape}, "
+                f"those of {model.title} {model.image_shape}"
+            )
+    if len(found.test.pixels) < MIN_SAMPLES:
+        raise DataError(
+            f"{found.place}: has {len(found.test.pixels)} {found.title}, fewer than {MIN_SAMPLES}"
+        )
+    return found._replace(network=found.network.to(device))
+
+
+def names_of(model: LoadedModel) -> tuple[str, ...]:
+    """The classes or attributes that ``model`` was trained on; empty if it does not say."""
+    return model.sampler.names if model.sampler else model.classes
+
+
+def spec_of(model: LoadedModel) -> NetworkSpec:
+    """The shipped feature network for ``model``. Raises EvaluationError if there is none."""
+    if model.dataset not in NETWORKS:
+        raise EvaluationError(
+            f"{model.title}: there is no feature network for its data set {model.dataset}, "
+            f"only for {', '.join(NETWORKS)}"
+        )
+    return NETWORKS[model.dataset]
+
+
+def shuffled(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The numbers of images in a random order, always the same: a folder's are sorted by name."""
+    return np.random.default_rng(0).permutation(len(pixels))
+
+
+def _of_published(model: LoadedModel, options: EvaluateOptions) -> Reference:
+    whole = spec_of(model)
+    if options.features:
+        raise EvaluationError(f"--features {options.features}: {whole.path.name} is for its images")
+    network, spec = features.restricted(features.load(whole), whole, names_of(model) or whole.names)
+    found = labelled_data.load(whole, options.data_dir)
+    train, test = (
+        labelled_data.of_names(images, whole, spec.names) for images in (found.train, found.test)
+    )
+    return Reference(network, spec, train, test, found.folder)
+
+
+def _of_folder(model: LoadedModel, options: EvaluateOptions) -> Reference:
+    own = config.folder_of(model.options.get("dataset"))
+    place = options.data_dir or (own if model.run else None)
+    if place is None:
+        raise EvaluationError(
+            f"{model.title}: name the folder of its images by --data-dir, as its card does not"
+        )
+    copy = model.run.features if model.run and model.run.features.exists() else None
+    file = options.features or copy or config.feature_file(place)
+    spec, network = feature_file.load(file, model.image_shape, place)
+    if spec.names:
+        network, spec = features.restricted(network, spec, names_of(model) or spec.names)
+    wanted = Config.model_validate(
+        {
+            "dataset": f"{FOLDER}{place}",
+            "image_size": model.image_shape[1],
+            "batch_size": 2,
+            "test_share": model.options.get("test_share", 0),
+            "classes": ",".join(model.classes),
+            "conditional": "auto" if names_of(model) else "none",
+        }
+    )
+    with DownloadProgress() as progress:
+        parts = datasets.load_with_reference(wanted, progress, lambda *_: None)
+    train, test = map(_labelled, parts)
+    title = TEST_IMAGES if wanted.test_share else KEPT_IMAGES
+    return Reference(network, spec, train, test, place, title)
+
+
+def _labelled(found: ImageSet) -> LabelledImages:
+    """The images in a random order; without labels all have the number 0."""
+    order = shuffled(found.pixels)
+    labels = found.labels.values if found.labels else np.zeros(len(order), np.uint8)
+    return LabelledImages(found.pixels[order], labels[order])
