@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from app import __version__, errors
-from app.api import openapi, problems, uploads
+from app.api import openapi, points, problems, uploads
 from app.api.dependencies import Services, require_administrator, require_key
 from app.api.direct_route import DirectRoutes
 from app.api.fastapi_scope import FastAPIScope
@@ -93,6 +93,8 @@ _MEMORY_SHARE = 8
 """By default, all encoders of the server use this part of the memory."""
 _BYTES_PER_NUMBER = 32
 """The longest float64 takes 24 bytes in JSON; the rest is for commas and spaces."""
+_LATENT_PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations", "/arithmetic"})
+"""Bodies of these may have latents."""
 # These routes read their body with ``body_limit.read``: its bound depends on the model.
 _TENSOR_PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
@@ -287,10 +289,11 @@ def _body_bound(services: Services, path: str) -> int | None:
         return None
     if path == "/encode":
         return uploads.MAX_BYTES
-    if path != "/generate":
+    if path not in _LATENT_PATHS:
         return body_limit.LONGEST
     widest = max((version.card.latent.width for version in services.registry), default=0)
-    return body_limit.longest_with(services.settings.max_images * widest)
+    rows = services.settings.max_images if path == "/generate" else points.MAX_ROWS
+    return body_limit.longest_with(rows * widest)
 
 
 def _lifespan(

@@ -177,6 +177,17 @@ async def parse_body(
     return await encoders.run(parse, _BYTES_PER_BYTE * len(content), claim)
 
 
+async def require_body(
+    request: Request, model: type[Model], numbers: int = 0, rows: int = 0
+) -> Model:
+    """``parse_body``, which also raises RequestValidationError without a body."""
+    body = await parse_body(request, model, numbers, rows)
+    if body is None:
+        missing = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
+        raise RequestValidationError([missing])
+    return body
+
+
 def _parsed(
     content: bytes, is_json: bool, model: type[Model], numbers: int, rows: int
 ) -> Model | None:
@@ -204,6 +215,7 @@ def description(
     body: type[BaseModel] | None = None,
     *,
     path: type[BaseModel] | None = None,
+    body_required: bool = False,
 ) -> dict[str, Any]:
     """The ``openapi_extra`` of a route with these parameters, as FastAPI would describe them."""
     described = FastAPI()
@@ -226,8 +238,14 @@ def description(
         }
         for name, schema in in_path
     ]
-    found = {"parameters": [*parameters, *operation["parameters"]]}
-    return {**found, "requestBody": operation["requestBody"]} if body else found
+    found = {"parameters": [*parameters, *operation.get("parameters", [])]}
+    if body is None:
+        return found
+    described_body = operation["requestBody"]
+    if body_required:
+        schema = {"$ref": f"#/components/schemas/{body.__name__}"}
+        described_body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return {**found, "requestBody": described_body}
 
 
 def _has_body(request: Request) -> bool:

@@ -16,7 +16,7 @@ from app.api.drawn import ENCODING, Drawn, Generation
 from app.errors import ParameterError, invalid, parameter_error
 from app.imaging.sheets import MAX_PIXELS, Sheet
 from app.latent.conditions import Conditions
-from app.latent.sampling import Latents
+from app.latent.sampling import Latents, Points
 from app.middleware import cost
 from app.middleware.request_context import RequestContext, context_of
 from app.registry.draw_options import DrawOptions
@@ -35,13 +35,13 @@ class Drawing:
     options: DrawOptions
     sheet: Sheet
 
-    def latents(self, seeds: list[int]) -> Latents:
-        """The latents of ``seeds``: ``(n, width)``."""
-        return self.version.latents(seeds, self.options)
+    def latents(self, points: Points) -> Latents:
+        """The latents of ``points``: ``(n, width)``."""
+        return self.version.latents(points, self.options)
 
-    def conditions(self, seeds: list[int]) -> Conditions:
-        """The classes or attributes of ``seeds``: ``(n, k)``."""
-        return self.version.conditions(seeds, self.options)
+    def conditions(self, points: Points) -> Conditions:
+        """The classes or attributes of ``points``: ``(n, k)``."""
+        return self.version.conditions(points, self.options)
 
     def rows(self, latents: Latents, conditions: Conditions) -> GraphInputs:
         """The inputs of the graph for latents ``(n, width)`` and conditions ``(n, k)``."""

@@ -8,9 +8,15 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.api.bodies import (
+    ArithmeticBody,
+    GenerateBody,
+    GridBody,
+    InterpolateBody,
+    VariationsBody,
+)
 from app.api.content_negotiation import JSON, NDJSON
 from app.api.openai.errors import ErrorResponse, body, is_openai, status_of
-from app.api.parameters import GenerateBody
 from app.api.problems import is_v2
 from app.api.v2.schemas import ProtocolError
 from app.api.v2.tensors import InferenceRequest
@@ -169,6 +175,10 @@ def install(app: FastAPI, timeout: float) -> None:
             (ErrorResponse, "serialization"),
             (InferenceRequest, "validation"),
             (GenerateBody, "validation"),
+            (ArithmeticBody, "validation"),
+            (GridBody, "validation"),
+            (InterpolateBody, "validation"),
+            (VariationsBody, "validation"),
         ],
         ref_template=_COMPONENT,
     )

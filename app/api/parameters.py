@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from itertools import islice
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -10,14 +10,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
-from pydantic_core import PydanticKnownError
 
-from app.api.condition_types import Amount, AttributeTexts, BodyClasses, ClassText, ClassTexts
-from app.api.numbers import decimal, integral, plain
+from app.api.condition_types import AttributeTexts, ClassText, ClassTexts
+from app.api.numbers import decimal, plain
 from app.api.query_lists import split
 from app.api.schema_words import FORM
 from app.artifact.card import ModelName, VersionNumber
@@ -27,20 +24,11 @@ from app.latent import choices, edits
 from app.latent.choices import Amounts, Choice, Mixture
 from app.latent.edits import Edit
 from app.latent.interpolation import Easing
-from app.latent.sampling import MAX_LATENT, MAX_TRUNCATION, SEEDS, Method
+from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
 from app.registry.draw_options import DrawOptions
 
 MOST_ERRORS = 16
 """A request may have any number of unknown parameters; a longer list of errors helps nobody."""
-
-
-_ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
-
-
-def _odd_square(count: int) -> int:
-    if count not in _ODD_SQUARES:
-        raise ValueError("only a square sheet with an odd side has a centre")
-    return count
 
 
 def _each_once(steps: list[str]) -> list[str]:
@@ -51,30 +39,16 @@ def _each_once(steps: list[str]) -> list[str]:
 Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(decimal)]
 Version = Annotated[VersionNumber, BeforeValidator(decimal)]
 Count = Annotated[int, Field(ge=1, le=256), BeforeValidator(decimal)]
-Seeds = Annotated[list[Seed], Field(min_length=1, max_length=256, fail_fast=True)]
-Group = Annotated[list[Seed], Field(min_length=1, max_length=16)]
 Corners = Annotated[
     list[Seed], Field(min_length=4, max_length=4, fail_fast=True), BeforeValidator(split)
 ]
 Stops = Annotated[
     list[Seed], Field(min_length=2, max_length=16, fail_fast=True), BeforeValidator(split)
 ]
-_Number = Annotated[float, Field(ge=-MAX_LATENT, le=MAX_LATENT, allow_inf_nan=False)]
-MAX_ROWS, MAX_NUMBERS = 256, 256 * 4096
-"""The most latents in a body, and the numbers in them together."""
-_LatentRow = Annotated[
-    list[_Number], Field(min_length=1, max_length=MAX_NUMBERS // MAX_ROWS, fail_fast=True)
-]
-LatentRows = Annotated[list[_LatentRow], Field(min_length=1, max_length=MAX_ROWS, fail_fast=True)]
 Radius = Annotated[
     float,
     Field(ge=0, le=2, allow_inf_nan=False, description="largest size of the noise"),
     BeforeValidator(plain),
-]
-OddSquare = Annotated[
-    int,  # not a Literal, which would accept true for 1
-    AfterValidator(_odd_square),
-    Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
 ]
 Format = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
 FileFormat = Literal["png", "webp"]
@@ -102,9 +76,6 @@ Scale = Annotated[
 Padding = Annotated[int, Field(ge=0, le=MAX_PADDING), BeforeValidator(decimal)]
 Steps = Annotated[int, Field(ge=2, le=256), BeforeValidator(decimal)]
 FramesPerSecond = Annotated[float, Field(ge=1, le=50, allow_inf_nan=False), BeforeValidator(plain)]
-Strength = Annotated[
-    float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
-]
 EditSteps = Annotated[
     list[
         Annotated[
@@ -121,12 +92,12 @@ EditSteps = Annotated[
     AfterValidator(_each_once),
 ]
 _RANDOM_SEED = "random if omitted"
-_EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
-_ATTRIBUTES = (
+EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
+ATTRIBUTES = (
     "attributes of the images of a model that is conditional on them, from 0 (absent) to 1 "
     "(present); those that are not named follow the seed"
 )
-_MIXTURE = (
+MIXTURE = (
     "each may be a name (case-insensitive), an index, or a mixture such as `sneaker:0.7+bag:0.3`; "
     "default: the class of the seed"
 )
@@ -136,6 +107,8 @@ class Parameters(BaseModel):
     """Parameters of a request; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid")
+    place: ClassVar[Literal["query", "body"]] = "query"
+    """Where the request has them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -168,7 +141,7 @@ class ModelQuery(Parameters):
 class EditQuery(Parameters):
     """How images are edited, and which attributes they have."""
 
-    edit: EditSteps | None = Field(None, description=_EDIT, examples=[["glasses:2", "beard:-1.5"]])
+    edit: EditSteps | None = Field(None, description=EDIT, examples=[["glasses:2", "beard:-1.5"]])
 
     @cached_property
     def strengths(self) -> dict[str, float]:
@@ -180,7 +153,7 @@ class AttributesQuery(Parameters):
     """Which attributes images have."""
 
     attributes: AttributeTexts | None = Field(
-        None, description=_ATTRIBUTES, examples=[["glasses", "-beard"]]
+        None, description=ATTRIBUTES, examples=[["glasses", "-beard"]]
     )
 
     @cached_property
@@ -195,7 +168,7 @@ class ClassesQuery(AttributesQuery):
     classes: ClassTexts | None = Field(
         None,
         alias="class",
-        description=f"classes, one for each seed or image, repeated in turn; {_MIXTURE}",
+        description=f"classes, one for each seed or image, repeated in turn; {MIXTURE}",
         examples=[["sneaker", "bag"]],
     )
 
@@ -203,58 +176,6 @@ class ClassesQuery(AttributesQuery):
     def mixtures(self) -> list[Mixture]:
         """The classes."""
         return [choices.parse_mixture(text) for text in self.classes or []]
-
-
-class EditBody(Parameters):
-    """How images are edited, and which classes or attributes they have, in JSON."""
-
-    # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number.
-    model_config = ConfigDict(strict=True)
-
-    edit: dict[str, Strength] = Field(
-        # The documentation page sends the first example, which must suit every model.
-        {},
-        max_length=edits.MAX_ATTRIBUTES,
-        description=_EDIT,
-        examples=[{}, {"glasses": 2, "beard": -1.5}],
-    )
-    classes: BodyClasses = Field(
-        None,
-        alias="class",
-        description="classes, one for each image, repeated in turn, or the weights of a mixture, "
-        f"which are scaled to sum to one; {_MIXTURE}",
-        examples=[None, {"sneaker": 0.7, "bag": 0.3}],
-    )
-    attributes: dict[str, Amount] = Field(
-        {},
-        max_length=choices.MAX_ATTRIBUTES,
-        description=_ATTRIBUTES,
-        examples=[{}, {"glasses": 1, "beard": 0}],
-    )
-
-    _integers = field_validator("*", mode="before")(integral)
-
-    @field_validator("edit", "attributes", mode="before")
-    @classmethod
-    def _few(cls, received: object, info: ValidationInfo) -> object:
-        # pydantic would report every wrong value before it counts them.
-        most = edits.MAX_ATTRIBUTES if info.field_name == "edit" else choices.MAX_ATTRIBUTES
-        if isinstance(received, dict) and len(received) > most:
-            raise PydanticKnownError(
-                "too_long",
-                {"field_type": "Dictionary", "max_length": most, "actual_length": len(received)},
-            )
-        return received
-
-    @cached_property
-    def amounts(self) -> Amounts:
-        """The value of every attribute in ``attributes``."""
-        return {name.lower(): amount for name, amount in self.attributes.items()}
-
-    @cached_property
-    def mixtures(self) -> list[Mixture]:
-        """The classes."""
-        return self.classes or []
 
 
 class AppearanceQuery(Parameters):
@@ -303,7 +224,7 @@ class ClassQuery(AttributesQuery):
     """Which class or attributes an image has."""
 
     class_: ClassText | None = Field(
-        None, alias="class", description=f"class of the image; it {_MIXTURE.removeprefix('each ')}"
+        None, alias="class", description=f"class of the image; it {MIXTURE.removeprefix('each ')}"
     )
 
     @cached_property
@@ -323,19 +244,6 @@ class GenerateQuery(ColumnsQuery, ClassesQuery, ModelQuery):
     seed: Seed | None = Field(None, description=f"the first image's seed; {_RANDOM_SEED}")
 
 
-class GenerateBody(EditBody):
-    """Body of ``POST /generate``."""
-
-    seeds: Seeds | None = Field(
-        None, description="one seed per image, instead of `n` and `seed`", examples=[[3, 17, 99]]
-    )
-    latents: LatentRows | None = Field(
-        None,
-        description="one latent per image, instead of seeds; each has as many numbers from -100 "
-        "to 100 as the model's card says",
-    )
-
-
 class EncodeQuery(ClassesQuery, ModelQuery):
     """Query of ``POST /encode``."""
 
@@ -346,7 +254,30 @@ class EncodeQuery(ClassesQuery, ModelQuery):
     )
 
 
-class InterpolateQuery(ColumnsQuery, ClassesQuery, EditQuery, ModelQuery):
+class PathQuery(Parameters):
+    """A path, and the format of its frames."""
+
+    steps: Steps = Field(8, description="frames from one seed to the next, including both")
+    method: Method = Field(
+        "slerp", description="spherical (`slerp`) or linear (`lerp`) interpolation"
+    )
+    loop: bool = Field(
+        False,
+        description="close the path to the first seed; an animation then repeats permanently "
+        "instead of playing once",
+    )
+    easing: Easing = Field(
+        "linear",
+        description="whether the frames of each segment are closer together at its start, its end, "
+        "or both",
+    )
+    format: Format | None = Field(
+        None, description="format of the response; default: by `Accept`, else a strip as PNG"
+    )
+    fps: FramesPerSecond = Field(12, description="frames per second of an animation")
+
+
+class InterpolateQuery(PathQuery, ColumnsQuery, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``GET /interpolate``."""
 
     start: Seed | None = Field(
@@ -366,24 +297,6 @@ class InterpolateQuery(ColumnsQuery, ClassesQuery, EditQuery, ModelQuery):
     to_class: ClassText | None = Field(
         None, description="class of the last frame; not with `class` or `seeds`"
     )
-    steps: Steps = Field(8, description="frames from one seed to the next, including both")
-    method: Method = Field(
-        "slerp", description="spherical (`slerp`) or linear (`lerp`) interpolation"
-    )
-    loop: bool = Field(
-        False,
-        description="close the path to the first seed; an animation then repeats permanently "
-        "instead of playing once",
-    )
-    easing: Easing = Field(
-        "linear",
-        description="whether the frames of each segment are closer together at its start, its end, "
-        "or both",
-    )
-    format: Format | None = Field(
-        None, description="format of the response; default: by `Accept`, else a strip as PNG"
-    )
-    fps: FramesPerSecond = Field(12, description="frames per second of an animation")
 
 
 class GridQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
@@ -405,35 +318,19 @@ class GridQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
     )
 
 
-class VariationsQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
-    """Query of ``GET /variations``."""
+class NeighbourhoodQuery(SheetQuery):
+    """A sheet of neighbours."""
 
-    seed: Seed = Field(description="seed of the centre image")
     radius: Radius = 0.25
     rows: Count = Field(3, description="rows; rows × cols is at most 256")
     cols: Count = Field(3, description="columns")
 
 
-class ArithmeticQuery(Parameters):
-    """Query of ``POST /arithmetic``: empty, as all its parameters are in the body."""
+class VariationsQuery(NeighbourhoodQuery, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``GET /variations``."""
+
+    seed: Seed = Field(description="seed of the centre image")
 
 
-class ArithmeticBody(SheetQuery, EditBody, ModelQuery):
-    """Body of ``POST /arithmetic``."""
-
-    plus: list[Group] = Field(
-        min_length=1,
-        max_length=8,
-        description="groups of seeds; the mean latent of each group is added",
-        examples=[[[3, 4, 5], [6, 7, 8]]],
-    )
-    minus: list[Group] = Field(
-        [],
-        max_length=8,
-        description="groups of seeds; the mean latent of each group is subtracted",
-        examples=[[[0, 1, 2]]],
-    )
-    neighbours: OddSquare = Field(
-        9, description="images on a square sheet, including the result in its centre"
-    )
-    radius: Radius = 0.25
+class NoQuery(Parameters):
+    """Query of a route whose parameters are all in the body."""

@@ -132,7 +132,7 @@ async def image_file(drawn: Drawn, seed: int, media_type: str) -> bytes:
 
 
 async def animated(
-    media_type: str, drawn: Drawn, seed: int, fps: float, *, repeat: bool
+    media_type: str, drawn: Drawn, seed: int | None, fps: float, *, repeat: bool
 ) -> Response:
     """The images as the frames of an animation, encoded on a thread; see ``animation.encode``."""
     file_format = ANIMATIONS[media_type]
@@ -197,14 +197,17 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
 
 
 async def neighbourhood(
-    media_type: str, drawn: Drawn, layout: Neighbourhood, sheet: Sheet
+    media_type: str, drawn: Drawn, layout: Neighbourhood, sheet: Sheet, seed: int | None
 ) -> Response:
-    """The images of ``layout``: on a ``sheet`` as PNG, each in JSON, or each in a ZIP."""
+    """The images of ``layout``: on a ``sheet`` as PNG, each in JSON, or each in a ZIP.
+
+    ``seed`` is the request's first seed, if it has one.
+    """
     if media_type == PNG:
-        return await png(sheet, drawn, layout.seed, mixed=True)
+        return await png(sheet, drawn, seed, mixed=True)
     files = await pngs(drawn)
     if media_type == ZIP:
-        return await archive(numbered(files), drawn, layout.seed)
+        return await archive(numbered(files), drawn, seed)
 
     def body() -> Neighbours:
         return Neighbours(
@@ -221,4 +224,4 @@ async def neighbourhood(
             ],
         )
 
-    return await json(body, files, drawn, layout.seed)
+    return await json(body, files, drawn, seed)

@@ -102,12 +102,16 @@ class Frame(Conditional):
 
 
 class Interpolated(BaseModel):
-    """Response of ``GET /interpolate``."""
+    """Response of ``GET`` and ``POST /interpolate``."""
 
     model: str = Field(examples=["fashion-mnist"])
     version: int = Field(examples=[1])
     method: Method
-    seeds: list[int] = Field(description="the seeds of the path", examples=[[3, 17]])
+    seeds: list[int] | None = Field(
+        None,
+        description="the seeds of the path; absent if it leads through latents of the request",
+        examples=[[3, 17]],
+    )
     loop: bool = Field(description="true if the path closes; the repeated last frame is omitted")
     easing: Easing
     frames: list[Frame]
@@ -120,7 +124,7 @@ class NeighbourImage(Conditional):
 
 
 class Neighbours(BaseModel):
-    """Response of ``POST /arithmetic`` and ``GET /variations``."""
+    """Response of ``POST /arithmetic``, and of ``GET`` and ``POST /variations``."""
 
     model: str = Field(examples=["fashion-mnist"])
     version: int = Field(examples=[1])

@@ -22,7 +22,7 @@ _UNBUFFERED = (b"x-accel-buffering", b"no")
 
 
 async def frames(
-    drawing: Drawing, rows: GraphInputs, positions: Sequence[float], seed: int, path: str
+    drawing: Drawing, rows: GraphInputs, positions: Sequence[float], seed: int | None, path: str
 ) -> StreamingResponse:
     """One line for each image of ``rows``, with its position, once it is generated.
 

@@ -20,6 +20,9 @@ Prior = Literal["normal", "uniform"]
 Method = Literal["slerp", "lerp"]
 Latents = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
+Point = int | list[float]
+"""A seed, or the numbers of a latent."""
+Points = Sequence[Point]
 
 SEEDS = 2**32
 """Number of seeds: 0 to 2**32 - 1, which JavaScript's numbers represent exactly."""
@@ -102,7 +105,7 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     else:
         radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
         pairs[..., 0], pairs[..., 1] = radius * np.cos(angle), radius * np.sin(angle)
-    return np.ascontiguousarray(pairs.reshape(len(seeds), -1)[:, :width])
+    return np.ascontiguousarray(pairs.reshape(len(seeds), 2 * u.shape[1])[:, :width])
 
 
 def condition_numbers(seeds: Sequence[int]) -> Float64Array:

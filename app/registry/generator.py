@@ -11,7 +11,7 @@ from app.latent import choices, sampling
 from app.latent.choices import NO_AMOUNTS, Amounts, Choice, Mixture
 from app.latent.conditions import Conditions
 from app.latent.edits import NO_EDIT, Edit
-from app.latent.sampling import Latents
+from app.latent.sampling import Latents, Points
 from app.registry import chosen_conditions
 from app.registry.draw_options import DEFAULT, DrawOptions
 from app.runtime.arrays import GraphInputs
@@ -27,26 +27,35 @@ class Generator:
         self.variant: Variant = card.variant(engine.provider)
         """The model file that runs."""
 
-    def latents(self, seeds: list[int], options: DrawOptions = DEFAULT) -> Latents:
-        """The latents of ``seeds`` under this version's prior, truncated: ``(n, width)``."""
-        latent = self.card.latent
-        rows = sampling.from_seeds(seeds, latent.width, latent.prior)
-        return sampling.truncate(rows, options.truncation)
+    def latents(self, points: Points, options: DrawOptions = DEFAULT) -> Latents:
+        """The latents of ``points``: ``(n, width)``.
+
+        Those of seeds are under this version's prior and truncated; others are as they are.
+        """
+        latent, given = self.card.latent, [one for one in points if not isinstance(one, int)]
+        seeds = [one for one in points if isinstance(one, int)]
+        drawn = sampling.from_seeds(seeds, latent.width, latent.prior)
+        drawn = sampling.truncate(drawn, options.truncation)
+        return _merged(points, drawn, np.array(given, np.float32)) if given else drawn
 
     def conditions(
         self,
-        seeds: list[int],
+        points: Points,
         options: DrawOptions = DEFAULT,
         images: Sequence[int] | None = None,
     ) -> Conditions:
-        """The classes or attributes of ``seeds``: ``(n, k)``; k is 0 if it is unconditional.
+        """The classes or attributes of ``points``: ``(n, k)``; k is 0 if it is unconditional.
 
-        ``images`` has the number of each image in the request; by default they are 0 to n - 1.
+        A latent that is no seed's has the most frequent ones. ``images`` has the number of each
+        image in the request; by default they are 0 to n - 1.
         """
         sampler = self.card.sampler
         if sampler is None:
-            return _unconditional(len(seeds))
-        return options.choice(sampler.from_seeds(seeds), images)
+            return _unconditional(len(points))
+        own = sampler.from_seeds([one for one in points if isinstance(one, int)])
+        if others := len(points) - len(own):
+            own = _merged(points, own, sampler.typical().repeat(others, axis=0))
+        return options.choice(own, images)
 
     def typical_conditions(self, images: int, options: DrawOptions = DEFAULT) -> Conditions:
         """The most frequent class or attributes, for images without a seed: ``(images, k)``."""
@@ -64,8 +73,8 @@ class Generator:
             return _unconditional(len(probabilities))
         return options.choice(sampler.most_probable(probabilities))
 
-    def sum_of_conditions(self, plus: list[list[int]], minus: list[list[int]]) -> Conditions:
-        """The class or attributes of a sum of the mean latents of groups of seeds: ``(1, k)``."""
+    def sum_of_conditions(self, plus: Sequence[Points], minus: Sequence[Points]) -> Conditions:
+        """The class or attributes of a sum of the mean latents of groups: ``(1, k)``."""
         sampler = self.card.sampler
         if sampler is None:
             return _unconditional(1)
@@ -139,6 +148,14 @@ class Generator:
             allowed = f"one of {', '.join(sorted(vectors))}" if vectors else nothing
             raise parameter_error(*(invalid("edit", place, name, allowed) for name in unknown))
         return Edit.from_directions(vectors, strengths)
+
+
+def _merged(points: Points, of_seeds: Latents, others: Latents) -> Latents:
+    """The rows of all ``points``, in order, from those of the seeds and those of the others."""
+    is_seed = np.array([isinstance(point, int) for point in points])
+    rows = np.empty((len(points), others.shape[1]), np.float32)
+    rows[is_seed], rows[~is_seed] = of_seeds, others
+    return rows
 
 
 def _unconditional(images: int) -> Conditions:

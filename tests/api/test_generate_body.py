@@ -114,10 +114,11 @@ def test_the_longest_valid_body_is_read_and_a_longer_one_is_refused(client: Test
     response = client.post("/generate", content=longest, headers=headers)
     assert len(response.json()["images"]) == 256
     bound = LONGEST + 256 * WIDTH * 32
-    for path, most in (("/generate", bound), ("/arithmetic", LONGEST)):
+    bounds = {"/generate": bound, "/arithmetic": bound, "/v2/repository/index": LONGEST}
+    for path, most in bounds.items():
         refused = client.post(path, content=longest.ljust(most + 1), headers=headers)
         assert refused.status_code == 413
-        assert str(most) in refused.json()["detail"]
+        assert str(most) in refused.text
 
 
 NUMBER = "a number from -100 to 100"

@@ -19,8 +19,14 @@ MEDIA_TYPES = {
         *(f"image/{name}" for name in ("png", "gif", "webp", "apng")),
         *(f"application/{name}" for name in ("json", "x-ndjson", "zip")),
     },
+    ("post", "/interpolate"): {
+        *(f"image/{name}" for name in ("png", "gif", "webp", "apng")),
+        *(f"application/{name}" for name in ("json", "x-ndjson", "zip")),
+    },
     ("get", "/grid"): {"image/png"},
+    ("post", "/grid"): {"image/png"},
     ("get", "/variations"): {"application/json", "image/png", "application/zip"},
+    ("post", "/variations"): {"application/json", "image/png", "application/zip"},
     ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},
     ("post", "/encode"): {"application/json", "image/png"},
 }
@@ -271,3 +277,27 @@ def test_the_body_of_arithmetic_is_described(document: dict[str, Any]) -> None:
     groups = body["properties"]["plus"]
     assert (groups["minItems"], groups["maxItems"]) == (1, 8)
     assert (groups["items"]["minItems"], groups["items"]["maxItems"]) == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "required", "least", "most"),
+    [
+        ("interpolate", "points", True, 2, 16),
+        ("grid", "points", False, 1, 256),
+        ("grid", "corners", False, 4, 4),
+    ],
+)
+def test_a_point_in_a_body_is_described_as_a_seed_or_a_latent(
+    document: dict[str, Any], path: str, name: str, required: bool, least: int, most: int
+) -> None:
+    body = document["paths"][f"/{path}"]["post"]["requestBody"]
+    assert body["required"]
+    reference = body["content"]["application/json"]["schema"]["$ref"]
+    described = document["components"]["schemas"][reference.rpartition("/")[2]]
+    assert (name in described.get("required", [])) == required
+    points = described["properties"][name]
+    points = next((one for one in points.get("anyOf", []) if "items" in one), points)
+    assert (points["minItems"], points["maxItems"]) == (least, most)
+    seed, latent = points["items"]["anyOf"]
+    assert (seed["type"], seed["minimum"], seed["maximum"]) == ("integer", 0, 2**32 - 1)
+    assert (latent["type"], latent["items"]["type"]) == ("array", "number")

@@ -10,6 +10,7 @@ RELATIONS = re.compile(
     r"left out where [\w=]+ is given"
     r"|given instead of"
     r"|where corners is given"
+    r"|, or corners given instead of points"
     r"|at most \d+ (images in all|pixels)"
     r"|left out: \S+ has no attributes to edit"
     r"|left out: \S+ has no (classes|attributes to choose)"

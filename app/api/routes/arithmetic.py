@@ -1,20 +1,21 @@
 """``POST /arithmetic``: the image of a sum of latents, with its neighbours."""
 
 import math
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Request, Response
 
-from app.api import openapi, responses
+from app.api import direct_route, openapi, points, responses
+from app.api.bodies import ArithmeticBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
-from app.api.dependencies import KeyRoute
-from app.api.drawing import Route
-from app.api.parameters import ArithmeticBody, ArithmeticQuery
+from app.api.direct_route import DirectKeyRoute
+from app.api.drawing import route_context
+from app.api.parameters import NoQuery
+from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood, sum_of_means
 
-router = APIRouter(tags=["images"], route_class=KeyRoute)
+router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
 _OFFERED = (PNG, JSON, ZIP)
 
@@ -26,24 +27,31 @@ _OFFERED = (PNG, JSON, ZIP)
         **openapi.images(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
         **openapi.problems(BodyTooLargeError),
     },
+    openapi_extra=direct_route.description(NoQuery, ArithmeticBody, body_required=True),
 )
-async def arithmetic(
-    body: ArithmeticBody, _: Annotated[ArithmeticQuery, Query()], route: Route
-) -> Response:
+async def arithmetic(request: Request) -> Response:
     """Add the mean latent of each group in `plus`, subtract those in `minus`, show the result.
 
     The result is the centre of a square sheet of `neighbours` images. The others differ from it by
     uniform noise from `-radius` to `radius`, which depends on the first seed in `plus` alone. For
     example, smiling woman - woman + man is `"plus": [[…], […]], "minus": [[…]]` with three seeds
-    in each group.
+    in each group. A latent may stand in place of each seed; without any seed in `plus`, the noise
+    is that of seed 0.
     """
+    direct_route.parse_query(request, NoQuery)
+    body = await direct_route.require_body(request, ArithmeticBody, MAX_NUMBERS, MAX_ROWS)
+    route = route_context(request)
     media_type = choose(route.accept, _OFFERED)
     route.check_count(body.neighbours, "body", neighbours=body.neighbours)
     version = route.find(body.model, body.version, "body")
+    for name, groups in (("plus", body.plus), ("minus", body.minus)):
+        for k, group in enumerate(groups):
+            points.check_width(version, points.named(f"{name}.{k}", group))
     choice = version.choice(body.mixtures, body.amounts, body.neighbours, "body")
     options = body.options(version.edit(body.edit, "body"), choice)
     side = math.isqrt(body.neighbours)
-    layout = Neighbourhood(body.plus[0][0], body.radius, side, side)
+    seed = points.first_seed([point for group in body.plus for point in group])
+    layout = Neighbourhood(seed or 0, body.radius, side, side)
     sheet, requested = body.sheet(side), {"neighbours": body.neighbours, **body.size_parameters}
     drawing = route.drawing(version, options, sheet, layout.count, "body", **requested)
     plus, minus = (map(drawing.latents, groups) for groups in (body.plus, body.minus))
@@ -51,4 +59,4 @@ async def arithmetic(
     conditions = version.sum_of_conditions(body.plus, body.minus).repeat(layout.count, axis=0)
     rows = drawing.rows(latents, choice(conditions))
     drawn = await drawing.draw(rows, media_type)
-    return await responses.neighbourhood(media_type, drawn, layout, sheet)
+    return await responses.neighbourhood(media_type, drawn, layout, sheet, seed)

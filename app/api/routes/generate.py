@@ -8,10 +8,12 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from app.api import direct_route, openapi, responses
+from app.api.bodies import GenerateBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.drawing import require_absent, route_context
 from app.api.drawn import Drawn
-from app.api.parameters import MAX_NUMBERS, MAX_ROWS, GenerateBody, GenerateQuery
+from app.api.parameters import GenerateQuery
+from app.api.points import MAX_NUMBERS, MAX_ROWS, check_width, named
 from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
@@ -59,11 +61,7 @@ class _Source:
 
     def given_latents(self, version: ModelVersion) -> Latents:
         """The request's latents ``(n, width)``. Raises ParameterError for one of another width."""
-        width = version.card.latent.width
-        allowed = f"a list of {width} numbers for {version.key}"
-        for k, row in enumerate(self.latents):
-            if len(row) != width:
-                raise parameter_error(invalid(f"latents.{k}", "body", row, allowed))
+        check_width(version, named("latents", self.latents))
         return np.array(self.latents, dtype=np.float32)
 
 

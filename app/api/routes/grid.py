@@ -1,32 +1,57 @@
-"""``GET /grid``: a sheet of images."""
+"""``GET`` and ``POST /grid``: a sheet of images."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Request, Response
 
-from app.api import openapi, responses
+from app.api import direct_route, openapi, points, responses
+from app.api.bodies import GridBody
 from app.api.content_negotiation import PNG, choose
-from app.api.dependencies import KeyRoute
-from app.api.drawing import Drawing, Route, require_absent
-from app.api.parameters import GridQuery
-from app.api.raw_response import permanent
-from app.errors import invalid, parameter_error
+from app.api.direct_route import DirectKeyRoute
+from app.api.drawing import Drawing, RouteContext, require_absent, route_context
+from app.api.parameters import GridQuery, NoQuery
+from app.api.points import MAX_NUMBERS, MAX_ROWS
+from app.api.raw_response import Headers, permanent
+from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
-from app.latent.sampling import consecutive, random_seed
+from app.latent.sampling import Points, consecutive, random_seed
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
-router = APIRouter(tags=["images"], route_class=KeyRoute)
+router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
+
+_SHEET = openapi.images([PNG], "The sheet")
+_SIDE = 4
+"""Rows and columns of a sheet if the request does not say."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a sheet shows."""
+
+    points: Points
+    """The images, row by row; or the corners of a plane; or one point for each column."""
+    rows: int
+    cols: int
+    requested: Mapping[str, object]
+    """The parameters that determine the number of images."""
+    plane: bool = False
+    each: bool = False
+    """Whether every row has a class or an attribute."""
+    mixed: bool = True
+    """Whether the images are not those of consecutive seeds."""
 
 
 @router.get(
     "/grid",
     response_class=Response,
-    responses=openapi.images([PNG], "The sheet"),
+    responses=_SHEET,
+    openapi_extra=direct_route.description(GridQuery),
 )
-async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
+async def grid(request: Request) -> Response:
     """Generate a sheet of `rows` × `cols` images from consecutive seeds, row by row.
 
     With `corners`, blend four seeds, which are in the corners of the sheet: by spherical
@@ -40,50 +65,120 @@ async def grid(query: Annotated[GridQuery, Query()], route: Route) -> Response:
     A sheet may be cached permanently if the request names its `version` and its `seed` or
     `corners`.
     """
+    query, route = direct_route.parse_query(request, GridQuery), route_context(request)
     choose(route.accept, (PNG,))
     corners = _corners(query)
     version = route.find(query.model, query.version)
     rows = _row_count(query, version)
-    count = rows * query.cols
-    route.check_count(count, rows=query.rows, cols=query.cols)
-    choice = version.choice(query.mixtures, query.amounts, len(corners or range(count)))
-    options = query.options(version.edit(query.strengths), choice)
-    sheet = query.sheet(query.cols)
-    requested = {"rows": query.rows, "cols": query.cols, **query.size_parameters}
-    drawing = route.drawing(version, options, sheet, count, **requested)
+    requested = {"rows": query.rows, "cols": query.cols}
+    route.check_count(rows * query.cols, **requested)
     if corners is not None:
-        first, inputs = corners[0], _plane(drawing, corners, rows, query.cols)
+        layout = _Layout(corners, rows, query.cols, requested, plane=True)
     else:
-        first = random_seed() if query.seed is None else query.seed
-        inputs = _inputs(drawing, query, first, count)
-    drawn = await drawing.draw(inputs, PNG)
-    mixed = corners is not None or isinstance(query.rows, str)
+        each = isinstance(query.rows, str)
+        seeds = consecutive(
+            random_seed() if query.seed is None else query.seed,
+            query.cols if each else rows * query.cols,
+        )
+        layout = _Layout(seeds, rows, query.cols, requested, each=each, mixed=each)
     named = query.version is not None and (corners is not None or query.seed is not None)
     cached = permanent(private=route.request.needs_key) if named else ()
-    return await responses.png(sheet, drawn, first, *cached, mixed=mixed)
+    return await _sheet(query, layout, version, route, cached)
 
 
-def _plane(drawing: Drawing, corners: list[int], rows: int, cols: int) -> GraphInputs:
-    """The inputs for the plane between four seeds."""
+@router.post(
+    "/grid",
+    response_class=Response,
+    responses={**_SHEET, **openapi.problems(BodyTooLargeError)},
+    openapi_extra=direct_route.description(NoQuery, GridBody, body_required=True),
+)
+async def grid_of_points(request: Request) -> Response:
+    """Generate a sheet of `points`, each of which is a seed or a latent.
+
+    They are shown row by row, in `cols` columns. With `rows=classes` or `rows=attributes`, every
+    point has a column, and every row has a class or an attribute. With `corners` instead, four
+    points are blended as by `GET`.
+    """
+    direct_route.parse_query(request, NoQuery)
+    body = await direct_route.require_body(request, GridBody, MAX_NUMBERS, MAX_ROWS)
+    route = route_context(request)
+    choose(route.accept, (PNG,))
+    version = route.find(body.model, body.version, "body")
+    layout = _layout(body, version)
+    route.check_count(_count(layout), "body", **layout.requested)
+    return await _sheet(body, layout, version, route)
+
+
+async def _sheet(
+    query: GridQuery | GridBody,
+    layout: _Layout,
+    version: ModelVersion,
+    route: RouteContext,
+    headers: Headers = (),
+) -> Response:
+    place, count = query.place, _count(layout)
+    choice = version.choice(
+        query.mixtures, query.amounts, 4 if layout.plane else layout.rows * layout.cols, place
+    )
+    options = query.options(version.edit(query.strengths, place), choice)
+    sheet = query.sheet(layout.cols)
+    requested = {**layout.requested, **query.size_parameters}
+    drawing = route.drawing(version, options, sheet, count, place, **requested)
+    inputs = _plane(drawing, layout) if layout.plane else _inputs(drawing, layout)
+    drawn = await drawing.draw(inputs, PNG)
+    seed = points.first_seed(layout.points)
+    return await responses.png(sheet, drawn, seed, *headers, mixed=layout.mixed)
+
+
+def _count(layout: _Layout) -> int:
+    """The number of images; the last row need not be full."""
+    if layout.plane or layout.each:
+        return layout.rows * layout.cols
+    return len(layout.points)
+
+
+def _plane(drawing: Drawing, layout: _Layout) -> GraphInputs:
+    """The inputs for the plane between four points."""
     method = interpolation.METHOD_BY_PRIOR[drawing.version.card.latent.prior]
+    corners, rows, cols = layout.points, layout.rows, layout.cols
     latents = interpolation.plane(drawing.latents(corners), rows, cols, method)
     conditions = interpolation.plane(drawing.conditions(corners), rows, cols, "lerp")
     return drawing.rows(latents, conditions)
 
 
-def _inputs(drawing: Drawing, query: GridQuery, first: int, count: int) -> GraphInputs:
-    """The inputs for consecutive seeds: one for each image, or one for each column."""
+def _inputs(drawing: Drawing, layout: _Layout) -> GraphInputs:
+    """The inputs for points: one for each image, or one for each column."""
     sampler, choice = drawing.version.card.sampler, drawing.options.choice
-    if isinstance(query.rows, int) or sampler is None:
-        seeds = consecutive(first, count)
-        return drawing.rows(drawing.latents(seeds), drawing.conditions(seeds))
-    seeds = consecutive(first, query.cols)
+    latents = drawing.latents(layout.points)
+    if not layout.each or sampler is None:
+        return drawing.rows(latents, drawing.conditions(layout.points))
     if isinstance(choice, ChosenClasses):
-        conditions = choice.conditions.repeat(query.cols, axis=0)
+        conditions = choice.conditions.repeat(layout.cols, axis=0)
     else:
-        conditions = sampler.each(drawing.conditions(seeds))
-    latents = np.tile(drawing.latents(seeds), (count // query.cols, 1))
-    return drawing.rows(latents, conditions)
+        conditions = sampler.each(drawing.conditions(layout.points))
+    return drawing.rows(np.tile(latents, (layout.rows, 1)), conditions)
+
+
+def _layout(body: GridBody, version: ModelVersion) -> _Layout:
+    """What the body asks for. Raises ParameterError if its parameters contradict each other."""
+    if body.points is None:
+        if body.corners is None or isinstance(body.rows, str):
+            allowed = "a list of 1 to 256 points, or corners given instead of points"
+            raise parameter_error(invalid("points", "body", None, allowed))
+        rows, cols = body.rows or _SIDE, body.cols or _SIDE
+        _check_plane(rows, cols, "body")
+        points.check_width(version, points.named("corners", body.corners))
+        return _Layout(body.corners, rows, cols, {"rows": rows, "cols": cols}, plane=True)
+    require_absent("points", {"corners": body.corners}, "body")
+    points.check_width(version, points.named("points", body.points))
+    shown = {"points": len(body.points)}
+    if isinstance(body.rows, str):
+        require_absent(f"rows={body.rows}", {"cols": body.cols}, "body")
+        rows, cols = _each_count(body, body.rows, version), len(body.points)
+        return _Layout(body.points, rows, cols, {"rows": body.rows, **shown}, each=True)
+    require_absent("points", {"rows": body.rows}, "body")
+    cols = body.cols or _SIDE
+    return _Layout(body.points, -(-len(body.points) // cols), cols, shown)
 
 
 def _row_count(query: GridQuery, version: ModelVersion) -> int:
@@ -91,10 +186,15 @@ def _row_count(query: GridQuery, version: ModelVersion) -> int:
     if isinstance(query.rows, int):
         return query.rows
     require_absent(f"rows={query.rows}", {"corners": query.corners})
+    return _each_count(query, query.rows, version)
+
+
+def _each_count(query: GridQuery | GridBody, rows: str, version: ModelVersion) -> int:
+    """The number of classes or attributes. Raises ParameterError if the version has no such."""
     sampler = version.card.sampler
-    if sampler is None or sampler.plural != query.rows:
-        allowed = f"an integer from 1 to 256, as {version.key} has no {query.rows} to choose"
-        raise parameter_error(invalid("rows", "query", query.rows, allowed))
+    if sampler is None or sampler.plural != rows:
+        allowed = f"an integer from 1 to 256, as {version.key} has no {rows} to choose"
+        raise parameter_error(invalid("rows", query.place, rows, allowed))
     return len(query.mixtures) or len(sampler.names)
 
 
@@ -103,8 +203,13 @@ def _corners(query: GridQuery) -> list[int] | None:
     if query.corners is None or isinstance(query.rows, str):
         return None
     require_absent("corners", {"seed": query.seed})
-    allowed = "an integer from 2 to 256 where corners is given"
-    short = {name: n for name, n in (("rows", query.rows), ("cols", query.cols)) if n < 2}
-    if short:
-        raise parameter_error(*(invalid(name, "query", n, allowed) for name, n in short.items()))
+    _check_plane(query.rows, query.cols, query.place)
     return query.corners
+
+
+def _check_plane(rows: int, cols: int, place: str) -> None:
+    """Raise ParameterError unless a plane has at least two rows and columns."""
+    allowed = "an integer from 2 to 256 where corners is given"
+    short = {name: n for name, n in (("rows", rows), ("cols", cols)) if n < 2}
+    if short:
+        raise parameter_error(*(invalid(name, place, n, allowed) for name, n in short.items()))

@@ -1,26 +1,28 @@
-"""``GET /interpolate``: frames on a path from one seed to another, or through several."""
+"""``GET`` and ``POST /interpolate``: frames on a path through two or more points."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Request, Response
 
-from app.api import openapi, responses, streaming
+from app.api import direct_route, openapi, points, responses, streaming
+from app.api.bodies import InterpolateBody
 from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
-from app.api.dependencies import KeyRoute
-from app.api.drawing import Route, require_absent
+from app.api.direct_route import DirectKeyRoute
+from app.api.drawing import RouteContext, require_absent, route_context
 from app.api.drawn import Drawn
-from app.api.parameters import Format, InterpolateQuery
+from app.api.parameters import Format, InterpolateQuery, NoQuery
+from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.schemas import Frame, Interpolated
-from app.errors import invalid, parameter_error
+from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.imaging.sheets import Sheet
 from app.latent import choices, interpolation
 from app.latent.choices import Choice
-from app.latent.sampling import SEEDS
+from app.latent.sampling import SEEDS, Points
 from app.registry import chosen_conditions
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(tags=["images"], route_class=KeyRoute)
+router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
 _MEDIA_TYPES: dict[Format, str] = {
     "png": PNG,
@@ -32,16 +34,19 @@ _MEDIA_TYPES: dict[Format, str] = {
     "zip": ZIP,
 }
 _OFFERED = tuple(_MEDIA_TYPES.values())
+_FRAMES = openapi.images(
+    _OFFERED, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
+)
+_Parameters = InterpolateQuery | InterpolateBody
 
 
 @router.get(
     "/interpolate",
     response_model=Interpolated,
-    responses=openapi.images(
-        _OFFERED, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
-    ),
+    responses=_FRAMES,
+    openapi_extra=direct_route.description(InterpolateQuery),
 )
-async def interpolate(query: Annotated[InterpolateQuery, Query()], route: Route) -> Response:
+async def interpolate(request: Request) -> Response:
     """Generate `steps` frames from the image of seed `from` to that of `to`, including both.
 
     With `seeds` instead, the path leads through several seeds and `steps` is the number of frames
@@ -55,85 +60,119 @@ async def interpolate(query: Annotated[InterpolateQuery, Query()], route: Route)
     while later frames are generated, and a last line that reports a failure, if any; `zip` has one
     PNG file per frame.
     """
+    query = direct_route.parse_query(request, InterpolateQuery)
+    seeds = _seeds(query)
+    given = {} if query.seeds is None else {"seeds": ",".join(map(str, query.seeds))}
+    return await _path(query, seeds, given, route_context(request))
+
+
+@router.post(
+    "/interpolate",
+    response_model=Interpolated,
+    responses={**_FRAMES, **openapi.problems(BodyTooLargeError)},
+    openapi_extra=direct_route.description(NoQuery, InterpolateBody, body_required=True),
+)
+async def interpolate_points(request: Request) -> Response:
+    """Generate the frames of a path through `points`, each of which is a seed or a latent.
+
+    The body has the parameters of `GET`, and `points` in place of `seeds`. `class` names one class
+    for each point.
+    """
+    direct_route.parse_query(request, NoQuery)
+    body = await direct_route.require_body(request, InterpolateBody, MAX_NUMBERS, MAX_ROWS)
+    return await _path(body, body.points, {"points": len(body.points)}, route_context(request))
+
+
+async def _path(
+    query: _Parameters, stops: Points, given: Mapping[str, object], route: RouteContext
+) -> Response:
+    """The frames on the path through ``stops``, which ``given`` names in errors."""
     media_type = _MEDIA_TYPES[query.format] if query.format else choose(route.accept, _OFFERED)
-    seeds, steps, loop, easing = _seeds(query), query.steps, query.loop, query.easing
-    count = interpolation.frame_count(len(seeds), steps, loop=loop)
-    requested = _count_parameters(query)
-    route.check_count(count, **requested)
-    version = route.find(query.model, query.version)
-    choice = _choice(query, version, seeds)
-    options = query.options(version.edit(query.strengths), choice)
+    steps, loop, easing, place = query.steps, query.loop, query.easing, query.place
+    count = interpolation.frame_count(len(stops), steps, loop=loop)
+    requested = {**given, "steps": steps}
+    route.check_count(count, place, **requested)
+    version = route.find(query.model, query.version, place)
+    points.check_width(version, points.named("points", stops))
+    options = query.options(version.edit(query.strengths, place), _choice(query, version, stops))
     sheet = query.sheet(query.columns or count)
-    drawing = route.drawing(
-        version, options, sheet, count, **{**requested, **query.size_parameters}
-    )
+    requested |= query.size_parameters
+    drawing = route.drawing(version, options, sheet, count, place, **requested)
     path = partial(interpolation.path, steps=steps, loop=loop, easing=easing)
-    latents = path(drawing.latents(seeds), method=query.method)
-    rows = drawing.rows(latents, path(drawing.conditions(seeds), method="lerp"))
+    latents = path(drawing.latents(stops), method=query.method)
+    rows = drawing.rows(latents, path(drawing.conditions(stops), method="lerp"))
     if media_type == NDJSON:
-        positions = _positions(query, seeds)
-        return await streaming.frames(drawing, rows, positions, seeds[0], route.request.path)
+        positions, seed = _positions(query, stops), points.first_seed(stops)
+        return await streaming.frames(drawing, rows, positions, seed, route.request.path)
     drawn = await drawing.draw(rows, media_type)
-    return await _encoded(media_type, drawn, query, seeds, sheet)
+    return await _encoded(media_type, drawn, query, stops, sheet)
 
 
-def _choice(query: InterpolateQuery, version: ModelVersion, seeds: list[int]) -> Choice:
-    """The classes or attributes at the seeds of the path.
+def _choice(query: _Parameters, version: ModelVersion, stops: Points) -> Choice:
+    """The classes or attributes at the stops of the path.
 
     Raises ParameterError if parameters contradict each other, or if the version does not have them.
     """
+    ends = _ends(query) if isinstance(query, InterpolateQuery) else {}
+    if not ends:
+        return version.choice(query.mixtures, query.amounts, len(stops), query.place)
+    version.choice((), query.amounts)
+    named = {name: choices.parse_mixture(text) for name, text in ends.items()}
+    return chosen_conditions.ends(version.card, version.conditions(stops), named)
+
+
+def _ends(query: InterpolateQuery) -> dict[str, str]:
+    """The classes of the first and the last frame. Raises ParameterError as ``_choice``."""
     ends = {"from_class": query.from_class, "to_class": query.to_class}
     given = {name: text for name, text in ends.items() if text is not None}
     for name, others in (("class", query.classes), ("seeds", query.seeds)):
         if others is not None:
             require_absent(name, given)
-    if not given:
-        return version.choice(query.mixtures, query.amounts, len(seeds))
-    version.choice((), query.amounts)
-    named = {name: choices.parse_mixture(text) for name, text in given.items()}
-    return chosen_conditions.ends(version.card, version.conditions(seeds), named)
+    return given
 
 
-def _positions(query: InterpolateQuery, seeds: list[int]) -> list[float]:
+def _positions(query: _Parameters, stops: Points) -> list[float]:
     """The position of each frame on the path, from 0 to 1."""
-    return interpolation.positions(len(seeds), query.steps, loop=query.loop, easing=query.easing)
+    return interpolation.positions(len(stops), query.steps, loop=query.loop, easing=query.easing)
 
 
 async def _encoded(
-    media_type: str, drawn: Drawn, query: InterpolateQuery, seeds: list[int], sheet: Sheet
+    media_type: str, drawn: Drawn, query: _Parameters, stops: Points, sheet: Sheet
 ) -> Response:
     """The frames in the requested format."""
+    seed = points.first_seed(stops)
     if media_type == JSON:
-        return await _json(query, seeds, drawn)
+        return await _json(query, stops, drawn)
     if media_type in responses.ANIMATIONS:
-        return await responses.animated(media_type, drawn, seeds[0], query.fps, repeat=query.loop)
+        return await responses.animated(media_type, drawn, seed, query.fps, repeat=query.loop)
     if media_type == ZIP:
         files = responses.numbered(await responses.pngs(drawn))
-        return await responses.archive(files, drawn, seeds[0])
-    return await responses.png(sheet, drawn, seeds[0], mixed=True)
+        return await responses.archive(files, drawn, seed)
+    return await responses.png(sheet, drawn, seed, mixed=True)
 
 
-async def _json(query: InterpolateQuery, seeds: list[int], drawn: Drawn) -> Response:
+async def _json(query: _Parameters, stops: Points, drawn: Drawn) -> Response:
     """Every frame in JSON."""
     files = await responses.pngs(drawn)
+    seeds = [stop for stop in stops if isinstance(stop, int)]
 
     def body() -> Interpolated:
         return Interpolated(
             model=drawn.version.card.name,
             version=drawn.version.card.version,
             method=query.method,
-            seeds=seeds,
+            seeds=seeds if len(seeds) == len(stops) else None,
             loop=query.loop,
             easing=query.easing,
             frames=[
                 Frame(position=position, png=responses.base64_text(file), **drawn.condition(k))
                 for k, (position, file) in enumerate(
-                    zip(_positions(query, seeds), files, strict=True)
+                    zip(_positions(query, stops), files, strict=True)
                 )
             ],
         )
 
-    return await responses.json(body, files, drawn, seeds[0])
+    return await responses.json(body, files, drawn, points.first_seed(stops))
 
 
 def _seeds(query: InterpolateQuery) -> list[int]:
@@ -147,10 +186,3 @@ def _seeds(query: InterpolateQuery) -> list[int]:
     if missing:
         raise parameter_error(*(invalid(name, "query", None, allowed) for name in missing))
     return [seed for seed in ends.values() if seed is not None]
-
-
-def _count_parameters(query: InterpolateQuery) -> dict[str, object]:
-    """The parameters that determine the number of frames."""
-    if query.seeds is None:
-        return {"steps": query.steps}
-    return {"seeds": ",".join(map(str, query.seeds)), "steps": query.steps}
