@@ -1,8 +1,8 @@
 """Pin the published images that are used here by digest: ``python3 -m app.deploy.pin``.
 
 A tag can be moved to another image, a digest cannot. The digests that the registry has now are
-written into Dockerfile and docker-compose.yml, beside the tags; the next call replaces them. This
-needs Docker with buildx, and a registry that can be reached.
+written into both Dockerfiles and docker-compose.yml, beside the tags; the next call replaces them.
+This needs Docker with buildx, and a registry that can be reached.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-FILES = ("Dockerfile", "docker-compose.yml")
+FILES = ("Dockerfile", "app/deploy/Dockerfile", "docker-compose.yml")
 
 _IMAGE = re.compile(
     r"(?P<place>^ARG \w+_IMAGE=|\$\{\w+_IMAGE:-)"  # the default of an argument or a variable

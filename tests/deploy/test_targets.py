@@ -28,7 +28,8 @@ def test_every_server_image_generates_images(
     tag = f"dcgan-test-{target}"
     built = ["--quiet", "--network", "host", "--target", target, "--build-arg", argument]
     built += ["--build-arg", f"PYTHON_IMAGE={PYTHON_IMAGE}"]
-    docker("build", *built, "--tag", tag, str(root))
+    file = str(root / "app" / "deploy" / "Dockerfile")
+    docker("build", *built, "--file", file, "--tag", tag, str(root))
     run = ["--detach", "--read-only", "--tmpfs", "/tmp", "--publish", "127.0.0.1::8000"]  # noqa: S108
     container = docker("run", *run, tag, "--provider", provider).strip()
     try:

@@ -15,7 +15,8 @@ DIGEST, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
 def copies(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with copies of the files, in which the test runs, and a `docker` first in PATH."""
     for name in FILES:
-        shutil.copy(root / name, tmp_path)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     return tmp_path
@@ -47,7 +48,7 @@ def test_every_published_image_is_pinned(copies: Path) -> None:
     names = set(re.findall(rf"(\w+_IMAGE)(?:=|:-)\S+@{DIGEST}", "".join(before.values())))
     services = {"HAPROXY_IMAGE", "PROMETHEUS_IMAGE", "GRAFANA_IMAGE"}
     assert names == services | {"PYTHON_IMAGE", "CUDA_IMAGE"}
-    for line in before["Dockerfile"].splitlines():
+    for line in (before["Dockerfile"] + before["app/deploy/Dockerfile"]).splitlines():
         assert not re.match(r"FROM \S*[:/]", line)  # every image is an argument or a stage
     assert main() == 0
     assert {name: (copies / name).read_text() for name in FILES} == before
