@@ -115,9 +115,15 @@ def _print_errors(error: ValidationError) -> None:
 
 def _listen(settings: Settings) -> int:
     """Serve at the address of ``settings``, which is bound before anything else starts."""
+    from app.artifact import models_folder
     from app.errors import StartupError
     from app.server import listeners
 
+    if reason := models_folder.misplaced(settings.models):
+        print(f"error: {reason}", file=sys.stderr)
+        return 1
+    if advice := models_folder.missing(settings.models):
+        print(f"warning: {advice}", file=sys.stderr)  # it may be made and loaded later
     try:
         with listeners.bound(settings) as sockets:
             serve = _serve if settings.workers == 1 else _supervise
@@ -165,10 +171,14 @@ def _exit_with_failure(error: Exception) -> None:
 
 
 def _render(options: RenderSettings) -> int:
+    from app.artifact import models_folder
     from app.errors import AppError, StartupError
     from app.rendering.outputs import OutputError
     from app.rendering.render import render
 
+    if advice := models_folder.missing(options.models):
+        print(f"error: {advice}", file=sys.stderr)
+        return 1
     try:
         rendered = render(options)
     except (AppError, OutputError, StartupError, OSError) as error:

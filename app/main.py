@@ -138,7 +138,8 @@ def create_app(
 
     ``shared`` is the folder through which several workers share metrics, reload orders and crashes;
     this process has joined it. Damaged models are left out; without any model the application is
-    live but not ready. Raises StartupError if the requested provider does not run here.
+    live but not ready. Raises StartupError if the requested provider does not run here, or if
+    ``settings`` name a folder of models or a path prefix that cannot be meant.
     """
     malloc.limit_arenas()
     _check_root_path(settings.root_path)
@@ -179,7 +180,8 @@ def _check_root_path(root_path: str) -> None:
 def _build(
     settings: Settings, shared: Path | None, trial_process: TrialProcess | None
 ) -> tuple[Services, _Process]:
-    """All parts of a process. Raises StartupError if the requested provider does not run here."""
+    """All parts of a process. Raises StartupError as ``create_app``."""
+    loader.check_models_folder(settings.models)
     loader.placements(settings)  # a provider that does not run ends the start even without models
     recorded = Metrics(shared)
     admission = Admission(RateLimiter(settings.rate))

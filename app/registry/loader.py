@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from app.artifact import card, graph_safety, version_folders
+from app.artifact import card, graph_safety, models_folder, version_folders
 from app.artifact.card import Card, CardError, Variant
 from app.batching.batcher import Batcher
 from app.batching.jobs import OutcomeObserver, ignore_outcomes
@@ -61,6 +61,12 @@ def placements(settings: GeneratorSettings) -> list[Placement]:
     except ProviderError as error:
         raise StartupError(str(error)) from error
     return [replace(place, engine_cache=settings.engine_cache) for place in found]
+
+
+def check_models_folder(models: Path) -> None:
+    """Raise StartupError if ``models`` is a folder of one model or version, or one above."""
+    if reason := models_folder.misplaced(models):
+        raise StartupError(reason)
 
 
 def load(

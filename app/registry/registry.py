@@ -65,8 +65,9 @@ class Registry:
         """All versions in ``settings.models``; damaged ones are logged and kept in ``refused``.
 
         ``observer`` makes the observer of each version's batches. Raises StartupError if the
-        requested provider does not run here.
+        requested provider does not run here, or if the folder is probably another one.
         """
+        loader.check_models_folder(settings.models)
         loader.placements(settings)  # so that a wrong provider ends the start even without models
         registry = cls(settings.default_model)
         try:

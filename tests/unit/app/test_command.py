@@ -1,18 +1,22 @@
 """``python -m app`` in this process: what it returns, with uvicorn replaced."""
 
+import errno
 import logging
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import uvicorn
 
 from app import __main__
 from app.errors import StartupError
-from app.main import Start
+from app.main import Start, create_app
 from app.observability import logs
+from app.settings import Settings
 
 Replace = Callable[[Callable[[Start], None]], None]
 
@@ -90,3 +94,52 @@ def test_a_provider_that_fails_later_ends_the_process_after_its_log_is_written(
     __main__.main(_NO_TRIALS)
     assert calls == ["log", 1]
     assert capsys.readouterr().err == "error: the GPU is lost\n"
+
+
+@pytest.mark.parametrize("command", [["render", "--out", "x", "--count", "1"], ["--port", "0"]])
+def test_a_models_folder_that_cannot_be_meant_is_an_error_with_the_right_one(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    monkeypatch.chdir(root)
+    assert __main__.main([*command, "--models", "models/faces"]) == 1
+    words = capsys.readouterr().err
+    assert words.startswith("error: models is 'models/faces', which is the folder of one model")
+    assert words.endswith("write --models models\n")
+
+
+def test_the_application_refuses_such_a_folder_too(root: Path) -> None:
+    with pytest.raises(StartupError, match="which is the folder of one model"):
+        create_app(Settings(models=root / "models" / "faces", provider="cpu"))
+
+
+def test_another_directory_is_named_with_the_models(
+    replace_server: Replace,
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    advice = f"models is 'models', which does not exist in {tmp_path}: write --models {root}/models"
+    assert __main__.main(["render", "--out", "x", "--count", "1"]) == 1
+    assert capsys.readouterr().err == f"error: {advice}\n"
+    replace_server(lambda _: None)
+    assert __main__.main(_NO_TRIALS) == 0
+    assert capsys.readouterr().err == f"warning: {advice}\n"
+
+
+def test_without_a_writable_temporary_folder_workers_do_not_start(
+    monkeypatch: pytest.MonkeyPatch, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(tempfile, "gettempdir", refuse)
+    assert __main__.main(["--port", "0", "--workers", "2"]) == 1
+    words = capsys.readouterr().err
+    assert words.startswith("error: workers share their counters in a temporary folder")
+    assert "TMPDIR" in words
