@@ -262,9 +262,12 @@ def _avatars(options: dict[str, Any]) -> None:
 
 
 def _export(options: dict[str, Any]) -> None:
+    from training.encoder.publish import attach_of_run
     from training.export.publish import export
 
-    print(f"published {export(**options)}")
+    folder = export(**options)
+    with_encoder = attach_of_run(options["run"], folder)
+    print(f"published {folder}{' with its encoder' if with_encoder else ''}")
 
 
 def _import(options: dict[str, Any]) -> None:
@@ -307,9 +310,11 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
 def _evaluate(options: dict[str, Any]) -> None:
     folder, validated = options.pop("folder"), EvaluateOptions.model_validate(options)
 
+    from training.encoder.evaluation import evaluate as evaluate_encoder
     from training.evaluation.evaluate import evaluate
 
     evaluate(folder, validated)
+    evaluate_encoder(folder, validated)
 
 
 def _attributes(options: dict[str, Any]) -> None:

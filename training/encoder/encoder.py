@@ -1,6 +1,5 @@
 """The ``encoder`` command: trains, measures and exports the encoder of a generator."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,14 @@ from tqdm import tqdm
 
 from app.artifact import atomic_files, card
 from app.runtime.cpus import available
+from training.encoder import evaluation, graph, images, loop, publish, subject
 from training.encoder import folder as folders
-from training.encoder import graph, images, loop, measures, publish, subject
-from training.encoder.encode import Session
 from training.encoder.folder import Begun, EncoderFolder
 from training.encoder.images import Images
 from training.encoder.options import EncoderOptions
 from training.encoder.subject import Subject
 from training.encoder.trainer import Trainer
 from training.errors import StoppedError
-from training.evaluation.records import EncoderRecord, FeatureNetwork
 from training.loop import device as devices
 from training.loop.stop_signals import StopSignals
 from training.run.journal import Run
@@ -56,7 +53,13 @@ def encoder(folder: Path, flags: dict[str, Any], resume: bool) -> None:
         place.begin(begun)
     _train(trainer, place, real.train if real else None, options)
     content = _export(trainer, found, card.read(folder.resolve()).metadata() if version else {})
-    record = _measure(trainer, found, content, real.test if real else None, options)
+    training = {
+        "steps": trainer.step,
+        "seconds": round(trainer.seconds, 1),
+        "batch_size": options.batch_size,
+        "device": devices.describe(device, "auto"),
+    }
+    record = evaluation.measure(found, content, real.test if real else None, training)
     atomic_files.write(place.path / card.ENCODER_FILE, content)
     record.write(place.path / folders.RECORD_FILE)
     print(*record.table(), sep="\n")
@@ -107,29 +110,3 @@ def _export(trainer: Trainer, found: Subject, metadata: dict[str, str]) -> bytes
     noise = np.random.default_rng(0).integers(0, 256, drawn.shape, dtype=np.uint8)
     graph.check(network, found, content, np.concatenate([drawn, noise]))
     return content
-
-
-def _measure(
-    trainer: Trainer, found: Subject, content: bytes, test: Images | None, options: EncoderOptions
-) -> EncoderRecord:
-    began, session = time.perf_counter(), Session(content)
-    metrics = measures.measure(found, session, test)
-    device = devices.describe(found.device, "auto")
-    return EncoderRecord(
-        subject=found.model.title,
-        step=found.model.step,
-        dataset=found.model.dataset,
-        feature_network=FeatureNetwork.of(found.spec) if found.spec else None,
-        device=device,
-        seconds=round(time.perf_counter() - began, 1),
-        sha256=card.digest(content),
-        size=len(content),
-        milliseconds=round(session.milliseconds(found.model.images(_PARITY_SEEDS)), 3),
-        training={
-            "steps": trainer.step,
-            "seconds": round(trainer.seconds, 1),
-            "batch_size": options.batch_size,
-            "device": device,
-        },
-        metrics=metrics,
-    )

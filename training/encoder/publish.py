@@ -2,10 +2,30 @@
 
 from pathlib import Path
 
+import onnx
+from onnx import helper
+
 from app.artifact import atomic_files, card
 from app.artifact.card import Encoder
+from training.encoder.found import find
 from training.encoder.measures import PREFIX
 from training.evaluation.records import EncoderRecord
+
+
+def attach_of_run(run: Path, folder: Path) -> bool:
+    """Add the encoder of ``run`` to the version in ``folder``, which was exported from it.
+
+    Returns whether there is one of the checkpoint that was exported. Raises RunError if its files
+    do not belong together.
+    """
+    described = card.read(folder.resolve())
+    encoder = find(run, described.training.steps)
+    if encoder is None or encoder.record is None:
+        return False
+    model = onnx.load_from_string(encoder.graph)
+    helper.set_model_props(model, described.metadata())
+    attach(model.SerializeToString(), encoder.record, folder)
+    return True
 
 
 def attach(graph: bytes, record: EncoderRecord, folder: Path) -> None:

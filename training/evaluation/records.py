@@ -172,7 +172,7 @@ class EncoderRecord(Record):
     milliseconds: float
     """CPU time for one image, on one thread."""
     training: dict[str, Any]
-    """How it was trained: steps, seconds, device, options."""
+    """How it was trained: steps, seconds, batch size, device. Empty for a published version."""
     metrics: dict[str, MeasuredMetric]
 
     def table(self) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """``figures``: pictures that show what a generator has learned."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ from app.imaging import png
 from app.latent import sampling
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
-from training.errors import RunError
+from training.encoder.found import find
+from training.errors import DataError, RunError
 from training.evaluation import features, loaded_model
 from training.evaluation.attributes import STRENGTH
 from training.evaluation.loaded_model import LoadedModel
-from training.figures import arithmetic
+from training.figures import arithmetic, reconstructions
 from training.figures.canvas import CAPTION_HEIGHT, Canvas, grid
 from training.figures.options import FiguresOptions
 from training.loop import device as devices
@@ -44,13 +46,14 @@ def figures(folder: Path, options: FiguresOptions) -> None:
     """Write every figure of the run or the published version in ``folder`` as a PNG.
 
     The output folder is ``options.out``, else the run's own, else ``runs/figures``. Only a run has
-    the figure ``neighbours``, only a generator with directions ``edits``. A conditional generator
-    has no ``arithmetic``: its classes are inputs. Raises RunError for a run that cannot be read or
-    was trained on other data than are found, DataError if these are missing.
+    the figure ``neighbours``, only a generator with directions ``edits``, only one with an encoder
+    ``reconstructions``. A conditional generator has no ``arithmetic``: its classes are inputs.
+    Raises RunError for a run that cannot be read or was trained on other data than are found,
+    DataError if these are missing.
     """
     devices.limit_threads()
-    seed, scale = options.seed, options.scale
-    model = loaded_model.load(folder, devices.resolve(options.device))
+    seed, scale, device = options.seed, options.scale, devices.resolve(options.device)
+    model = loaded_model.load(folder, device)
     run = None if model.step is None else Run(folder)
     out = options.out or (run.figures if run else FIGURES)
     _write(out, "walk", walk(model, seed, scale))
@@ -60,6 +63,16 @@ def figures(folder: Path, options: FiguresOptions) -> None:
         _write(out, "edits", edits(model, model.directions, seed, scale))
     if run:
         _write(out, "neighbours", neighbours(model, *_real_images(run, options), seed, scale))
+    if encoder := find(folder, model.step):
+        try:
+            content = reconstructions.of_model(folder, device, encoder, options)
+        except DataError as error:
+            if run:
+                raise
+            # No other figure of a published version needs real images.
+            print(f"reconstructions: skipped, because {error}", file=sys.stderr)
+        else:
+            _write(out, "reconstructions", content)
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:

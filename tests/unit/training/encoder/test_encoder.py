@@ -1,5 +1,6 @@
 """The ``encoder`` command, on tiny runs and on versions that were published from them."""
 
+import io
 import json
 import shutil
 import signal
@@ -11,13 +12,18 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
 
 from app.artifact import card
 from training.__main__ import main
-from training.encoder import measures, subject
+from training.encoder import evaluation, measures, subject
 from training.encoder.encode import Session
+from training.encoder.found import find
 from training.encoder.trainer import Trainer
+from training.evaluation.options import EvaluateOptions
 from training.evaluation.records import EncoderRecord
+from training.figures import reconstructions
+from training.figures.options import FiguresOptions
 from training.run.journal import Run
 
 Fit = Callable[..., int]
@@ -172,6 +178,105 @@ def test_training_stops_when_the_time_is_over(run: Path) -> None:
     call = ["encoder", str(run), "--device=cpu", "--threads=1", "--batch-size=2"]
     assert main([*call, "--minutes=0.001", "--no-real-images"]) == 0
     assert state(Run(run).encoder)["seconds"] >= 0.06
+
+
+def export(run: Path, models: Path) -> Path:
+    assert main(["export", str(run), "--name=mine", "--version=1", f"--models={models}"]) == 0
+    return models / "mine" / "1"
+
+
+def test_export_publishes_the_encoder_of_the_run(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert encoder(run) == 0
+    folder = export(run, tmp_path / "models")
+    assert f"published {folder} with its encoder" in capsys.readouterr().out
+    described = card.read(folder)
+    assert described.encoder is not None
+    graph = card.load_graph(folder, described.encoder)
+    props = onnx.load_from_string(graph).metadata_props
+    assert {one.key: one.value for one in props} == described.metadata()
+    metrics = record(Run(run).encoder).metrics
+    assert described.metrics["encoder_pixels"] == metrics["encoder_pixels"].for_card()
+    images = np.zeros((2, 1, 16, 16), np.uint8)
+    before = (Run(run).encoder / "encoder.onnx").read_bytes()
+    np.testing.assert_array_equal(Session(graph).rows(images), Session(before).rows(images))
+
+
+def test_an_encoder_of_another_checkpoint_is_not_published(
+    run: Path, tmp_path: Path, fit: Fit
+) -> None:
+    assert encoder(run) == 0
+    assert fit(run, "--resume", "--conditional", "auto", "--epochs", 2) == 0
+    assert card.read(export(run, tmp_path / "models")).encoder is None
+
+
+def test_an_encoder_whose_file_is_another_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert encoder(run) == 0
+    (Run(run).encoder / "encoder.onnx").write_bytes(b"another")
+    call = ["export", str(run), "--name=mine", "--version=1", f"--models={tmp_path}"]
+    assert main(call) == 1
+    assert "encoder.onnx: has SHA-256" in capsys.readouterr().err
+
+
+def test_an_encoder_is_measured_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert encoder(run) == 0
+    before = record(Run(run).encoder)
+    capsys.readouterr()
+    evaluation.evaluate(run, EvaluateOptions(device="cpu"))
+    after = record(Run(run).encoder)
+    assert after.model_copy(update={"seconds": 0, "milliseconds": 0}) == before.model_copy(
+        update={"seconds": 0, "milliseconds": 0}
+    )
+    assert "encoder_pixels " in capsys.readouterr().out
+
+
+def test_an_encoder_of_a_version_is_measured_again(
+    version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_flags: list[str]
+) -> None:
+    data = Path(tiny_flags[tiny_flags.index("--data-dir") + 1])
+    options = EvaluateOptions(device="cpu", data_dir=data)
+    evaluation.evaluate(version, options)
+    assert "encoder_pixels" not in capsys.readouterr().out
+    assert encoder(version, "--no-real-images", "--out", tmp_path / "out") == 0
+    before = card.read(version)
+    evaluation.evaluate(version, options)
+    assert "encoder_pixels " in capsys.readouterr().out
+    assert card.read(version) == before
+
+
+def test_the_figure_shows_images_and_their_reconstructions(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconstructions, "STEPS", 4)
+    assert encoder(run) == 0
+    found = find(run, 5)
+    assert found is not None
+    content = reconstructions.of_model(run, CPU, found, FiguresOptions(scale=1))
+    with Image.open(io.BytesIO(content)) as picture:
+        pixels = np.asarray(picture.convert("L"))[:, reconstructions.CAPTION_WIDTH :]
+    assert pixels.shape == (3 * 17 - 1, 12 * 17 - 1)
+    rows = np.pad(pixels, (0, 1)).reshape(3, 17, 12, 17).swapaxes(1, 2)[:, :, :16, :16]
+    shown = rows[0][:, None]
+    drawn = subject.load(run, CPU).model.draw(
+        Session(found.graph).rows(np.ascontiguousarray(shown))
+    )
+    np.testing.assert_allclose(rows[1], drawn[..., 0], atol=1)
+
+
+def test_a_version_without_real_images_has_the_other_figures(
+    version: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert encoder(version, "--no-real-images", "--out", tmp_path / "out") == 0
+    described = card.read(version)
+    dataset = described.dataset.model_copy(update={"name": "holidays"})
+    card.write(described.model_copy(update={"dataset": dataset}), version)
+    out = tmp_path / "figures"
+    assert main(["figures", str(version), "--device=cpu", f"--out={out}"]) == 0
+    assert "reconstructions: skipped, because tiny/1: was trained on" in capsys.readouterr().err
+    assert {path.name for path in out.iterdir()} == {"walk.png", "arithmetic.png"}
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,7 @@ def test_a_generator_with_directions_has_the_figure_of_its_edits(
     directions = Directions(protocol="by hand", attributes=glasses)
     published = dataclasses.replace(model, step=None, directions=directions)
     monkeypatch.setattr(loaded_model, "load", lambda *_: published)
+    monkeypatch.setattr(figures, "find", lambda *_: None)  # it has no encoder
     call = ["figures", "models/by/1", f"--out={tmp_path}", f"--scale={SCALE}", "--seed=3"]
     assert main([*call, "--device=cpu"]) == 0
     assert {path.stem for path in tmp_path.iterdir()} == {"walk", "arithmetic", "edits"}
