@@ -248,9 +248,15 @@ def _fit(options: dict[str, Any]) -> None:
 
 
 def _encoder(options: dict[str, Any]) -> None:
+    from training.loop import threads
+
+    folder, resume = options.pop("folder"), options.pop("resume")
+    EncoderOptions.model_validate(options)
+    threads.wait_passively_if_busy()
+
     from training.encoder.encoder import encoder
 
-    encoder(options.pop("folder"), options, options.pop("resume"))
+    encoder(folder, options, resume)
 
 
 def _avatars(options: dict[str, Any]) -> None:

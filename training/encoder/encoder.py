@@ -8,7 +8,6 @@ import torch
 from tqdm import tqdm
 
 from app.artifact import atomic_files, card
-from app.runtime.cpus import available
 from training.encoder import evaluation, graph, images, loop, publish, subject
 from training.encoder import folder as folders
 from training.encoder.folder import Begun, EncoderFolder
@@ -18,6 +17,7 @@ from training.encoder.subject import Subject
 from training.encoder.trainer import Trainer
 from training.errors import StoppedError
 from training.loop import device as devices
+from training.loop import threads
 from training.loop.stop_signals import StopSignals
 from training.run.journal import Run
 
@@ -39,7 +39,7 @@ def encoder(folder: Path, flags: dict[str, Any], resume: bool) -> None:
     place = EncoderFolder(options.out or default_folder(folder))
     if resume:
         options = place.resumed(flags)
-    torch.set_num_threads(options.threads or min(torch.get_num_threads(), available()))
+    torch.set_num_threads(threads.choose(options.threads, torch.get_num_threads()).number)
     device = devices.resolve(options.device)
     devices.tune_convolutions(device)
     found = subject.load(folder, device, options.checkpoint)

@@ -15,7 +15,7 @@ from training.data.images import ImageSet
 from training.encoder.options import EncoderOptions
 from training.encoder.subject import Subject
 from training.errors import DataError
-from training.evaluation import labelled_data
+from training.evaluation import features, labelled_data
 from training.evaluation.features import NETWORKS
 from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.loaded_model import LoadedModel
@@ -53,7 +53,8 @@ def load(subject: Subject, folder: Path, options: EncoderOptions) -> RealImages 
     if not options.real_images:
         return None
     model = subject.model
-    if subject.spec and options.dataset in {None, model.dataset}:
+    shipped = features.spec_for(model.dataset, model.image_shape)
+    if shipped and options.dataset in {None, model.dataset}:
         splits = labelled_data.load(NETWORKS[model.dataset], options.data_dir)
         return RealImages(*(_labelled(subject, images) for images in (splits.train, splits.test)))
     config = _config(subject, folder, options)

@@ -33,7 +33,7 @@ class EncoderOptions(DatasetOptions):
     checkpoint: CheckpointChoice | None = Field(
         None, description="a run's checkpoint; without it the best if there is one, else the last"
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as this process may use")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as are idle")
     out: Path | None = Field(
         None,
         description="folder of its training; without it encoder in the run's folder, or "

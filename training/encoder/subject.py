@@ -13,10 +13,9 @@ from app.latent.sampling import Prior
 from training.config import CheckpointChoice
 from training.encoder.onnx_module import OnnxModule
 from training.errors import ExportError
-from training.evaluation import features, loaded_model
+from training.evaluation import feature_file, features, loaded_model
 from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
-from training.evaluation.references import names_of
 from training.export import parity
 from training.gan.hardware import channels_last
 from training.gan.pixels import to_pixels
@@ -74,16 +73,21 @@ def load(folder: Path, device: torch.device, choice: CheckpointChoice | None = N
     """
     model = loaded_model.load(folder, device, choice)
     generator = model.generator or _read_back(folder.resolve(), model)
-    spec = features.spec_for(model.dataset, model.image_shape)
-    body = None
-    if spec is not None:
-        network, spec = features.restricted(
-            features.load(spec), spec, names_of(model) or spec.names
-        )
-        body = network.get_submodule("body").requires_grad_(False).to(device)
+    network, spec = _feature_network(model)
+    body = network.get_submodule("body").requires_grad_(False).to(device) if network else None
     return Subject(
         model, channels_last(generator.requires_grad_(False)).to(device), spec, body, device
     )
+
+
+def _feature_network(model: LoadedModel) -> tuple[nn.Module | None, NetworkSpec | None]:
+    """The shipped network for images of ``model``, else the one that its run was scored with."""
+    if spec := features.spec_for(model.dataset, model.image_shape):
+        return features.load(spec), spec
+    if model.run and model.run.features.exists():
+        spec, network, _ = feature_file.read(model.run.features)
+        return network, spec
+    return None, None
 
 
 def _read_back(folder: Path, model: LoadedModel) -> nn.Module:
