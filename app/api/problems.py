@@ -52,6 +52,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        _release_frames(error)
         # The most specific reason comes last, and is the one that counts.
         problems = sorted(error.errors()[:MOST_ERRORS], key=lambda one: one["type"] == _RULE)
         refused = [_refused(request, problem, error.body) for problem in problems]
@@ -61,6 +62,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
+        _release_frames(error)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             return await expected(request, _unreadable(error))
         status, headers = HTTPStatus(error.status_code), _headers(request, error)
@@ -77,6 +79,17 @@ def install(app: FastAPI) -> None:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         path = context_of(request.scope).path
         return problem_response(path, status, "the server failed; see its log")
+
+
+def _release_frames(error: Exception) -> None:
+    """Remove the tracebacks of an error that is answered.
+
+    If FastAPI cannot read a body, its frame refers to the error. With the error's reference to the
+    frame, the request and its body would stay in memory until the garbage collector runs.
+    """
+    for one in (error, error.__cause__):
+        if one:
+            one.__traceback__ = None
 
 
 def is_v2(path: str) -> bool:

@@ -1,16 +1,20 @@
 """Errors of the server: full queues, failed batches, unexpected exceptions, shutdown."""
 
+import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.types import Message
 
 from app.main import create_app
 from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
 from app.settings import Settings
 from tests.engines import BlockedEngine, occupied
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -126,3 +130,39 @@ def test_after_the_shutdown_requests_for_images_are_refused(models: Path) -> Non
     response = TestClient(app).post("/generate?n=1")
     assert response.status_code == 503
     assert "shutting down" in response.json()["detail"]
+
+
+class Body:
+    """The ASGI callable from which a request's body is received."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    async def __call__(self) -> Message:
+        return {"type": "http.request", "body": self.content, "more_body": False}
+
+
+@pytest.mark.parametrize(
+    ("content", "status"), [(b" " * 2**17, 413), (b'{"plus": [', 422), (b'"\xff"', 422)]
+)
+def test_a_body_that_cannot_be_read_does_not_wait_for_the_garbage_collector(
+    small: TestClient, content: bytes, status: int
+) -> None:
+    statuses: list[int | None] = []
+    body = Body(content)
+    freed = weakref.ref(body)
+
+    async def send(message: Message) -> None:
+        statuses.append(message.get("status"))
+
+    headers = [(b"host", b"x"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": "/arithmetic"}
+    assert small.portal
+    gc.disable()
+    try:
+        small.portal.call(small.app, {**scope, "query_string": b"", "headers": headers}, body, send)
+        del body
+        eventually(lambda: freed() is None)
+    finally:
+        gc.enable()
+    assert statuses[0] == status
