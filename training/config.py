@@ -100,7 +100,7 @@ class Architecture(BaseModel):
         "normal", description="distribution of the initial weights"
     )
     batch_norm: bool = Field(
-        True, description="batch norm in the discriminator, unless it has spectral norm"
+        False, description="batch norm in the discriminator, unless it has spectral norm"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout rate of the discriminator")
     norm_momentum: float = Field(
@@ -134,7 +134,7 @@ class Config(Architecture):
         description="images that the run shows, repetitions included: decides its number of epochs "
         "if --epochs does not",
     )
-    batch_size: int = Field(32, ge=2, description="images per step, over all processes")
+    batch_size: int = Field(64, ge=2, description="images per step, over all processes")
     seed: int = Field(
         0, ge=0, lt=2**32, description="decides initial weights, order of images and latents"
     )
@@ -166,8 +166,14 @@ class Config(Architecture):
         False, description="spectral norm in the discriminator (Miyato et al. 2018)"
     )
     loss: Loss = Field("bce", description="adversarial loss")
+    auxiliary: float = Field(
+        0.2,
+        ge=0,
+        description="weight of the auxiliary classification loss of conditional networks (Odena et "
+        "al. 2017), for both networks",
+    )
     r1_gamma: float = Field(
-        0.0,
+        1.0,
         ge=0,
         description="weight of the gradient penalty on real images (Mescheder et al. 2018); "
         "0 disables it",
@@ -176,7 +182,7 @@ class Config(Architecture):
         0.0, ge=0, description="weight of the gradient penalty on generated images; 0 disables it"
     )
     penalty_interval: int = Field(
-        1,
+        8,
         ge=1,
         description="steps between two gradient penalties, whose weight is multiplied by it",
     )

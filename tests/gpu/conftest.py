@@ -64,6 +64,9 @@ def make_gan(gpu: torch.device) -> MakeGan:
         small = {
             "generator_filters": 16,
             "discriminator_filters": 16,
+            "batch_size": 32,
+            "batch_norm": True,
+            "r1_gamma": 0.0,
             "precision": "fp32",
             "decay_from": 1.0,
         }
@@ -74,8 +77,8 @@ def make_gan(gpu: torch.device) -> MakeGan:
 
 @pytest.fixture
 def images(gpu: torch.device) -> Tensor:
-    """A thousand images on the GPU that get brighter to the right."""
-    pixels = np.random.default_rng(0).integers(0, 128, (1000, 1, 28, 28))
+    """32 batches of 32 images on the GPU that get brighter to the right."""
+    pixels = np.random.default_rng(0).integers(0, 128, (1024, 1, 28, 28))
     ramp = np.linspace(0, 127, 28).astype(int)
     return torch.from_numpy((pixels + ramp).astype(np.uint8)).to(gpu)
 

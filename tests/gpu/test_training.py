@@ -1,7 +1,9 @@
 """Training on a GPU: checks of tests/unit/training on a GPU, and checks that need one."""
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,18 @@ def batches(gan: Gan, images: Tensor) -> Iterator[Tensor]:
             yield images[shuffled[k * size : (k + 1) * size]]
 
 
+@contextmanager
+def waiting_is_an_error() -> Iterator[None]:
+    """Make an operation fail for which the CPU waits for the GPU."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def run(step: Step, source: Iterator[Tensor], count: int) -> None:
     for real in itertools.islice(source, count):
         step(real)
@@ -78,22 +92,15 @@ def test_no_step_waits_for_the_gpu(
     gan = make_gan(execution=execution, **options)
     step, source = select_step(gan, gan.config.execution), batches(gan, images)
     run(step, source, 20)  # warms up, and captures both kinds of steps
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_is_an_error():
         for number in range(10):
             gan.set_rate_factor(1 - number / 20)
             run(step, source, 1)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_a_step_that_waits_would_be_found(gpu: torch.device) -> None:
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        with pytest.raises(RuntimeError, match="synchronizing"):
-            torch.ones(1, device=gpu).item()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    with waiting_is_an_error(), pytest.raises(RuntimeError, match="synchronizing"):
+        torch.ones(1, device=gpu).item()
 
 
 @pytest.mark.parametrize("execution", ["graph", "eager"])

@@ -159,7 +159,7 @@ def pooled(discriminator: nn.Module, images: Tensor) -> Tensor:
     ``discriminator`` (eval mode). Conditions play no part in them.
     """
     pools = []
-    layers = discriminator.features if isinstance(discriminator, Projection) else discriminator
+    layers = discriminator.maps if isinstance(discriminator, Projection) else discriminator
     for layer in layers.children():
         if isinstance(layer, nn.Flatten):
             break

@@ -212,7 +212,7 @@ def _training(run: Run, config: Config, steps: int) -> Training:
     return Training(
         # The name of the data set, not the path of an image folder, which is private.
         options={**options, "dataset": run.data().name},
-        epochs=len(epochs),
+        epochs=epochs[-1]["epoch"] if epochs else 0,
         steps=steps,
         seconds=round(sum(line["seconds"] for line in epochs), 1),
         device=epochs[-1]["device"] if epochs else "none",

@@ -4,7 +4,9 @@ A condition is the class or the attributes of an image: float32 ``(k,)``, as in
 ``app.latent.conditions``.
 """
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,32 +28,62 @@ _MOST_CLASSES = 16
 """Most classes on a sheet."""
 
 
+class Judgement(NamedTuple):
+    """What a discriminator says about ``n`` images."""
+
+    logits: Tensor
+    """``(n, 1)``, positive for real images."""
+    predictions: Tensor | None = None
+    """Logits of the images' conditions, ``(n, k)``; None from an unconditional discriminator."""
+
+
 class Projection(nn.Module):
-    """A projection discriminator (Miyato and Koyama 2018, arXiv 1802.05637, equation 3).
+    """A projection discriminator with an auxiliary classifier.
 
     The logit is that of the unconditional discriminator, plus the inner product of the image's
-    features with an embedding of its condition.
+    features with an embedding of its condition (Miyato and Koyama 2018, arXiv 1802.05637, equation
+    3). A linear layer on the same features predicts the condition (Odena et al. 2017, arXiv
+    1610.09585). These features are the last feature maps, each added up over the image and divided
+    by the root of its area, so that a map of independent values keeps its variance.
     """
 
     def __init__(self, plain: nn.Sequential, conditions: int, spectral_norm: bool) -> None:
-        """``plain`` is the unconditional discriminator, whose last layer gives the logit."""
+        """``plain`` is the unconditional discriminator, which ends in a dense layer.
+
+        Raises TypeError if it ends otherwise.
+        """
         super().__init__()
-        *features, output = plain
-        if not isinstance(output, nn.Linear):
-            raise TypeError(f"the last layer must be linear, got {output}")
-        self.features = nn.Sequential(*features)
+        *maps, flatten, output = plain
+        if not (isinstance(flatten, nn.Flatten) and isinstance(output, nn.Linear)):
+            raise TypeError(f"the last layers must be Flatten and Linear, got {flatten}, {output}")
+        self.maps = nn.Sequential(*maps)
         self.output = output
-        self.embedding = nn.Linear(conditions, output.in_features, bias=False)
-        nn.init.normal_(self.embedding.weight, 0.0, 0.02)
-        if spectral_norm:
-            normalise(self.embedding)
+        channels = [layer for layer in maps if isinstance(layer, nn.Conv2d)][-1].out_channels
+        self.embedding = nn.Linear(conditions, channels, bias=False)
+        self.classifier = nn.Linear(channels, conditions)
+        for layer in (self.embedding, self.classifier):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+            if spectral_norm:
+                normalise(layer)
+        nn.init.zeros_(self.classifier.bias)
 
     def forward(self, images: Tensor, conditions: Tensor) -> Tensor:
         """The logits ``(n, 1)`` of ``images`` ``(n, c, h, w)`` with ``conditions`` ``(n, k)``."""
-        features: Tensor = self.features(images)
+        return self.judge(images, conditions).logits
+
+    def judge(self, images: Tensor, conditions: Tensor) -> Judgement:
+        """The logits of ``images`` as by ``forward``, and what their conditions seem to be."""
+        maps: Tensor = self.maps(images)
+        features = maps.sum(dim=(2, 3)) / math.sqrt(maps.shape[2] * maps.shape[3])
         projected = (self.embedding(conditions) * features).sum(dim=1, keepdim=True)
-        logits: Tensor = self.output(features) + projected
-        return logits
+        return Judgement(self.output(maps.flatten(1)) + projected, self.classifier(features))
+
+
+def judge(discriminator: nn.Module, images: Tensor, conditions: Tensor | None) -> Judgement:
+    """What ``discriminator`` says about ``images``; with ``conditions`` it is a ``Projection``."""
+    if conditions is not None and isinstance(discriminator, Projection):
+        return discriminator.judge(images, conditions)
+    return Judgement(discriminator(images))
 
 
 def input_rows(latents: Tensor, conditions: Tensor | None) -> Tensor:

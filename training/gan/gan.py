@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from app.artifact.card import Latent
-from app.latent.conditions import Sampler
+from app.latent.conditions import ClassSampler, Sampler
 from training.config import Config
 from training.errors import RunError
 from training.gan import adam, averaging, conditional, losses, networks, penalties
 from training.gan.augmentation import augmented, mirrored
+from training.gan.conditional import Judgement
 from training.gan.hardware import autocast, channels_last, to_device
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
 
@@ -56,7 +57,7 @@ class Gan:
         self.discriminator_adam = adam.adam(self.discriminator, config.discriminator_lr, betas)
         self.average = averaging.Average(self.generator, config.average_decay)
         self._rate_factor = 1.0
-        self._forward = _forward
+        self._forward, self._judgement = _forward, conditional.judge
 
     def train_step(self, real: Tensor, conditions: Tensor | None = None) -> Tensor:
         """Train both networks for one step on ``real``, uint8 ``(n, channels, height, width)``.
@@ -92,27 +93,35 @@ class Gan:
             with torch.no_grad():
                 generated = self._augmented(self._generate(len(images), conditions))
             images = self._augmented(images)
-            real, fake = (self._logits(batch, conditions) for batch in (images, generated))
-        loss = losses.discriminator_loss(real, fake, self.config.loss)
+            real, fake = (self._judge(batch, conditions) for batch in (images, generated))
+        loss = losses.discriminator_loss(real.logits, fake.logits, self.config.loss)
         penalty = self._penalty(images, generated, conditions) if with_penalty else 0.0
-        self._minimise(loss + penalty, self.discriminator_adam)
-        return loss.detach(), losses.accuracies(real, fake, self.config.loss)
+        others = penalty + self._auxiliary_loss(real, conditions)
+        self._minimise(loss + others, self.discriminator_adam)
+        return loss.detach(), losses.accuracies(real.logits, fake.logits, self.config.loss)
 
     def _train_generator(self, images: Tensor, conditions: Tensor | None) -> Tensor:
         """Update the generator. Returns its loss."""
         with _frozen(self.discriminator):
             with autocast(self.device, self.config.precision):
                 generated = self._augmented(self._generate(len(images), conditions))
-                fake = real = self._logits(generated, conditions)
+                fake = real = self._judge(generated, conditions)
                 if self.config.loss == "relativistic":  # the only loss here that uses real images
-                    real = self._logits(self._augmented(images), conditions)
-            loss = losses.generator_loss(real, fake, self.config.loss)
-            self._minimise(loss, self.generator_adam)
+                    real = self._judge(self._augmented(images), conditions)
+            loss = losses.generator_loss(real.logits, fake.logits, self.config.loss)
+            self._minimise(loss + self._auxiliary_loss(fake, conditions), self.generator_adam)
         return loss.detach()
 
-    def _logits(self, images: Tensor, conditions: Tensor | None) -> Tensor:
-        inputs = (images,) if conditions is None else (images, conditions)
-        return self._forward(self.discriminator, *inputs).float()
+    def _judge(self, images: Tensor, conditions: Tensor | None) -> Judgement:
+        logits, predictions = self._judgement(self.discriminator, images, conditions)
+        return Judgement(logits.float(), None if predictions is None else predictions.float())
+
+    def _auxiliary_loss(self, judged: Judgement, conditions: Tensor | None) -> Tensor | float:
+        if judged.predictions is None or conditions is None:
+            return 0.0
+        exclusive = isinstance(self.sampler, ClassSampler)
+        loss = losses.auxiliary_loss(judged.predictions, conditions, exclusive)
+        return self.config.auxiliary * loss
 
     def _minimise(self, loss: Tensor, optimiser: Adam) -> None:
         optimiser.zero_grad()
@@ -179,6 +188,7 @@ class Gan:
     def compile(self, backend: str = "inductor") -> None:
         """Compile the forward passes with torch.compile, except those of gradient penalties."""
         self._forward = torch.compile(_forward, backend=backend)
+        self._judgement = torch.compile(conditional.judge, backend=backend)
 
     def is_finite(self) -> bool:
         """Whether every weight is a finite number."""

@@ -5,7 +5,12 @@ only on the difference of their logits: the image with the larger logit counts a
 """
 
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    relu,
+    softplus,
+)
 
 from training.config import Loss
 
@@ -36,6 +41,18 @@ def generator_loss(real: Tensor, fake: Tensor, loss: Loss) -> Tensor:
     if loss == "relativistic":
         return discriminator_loss(fake, real, loss)
     return softplus(-fake).mean()
+
+
+def auxiliary_loss(predictions: Tensor, conditions: Tensor, exclusive: bool) -> Tensor:
+    """The loss of ``predictions``, logits ``(n, k)``, of the images' ``conditions``, a scalar.
+
+    The cross-entropy of classes if they are ``exclusive``, else the mean over the attributes of
+    their binary cross-entropies. Odena et al. 2017 (arXiv 1610.09585), section 3, but the
+    discriminator minimises it on real images alone, the generator on its own.
+    """
+    if exclusive:
+        return cross_entropy(predictions, conditions)
+    return binary_cross_entropy_with_logits(predictions, conditions)
 
 
 def accuracies(real: Tensor, fake: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:

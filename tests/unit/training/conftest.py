@@ -92,6 +92,8 @@ def make_gan() -> Callable[..., Gan]:
             "latent_dim": 4,
             "generator_filters": 2,
             "discriminator_filters": 2,
+            "batch_norm": True,
+            "r1_gamma": 0.0,
             "decay_from": 1.0,
             "precision": "fp32",
         }

@@ -15,7 +15,7 @@ OTHER: dict[str, Any] = {
     "discriminator": "upsample",
     "activation": "leaky",
     "initialisation": "glorot",
-    "batch_norm": False,
+    "batch_norm": True,
     "dropout": 0.25,
     "norm_momentum": 0.01,
     "norm_eps": 1e-3,

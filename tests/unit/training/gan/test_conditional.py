@@ -7,7 +7,7 @@ from app.artifact.card import Latent
 from app.latent import sampling
 from app.latent.conditions import AttributeSampler, ClassSampler
 from training.config import Config
-from training.gan.conditional import Projection, input_rows, rows_of, sheet_rows
+from training.gan.conditional import Projection, input_rows, judge, rows_of, sheet_rows
 from training.gan.gan import Gan
 
 LATENT = Latent(width=5, prior="normal")
@@ -15,17 +15,39 @@ DIGITS = ClassSampler(("zero", "one", "two"), (0.2, 0.3, 0.5))
 FACES = AttributeSampler(("beard", "hat"), (0, 1, 3), {"beard": frozenset(), "hat": frozenset()})
 
 
+def small() -> nn.Sequential:
+    """A discriminator of 2×2 images whose five last feature maps are 2×2, too."""
+    return nn.Sequential(nn.Conv2d(1, 5, 1), nn.LeakyReLU(), nn.Flatten(), nn.Linear(20, 1))
+
+
 def test_the_logit_is_the_unconditional_one_plus_an_inner_product() -> None:
-    plain = nn.Sequential(nn.Flatten(), nn.Linear(4, 1))
+    plain = small()
     network = Projection(plain, 3, spectral_norm=False)
     images, conditions = torch.rand(6, 1, 2, 2), torch.eye(3).repeat(2, 1)
     embedded = network.embedding.weight.T[conditions.argmax(dim=1)]
-    expected = plain(images) + (embedded * images.flatten(1)).sum(dim=1, keepdim=True)
+    features = plain[:2](images).sum(dim=(2, 3)) / 2  # the root of an area of 4
+    expected = plain(images) + (embedded * features).sum(dim=1, keepdim=True)
     torch.testing.assert_close(network(images, conditions), expected)
+    judged = network.judge(images, conditions)
+    torch.testing.assert_close(judged.logits, expected)
+    torch.testing.assert_close(judged.predictions, network.classifier(features))
+
+
+def test_predictions_do_not_depend_on_the_condition() -> None:
+    network, images = Projection(small(), 3, spectral_norm=False), torch.rand(6, 1, 2, 2)
+    first, second = (network.judge(images, torch.eye(3)[[k] * 6]).predictions for k in (0, 1))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def test_an_unconditional_discriminator_predicts_nothing() -> None:
+    network, images = small(), torch.rand(6, 1, 2, 2)
+    judged = judge(network, images, None)
+    torch.testing.assert_close(judged.logits, network(images))
+    assert judged.predictions is None
 
 
 def test_the_logit_is_linear_in_the_condition() -> None:
-    network = Projection(nn.Sequential(nn.Flatten(), nn.Linear(4, 1)), 2, spectral_norm=False)
+    network = Projection(small(), 2, spectral_norm=False)
     images = torch.rand(1, 1, 2, 2)
     first, second, mixed = (
         network(images, torch.tensor([row])) for row in ([1.0, 0.0], [0.0, 1.0], [0.25, 0.75])
@@ -33,18 +55,19 @@ def test_the_logit_is_linear_in_the_condition() -> None:
     torch.testing.assert_close(mixed, 0.25 * first + 0.75 * second)
 
 
-def test_spectral_norm_covers_the_embedding() -> None:
-    network = Projection(nn.Sequential(nn.Flatten(), nn.Linear(4, 1)), 3, spectral_norm=True)
+@pytest.mark.parametrize("name", ["embedding", "classifier"])
+def test_spectral_norm_covers_both_heads(name: str) -> None:
+    network = Projection(small(), 3, spectral_norm=True)
     network.train()
     for _ in range(30):
         network(torch.rand(2, 1, 2, 2), torch.eye(3)[:2])
-    norm = torch.linalg.matrix_norm(network.embedding.weight, 2)
+    norm = torch.linalg.matrix_norm(getattr(network, name).weight, 2)
     assert norm.item() == pytest.approx(1, abs=1e-3)
 
 
 def test_a_discriminator_without_a_linear_output_is_refused() -> None:
-    with pytest.raises(TypeError, match="the last layer must be linear"):
-        Projection(nn.Sequential(nn.Flatten()), 3, spectral_norm=False)
+    with pytest.raises(TypeError, match="the last layers must be Flatten and Linear"):
+        Projection(nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten()), 3, spectral_norm=False)
 
 
 def test_rows_are_latents_followed_by_conditions() -> None:

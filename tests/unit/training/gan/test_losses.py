@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from training.config import Loss
-from training.gan.losses import accuracies, discriminator_loss, generator_loss
+from training.gan.losses import (
+    accuracies,
+    auxiliary_loss,
+    discriminator_loss,
+    generator_loss,
+)
 
 REAL, FAKE = [2.0, 0.5, -1.0], [-2.0, -0.5, 1.0, 3.0]
 
@@ -85,3 +90,16 @@ def test_accuracies_count_correct_signs_or_correctly_ordered_pairs(
     real, fake = (column(values) for values in PAIRS)
     found = accuracies(real, fake, loss)
     assert tuple(share.item() for share in found) == expected
+
+
+def test_the_auxiliary_loss_of_classes_is_a_cross_entropy() -> None:
+    predictions = torch.tensor([[0.0, math.log(3)], [math.log(4), 0.0]])
+    classes = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    loss = auxiliary_loss(predictions, classes, exclusive=True)
+    assert loss.item() == pytest.approx((-math.log(3 / 4) - math.log(1 / 5)) / 2)
+
+
+def test_the_auxiliary_loss_of_attributes_is_the_mean_of_their_cross_entropies() -> None:
+    predictions = torch.tensor([[0.5, -2.0]])
+    loss = auxiliary_loss(predictions, torch.tensor([[1.0, 0.0]]), exclusive=False)
+    assert loss.item() == pytest.approx((cross_entropy(0.5) + cross_entropy(2.0)) / 2)

@@ -98,7 +98,7 @@ def test_spectral_norm_takes_the_place_of_batch_norm() -> None:
 
 
 def test_without_spectral_norm_the_inner_convolutions_have_batch_norm() -> None:
-    network = networks.discriminator(1, 64, 2, False)
+    network = networks.discriminator(1, 64, 2, False, Architecture(batch_norm=True))
     pairs = zip(network, list(network)[1:], strict=False)
     after = [following for layer, following in pairs if isinstance(layer, nn.Conv2d)]
     assert isinstance(after[0], nn.LeakyReLU)  # the first convolution, on the image, has none

@@ -99,7 +99,9 @@ def test_lazy_penalties_are_rarer_and_stronger_by_the_same_factor(
         assert abs(fake[0]) < 0.1
 
 
-@pytest.mark.parametrize(("options", "gammas"), [({}, []), ({"r1_gamma": 1}, [1])])
+@pytest.mark.parametrize(
+    ("options", "gammas"), [({}, []), ({"r1_gamma": 1, "penalty_interval": 1}, [1])]
+)
 def test_a_penalty_of_weight_zero_is_not_computed(
     make_gan: MakeGan,
     paid: list[tuple[float, float]],

@@ -33,9 +33,9 @@ def test_on_fashion_mnist_recipes_have_their_published_length(preset: str, epoch
 
 def test_a_small_data_set_is_shown_as_often_as_the_preset_needs() -> None:
     options = from_flags({"preset": "dcgan-64"})
-    assert epochs_of(options, 100) == 4800
-    assert epochs_of(options, 202_599) == 3  # whole epochs
-    assert steps_of(4800, 100, options.batch_size) == 7500
+    assert epochs_of(options, 100) == 10_000
+    assert epochs_of(options, 202_599) == 5  # whole epochs
+    assert steps_of(10_000, 100, options.batch_size) == 15_625
     assert epochs_of(from_flags({"images_seen": 1}), 100) == 1
 
 
@@ -47,10 +47,10 @@ def test_a_run_that_sees_too_few_images_is_told_how_many_epochs_it_needs() -> No
     flags = {"preset": "dcgan-64", "epochs": 50}
     warning = shortage(from_flags(flags), 100)
     assert "the run shows 5,000 images (epochs × images: 50 × 100)" in warning
-    assert "--preset dcgan-64 is made for 480,000. Use --epochs 4800" in warning
-    assert shortage(from_flags({**flags, "epochs": 480}), 100) == ""
+    assert "--preset dcgan-64 is made for 1,000,000. Use --epochs 10000" in warning
+    assert shortage(from_flags({**flags, "epochs": 1000}), 100) == ""
     assert shortage(from_flags({"preset": "dcgan-64"}), 16) == ""
-    assert "Use --epochs 4800" in shortage(from_flags({**flags, "images_seen": 5000}), 100)
+    assert "Use --epochs 10000" in shortage(from_flags({**flags, "images_seen": 5000}), 100)
 
 
 def test_fewer_images_than_a_batch_are_an_error() -> None:
