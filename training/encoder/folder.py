@@ -26,6 +26,8 @@ RECORD_FILE = "encoder.json"
 
 _FIXED = ("batch_size", "seed", "dataset", "real_images", "checkpoint")
 """The options that may not change when training is resumed."""
+_OF_A_CALL = {"device", "threads", "out"}
+"""The options that are those of each call: training may be resumed on another machine."""
 
 
 class Begun(BaseModel):
@@ -76,7 +78,7 @@ class EncoderFolder:
         Raises RunError if there is no encoder, or if ``flags`` contradict what may not change.
         """
         saved = self._begun().options
-        options = EncoderOptions.model_validate({**saved.model_dump(), **flags})
+        options = EncoderOptions.model_validate({**saved.model_dump(exclude=_OF_A_CALL), **flags})
         for name in _FIXED:
             before, now = getattr(saved, name), getattr(options, name)
             if before != now:

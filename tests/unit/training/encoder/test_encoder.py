@@ -174,6 +174,24 @@ def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(
         torch.testing.assert_close(first[name], second[name], rtol=0, atol=0)
 
 
+def test_a_finished_training_is_exported_again(version: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert encoder(version, "--no-real-images", "--out", out) == 0
+    first = card.read(version)
+    (version / "encoder.onnx").unlink()
+    card.write(first.model_copy(update={"encoder": None}), version)
+    elsewhere = out.rename(tmp_path / "elsewhere")
+    options = json.loads((elsewhere / "options.json").read_text())
+    options["options"] |= {"device": "cuda", "out": "/gone"}
+    (elsewhere / "options.json").write_text(json.dumps(options))
+    call = ["encoder", str(version), "--resume", f"--out={elsewhere}", "--device=cpu"]
+    assert main(call) == 0
+    second = card.read(version)
+    assert second.encoder == first.encoder
+    assert second.encoder is not None
+    card.load_graph(version, second.encoder)
+
+
 def test_training_stops_when_the_time_is_over(run: Path) -> None:
     call = ["encoder", str(run), "--device=cpu", "--threads=1", "--batch-size=2"]
     assert main([*call, "--minutes=0.001", "--no-real-images"]) == 0

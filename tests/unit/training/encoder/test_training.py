@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from app.artifact.card import Attributes, ImageAttribute, ImageClass, Latent, sampler_of
 from app.latent.conditions import Sampler
 from app.latent.sampling import Prior
+from tests.synchronisation import SynchronisationWatch
 from training.encoder import graph, loop, network, trainer
 from training.encoder.encode import Session
 from training.encoder.graphed import GraphedSteps
@@ -96,6 +97,17 @@ def test_losses_that_are_not_finite_end_the_training(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(made, "update", lambda *_: broken)
     with pytest.raises(DivergedError, match="step 20: the losses are"):
         list(loop.train(made, None, EncoderOptions(steps=50)))
+
+
+@pytest.mark.parametrize("sampler", [None, CLASSES, ATTRIBUTES])
+def test_an_update_does_not_wait_for_the_device(sampler: Sampler | None) -> None:
+    subject = make_subject(sampler)
+    images = real_images(subject, 4)
+    conditions = None if images.conditions is None else torch.from_numpy(images.conditions)
+    made = Trainer(subject, 4, 0)
+    with SynchronisationWatch() as watch:
+        made.update(torch.from_numpy(images.pixels), conditions)
+    assert watch.waits == []
 
 
 class Recorded:

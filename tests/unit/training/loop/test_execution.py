@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, relu
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.synchronisation import SynchronisationWatch
 from training.errors import TrainingError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
@@ -153,21 +153,6 @@ def steps(step: Step, images: Tensor) -> list[list[float]]:
 
 
 # Requirements of a CUDA graph.
-
-
-class SynchronisationWatch(TorchDispatchMode):
-    """Records every operation that makes the CPU wait for a result of the device."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits: list[str] = []
-
-    def __torch_dispatch__(
-        self, func: Any, _: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if func.overloadpacket.__name__ in {"_local_scalar_dense", "nonzero", "unique", "equal"}:
-            self.waits.append(str(func))
-        return func(*args, **(kwargs or {}))
 
 
 @each_option
