@@ -82,6 +82,7 @@ ALLOWED = table("app", APP) | {
     package: below | {f"app.{name}" for name in SHARED}
     for package, below in table("training", TRAINING).items()
 }
+ALLOWED["training.__main__"].add("app")  # for its version
 
 
 def imports(source: str, known: set[str]) -> set[str]:

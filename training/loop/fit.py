@@ -19,13 +19,15 @@ from training.data.skipped import SkipReport
 from training.errors import RunError, StoppedError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
-from training.loop import checkpoint, device, execution, threads
+from training.loop import banner, checkpoint, device, execution, threads
+from training.loop.banner import Start
 from training.loop.distributed import check_batch_size, joined_group, main_first
 from training.loop.epochs import Control, TrainingData, train
-from training.loop.length import check_count, epochs_of, shortage, steps_of
+from training.loop.length import check_count, shortage
 from training.loop.recorder import Recorder, Score
 from training.loop.reporting import EpochSoFar
 from training.loop.stop_signals import StopSignals
+from training.loop.trial import Trial, trial
 from training.run.journal import DataSummary, Run
 from training.run.report import Report
 
@@ -51,32 +53,46 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
         data = _summary(image_set, run if resume else None)
         check_count(data.images, options.batch_size)
         options = config.for_images(options, data.images)
-        epochs = epochs_of(options, data.images)
-        steps = steps_of(epochs, data.images, options.batch_size)
+        start = Start(run, options, data, own_device, cpu_threads)
+        device.tune_convolutions(own_device)
+        tried = trial(options, data, own_device, group.size) if group.is_main else None
         gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
         scored = options.score_every and group.is_main
         score = make_score(_scored_by(run, options), image_set, own_device) if scored else None
         epoch = EpochSoFar.restored({}, own_device)
         if resume:
-            epoch = _resume(run, gan, epochs, steps)
+            epoch = _resume(start, gan)
         elif group.is_main:
             run.create(options, data)
         if scored:
             _keep_features(run, options)
-        if group.is_main and (warning := shortage(options, data.images)):
-            _warn(warning)
-        device.tune_convolutions(own_device)
-        notify = tqdm.write if group.is_main else execution.ignore
-        images = device.place_images(image_set.pixels, own_device, notify)
-        training_data = TrainingData(images, _conditions(image_set, images.device))
-        with StopSignals(second_ends=group.size == 1) as signals:
-            reports = train(gan, training_data, steps, control=Control(notify, signals, epoch))
-            if group.is_main:
-                recorder = Recorder(run, gan, epoch, data.images, steps)
-                recorder.record(reports, score, signals)
-            else:
-                _follow(reports, steps, signals)
+        if tried:
+            _announce(start, tried, gan.step)
+        _train(start, gan, image_set, epoch, score)
+
+
+def _announce(start: Start, tried: Trial, done: int) -> None:
+    for line in banner.lines(start, tried, done):
+        _warn(line)
+    if warning := shortage(start.options, start.data.images):
+        _warn(warning)
+
+
+def _train(
+    start: Start, gan: Gan, image_set: ImageSet, epoch: EpochSoFar, score: Score | None
+) -> None:
+    notify = tqdm.write if gan.group.is_main else execution.ignore
+    images = device.place_images(image_set.pixels, gan.device, notify)
+    training_data = TrainingData(images, _conditions(image_set, images.device))
+    with StopSignals(second_ends=gan.group.size == 1) as signals:
+        control = Control(notify, signals, epoch)
+        reports = train(gan, training_data, start.steps, control=control)
+        if gan.group.is_main:
+            recorder = Recorder(start.run, gan, epoch, start.data.images, start.steps)
+            recorder.record(reports, score, signals)
+        else:
+            _follow(reports, start.steps, signals)
 
 
 def _summary(image_set: ImageSet, resumed: Run | None) -> DataSummary:
@@ -115,14 +131,15 @@ def _load(options: Config, group: ProcessGroup) -> ImageSet:
     return found
 
 
-def _resume(run: Run, gan: Gan, epochs: int, steps: int) -> EpochSoFar:
-    """Restore the state of ``run``; returns the epoch that it is in."""
+def _resume(start: Start, gan: Gan) -> EpochSoFar:
+    """Restore the state of the run; returns the epoch that it is in."""
+    run = start.run
     state: dict[str, Any] = {}
     if run.checkpoint.exists():  # otherwise the run was killed before its first checkpoint
         state = checkpoint.load(run.checkpoint)
         gan.load_state_dict(state)
-    if gan.step > steps:
-        raise RunError(f"--epochs {epochs}: the run has done more epochs already")
+    if gan.step > start.steps:
+        raise RunError(f"--epochs {start.epochs}: the run has done more epochs already")
     if gan.group.is_main:
         run.rewind(gan.step)
         run.write_options(gan.config)

@@ -82,6 +82,21 @@ def test_fit_prints_every_epoch_and_writes_all_files(
     assert sheet.size == (128, 128)
 
 
+def test_a_run_says_what_it_will_do(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fit(tmp_path / "run", "--epochs", 1) == 0
+    assert fit(tmp_path / "run", "--epochs", 2, "--resume") == 0
+    lines = capsys.readouterr().err.splitlines()
+    for expected in (
+        "data          fashion-mnist: 40 grey images of 16×16",
+        "length        5 steps of 8 images, 1 epochs",
+        "length        10 steps of 8 images, 2 epochs; 5 steps are done",
+        f"folder        {tmp_path}/run",
+    ):
+        assert expected in lines
+
+
 def test_a_run_too_short_to_learn_warns_before_it_starts(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,101 @@
+"""What a run says before it starts."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from app.artifact.version_key import printable
+from training.config import SMALL_DATA, Config
+from training.loop import device as devices
+from training.loop.length import epochs_of, steps_of
+from training.loop.recorder import LOOKS_SHARE
+from training.loop.threads import Threads
+from training.loop.trial import NetworkSize, Trial
+from training.run.journal import DataSummary, Run
+
+_SHOWN_NAMES = 16
+
+
+class Start(NamedTuple):
+    """A run that is about to start."""
+
+    run: Run
+    options: Config
+    data: DataSummary
+    device: torch.device
+    threads: Threads
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of the run."""
+        return epochs_of(self.options, self.data.images)
+
+    @property
+    def steps(self) -> int:
+        """The steps of the run."""
+        return steps_of(self.epochs, self.data.images, self.options.batch_size)
+
+
+def lines(start: Start, trial: Trial, done: int) -> Iterator[str]:
+    """The run as a table of text; ``done`` is the number of steps that it has done already."""
+    for name, text in _rows(start, trial, done):
+        yield f"{name:14}{text}"
+
+
+def _rows(start: Start, trial: Trial, done: int) -> Iterator[tuple[str, str]]:
+    options, data = start.options, start.data
+    yield "device", devices.describe(start.device, options.precision)
+    if start.threads.note:
+        yield "threads", f"{start.threads.number} {start.threads.note}"
+    colour = "grey" if data.channels == 1 else "colour"
+    yield "data", f"{data.name}: {data.images:,} {colour} images of {data.width}×{data.height}"
+    yield "labels", _labels(data)
+    yield "augmentation", _augmentation(start)
+    yield "generator", _network(options.generator, trial.generator)
+    yield "discriminator", _network(options.discriminator, trial.discriminator)
+    shown = f"{start.steps:,} steps of {options.batch_size} images, {start.epochs:,} epochs"
+    yield "length", f"{shown}; {done:,} steps are done" if done else shown
+    yield "time", _time(start, trial, start.steps - done)
+    yield "folder", printable(str(start.run.folder))
+
+
+def _labels(data: DataSummary) -> str:
+    if not data.sampler:
+        return "none"
+    names = data.sampler.names
+    kind = "classes" if data.classes else "attributes"
+    more = ", …" if len(names) > _SHOWN_NAMES else ""
+    return f"{len(names)} {kind}: {', '.join(names[:_SHOWN_NAMES])}{more}"
+
+
+def _augmentation(start: Start) -> str:
+    if not start.options.policy:
+        return "none"
+    chosen = start.options.augment.replace(",", ", ")
+    if start.data.images >= SMALL_DATA:
+        return chosen
+    return f"{chosen}; fewer than {SMALL_DATA:,} images are easily memorised"
+
+
+def _network(layers: str, size: NetworkSize) -> str:
+    return f"{layers}, {size.parameters:,} parameters, {size.mflop:,.1f} MFLOP per image"
+
+
+def _time(start: Start, trial: Trial, steps: int) -> str:
+    most = "at most " if start.device.type == "cuda" else ""  # recorded steps are faster
+    seconds = trial.seconds * steps / (1 - LOOKS_SHARE)
+    speed = start.options.batch_size / trial.seconds
+    return f"{most}about {duration(seconds)}, at {speed:,.0f} images per second"
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` in words, with the precision of an estimate: 40 s, 12 min, 2 h 50 min, 3 days."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{round(minutes / 60 / 24)} days"
