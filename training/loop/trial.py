@@ -1,6 +1,7 @@
 """Tries a run out before it begins: how large its networks are, and how long a step takes."""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,8 +12,8 @@ from training.config import Config
 from training.gan.gan import Gan
 from training.run.journal import DataSummary
 
-SECONDS, STEPS = 1.0, 3
-"""A trial ends after one of these, but not before two steps."""
+SECONDS, TIMES = 1.0, 3
+"""A measurement ends after one of these."""
 
 
 class NetworkSize(NamedTuple):
@@ -29,11 +30,11 @@ class Trial(NamedTuple):
     generator: NetworkSize
     discriminator: NetworkSize
     seconds: float
-    """The time of one step, one operation at a time."""
+    """The mean time of a step, one operation at a time."""
 
 
 def trial(options: Config, data: DataSummary, device: torch.device, processes: int) -> Trial:
-    """Train networks of their own for two to four steps of blank images.
+    """Train networks of their own for a few steps of blank images, with and without penalties.
 
     As in the run, each of ``processes`` processes has its share of a batch. The random numbers are
     seeded; the networks of the run, made later, seed them again.
@@ -44,19 +45,28 @@ def trial(options: Config, data: DataSummary, device: torch.device, processes: i
     batch = [torch.zeros(batch_size, *data.shape, dtype=torch.uint8, device=device)]
     if names:
         batch.append(torch.zeros(batch_size, names, device=device))
-    with_penalty = gan.penalty_due and options.penalty_interval == 1
-    count, seconds = 0, 0.0
-    gan.update(batch[0], with_penalty, *batch[1:])  # the first one also allocates memory
-    while count < STEPS and seconds < SECONDS:
-        _wait(device)
-        began = time.perf_counter()
-        gan.update(batch[0], with_penalty, *batch[1:])
-        _wait(device)
-        count, seconds = count + 1, seconds + time.perf_counter() - began
+    plain = _seconds(lambda: gan.update(batch[0], False, *batch[1:]), device)
+    seconds = plain
+    if gan.penalty_due:
+        penalised = _seconds(lambda: gan.update(batch[0], True, *batch[1:]), device)
+        seconds += (penalised - plain) / options.penalty_interval
     latents = torch.zeros(1, options.latent_dim + names, device=device)
     image = torch.zeros(1, *data.shape, device=device)
     judged = (image, latents[:, options.latent_dim :]) if names else (image,)
-    return Trial(_size(gan.generator, latents), _size(gan.discriminator, *judged), seconds / count)
+    return Trial(_size(gan.generator, latents), _size(gan.discriminator, *judged), seconds)
+
+
+def _seconds(work: Callable[[], Tensor], device: torch.device) -> float:
+    """The mean time of ``work``, without the first time, which also allocates memory."""
+    work()
+    count, seconds = 0, 0.0
+    while count < TIMES and seconds < SECONDS:
+        _wait(device)
+        began = time.perf_counter()
+        work()
+        _wait(device)
+        count, seconds = count + 1, seconds + time.perf_counter() - began
+    return seconds / count
 
 
 def _wait(device: torch.device) -> None:

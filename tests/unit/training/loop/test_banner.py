@@ -1,4 +1,5 @@
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def told(start: Start, seconds: float = 1.0, done: int = 0) -> dict[str, str]:
 
 
 def test_the_banner_of_a_small_folder() -> None:
-    options = for_images(from_flags({"preset": "dcgan-64"}), 100)
+    flags = {"generator": "paper", "discriminator": "paper", "images_seen": 480_000}
+    options = for_images(from_flags({**flags, "batch_size": 64}), 100)
     start = Start(Run(Path("runs/cats")), options, summary(100), CPU, Threads(1, "of 2, as"))
     found = told(start, seconds=1.28)
     assert re.fullmatch(r".+, \d+ threads, (fp32|bf16)", found.pop("device"))
@@ -58,7 +60,8 @@ def test_the_banner_of_a_small_folder() -> None:
 
 def test_the_banner_of_a_resumed_run_with_classes() -> None:
     data = summary(60_000, [f"c{number}" for number in range(20)])
-    start = Start(Run(Path("x\x1b")), for_images(Config(), 60_000), data, CPU, Threads(2))
+    options = for_images(Config(batch_size=32, images_seen=3_000_000), 60_000)
+    start = Start(Run(Path("x\x1b")), options, data, CPU, Threads(2))
     found = told(start, done=93_741)
     assert "threads" not in found
     assert found["labels"].startswith("20 classes: c0, c1, ")
@@ -96,8 +99,8 @@ def test_a_trial_finds_the_sizes_of_the_networks(
         return update(self, real, *more)
 
     monkeypatch.setattr(Gan, "update", counted)
-    flags = {"preset": "dcgan-64", "generator_filters": 2, "discriminator_filters": 2}
-    options = from_flags({**flags, "batch_size": 8})
+    flags = {"preset": "leaky-64", "generator_filters": 2, "discriminator_filters": 2}
+    options = from_flags({**flags, "batch_size": 8, "latent_dim": 64})
     found = trial(options, summary(100, classes), CPU, processes=2)
     assert steps == [4] * len(steps)
     assert 2 <= len(steps) <= 4
@@ -113,6 +116,23 @@ def test_a_trial_finds_the_sizes_of_the_networks(
         inputs * 256 + sum(a * b * 16 for a, b, _ in layers) + 3 + 2 * (16 + 8 + 4 + 2)
     )
     assert found.discriminator.parameters > 0
+
+
+def test_a_trial_counts_penalties_as_often_as_they_are_due(
+    make_gan: Callable[..., Gan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def update(_: Gan, images: torch.Tensor, with_penalty: bool) -> torch.Tensor:
+        nonlocal now
+        now += 0.5 if with_penalty else 0.1
+        return images
+
+    monkeypatch.setattr(Gan, "update", update)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    for gamma, interval, seconds in ((0, 1, 0.1), (1, 1, 0.5), (1, 8, 0.15)):
+        options = make_gan(r1_gamma=gamma, penalty_interval=interval).config
+        assert trial(options, summary(9), CPU, 1).seconds == pytest.approx(seconds)
 
 
 def test_a_trial_does_not_change_the_run(make_gan: Callable[..., Gan]) -> None:
