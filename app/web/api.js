@@ -1,7 +1,13 @@
 /* Requests to the server, with retries while it is busy or unavailable. */
 
 import { keyCount, untilKey } from "./key_form.js";
-import { RequestError, serverAvailable, serverUnavailable, showError, untilRetry } from "./notice.js";
+import {
+  RequestError,
+  serverAvailable,
+  serverUnavailable,
+  showError,
+  untilRetry,
+} from "./notice.js";
 
 const MAX_DELAY = 15; // seconds between two attempts
 const UNREACHABLE = "Can't reach the server.";
@@ -69,6 +75,7 @@ export function coalesce(work) {
 
 /** A path with those parameters that have a value. */
 export function pathOf(route, parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined);
+  const isGiven = ([, value]) => value !== "" && value !== undefined;
+  const given = Object.entries(parameters).filter(isGiven);
   return given.length ? `${route}?${given.map((pair) => pair.join("=")).join("&")}` : route;
 }

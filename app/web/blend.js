@@ -16,7 +16,7 @@ const pad = $("blend-pad");
 const canvas = $("blend-sheet");
 let shown = ""; // what the background is for
 
-export const corners = () => pinsOrExamples(4, 4);
+const corners = () => pinsOrExamples(4, 4);
 
 const key = () => [state.stage.model, state.stage.version, ...corners().map(textOf)].join();
 

@@ -16,7 +16,8 @@ export function render() {
   $("mix-classes").hidden = !first;
   for (const option of $("mix-class").options) option.disabled = option.value === first;
   $("mix-class").value = second ?? "";
-  for (const element of $("mix-classes").querySelectorAll("input, output")) element.hidden = !second;
+  const slider = $("mix-classes").querySelectorAll("input, output");
+  for (const element of slider) element.hidden = !second;
   const text = `${Math.round(100 * share())}%`;
   $("mix-share").value = share();
   $("mix-share").nextElementSibling.textContent = text;

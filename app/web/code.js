@@ -21,13 +21,16 @@ pathlib.Path("picture.png").write_bytes(picture.content)`,
 
 /** Code that saves the picture of a latent, which is sent as JSON. */
 const ofLatent = (url, body) => ({
-  curl: `curl ${shell(url)} -H 'Content-Type: application/json' -H 'Accept: image/png' -o picture.png -d ${shell(body)}`,
+  curl:
+    `curl ${shell(url)} -H 'Content-Type: application/json' -H 'Accept: image/png' ` +
+    `-o picture.png -d ${shell(body)}`,
   javascript: `const answer = await fetch(${JSON.stringify(url)}, {
   method: "POST",
   headers: { "Content-Type": "application/json", Accept: "image/png" },
   body: JSON.stringify(${body}),
 });
-document.body.append(Object.assign(new Image(), { src: URL.createObjectURL(await answer.blob()) }));`,
+const src = URL.createObjectURL(await answer.blob());
+document.body.append(Object.assign(new Image(), { src }));`,
   python: `import pathlib
 import httpx
 

@@ -58,5 +58,6 @@ function classText(weights, classes) {
   const total = weights.reduce((sum, weight) => sum + Math.max(0, weight), 0) || 1;
   const parts = classes.map(({ name }, k) => [name, weights[k] / total]);
   const seen = parts.filter(([, weight]) => weight > LEAST).sort(([, a], [, b]) => b - a);
-  return mixture(seen.slice(0, MAX_MIXED).map(([name, weight]) => [name, Number(weight.toFixed(3))]));
+  const rounded = ([name, weight]) => [name, Number(weight.toFixed(3))];
+  return mixture(seen.slice(0, MAX_MIXED).map(rounded));
 }

@@ -9,7 +9,10 @@ import { makeRecipe } from "./recipe.js";
 export function pointOf(recipe) {
   const version = versionOf(recipe);
   const directions = version.card.directions?.attributes ?? {};
-  const edits = Object.entries(recipe.edit).map(([name, strength]) => [strength, directions[name].vector]);
+  const edits = Object.entries(recipe.edit).map(([name, strength]) => [
+    strength,
+    directions[name].vector,
+  ]);
   const terms = [[recipe.truncation, baseLatent(recipe)], ...edits];
   return { latent: latents.weightedSum(terms), condition: conditionOf(recipe, version) };
 }
@@ -82,9 +85,11 @@ export function sumOfMeans(plus, minus) {
   const terms = (groups, sign) =>
     groups.flatMap((group) => group.map((one) => [sign / group.length, pointOf(one)]));
   const all = [...terms(plus, 1), ...terms(minus, -1)];
-  const sum = (found, part) => latents.weightedSum(found.map(([weight, point]) => [weight, point[part]]));
+  const sum = (found, part) =>
+    latents.weightedSum(found.map(([weight, point]) => [weight, point[part]]));
   let condition = sum(all, "condition");
   // Without a positive class, the classes of what is added are mixed.
-  if (!condition.some((weight) => weight > 0)) condition = sum(terms(plus, 1), "condition");
+  const isEmpty = !condition.some((weight) => weight > 0);
+  if (isEmpty) condition = sum(terms(plus, 1), "condition");
   return atPoint(plus[0][0], { latent: sum(all, "latent"), condition });
 }

@@ -70,7 +70,7 @@ async function drawSheet(recipes, signal) {
 }
 
 /** The first `count` bitmaps of a sheet, row by row. */
-export async function cut(file, count, columns) {
+async function cut(file, count, columns) {
   const sheet = await createImageBitmap(file);
   const { width, height } = imageSize();
   const places = Array.from({ length: count }, (_, k) => [k % columns, Math.floor(k / columns)]);
@@ -94,6 +94,18 @@ function groups(recipes) {
       group.slice(k * most, (k + 1) * most),
     ),
   );
+}
+
+/** Shows the pictures of a sheet on canvases, row by row, without a copy of each. */
+export async function showSheet(canvases, file, columns) {
+  const sheet = await createImageBitmap(file);
+  const { width, height } = imageSize();
+  canvases.forEach((canvas, k) => {
+    Object.assign(canvas, { width, height });
+    const [x, y] = [k % columns, Math.floor(k / columns)];
+    canvas.getContext("2d").drawImage(sheet, -x * width, -y * height);
+  });
+  sheet.close();
 }
 
 /** Shows a bitmap on a canvas, which takes its size. */

@@ -16,7 +16,9 @@ export function render() {
   if (shown !== currentVersion()) build();
   const { attributes, edit, truncation } = state.stage;
   for (const chips of $("switches").children) checkChip(chips, switchValue(attributes[chips.name]));
-  for (const input of $("sliders").querySelectorAll("input")) showStrength(input, edit[input.name] ?? 0);
+  for (const input of $("sliders").querySelectorAll("input")) {
+    showStrength(input, edit[input.name] ?? 0);
+  }
   $("truncation").value = truncation;
   $("truncation").nextElementSibling.textContent = truncation;
   $("apply").checked = state.apply;
@@ -63,7 +65,8 @@ function makeSlider([name, { gained }], group) {
   const output = make("output", { "aria-hidden": "true" });
   const range = { type: "range", name, min: -MAX, max: MAX, step: 0.1 };
   const input = make("input", { ...range, "aria-label": label });
-  input.title = `+2 adds ${label} to ${Math.round(100 * gained)}% of the pictures that lack it. Double-click to reset.`;
+  const share = `${Math.round(100 * gained)}%`;
+  input.title = `+2 adds ${label} to ${share} of the pictures that lack it. Double-click to reset.`;
   bindSlider(input, (strength) => ({ stage: withEdit(name, strength) }));
   bindReset(input, 0);
   const short = group ? label.slice(0, -group.length - 1) : label;
@@ -103,7 +106,9 @@ function unedited() {
   return makeRecipe({ ...state.stage, edit: {}, truncation: 1, attributes: kept });
 }
 
-bindSlider($("truncation"), (truncation) => ({ stage: makeRecipe({ ...state.stage, truncation }) }));
+bindSlider($("truncation"), (truncation) => ({
+  stage: makeRecipe({ ...state.stage, truncation }),
+}));
 bindReset($("truncation"), 1);
 on("edit-reset", "click", () => toStage(unedited()));
 on("apply", "change", ({ target }) => change({ apply: target.checked }));

@@ -5,7 +5,7 @@ sheets that were scrolled past are cancelled, so that few pictures are in memory
 
 import { pathOf, request } from "./api.js";
 import { $, make, on } from "./dom.js";
-import { cut, optionsOf, show } from "./draw.js";
+import { optionsOf, showSheet } from "./draw.js";
 import { currentVersion } from "./models.js";
 import { showError } from "./notice.js";
 import { SEED_COUNT, makeRecipe, plain, randomSeed } from "./recipe.js";
@@ -68,7 +68,8 @@ function restart() {
 }
 
 function append() {
-  const columns = state.rows ? Math.min(columnCount(), Math.floor(most / rowCount())) : columnCount();
+  const allowed = state.rows ? Math.max(1, Math.floor(most / rowCount())) : Infinity;
+  const columns = Math.min(columnCount(), allowed);
   const seeds = state.rows ? columns : columns * rowCount();
   const number = list.childElementCount;
   const sheet = make("div", { className: "sheet" });
@@ -125,9 +126,8 @@ async function fill(sheet) {
 async function draw(sheet, signal) {
   const headers = { Accept: "image/png" };
   const file = await (await request(path(sheet), { headers, signal })).blob();
-  const bitmaps = await cut(file, sheet.rows * sheet.columns, sheet.columns);
-  tilesIn(sheet).forEach((tile, k) => show(tile.canvas, bitmaps[k]));
-  for (const bitmap of bitmaps) bitmap.close();
+  const canvases = tilesIn(sheet).map((tile) => tile.canvas);
+  await showSheet(canvases, file, sheet.columns);
   sheet.drawn = sheet.wanted;
 }
 

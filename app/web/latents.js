@@ -46,14 +46,16 @@ export function noise(seed, neighbour, width) {
 export function toText(latent) {
   const rounded = latent.map((number) => Math.max(-32768, Math.min(number * STEPS, 32767)));
   const bytes = new Uint8Array(Int16Array.from(rounded, Math.round).buffer);
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const text = btoa(String.fromCharCode(...bytes));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** The latent in a text; undefined unless it has `width` numbers. */
 export function fromText(text, width) {
   let bytes;
   try {
-    bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+    const letters = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    bytes = Uint8Array.from(letters, (letter) => letter.charCodeAt(0));
   } catch {
     return undefined;
   }

@@ -3,7 +3,7 @@
 import { requestJson } from "./api.js";
 import { $, on } from "./dom.js";
 import { fromText } from "./latents.js";
-import { classParts, makeRecipe } from "./recipe.js";
+import { classParts, isSame, makeRecipe } from "./recipe.js";
 import { LISTS, change, state } from "./state.js";
 
 const FIRST = "faces"; // the model that the page opens with, if it is served
@@ -40,10 +40,13 @@ export function resolve() {
   const version = known ? state.stage.version : model.default_version;
   const resolved = (recipe) => resolvedRecipe({ ...recipe, model: model.name, version });
   state.stage = resolved(state.stage);
-  for (const name of LISTS) state[name] = state[name].map(resolved);
+  for (const name of LISTS) state[name] = unique(state[name].map(resolved));
   state.rows &&= currentVersion().classes.length > 0;
   show(model, versions);
 }
+
+const unique = (recipes) =>
+  recipes.filter((one, k) => recipes.findIndex((other) => isSame(one, other)) === k);
 
 /** A recipe without what its model version does not have. */
 function resolvedRecipe(recipe) {

@@ -61,8 +61,9 @@ export function render(settled) {
   const [start, end] = segments()[segment].map(nameOf);
   slider.max = stops().length;
   slider.value = state.at;
-  slider.ariaValueText = `${Math.round((100 * frame) / FRAMES)}% of the way from ${start} to ${end}`;
-  $("morph-position").textContent = `${Math.round((100 * frame) / FRAMES)}%`;
+  const part = `${Math.round((100 * frame) / FRAMES)}%`;
+  slider.ariaValueText = `${part} of the way from ${start} to ${end}`;
+  $("morph-position").textContent = part;
   if (!settled) return;
   const exportable = canExport(stops());
   for (const button of saveButtons) button.disabled = !exportable;

@@ -12,7 +12,7 @@ export const signed = (strength) =>
 export const words = (name) => name.replaceAll("_", " ");
 
 /** The class of a picture in words, such as `70% sneaker, 30% bag`; "" if the model has none. */
-export function className(recipe) {
+function className(recipe) {
   const version = versionOf(recipe);
   if (!version.classes.length) return "";
   const weights = conditionOf(recipe, version);
@@ -38,7 +38,9 @@ export function nameOf(recipe) {
 }
 
 const attributeNames = ({ attributes }) =>
-  Object.entries(attributes).map(([name, amount]) => `${amount ? "with" : "without"} ${words(name)}`);
+  Object.entries(attributes).map(
+    ([name, amount]) => `${amount ? "with" : "without"} ${words(name)}`,
+  );
 
 /** The name of a file of a picture, without its ending. */
 export function fileName(recipe) {

@@ -49,7 +49,7 @@ export function showMessage(message) {
   });
 }
 
-/** Shows a RequestError, unless a key is missing, which the form says. Rethrows bugs of the page. */
+/** Shows a RequestError, unless a key is missing: the form says so. Rethrows bugs of the page. */
 export function showError(error) {
   if (error.name === "AbortError") return;
   if (error.name !== "RequestError") throw error;

@@ -4,7 +4,7 @@ A recipe is frozen: { model, version, seed, latent, class, attributes, edit, tru
 seed, or else a latent as text (see latents.js). As text, a recipe is `42;edit=glasses:2`. */
 
 export const SEED_COUNT = 2 ** 32;
-export const MAX_STRENGTH = 5; // of an edit: the limit of the server
+const MAX_STRENGTH = 5; // of an edit: the limit of the server
 const NAME = String.raw`[a-z\d][\w-]*`;
 const PART = new RegExp(String.raw`^(${NAME})(?::(\d(?:\.\d+)?))?$`);
 const ATTRIBUTE = /^(-?)([a-z]\w*)(?::([01](?:\.\d+)?))?$/;
@@ -101,7 +101,7 @@ export const mixture = (parts) =>
   parts.length === 1 ? parts[0][0] : parts.map((part) => part.join(":")).join("+");
 
 /** A class or a mixture in this notation; undefined if the text is neither. */
-export function readClass(text) {
+function readClass(text) {
   const parts = text.split(/[+ ]/);
   return parts.every((part) => PART.test(part)) ? parts.join("+") : undefined;
 }

@@ -43,9 +43,11 @@ export function showOnStage(bitmap, recipe) {
   shown = recipe;
 }
 
-/** Another seed, with the same class and edits. */
+/** Another seed, with the same edits, and with the class and the attributes that were chosen. */
 export function shuffle() {
-  toStage(makeRecipe({ ...state.stage, latent: "", seed: randomSeed() }));
+  // Those of a mixed picture were not chosen.
+  const own = state.stage.latent ? { class: "", attributes: {} } : {};
+  toStage(makeRecipe({ ...state.stage, ...own, latent: "", seed: randomSeed() }));
 }
 
 smooth.addEventListener("click", () => {

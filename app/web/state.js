@@ -94,7 +94,8 @@ function read() {
   const model = /^[\w.-]+$/.test(fields.model) ? fields.model : "";
   const version = number(1, 2 ** 31)(fields.version) ?? 0;
   const of = { model, version };
-  state.stage = readFields(fields, of) ?? readFields({ ...fields, seed: String(START), latent: "" }, of);
+  const first = { ...fields, seed: String(START), latent: "" };
+  state.stage = readFields(fields, of) ?? readFields(first, of);
   for (const [name, { read: parse, initial }] of Object.entries(FIELDS)) {
     state[name] = (given.has(name) ? parse(given.get(name)) : undefined) ?? initial;
   }

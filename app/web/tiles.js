@@ -15,7 +15,8 @@ export function makeTile(recipe) {
   const open = make("button", { className: "open", tabIndex: -1 }, canvas);
   const pin = make("button", { className: "act", tabIndex: -1 });
   const keep = make("button", { className: "act", tabIndex: -1 }, "Save");
-  const tile = make("div", { className: "tile" }, open, make("div", { className: "acts" }, pin, keep));
+  const acts = make("div", { className: "acts" }, pin, keep);
+  const tile = make("div", { className: "tile" }, open, acts);
   Object.assign(tile, { canvas, open, pin });
   open.addEventListener("click", () => {
     if (tile.classList.contains("held")) return;

@@ -14,7 +14,10 @@ const MIDDLE = (SIDE * SIDE - 1) / 2;
 const list = $("vary-tiles");
 let shown = ""; // what the pictures are of
 
-const key = () => [state.stage.model, state.stage.version, textOf(state.stage), state.radius].join();
+const key = () => {
+  const { model, version } = state.stage;
+  return [model, version, textOf(state.stage), state.radius].join();
+};
 
 const drawLatest = coalesce(async () => {
   const wanted = key();

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.bench import search
+from tests.bench import page, search
 from tests.bench.requests import CASES
 from training.__main__ import parser
 from training.config import Config, from_flags
@@ -251,3 +251,17 @@ def test_requests_are_compared_with_an_empty_route(root: Path, tmp_path: Path) -
     result = json.loads((tmp_path / "requests.json").read_text())
     assert result.keys() == CASES.keys()
     assert all(microseconds > 0 for microseconds in result.values())
+
+
+def test_the_page_is_compared_with_the_former_one(root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not shutil.which("chromium"):
+        pytest.skip("chromium is not installed")
+    known = ["git", "cat-file", "-e", page.FORMER]
+    if subprocess.run(known, cwd=root, check=False, capture_output=True).returncode:
+        pytest.skip("the commit of the former page is not in this checkout")
+    command = [sys.executable, "-m", "tests.bench.page", "--rounds", "1", "--only", "requests"]
+    subprocess.run([*command, "--out", tmp_path / "page.json"], cwd=root, check=True)
+    (found,) = json.loads((tmp_path / "page.json").read_text())["medians"].values()
+    assert found["former"] >= page.CLOTHES
+    assert found["current"] < 10

@@ -146,6 +146,15 @@ def test_on_a_phone_the_picture_stays_above_the_sliders(open_page: Open) -> None
     assert control["y"] + control["height"] <= PHONE["height"]
 
 
+def test_a_window_of_1280_pixels_at_200_percent_shows_the_picture(open_page: Open) -> None:
+    page = open_page("?model=colours&seed=3", viewport={"width": 640, "height": 400})
+    box = stage(page).bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 400
+    assert box["height"] >= 100
+
+
 def take_screenshot(page: Page, path: Path, width: int) -> None:
     """Save a screenshot; it must be as wide as the window and not blank."""
     page.screenshot(path=path)

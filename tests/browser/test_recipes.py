@@ -158,5 +158,7 @@ def test_switches_set_attributes(open_page: Open, server: str) -> None:
 
 
 def test_classes_that_a_model_does_not_have_leave_the_address(open_page: Open) -> None:
-    page = open_page(f"{CLOTHES}&seed=1&class=hat&pins=3;class=hat~3;class=bag&attributes=glasses")
+    page = open_page(
+        f"{CLOTHES}&seed=1&class=hat&pins=3;class=hat~3~3;class=bag&attributes=glasses"
+    )
     expect(page).to_have_url(re.compile(re.escape(f"{CLOTHES}&seed=1&pins=3~3;class=bag") + "$"))
