@@ -67,6 +67,7 @@ def test_a_click_sends_a_picture_to_the_stage(open_page: Open, server: str) -> N
 def test_hovering_shows_pin_and_save(open_page: Open) -> None:
     page = open_page(COLOURS)
     wait_for_tile(page, 2)
+    page.evaluate("scrollTo(0, 300)")  # the tray covers a part of the first row
     tile(page, 2).hover()
     box = page.locator("#sheets .tile").nth(2)
     box.get_by_role("button", name="Pin picture").click()
