@@ -12,7 +12,7 @@ const LEAST = 0.005; // a smaller share of a class is not visible
 const numberOf = (seed) => Number(randomWord(seed, CONDITION) >> 11n) / 2 ** 53;
 
 /** The class of a seed; "" if the model has none. */
-export function ownClass(seed, classes) {
+function ownClass(seed, classes) {
   let total = 0;
   const bounds = classes.map(({ share }) => (total += share));
   const place = numberOf(seed) * total;

@@ -25,17 +25,36 @@ export const imagePath = (recipe, scale = "") =>
     scale,
   });
 
-/** The request that draws pictures of one model version: `{ path, options }` for `fetch`. */
-export function latentsRequest(recipes, parameters = {}) {
-  const { model, version } = recipes[0];
+/** What pictures of one model version consist of, in the notation of the API. */
+export function bodyOf(recipes) {
   const points = recipes.map(pointOf);
   const fields = points.map(({ condition }) => fieldsOfCondition(condition, versionOf(recipes[0])));
   const body = { latents: points.map(({ latent }) => latent.map((one) => Number(one.toFixed(4)))) };
   if (fields[0].class) body.class = fields.map((one) => one.class).join(",");
   if (fields[0].attributes) body.attributes = fields[0].attributes;
-  const headers = { "Content-Type": "application/json", Accept: "image/png" };
-  const options = { method: "POST", headers, body: JSON.stringify(body) };
-  return { path: pathOf("generate", { model, version, ...parameters }), options };
+  return body;
+}
+
+/** The options of `fetch` for a request with a body in JSON. */
+export const jsonOptions = (body, accept = "image/png") => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json", Accept: accept },
+  body: JSON.stringify(body),
+});
+
+/** The request that draws pictures of one model version: `{ path, options }` for `fetch`. */
+export function latentsRequest(recipes, parameters = {}) {
+  const { model, version } = recipes[0];
+  const path = pathOf("generate", { model, version, ...parameters });
+  return { path, options: jsonOptions(bodyOf(recipes)) };
+}
+
+/** Whether one request can draw these pictures: all have the same attributes. */
+export const haveSameAttributes = (recipes) => new Set(recipes.map(attributesKey)).size === 1;
+
+function attributesKey(recipe) {
+  const version = versionOf(recipe);
+  return version.card.attributes ? String(conditionOf(recipe, version)) : "";
 }
 
 /** The file of a picture, enlarged `scale` times. */
@@ -85,8 +104,7 @@ async function cut(file, count, columns) {
 function groups(recipes) {
   const byAttributes = new Map();
   for (const recipe of recipes) {
-    const version = versionOf(recipe);
-    const key = version.card.attributes ? String(conditionOf(recipe, version)) : "";
+    const key = attributesKey(recipe);
     byAttributes.set(key, [...(byAttributes.get(key) ?? []), recipe]);
   }
   return [...byAttributes.values()].flatMap((group) =>

@@ -1,9 +1,8 @@
 /* Saves a morph as an animation, which the server makes. */
 
-import { pathOf, request } from "./api.js";
-import { ownClass } from "./conditions.js";
+import { request } from "./api.js";
 import { $ } from "./dom.js";
-import { optionsOf } from "./draw.js";
+import { bodyOf, jsonOptions } from "./draw.js";
 import { imageSize, versionOf } from "./models.js";
 import { showError } from "./notice.js";
 import { download, fileScale } from "./save.js";
@@ -15,30 +14,17 @@ const ENDINGS = { gif: "gif", webp: "webp", apng: "png" };
 /** Frames of each segment: those that the page shows, if so many are allowed. */
 const stepsOf = (stops, frames) => Math.min(frames, Math.floor(MAX_FRAMES / stops.length)) + 1;
 
-/** Whether the server can make a file: of seeds, all with the same options but the class. */
-export function canExport(stops) {
-  const options = stops.map((stop) => pathOf("", { ...optionsOf(stop), class: "" }));
-  return stops.every(({ latent }) => !latent) && new Set(options).size === 1;
-}
-
-/** The classes of the keyframes, if any was chosen. */
-function classList(stops) {
-  if (!stops.some((stop) => stop.class)) return "";
-  const { classes } = versionOf(stops[0]);
-  return stops.map((stop) => stop.class || ownClass(stop.seed, classes)).join(",");
-}
-
-/** The path of a file with so many frames a second and a segment, as large as the server allows. */
-function exportPath(stops, format, frames) {
-  const { width, height } = imageSize();
+/** The request for a file with so many frames a second and a segment, as large as is allowed. */
+function exportRequest(stops, format, frames) {
+  const { height, width } = imageSize();
   const steps = stepsOf(stops, frames);
   const pixels = stops.length * (steps - 1) * width * height;
   const scale = Math.max(1, Math.min(fileScale(), Math.floor(Math.sqrt(MAX_PIXELS / pixels))));
   const [{ model, version }] = stops;
-  const options = { ...optionsOf(stops[0]), class: classList(stops) };
-  const seeds = stops.map(({ seed }) => seed);
-  const path = { seeds, steps, loop: true, fps: steps - 1, scale, format };
-  return pathOf("interpolate", { model, version, ...options, ...path });
+  const { latents: points, ...conditions } = bodyOf(stops);
+  const method = versionOf(stops[0]).card.latent.prior === "normal" ? "slerp" : "lerp";
+  const path = { points, ...conditions, steps, method, loop: true, fps: steps - 1 };
+  return jsonOptions({ model, version, ...path, scale, format }, "*/*");
 }
 
 /** Saves the morph through these keyframes, with a bar of progress. */
@@ -47,7 +33,7 @@ export async function exportMorph(stops, format, frames) {
   bar.hidden = false;
   bar.removeAttribute("value"); // until the first byte arrives nobody knows
   try {
-    const response = await request(exportPath(stops, format, frames));
+    const response = await request("interpolate", exportRequest(stops, format, frames));
     const file = await received(response, bar);
     const [{ model, version }] = stops;
     download(file, `${model}-${version}-morph.${ENDINGS[format]}`);

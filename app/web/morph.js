@@ -3,9 +3,9 @@
 import { coalesce } from "./api.js";
 import { between } from "./derive.js";
 import { $, on } from "./dom.js";
-import { drawAll } from "./draw.js";
+import { drawAll, haveSameAttributes } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
-import { canExport, exportMorph } from "./export.js";
+import { exportMorph } from "./export.js";
 import { nameOf } from "./names.js";
 import { textOf } from "./recipe.js";
 import { showOnStage } from "./stage.js";
@@ -43,6 +43,7 @@ function recipeAt() {
 }
 
 const fetchFrames = coalesce(async () => {
+  $("morph").ariaBusy = "true";
   const wanted = segments();
   const keys = wanted.map(keyOf);
   frames = new Map([...frames].filter(([key]) => keys.includes(key)));
@@ -53,6 +54,7 @@ const fetchFrames = coalesce(async () => {
     if (frames.has(keyOf(segment))) continue;
     frames.set(keyOf(segment), await drawAll(frameRecipes(segment)));
   }
+  $("morph").ariaBusy = "false";
 });
 
 export function render(settled) {
@@ -65,7 +67,7 @@ export function render(settled) {
   slider.ariaValueText = `${part} of the way from ${start} to ${end}`;
   $("morph-position").textContent = part;
   if (!settled) return;
-  const exportable = canExport(stops());
+  const exportable = haveSameAttributes(stops());
   for (const button of saveButtons) button.disabled = !exportable;
   $("morph-note").hidden = exportable;
   fillThumbnails($("morph-stops"), stops(), (recipe) =>

@@ -102,6 +102,7 @@ def test_keyboard_and_play_move_through_a_morph(
     open_page: Open, wait_until_idle: WaitUntilIdle, server: str
 ) -> None:
     page = open_page(f"{CLOTHES}&tool=morph&pins={PINS}")
+    expect(page.locator("#morph")).to_have_attribute("aria-busy", "false")
     wait_until_idle(page)
     urls: list[str] = []
     page.on("request", lambda request: urls.append(request.url))
@@ -122,8 +123,13 @@ def test_keyboard_and_play_move_through_a_morph(
 
 
 @pytest.mark.parametrize(("format_", "ending"), [("GIF", "gif"), ("WebP", "webp"), ("APNG", "png")])
-def test_a_morph_is_saved_as_an_animation(open_page: Open, format_: str, ending: str) -> None:
-    page = open_page(f"{CLOTHES}&tool=morph&pins=3~17;class=bag~99")
+def test_a_morph_of_seeds_and_mixed_pictures_is_saved(
+    open_page: Open, server: str, format_: str, ending: str
+) -> None:
+    page = open_page(f"{CLOTHES}&tool=blend&pins=3~17;class=bag")
+    page.locator("#blend-pad").press("ArrowRight")
+    page.get_by_role("button", name="Pin", exact=True).click()
+    page.get_by_role("link", name="Morph").click()
     with page.expect_download() as download:
         page.get_by_role("button", name=f"Save {format_}").click()
     assert download.value.suggested_filename == f"clothes-1-morph.{ending}"
@@ -131,11 +137,18 @@ def test_a_morph_is_saved_as_an_animation(open_page: Open, format_: str, ending:
         assert (animation.n_frames, animation.info["loop"]) == (72, 0)
         animation.load()
         assert animation.info["duration"] in range(40, 43)
+        first = np.asarray(animation.convert("RGB"))[::8, ::8]
+    # GIF has fewer colours.
+    wrong = np.abs(first.astype(int) - served(server, IMAGES[0])).mean()
+    assert wrong < (8 if format_ == "GIF" else 0.1)
     expect(page.get_by_role("progressbar")).to_be_hidden()
-    page.get_by_role("button", name="Play").click()
-    page.get_by_role("button", name="Pause").click()
-    page.get_by_role("button", name="Pin", exact=True).click()  # it has a latent and no seed
-    expect(page.get_by_role("button", name=f"Save {format_}")).to_be_disabled()
+
+
+def test_pictures_with_other_attributes_are_not_saved_as_one_morph(open_page: Open) -> None:
+    pins = "3;attributes=glasses~3;attributes=-glasses"
+    page = open_page(f"?model=people&seed=1&tool=morph&pins={pins}")
+    expect(page.get_by_role("button", name="Save GIF")).to_be_disabled()
+    expect(page.get_by_text("Only morphs of pictures with the same attributes")).to_be_visible()
 
 
 def summed(server: str, plus: list[list[int]], minus: list[list[int]]) -> Pixels:
