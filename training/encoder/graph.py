@@ -78,7 +78,7 @@ def check(network: EncoderNetwork, subject: Subject, graph: bytes, images: Image
 @torch.no_grad()
 def _rows(network: EncoderNetwork, subject: Subject, images: ImageBytes) -> Rows:
     """What ``network`` finds in uint8 images ``(n, c, h, w)``: the generator's inputs."""
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(subject.device)
+    pixels = torch.tensor(images, device=subject.device)
     latents, logits = network(pixels.float() / 127.5 - 1)
     parts = [latents] if logits is None else [latents, probabilities(logits, subject.exclusive)]
     rows: Rows = torch.cat(parts, dim=1).cpu().numpy()

@@ -108,7 +108,7 @@ def _reconstruction(subject: Subject, images: ImageBytes, rows: Rows) -> Values:
     totals: dict[str, list[Tensor]] = {}
     for start in range(0, len(images), _BATCH):
         true, found = (
-            torch.from_numpy(np.ascontiguousarray(each[start : start + _BATCH])).to(subject.device)
+            torch.tensor(each[start : start + _BATCH], device=subject.device)
             for each in (images, drawn)
         )
         values = {"pixels": _distance(true / 255, found / 255)}

@@ -23,8 +23,8 @@ def refine(subject: Subject, images: ImageBytes, rows: Rows, steps: int = STEPS)
     latent of all steps is kept. Conditions stay as they are.
     """
     device, width = subject.device, subject.model.latent.width
-    target = scaled(torch.from_numpy(np.ascontiguousarray(images)).to(device))
-    start = torch.from_numpy(rows).to(device)
+    target = scaled(torch.tensor(images, device=device))
+    start = torch.tensor(rows, device=device)
     conditions = start[:, width:] if subject.conditions else None
     latents = start[:, :width].clone().requires_grad_()
     objective = Reconstruction(subject, target)

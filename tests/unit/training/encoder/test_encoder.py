@@ -16,7 +16,7 @@ from PIL import Image
 
 from app.artifact import card
 from training.__main__ import main
-from training.encoder import evaluation, measures, subject
+from training.encoder import evaluation, subject
 from training.encoder.encode import Session
 from training.encoder.found import find
 from training.encoder.trainer import Trainer
@@ -29,12 +29,6 @@ from training.run.journal import Run
 Fit = Callable[..., int]
 CPU = torch.device("cpu")
 FLAGS = ["--device=cpu", "--threads=1", "--batch-size=4", "--steps=6"]
-
-
-@pytest.fixture(autouse=True)
-def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("GENERATED", 40), ("REFINED", 3), ("STEPS", 4)):
-        monkeypatch.setattr(measures, name, value)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from app.artifact.card import Attributes, ImageAttribute, ImageClass, Latent, sa
 from app.latent.conditions import Sampler
 from app.latent.sampling import Prior
 from tests.synchronisation import SynchronisationWatch
-from training.encoder import graph, loop, network, trainer
+from training.encoder import graph, loop, measures, trainer
 from training.encoder.encode import Session
 from training.encoder.graphed import GraphedSteps
 from training.encoder.images import Images
@@ -61,14 +61,6 @@ def real_images(subject: Subject, count: int = 64) -> Images:
     rows = subject.model.rows(range(1000, 1000 + count))
     pixels = subject.model.images(count, 1000)
     return Images(pixels, rows[:, WIDTH:] if subject.conditions else None)
-
-
-@pytest.fixture(autouse=True)
-def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks that learn in a moment."""
-    monkeypatch.setattr(loop, "LEARNING_RATE", 1e-2)
-    monkeypatch.setattr(network, "WIDTHS", (4, 8, 8))
-    monkeypatch.setattr(network, "NARROW", 4)
 
 
 @pytest.mark.parametrize(("sampler", "real"), [(None, True), (CLASSES, False), (ATTRIBUTES, True)])
@@ -193,6 +185,21 @@ def test_there_is_an_encoder_for_every_image_size(shape: tuple[int, int, int]) -
     latents, logits = EncoderNetwork(shape, 7, "normal", 2).eval()(torch.zeros(2, *shape))
     assert latents.shape == (2, 7)
     assert logits.shape == (2, 2)
+
+
+def test_real_images_may_be_read_only() -> None:
+    subject = make_subject(CLASSES)
+    images = real_images(subject, 5)
+    images.pixels.setflags(write=False)
+    encoder = EncoderNetwork((1, SIDE, SIDE), WIDTH, "normal", 2).eval()
+    metrics = measures.measure(subject, Session(graph.build(encoder, subject, {})), images)
+    floors = {name: metric.floor for name, metric in metrics.items()}
+    assert [name for name, floor in floors.items() if floor is None] == [
+        "encoder_latents",
+        "encoder_generated_class_agreement",
+        "encoder_class_agreement",
+    ]
+    assert [name for name, floor in floors.items() if floor] == ["encoder_pixels", "encoder_ssim"]
 
 
 def test_direct_optimisation_finds_the_latents() -> None:
