@@ -33,7 +33,8 @@ class Drawing:
     services: Services
     version: ModelVersion
     options: DrawOptions
-    sheet: Sheet
+    sheet_pixels: int
+    """The pixels of the sheet with all images of the request."""
 
     def latents(self, points: Points) -> Latents:
         """The latents of ``points``: ``(n, width)``."""
@@ -63,10 +64,9 @@ class Drawing:
 
     def _pixels(self, count: int, media_type: str) -> int:
         """The pixels of ``count`` images that are encoded: on a sheet, or each by itself."""
-        height, width = self.version.image_size(self.options)
         if media_type == PNG:
-            height, width = self.sheet.size(count, height, width)
-            return height * width
+            return self.sheet_pixels
+        height, width = self.version.image_size(self.options)
         return count * height * width
 
 
@@ -113,7 +113,7 @@ class RouteContext:
         if height * width > MAX_PIXELS:
             requested, allowed = f"{width} × {height} pixels", f"at most {MAX_PIXELS} pixels"
             raise _too_much(requested, allowed, place, parameters)
-        return Drawing(self.request, self.services, version, options, sheet)
+        return Drawing(self.request, self.services, version, options, height * width)
 
 
 def route_context(request: Request) -> RouteContext:

@@ -21,8 +21,8 @@ from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
 from app.imaging.uploads import Invert
 from app.latent import choices, edits
-from app.latent.choices import Amounts, Choice, Mixture
-from app.latent.edits import Edit
+from app.latent.choices import NO_CHOICE, Amounts, Choice, Mixture
+from app.latent.edits import NO_EDIT, Edit
 from app.latent.interpolation import Easing
 from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
 from app.registry.draw_options import DrawOptions
@@ -186,7 +186,14 @@ class AppearanceQuery(Parameters):
 
     def options(self, edit: Edit, choice: Choice) -> DrawOptions:
         """These options, ``edit`` and ``choice``."""
+        if edit is NO_EDIT and choice is NO_CHOICE:
+            return self._plain_options
         return DrawOptions(edit, self.truncation, self.scale, choice)
+
+    @cached_property
+    def _plain_options(self) -> DrawOptions:
+        """The options of most requests, the same object for equal ones."""
+        return DrawOptions(truncation=self.truncation, scale=self.scale)
 
 
 class SheetQuery(AppearanceQuery):

@@ -24,6 +24,8 @@ class RateLimiter:
 
     def wait(self, client: Hashable) -> float:
         """The seconds until the bucket of ``client`` is no longer empty; 0 if it is not empty."""
+        if not self.rate:
+            return 0.0
         now = self._clock()
         return max(0.0, self._full_at.get(client, now) - now - BURST)
 

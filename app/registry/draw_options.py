@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 from app.latent import choices, edits
@@ -29,12 +30,12 @@ class DrawOptions:
             return self
         return replace(self, choice=self.choice.of_image(image))
 
-    @property
+    @cached_property
     def changes_latents(self) -> bool:
         """Whether images have other latents than those of their seeds."""
         return bool(self.edit.text) or self.truncation != 1
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, str]:
         """The query parameters that differ from their defaults, in a fixed order."""
         parameters = dict(self.choice.parameters)

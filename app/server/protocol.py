@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.responses import Response
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from app.errors import (
@@ -23,6 +24,7 @@ from app.errors import (
     UrlTooLongError,
 )
 from app.server.connections import ConnectionTable
+from app.server.single_write import SingleWrite
 from app.settings import UNIX_CLIENT
 
 MAX_URL_BYTES, MAX_HEAD_BYTES = 2**13, 2**15
@@ -33,8 +35,6 @@ _LEAST_RATE = 1024
 """Bytes per second that a client must read of a response, on average over ``patience``."""
 _HALF_CLOSED_SECONDS = 1
 """After this time without a response, it is checked whether a half-closed client is still there."""
-_COPIED_BYTES = 2**16
-"""Up to this size, copying data behind the response head is cheaper than a second system call."""
 
 ErrorResponse = Callable[[str, AppError], Response]
 """Builds the response to a request, from its path and the error."""
@@ -168,10 +168,11 @@ class HttpConnection(HttpToolsProtocol):
         # Fields that follow a chunked body are ignored (RFC 9110, section 6.5.1): they must not
         # become headers, which proxies in front of the server have checked or set.
         self.headers = []
-        coalescing = CoalescingTransport(self.transport, self.loop)
-        self.cycle.transport = coalescing  # type: ignore[assignment]  # has all that the cycle uses
         if in_reserve or self._shutdown.started:
             self.cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        super()._start_asgi_task(cycle, SingleWrite(app, cycle))
 
     def on_body(self, body: bytes) -> None:
         """Pass a piece of the body on."""
@@ -338,44 +339,6 @@ class HttpConnection(HttpToolsProtocol):
         body = b"" if self.parser.get_method() == b"HEAD" else bytes(response.body)
         status = f"HTTP/1.1 {error.status.value} {error.status.phrase}".encode()
         return b"\r\n".join([status, *lines, b"", body])
-
-
-class CoalescingTransport:
-    """Sends the head of one response together with the data that follows it.
-
-    uvicorn writes the head by itself. Joining the two saves a system call here and wakes the client
-    once instead of twice. The head is delayed by no more than one turn of the event loop.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._head = b""
-        self._began = False
-
-    def write(self, data: bytes) -> None:
-        """Send ``data``; the first call's data is held back for up to one turn of the loop."""
-        if not self._began:
-            self._began, self._head = True, data
-            self._loop.call_soon(self._flush)
-            return
-        if len(data) > _COPIED_BYTES:
-            self._flush()
-        head, self._head = self._head, b""
-        self._transport.write(head + data if head else data)
-
-    def close(self) -> None:
-        """Send what is held back, then close the transport."""
-        self._flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """Whether the transport is closing or closed."""
-        return self._transport.is_closing()
-
-    def _flush(self) -> None:
-        head, self._head = self._head, b""
-        if head:
-            self._transport.write(head)
 
 
 def _wrong_host(version: str, hosts: list[bytes]) -> MalformedError | None:

@@ -93,13 +93,14 @@ async def generate(request: Request) -> Response:
     body = parsed or _EMPTY_BODY
     media_type = choose(route.accept, _OFFERED)
     source = _source(query, body)
-    route.check_count(source.count, source.place, **source.parameters)
+    count = source.count
+    route.check_count(count, source.place, **source.parameters)
     version = route.find(query.model, query.version)
-    choice = _choice(query, body, version, source.count)
+    choice = _choice(query, body, version, count)
     options = query.options(version.edit(body.edit, "body"), choice)
-    sheet = query.sheet(query.columns or square_columns(source.count))
+    sheet = query.sheet(query.columns or square_columns(count))
     requested = {**source.parameters, **query.size_parameters}
-    drawing = route.drawing(version, options, sheet, source.count, **requested)
+    drawing = route.drawing(version, options, sheet, count, **requested)
     drawn = await drawing.draw(source.rows(version, options), media_type)
     if media_type == PNG:
         return await responses.png(sheet, drawn, source.first, mixed=source.mixed)
