@@ -15,7 +15,7 @@ from training.evaluation.inception import Inception
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.metrics import ImageBytes, ImageSets
 from training.evaluation.options import EvaluateOptions
-from training.evaluation.progress import print_progress
+from training.evaluation.progress import bar
 from training.evaluation.records import EvaluationRecord, FeatureNetwork, MeasuredMetric
 from training.evaluation.references import TEST_IMAGES, Reference
 from training.loop import device as devices
@@ -50,10 +50,13 @@ def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) 
     network, spec = reference.network, reference.spec
     inception = Inception(options.inception) if options.inception else None
     pixels, labels = _image_sets(model, reference, options.samples)
-    print_progress("extracting the features of generated and real images")
-    extracted = ImageSets(*(features.extract(network, images, spec) for images in pixels))
-    print_progress("computing the metrics")
-    results = metrics.measure(extracted, spec)
+    extracted = ImageSets(
+        *(
+            features.extract(network, images, spec, bar(f"features of {name} images"))
+            for name, images in zip(("training", "test", "generated"), pixels, strict=True)
+        )
+    )
+    results = metrics.measure(extracted, spec, bar("computing the metrics"))
     followed = _conditional_figures(model, extracted, labels, spec)
     results |= followed.metrics
     if model.discriminator:
@@ -129,9 +132,10 @@ def _image_sets(
             f"{reference.place}: has {len(train.pixels)} training images, but must have more than "
             f"--samples {count}, to measure as many real images"
         )
-    print_progress(f"generating {count} images")
     requested = _requested_labels(model, count, reference.spec)
     return (
-        ImageSets(train.pixels, test.pixels, model.images(count)),
+        ImageSets(
+            train.pixels, test.pixels, model.images(count, track=bar(f"generating {count} images"))
+        ),
         ImageSets(train.labels, test.labels, requested),
     )

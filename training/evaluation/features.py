@@ -24,6 +24,7 @@ from training.data import idx
 from training.data.avatars.faces import ATTRIBUTES
 from training.errors import EvaluationError
 from training.gan import hardware
+from training.gan.pixels import Track
 
 FEATURES = 64
 """Width of the features: few enough that 10,000 images estimate their covariance well."""
@@ -230,14 +231,16 @@ def normalise(pixels: Tensor) -> Tensor:
     return pixels.float().div_(127.5).sub_(1)
 
 
-def extract(network: nn.Sequential, pixels: NDArray[np.uint8], spec: NetworkSpec) -> Extracted:
+def extract(
+    network: nn.Sequential, pixels: NDArray[np.uint8], spec: NetworkSpec, track: Track = iter
+) -> Extracted:
     """Features and labels of uint8 images ``(n, c, h, w)``, by a ``network`` in eval mode."""
     device = next(network.parameters()).device
     body, head = network
     features: list[Tensor] = []
     labels: list[Tensor] = []
     with torch.no_grad():
-        for start in range(0, len(pixels), _BATCH):
+        for start in track(range(0, len(pixels), _BATCH)):
             # A copy, because PyTorch warns about read-only arrays.
             batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
             features.append(body(normalise(batch)))

@@ -23,7 +23,7 @@ from training.evaluation.options import Provider, ProviderPrecision
 from training.evaluation.records import AttributesRecord
 from training.gan.conditional import Rows, rows_of
 from training.gan.gan import Gan
-from training.gan.pixels import of_latents, to_pixels
+from training.gan.pixels import Track, of_latents, to_pixels
 from training.loop import checkpoint
 from training.run.journal import Run
 
@@ -67,9 +67,9 @@ class LoadedModel:
         """The generator's input for ``seeds``: latents, each followed by its condition."""
         return rows_of(seeds, self.latent, self.sampler)
 
-    def images(self, count: int, seed: int = 0) -> NDArray[np.uint8]:
+    def images(self, count: int, seed: int = 0, track: Track = iter) -> NDArray[np.uint8]:
         """The images of ``count`` seeds from ``seed`` on: uint8 ``(count, c, h, w)``."""
-        return of_latents(self.draw, self.rows(sampling.consecutive(seed, count)))
+        return of_latents(self.draw, self.rows(sampling.consecutive(seed, count)), track)
 
 
 def load(

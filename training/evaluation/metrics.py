@@ -18,6 +18,7 @@ from training.evaluation.label_distribution import (
     kl_to_uniform,
 )
 from training.evaluation.records import MeasuredMetric, Share
+from training.gan.pixels import Track
 
 MAX_NEIGHBOURS = 10_000
 """Most images of a set among which neighbours are searched, which takes quadratic time."""
@@ -90,9 +91,12 @@ UNCONDITIONAL: ImageSets[Conditions | None] = ImageSets(None, None, None)
 """The conditions of images that have none."""
 
 
-def measure(sets: ImageSets[Extracted], spec: NetworkSpec) -> dict[str, MeasuredMetric]:
+def measure(
+    sets: ImageSets[Extracted], spec: NetworkSpec, track: Track = iter
+) -> dict[str, MeasuredMetric]:
     """All metrics on the features and labels that the network of ``spec`` extracted."""
-    values, floors = (_values(sets.test, fake, spec) for fake in (sets.fake, _floor(sets)))
+    judged = (sets.fake, _floor(sets))
+    values, floors = (_values(sets.test, judged[k], spec) for k in track(range(2)))
     values["copies"], floors["copies"] = _copies(sets)
     texts = _protocol_texts(*(len(images.labels) for images in sets))
     texts |= {"network": spec.description, "names": str(len(spec.names))}

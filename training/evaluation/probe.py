@@ -20,11 +20,10 @@ from app.artifact import atomic_files
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
 from training.errors import DataError
-from training.evaluation import linear_classifier, loaded_model
+from training.evaluation import linear_classifier, loaded_model, progress
 from training.evaluation.features import normalise
 from training.evaluation.linear_classifier import ClassifierScore, Features, Labels
 from training.evaluation.options import ProbeOptions
-from training.evaluation.progress import print_progress
 from training.gan.conditional import Projection
 from training.gan.gan import Gan
 from training.loop import device as devices
@@ -97,12 +96,8 @@ def measure(run: Run, options: ProbeOptions, device: torch.device) -> ProbeRecor
     data = run.data()
     untrained = Gan(run.config(), data.shape, device, sampler=data.sampler).discriminator.eval()
     scores = {}
-    for name, network in (
-        ("discriminator", model.discriminator),
-        ("untrained", untrained),
-        ("pixels", None),
-    ):
-        print_progress(f"training the classifier on: {name}")
+    probed = (("discriminator", model.discriminator), ("untrained", untrained), ("pixels", None))
+    for name, network in progress.each(probed, lambda item: f"classifier on {item[0]}"):
         train_set, test_set = (_features(network, images) for images in (pixels, test))
         scores[name] = linear_classifier.score(
             train_set, labels, test_set, test_labels, options.seed
@@ -126,8 +121,8 @@ def _data(run: Run, options: ProbeOptions) -> Iterator[tuple[Images, Labels]]:
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     for split in ("train", "t10k"):
-        with DownloadProgress() as progress:
-            pixels, labels = datasets.load_labelled(config, split, progress)
+        with DownloadProgress() as downloads:
+            pixels, labels = datasets.load_labelled(config, split, downloads)
         if pixels.shape[1:] != run.data().shape:
             raise DataError(
                 f"the {split} images have the shape {pixels.shape[1:]}, "

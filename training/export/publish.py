@@ -33,6 +33,7 @@ from app.latent.conditions import Sampler
 from app.latent.sampling import Latents
 from training.config import PLACEMENT, CheckpointChoice, Config
 from training.errors import ExportError
+from training.evaluation.progress import print_progress, stages
 from training.evaluation.records import AttributesRecord, EvaluationRecord
 from training.export import parity
 from training.export.cpu_session import require_onnxruntime, run_graph
@@ -108,6 +109,7 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
     config, data = run.config(), run.data()
     gan = Gan(config, data.shape, torch.device("cpu"), sampler=data.sampler)
     gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(choice)))
+    print_progress("averaging the generator")
     edits = AttributesRecord.read_for_step(run.edits, gan.step)
     return source_of_network(
         gan.averaged_generator(),
@@ -174,14 +176,7 @@ def publish(source: Source, folder: Path, *, default: bool = False) -> None:
     images are the same.
     """
     name, version = folder.parent.name, int(folder.name)
-    graph = source.graph(card.metadata(name, version))
-    sampler = source.provenance.sampler
-    conditions = len(sampler.names) if sampler else 0
-    rows = rows_of(range(PARITY_SEEDS), source.latent, sampler)
-    pixels, share = parity.check(source.draw(rows), graph, rows, conditions)
-    if (pixels == pixels[0]).all():
-        raise ExportError("draws the same image for every latent, so it has learned nothing")
-    sheet = run_graph(graph, sheet_rows(source.latent, sampler), conditions)
+    graph, share, sheet = _checked_graph(source, card.metadata(name, version))
     model_card = Card(
         name=name,
         version=version,
@@ -204,6 +199,22 @@ def publish(source: Source, folder: Path, *, default: bool = False) -> None:
     choice.carry_out()
     for line in choice.lines():
         print(line)
+
+
+def _checked_graph(source: Source, metadata: dict[str, str]) -> tuple[bytes, Metric, Pixels]:
+    """The graph of ``source``, its parity and its sheet of samples. Raises ExportError."""
+    sampler = source.provenance.sampler
+    conditions = len(sampler.names) if sampler else 0
+    with stages(("writing the graph", "comparing its images", "drawing samples")) as begin:
+        begin()
+        graph = source.graph(metadata)
+        begin()
+        rows = rows_of(range(PARITY_SEEDS), source.latent, sampler)
+        pixels, share = parity.check(source.draw(rows), graph, rows, conditions)
+        if (pixels == pixels[0]).all():
+            raise ExportError("draws the same image for every latent, so it has learned nothing")
+        begin()
+        return graph, share, run_graph(graph, sheet_rows(source.latent, sampler), conditions)
 
 
 def _training(run: Run, config: Config, steps: int) -> Training:

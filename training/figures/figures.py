@@ -1,10 +1,14 @@
 """``figures``: pictures that show what a generator has learned."""
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from app.artifact import atomic_files
 from app.artifact.card import Directions
@@ -12,9 +16,9 @@ from app.imaging import png
 from app.latent import sampling
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
-from training.encoder.found import find
+from training.encoder.found import FoundEncoder, find
 from training.errors import DataError, RunError
-from training.evaluation import features, loaded_model
+from training.evaluation import features, loaded_model, progress
 from training.evaluation.attributes import STRENGTH
 from training.evaluation.loaded_model import LoadedModel
 from training.figures import arithmetic, reconstructions
@@ -25,6 +29,9 @@ from training.run.journal import DataSummary, Run
 
 ImageBytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
+
+Draw = Callable[[], bytes | None]
+"""Returns a figure as a PNG; None if it cannot be drawn."""
 
 FIGURES = Path("runs/figures")
 
@@ -56,29 +63,44 @@ def figures(folder: Path, options: FiguresOptions) -> None:
     model = loaded_model.load(folder, device)
     run = None if model.step is None else Run(folder)
     out = options.out or (run.figures if run else FIGURES)
-    _write(out, "walk", walk(model, seed, scale))
+    drawings: dict[str, Draw] = {"walk": lambda: walk(model, seed, scale)}
     if model.sampler is None:
-        _write(out, "arithmetic", arithmetic.sheet(model, seed, scale))
-    if model.directions:
-        _write(out, "edits", edits(model, model.directions, seed, scale))
+        drawings["arithmetic"] = lambda: arithmetic.sheet(model, seed, scale)
+    if directions := model.directions:
+        drawings["edits"] = lambda: edits(model, directions, seed, scale)
     if run:
-        _write(out, "neighbours", neighbours(model, *_real_images(run, options), seed, scale))
+        drawings["neighbours"] = lambda: neighbours(model, *_real_images(run, options), seed, scale)
     if encoder := find(folder, model.step):
-        try:
-            content = reconstructions.of_model(folder, device, encoder, options)
-        except DataError as error:
-            if run:
-                raise
-            # No other figure of a published version needs real images.
-            print(f"reconstructions: skipped, because {error}", file=sys.stderr)
-        else:
-            _write(out, "reconstructions", content)
+        drawings["reconstructions"] = partial(
+            _reconstructions, folder, device, encoder, options, run
+        )
+    for name, draw in progress.each([*drawings.items()], lambda item: f"drawing {item[0]}"):
+        if content := draw():
+            _write(out, name, content)
+
+
+def _reconstructions(
+    folder: Path,
+    device: torch.device,
+    encoder: FoundEncoder,
+    options: FiguresOptions,
+    run: Run | None,
+) -> bytes | None:
+    """The figure ``reconstructions``; None for a published version without its real images."""
+    try:
+        return reconstructions.of_model(folder, device, encoder, options)
+    except DataError as error:
+        if run:
+            raise
+        # No other figure of a published version needs real images.
+        tqdm.write(f"reconstructions: skipped, because {error}", file=sys.stderr)
+        return None
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:
     path = folder / f"{name}.png"
     atomic_files.write(path, content)
-    print(f"written to {path}")
+    tqdm.write(f"written to {path}")
 
 
 def walk(model: LoadedModel, seed: int, scale: int) -> bytes:

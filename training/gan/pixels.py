@@ -1,6 +1,6 @@
 """Latents to uint8 pixels in PyTorch: the reference that an exported graph is checked against."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from app.artifact.card import Latent
 from app.imaging.sheets import Pixels
 from app.latent.sampling import Latents, from_seeds
+
+Track = Callable[[range], Iterable[int]]
+"""Passes the numbers of batches on, and may show the progress; ``iter`` does not."""
 
 _BATCH = 500
 
@@ -26,13 +29,15 @@ def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
     return pixels
 
 
-def of_latents(draw: Callable[[Latents], Pixels], latents: Latents) -> NDArray[np.uint8]:
+def of_latents(
+    draw: Callable[[Latents], Pixels], latents: Latents, track: Track = iter
+) -> NDArray[np.uint8]:
     """The images that ``draw`` generates from ``latents`` ``(n, z)``: uint8 ``(n, c, h, w)``.
 
     ``draw`` is called with batches of at most 500 latents.
     """
     starts = range(0, len(latents), _BATCH)
-    batches = [draw(latents[start : start + _BATCH]) for start in starts]
+    batches = [draw(latents[start : start + _BATCH]) for start in track(starts)]
     return np.concatenate(batches).transpose(0, 3, 1, 2)
 
 

@@ -12,7 +12,7 @@ from training.config import Config
 from training.gan.gan import Gan
 from training.run.journal import DataSummary
 
-SECONDS, TIMES = 1.0, 3
+SECONDS, TIMES = 1.0, 4
 """A measurement ends after one of these."""
 
 
@@ -57,16 +57,15 @@ def trial(options: Config, data: DataSummary, device: torch.device, processes: i
 
 
 def _seconds(work: Callable[[], Tensor], device: torch.device) -> float:
-    """The mean time of ``work``, without the first time, which also allocates memory."""
-    work()
-    count, seconds = 0, 0.0
-    while count < TIMES and seconds < SECONDS:
+    """The least time of ``work``: the first time also allocates memory."""
+    times: list[float] = []
+    while len(times) < TIMES and sum(times) < SECONDS:
         _wait(device)
         began = time.perf_counter()
         work()
         _wait(device)
-        count, seconds = count + 1, seconds + time.perf_counter() - began
-    return seconds / count
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 def _wait(device: torch.device) -> None:

@@ -103,7 +103,7 @@ def test_a_trial_finds_the_sizes_of_the_networks(
     options = from_flags({**flags, "batch_size": 8, "latent_dim": 64})
     found = trial(options, summary(100, classes), CPU, processes=2)
     assert steps == [4] * len(steps)
-    assert 2 <= len(steps) <= 4
+    assert len(steps) <= 4
     assert found.seconds > 0
     names = len(classes or ())
     inputs = 64 + names  # the latent and the class
