@@ -74,6 +74,7 @@ Scale = Annotated[
     BeforeValidator(decimal),
 ]
 Padding = Annotated[int, Field(ge=0, le=MAX_PADDING), BeforeValidator(decimal)]
+Refine = Annotated[int, Field(ge=0, le=100), BeforeValidator(decimal)]
 Steps = Annotated[int, Field(ge=2, le=256), BeforeValidator(decimal)]
 FramesPerSecond = Annotated[float, Field(ge=1, le=50, allow_inf_nan=False), BeforeValidator(plain)]
 EditSteps = Annotated[
@@ -258,6 +259,11 @@ class EncodeQuery(ClassesQuery, ModelQuery):
         "auto",
         description="whether the colours are inverted before the image is encoded; `auto` inverts "
         "dark drawings on light paper for models of grey images on black",
+    )
+    refine: Refine = Field(
+        0,
+        description="steps that bring the latent nearer to the image; they end early where further "
+        "ones would gain nothing",
     )
 
 

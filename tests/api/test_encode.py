@@ -19,6 +19,7 @@ from starlette.types import Message
 
 from app.auth.rate_limit import BURST
 from app.batching.jobs import Claim
+from app.latent.refinement import CANDIDATES
 from app.main import create_app
 from app.runtime.arrays import GraphInputs
 from app.runtime.image_encoder import ImageEncoder
@@ -34,6 +35,7 @@ PNG, JSON = "image/png", "application/json"
 KINDS = {PNG: "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/gif": "GIF"}
 RATE = 0.05
 KEY = "a-key-of-a-client"
+SHRUNK = (16 / 255) ** 2 / ((16 / 255) ** 2 + 0.07**2)
 FORM_PART = b'--a\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\n'
 
 
@@ -218,6 +220,76 @@ def test_where_no_model_has_an_encoder_the_error_says_so(tmp_path: Path) -> None
     painting.publish("plain", tmp_path)
     with TestClient(create_app(Settings(models=tmp_path, provider="cpu"))) as client:
         assert "none is served" in error(send(client, b""), 404)["allowed"]
+
+
+# Refinement.
+
+
+@pytest.fixture
+def _blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders find zeros for every image."""
+
+    def zeros(_: ImageEncoder, rows: GraphInputs) -> NDArray[np.float32]:
+        return np.zeros((len(rows["images"]), 12), np.float32)
+
+    monkeypatch.setattr(ImageEncoder, "__call__", zeros)
+
+
+@pytest.mark.usefixtures("_blind")
+@pytest.mark.parametrize("model", ["grey", "shoes"])
+def test_refine_brings_the_latent_nearer_to_the_image(client: TestClient, model: str) -> None:
+    """The first four pixels of "shoes" are its condition, which no step changes.
+
+    A pixel is 128 + 16 × its number of the latent. The squared errors of the pixels, from 0 to 1,
+    plus 0.07² times the squared latent are least where each number is SHRUNK times its exact value.
+    """
+    values = np.random.default_rng(0).integers(100, 156, (2, 12))
+    values[:, :4] = [conditional.FULL, 0, 0, 0] if model == "shoes" else values[:, :4]
+    files = [encoded(one.astype(np.uint8).reshape(3, 4)) for one in values]
+    query = f"model={model}&invert=false{'&class=boot' if model == 'shoes' else ''}"
+    before = images(form(client, *files, query=query))
+    errors = [[one["error"] for one in before]]
+    for steps in (1, 3, 100):
+        found = images(form(client, *files, query=f"{query}&refine={steps}"))
+        errors.append([one["error"] for one in found])
+    assert (np.diff(errors, axis=0) <= 0).all()
+    np.testing.assert_array_less(errors[-1], 0.5 * np.array(errors[0]))
+    for one, target in zip(found, values, strict=True):
+        exact = (target[-len(one["latent"]) :] - 128) / 16
+        np.testing.assert_allclose(one["latent"], SHRUNK * exact, atol=0.1)
+        body = {"latents": [one["latent"]]} | ({"class": "boot"} if model == "shoes" else {})
+        again = client.post(f"/generate?model={model}", json=body).json()["images"][0]
+        assert again["png"] == one["png"]
+    refined = form(client, *files, query=f"{query}&refine=100", Accept=PNG)
+    assert refined.content != form(client, *files, query=query, Accept=PNG).content
+
+
+@pytest.mark.usefixtures("_blind")
+def test_a_server_for_few_images_refines_in_smaller_batches(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.encoding.MAX_DIRECTIONS", 5)
+    settings = Settings(
+        models=published, default_model="grey", provider="cpu", max_images=16, max_queue=16
+    )
+    image = encoded(np.random.default_rng(0).integers(100, 156, (3, 4), dtype=np.uint8))
+    with TestClient(create_app(settings)) as client:
+        (before,), (after,) = (
+            images(send(client, image, f"invert=false&refine={steps}")) for steps in (0, 20)
+        )
+    assert after["error"] < 0.5 * before["error"]
+
+
+def test_an_image_that_is_met_already_needs_no_step(client: TestClient) -> None:
+    image = encoded(pixels("grey").squeeze())
+    exact, refined = (send(client, image, f"invert=false&refine={steps}") for steps in (0, 100))
+    assert refined.json() == exact.json()
+
+
+@pytest.mark.parametrize("refine", ["-1", "101", "1.5", "x"])
+def test_steps_are_bounded(client: TestClient, refine: str) -> None:
+    problem = error(send(client, encoded(pixels("grey").squeeze()), f"refine={refine}"))
+    assert (problem["parameter"], problem["allowed"]) == ("refine", "an integer from 0 to 100")
 
 
 # Uploads that are refused.
@@ -411,6 +483,15 @@ def test_the_rate_counts_uploads_and_their_megapixels(
     refused = form(limited, image)
     assert refused.status_code == 429
     assert RATE * (int(refused.headers["Retry-After"]) + BURST) == pytest.approx(cost)
+
+
+@pytest.mark.usefixtures("_blind")
+def test_the_rate_counts_the_images_of_each_step(limited: TestClient) -> None:
+    image = encoded(pixels("grey").squeeze())
+    assert send(limited, image, "invert=false&refine=1").status_code == 200
+    refused = send(limited, image)
+    cost = RATE * (int(refused.headers["Retry-After"]) + BURST)
+    assert cost == pytest.approx(1 + 12 + CANDIDATES)
 
 
 def test_a_refused_upload_costs_as_much_as_an_image(limited: TestClient) -> None:
