@@ -53,13 +53,7 @@ def encoder(folder: Path, flags: dict[str, Any], resume: bool) -> None:
         place.begin(begun)
     _train(trainer, place, real.train if real else None, options)
     content = _export(trainer, found, card.read(folder.resolve()).metadata() if version else {})
-    training = {
-        "steps": trainer.step,
-        "seconds": round(trainer.seconds, 1),
-        "batch_size": options.batch_size,
-        "device": devices.describe(device, "auto"),
-    }
-    record = evaluation.measure(found, content, real.test if real else None, training)
+    record = evaluation.measure(found, content, real.test if real else None, trainer.description())
     atomic_files.write(place.path / card.ENCODER_FILE, content)
     record.write(place.path / folders.RECORD_FILE)
     print(*record.table(), sep="\n")

@@ -14,6 +14,7 @@ from training.errors import RunError
 from training.gan import adam
 from training.gan.conditional import input_rows
 from training.gan.hardware import autocast, channels_last, to_device
+from training.loop import device as devices
 
 LEARNING_RATE, BETAS = 1e-3, (0.9, 0.99)
 _CONDITION_SEEDS = 4096
@@ -109,6 +110,15 @@ class Trainer:
         with autocast(device, "auto"):
             images = self.subject.generator(input_rows(latents, own)).float()
         return latents, own, scaled(((images + 1) * 127.5).round())
+
+    def description(self) -> dict[str, Any]:
+        """How the network was trained, for its record."""
+        return {
+            "steps": self.step,
+            "seconds": round(self.seconds, 1),
+            "batch_size": self.batch_size,
+            "device": devices.describe(self.subject.device, "auto"),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides the following steps."""
