@@ -8,7 +8,7 @@ Seed s owns the 2**32 words from s * 2**32 on. Its latent uses the first of them
 attributes use the word at a quarter, and the noise of its neighbours uses the second half.
 """
 
-import secrets
+import random
 from collections.abc import Sequence
 from functools import cache
 from typing import Literal
@@ -51,8 +51,8 @@ _PARALLEL = 1e-6
 
 
 def random_seed() -> int:
-    """Return a seed that nobody can predict."""
-    return secrets.randbits(32)
+    """Return any seed. It is no secret, so that it need not come from the operating system."""
+    return random.getrandbits(32)
 
 
 def consecutive(seed: int, count: int) -> list[int]:
