@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 
+from app.errors import StartupError
 from app.settings import UNIX_CLIENT
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,14 +42,15 @@ class TrustedProxies:
     """The proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
 
     def __init__(self, addresses: str | None = None) -> None:
-        """``addresses``: a list, as in FORWARDED_ALLOW_IPS, which is its default; ``*`` for all."""
+        """``addresses``: a list, as in FORWARDED_ALLOW_IPS, which is its default; ``*`` for all.
+
+        Raises StartupError if it has anything else, which would never match.
+        """
         if addresses is None:
             addresses = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
         self._all = addresses.strip() == "*"
-        self._networks: list[_Network] = []
-        for one in addresses.split(","):
-            with suppress(ValueError):
-                self._networks.append(ipaddress.ip_network(one.strip()))
+        listed = [] if self._all else [one.strip() for one in addresses.split(",")]
+        self._networks = [_network(one) for one in listed if one]
         self.counted_client = lru_cache(1024)(self._counted_client)
         self.trusts = lru_cache(1024)(self._trusts)
 
@@ -90,6 +92,15 @@ class TrustedProxies:
 
 _HOP = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([0-9.]+)(?::(\d{1,5}))?|([0-9A-Fa-f:.]+)")
 """An IPv6 address in brackets or an IPv4 address, each with or without a port, or a bare IPv6."""
+
+
+def _network(text: str) -> _Network:
+    """The network of a proxy's address or network. Raises StartupError."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        allowed = "must be addresses and networks, such as 127.0.0.1,10.0.0.0/8, or * for all"
+        raise StartupError(f"FORWARDED_ALLOW_IPS {allowed}: {text!r} is none") from error
 
 
 def _hop(text: str) -> tuple[str, int] | None:

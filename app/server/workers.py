@@ -69,8 +69,16 @@ def worker_factory(create: str, settings: Settings, shared: Path) -> "partial[Fa
     ``create`` names a function as ``module:function``, which the supervisor itself never imports.
     It is called with ``settings``, with the folder ``shared``, in which the workers keep their
     common counters and reload log, and with a function that ends the worker with a StartupError.
+    Raises StartupError if the workers cannot share a lock.
     """
-    return partial(_create, create, settings, shared, get_context("spawn").Lock())
+    try:
+        reported = get_context("spawn").Lock()
+    except OSError as error:
+        raise StartupError(
+            f"workers share a semaphore, which cannot be made ({error.strerror}): make /dev/shm "
+            "writable, or serve with --workers 1"
+        ) from error
+    return partial(_create, create, settings, shared, reported)
 
 
 def supervise(

@@ -3,6 +3,7 @@
 import pytest
 
 from app.auth.addresses import TrustedProxies, client_network, unmapped
+from app.errors import StartupError
 
 PROXY = "192.0.2.1"
 
@@ -31,9 +32,10 @@ def test_a_client_is_an_ipv4_address_or_an_ipv6_network(host: str, counted: str)
         ("127.0.0.1,::1", "::1", None),
         ("127.0.0.1,::1", "::ffff:127.0.0.1", None),
         ("127.0.0.1,::1", "127.0.0.2", "127.0.0.2"),
-        ("10.0.0.0/8, nonsense", "10.1.2.3", None),
-        ("10.0.0.0/8, nonsense", "11.1.2.3", "11.1.2.3"),
-        ("10.0.0.0/8, nonsense", "2001:db8::1", "2001:db8::/64"),
+        ("10.0.0.0/8, ", "10.1.2.3", None),
+        ("10.0.0.0/8, ", "11.1.2.3", "11.1.2.3"),
+        ("10.0.0.0/8, ", "2001:db8::1", "2001:db8::/64"),
+        ("10.1.2.3/8", "10.4.5.6", None),
         ("*", "192.0.2.1", None),
         ("", "127.0.0.1", "127.0.0.1"),
     ],
@@ -42,6 +44,13 @@ def test_connections_of_trusted_proxies_are_not_counted(
     trusted: str, host: str, counted: str | None
 ) -> None:
     assert TrustedProxies(trusted).counted_client(host) == counted
+
+
+@pytest.mark.parametrize("wrong", ["proxy.example", "10.0.0.0/33", "10.0.0", "*", "10.0.0.1:80"])
+def test_what_would_never_match_is_refused(wrong: str) -> None:
+    with pytest.raises(StartupError, match=r"FORWARDED_ALLOW_IPS must be addresses") as refused:
+        TrustedProxies(f"127.0.0.1, {wrong}")
+    assert str(refused.value).endswith(f"{wrong!r} is none")
 
 
 def test_the_trusted_proxies_are_in_uvicorns_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +100,7 @@ def test_only_the_ip_address_that_a_proxy_has_added_is_accepted(
 
 
 def test_a_proxy_may_be_a_network_or_mapped_or_anything() -> None:
-    proxies = TrustedProxies("192.0.2.0/24, 2001:db8::/32, no address")
+    proxies = TrustedProxies("192.0.2.0/24, 2001:db8::/32")
     trusted = ("192.0.2.9", "::ffff:192.0.2.9", "2001:db8::7")
     assert all(proxies.trusts(host) for host in trusted)
     assert not any(proxies.trusts(host) for host in ("192.0.3.1", "no address", ""))

@@ -183,6 +183,17 @@ def test_all_workers_accept_from_the_same_unix_socket(
     assert names == [str(path)]
 
 
+def test_without_shared_memory_the_error_names_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse() -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(workers, "get_context", lambda _: SimpleNamespace(Lock=refuse))
+    with pytest.raises(StartupError, match=r"\(Read-only file system\): make /dev/shm writable"):
+        workers.worker_factory("no:app", Settings(), tmp_path)
+
+
 def test_without_a_writable_temporary_folder_the_error_names_the_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
