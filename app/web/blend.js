@@ -31,9 +31,10 @@ const drawBackground = coalesce(async () => {
   const { width, height } = imageSize();
   Object.assign(canvas, { width: SIDE * width, height: SIDE * height });
   const context = canvas.getContext("2d");
-  bitmaps.forEach((bitmap, k) =>
-    context.drawImage(bitmap, (k % SIDE) * width, Math.floor(k / SIDE) * height),
-  );
+  bitmaps.forEach((bitmap, k) => {
+    context.drawImage(bitmap, (k % SIDE) * width, Math.floor(k / SIDE) * height);
+    bitmap.close();
+  });
   shown = wanted;
 });
 

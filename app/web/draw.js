@@ -133,6 +133,12 @@ export function show(canvas, bitmap) {
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 
+/** Shows a bitmap that is not needed afterwards. */
+export function showOnce(canvas, bitmap) {
+  show(canvas, bitmap);
+  bitmap.close();
+}
+
 const thumbnails = new WeakMap(); // canvas → text of the picture that it shows or loads
 
 /** Shows a picture on a small canvas. */
@@ -142,7 +148,7 @@ export async function showThumbnail(canvas, recipe) {
   thumbnails.set(canvas, text);
   try {
     const bitmap = await drawOne(recipe);
-    if (thumbnails.get(canvas) === text) show(canvas, bitmap);
+    if (thumbnails.get(canvas) === text) showOnce(canvas, bitmap);
   } catch (error) {
     thumbnails.delete(canvas);
     throw error;

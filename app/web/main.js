@@ -29,4 +29,5 @@ for (const part of [stage, classes, edit, vary, blend, morph, mix, numbers, code
   subscribe(part.render);
 }
 openAddress();
+document.querySelector(".actions").inert = false;
 document.body.classList.add("ready");

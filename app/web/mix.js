@@ -4,7 +4,7 @@ import { coalesce } from "./api.js";
 import { sumOfMeans } from "./derive.js";
 import { $ } from "./dom.js";
 import { makeDropTarget } from "./drag.js";
-import { drawOne, show } from "./draw.js";
+import { drawOne, showOnce } from "./draw.js";
 import { currentVersion } from "./models.js";
 import { isSame, makeRecipe, plain, textOf } from "./recipe.js";
 import { MAX_PICTURES, change, state } from "./state.js";
@@ -43,7 +43,7 @@ function result() {
 const drawLatest = coalesce(async () => {
   const recipe = result();
   if (!recipe || state.tool !== "mix") return;
-  show(tile.canvas, await drawOne(recipe));
+  showOnce(tile.canvas, await drawOne(recipe));
 });
 
 export function render(settled) {

@@ -15,7 +15,7 @@ import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
 const FRAMES = 24; // in each segment, and in each second
 const slider = $("morph-slider");
 const saveButtons = document.querySelectorAll("#morph [data-format]");
-let frames = new Map(); // the key of a segment → its bitmaps
+const frames = new Map(); // the key of a segment → its bitmaps
 let timer = null; // while the morph plays
 
 /** The pictures that the morph goes through. */
@@ -46,7 +46,11 @@ const fetchFrames = coalesce(async () => {
   $("morph").ariaBusy = "true";
   const wanted = segments();
   const keys = wanted.map(keyOf);
-  frames = new Map([...frames].filter(([key]) => keys.includes(key)));
+  for (const [key, bitmaps] of frames) {
+    if (keys.includes(key)) continue;
+    for (const bitmap of bitmaps) bitmap.close();
+    frames.delete(key);
+  }
   // The segment in sight comes first.
   const [current] = place();
   for (const segment of [wanted[current], ...wanted]) {

@@ -7,6 +7,7 @@ import { change, state } from "./state.js";
 const MAX = 3; // the number of a full bar; few numbers of seeds are larger
 const STEP = 0.1; // of the arrow keys
 const canvas = $("bars");
+let shown = null; // the latent whose bars are in sight
 let chosen = 0; // the bar that the arrow keys change
 
 export function render() {
@@ -16,10 +17,12 @@ export function render() {
   canvas.ariaValueNow = latent[chosen].toFixed(2);
   canvas.ariaValueText = `number ${chosen + 1} of ${latent.length}: ${latent[chosen].toFixed(2)}`;
   $("numbers-count").textContent = latent.length;
-  draw(latent);
+  shown = latent;
+  draw();
 }
 
-function draw(latent) {
+function draw() {
+  const latent = shown;
   const { clientWidth, clientHeight } = canvas;
   const ratio = devicePixelRatio;
   Object.assign(canvas, { width: clientWidth * ratio, height: clientHeight * ratio });
@@ -64,4 +67,4 @@ canvas.addEventListener("keydown", (event) => {
   chosen = (chosen + bars + latent.length) % latent.length;
   render();
 });
-addEventListener("resize", render);
+addEventListener("resize", () => shown && draw());

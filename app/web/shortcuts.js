@@ -18,6 +18,7 @@ const CONTROLS = "button, a, input, select, textarea, summary, [role=slider]";
 
 addEventListener("keydown", (event) => {
   const { key, target, ctrlKey, metaKey, altKey } = event;
+  if (!document.body.classList.contains("ready")) return;
   if (ctrlKey || metaKey || altKey || document.querySelector("dialog[open]")) return;
   // A control has its own use for the space bar, and a field for every key.
   if (target.closest("input:not([type=range]):not([type=radio]), select, textarea")) return;

@@ -2,7 +2,7 @@
 
 import { coalesce } from "./api.js";
 import { $, on } from "./dom.js";
-import { drawOne, show } from "./draw.js";
+import { drawOne, show, showOnce } from "./draw.js";
 import { imageSize } from "./models.js";
 import { nameOf } from "./names.js";
 import { isPinned, togglePin } from "./pins.js";
@@ -20,8 +20,7 @@ const drawLatest = coalesce(async () => {
   const recipe = state.stage;
   if (shown && isSame(shown, recipe)) return;
   const bitmap = await drawOne(recipe);
-  show(canvas, bitmap);
-  bitmap.close();
+  showOnce(canvas, bitmap);
   shown = recipe;
   $("stage-first")?.remove(); // the server's picture, which was there before this script
 });

@@ -3,7 +3,7 @@
 import { coalesce } from "./api.js";
 import { relatives } from "./derive.js";
 import { $ } from "./dom.js";
-import { drawAll, show } from "./draw.js";
+import { drawAll, showOnce } from "./draw.js";
 import { textOf } from "./recipe.js";
 import { bindSlider } from "./sliders.js";
 import { state } from "./state.js";
@@ -23,7 +23,7 @@ const drawLatest = coalesce(async () => {
   const wanted = key();
   if (state.tool !== "vary" || shown === wanted) return;
   const bitmaps = await drawAll(tilesIn(list).map((tile) => tile.recipe));
-  bitmaps.forEach((bitmap, k) => show(tilesIn(list)[k].canvas, bitmap));
+  bitmaps.forEach((bitmap, k) => showOnce(tilesIn(list)[k].canvas, bitmap));
   shown = wanted;
 });
 
