@@ -1,6 +1,7 @@
 """Fixtures for every test, and how pytest-xdist shares the tests out."""
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from app.artifact import default_version
 from app.main import create_app
 from app.settings import Settings
 
@@ -79,9 +81,17 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def models() -> Path:
-    """The folder of the shipped models. Tests must not write to it."""
-    return ROOT / "models"
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the shipped models. Tests must not write to it.
+
+    The default versions of clothes and faces are those without classes and attributes, as most
+    tests are of requests that name none.
+    """
+    copy = tmp_path_factory.mktemp("shipped") / "models"
+    shutil.copytree(ROOT / "models", copy)
+    for name, version in (("fashion-mnist", 2), ("faces", 1)):
+        default_version.write(copy / name, version)
+    return copy
 
 
 @pytest.fixture(scope="session")

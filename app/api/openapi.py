@@ -48,7 +48,7 @@ _LINES = {
     "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
 }
 _IMAGE_HEADERS = {
-    "X-Model": _header("the model that generated it, `name/version`", "fashion-mnist/2"),
+    "X-Model": _header("the model that generated it, `name/version`", "fashion-mnist/3"),
     "X-Seed": _header("the first seed, if the request has one", "42"),
     "X-Class": _header("the class of all images, if they have the same", "sneaker"),
     "X-Attributes": _header("the attributes of all images, if they are equal", "glasses,-beard"),

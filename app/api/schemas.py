@@ -39,7 +39,7 @@ class GeneratedImage(Conditional):
     seed: int = Field(examples=[42])
     url: str = Field(
         description="URL of this image",
-        examples=["/images/fashion-mnist/2/42.png"],
+        examples=["/images/fashion-mnist/3/42.png"],
     )
     png: PngText
 

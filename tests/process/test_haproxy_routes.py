@@ -77,8 +77,8 @@ def test_administration_and_metrics_are_not_available(
 def test_everything_else_is(balancer: int) -> None:
     assert status(balancer, "/v2/repository/index", "POST") == 200
     assert status(balancer, "/generate?n=1", "POST") == 200
-    assert status(balancer, "/images/fashion-mnist/2/7.png") == 200
-    assert status(balancer, "/art/images/fashion-mnist/2/7.png") == 200
+    assert status(balancer, "/images/fashion-mnist/3/7.png") == 200
+    assert status(balancer, "/art/images/fashion-mnist/3/7.png") == 200
     assert status(balancer, "/models/metrics") == 404
 
 

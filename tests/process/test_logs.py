@@ -40,7 +40,7 @@ def test_json_writes_one_object_per_line(root: Path, tmp_path: Path) -> None:
     )
     assert (generated["images"], generated["model"], generated["request_id"]) == (
         2,
-        "fashion-mnist/2",
+        "fashion-mnist/3",
         "mine",
     )
     assert (
@@ -57,7 +57,7 @@ def test_text_writes_one_line_per_request(root: Path, tmp_path: Path) -> None:
     requests, others = logged(root, tmp_path)
     generated, unknown = (re.sub(r"\d+\.\d+\S*", "_", line) for line in requests)
     assert generated.startswith('INFO:     _ "POST /generate?n=2" 200 route=/generate seconds=_ ')
-    assert generated.endswith(" images=2 model=fashion-mnist/2 queue=_ compute=_ encode=_ id=mine")
+    assert generated.endswith(" images=2 model=fashion-mnist/3 queue=_ compute=_ encode=_ id=mine")
     assert unknown == 'INFO:     _ "POST /nowhere" 404 route=other seconds=_ id=mine'
     assert all(line.startswith("INFO: ") for line in others)
 

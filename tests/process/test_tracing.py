@@ -105,7 +105,7 @@ def test_a_request_is_a_span_with_its_stages_as_children(
         "url.path": "/generate",
         "url.scheme": "http",
         "dcgan.request_id": "mine",
-        "dcgan.model": "fashion-mnist/2",
+        "dcgan.model": "fashion-mnist/3",
         "dcgan.images": 3,
     }
     before = request.start_time_unix_nano

@@ -82,14 +82,14 @@ def test_a_hanging_engine_ends_its_process(tmp_path: Path, workers: int) -> None
             eventually(lambda: client.get(health).is_error)
             refused = client.get(health)
             assert refused.status_code == 503
-            assert "the engine of fashion-mnist/2 has not answered for" in refused.json()["detail"]
+            assert "the engine of fashion-mnist/3 has not answered for" in refused.json()["detail"]
         if workers == 1:
             assert server.ends() == 70
         else:
             eventually(lambda: "CRITICAL" in server.output)
             with pytest.raises(subprocess.TimeoutExpired):
                 server.ends(0.5)
-        last = "CRITICAL: the engine of fashion-mnist/2 has not answered for 4 s: exiting"
+        last = "CRITICAL: the engine of fashion-mnist/3 has not answered for 4 s: exiting"
         assert last in re.sub(" +", " ", server.output)
         if workers > 1:  # the supervisor restarted it
             (tmp_path / "stall").unlink()

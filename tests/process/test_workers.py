@@ -45,7 +45,7 @@ def drawn(address: str) -> bytes:
     """An image from a worker that is not paused; a paused one gets every other connection."""
     for _ in range(200):
         with suppress(httpx.HTTPError):  # 503 while it loads its models
-            response = httpx.get(f"{address}/images/fashion-mnist/2/42.png", timeout=0.3)
+            response = httpx.get(f"{address}/images/fashion-mnist/3/42.png", timeout=0.3)
             return response.raise_for_status().content
         time.sleep(0.1)
     raise AssertionError("no worker answers")

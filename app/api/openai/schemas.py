@@ -8,7 +8,7 @@ from app.api.numbers import integral
 from app.api.parameters import Parameters, Seed
 from app.api.schema_words import FORM
 
-_MODEL = Field(examples=["fashion-mnist", "fashion-mnist/2"])
+_MODEL = Field(examples=["fashion-mnist", "fashion-mnist/3"])
 _UNUSED = "accepted, without effect"
 _Text = Annotated[str, Field(max_length=1000)]
 
@@ -87,7 +87,7 @@ class CreatedImage(BaseModel):
     url: str | None = Field(
         None,
         description="absolute URL of the file",
-        examples=["http://127.0.0.1:8000/images/fashion-mnist/2/42.png"],
+        examples=["http://127.0.0.1:8000/images/fashion-mnist/3/42.png"],
     )
     revised_prompt: str | None = Field(
         None,
@@ -102,7 +102,7 @@ class ImagesResponse(BaseModel):
     """Response of ``POST /v1/images/generations``."""
 
     created: int = Field(description="now, in seconds since 1970", examples=[1800000000])
-    model: str = Field(description="`name/version`", examples=["fashion-mnist/2"])
+    model: str = Field(description="`name/version`", examples=["fashion-mnist/3"])
     size: str = Field(description="width and height of the images", examples=["28x28"])
     output_format: Literal["png", "webp"]
     background: Literal["opaque"] = "opaque"
