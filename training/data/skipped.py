@@ -30,7 +30,7 @@ class SkipReport:
         used, held_out = len(image_set.pixels), image_set.held_out
         yield f"{image_set.name}: {used + held_out + skipped} found, {used} used, {skipped} skipped"
         if held_out:
-            yield f"{held_out:8} held out as test images"
+            yield f"{held_out:8} held out"
         for reason, paths in sorted(self._skipped.items(), key=lambda each: -len(each[1])):
             names = [printable(path.name) for path in paths[:_EXAMPLES]]
             more = ", …" if len(paths) > _EXAMPLES else ""

@@ -23,6 +23,7 @@ from app.artifact.card import digest
 from training.data import idx
 from training.data.avatars.faces import ATTRIBUTES
 from training.errors import EvaluationError
+from training.evaluation.rotations import ROTATIONS
 from training.gan import hardware
 from training.gan.pixels import Track
 
@@ -63,8 +64,8 @@ class NetworkSpec:
 
     @property
     def outputs(self) -> int:
-        """Outputs of the head: one for each name, or a projection if there are none."""
-        return len(self.names) or FEATURES
+        """Outputs of the head: one for each name, or for each rotation if there are none."""
+        return len(self.names) or ROTATIONS
 
     @property
     def description(self) -> str:

@@ -1,7 +1,7 @@
 """``features --dataset folder:PATH``: trains a feature network for the images of a folder.
 
-It learns to tell the images from each other and, if they have classes, the classes. Classes alone
-are not enough: a network that knows nothing but two classes sees no difference between the images
+It learns to tell how images are rotated and, if they have classes, the classes. Classes alone are
+not enough: a network that knows nothing but two classes sees little difference between the images
 of one class, and so does not see that a generator draws only one of them.
 """
 
@@ -23,16 +23,17 @@ from training.data.download_progress import DownloadProgress
 from training.data.images import ImageSet
 from training.data.skipped import SkipReport
 from training.errors import DataError
-from training.evaluation import feature_check, feature_file, features, instance_discrimination
+from training.evaluation import feature_check, feature_file, features, rotations
 from training.evaluation.feature_file import About
 from training.evaluation.features import FEATURES, NetworkSpec
 from training.evaluation.options import FeaturesOptions
+from training.evaluation.rotations import ROTATIONS
 from training.gan import hardware
 from training.loop import device as devices
 from training.loop.epochs import epoch_order
 
 SHOWN = 20_000
-"""Images that are shown to the network, each of them twice, unless ``epochs`` says otherwise."""
+"""Images that are shown to the network unless ``epochs`` says otherwise."""
 LEAST = 2 * held_out.LEAST
 """Fewest images of a folder: half of them to train on, half of them to check the features."""
 
@@ -107,40 +108,32 @@ def _spec(images: ImageSet) -> NetworkSpec:
 
 
 def fit(
-    images: ImageSet, spec: NetworkSpec, options: FeaturesOptions, device: torch.device
+    found: ImageSet, spec: NetworkSpec, options: FeaturesOptions, device: torch.device
 ) -> tuple[nn.Sequential, int]:
-    """A network of ``spec``, trained on ``images``, in eval mode, and its number of steps.
+    """A network of ``spec``, trained on ``found``, in eval mode, and its number of steps.
 
     Stochastic gradient descent with one cycle of the learning rate (Smith and Topin 2018, arXiv
-    1708.07120), by the sum of the losses of instance discrimination and, with labels, of the
-    classes.
+    1708.07120).
     """
-    count = len(images.pixels)
+    count = len(found.pixels)
     batch = min(_BATCH, count)
     shown = SHOWN if options.epochs is None else options.epochs * count
     steps = max(1, shown // batch)
     torch.manual_seed(options.seed)
     network = hardware.channels_last(features.build(spec.image_shape, spec.outputs)).to(device)
-    projection = _projection(network, spec).to(device)
+    turns_head = _turns_head(network, spec).to(device)
     # A parameter of both is one key.
-    parameters = [*dict.fromkeys([*network.parameters(), *projection.parameters()])]
+    parameters = [*dict.fromkeys([*network.parameters(), *turns_head.parameters()])]
     sgd = torch.optim.SGD(
         parameters, _LEARNING_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(sgd, _LEARNING_RATE, total_steps=steps)
-    pixels = torch.from_numpy(images.pixels)
-    labels = None if images.labels is None else torch.from_numpy(images.labels.values).long()
+    pixels = torch.from_numpy(found.pixels)
+    labels = None if found.labels is None else torch.from_numpy(found.labels.values).long()
     for step in tqdm(range(steps), unit="step"):
         rows = _rows(count, batch, step, options.seed)
-        views = features.normalise(pixels[rows].to(device))
-        views = instance_discrimination.two_views(views)
-        with hardware.autocast(device, "auto"):
-            found = network.get_submodule("body")(views)
-            logits, projected = network.get_submodule("head")(found), projection(found)
-        loss = instance_discrimination.loss(projected)
-        if labels is not None:
-            wanted = labels[rows].repeat(2).to(device)
-            loss = loss + functional.cross_entropy(logits.float(), wanted)
+        images = features.normalise(pixels[rows].to(device))
+        loss = _loss(network, turns_head, images, None if labels is None else labels[rows])
         sgd.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         sgd.step()
@@ -148,11 +141,25 @@ def fit(
     return network.eval(), steps
 
 
-def _projection(network: nn.Sequential, spec: NetworkSpec) -> nn.Module:
-    """From features to projections: the head, or a network that training alone needs."""
+def _loss(
+    network: nn.Sequential, turns_head: nn.Module, images: torch.Tensor, labels: torch.Tensor | None
+) -> torch.Tensor:
+    """The sum of the cross-entropies, in nats, of rotations and, with labels, of classes."""
+    turned, turns = rotations.rotated(images)
+    with hardware.autocast(images.device, "auto"):
+        seen = network.get_submodule("body")(turned)
+        logits, turn_logits = network.get_submodule("head")(seen), turns_head(seen)
+    loss = functional.cross_entropy(turn_logits.float(), turns)
+    if labels is None:
+        return loss
+    return loss + functional.cross_entropy(logits.float(), labels.to(images.device))
+
+
+def _turns_head(network: nn.Sequential, spec: NetworkSpec) -> nn.Module:
+    """From features to rotations: the head, or one that training alone needs."""
     if not spec.names:
         return network.get_submodule("head")
-    return nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, FEATURES))
+    return nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, ROTATIONS))
 
 
 def _rows(count: int, batch: int, step: int, seed: int) -> torch.Tensor:

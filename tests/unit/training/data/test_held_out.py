@@ -104,7 +104,7 @@ def test_a_run_does_not_train_on_what_is_held_out(folder: Path) -> None:
     assert not {*as_bytes(train.pixels)} & {*as_bytes(test)}
     table = list(report.table(train))
     assert table[0].endswith(f": {COUNT + 21} found, {len(train.pixels)} used, 1 skipped")
-    assert table[1] == f"{len(test):8} held out as test images"
+    assert table[1] == f"{len(test):8} held out"
     other = datasets.load(config(folder, test_share=0.2, seed=7), quiet, quiet)
     np.testing.assert_array_equal(other.pixels, train.pixels)
 

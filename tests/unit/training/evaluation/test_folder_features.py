@@ -21,8 +21,8 @@ from training.evaluation import (
     feature_check,
     feature_file,
     features,
-    instance_discrimination,
     references,
+    rotations,
 )
 from training.evaluation.features import FEATURES
 from training.evaluation.records import EvaluationRecord
@@ -34,9 +34,13 @@ Images = NDArray[np.uint8]
 
 
 def drawn(count: int, seed: int = 0) -> Images:
-    """Grey images ``(count, 1, SIZE, SIZE)``: a square, in the left half of every second one."""
+    """Grey images ``(count, 1, SIZE, SIZE)``: a square, in the left half of every second one.
+
+    The ground is lighter than the sky.
+    """
     random = np.random.default_rng(seed)
-    images = random.integers(0, 40, (count, 1, SIZE, SIZE), dtype=np.uint8)
+    images = random.integers(0, 20, (count, 1, SIZE, SIZE), dtype=np.uint8)
+    images[:, :, -3:] += 40
     for number, image in enumerate(images):
         top, left, side = random.integers((0, 0, 3), (10, 3, 6))
         left += 8 * (number % 2)
@@ -85,30 +89,21 @@ def record_of(run: Path) -> EvaluationRecord:
     return found
 
 
-# Instance discrimination.
+# Rotations.
 
 
-def test_equal_views_of_different_images_have_the_least_loss() -> None:
-    """Of two images: the other view has the similarity 1, the views of the other image 0."""
-    projections = torch.eye(2).repeat(2, 1) * torch.tensor([[3.0], [5.0], [7.0], [9.0]])
-    similar = math.exp(1 / instance_discrimination.TEMPERATURE)
-    expected = -math.log(similar / (similar + 2))
-    assert instance_discrimination.loss(projections).item() == pytest.approx(expected, rel=1e-4)
-
-
-def test_projections_that_are_all_equal_tell_nothing() -> None:
-    assert instance_discrimination.loss(torch.ones(8, 3)).item() == pytest.approx(math.log(7))
-
-
-def test_views_change_places_but_neither_colours_nor_sharpness() -> None:
+def test_images_are_turned_by_what_is_said() -> None:
     torch.manual_seed(0)
-    images = torch.rand(6, 3, 16, 16) + 1
-    views = instance_discrimination.two_views(images)
-    assert views.shape == (12, 3, 16, 16)
-    for view, image in zip(views, images.repeat(2, 1, 1, 1), strict=True):
-        kept = view[view != 0]
-        assert torch.isin(kept, image).all()
-        assert 0 < len(kept) < image.numel()
+    images = torch.zeros(60, 1, 8, 8)
+    images[:, :, 0, 0] = 1  # a shift by at most one pixel keeps it in its corner
+    turned, turns = rotations.rotated(images)
+    assert turned.shape == images.shape
+    corners = torch.stack(
+        [turned[:, 0, :4, :4], turned[:, 0, 4:, :4], turned[:, 0, 4:, 4:], turned[:, 0, :4, 4:]]
+    ).sum(dim=(2, 3))  # anticlockwise
+    moved = corners.sum(dim=0) > 0  # the others were shifted out of the image
+    assert corners.argmax(dim=0)[moved].equal(turns[moved])
+    assert turns.bincount().tolist() == pytest.approx([15] * 4, abs=8)
 
 
 # The check.
