@@ -242,9 +242,10 @@ def _fit(options: dict[str, Any]) -> None:
     threads.wait_passively_if_busy()
 
     from training.evaluation.scoring import scorer
+    from training.export.initial_weights import begin
     from training.loop.fit import fit
 
-    fit(out, options, resume, scorer)
+    fit(out, options, resume, scorer, begin)
 
 
 def _encoder(options: dict[str, Any]) -> None:

@@ -139,6 +139,18 @@ class Config(Architecture):
         0, ge=0, lt=2**32, description="decides initial weights, order of images and latents"
     )
 
+    init_from: Path | None = Field(
+        None,
+        description="begin with the weights of a run, of a published model such as models/digits, "
+        "or of a state dict of PyTorch's DCGAN example (default: random weights)",
+    )
+    freeze_discriminator: int = Field(
+        0,
+        ge=0,
+        description="convolutions of the discriminator, from the image on, that keep the weights "
+        "of --init-from (FreezeD, Mo et al. 2020)",
+    )
+
     conditional: Conditional = Field(
         "auto",
         description="labels that the generator takes beside the latent: the classes or the "

@@ -221,13 +221,18 @@ def _training(run: Run, config: Config, steps: int) -> Training:
     epochs = [line for line in run.epochs() if line["step"] <= steps]
     options = config.model_dump(mode="json", exclude=set(PLACEMENT))
     return Training(
-        # The name of the data set, not the path of an image folder, which is private.
-        options={**options, "dataset": run.data().name},
+        # Names, not paths, which are private.
+        options={**options, "dataset": run.data().name, "init_from": _name(config.init_from)},
         epochs=epochs[-1]["epoch"] if epochs else 0,
         steps=steps,
         seconds=round(sum(line["seconds"] for line in epochs), 1),
         device=epochs[-1]["device"] if epochs else "none",
     )
+
+
+def _name(path: Path | None) -> str | None:
+    """The last two parts of ``path``: ``digits/1`` of a version."""
+    return "/".join(path.parts[-2:]) if path else None
 
 
 def _metrics(run: Run, step: int) -> dict[str, Metric]:

@@ -44,8 +44,9 @@ class Generator:
 
     def __init__(self, state: State) -> None:
         """Raise ExportError with the name of a tensor that does not fit."""
-        self._layers = sequential.layers(state)
-        convolutions = [layer for layer in self._layers if not layer.is_norm]
+        self.layers = sequential.layers(state)
+        """Its layers that have tensors, in the order in which they run."""
+        convolutions = [layer for layer in self.layers if not layer.is_norm]
         self._first, self._last = convolutions[0], convolutions[-1]
         self.width, self.channels = self._check_shapes()
         doublings = len(convolutions) - 1
@@ -61,7 +62,7 @@ class Generator:
         """The width of the latents and the channels of the images."""
         weight = self._first.tensors["weight"]
         channels = width = weight.shape[0] if weight.ndim else 0
-        for layer in self._layers:
+        for layer in self.layers:
             vectors = set(layer.tensors)
             if not layer.is_norm:
                 vectors.remove("weight")
@@ -95,7 +96,7 @@ class Generator:
         What has no tensors is as ``options`` say.
         """
         modules: list[nn.Module] = [nn.Unflatten(1, (self.width, 1, 1))]
-        for layer in self._layers:
+        for layer in self.layers:
             if layer.is_norm:
                 channels = len(layer.tensors["weight"])
                 modules.append(_loaded(nn.BatchNorm2d(channels, options.norm_eps), layer.tensors))

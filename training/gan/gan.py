@@ -16,6 +16,7 @@ from training.errors import RunError
 from training.gan import adam, averaging, conditional, losses, networks, penalties
 from training.gan.augmentation import augmented, mirrored
 from training.gan.conditional import Judgement
+from training.gan.freezing import freeze
 from training.gan.hardware import autocast, channels_last, to_device
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
 
@@ -52,6 +53,7 @@ class Gan:
         generator, discriminator = _networks(config, channels, size, sampler)
         self.generator = channels_last(generator).to(device)
         self.discriminator = channels_last(discriminator).to(device)
+        freeze(self.discriminator, config.freeze_discriminator)
         betas = (config.beta1, config.beta2)
         self.generator_adam = adam.adam(self.generator, config.generator_lr, betas)
         self.discriminator_adam = adam.adam(self.discriminator, config.discriminator_lr, betas)
@@ -268,8 +270,11 @@ def _forward(network: nn.Module, *inputs: Tensor) -> Tensor:
 @contextmanager
 def _frozen(discriminator: nn.Module) -> Iterator[None]:
     """Let gradients pass through ``discriminator`` without accumulating in its weights."""
-    discriminator.requires_grad_(False)
+    trained = [weights for weights in discriminator.parameters() if weights.requires_grad]
+    for weights in trained:
+        weights.requires_grad_(False)
     try:
         yield
     finally:
-        discriminator.requires_grad_(True)
+        for weights in trained:
+            weights.requires_grad_(True)

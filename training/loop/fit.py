@@ -33,9 +33,13 @@ from training.run.report import Report
 
 MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 """Makes the ``Score`` of a run, if its options ask for scores."""
+Begin: TypeAlias = Callable[[Gan, Path], Iterable[str]]
+"""Gives new networks the weights in a folder or file; says what was done as lines of text."""
 
 
-def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -> None:
+def fit(
+    out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore, begin: Begin
+) -> None:
     """Train in the folder ``out``: a new run with ``flags``, or with ``resume`` the run there.
 
     If ``torchrun`` started several processes, this is one of them. All of them train; the main
@@ -61,6 +65,8 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore) -
         scored = options.score_every and group.is_main
         score = make_score(_scored_by(run, options), image_set, own_device) if scored else None
         epoch = EpochSoFar.restored({}, own_device)
+        if not (resume and run.checkpoint.exists()):  # killed before its first checkpoint
+            _begin(gan, begin)
         if resume:
             epoch = _resume(start, gan)
         elif group.is_main:
@@ -101,6 +107,16 @@ def _summary(image_set: ImageSet, resumed: Run | None) -> DataSummary:
     if resumed and data != (before := resumed.data()):
         raise RunError(f"{resumed.folder}: the run began with other data: {before.contrast(data)}")
     return data
+
+
+def _begin(gan: Gan, begin: Begin) -> None:
+    """Give new networks the weights that the options name, if any. Raises RunError."""
+    source, frozen = gan.config.init_from, gan.config.freeze_discriminator
+    if frozen and not source:
+        raise RunError(f"--freeze-discriminator {frozen}: needs --init-from, to keep its weights")
+    for line in begin(gan, source) if source else ():
+        if gan.group.is_main:
+            tqdm.write(line)
 
 
 def _scored_by(run: Run, options: Config) -> Config:

@@ -46,6 +46,8 @@ OTHER: dict[str, Any] = {
     "data_dir": Path("elsewhere"),
     "features": Path("features.pt"),
     "test_share": 0.1,
+    "init_from": Path("models/digits"),
+    "freeze_discriminator": 2,
     "device": "cpu",
     "precision": "fp32",
     "execution": "graph",
@@ -77,6 +79,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("batch_size", [1]),
         ("seed", [-1, 2**32]),
         ("test_share", [-0.1, 0.21]),
+        ("freeze_discriminator", [-1, 0.5]),
         ("latent_dim", [0, 4097]),
         ("prior", ["cauchy"]),
         ("generator_filters", [0]),
@@ -182,6 +185,7 @@ def test_options_that_change_the_result_may_not_change(name: str) -> None:
         flag = f"--{name.replace('_', '-')} {value}"
         flag = flag.replace("--image-size None", "no --image-size")
         flag = flag.replace("--dataset None", "no --dataset")
+        flag = flag.replace("--init-from None", "no --init-from")
         flag = flag.removesuffix(" True")
         if flag.endswith(" False"):
             flag = flag.removesuffix(" False").replace("--", "--no-", 1)
