@@ -6,7 +6,7 @@ from typing import Any
 
 from app.artifact import card
 from training.encoder import images, measures, subject
-from training.encoder.encode import Session
+from training.encoder.encode import Session, milliseconds
 from training.encoder.folder import RECORD_FILE
 from training.encoder.found import find
 from training.encoder.images import Images
@@ -44,8 +44,8 @@ def measure(
     found: Subject, graph: bytes, test: Images | None, training: dict[str, Any]
 ) -> EncoderRecord:
     """The record of the encoder ``graph``; ``training`` tells how it was trained."""
-    began, session = time.perf_counter(), Session(graph)
-    metrics = measures.measure(found, session, test)
+    began = time.perf_counter()
+    metrics = measures.measure(found, Session(graph), test)
     return EncoderRecord(
         subject=found.model.title,
         step=found.model.step,
@@ -55,7 +55,7 @@ def measure(
         seconds=round(time.perf_counter() - began, 1),
         sha256=card.digest(graph),
         size=len(graph),
-        milliseconds=round(session.milliseconds(found.model.images(_TIMED_SEEDS)), 3),
+        milliseconds=round(milliseconds(graph, found.model.images(_TIMED_SEEDS)), 3),
         training=training,
         metrics=metrics,
     )

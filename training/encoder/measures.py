@@ -16,7 +16,7 @@ from training.evaluation.records import MeasuredMetric
 from training.gan.conditional import Rows
 from training.gan.pixels import of_latents
 
-GENERATED = 10_000
+GENERATED = 2000
 """Seeds whose images are encoded."""
 REFINED = 200
 """Test images whose latents are optimised directly."""
