@@ -68,10 +68,11 @@ class Drawn:
     @property
     def common_condition(self) -> Conditions | None:
         """The condition ``(k,)`` of all images; None if they differ."""
-        if self.conditions is None or (self.conditions != self.conditions[0]).any():
+        if self.conditions is None:
             return None
         first: Conditions = self.conditions[0]
-        return first
+        differ = len(self.conditions) > 1 and (self.conditions != first).any()
+        return None if differ else first
 
     @property
     def enlarged_bytes(self) -> int:

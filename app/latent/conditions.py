@@ -80,7 +80,13 @@ class ClassSampler:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``. The page finds the same."""
         bounds = self._bounds
         chosen = np.searchsorted(bounds, condition_numbers(seeds) * bounds[-1], side="right")
-        return one_hot(chosen, len(self.names))
+        found: Conditions = self._one_hot[chosen]
+        return found
+
+    @cached_property
+    def _one_hot(self) -> Conditions:
+        """Every class, one-hot: ``(k, k)``."""
+        return np.eye(len(self.names), dtype=np.float32)
 
     @cached_property
     def _bounds(self) -> NDArray[np.float64]:
@@ -88,7 +94,7 @@ class ClassSampler:
 
     def each(self, own: Conditions) -> Conditions:
         """Every class for as many images as ``own`` has ``(n, k)``: ``(k * n, k)``."""
-        return np.eye(len(self.names), dtype=np.float32).repeat(len(own), axis=0)
+        return self._one_hot.repeat(len(own), axis=0)
 
     def from_rows(self, weights: Conditions) -> Conditions:
         """Mixtures of classes: ``weights`` ``(n, k)`` with each row scaled to sum to one.
@@ -147,7 +153,7 @@ class AttributeSampler:
     def typical(self) -> Conditions:
         """The most frequent attributes: ``(1, k)``. Of equals they are the first."""
         pattern = max(self.patterns, key=Counter(self.patterns).__getitem__)
-        return self.table()[[self.patterns.index(pattern)]]
+        return self._table[[self.patterns.index(pattern)]]
 
     def most_probable(self, probabilities: Conditions) -> Conditions:
         """The attributes that each image ``(n, k)`` rather has than not, 0 or 1: ``(n, k)``."""
@@ -155,10 +161,11 @@ class AttributeSampler:
 
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The attributes of ``seeds``, 0 or 1: ``(len(seeds), k)``."""
-        table = self.table()
+        table = self._table
         return table[(condition_numbers(seeds) * len(table)).astype(np.intp)]
 
-    def table(self) -> Conditions:
+    @cached_property
+    def _table(self) -> Conditions:
         """The attributes of every pattern: ``(len(patterns), k)``."""
         patterns = np.array(self.patterns, dtype=np.uint64)[:, None]
         bits = patterns >> np.arange(len(self.names), dtype=np.uint64)
@@ -199,6 +206,16 @@ Sampler = ClassSampler | AttributeSampler
 def text_of_seed(sampler: Sampler, seed: int) -> str:
     """The text of the condition of ``seed``, which every request for its image needs."""
     return sampler.text(sampler.from_seeds([seed])[0])
+
+
+def text_of(sampler: Sampler, condition: Conditions) -> str:
+    """The text of a condition ``(k,)``; that of a class that was named lately takes no time."""
+    return _text(sampler, condition.tobytes())
+
+
+@lru_cache(4096)
+def _text(sampler: Sampler, condition: bytes) -> str:
+    return sampler.text(np.frombuffer(condition, dtype=np.float32))
 
 
 def _refuse(wrong: Conditions, allowed: str) -> None:

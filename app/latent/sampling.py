@@ -33,9 +33,9 @@ MAX_TRUNCATION = 2
 MAX_LATENT = 100
 """Far above the largest number in any seed's latent; long before it, images are uniform."""
 
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
+_CONSTANTS = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_WORD = 2**64 - 1
+_GAMMA, _MIX_1, _MIX_2 = map(np.uint64, _CONSTANTS)
 _SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 30, 31, 32))
 
 # The noise of a seed starts half-way through its words. Every neighbour owns as many words as the
@@ -43,8 +43,12 @@ _SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (np.uint64(bits) for bits in (27, 3
 _NOISE, _NEIGHBOUR = np.uint64(2**31), np.uint64(2**11)
 
 # Position of the word that decides the class or the attributes of a seed.
-_CONDITION = np.uint64(2**30)
+_CONDITION_WORD = 2**30
+_CONDITION = np.uint64(_CONDITION_WORD)
 _SHIFT_11, _DOUBLES = np.uint64(11), 2.0**53
+
+_FEW = 16
+"""Up to so many seeds, one number of each is computed faster by Python than by NumPy."""
 
 # Below this sine, two directions are parallel or opposite to float32 accuracy.
 _PARALLEL = 1e-6
@@ -113,8 +117,19 @@ def condition_numbers(seeds: Sequence[int]) -> Float64Array:
 
     It is independent of the latent of the seed.
     """
+    if len(seeds) <= _FEW:
+        return np.array([_condition_number(seed) for seed in seeds], dtype=np.float64)
     first = (np.array(seeds, dtype=np.uint64) << _SHIFT_32) + _CONDITION
     return (_words_from(first, 1)[:, 0] >> _SHIFT_11) / _DOUBLES
+
+
+def _condition_number(seed: int) -> float:
+    """Return what ``condition_numbers`` does, for one seed."""
+    gamma, mix_1, mix_2 = _CONSTANTS
+    z = ((seed << 32) + _CONDITION_WORD + 1) * gamma & _WORD
+    z = (z ^ z >> 30) * mix_1 & _WORD
+    z = (z ^ z >> 27) * mix_2 & _WORD
+    return ((z ^ z >> 31) >> 11) / _DOUBLES
 
 
 def truncate(rows: Latents, truncation: float) -> Latents:

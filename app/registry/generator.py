@@ -9,7 +9,7 @@ from app.artifact.version_key import VersionKey
 from app.errors import invalid, parameter_error
 from app.latent import choices, sampling
 from app.latent.choices import NO_AMOUNTS, Amounts, Choice, Mixture
-from app.latent.conditions import Conditions
+from app.latent.conditions import Conditions, text_of
 from app.latent.edits import NO_EDIT, Edit
 from app.latent.sampling import Latents, Points
 from app.registry import chosen_conditions
@@ -112,7 +112,7 @@ class Generator:
         sampler = self.card.sampler
         if sampler is None or condition is None:
             return {}
-        return {sampler.parameter: sampler.text(condition)}
+        return {sampler.parameter: text_of(sampler, condition)}
 
     def choice(
         self,

@@ -51,6 +51,12 @@ def test_the_number_that_decides_a_class_never_changes(seed: int, number: float)
     assert sampling.condition_numbers([seed])[0] == pytest.approx(number, abs=1e-9)
 
 
+def test_few_seeds_have_the_same_numbers_as_many() -> None:
+    seeds = [0, 1, 2**31, 2**32 - 1, *range(7, 4000, 13)]
+    few = [sampling.condition_numbers([seed])[0] for seed in seeds]
+    assert few == sampling.condition_numbers(seeds).tolist()
+
+
 def test_attributes_are_combined_as_in_the_training_images() -> None:
     rows = FACES.from_seeds(MANY)
     found, counts = np.unique(rows, axis=0, return_counts=True)
