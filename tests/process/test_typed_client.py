@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from app.api.content_negotiation import JSON
+from app.api.uploads import MULTIPART
 from tests.serving import serving
 
 # The generator has no type for images; they are plain files to it.
@@ -21,15 +21,13 @@ def generated(client: TestClient, tmp_path_factory: pytest.TempPathFactory) -> P
     """The folder of the generated package ``dcgan_client``; a warning of the generator fails."""
     folder = tmp_path_factory.mktemp("generated")
     document = client.get("/openapi.json").json()
-    responses = [
-        response
-        for operations in document["paths"].values()
-        for operation in operations.values()
-        for response in operation["responses"].values()
-    ]
-    types = {name for one in responses for name in one.get("content", {}) if name != JSON}
+    operations = [one for path in document["paths"].values() for one in path.values()]
+    bodies = [one["requestBody"] for one in operations if "requestBody" in one]
+    responses = [one for operation in operations for one in operation["responses"].values()]
+    types = {name for one in (*bodies, *responses) for name in one.get("content", {})}
+    files = {name for name in types if not name.endswith("json") and name != MULTIPART}
     options = {
-        "content_type_overrides": {name: BYTES for name in types if not name.endswith("json")},
+        "content_type_overrides": dict.fromkeys(files, BYTES),
         "post_hooks": [],
     }
     (folder / "options.json").write_text(json.dumps(options))

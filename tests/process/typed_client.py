@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from dcgan_client import Client
 from dcgan_client.api.health import ready
-from dcgan_client.api.images import arithmetic, generate, grid, image
+from dcgan_client.api.images import arithmetic, generate, grid, image, variations_of_point
 from dcgan_client.models import (
     ArithmeticBody,
     GenerateBody,
@@ -16,6 +16,7 @@ from dcgan_client.models import (
     Neighbours,
     Problem,
     Ready,
+    VariationsBody,
 )
 from dcgan_client.types import File, Response
 
@@ -46,6 +47,10 @@ def main(address: str) -> None:
     summed = arithmetic.sync(client=client, body=ArithmeticBody(plus=[[1, 2], [3]], minus=[[4]]))
     assert isinstance(summed, Neighbours)
     assert len(summed.images) == summed.rows * summed.cols
+
+    around = variations_of_point.sync(client=client, body=VariationsBody(point=[0.5] * 64))
+    assert isinstance(around, Neighbours)
+    assert around.images[around.middle].png == sent.images[0].png
 
     refused: Response[Generated | GeneratedFromLatents | Problem] = generate.sync_detailed(
         client=client, n=257, body=GenerateBody()
