@@ -243,9 +243,9 @@ def _fit(options: dict[str, Any]) -> None:
 
     from training.evaluation.scoring import scorer
     from training.export.initial_weights import begin
-    from training.loop.fit import fit
+    from training.loop.fit import Hooks, fit
 
-    fit(out, options, resume, scorer, begin)
+    fit(out, options, resume, Hooks(scorer, begin))
 
 
 def _encoder(options: dict[str, Any]) -> None:

@@ -52,6 +52,7 @@ TRAINING: Graph = {
     "loop": BELOW,
     "evaluation": BELOW,
     "export": BELOW,
+    "library": BELOW,
     "encoder": BELOW,
     "figures": BELOW,
     "__main__": BELOW,

@@ -1,9 +1,9 @@
 """The ``fit`` command: one run from its data to its last epoch."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -35,11 +35,23 @@ MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 """Makes the ``Score`` of a run, if its options ask for scores."""
 Begin: TypeAlias = Callable[[Gan, Path], Iterable[str]]
 """Gives new networks the weights in a folder or file; says what was done as lines of text."""
+OnReport: TypeAlias = Callable[[Report], object]
+"""Called with every report, in the main process."""
 
 
-def fit(
-    out: Path, flags: dict[str, Any], resume: bool, make_score: MakeScore, begin: Begin
-) -> None:
+def ignore_report(_: Report) -> None:
+    """An ``OnReport`` that does nothing."""
+
+
+class Hooks(NamedTuple):
+    """What packages above this one, and callers, do for a run."""
+
+    make_score: MakeScore
+    begin: Begin
+    on_report: OnReport = ignore_report
+
+
+def fit(out: Path, flags: dict[str, Any], resume: bool, hooks: Hooks) -> None:
     """Train in the folder ``out``: a new run with ``flags``, or with ``resume`` the run there.
 
     If ``torchrun`` started several processes, this is one of them. All of them train; the main
@@ -63,10 +75,11 @@ def fit(
         gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
         scored = options.score_every and group.is_main
-        score = make_score(_scored_by(run, options), image_set, own_device) if scored else None
+        scores = (_scored_by(run, options), image_set, own_device)
+        score = hooks.make_score(*scores) if scored else None
         epoch = EpochSoFar.restored({}, own_device)
         if not (resume and run.checkpoint.exists()):  # killed before its first checkpoint
-            _begin(gan, begin)
+            _begin(gan, hooks.begin)
         if resume:
             epoch = _resume(start, gan)
         elif group.is_main:
@@ -75,7 +88,7 @@ def fit(
             _keep_features(run, options)
         if tried:
             _announce(start, tried, gan.step)
-        _train(start, gan, image_set, epoch, score)
+        _train(start, gan, image_set, epoch, Watch(score, hooks.on_report))
 
 
 def _announce(start: Start, tried: Trial, done: int) -> None:
@@ -85,9 +98,20 @@ def _announce(start: Start, tried: Trial, done: int) -> None:
         _warn(warning)
 
 
-def _train(
-    start: Start, gan: Gan, image_set: ImageSet, epoch: EpochSoFar, score: Score | None
-) -> None:
+class Watch(NamedTuple):
+    """What looks at a run while it trains."""
+
+    score: Score | None
+    on_report: OnReport
+
+    def pass_on(self, reports: Iterable[Report]) -> Iterator[Report]:
+        """``reports``, each of which ``on_report`` gets first."""
+        for report in reports:
+            self.on_report(report)
+            yield report
+
+
+def _train(start: Start, gan: Gan, image_set: ImageSet, epoch: EpochSoFar, watch: Watch) -> None:
     notify = tqdm.write if gan.group.is_main else execution.ignore
     images = device.place_images(image_set.pixels, gan.device, notify)
     training_data = TrainingData(images, _conditions(image_set, images.device))
@@ -96,7 +120,7 @@ def _train(
         reports = train(gan, training_data, start.steps, control=control)
         if gan.group.is_main:
             recorder = Recorder(start.run, gan, epoch, start.data.images, start.steps)
-            recorder.record(reports, score, signals)
+            recorder.record(watch.pass_on(reports), watch.score, signals)
         else:
             _follow(reports, start.steps, signals)
 
