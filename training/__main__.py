@@ -98,6 +98,7 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     _add_fields(avatars, AvatarsOptions)
     avatars.set_defaults(command=_avatars)
     _add_publishing(commands)
+    _add_importing(commands)
     _add_measuring(commands)
     return root
 
@@ -116,6 +117,15 @@ def _add_publishing(commands: Commands) -> None:
     )
     _add_default(export)
     export.set_defaults(command=_export)
+    default = commands.add_parser("default", help="choose the default version of a model")
+    default.add_argument("--name", required=True, help="name of the model")
+    default.add_argument("--version", type=int, required=True, help="number of the version")
+    _add_models(default)
+    default.set_defaults(command=_default)
+
+
+def _add_importing(commands: Commands) -> None:
+    """Add the commands that publish a generator from elsewhere."""
     imported = commands.add_parser("import", help="publish a state dict of PyTorch's DCGAN example")
     _add_foreign(imported)
     _add_fields(imported, ImportOptions)
@@ -140,11 +150,6 @@ def _add_publishing(commands: Commands) -> None:
         help="its input for classes, if it is conditional: one number for each class, or the index",
     )
     adopt.set_defaults(command=_adopt)
-    default = commands.add_parser("default", help="choose the default version of a model")
-    default.add_argument("--name", required=True, help="name of the model")
-    default.add_argument("--version", type=int, required=True, help="number of the version")
-    _add_models(default)
-    default.set_defaults(command=_default)
 
 
 def _add_measuring(commands: Commands) -> None:

@@ -22,8 +22,8 @@ MOST_LOSS = 1e5
 discriminator: in healthy runs they stay below 100."""
 
 _ADVICE = (
-    "the run has diverged, and the last checkpoint is from before. Start again with a lower "
-    "--generator-lr and --discriminator-lr, or with --spectral-norm"
+    "the run has diverged, and its last checkpoint, if any, is from before. Start again with a "
+    "lower --generator-lr and --discriminator-lr, or with --spectral-norm"
 )
 
 
