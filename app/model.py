@@ -115,7 +115,7 @@ class Model:
 
         >>> import app
         >>> faces = app.load("models/faces")
-        >>> faces.sample(range(4), edit={"glasses": 2}).shape
+        >>> faces.sample(range(4), attributes="glasses,-beard").shape
         (4, 64, 64, 3)
         """
         numbers = _seeds(seeds, least=1)
