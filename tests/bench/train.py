@@ -25,7 +25,7 @@ from app.runtime.cpus import available
 from training.config import Config, from_flags
 from training.gan.gan import Gan
 from training.loop import device
-from training.loop.epochs import TrainingData, train
+from training.loop.epochs import Control, TrainingData, train
 
 IMAGES = 16_384
 ENDLESS = 2**40
@@ -94,9 +94,8 @@ def speed(side: Side, steps: int, batch_size: int) -> float:
 def ours(config: Config, pixels: np.ndarray, where: torch.device, every: int) -> Side:
     device.tune_convolutions(where)
     gan = Gan(config, pixels.shape[1:], where)
-    reports = train(
-        gan, TrainingData(device.place_images(pixels, where, print)), ENDLESS, every, print
-    )
+    data = TrainingData(device.place_images(pixels, where, print))
+    reports = train(gan, data, ENDLESS, every, Control(print))
 
     def side(steps: int) -> int:
         first = gan.step
