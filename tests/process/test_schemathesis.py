@@ -18,8 +18,11 @@ def server(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     log = tmp_path_factory.mktemp("server") / "log"
     keys = ["--api-keys", KEY, "--admin-keys", KEY]
     command = [sys.executable, "-m", "app", "--access-log", "false", *keys]
-    with serving(command, root, log) as address:
-        yield address
+    with pytest.MonkeyPatch.context() as patch:
+        # Neither the server nor Schemathesis has its coverage measured, which slows them down.
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        with serving(command, root, log) as address:
+            yield address
 
 
 @pytest.fixture
@@ -48,7 +51,6 @@ def findings(root: Path, config: Path, address: str, *flags: str) -> tuple[int, 
     return 0, ended.stdout + ended.stderr
 
 
-@pytest.mark.usefixtures("_no_coverage")  # of Schemathesis; the server started before
 def test_schemathesis_finds_nothing(root: Path, config: Path, server: str) -> None:
     cases, found = findings(
         root, config, server, "--max-examples", "20", "--generation-deterministic"
