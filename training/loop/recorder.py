@@ -63,7 +63,9 @@ class Recorder:
                     self._save()
 
     def _end_epoch(self, report: Report, display: Display, score: Score | None) -> None:
-        last, look = report.step == self._steps, report.step == self._steps or self._looks.is_due
+        last = report.step == self._steps
+        # A run that has to stop saves first of all: it may be killed soon.
+        look = last or (self._looks.is_due and not report.stopping)
         if not last and report.epoch % (self._gan.config.score_every or 1):
             score = None
         began, value, scoring = time.perf_counter(), None, 0.0

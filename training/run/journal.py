@@ -21,6 +21,7 @@ figures/                pictures by ``figures``
 import dataclasses
 import json
 import math
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,10 +266,9 @@ class Run:
 
     def sheets(self) -> dict[int, Path]:
         """The sample grids that were drawn, by their epoch, in its order."""
-        numbers = sorted(
-            int(path.stem.removeprefix("epoch-"))
-            for path in (self.folder / "samples").glob("epoch-*.png")
-        )
+        names = (path.name for path in (self.folder / "samples").glob("epoch-*.png"))
+        found = (re.fullmatch(r"epoch-(\d{3,})\.png", name) for name in names)
+        numbers = sorted(int(match[1]) for match in found if match)
         return {number: self.samples(number) for number in numbers}
 
     def write_samples(

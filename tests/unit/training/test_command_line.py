@@ -258,6 +258,24 @@ def test_a_stopped_run_saves_at_once_and_continues_with_the_printed_command(
     assert_equal_runs(run, finished_run)
 
 
+def test_a_run_that_stops_at_the_end_of_an_epoch_saves_without_looking(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, train_step = Run(tmp_path / "run"), Gan.train_step
+
+    def interrupted(self: Gan, real: torch.Tensor) -> torch.Tensor:
+        if self.step == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return train_step(self, real)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Gan, "train_step", interrupted)
+        assert fit(run.folder) == 143
+    assert (last(run.folder)["step"], len(run.epochs()), run.sheets()) == (5, 1, {})
+    assert fit(run.folder, "--resume") == 0
+    assert list(run.sheets()) == [2]
+
+
 def test_a_second_ctrl_c_ends_the_run_at_once(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,20 @@ def test_rewinding_removes_the_epochs_after_a_step(tmp_path: Path, step: int, ke
     assert len(run.epochs()) == kept + 1
 
 
+def test_rewinding_removes_the_samples_after_a_step(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    names = ["epoch-001.png", "epoch-003.png", "epoch-1000.png", "epoch-mine.png"]
+    (tmp_path / "samples").mkdir()
+    for name in names:
+        (tmp_path / "samples" / name).touch()
+    for epoch in (1, 2, 3):
+        run.write_epoch(report(epoch), 1, "a device")
+    assert list(run.sheets()) == [1, 3, 1000]
+    run.rewind(10)
+    assert list(run.sheets()) == [1]
+    assert (tmp_path / "samples" / "epoch-mine.png").exists()
+
+
 def test_rewinding_a_run_without_epochs_writes_no_file(tmp_path: Path) -> None:
     Run(tmp_path).rewind(0)
     assert list(tmp_path.iterdir()) == []
