@@ -1,6 +1,6 @@
 """Requests per second for a PNG sheet: our server compared with others, in alternating rounds.
 
-    python -m tests.bench.http [--models models/fashion-mnist/2 models/faces/1] [--out result.json]
+    python -m tests.bench.http [--models models/fashion-mnist/3 models/faces/1] [--out result.json]
         [--earlier models/fashion-mnist/2 models/faces/1] [--rivals naive,litserve,bentoml,ray]
         [--images 1,16] [--connections 1,16,64]
 
@@ -126,7 +126,7 @@ def print_ratios(results: Sequence[Mapping[str, Any]], images: Sequence[int]) ->
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    models = [Path("models/fashion-mnist/2"), Path("models/faces/1")]
+    models = [Path("models/fashion-mnist/3"), Path("models/faces/1")]
     words = "models that our server is compared with"
     parser.add_argument("--models", type=Path, nargs="+", default=models, help=words)
     words = "for each of --models, the one that the naive server is compared with, too"
