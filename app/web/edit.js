@@ -1,6 +1,6 @@
-/* Edits of the picture on the stage: attributes by sliders and switches, and its variety. */
+/* Edits of the picture on the stage: its attributes and its variety. */
 
-import { checkChip, makeChips } from "./chips.js";
+import { conditionOf } from "./conditions.js";
 import { $, make, on } from "./dom.js";
 import { currentVersion } from "./models.js";
 import { signed, words } from "./names.js";
@@ -9,15 +9,15 @@ import { bindReset, bindSlider } from "./sliders.js";
 import { change, state, toStage } from "./state.js";
 
 const MAX = 3; // strength at the ends of a slider
-const POSITIONS = [["", "any"], ["1", "yes"], ["0", "no"]];
+const RESET = "Double-click to reset.";
 let shown = null; // the model version that the sliders belong to
 
 export function render() {
   if (shown !== currentVersion()) build();
-  const { attributes, edit, truncation } = state.stage;
-  for (const chips of $("switches").children) checkChip(chips, switchValue(attributes[chips.name]));
-  for (const input of $("sliders").querySelectorAll("input")) {
-    showStrength(input, edit[input.name] ?? 0);
+  const { edit, truncation } = state.stage;
+  for (const input of $("sliders").querySelectorAll("[name]")) {
+    if (input.name in shown.attributes) showStrength(input, edit[input.name] ?? 0);
+    else showAmount(input);
   }
   $("truncation").value = truncation;
   $("truncation").nextElementSibling.textContent = truncation;
@@ -25,13 +25,11 @@ export function render() {
   $("edit-reset").disabled = isSame(state.stage, unedited());
 }
 
-const switchValue = (amount) => (amount === undefined ? "" : String(Math.round(amount)));
-
 function build() {
   shown = currentVersion();
-  const chosen = shown.condition_attributes;
-  $("switches").replaceChildren(...chosen.map(makeSwitch));
-  $("sliders").replaceChildren(...groups(Object.entries(shown.attributes)).map(makeGroup));
+  const amounts = shown.condition_attributes.map(({ name }) => [name, makeAmount]);
+  const strengths = Object.keys(shown.attributes).map((name) => [name, makeStrength]);
+  $("sliders").replaceChildren(...groups([...amounts, ...strengths]).map(makeGroup));
 }
 
 /** Attributes by the last word of their names, if several have it: `[word, attributes]`. */
@@ -57,20 +55,37 @@ const makeGroup = ([word, members]) =>
     "fieldset",
     {},
     make("legend", {}, word ? word[0].toUpperCase() + word.slice(1) : "Attributes"),
-    ...members.map((member) => makeSlider(member, word)),
+    ...members.map(([name, makeInput]) => labelled(makeInput(name), words(name), word)),
   );
 
-function makeSlider([name, { gained }], group) {
-  const label = words(name);
+/** A slider with its label, which leaves out the word of its group. */
+function labelled(input, label, word) {
+  input.ariaLabel = label;
+  const short = word ? label.slice(0, -word.length - 1) : label;
   const output = make("output", { "aria-hidden": "true" });
+  return make("label", { className: "strength" }, make("span", {}, short), input, output);
+}
+
+/** A slider for the strength of an edit. */
+function makeStrength(name) {
   const range = { type: "range", name, min: -MAX, max: MAX, step: 0.1 };
-  const input = make("input", { ...range, "aria-label": label });
-  const share = `${Math.round(100 * gained)}%`;
-  input.title = `+2 adds ${label} to ${share} of the pictures that lack it. Double-click to reset.`;
+  const input = make("input", { ...range, className: "centred" });
+  const share = `${Math.round(100 * shown.attributes[name].gained)}%`;
+  input.title = `+2 adds ${words(name)} to ${share} of the pictures that lack it. ${RESET}`;
   bindSlider(input, (strength) => ({ stage: withEdit(name, strength) }));
   bindReset(input, 0);
-  const short = group ? label.slice(0, -group.length - 1) : label;
-  return make("label", { className: "strength" }, make("span", {}, short), input, output);
+  return input;
+}
+
+/** A slider for an attribute that the network takes: from absent to present. */
+function makeAmount(name) {
+  const input = make("input", { type: "range", name, min: 0, max: 1, step: 0.05, title: RESET });
+  bindSlider(input, (amount) => ({ stage: withAmount(name, amount) }));
+  input.addEventListener("dblclick", () => {
+    const { [name]: _, ...others } = state.stage.attributes;
+    if (!state.stage.latent) toStage(makeRecipe({ ...state.stage, attributes: others }));
+  });
+  return input;
 }
 
 const withEdit = (name, strength) =>
@@ -83,20 +98,24 @@ function showStrength(input, strength) {
   input.ariaValueText = text || "unchanged";
 }
 
-/** A switch with three positions: as the seed has it, present, absent. */
-function makeSwitch({ name, excludes }) {
-  const choose = (value) => {
-    const attributes = { ...state.stage.attributes, [name]: Number(value) };
-    if (value === "") delete attributes[name];
-    // Nobody has both.
-    for (const other of value === "1" ? excludes : []) {
-      if (attributes[other]) delete attributes[other];
-    }
-    toStage(makeRecipe({ ...state.stage, attributes }));
-  };
-  const chips = makeChips(`has-${name}`, words(name), POSITIONS, choose);
-  chips.name = name;
-  return chips;
+/** The picture with this amount of an attribute, and without what it excludes. */
+function withAmount(name, amount) {
+  const { excludes } = shown.condition_attributes.find((one) => one.name === name);
+  const attributes = { ...state.stage.attributes, [name]: amount };
+  // Nobody has both.
+  for (const other of amount ? excludes : []) if (attributes[other]) delete attributes[other];
+  return makeRecipe({ ...state.stage, attributes });
+}
+
+function showAmount(input) {
+  const { name } = input;
+  const names = shown.condition_attributes.map((one) => one.name);
+  const amount = conditionOf(state.stage, shown)[names.indexOf(name)];
+  const text = `${Math.round(100 * amount)}%`;
+  const isChosen = name in state.stage.attributes;
+  if (Number(input.value) !== amount) input.value = amount;
+  input.nextElementSibling.textContent = isChosen ? text : "";
+  input.ariaValueText = isChosen ? text : `${text}, as the seed has it`;
 }
 
 /** The picture without edits. If it is made of others, it keeps the attributes of these. */

@@ -24,8 +24,14 @@ function boxes() {
 /** What an edit adds to one picture, added to another; without edits, a sum of three pictures. */
 function example() {
   const [one, other] = EXAMPLE.map((seed) => plain(state.stage, seed));
-  const [attribute] = Object.keys(currentVersion().attributes);
-  const [name, another] = currentVersion().classes.map((found) => found.name);
+  const { attributes, classes, condition_attributes: chosen } = currentVersion();
+  const [attribute] = Object.keys(attributes);
+  const [name, another] = classes.map((found) => found.name);
+  if (chosen.length) {
+    const having = (amount) =>
+      makeRecipe({ ...one, attributes: { [chosen[0].name]: amount } });
+    return [[having(1)], [having(0)], [other]];
+  }
   if (attribute) return [[makeRecipe({ ...one, edit: { [attribute]: 2 } })], [one], [other]];
   if (!another) return [[one], [plain(one, 2)], [other]];
   const of = (recipe, kind) => [makeRecipe({ ...recipe, class: kind })];

@@ -38,9 +38,10 @@ export function nameOf(recipe) {
 }
 
 const attributeNames = ({ attributes }) =>
-  Object.entries(attributes).map(
-    ([name, amount]) => `${amount ? "with" : "without"} ${words(name)}`,
-  );
+  Object.entries(attributes).map(([name, amount]) => {
+    const part = { 0: "without", 1: "with" }[amount] ?? `${Math.round(100 * amount)}%`;
+    return `${part} ${words(name)}`;
+  });
 
 /** The name of a file of a picture, without its ending. */
 export function fileName(recipe) {
