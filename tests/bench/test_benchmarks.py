@@ -169,7 +169,7 @@ def test_the_engine_is_compared_with_plain_onnxruntime(root: Path, tmp_path: Pat
     few = ["--rounds", "1", "--seconds", "0.001", "--images", "1,16", "--provider", "cpu"]
     command = [sys.executable, "-m", "tests.bench.engine", *few, "--out", tmp_path / "engine.json"]
     ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
-    assert "faces/1: generator.cpu.onnx on cpu in fp32" in ended.stdout
+    assert "faces/1: generator.onnx on cpu in fp32" in ended.stdout
     rows = json.loads((tmp_path / "engine.json").read_text())
     assert [(row["model"], row["images"]) for row in rows] == [
         (model, images) for model in ("fashion-mnist/2", "faces/1") for images in (1, 16)

@@ -128,7 +128,7 @@ def broken_cuda(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> WithoutDri
 
 def test_cuda_that_does_not_start_is_an_error(models: Path, broken_cuda: WithoutDriver) -> None:
     with pytest.raises(StartupError, match="does not start"):
-        loader.load(models / VERSION, Settings(provider="cuda"))
+        loader.load(models / VERSION, Settings(models=models, provider="cuda"))
     assert broken_cuda.requested == [CUDA, CPU]
 
 
@@ -138,7 +138,7 @@ def test_tensorrt_that_does_not_start_is_an_error(
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")  # so that monkeypatch restores it
     machine.has(TENSORRT, CUDA, CPU)
     with pytest.raises(StartupError, match=r"provider=tensorrt: .* not start; .*TensorRT 10"):
-        loader.load(models / VERSION, Settings(provider="tensorrt"))
+        loader.load(models / VERSION, Settings(models=models, provider="tensorrt"))
     assert broken_cuda.requested == [TENSORRT, CUDA, CPU]
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
 
@@ -147,7 +147,7 @@ def test_tensorrt_that_does_not_start_is_an_error(
 def test_auto_continues_without_it_and_names_the_provider_that_runs(
     models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = loader.load(models / VERSION, Settings()).engine
+    engine = loader.load(models / VERSION, Settings(models=models)).engine
     assert (engine.provider, engine.precision) == ("cpu", "fp32")
     assert "provider=cuda: onnxruntime has it, but it does not start" in caplog.text
 

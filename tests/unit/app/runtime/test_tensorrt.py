@@ -73,7 +73,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
 
 
 def engine(models: Path, **flags: Any) -> Engine:
-    return loader.load(models / VERSION, Settings(provider="tensorrt", **flags)).engine
+    return loader.load(models / VERSION, Settings(models=models, provider="tensorrt", **flags)).engine
 
 
 def test_one_engine_serves_every_batch_size(models: Path, gpu: Gpu) -> None:
@@ -134,7 +134,7 @@ def test_the_second_start_uses_the_engine_of_the_first(
 def test_each_graph_precision_and_batch_size_has_its_own_engine(
     models: Path, gpu: Gpu, tmp_path: Path
 ) -> None:
-    settings = partial(Settings, provider="tensorrt", engine_cache=tmp_path)
+    settings = partial(Settings, models=models, provider="tensorrt", engine_cache=tmp_path)
     loader.load(models / "faces/1", settings())
     for flags in ({}, {"precision": "fp16"}, {"max_batch": 32}):
         loader.load(models / VERSION, settings(**flags))
