@@ -143,7 +143,7 @@ class Body:
 
 
 @pytest.mark.parametrize(
-    ("content", "status"), [(b" " * 2**17, 413), (b'{"plus": [', 422), (b'"\xff"', 422)]
+    ("content", "status"), [(b" " * 2**22, 413), (b'{"plus": [', 422), (b'"\xff"', 422)]
 )
 def test_a_body_that_cannot_be_read_does_not_wait_for_the_garbage_collector(
     small: TestClient, content: bytes, status: int
