@@ -143,10 +143,15 @@ class Body:
 
 
 @pytest.mark.parametrize(
-    ("content", "status"), [(b" " * 2**22, 413), (b'{"plus": [', 422), (b'"\xff"', 422)]
+    ("path", "content", "status"),
+    [
+        ("/v1/images/generations", b" " * 2**17, 413),
+        ("/arithmetic", b'{"plus": [', 422),
+        ("/arithmetic", b'"\xff"', 422),
+    ],
 )
 def test_a_body_that_cannot_be_read_does_not_wait_for_the_garbage_collector(
-    small: TestClient, content: bytes, status: int
+    small: TestClient, path: str, content: bytes, status: int
 ) -> None:
     statuses: list[int | None] = []
     body = Body(content)
@@ -156,7 +161,7 @@ def test_a_body_that_cannot_be_read_does_not_wait_for_the_garbage_collector(
         statuses.append(message.get("status"))
 
     headers = [(b"host", b"x"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": "/arithmetic"}
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path}
     assert small.portal
     gc.disable()
     try:

@@ -73,7 +73,9 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
 
 
 def engine(models: Path, **flags: Any) -> Engine:
-    return loader.load(models / VERSION, Settings(models=models, provider="tensorrt", **flags)).engine
+    return loader.load(
+        models / VERSION, Settings(models=models, provider="tensorrt", **flags)
+    ).engine
 
 
 def test_one_engine_serves_every_batch_size(models: Path, gpu: Gpu) -> None:
