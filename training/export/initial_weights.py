@@ -15,7 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from app.artifact import card
+from app.artifact import card, default_version
 from app.artifact.card import CARD_FILE, CardError
 from training.errors import ExportError, RunError
 from training.export import state_dict
@@ -166,13 +166,21 @@ def _read(source: Path) -> Weights:
     if Run(source).options.exists():
         return _of_run(Run(source))
     numbers = card.version_numbers(source) if source.is_dir() else []
-    folder = source / str(numbers[-1]) if numbers else source
+    folder = source / str(_default(source, numbers)) if numbers else source
     if (folder / CARD_FILE).exists():
         return _of_version(folder.absolute())
     raise RunError(
         f"--init-from {source}: neither a run, nor a published model such as models/digits, nor "
         "the file of a state dict"
     )
+
+
+def _default(model: Path, numbers: list[int]) -> int:
+    """The default version of a published model. Raises RunError if its record is damaged."""
+    try:
+        return default_version.choose(numbers, default_version.read(model))
+    except CardError as error:
+        raise RunError(f"--init-from {error}") from error
 
 
 def _of_run(run: Run) -> Weights:

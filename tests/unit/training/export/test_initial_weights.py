@@ -179,7 +179,10 @@ def test_what_is_no_network_is_refused(
     copy = tmp_path / "tiny" / "3"
     shutil.copytree(version, copy)
     (copy / card.read(copy).variants[0].file).write_bytes(b"")
+    shutil.copytree(version, tmp_path / "other" / "3")
+    (tmp_path / "other" / "default").write_text("the best")
     for source, message in (
+        (tmp_path / "other", "default: must be a file that contains the number of a version"),
         (tmp_path / "nothing", "neither a run, nor a published model such as models/digits, nor "),
         (tmp_path / "text.pth", "text.pth: not a state dict, or damaged"),
         (copy, "generator.onnx: has SHA-256"),
