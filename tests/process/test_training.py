@@ -1,5 +1,6 @@
 """Training in processes of its own: started by ``torchrun``, killed, terminated, resumed."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,11 +9,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
 
 from tests import tiny_run
+from tests.bench.serving import free_port
 from tests.waiting import scaled
 from training.__main__ import main
 from training.loop import checkpoint
@@ -39,8 +42,29 @@ with joined_group(torch.device("cpu")) as (group, device):
     print(f"rank {group.rank} of {group.size} on {device}: rows {rows.shape[0]}", flush=True)
 """
 
+FIT = """
+import json, os, sys
+from training.__main__ import main
+
+os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"  # it knows the addresses of the group before
+for port, call in json.loads(sys.argv[1]):
+    os.environ["MASTER_PORT"] = str(port)
+    assert main(["fit", *call]) == 0, call
+"""
+
 Start = Callable[..., subprocess.Popen[str]]
-FitInTwo = Callable[..., str]
+
+
+class InTwo(NamedTuple):
+    """What two processes have done, one thing after the other: to start them takes most time."""
+
+    output: str
+    first: Path
+    """A run of one epoch. Read only."""
+    whole: Path
+    """A run of two epochs."""
+    parts: Path
+    """The same, resumed after the first epoch."""
 
 
 @pytest.fixture(scope="module")
@@ -67,62 +91,45 @@ def start(root: Path) -> Start:
 
 
 @pytest.fixture(scope="module")
-def fit_in_two(start: Start, flags: list[str]) -> FitInTwo:
-    """Trains the tiny run in two processes; returns what they print."""
-
-    def fitted(out: Path, *further: object) -> str:
-        process = start("-m", "training", "fit", "--out", out, *flags, *further)
-        output, _ = process.communicate(timeout=scaled(120))
-        assert process.returncode == 0, output
-        return output
-
-    return fitted
-
-
-@pytest.fixture(scope="module")
-def first_epoch(fit_in_two: FitInTwo, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of one epoch by two processes. Read only."""
-    out = tmp_path_factory.mktemp("first") / "run"
-    fit_in_two(out, "--epochs", 1)
-    return out
+def in_two(start: Start, flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> InTwo:
+    folder = tmp_path_factory.mktemp("two")
+    runs = {name: folder / name for name in ("first", "whole", "parts")}
+    calls = [
+        ["--out", str(runs["first"]), *flags, "--epochs", "1"],
+        ["--out", str(runs["whole"]), *flags],
+        ["--out", str(runs["parts"]), *flags, "--epochs", "1"],
+        ["--out", str(runs["parts"]), *flags, "--epochs", "2", "--resume"],
+    ]
+    (folder / "program.py").write_text(COMPARE_GRADIENTS + FIT)
+    process = start(folder / "program.py", json.dumps([(free_port(), call) for call in calls]))
+    output, _ = process.communicate(timeout=scaled(180))
+    assert process.returncode == 0, output
+    return InTwo(output, **runs)
 
 
 def last_checkpoint(run: Path) -> dict[str, object]:
     return checkpoint.load(Run(run).checkpoint)
 
 
-def test_averaged_gradients_are_those_of_the_whole_batch(start: Start, tmp_path: Path) -> None:
-    script = tmp_path / "compare.py"
-    script.write_text(COMPARE_GRADIENTS)
-    process = start(script)
-    output, _ = process.communicate(timeout=scaled(120))
-    assert process.returncode == 0, output
-    assert "rank 0 of 2 on cpu: rows 3" in output
-    assert "rank 1 of 2 on cpu: rows 3" in output
+def test_averaged_gradients_are_those_of_the_whole_batch(in_two: InTwo) -> None:
+    assert "rank 0 of 2 on cpu: rows 3" in in_two.output
+    assert "rank 1 of 2 on cpu: rows 3" in in_two.output
 
 
-def test_two_processes_write_one_journal_and_resume_bit_for_bit(
-    fit_in_two: FitInTwo, first_epoch: Path, tmp_path: Path
-) -> None:
-    output = fit_in_two(tmp_path / "whole")
-    assert output.count("epoch 2/2") == 1
-    run = Run(tmp_path / "whole")
+def test_two_processes_write_one_journal_and_resume_bit_for_bit(in_two: InTwo) -> None:
+    assert in_two.output.count("epoch 2/2") == 2  # once in each of the runs of two epochs
+    run = Run(in_two.whole)
     assert [(line["epoch"], line["step"]) for line in run.epochs()] == [(1, 5), (2, 10)]
     samples = sorted(path.name for path in (run.folder / "samples").iterdir())
     assert samples == ["epoch-001.png", "epoch-002.png"]
-
-    parts = Path(shutil.copytree(first_epoch, tmp_path / "parts"))
-    assert last_checkpoint(parts)["step"] == 5
-    fit_in_two(parts, "--epochs", 2, "--resume")
     torch.testing.assert_close(
-        last_checkpoint(parts), last_checkpoint(tmp_path / "whole"), rtol=0, atol=0
+        last_checkpoint(in_two.parts), last_checkpoint(in_two.whole), rtol=0, atol=0
     )
 
 
-def test_one_process_resumes_a_run_of_two(
-    first_epoch: Path, flags: list[str], tmp_path: Path
-) -> None:
-    run = Path(shutil.copytree(first_epoch, tmp_path / "run"))
+def test_one_process_resumes_a_run_of_two(in_two: InTwo, flags: list[str], tmp_path: Path) -> None:
+    assert last_checkpoint(in_two.first)["step"] == 5
+    run = Path(shutil.copytree(in_two.first, tmp_path / "run"))
     assert main(["fit", "--out", str(run), *flags, "--resume"]) == 0
     assert [line["step"] for line in Run(run).epochs()] == [5, 10]
 
