@@ -2,6 +2,7 @@
 
 import { pathOf, request } from "./api.js";
 import { pointOf } from "./derive.js";
+import { infer } from "./infer.js";
 import { imageSize, versionOf } from "./models.js";
 import { attributesText, editText, textOf } from "./recipe.js";
 import { conditionOf, fieldsOfCondition } from "./conditions.js";
@@ -69,17 +70,19 @@ export const drawOne = async (recipe) => createImageBitmap(await fileOf(recipe))
 
 /** The bitmaps of many pictures of one model version, from as few requests as possible. */
 export async function drawAll(recipes, signal) {
-  const bitmaps = new Map();
+  const bitmaps = [];
   for (const group of groups(recipes)) {
-    const sheet = await drawSheet(group, signal).catch((error) => {
+    // A sheet is smaller than its pixels, but all pictures on it have the same attributes.
+    const draw = haveSameAttributes(group) ? drawSheet : infer;
+    const drawn = await draw(group, signal).catch((error) => {
       if (error.status !== 422 || most === FEW) throw error;
       most = FEW;
       return null;
     });
-    if (!sheet) return drawAll(recipes, signal);
-    group.forEach((recipe, k) => bitmaps.set(recipe, sheet[k]));
+    if (!drawn) return drawAll(recipes, signal);
+    bitmaps.push(...drawn);
   }
-  return recipes.map((recipe) => bitmaps.get(recipe));
+  return bitmaps;
 }
 
 async function drawSheet(recipes, signal) {
@@ -100,19 +103,11 @@ async function cut(file, count, columns) {
   return bitmaps;
 }
 
-/** Groups that one request can draw: few enough, and all with the same attributes. */
-function groups(recipes) {
-  const byAttributes = new Map();
-  for (const recipe of recipes) {
-    const key = attributesKey(recipe);
-    byAttributes.set(key, [...(byAttributes.get(key) ?? []), recipe]);
-  }
-  return [...byAttributes.values()].flatMap((group) =>
-    Array.from({ length: Math.ceil(group.length / most) }, (_, k) =>
-      group.slice(k * most, (k + 1) * most),
-    ),
+/** Groups that are few enough for one request. */
+const groups = (recipes) =>
+  Array.from({ length: Math.ceil(recipes.length / most) }, (_, k) =>
+    recipes.slice(k * most, (k + 1) * most),
   );
-}
 
 /** Shows the pictures of a sheet on canvases, row by row, without a copy of each. */
 export async function showSheet(canvases, file, columns) {

@@ -2,9 +2,10 @@
 
 import { request } from "./api.js";
 import { $ } from "./dom.js";
-import { bodyOf, jsonOptions } from "./draw.js";
+import { bodyOf, haveSameAttributes, jsonOptions } from "./draw.js";
 import { imageSize, versionOf } from "./models.js";
 import { showError } from "./notice.js";
+import { textOf } from "./recipe.js";
 import { download, fileScale } from "./save.js";
 
 const MAX_PIXELS = 2 ** 24; // of a file, all frames together
@@ -14,6 +15,19 @@ const ENDINGS = { gif: "gif", webp: "webp", apng: "png" };
 /** Frames of each segment: those that the page shows, if so many are allowed. */
 const stepsOf = (stops, frames) => Math.min(frames, Math.floor(MAX_FRAMES / stops.length)) + 1;
 
+/** Whether the pictures are those of their seeds, without anything else. */
+const areSeeds = (stops) => stops.every((stop) => textOf(stop) === String(stop.seed));
+
+/** Whether the server can make a file: only seeds bring attributes of their own. */
+export const canExport = (stops) => areSeeds(stops) || haveSameAttributes(stops);
+
+/** The stops of the path, in the notation of the API. */
+function stopsBody(stops) {
+  if (areSeeds(stops)) return { points: stops.map(({ seed }) => seed) };
+  const { latents: points, ...conditions } = bodyOf(stops);
+  return { points, ...conditions };
+}
+
 /** The request for a file with so many frames a second and a segment, as large as is allowed. */
 function exportRequest(stops, format, frames) {
   const { height, width } = imageSize();
@@ -21,9 +35,8 @@ function exportRequest(stops, format, frames) {
   const pixels = stops.length * (steps - 1) * width * height;
   const scale = Math.max(1, Math.min(fileScale(), Math.floor(Math.sqrt(MAX_PIXELS / pixels))));
   const [{ model, version }] = stops;
-  const { latents: points, ...conditions } = bodyOf(stops);
   const method = versionOf(stops[0]).card.latent.prior === "normal" ? "slerp" : "lerp";
-  const path = { points, ...conditions, steps, method, loop: true, fps: steps - 1 };
+  const path = { ...stopsBody(stops), steps, method, loop: true, fps: steps - 1 };
   return jsonOptions({ model, version, ...path, scale, format }, "*/*");
 }
 

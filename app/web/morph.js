@@ -3,9 +3,9 @@
 import { coalesce } from "./api.js";
 import { between } from "./derive.js";
 import { $, on } from "./dom.js";
-import { drawAll, haveSameAttributes } from "./draw.js";
+import { drawAll } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
-import { exportMorph } from "./export.js";
+import { canExport, exportMorph } from "./export.js";
 import { nameOf } from "./names.js";
 import { textOf } from "./recipe.js";
 import { showOnStage } from "./stage.js";
@@ -71,7 +71,7 @@ export function render(settled) {
   slider.ariaValueText = `${part} of the way from ${start} to ${end}`;
   $("morph-position").textContent = part;
   if (!settled) return;
-  const exportable = haveSameAttributes(stops());
+  const exportable = canExport(stops());
   for (const button of saveButtons) button.disabled = !exportable;
   $("morph-note").hidden = exportable;
   fillThumbnails($("morph-stops"), stops(), (recipe) =>

@@ -148,7 +148,22 @@ def test_pictures_with_other_attributes_are_not_saved_as_one_morph(open_page: Op
     pins = "3;attributes=glasses~3;attributes=-glasses"
     page = open_page(f"?model=people&seed=1&tool=morph&pins={pins}")
     expect(page.get_by_role("button", name="Save GIF")).to_be_disabled()
-    expect(page.get_by_text("Only morphs of pictures with the same attributes")).to_be_visible()
+    expect(page.get_by_text("A morph can be saved if its pictures have the same")).to_be_visible()
+
+
+def test_a_morph_between_attributes_needs_one_request_for_each_segment(
+    open_page: Open, server: str
+) -> None:
+    page = open_page("?model=people&seed=1&tool=morph&pins=3~17~99")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.reload()
+    expect(page.locator("#morph")).to_have_attribute("aria-busy", "false")
+    assert sum("/v2/" in url or "/generate" in url for url in sent) <= 3
+    page.get_by_role("slider", name="Position in the morph").fill("0.5")
+    strip = served(server, "interpolate?model=people&from=3&to=17&steps=3")
+    wait_for_stage(page, strip[:, 32:64])
+    expect(page.get_by_role("button", name="Save GIF")).to_be_enabled()
 
 
 def summed(server: str, plus: list[list[int]], minus: list[list[int]]) -> Pixels:
