@@ -73,12 +73,14 @@ def install(app: FastAPI) -> None:
             detail += f"; allowed: {headers['Allow']}"
         return problem_response(path, status, detail, headers=headers)
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, _: Exception) -> JSONResponse:
-        # Starlette raises the error again after this response; the web server logs the traceback.
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
-        path = context_of(request.scope).path
-        return problem_response(path, status, "the server failed; see its log")
+    app.exception_handler(Exception)(_unexpected)
+
+
+async def _unexpected(request: Request, _: Exception) -> JSONResponse:
+    # Starlette raises the error again after this response; the web server logs the traceback.
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    path = context_of(request.scope).path
+    return problem_response(path, status, "the server failed; see its log")
 
 
 def _release_frames(error: Exception) -> None:

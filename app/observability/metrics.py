@@ -250,14 +250,7 @@ class _VersionMetrics:
     """Metrics of each model version."""
 
     def __init__(self, own: CollectorRegistry) -> None:
-        self._stages = [
-            _Histogram(f"dcgan_{name}_seconds", text, _VERSION, registry=own, buckets=_STAGES)
-            for name, text in (
-                ("queue", "Time that the images of a request waited for the engine."),
-                ("compute", "Time of the batches that held the images of a request."),
-                ("encode", "Time to encode the images of a request."),
-            )
-        ]
+        self._stages = _stage_histograms(own)
         self.batches = Histogram(
             "dcgan_batch_images",
             "Number of images in a batch.",
@@ -307,6 +300,18 @@ class _VersionMetrics:
             for labels in known.union(now):
                 gauge.labels(*labels).set(now.get(labels, 0))
             known.update(now)
+
+
+def _stage_histograms(own: CollectorRegistry) -> list[_Histogram]:
+    """The times of the stages of a request: queue, compute, encode."""
+    return [
+        _Histogram(f"dcgan_{name}_seconds", text, _VERSION, registry=own, buckets=_STAGES)
+        for name, text in (
+            ("queue", "Time that the images of a request waited for the engine."),
+            ("compute", "Time of the batches that held the images of a request."),
+            ("encode", "Time to encode the images of a request."),
+        )
+    ]
 
 
 def _labels(sample: VersionSample) -> tuple[str, ...]:
