@@ -42,7 +42,7 @@ def test_classes_are_those_of_the_server(models: Path, client: TestClient, decod
 
 
 def test_edits_are_those_of_the_server(models: Path, client: TestClient, decode: Decode) -> None:
-    faces = app.load(models / "faces", provider="cpu")
+    faces = app.load(models / "faces" / "1", provider="cpu")
     sent = client.get("/images/faces/1/42.png?edit=glasses:2,beard:-1.5").content
     np.testing.assert_array_equal(decode(sent), faces.edit([42], {"beard": -1.5, "glasses": 2})[0])
 
