@@ -205,6 +205,7 @@ class ReadyVersion(BaseModel):
     version: int
     provider: str = Field(description="the provider that is running")
     precision: str = Field(description="precision of its arithmetic")
+    experimental: bool = Field(description="whether no GPU has run this provider yet")
 
 
 class Ready(BaseModel):

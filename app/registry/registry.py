@@ -96,7 +96,9 @@ class Registry:
             replaced.retire()
         self.on_change()
         engine = version.engine
-        logger.info("serving %s on %s, %s", version.key, engine.provider, engine.precision)
+        experimental = " (experimental)" if engine.is_experimental else ""
+        provider = f"{engine.provider}{experimental}"
+        logger.info("serving %s on %s, %s", version.key, provider, engine.precision)
 
     def retire(self, key: VersionKey) -> bool:
         """Take a version out of service; return whether it was in service."""

@@ -42,6 +42,11 @@ class Engine:
         self.identity = f"{digest(graph)} {providers.identity(placement)}"
         """Identifies what computes the pixels: anything else may round differently."""
 
+    @property
+    def is_experimental(self) -> bool:
+        """Whether the provider is one that no GPU has run yet."""
+        return self.provider in providers.EXPERIMENTAL
+
     def __call__(self, inputs: GraphInputs) -> Pixels:
         """Float32 arrays for ``Card.inputs`` to uint8 ``(n, height, width, channels)``."""
         return self._draw(inputs)

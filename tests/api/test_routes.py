@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.latent.sampling import SEEDS
+from app.registry.registry import Registry
+from tests import engines
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
 
@@ -388,3 +390,18 @@ def test_a_wrong_method_gets_the_allowed_methods_of_all_routes_at_the_path(
     client: TestClient, path: str, methods: str
 ) -> None:
     assert client.request("PUT", path).headers["Allow"] == methods
+
+
+@pytest.mark.parametrize("experimental", [True, False])
+def test_readiness_and_log_say_that_a_provider_is_experimental(
+    client: TestClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    experimental: bool,
+) -> None:
+    monkeypatch.setattr("app.runtime.providers.EXPERIMENTAL", {"cpu"} if experimental else set())
+    found = client.get("/health/ready").json()["models"]
+    assert {version["experimental"] for version in found} == {experimental}
+    with caplog.at_level("INFO"):
+        Registry("any").add(engines.version(client))
+    assert ("on cpu (experimental), fp32" in caplog.text) == experimental

@@ -45,6 +45,7 @@ async def ready(request: Request) -> Response:
                 version=version.card.version,
                 provider=version.engine.provider,
                 precision=version.engine.precision,
+                experimental=version.engine.is_experimental,
             )
             for version in registry
         ],

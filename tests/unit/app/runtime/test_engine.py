@@ -33,6 +33,7 @@ def test_latents_become_pixels(engine: Engine) -> None:
     assert pixels.shape == (5, 28, 28, 1)
     assert pixels.dtype == np.uint8
     assert engine.provider == "cpu"
+    assert not engine.is_experimental
     assert len({image.tobytes() for image in pixels}) == 5
 
 

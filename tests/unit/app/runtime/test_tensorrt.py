@@ -81,6 +81,7 @@ def engine(models: Path, **flags: Any) -> Engine:
 def test_one_engine_serves_every_batch_size(models: Path, gpu: Gpu) -> None:
     loaded = engine(models, max_batch=24)
     assert (loaded.provider, loaded.precision) == ("tensorrt", "fp32")
+    assert loaded.is_experimental
     rows = sampling.from_seeds(range(30), 64)
     drawn = loaded({"latents": rows})
     assert drawn.shape == (30, 28, 28, 1)
