@@ -70,7 +70,9 @@ class GeneratedFromLatents(BaseModel):
 class EncodedImage(Conditional):
     """One uploaded image."""
 
-    latent: list[float] = Field(description="the latent whose image resembles the upload")
+    latent: list[float] = Field(
+        description="the latent whose image resembles the upload", examples=[[0.31, -1.2, 0.07]]
+    )
     probabilities: dict[str, float] | None = Field(
         None,
         description="the probability of each class or attribute by name; absent if the model has "
