@@ -49,6 +49,7 @@ MAGIC = {
     ".gif": b"GIF89a",
     ".webp": b"RIFF",
     ".zip": b"PK",
+    ".json": b"{",
     ".ndjson": b'{"',
 }
 """The first bytes of every format that an example downloads."""
