@@ -15,7 +15,7 @@ import pytest
 
 from app import __version__, console
 from tests.serving import serving
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually, until_loaded
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def test_it_serves_beside_an_app_of_the_user(
     log = tmp_path / "log"
     with serving([*command, "serve", *flags], elsewhere, log) as address:
         eventually(partial(answers, address))
+        until_loaded(address, 4 * int(workers))
         ready = httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()
         assert ready["model"] == "digits"
         assert ready["refused"] == []
