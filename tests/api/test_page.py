@@ -72,8 +72,8 @@ def test_the_head_describes_the_picture_in_the_address(client: TestClient) -> No
 
 
 def test_faces_come_first(client: TestClient) -> None:
-    assert "<title>faces 31 " in client.get("/").text
-    assert "<title>digits 31 " in client.get("/?model=digits").text
+    assert "<title>faces 18 " in client.get("/").text
+    assert "<title>digits 18 " in client.get("/?model=digits").text
 
 
 @pytest.mark.parametrize(
