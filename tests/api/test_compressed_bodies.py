@@ -87,7 +87,11 @@ def test_any_other_coding_is_415_with_those_that_are_read(
 
 
 @pytest.mark.parametrize("path", BODIES)
-@pytest.mark.parametrize("body", [b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"x"])
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"x"],
+    ids=["plain", "cut off", "continued"],
+)
 def test_a_damaged_body_is_an_error_of_the_client(
     client: TestClient, path: str, body: bytes
 ) -> None:
