@@ -24,11 +24,15 @@ from app.latent import choices, edits
 from app.latent.choices import NO_CHOICE, Amounts, Choice, Mixture
 from app.latent.edits import NO_EDIT, Edit
 from app.latent.interpolation import Easing
-from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method
+from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method, random_seed
 from app.registry.draw_options import DrawOptions
 
 MOST_ERRORS = 16
 """A request may have any number of unknown parameters; a longer list of errors helps nobody."""
+
+
+RANDOM = -1
+"""In place of the first seed of a request: a random one."""
 
 
 def _each_once(steps: list[str]) -> list[str]:
@@ -37,6 +41,7 @@ def _each_once(steps: list[str]) -> list[str]:
 
 
 Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(decimal)]
+StartSeed = Annotated[int, Field(ge=RANDOM, le=SEEDS - 1, examples=[42]), BeforeValidator(decimal)]
 Version = Annotated[VersionNumber, BeforeValidator(decimal)]
 Count = Annotated[int, Field(ge=1, le=256), BeforeValidator(decimal)]
 Corners = Annotated[
@@ -92,7 +97,7 @@ EditSteps = Annotated[
     BeforeValidator(split),
     AfterValidator(_each_once),
 ]
-_RANDOM_SEED = "random if omitted"
+_RANDOM_SEED = "random if omitted or -1"
 EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
 ATTRIBUTES = (
     "attributes of the images of a model that is conditional on them, from 0 (absent) to 1 "
@@ -102,6 +107,11 @@ MIXTURE = (
     "each may be a name (case-insensitive), an index, or a mixture such as `sneaker:0.7+bag:0.3`; "
     "default: the class of the seed"
 )
+
+
+def start(seed: int | None) -> int:
+    """The first seed of a request that names ``seed``: a random one for None or RANDOM."""
+    return random_seed() if seed is None or seed == RANDOM else seed
 
 
 class Parameters(BaseModel):
@@ -249,7 +259,7 @@ class GenerateQuery(ColumnsQuery, ClassesQuery, ModelQuery):
     """Query of ``POST /generate``."""
 
     n: Count = Field(16, description="number of images")
-    seed: Seed | None = Field(None, description=f"the first image's seed; {_RANDOM_SEED}")
+    seed: StartSeed | None = Field(None, description=f"the first image's seed; {_RANDOM_SEED}")
 
 
 class EncodeQuery(ClassesQuery, ModelQuery):
@@ -321,7 +331,7 @@ class GridQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
         "each, in which every image has it, and one column for each seed",
     )
     cols: Count = Field(4, description="columns")
-    seed: Seed | None = Field(
+    seed: StartSeed | None = Field(
         None, description=f"the first image's seed; {_RANDOM_SEED}; not with `corners`"
     )
     corners: Corners | None = Field(
@@ -342,7 +352,7 @@ class NeighbourhoodQuery(SheetQuery):
 class VariationsQuery(NeighbourhoodQuery, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``GET /variations``."""
 
-    seed: Seed = Field(description="seed of the centre image")
+    seed: StartSeed = Field(description="seed of the centre image; random if -1")
 
 
 class NoQuery(Parameters):

@@ -127,8 +127,10 @@ def test_urls_give_the_same_bytes(client: TestClient, form: str) -> None:
 
 
 def test_random_seeds_differ(client: TestClient) -> None:
-    seeds = {create(client)["data"][0]["seed"] for _ in range(3)}
-    assert len(seeds) == 3
+    given: list[dict[str, int]] = [{}, {}, {"seed": -1}, {"seed": -1}]
+    seeds = {create(client, **seed)["data"][0]["seed"] for seed in given}
+    assert len(seeds) == 4
+    assert min(seeds) >= 0
 
 
 def test_other_parameters_of_openai_are_accepted(client: TestClient) -> None:
@@ -167,7 +169,7 @@ def test_other_parameters_of_openai_are_accepted(client: TestClient) -> None:
         ({"prompt": "", "background": "transparent"}, "background", "one of auto, opaque"),
         ({"prompt": "", "stream": True}, "stream", "stream is True but must be false"),
         ({"prompt": "", "output_compression": 50}, "output_compression", "from 100 to 100"),
-        ({"prompt": "", "seed": -1}, "seed", "an integer from 0 to 4294967295"),
+        ({"prompt": "", "seed": -2}, "seed", "an integer from -1 to 4294967295"),
         ({"prompt": "", "steps": 9}, "steps", "left out, as it is unknown"),
     ],
 )

@@ -52,6 +52,25 @@ def test_requests_without_a_seed_get_different_seeds(client: TestClient) -> None
     assert first != second
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/generate?n=1&seed={}"),
+        ("GET", "/grid?rows=1&cols=2&seed={}"),
+        ("GET", "/grid?version=2&rows=1&cols=2&seed={}"),
+        ("GET", "/variations?rows=1&cols=2&seed={}"),
+    ],
+)
+def test_a_start_of_minus_one_is_a_random_seed_which_the_response_names(
+    client: TestClient, method: str, path: str
+) -> None:
+    first, second = (client.request(method, path.format(-1), headers=accepting(PNG)) for _ in "ab")
+    assert first.headers["X-Seed"] != second.headers["X-Seed"]
+    assert "Cache-Control" not in first.headers
+    again = client.request(method, path.format(first.headers["X-Seed"]), headers=accepting(PNG))
+    assert again.content == first.content
+
+
 @pytest.mark.parametrize("n", [1, 2, 16, 65, 256])
 def test_a_seeded_request_has_consecutive_seeds(client: TestClient, n: int) -> None:
     assert list(generated(client, f"n={n}&seed=42")) == list(range(42, 42 + n))
@@ -204,6 +223,7 @@ def test_the_documentation_needs_no_network(client: TestClient) -> None:
 
 
 SEED_RANGE = f"an integer from 0 to {SEEDS - 1}"
+START_RANGE = f"an integer from -1 to {SEEDS - 1}"
 FOUR = f"4 values separated by commas, each {SEED_RANGE}"
 STOPS = f"2 to 16 values separated by commas, each {SEED_RANGE}"
 SEVENTEEN = ",".join(map(str, range(17)))
@@ -214,8 +234,11 @@ INVALID = [
     ("POST", "/generate?n=many", "n", "many", "an integer from 1 to 256"),
     ("POST", "/generate?n=1.5", "n", "1.5", "an integer from 1 to 256"),
     ("POST", "/generate?n=", "n", "", "an integer from 1 to 256"),
-    ("POST", "/generate?seed=-1", "seed", "-1", SEED_RANGE),
-    ("POST", f"/generate?seed={SEEDS}", "seed", str(SEEDS), SEED_RANGE),
+    ("POST", "/generate?seed=-2", "seed", "-2", START_RANGE),
+    ("POST", f"/generate?seed={SEEDS}", "seed", str(SEEDS), START_RANGE),
+    ("GET", "/grid?seed=-2", "seed", "-2", START_RANGE),
+    ("GET", "/interpolate?from=-1&to=17", "from", "-1", SEED_RANGE),
+    ("GET", "/interpolate?seeds=3,-1", "seeds", "3,-1", STOPS),
     ("POST", "/generate?version=0", "version", "0", "an integer from 1 to 2147483647"),
     ("POST", "/generate?version=new", "version", "new", "an integer from 1 to 2147483647"),
     ("POST", "/generate?model=../x", "model", "../x", "text like fashion-mnist, of the form ^["),
@@ -249,8 +272,8 @@ INVALID = [
     ("GET", "/interpolate?seeds=1,2&loop=maybe", "loop", "maybe", "true or false"),
     ("GET", "/interpolate?seeds=1,2,3&steps=130", "seeds", "1,2,3", "at most 256 images in all"),
     ("GET", "/interpolate?from=1&to=2&steps=130&loop=1", "steps", 130, "at most 256 images in all"),
-    ("GET", "/variations", "seed", None, SEED_RANGE),
-    ("GET", "/variations?seed=1,2", "seed", "1,2", SEED_RANGE),
+    ("GET", "/variations", "seed", None, START_RANGE),
+    ("GET", "/variations?seed=1,2", "seed", "1,2", START_RANGE),
     ("GET", "/variations?seed=1&radius=2.1", "radius", "2.1", "a number from 0 to 2"),
     ("GET", "/variations?seed=1&radius=-1", "radius", "-1", "a number from 0 to 2"),
     ("GET", "/variations?seed=1&radius=nan", "radius", "nan", "a number from 0 to 2"),

@@ -16,6 +16,7 @@ from app.api.drawn import Drawn
 from app.api.openai import prompts
 from app.api.openai.models import parse_id
 from app.api.openai.schemas import CreatedImage, ImageRequest, ImagesResponse
+from app.api.parameters import start
 from app.api.routes.images import url
 from app.errors import (
     BodyTooLargeError,
@@ -35,7 +36,7 @@ from app.errors import (
 from app.imaging.sheets import MAX_SCALE, Sheet, square_columns
 from app.latent.choices import MAX_MIXED
 from app.latent.edits import NO_EDIT
-from app.latent.sampling import consecutive, random_seed
+from app.latent.sampling import consecutive
 from app.registry.chosen_conditions import listed
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -151,7 +152,7 @@ def _requested(body: ImageRequest, route: Route) -> _Images:
     options = DrawOptions(NO_EDIT, scale=_scale(body.size, version), choice=choice)
     sheet = Sheet(square_columns(count))
     drawing = route.drawing(version, options, sheet, count, "body", n=count, size=body.size)
-    first = random_seed() if body.seed is None else body.seed
+    first = start(body.seed)
     seeds = consecutive(first, count)
     return _Images(drawing, seeds, body.output_format or "png", understood.text)
 

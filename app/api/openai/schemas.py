@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.api.numbers import integral
-from app.api.parameters import Parameters, Seed
+from app.api.parameters import Parameters, StartSeed
 from app.api.schema_words import FORM
 
 _MODEL = Field(examples=["fashion-mnist", "fashion-mnist/3"])
@@ -69,10 +69,10 @@ class ImageRequest(Parameters):
     complexity: _Text | None = Field(None, description=_UNUSED)
     user: _Text | None = Field(None, description=_UNUSED)
     safety_identifier: _Text | None = Field(None, description=_UNUSED)
-    seed: Seed | None = Field(
+    seed: StartSeed | None = Field(
         None,
-        description="not in OpenAI's API: the first image's seed; random if omitted. The others "
-        "have the seeds that follow it",
+        description="not in OpenAI's API: the first image's seed; random if omitted or -1. The "
+        "others have the seeds that follow it",
     )
 
     _integers = field_validator("*", mode="before")(integral)

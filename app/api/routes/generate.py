@@ -12,14 +12,14 @@ from app.api.bodies import GenerateBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.drawing import require_absent, route_context
 from app.api.drawn import Drawn
-from app.api.parameters import GenerateQuery
+from app.api.parameters import GenerateQuery, start
 from app.api.points import MAX_NUMBERS, MAX_ROWS, check_width, named
 from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.imaging.sheets import square_columns
 from app.latent.choices import Choice
-from app.latent.sampling import Latents, consecutive, random_seed
+from app.latent.sampling import Latents, consecutive
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
@@ -75,7 +75,7 @@ class _Source:
     openapi_extra=direct_route.description(GenerateQuery, GenerateBody),
 )
 async def generate(request: Request) -> Response:
-    """Generate `n` images from consecutive seeds, starting at `seed` (random if omitted).
+    """Generate `n` images from consecutive seeds, starting at `seed` (random if omitted or -1).
 
     The body may give `seeds` instead, or `latents`, which are used as they are.
     `Accept: application/json` (the default) returns every image as base64 with its seed and URL, or
@@ -117,8 +117,9 @@ def _source(query: GenerateQuery, body: GenerateBody) -> _Source:
         _require_defaults("seeds", query, "n", "seed")
         mixed = body.seeds != consecutive(body.seeds[0], len(body.seeds))
         return _Source(body.seeds, [], {"seeds": json_safe(body.seeds)}, mixed=mixed)
-    first = random_seed() if query.seed is None else query.seed
-    return _Source(consecutive(first, query.n), [], {"n": query.n}, "query", mixed=False)
+    return _Source(
+        consecutive(start(query.seed), query.n), [], {"n": query.n}, "query", mixed=False
+    )
 
 
 def _choice(query: GenerateQuery, body: GenerateBody, version: ModelVersion, images: int) -> Choice:

@@ -11,13 +11,13 @@ from app.api.bodies import GridBody
 from app.api.content_negotiation import PNG, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import Drawing, RouteContext, require_absent, route_context
-from app.api.parameters import GridQuery, NoQuery
+from app.api.parameters import RANDOM, GridQuery, NoQuery, start
 from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.raw_response import Headers, permanent
 from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
-from app.latent.sampling import Points, consecutive, random_seed
+from app.latent.sampling import Points, consecutive
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
@@ -77,11 +77,11 @@ async def grid(request: Request) -> Response:
     else:
         each = isinstance(query.rows, str)
         seeds = consecutive(
-            random_seed() if query.seed is None else query.seed,
+            start(query.seed),
             query.cols if each else rows * query.cols,
         )
         layout = _Layout(seeds, rows, query.cols, requested, each=each, mixed=each)
-    named = query.version is not None and (corners is not None or query.seed is not None)
+    named = query.version is not None and (corners is not None or query.seed not in (None, RANDOM))
     cached = permanent(private=route.request.needs_key) if named else ()
     return await _sheet(query, layout, version, route, cached)
 

@@ -7,7 +7,7 @@ from app.api.bodies import VariationsBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, route_context
-from app.api.parameters import NoQuery, VariationsQuery
+from app.api.parameters import NoQuery, VariationsQuery, start
 from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
@@ -31,9 +31,10 @@ async def variations(request: Request) -> Response:
 
     A neighbour's latent is the seed's latent plus uniform noise from `-radius` to `radius`, which
     depends on the seed alone. If a side is even, the image is just above, or left of, the centre.
+    A seed of -1 is a random one, which `X-Seed` tells.
     """
     query = direct_route.parse_query(request, VariationsQuery)
-    return await _neighbourhood(query, query.seed, route_context(request))
+    return await _neighbourhood(query, start(query.seed), route_context(request))
 
 
 @router.post(
