@@ -87,6 +87,9 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="train a generator")
     fit.add_argument("--out", type=Path, required=True, help="folder of the run")
     fit.add_argument("--resume", action="store_true", help="continue the run in --out")
+    fit.add_argument(
+        "--dry-run", action="store_true", help="describe the run, but train and write nothing"
+    )
     _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
     encoder = commands.add_parser("encoder", help="train the encoder of a generator")
@@ -242,7 +245,7 @@ def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> N
 def _fit(options: dict[str, Any]) -> None:
     from training.loop import threads
 
-    out, resume = options.pop("out"), options.pop("resume")
+    out, resume, dry_run = (options.pop(name) for name in ("out", "resume", "dry_run"))
     from_flags(options)
     threads.wait_passively_if_busy()
 
@@ -250,7 +253,7 @@ def _fit(options: dict[str, Any]) -> None:
     from training.export.initial_weights import begin
     from training.loop.fit import Hooks, fit
 
-    fit(out, options, resume, Hooks(scorer, begin))
+    fit(out, options, resume, Hooks(scorer, begin), dry_run=dry_run)
 
 
 def _encoder(options: dict[str, Any]) -> None:

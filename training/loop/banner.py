@@ -84,9 +84,11 @@ def _network(layers: str, size: NetworkSize) -> str:
 
 def _time(start: Start, trial: Trial, steps: int) -> str:
     most = "at most " if start.device.type == "cuda" else ""  # recorded steps are faster
-    seconds = trial.seconds * steps / (1 - LOOKS_SHARE)
+    step = trial.seconds / (1 - LOOKS_SHARE)
+    epoch = step * start.data.images / start.options.batch_size
+    whole = f"about {duration(step * steps)}, {duration(epoch)} per epoch"
     speed = start.options.batch_size / trial.seconds
-    return f"{most}about {duration(seconds)}, at {speed:,.0f} images per second"
+    return f"{most}{whole}, at {speed:,.0f} images per second"
 
 
 def duration(seconds: float) -> str:

@@ -19,8 +19,9 @@ from training.data.skipped import SkipReport
 from training.errors import RunError, StoppedError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
-from training.loop import banner, checkpoint, device, execution, threads
+from training.loop import banner, checkpoint, device, execution, outcome, preview, threads
 from training.loop.banner import Start
+from training.loop.device import Notify
 from training.loop.distributed import check_batch_size, joined_group, main_first
 from training.loop.epochs import Control, TrainingData, train
 from training.loop.length import check_count, shortage
@@ -51,13 +52,15 @@ class Hooks(NamedTuple):
     on_report: OnReport = ignore_report
 
 
-def fit(out: Path, flags: dict[str, Any], resume: bool, hooks: Hooks) -> None:
+def fit(
+    out: Path, flags: dict[str, Any], resume: bool, hooks: Hooks, *, dry_run: bool = False
+) -> None:
     """Train in the folder ``out``: a new run with ``flags``, or with ``resume`` the run there.
 
     If ``torchrun`` started several processes, this is one of them. All of them train; the main
-    process writes the run folder.
+    process writes the run folder. With ``dry_run`` the run is only described: nothing is written.
     """
-    run = Run(out)
+    run, tell = Run(out), tqdm.write if dry_run else _warn
     options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
     if not resume:
         run.check_is_new()
@@ -65,7 +68,7 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, hooks: Hooks) -> None:
     torch.set_num_threads(cpu_threads.number)
     with joined_group(device.resolve(options.device)) as (group, own_device):
         check_batch_size(group, options.batch_size)
-        image_set = _load(options, group)
+        image_set = _load(options, group, tell)
         data = _summary(image_set, run if resume else None)
         check_count(data.images, options.batch_size)
         options = config.for_images(options, data.images)
@@ -74,28 +77,40 @@ def fit(out: Path, flags: dict[str, Any], resume: bool, hooks: Hooks) -> None:
         tried = trial(options, data, own_device, group.size) if group.is_main else None
         gan = Gan(options, data.shape, own_device, group, data.sampler)
         execution.check(gan, options.execution)
-        scored = options.score_every and group.is_main
         scores = (_scored_by(run, options), image_set, own_device)
-        score = hooks.make_score(*scores) if scored else None
-        epoch = EpochSoFar.restored({}, own_device)
-        if not (resume and run.checkpoint.exists()):  # killed before its first checkpoint
-            _begin(gan, hooks.begin)
-        if resume:
-            epoch = _resume(start, gan)
-        elif group.is_main:
-            run.create(options, data)
-        if scored:
-            _keep_features(run, options)
+        score = hooks.make_score(*scores) if options.score_every and group.is_main else None
+        epoch = _first_state(start, gan, resume, hooks.begin)
+        if tried and not dry_run:
+            _open(start, gan, resume)
         if tried:
-            _announce(start, tried, gan.step)
-        _train(start, gan, image_set, epoch, Watch(score, hooks.on_report))
+            _announce(start, tried, gan.step, tell)
+        if tried and dry_run:
+            _print(preview.lines(start, group.size), tell)
+        if not dry_run:
+            _train(start, gan, image_set, epoch, Watch(score, hooks.on_report))
 
 
-def _announce(start: Start, tried: Trial, done: int) -> None:
-    for line in banner.lines(start, tried, done):
-        _warn(line)
+def _announce(start: Start, tried: Trial, done: int, tell: Notify) -> None:
+    _print(banner.lines(start, tried, done), tell)
     if warning := shortage(start.options, start.data.images):
         _warn(warning)
+
+
+def _print(lines: Iterable[str], tell: Notify) -> None:
+    for line in lines:
+        tell(line)
+
+
+def _open(start: Start, gan: Gan, resume: bool) -> None:
+    """Create the folder of a new run, or ready that of a resumed one for its next step."""
+    run, options = start.run, start.options
+    if resume:
+        run.rewind(gan.step)
+        run.write_options(options)
+    else:
+        run.create(options, start.data)
+    if options.score_every:
+        _keep_features(run, options)
 
 
 class Watch(NamedTuple):
@@ -121,6 +136,7 @@ def _train(start: Start, gan: Gan, image_set: ImageSet, epoch: EpochSoFar, watch
         if gan.group.is_main:
             recorder = Recorder(start.run, gan, epoch, start.data.images, start.steps)
             recorder.record(watch.pass_on(reports), watch.score, signals)
+            _print(outcome.lines(start.run, start.options), tqdm.write)
         else:
             _follow(reports, start.steps, signals)
 
@@ -161,28 +177,29 @@ def _conditions(image_set: ImageSet, where: torch.device) -> Tensor | None:
     return torch.from_numpy(conditions(image_set.labels)).to(where)
 
 
-def _load(options: Config, group: ProcessGroup) -> ImageSet:
+def _load(options: Config, group: ProcessGroup, tell: Notify) -> ImageSet:
     with main_first(group), DownloadProgress(shown=group.is_main) as progress:
         skipped = SkipReport(_warn if group.is_main else execution.ignore)
         found = datasets.load(options, progress, skipped)
     if group.is_main and options.folder:
-        for line in skipped.table(found):
-            _warn(line)
+        _print(skipped.table(found), tell)
     return found
 
 
-def _resume(start: Start, gan: Gan) -> EpochSoFar:
+def _first_state(start: Start, gan: Gan, resume: bool, begin: Begin) -> EpochSoFar:
+    """Give ``gan`` the weights that it starts from; returns the epoch that the run is in."""
+    if resume and start.run.checkpoint.exists():
+        return _restored(start, gan)
+    _begin(gan, begin)  # also of a run that was killed before its first checkpoint
+    return EpochSoFar.restored({}, gan.device)
+
+
+def _restored(start: Start, gan: Gan) -> EpochSoFar:
     """Restore the state of the run; returns the epoch that it is in."""
-    run = start.run
-    state: dict[str, Any] = {}
-    if run.checkpoint.exists():  # otherwise the run was killed before its first checkpoint
-        state = checkpoint.load(run.checkpoint)
-        gan.load_state_dict(state)
+    state = checkpoint.load(start.run.checkpoint)
+    gan.load_state_dict(state)
     if gan.step > start.steps:
         raise RunError(f"--epochs {start.epochs}: the run has done more epochs already")
-    if gan.group.is_main:
-        run.rewind(gan.step)
-        run.write_options(gan.config)
     return EpochSoFar.restored(state.get("epoch", {}), gan.device)
 
 

@@ -56,11 +56,15 @@ class StopSignals:
 
 def resume_command(run: Path, processes: int) -> str:
     """The command that continues ``run``, for the shell in which this process was started."""
-    words = sys.orig_argv
+    rest = ["fit", "--resume", "--out", str(run)]
     if processes > 1:
-        command = ["torchrun", "--nproc-per-node", str(processes), "-m", "training", "fit"]
-    elif "fit" in words:
-        command = words[: words.index("fit") + 1]
-    else:
-        command = ["python", "-m", "training", "fit"]
-    return shlex.join([*command, "--resume", "--out", str(run)])
+        return shlex.join(["torchrun", "--nproc-per-node", str(processes), "-m", "training", *rest])
+    return shell_command(*rest)
+
+
+def shell_command(*words: str) -> str:
+    """The command with ``words`` of this program, for the shell in which it was started."""
+    started = sys.orig_argv
+    launched = "fit" not in started or "WORLD_SIZE" in os.environ  # torchrun's is not the user's
+    program = ["python", "-m", "training"] if launched else started[: started.index("fit")]
+    return shlex.join([*program, *words])

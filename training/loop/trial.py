@@ -33,6 +33,32 @@ class Trial(NamedTuple):
     """The mean time of a step, one operation at a time."""
 
 
+class BlankInputs(NamedTuple):
+    """Zeros of the shapes that the networks of a run take."""
+
+    batch: tuple[Tensor, ...]
+    """One process's share of a batch: uint8 images and, if conditional, float32 conditions."""
+    latents: Tensor
+    """The generator's input for one image."""
+    judged: tuple[Tensor, ...]
+    """The discriminator's inputs for one image."""
+
+    @classmethod
+    def of(
+        cls, options: Config, data: DataSummary, device: torch.device, processes: int
+    ) -> "BlankInputs":
+        """The inputs of a run with ``options`` on ``data`` by ``processes`` processes."""
+        share = options.batch_size // processes
+        batch = [torch.zeros(share, *data.shape, dtype=torch.uint8, device=device)]
+        judged = [torch.zeros(1, *data.shape, device=device)]
+        names = len(data.sampler.names) if data.sampler else 0
+        if names:
+            batch.append(torch.zeros(share, names, device=device))
+            judged.append(torch.zeros(1, names, device=device))
+        latents = torch.zeros(1, options.latent_dim + names, device=device)
+        return cls(tuple(batch), latents, tuple(judged))
+
+
 def trial(options: Config, data: DataSummary, device: torch.device, processes: int) -> Trial:
     """Train networks of their own for a few steps of blank images, with and without penalties.
 
@@ -40,20 +66,15 @@ def trial(options: Config, data: DataSummary, device: torch.device, processes: i
     seeded; the networks of the run, made later, seed them again.
     """
     gan = Gan(options, data.shape, device, sampler=data.sampler)
-    names = len(data.sampler.names) if data.sampler else 0
-    batch_size = options.batch_size // processes
-    batch = [torch.zeros(batch_size, *data.shape, dtype=torch.uint8, device=device)]
-    if names:
-        batch.append(torch.zeros(batch_size, names, device=device))
-    plain = _seconds(lambda: gan.update(batch[0], False, *batch[1:]), device)
+    inputs = BlankInputs.of(options, data, device, processes)
+    images, *conditions = inputs.batch
+    plain = _seconds(lambda: gan.update(images, False, *conditions), device)
     seconds = plain
     if gan.penalty_due:
-        penalised = _seconds(lambda: gan.update(batch[0], True, *batch[1:]), device)
+        penalised = _seconds(lambda: gan.update(images, True, *conditions), device)
         seconds += (penalised - plain) / options.penalty_interval
-    latents = torch.zeros(1, options.latent_dim + names, device=device)
-    image = torch.zeros(1, *data.shape, device=device)
-    judged = (image, latents[:, options.latent_dim :]) if names else (image,)
-    return Trial(_size(gan.generator, latents), _size(gan.discriminator, *judged), seconds)
+    generator = _size(gan.generator, inputs.latents)
+    return Trial(generator, _size(gan.discriminator, *inputs.judged), seconds)
 
 
 def _seconds(work: Callable[[], Tensor], device: torch.device) -> float:

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +22,11 @@ import torch
 from PIL import Image
 
 import app
-from training.__main__ import main
+from training.__main__ import main, parser
 from training.config import Config
 from training.data import idx
 from training.gan.gan import Gan
-from training.loop import checkpoint, recorder, reporting
+from training.loop import checkpoint, outcome, recorder, reporting
 from training.run.journal import Run
 
 Fit = Callable[..., int]
@@ -59,7 +60,7 @@ def test_fit_prints_every_epoch_and_writes_all_files(
     run = tmp_path / "run"
     assert fit(run) == 0
     output = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in output] == ["epoch 1/2", "epoch 2/2"]
+    assert [line.partition(":")[0] for line in output[:2]] == ["epoch 1/2", "epoch 2/2"]
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     (events,) = (name for name in files if name.startswith("events/"))
     assert files - {events} == {
@@ -95,6 +96,57 @@ def test_a_run_says_what_it_will_do(
         f"folder        {tmp_path}/run",
     ):
         assert expected in lines
+
+
+def test_a_run_ends_with_its_checkpoint_and_commands_that_parse(
+    fit: Fit,
+    finished_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "orig_argv", ["dcgan", "train", "fit", "--epochs", "2"])
+    (tmp_path / "models" / "my-cats" / "2").mkdir(parents=True)
+    run = tmp_path / "My Cats!"
+    shutil.copytree(finished_run, run)
+    data = Run(run).config().data_dir
+    assert fit(run, "--resume") == 0
+    checkpoint_line, _, *commands = capsys.readouterr().out.splitlines()
+    assert checkpoint_line == (
+        f"checkpoint: {run}/checkpoints/last.pt, the last, of epoch 2, without a score"
+    )
+    assert [shlex.split(command) for command in commands] == [
+        ["dcgan", "train", "evaluate", str(run), "--data-dir", str(data)],
+        ["dcgan", "train", "export", str(run), "--name", "my-cats", "--version", "3"],
+    ]
+    for command in commands:
+        parser().parse_args(shlex.split(command)[2:])
+
+
+def test_a_run_with_scores_ends_with_its_best_checkpoint(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run")
+    shutil.copytree(finished_run, run.folder)
+    scored = [
+        {**line, "fd_cnn": score} for line, score in zip(run.epochs(), (2.25, 3.5), strict=True)
+    ]
+    run.metrics.write_text("".join(json.dumps(line) + "\n" for line in scored))
+    shutil.copy(run.checkpoint, run.best_checkpoint)
+    first, *_ = outcome.lines(run, run.config())
+    assert first == f"checkpoint: {run.best_checkpoint}, the best, of epoch 1: fd_cnn 2.25"
+
+
+def test_a_run_of_a_folder_without_a_feature_network_ends_with_the_command_that_trains_one(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    options = Config(dataset=f"folder:{tmp_path}/cats", image_size=32)
+    *_, features, evaluate, _ = outcome.lines(Run(finished_run), options)
+    assert features.endswith(f"features --dataset folder:{tmp_path}/cats --image-size 32")
+    assert evaluate.endswith(f"evaluate {finished_run}")
+    (tmp_path / "cats-features.pt").touch()
+    assert "features" not in "".join(outcome.lines(Run(finished_run), options))
 
 
 def test_a_run_too_short_to_learn_warns_before_it_starts(
@@ -316,7 +368,8 @@ def test_looking_takes_a_limited_share_of_the_time(
     assert [line["epoch"] for line in run.epochs()] == [1, 2, 3, 4, 5]
     assert list(run.sheets()) == [1, 5]
     output = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in output] == ["epoch 1/5", "epoch 5/5"]
+    shown = [line.partition(":")[0] for line in output if line.startswith("epoch ")]
+    assert shown == ["epoch 1/5", "epoch 5/5"]
     with Image.open(run.animation) as image:
         assert image.n_frames == 2
 
@@ -423,7 +476,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_flags_are_validated_before_torch_is_loaded(root: Path, arguments: tuple[str, ...]) -> None:
     program = f"""
 import sys
-from training.__main__ import main
+from training.__main__ import main, parser
 assert main({list(arguments)}) == 2
 print("torch" in sys.modules, "app.runtime.providers" in sys.modules)
 """

@@ -136,7 +136,8 @@ def test_the_best_epoch_is_kept_beside_the_last(
     assert fit(tmp_path, "--epochs", 4, "--score-every", 1) == 0
     assert told_scores(tmp_path) == [3, 1, 2, 1]
     assert steps(tmp_path) == {"best": 10, "last": 20}
-    output = capsys.readouterr().out.splitlines()
+    *output, best, _, _, _ = capsys.readouterr().out.splitlines()
+    assert best.endswith("best.pt, the best, of epoch 2: fd_cnn 1")
     assert [line.partition(" fd_cnn ")[2] for line in output] == [
         "3, the best",
         "1, the best",

@@ -53,7 +53,7 @@ def test_the_banner_of_a_small_folder() -> None:
         "discriminator": "paper, 1,000 parameters, 3.0 MFLOP per image",
         "length": "7,500 steps of 64 images, 4,800 epochs",
         # A tenth of the time is for looking at the run.
-        "time": "about 2 h 58 min, at 50 images per second",
+        "time": "about 2 h 58 min, 2 s per epoch, at 50 images per second",
         "folder": "runs/cats",
     }
 
@@ -68,7 +68,7 @@ def test_the_banner_of_a_resumed_run_with_classes() -> None:
     assert found["labels"].endswith(", c15, …")
     assert found["augmentation"] == "none"
     assert found["length"] == "93,750 steps of 32 images, 50 epochs; 93,741 steps are done"
-    assert found["time"] == "about 10 s, at 32 images per second"
+    assert found["time"] == "about 10 s, 35 min per epoch, at 32 images per second"
     assert found["folder"] == r"x\x1b"
 
 
