@@ -16,6 +16,7 @@ import { openAddress, subscribe } from "./state.js";
 import * as tools from "./tools.js";
 import * as tray from "./tray.js";
 import * as vary from "./vary.js";
+import * as yours from "./yours.js";
 
 function shape() {
   const { width, height } = imageSize();
@@ -25,7 +26,7 @@ function shape() {
 await fetchModels();
 // First the model is resolved and the tool shown, then its content is measured.
 [resolve, pins.render, shape, tools.render].forEach(subscribe);
-for (const part of [stage, classes, edit, vary, blend, morph, mix, numbers, code, tray, gallery]) {
+for (const part of [stage, classes, edit, vary, blend, morph, mix, numbers, yours, code, tray, gallery]) {
   subscribe(part.render);
 }
 openAddress();

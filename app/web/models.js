@@ -80,8 +80,16 @@ function show({ name }, versions) {
     `Trained on ${dataset}${count}. Runs on ${DEVICES[provider] ?? provider}.`;
 }
 
+/** For each model that can read pictures: its default version, or else its highest with an encoder. */
+export const encodingVersions = () =>
+  served.models.flatMap(({ name, default_version: first, versions }) => {
+    const able = versions.filter(({ card }) => card.encoder).map(({ version }) => version);
+    if (!able.length) return [];
+    return [{ model: name, version: able.includes(first) ? first : Math.max(...able) }];
+  });
+
 /** Shows the same seed, or else the first one, of another model version. */
-function switchTo(model, version) {
+export function switchTo(model, version) {
   const { seed } = state.stage;
   const lists = Object.fromEntries(LISTS.map((name) => [name, []]));
   change({ ...lists, at: 0, stage: makeRecipe({ model, version, seed }) });

@@ -3,7 +3,7 @@
 import { fieldsOf, readFields, readRecipe, textOf } from "./recipe.js";
 
 export const MAX_PICTURES = 16; // pins, and pictures in one box of a sum
-export const TOOLS = ["edit", "vary", "blend", "morph", "mix", "numbers"];
+export const TOOLS = ["edit", "vary", "blend", "morph", "mix", "numbers", "yours"];
 const START = 18; // the seed of the first picture
 
 const number = (min, max) => (text) => {

@@ -1,5 +1,6 @@
 """Fixtures: Chromium, a server process, and pages whose console errors fail the test."""
 
+import json
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import conditional, encoding, painting
 from tests.browser.generators import publish
 from tests.serving import serving
 
@@ -21,6 +23,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 TIMEOUT_MS = 30_000
 """Long enough for one step on a page while the machine is busy with other tests."""
 LARGE = {"width": 1280, "height": 800}
+LEVEL_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +31,16 @@ def served_models(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """Models: `fashion-mnist`, `clothes` with classes, `people` with attributes, and `colours`.
 
     `colours` and `people` have attributes to edit. `fashion-mnist` has a made-up version 1, too.
+    `shoes`, which has classes, and `colour` have encoders that undo their generators.
     """
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(models / "fashion-mnist", folder / "fashion-mnist")
     for name in ("colours", "clothes", "people", "fashion-mnist"):
         publish(folder, name)
+    conditional.publish("shoes", folder)
+    painting.publish("colour", folder)
+    for name in ("shoes", "colour"):
+        encoding.add(folder / name / "1")
     return folder
 
 
@@ -105,6 +113,22 @@ def open_page(
 
         yield opened
         assert console_errors == []
+
+
+@pytest.fixture
+def violations() -> "Callable[[Page], list[str]]":
+    """Returns a function that lists violations of WCAG level AA found by axe-core."""
+    reason = "axe-playwright-python is not installed; it is in the extra dev"
+    axe: Any = pytest.importorskip("axe_playwright_python.sync_playwright", reason=reason)
+    options = {"runOnly": {"type": "tag", "values": LEVEL_AA}, "resultTypes": ["violations"]}
+
+    def found(page: "Page") -> list[str]:
+        violated = axe.Axe().run(page, options=options).response["violations"]
+        return [
+            json.dumps([one["id"], [node["html"] for node in one["nodes"]]]) for one in violated
+        ]
+
+    return found
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """Layout and accessibility: small and large windows, light and dark, motion, touch."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,7 +25,7 @@ VIEWS = {
     "people": "seed=3&pins=3~17~99~7~21&start=3~17&attributes=glasses,-brown_hair",
 }
 """What the address says beside the model."""
-TOOLS = ("Edit", "Vary", "Blend", "Morph", "Mix", "Numbers")
+TOOLS = ("Edit", "Vary", "Blend", "Morph", "Mix", "Numbers", "Yours")
 MAX_SHIFT = 0.02
 BORDER_CONTRASTS = """() => {
     const levels = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -50,23 +48,6 @@ BORDER_CONTRASTS = """() => {
             return contrast(edge, behind(element.parentElement));
         });
 }"""
-LEVEL_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-
-
-@pytest.fixture
-def violations() -> Callable[[Page], list[str]]:
-    """Returns a function that lists violations of WCAG level AA found by axe-core."""
-    reason = "axe-playwright-python is not installed; it is in the extra dev"
-    axe: Any = pytest.importorskip("axe_playwright_python.sync_playwright", reason=reason)
-    options = {"runOnly": {"type": "tag", "values": LEVEL_AA}, "resultTypes": ["violations"]}
-
-    def found(page: Page) -> list[str]:
-        violated = axe.Axe().run(page, options=options).response["violations"]
-        return [
-            json.dumps([one["id"], [node["html"] for node in one["nodes"]]]) for one in violated
-        ]
-
-    return found
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,13 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
 
+from tests.browser.console import ignore_failed_requests
 from tests.browser.generators import publish
 from tests.browser.pictures import difference, pixels, stage, wait_for_tile
 from tests.serving import serving
 
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
-
-
-def ignore_failed_requests(console_errors: list[str]) -> None:
-    """Clear the errors that Chromium logs for failed requests; there must be no others."""
-    assert console_errors
-    assert [text for text in console_errors if not text.startswith("Failed to load resource")] == []
-    console_errors.clear()
 
 
 def port(address: str) -> int:

@@ -1,0 +1,148 @@
+/* Yours: the recipe whose picture looks most like one that a person brings or draws. */
+
+import { coalesce, pathOf, request } from "./api.js";
+import { $, make, on } from "./dom.js";
+import { drawOne, showOnce } from "./draw.js";
+import { bindFiles } from "./files.js";
+import { toText } from "./latents.js";
+import { currentVersion, encodingVersions, switchTo, versionOf } from "./models.js";
+import { words } from "./names.js";
+import { RequestError } from "./notice.js";
+import { bindPad, clear, drawing, hasPen, isEmpty, showPicture } from "./pad.js";
+import { isPinned, togglePin } from "./pins.js";
+import { makeRecipe } from "./recipe.js";
+import { change, state } from "./state.js";
+import { makeTile, setRecipe } from "./tiles.js";
+
+const STEPS = 10; // of the server's search, which do most of what is possible
+const LEAST = 0.1; // the probability of a class that is worth a word
+const MOST = 4; // classes or attributes that are named
+let shown = null; // the model version that the pad belongs to
+let brought = null; // the file on the pad; null once it is drawn on
+let tile = null; // the result
+
+export function render() {
+  if (state.tool !== "yours") return;
+  if (shown !== currentVersion()) reset();
+  if (!tile) return;
+  setRecipe(tile, tile.recipe);
+  tile.open.ariaLabel = "The result: show it on the stage";
+  $("yours-pin").textContent = isPinned(tile.recipe) ? "Unpin it" : "Pin it";
+}
+
+/** Empties the pad for another model version, which gets the file that was brought. */
+function reset() {
+  shown = currentVersion();
+  const { encoder } = shown.card;
+  $("yours-main").hidden = !encoder;
+  $("yours-others").hidden = Boolean(encoder);
+  $("yours-start").textContent = encoder && hasPen() ? "Draw on the pad, or bring" : "Bring";
+  hideResult();
+  clear();
+  if (!encoder) offerModels();
+  else if (brought) encodeLatest();
+}
+
+/** Says which models have an encoder, with a button for each. */
+function offerModels() {
+  const found = encodingVersions();
+  $("yours-others").firstElementChild.textContent = found.length
+    ? "This model cannot read pictures. These can:"
+    : "No model on this server can read pictures yet.";
+  const buttons = found.map(({ model, version }) => {
+    const label = model === state.stage.model ? `Version ${version}` : model;
+    const button = make("button", {}, label);
+    button.addEventListener("click", () => switchTo(model, version));
+    return button;
+  });
+  $("yours-models").replaceChildren(...buttons);
+}
+
+const encodeLatest = coalesce(async () => {
+  const file = brought;
+  if (!file && isEmpty()) return hideResult();
+  const { model, version } = state.stage;
+  $("yours").ariaBusy = "true";
+  try {
+    const found = await encode(file ?? (await drawing()), {
+      model,
+      version,
+      invert: file ? "auto" : "false", // the pen is white on black, as the model's pictures are
+      refine: STEPS,
+    });
+    // Meanwhile there may be something else on the pad.
+    if (versionOf({ model, version }) !== shown || brought !== file) return;
+    if (file) await showFile(file, found.inverted);
+    await showResult(recipeOf(found, { model, version }), found.probabilities);
+  } finally {
+    $("yours").ariaBusy = "false";
+  }
+});
+
+/** What the server finds for a picture. */
+async function encode(file, parameters) {
+  const headers = { "Content-Type": file.type };
+  const options = { method: "POST", headers, body: file };
+  const response = await request(pathOf("encode", parameters), options);
+  const { images } = await response.json();
+  return images[0];
+}
+
+const showFile = (file, isInverted) =>
+  showPicture(file, isInverted).catch(() => {
+    throw new RequestError("This browser cannot show that picture.");
+  });
+
+const recipeOf = (found, { model, version }) =>
+  makeRecipe({
+    model,
+    version,
+    latent: toText(found.latent),
+    class: found.class ?? "",
+    attributes: found.attributes ?? {},
+  });
+
+async function showResult(recipe, probabilities) {
+  const bitmap = await drawOne(recipe);
+  if (!tile) {
+    tile = makeTile(recipe);
+    tile.open.tabIndex = 0;
+    $("yours-result").prepend(tile);
+  }
+  showOnce(tile.canvas, bitmap);
+  tile.recipe = recipe;
+  $("yours-found").textContent = described(probabilities ?? {});
+  setResultHidden(false);
+  render();
+}
+
+function hideResult() {
+  $("yours-found").textContent = "";
+  setResultHidden(true);
+}
+
+function setResultHidden(hidden) {
+  for (const id of ["yours-result", "yours-acts"]) $(id).hidden = hidden;
+}
+
+/** Probable classes or attributes in words, such as `Looks like: 7 (84%), 9 (15%)`. */
+function described(probabilities) {
+  const named = Object.entries(probabilities)
+    .filter(([, probability]) => probability >= LEAST)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, MOST)
+    .map(([name, probability]) => `${words(name)} (${Math.round(100 * probability)}%)`);
+  return named.length ? `Looks like: ${named.join(", ")}` : "The most similar picture";
+}
+
+bindFiles($("yours-pad"), (file) => {
+  brought = file;
+  change({ tool: "yours" });
+  if (currentVersion().card.encoder) encodeLatest();
+});
+bindPad(() => {
+  brought = null;
+  encodeLatest();
+});
+on("yours-edit", "click", () => change({ stage: tile.recipe, tool: "edit" }));
+on("yours-pin", "click", () => togglePin(tile.recipe));
