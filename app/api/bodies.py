@@ -7,6 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_va
 from pydantic_core import PydanticKnownError
 
 from app.api.condition_types import Amount, BodyClasses
+from app.api.merging import without_defaults
 from app.api.numbers import integral
 from app.api.parameters import (
     ATTRIBUTES,
@@ -21,6 +22,7 @@ from app.api.parameters import (
     Radius,
     Seed,
     SheetQuery,
+    StartSeed,
 )
 from app.api.points import MAX_ROWS, LatentRow, PointBody
 from app.latent import choices, edits
@@ -110,9 +112,15 @@ class EditBody(Parameters):
         return self.classes or []
 
 
-class GenerateBody(EditBody):
+class GenerateBody(ColumnsQuery, EditBody, ModelQuery):
     """Body of ``POST /generate``."""
 
+    model_config = ConfigDict(json_schema_extra=without_defaults)
+
+    n: Count = Field(16, description="number of images", examples=[4])
+    seed: StartSeed | None = Field(
+        None, description="the first image's seed; random if omitted or -1"
+    )
     seeds: Seeds | None = Field(
         None, description="one seed per image, instead of `n` and `seed`", examples=[[3, 17, 99]]
     )

@@ -222,8 +222,8 @@ def refused(
         ({"edit": []}, "edit", [], OBJECT),
         ({"edit": TEXT}, "edit", TEXT, OBJECT),
         ({"edit": None}, "edit", None, OBJECT),
-        ({"edits": EDIT}, "edits", EDIT, "left out, as it is unknown: the parameters are edit"),
-        ({"seed": 1}, "seed", 1, "sent in the query, not in the body"),
+        ({"edits": EDIT}, "edits", EDIT, "left out, as it is unknown: the parameters are "),
+        ({"seed": "1"}, "seed", "1", "an integer from -1 to 4294967295"),
         ([], "body", [], "a JSON object, sent as application/json"),
     ],
 )

@@ -121,6 +121,67 @@ def test_the_longest_valid_body_is_read_and_a_longer_one_is_refused(client: Test
         assert str(most) in refused.text
 
 
+EITHER = {"model": "grey", "version": 1, "n": 3, "seed": 42, "scale": 2, "padding": 1}
+EITHER |= {"columns": 2, "truncation": 0.5}
+
+
+@pytest.mark.parametrize("accept", [PNG, JSON, ZIP])
+def test_parameters_in_the_body_do_the_same_as_in_the_query(
+    client: TestClient, accept: str
+) -> None:
+    headers = {"Accept": accept}
+    by_query = client.post("/generate", params=EITHER, headers=headers)
+    by_body = client.post("/generate", json=EITHER, headers=headers)
+    assert by_body.status_code == 200
+    assert by_body.content == by_query.content
+    for name in EITHER:
+        rest = {other: value for other, value in EITHER.items() if other != name}
+        mixed = client.post("/generate", params={name: EITHER[name]}, json=rest, headers=headers)
+        assert mixed.content == by_query.content
+
+
+@pytest.mark.parametrize("name", EITHER)
+def test_a_parameter_in_query_and_body_is_refused(client: TestClient, name: str) -> None:
+    one = {name: EITHER[name]}
+    response = client.post("/generate", params=one, json=one)
+    assert response.status_code == 422
+    (problem,) = response.json()["errors"]
+    assert (problem["parameter"], problem["in"]) == (name, "query")
+    assert problem["value"] == EITHER[name]
+    assert problem["allowed"].endswith("in the query or in the body, not in both")
+
+
+def test_a_body_without_a_seed_or_with_minus_one_has_a_random_seed(client: TestClient) -> None:
+    bodies: list[dict[str, int]] = [{}, {"seed": -1}, {"seed": -1}]
+    seeds = {generate(client, n=1, **body).headers["X-Seed"] for body in bodies}
+    assert len(seeds) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "places"),
+    [
+        ("", {"n": 257}, 422, {"n": "body"}),
+        ("", {"n": "4"}, 422, {"n": "body"}),
+        ("", {"seed": -2}, 422, {"seed": "body"}),
+        ("", {"model": "cats"}, 404, {"model": "body"}),
+        ("model=grey", {"version": 9}, 404, {"version": "body"}),
+        ("version=9", {"model": "grey"}, 404, {"version": "query"}),
+        ("version=9", {"version": None}, 404, {"version": "query"}),
+        ("", {"seeds": [1], "seed": 1}, 422, {"seed": "body"}),
+        ("seed=1", {"seeds": [1]}, 422, {"seed": "query"}),
+        ("", {"latents": [[0] * WIDTH], "truncation": 0.5}, 422, {"truncation": "body"}),
+    ],
+)
+def test_an_error_names_the_place_of_each_parameter(
+    client: TestClient, query: str, body: dict[str, Any], status: int, places: dict[str, str]
+) -> None:
+    response = generate(client, query, **body)
+    assert response.status_code == status
+    found = {one["parameter"]: one["in"] for one in response.json()["errors"]}
+    assert places.items() <= found.items()
+    assert all(place == ("body" if body.get(name) else "query") for name, place in found.items())
+
+
 NUMBER = "a number from -100 to 100"
 LEFT_OUT = "left out where {} is given"
 INVALID = [

@@ -251,8 +251,23 @@ def test_an_edit_in_a_body_is_described_as_optional(document: dict[str, Any]) ->
         edit = document["components"]["schemas"][name]["properties"]["edit"]
         strength = edit["additionalProperties"]
         assert (strength["type"], strength["minimum"], strength["maximum"]) == ("number", -5, 5)
-        assert (edit["maxProperties"], edit["default"]) == (16, {})
+        assert edit["maxProperties"] == 16
         assert edit["examples"] == [{}, {"glasses": 2, "beard": -1.5}]
+
+
+def test_parameters_in_query_or_body_have_no_defaults_that_clients_would_send(
+    document: dict[str, Any],
+) -> None:
+    operation = document["paths"]["/generate"]["post"]
+    for parameter in operation["parameters"]:
+        assert "default" not in parameter["schema"]
+    fields = document["components"]["schemas"]["GenerateBody"]["properties"]
+    assert not [name for name, field in fields.items() if "default" in field]
+    assert fields["n"]["description"] == "number of images; default: 16"
+    both = {
+        parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"
+    }
+    assert both < fields.keys()
 
 
 def test_an_upload_is_described_as_a_form_or_a_file(document: dict[str, Any]) -> None:

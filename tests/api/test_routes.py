@@ -317,6 +317,15 @@ def test_an_error_names_parameter_value_and_what_is_allowed(
     assert problem["instance"] == path.partition("?")[0]
 
 
+def test_an_error_of_query_and_body_together_names_the_place_of_each_parameter(
+    client: TestClient,
+) -> None:
+    response = client.post("/generate?model=faces&padding=64", json={"n": 256, "scale": 8})
+    assert response.status_code == 422
+    places = {error["parameter"]: error["in"] for error in response.json()["errors"]}
+    assert places == {"n": "body", "scale": "body", "padding": "query"}
+
+
 UNKNOWN = [
     ("POST", "/generate?model=cats", "model", "cats", "one of digits, faces, fashion-mnist"),
     ("POST", "/generate?version=99", "version", 99, "one of 2"),

@@ -16,7 +16,7 @@ RELATIONS = re.compile(
     r"|left out: \S+ has no (classes|attributes to choose)"
     r"|as \S+ has no (classes|attributes) to choose"
     r"|or an index from 0 to \d+|at most \d+ classes, as there is one for each"
-    r"|left out where the body has class or attributes"
+    r"|left out where the body has (class or attributes|it: in the query or in the body)"
     r"|an edit names every attribute once|a mixture names every class once"
     r"|every attribute is named once|at least one weight of a mixture is above 0"
     r"|the weight of .* is .*, not 0 to 1000"

@@ -33,6 +33,10 @@ def main(address: str) -> None:
     assert [one.seed for one in made.images] == [42, 43, 44, 45]
     assert base64.b64decode(made.images[0].png).startswith(PNG)
 
+    same = generate.sync(client=client, body=GenerateBody(n=4, seed=42))
+    assert isinstance(same, Generated)
+    assert same.images == made.images
+
     sent = generate.sync(client=client, body=GenerateBody(latents=[[0.5] * 64]))
     assert isinstance(sent, GeneratedFromLatents)
     assert sent.images[0].latent == [0.5] * 64

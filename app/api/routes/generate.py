@@ -10,9 +10,10 @@ from fastapi import APIRouter, Request, Response
 from app.api import direct_route, openapi, responses
 from app.api.bodies import GenerateBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
-from app.api.drawing import require_absent, route_context
+from app.api.drawing import RouteContext, require_absent, route_context
 from app.api.drawn import Drawn
-from app.api.parameters import GenerateQuery, start
+from app.api.merging import located, merged, query_without_defaults
+from app.api.parameters import ColumnsQuery, GenerateQuery, ModelQuery, start
 from app.api.points import MAX_NUMBERS, MAX_ROWS, check_width, named
 from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
@@ -28,6 +29,11 @@ router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
 
 _OFFERED = (JSON, PNG, ZIP)
 _EMPTY_BODY = GenerateBody()
+_EITHER = frozenset({"n", "seed", *ColumnsQuery.model_fields, *ModelQuery.model_fields})
+"""The parameters that the query or the body may have, in the same form."""
+_DESCRIPTION = direct_route.description(GenerateQuery, GenerateBody)
+query_without_defaults(_DESCRIPTION["parameters"])
+_DESCRIPTION["requestBody"]["content"][JSON]["example"] = {"n": 4, "seed": 42}
 
 
 @dataclass(slots=True)
@@ -72,12 +78,14 @@ class _Source:
         **openapi.images(_OFFERED, "The images: JSON, one PNG, or a ZIP of PNGs"),
         **openapi.problems(BodyTooLargeError),
     },
-    openapi_extra=direct_route.description(GenerateQuery, GenerateBody),
+    openapi_extra=_DESCRIPTION,
 )
 async def generate(request: Request) -> Response:
     """Generate `n` images from consecutive seeds, starting at `seed` (random if omitted or -1).
 
-    The body may give `seeds` instead, or `latents`, which are used as they are.
+    The parameters are in the query or in the JSON body, such as `{"n": 4, "seed": 42}`; the same
+    name in both is an error. The body may give `seeds` instead of `n` and `seed`, or `latents`,
+    which are used as they are.
     `Accept: application/json` (the default) returns every image as base64 with its seed and URL, or
     with its latent; `image/png` returns the image itself, or a sheet of several; `application/zip`
     has one file per image, `<seed>.png`, or `000.png`, `001.png`, … for latents. The header
@@ -89,9 +97,19 @@ async def generate(request: Request) -> Response:
     """
     route = route_context(request)
     query = direct_route.parse_query(request, GenerateQuery)
-    parsed = await direct_route.parse_body(request, GenerateBody, MAX_NUMBERS, MAX_ROWS)
-    body = parsed or _EMPTY_BODY
+    body = await direct_route.parse_body(request, GenerateBody, MAX_NUMBERS, MAX_ROWS)
     media_type = choose(route.accept, _OFFERED)
+    if body is None:
+        return await _images(route, query, _EMPTY_BODY, media_type)
+    query = merged(query, body, _EITHER)
+    with located(body, _EITHER):
+        return await _images(route, query, body, media_type)
+
+
+async def _images(
+    route: RouteContext, query: GenerateQuery, body: GenerateBody, media_type: str
+) -> Response:
+    """The response to ``query``, which has the parameters that the body has in the same form."""
     source = _source(query, body)
     count = source.count
     route.check_count(count, source.place, **source.parameters)
@@ -142,7 +160,7 @@ def _choice(query: GenerateQuery, body: GenerateBody, version: ModelVersion, ima
 def _require_defaults(name: str, query: GenerateQuery, *others: str) -> None:
     """Raise ParameterError for those of ``others`` that contradict ``name``.
 
-    Their defaults are accepted: clients that are generated from the OpenAPI document send them.
+    Their defaults are accepted: clients that earlier OpenAPI documents generate send them.
     """
     defaults = GenerateQuery.model_fields
     given = {one: getattr(query, one) for one in others}
