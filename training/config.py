@@ -124,7 +124,11 @@ class Config(Architecture):
         description="height and width to which images are scaled, "
         f"{ALLOWED_SIZES} (default: the data set's own size; 64 for a folder)",
     )
-    preset: Preset = Field("dcgan-28", description="recipe that sets the defaults of other flags")
+    preset: Preset = Field(
+        "dcgan-28",
+        description="recipe that sets the defaults of other flags; that of a folder and of avatars "
+        "is dcgan-64",
+    )
     epochs: int | None = Field(
         None, ge=1, description="passes over the data set (default: as many as --images-seen takes)"
     )
@@ -308,9 +312,18 @@ ADJUSTABLE = PLACEMENT | {
 
 
 def from_flags(flags: dict[str, Any]) -> Config:
-    """The preset's options, overridden by ``flags``. Raises ValidationError for invalid values."""
-    preset = PRESETS.get(flags.get("preset", Config.model_fields["preset"].default), {})
-    return Config.model_validate({**preset, **flags})
+    """The preset's options, overridden by ``flags``; without a preset, that of the data set.
+
+    Raises ValidationError for invalid values.
+    """
+    name = flags.get("preset", default_preset(flags.get("dataset")))
+    return Config.model_validate({**PRESETS.get(name, {}), "preset": name, **flags})
+
+
+def default_preset(dataset: str | None) -> Preset:
+    """The preset of ``dataset``: one for colour images of 64×64, or for grey ones of 28×28."""
+    coloured = dataset == "avatars" or folder_of(dataset) is not None
+    return "dcgan-64" if coloured else "dcgan-28"
 
 
 def for_images(options: Config, count: int) -> Config:

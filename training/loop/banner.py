@@ -15,6 +15,8 @@ from training.loop.trial import NetworkSize, Trial
 from training.run.journal import DataSummary, Run
 
 _SHOWN_NAMES = 16
+_LONG = 20 * 60
+"""Seconds above which a run says that it may be stopped."""
 
 
 class Start(NamedTuple):
@@ -45,6 +47,7 @@ def lines(start: Start, trial: Trial, done: int) -> Iterator[str]:
 
 def _rows(start: Start, trial: Trial, done: int) -> Iterator[tuple[str, str]]:
     options, data = start.options, start.data
+    yield "preset", options.preset
     yield "device", devices.describe(start.device, options.precision)
     if start.threads.note:
         yield "threads", f"{start.threads.number} {start.threads.note}"
@@ -57,7 +60,7 @@ def _rows(start: Start, trial: Trial, done: int) -> Iterator[tuple[str, str]]:
     shown = f"{start.steps:,} steps of {options.batch_size} images, {start.epochs:,} epochs"
     yield "length", f"{shown}; {done:,} steps are done" if done else shown
     yield "time", _time(start, trial, start.steps - done)
-    yield "folder", printable(str(start.run.folder))
+    yield "folder", f"{printable(str(start.run.folder))}; look at its newest picture in samples"
 
 
 def _labels(data: DataSummary) -> str:
@@ -88,7 +91,8 @@ def _time(start: Start, trial: Trial, steps: int) -> str:
     epoch = step * start.data.images / start.options.batch_size
     whole = f"about {duration(step * steps)}, {duration(epoch)} per epoch"
     speed = start.options.batch_size / trial.seconds
-    return f"{most}{whole}, at {speed:,.0f} images per second"
+    stop = "; Ctrl-C saves and stops" if step * steps > _LONG else ""
+    return f"{most}{whole}, at {speed:,.0f} images per second{stop}"
 
 
 def duration(seconds: float) -> str:

@@ -36,7 +36,8 @@ def describe(device: torch.device, precision: ComputePrecision) -> str:
         name = torch.cuda.get_device_name(device)
     else:
         cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
-        name = f"{cpu}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        name = f"{cpu}, {threads} thread{'s' if threads > 1 else ''}"
     return f"{name}, {resolve_precision(device, precision)}"
 
 

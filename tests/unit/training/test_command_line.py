@@ -93,7 +93,7 @@ def test_a_run_says_what_it_will_do(
         "data          fashion-mnist: 40 grey images of 16×16",
         "length        5 steps of 8 images, 1 epochs",
         "length        10 steps of 8 images, 2 epochs; 5 steps are done",
-        f"folder        {tmp_path}/run",
+        f"folder        {tmp_path}/run; look at its newest picture in samples",
     ):
         assert expected in lines
 

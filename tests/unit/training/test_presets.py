@@ -60,6 +60,15 @@ def test_without_a_preset_the_recipe_is_dcgan_28() -> None:
     assert from_flags({}) == from_flags({"preset": "dcgan-28"}) == Config()
 
 
+@pytest.mark.parametrize("dataset", ["avatars", "folder:pictures"])
+def test_without_a_preset_the_recipe_for_colour_images_is_dcgan_64(dataset: str) -> None:
+    """That of grey images of 28×28 would take four times as long on them."""
+    named = from_flags({"preset": "dcgan-64", "dataset": dataset})
+    assert from_flags({"dataset": dataset}) == named
+    assert (named.preset, named.loss) == ("dcgan-64", "relativistic")
+    assert from_flags({"preset": "dcgan-28", "dataset": dataset}).loss == "bce"
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_flags_override_any_preset(preset: str) -> None:
     config = from_flags({"preset": preset})

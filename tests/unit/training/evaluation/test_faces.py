@@ -67,7 +67,7 @@ def fit(out: Path, place: Path, *flags: str) -> int:
     tiny = {"batch-size": 50, "latent-dim": 8, "generator-filters": 2, "discriminator-filters": 2}
     call = [f"--{flag}={value}" for flag, value in tiny.items()]
     call += ["--dataset=avatars", f"--data-dir={place}", "--epochs=1", "--device=cpu"]
-    call += ["--conditional=none"]
+    call += ["--conditional=none", "--preset=dcgan-28"]
     return main(["fit", f"--out={out}", "--threads=1", *call, *flags])
 
 

@@ -37,11 +37,12 @@ def test_a_device_is_described_by_its_name_and_precision(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     assert describe(GPU, "auto") == "Some GPU, bf16"
     assert describe(GPU, "fp32") == "Some GPU, fp32"
-    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"cpu_name": "Some CPU"})
-    assert describe(CPU, "auto") == f"Some CPU, {threads} threads, fp32"
+    assert describe(CPU, "auto") == "Some CPU, 2 threads, fp32"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert describe(CPU, "bf16") == f"CPU, {threads} threads, bf16"
+    assert describe(CPU, "bf16") == "CPU, 1 thread, bf16"
 
 
 @pytest.mark.parametrize("notify", [True, False])
