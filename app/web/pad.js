@@ -34,7 +34,7 @@ export function clear() {
   const { width, height } = imageSize();
   movePen([width / 2, height / 2]);
   for (const [name, value] of Object.entries(hasPen() ? DRAWN_ON : SHOWN)) pad[name] = value;
-  $("yours-undo").hidden = !hasPen();
+  for (const id of ["yours-undo", "yours-invert"]) $(id).hidden = !hasPen();
   paint();
 }
 

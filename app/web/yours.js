@@ -19,6 +19,8 @@ const LEAST = 0.1; // the probability of a class that is worth a word
 const MOST = 4; // classes or attributes that are named
 let shown = null; // the model version that the pad belongs to
 let brought = null; // the file on the pad; null once it is drawn on
+let invert = "auto"; // whether that file is a dark drawing on light paper
+let isInverted = false; // what the server has decided
 let tile = null; // the result
 
 export function render() {
@@ -33,6 +35,7 @@ export function render() {
 /** Empties the pad for another model version, which gets the file that was brought. */
 function reset() {
   shown = currentVersion();
+  invert = "auto";
   const { encoder } = shown.card;
   $("yours-main").hidden = !encoder;
   $("yours-others").hidden = Boolean(encoder);
@@ -60,6 +63,7 @@ function offerModels() {
 
 const encodeLatest = coalesce(async () => {
   const file = brought;
+  $("yours-invert").disabled = !file;
   if (!file && isEmpty()) return hideResult();
   const { model, version } = state.stage;
   $("yours").ariaBusy = "true";
@@ -67,12 +71,13 @@ const encodeLatest = coalesce(async () => {
     const found = await encode(file ?? (await drawing()), {
       model,
       version,
-      invert: file ? "auto" : "false", // the pen is white on black, as the model's pictures are
+      invert: file ? invert : "false", // the pen is white on black, as the model's pictures are
       refine: STEPS,
     });
     // Meanwhile there may be something else on the pad.
     if (versionOf({ model, version }) !== shown || brought !== file) return;
-    if (file) await showFile(file, found.inverted);
+    isInverted = found.inverted;
+    if (file) await showFile(file, isInverted);
     await showResult(recipeOf(found, { model, version }), found.probabilities);
   } finally {
     $("yours").ariaBusy = "false";
@@ -137,11 +142,16 @@ function described(probabilities) {
 
 bindFiles($("yours-pad"), (file) => {
   brought = file;
+  invert = "auto";
   change({ tool: "yours" });
   if (currentVersion().card.encoder) encodeLatest();
 });
 bindPad(() => {
   brought = null;
+  encodeLatest();
+});
+on("yours-invert", "click", () => {
+  invert = String(!isInverted);
   encodeLatest();
 });
 on("yours-edit", "click", () => change({ stage: tile.recipe, tool: "edit" }));

@@ -210,6 +210,19 @@ def test_a_pen_on_a_brought_picture_changes_it(open_page: Open) -> None:
     assert difference(pixels(pad(page)), in_colours(SNEAKER)) <= 1
 
 
+def test_light_and_dark_of_a_file_can_be_swapped(open_page: Open) -> None:
+    page = open_page(SHOES)
+    swap = page.get_by_role("button", name="Invert")
+    expect(swap).to_be_disabled()
+    choose(page, png(SNEAKER))
+    for expected in (255 - in_colours(SNEAKER), in_colours(SNEAKER)):
+        result(page)
+        with page.expect_response(re.compile("/encode")):
+            swap.click()
+        result(page)
+        assert difference(pixels(pad(page)), expected) <= 1
+
+
 def test_other_models_say_which_ones_read_pictures(open_page: Open) -> None:
     page = open_page("?model=colours&seed=3")
     page.wait_for_selector("body.ready")
