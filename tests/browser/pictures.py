@@ -14,15 +14,15 @@ _PIXELS = """(shown) => {
     const copy = new OffscreenCanvas(shown.width, shown.height);
     const context = copy.getContext('2d', { willReadFrequently: true });
     context.drawImage(shown, 0, 0);
-    return [...context.getImageData(0, 0, shown.width, shown.height).data];
+    const { data } = context.getImageData(0, 0, copy.width, copy.height);
+    return [copy.width, copy.height, ...data];
 }"""
 
 
 def pixels(canvas: Locator) -> Pixels:
     """The pixels of a canvas: ``(height, width, 3)``."""
-    width, height = canvas.evaluate("(canvas) => [canvas.width, canvas.height]")
-    found = np.array(canvas.evaluate(_PIXELS), np.uint8)
-    return found.reshape(height, width, 4)[..., :3]
+    width, height, *found = canvas.evaluate(_PIXELS)
+    return np.array(found, np.uint8).reshape(height, width, 4)[..., :3]
 
 
 def served(server: str, path: str) -> Pixels:
