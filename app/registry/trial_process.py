@@ -45,7 +45,8 @@ def main() -> None:
     """Answer all requests."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     _be_ended_first()
-    print(READY, file=answers)
+    with suppress(BrokenPipeError):  # the server has ended meanwhile, and so will the input
+        print(READY, file=answers)
     # onnxruntime would print names from the graph, which may imitate lines of the server's log.
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
