@@ -24,6 +24,8 @@ def evaluate(folder: Path, options: EvaluateOptions) -> None:
 
     The results are printed; a run's record of its encoder is written again.
     """
+    if (folder / card.CARD_FILE).exists() and find(folder, None) is None:
+        return  # its generator need not be one that can be read back
     device = devices.resolve(options.device)
     found = subject.load(folder, device, options.checkpoint)
     encoder = find(folder, found.model.step)

@@ -317,6 +317,7 @@ def test_the_card_names_the_data_set_and_all_options_but_the_placement(
         "data_dir",
         "device",
         "execution",
+        "features",
         "threads",
     }
 
