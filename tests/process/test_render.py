@@ -49,7 +49,7 @@ def test_files_equal_the_responses_of_the_server(
     for name, file in there.items():
         assert file == client.get(f"/images/faces/1/{name}?{query}").content
     card = client.get("/models/faces").json()["versions"][0]["card"]
-    (graph,) = (one["sha256"] for one in card["variants"] if one["provider"] == "cpu")
+    (graph,) = (one["sha256"] for one in card["variants"] if one["provider"] == "any")
     assert manifest == {
         "model": "faces",
         "version": 1,
@@ -230,16 +230,16 @@ def test_other_files_are_not_touched(
         (["--count", 1, "--version", 77], 1, "version of fashion-mnist is 77 but must be one of"),
         (["--count", 1, "--edit", "hat:1"], 1, "fashion-mnist/2 has no attributes to edit"),
         (["--count", 1, "--class", "boot"], 1, "left out: fashion-mnist/2 has no classes"),
-        (["--count", 1, "--class", "a:0"], 2, "error: classes.0: Value error, at least one weight"),
-        (["--count", 1, "--class", "a,"], 2, "error: classes.1: Value error, write a name, an"),
+        (["--count", 1, "--class", "a:0"], 2, "error: classes.0: at least one weight"),
+        (["--count", 1, "--class", "a,"], 2, "error: classes.1: write a name, an"),
         (["--count", 1, "--attributes", "hat"], 1, "fashion-mnist/2 has no attributes to choose"),
-        (["--count", 1, "--attributes", "a:2"], 2, "attributes.0: Value error, write name, -name"),
-        (["--count", 1, "--attributes=a,-a"], 2, "attributes: Value error, every attribute is"),
+        (["--count", 1, "--attributes", "a:2"], 2, "attributes.0: write name, -name"),
+        (["--count", 1, "--attributes=a,-a"], 2, "attributes: every attribute is"),
         (["--count", 1, "--scale", 9], 2, "scale: Input should be less than or equal to 8, not"),
         (
             ["--count", 1, "--edit", "hat"],
             2,
-            "error: edit.0: Value error, write name:strength, from -5",
+            "error: edit.0: write name:strength, from -5",
         ),
         (["--count", 1, "--out", "file/out"], 1, "Not a directory"),
     ],
