@@ -39,7 +39,7 @@ _NOT_INSTALLED = """\
 error: {} is not installed. The trainer needs PyTorch and other packages:
   pip install '.[cpu,train]'
 or, on Linux without a GPU, with PyTorch's build for CPUs, which is much smaller:
-  pip install '.[cpu,train]' --extra-index-url https://download.pytorch.org/whl/cpu"""
+  pip install uv && uv pip install --torch-backend cpu '.[cpu,train]'"""
 
 
 def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
