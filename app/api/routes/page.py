@@ -45,7 +45,11 @@ class _File:
 @cache
 def _files() -> Mapping[str, _File]:
     """All files of the page by name: those of the package, and one script made of its modules."""
-    contents = {file.name: file.read_bytes() for file in files("app.web").iterdir()}
+    contents = {
+        file.name: file.read_bytes()
+        for file in files("app.web").iterdir()  # Python's modules and their cache lie there, too
+        if PurePath(file.name).suffix in _TYPES
+    }
     modules = {
         name.removesuffix(".js"): content.decode()
         for name, content in contents.items()
@@ -53,9 +57,8 @@ def _files() -> Mapping[str, _File]:
     }
     contents[_SCRIPT] = bundle(modules, _MAIN).encode()
     return {
-        name: _File(content, media_type, etags.strong(card.digest(content)))
+        name: _File(content, _TYPES[PurePath(name).suffix], etags.strong(card.digest(content)))
         for name, content in contents.items()
-        if (media_type := _TYPES.get(PurePath(name).suffix))
     }
 
 
