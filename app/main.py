@@ -91,8 +91,6 @@ _DIRECT = (health.router, generate.router, images.router)
 """Their direct routes are answered ahead of FastAPI's routing."""
 _MEMORY_SHARE = 8
 """By default, all encoders of the server use this part of the memory."""
-_BYTES_PER_NUMBER = 32
-"""The longest float64 takes 24 bytes in JSON; the rest is for commas and spaces."""
 _LATENT_PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations", "/arithmetic"})
 """Bodies of these may have latents."""
 # These routes read their body with ``body_limit.read``: its bound depends on the model.

@@ -55,10 +55,6 @@ _WITH_PORT = re.compile(r"(?:[a-z]+://)?(\[[^]/]+\]|[^][:/]+)(?::([0-9]+))?(?:/.
 """A host, perhaps with what a URL has in addition; no bare IPv6 address."""
 
 
-_WITH_PORT = re.compile(r"(?:[a-z]+://)?(\[[^]/]+\]|[^][:/]+)(?::([0-9]+))?(?:/.*)?")
-"""A host, perhaps with what a URL has in addition; no bare IPv6 address."""
-
-
 def _check_host(text: str) -> str:
     """The address or the name in ``text``, without the brackets that IPv6 has in a URL."""
     if text in {"", "*"}:

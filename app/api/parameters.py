@@ -145,7 +145,7 @@ class ModelQuery(Parameters):
         None, description="a served model; default: the server's", examples=["fashion-mnist"]
     )
     version: Version | None = Field(
-        None, description="its version; default: the default version of the model", examples=[1]
+        None, description="its version; default: the default version of the model", examples=[3]
     )
 
 

@@ -33,6 +33,13 @@ class Conditional(BaseModel):
     )
 
 
+class FromVersion(BaseModel):
+    """The version that generated the images of a response."""
+
+    model: str = Field(examples=["fashion-mnist"])
+    version: int = Field(examples=[3])
+
+
 class GeneratedImage(Conditional):
     """One image of a response."""
 
@@ -44,11 +51,9 @@ class GeneratedImage(Conditional):
     png: PngText
 
 
-class Generated(BaseModel):
+class Generated(FromVersion):
     """Response of ``POST /generate``."""
 
-    model: str = Field(examples=["fashion-mnist"])
-    version: int = Field(examples=[1])
     images: list[GeneratedImage]
 
 
@@ -59,11 +64,9 @@ class LatentImage(Conditional):
     png: PngText
 
 
-class GeneratedFromLatents(BaseModel):
+class GeneratedFromLatents(FromVersion):
     """Response of ``POST /generate`` with latents."""
 
-    model: str = Field(examples=["fashion-mnist"])
-    version: int = Field(examples=[1])
     images: list[LatentImage]
 
 
@@ -88,11 +91,9 @@ class EncodedImage(Conditional):
     png: PngText
 
 
-class Encoded(BaseModel):
+class Encoded(FromVersion):
     """Response of ``POST /encode``."""
 
-    model: str = Field(examples=["fashion-mnist"])
-    version: int = Field(examples=[1])
     images: list[EncodedImage]
 
 
@@ -103,11 +104,9 @@ class Frame(Conditional):
     png: PngText
 
 
-class Interpolated(BaseModel):
+class Interpolated(FromVersion):
     """Response of ``GET`` and ``POST /interpolate``."""
 
-    model: str = Field(examples=["fashion-mnist"])
-    version: int = Field(examples=[1])
     method: Method
     seeds: list[int] | None = Field(
         None,
@@ -125,11 +124,9 @@ class NeighbourImage(Conditional):
     png: PngText
 
 
-class Neighbours(BaseModel):
+class Neighbours(FromVersion):
     """Response of ``POST /arithmetic``, and of ``GET`` and ``POST /variations``."""
 
-    model: str = Field(examples=["fashion-mnist"])
-    version: int = Field(examples=[1])
     seed: int = Field(description="seed of the noise", examples=[42])
     radius: float = Field(description="largest size of the noise", examples=[0.25])
     rows: int = Field(examples=[3])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.imaging.containers import ImageFile, RefusedImageError
@@ -72,6 +73,13 @@ def prepare(file: ImageFile, model: ModelImages, invert: Invert = "auto") -> Pre
     return Prepared(_composed(shown, opacity, background), inverted)
 
 
+def border(height: int, width: int) -> NDArray[np.bool_]:
+    """Which pixels of an image are at its border: ``(height, width)``."""
+    found = np.ones((height, width), bool)
+    found[1:-1, 1:-1] = False
+    return found
+
+
 def _check_size(opened: Image.Image, file: ImageFile) -> None:
     """Raise ValueError if the decoder finds another size than ``containers.inspect``."""
     if opened.size != (file.width, file.height):
@@ -129,15 +137,14 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 def _is_inverse(grey: Pixels, opacity: Pixels, background: int) -> bool:
     """Whether an image fits the background of the model better if it is inverted."""
-    rim = np.ones(grey.shape, bool)
-    rim[1:-1, 1:-1] = False
-    if opacity.size and np.median(opacity[rim]) < 128:
+    edge = border(*grey.shape)
+    if opacity.size and np.median(opacity[edge]) < 128:
         # It has no background of its own. What it shows should differ from the model's.
         if not opacity.any():
             return False
         shown = np.average(grey, weights=opacity[..., 0])
         return bool(abs(shown - background) < abs(255 - shown - background))
-    own = np.median(grey[rim])
+    own = np.median(grey[edge])
     return bool(abs(255 - own - background) < abs(own - background))
 
 

@@ -8,12 +8,11 @@ from app.artifact.card import IMAGES, Card
 from app.batching.batcher import Batcher
 from app.batching.jobs import Claim
 from app.imaging.sheets import Pixels
-from app.imaging.uploads import ModelImages
+from app.imaging.uploads import ModelImages, border
 from app.latent.conditions import Conditions
 from app.latent.sampling import MAX_LATENT, Latents
 from app.registry.generator import Generator
 from app.registry.queued import Queued
-from app.registry.statistics import Statistics
 
 _SEEDS = range(16)
 """The images of these seeds show the background of a model."""
@@ -37,7 +36,7 @@ class Encoder(Queued):
 
     def __init__(self, card: Card, images: ModelImages, batcher: Batcher) -> None:
         """``batcher`` runs an ImageEncoder; ``images`` says what the images of the model are."""
-        super().__init__(batcher, Statistics())
+        super().__init__(batcher)
         self.images, self._width = images, card.latent.width
 
     async def encode(self, pixels: Pixels, claim: Claim, cost: float) -> EncodedImages:
@@ -60,7 +59,6 @@ def images_of(generator: Generator) -> ModelImages:
     """What the images of ``generator`` are: their size, and the usual colour of their border."""
     image = generator.card.image
     pixels = generator.engine(generator.rows_from_seeds([*_SEEDS]))
-    border = np.ones((image.height, image.width), bool)
-    border[1:-1, 1:-1] = False
-    background = np.median(pixels[:, border].reshape(-1, image.channels), axis=0)
+    edge = border(image.height, image.width)
+    background = np.median(pixels[:, edge].reshape(-1, image.channels), axis=0)
     return ModelImages(*image.shape, tuple(int(value) for value in background))

@@ -39,7 +39,7 @@ class Refused:
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """An ``on_change`` that does nothing."""
 
 
 @dataclass
@@ -209,9 +209,12 @@ class Registry:
         return versions[version]
 
     def _check_loading(self, name: str, version: int | None = None) -> None:
-        """Raise NotReadyError if a model, or one version of it, is being loaded."""
-        for key in self.loading:
-            if key.name == name and version in {None, key.number}:
+        """Raise NotReadyError if a version of a model, or else its default one, is being loaded."""
+        loading = [key for key in self.loading if key.name == name]
+        if version is None and (numbers := [key.number for key in loading if key.number]):
+            version = default_version.choose(numbers, self._defaults.get(name))
+        for key in loading:
+            if version in {None, key.number}:
                 raise NotReadyError(f"{key} is being loaded")
 
     def __iter__(self) -> Iterator[ModelVersion]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from app.api.numbers import integral
 from app.artifact.card import VersionNumber
 
-_NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["1"])
+_NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["3"])
 _PLATFORM = "onnxruntime_onnx"
 
 
