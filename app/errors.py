@@ -11,7 +11,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 ├── BodyTooLargeError        413 request body too large
 ├── UrlTooLongError          414 URL too long
 ├── MediaTypeError           415 a body of a media type that the route does not read
-├── ContentCodingError       415 a body that is compressed in another way than gzip or deflate
+├── ContentCodingError       415 a body that is compressed with anything but gzip or deflate
 ├── ParameterError           422 a parameter with a value that is not allowed
 ├── HeadTooLongError         431 request headers too large
 ├── EngineError              500 a batch that could not be computed
@@ -31,9 +31,11 @@ import re
 import reprlib
 from http import HTTPStatus
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Refusal = TypeVar("Refusal", bound="AppError")
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -283,7 +285,12 @@ def invalid(parameter: str, place: str, value: object, allowed: str) -> InvalidP
 
 def parameter_error(*refused: InvalidParameter) -> ParameterError:
     """One error that names every parameter of ``refused``."""
-    return ParameterError("; ".join(map(_sentence, refused)), list(refused))
+    return error_naming(ParameterError, *refused)
+
+
+def error_naming(kind: type[Refusal], *refused: InvalidParameter) -> Refusal:
+    """One error of this kind that names every parameter of ``refused``."""
+    return kind("; ".join(map(_sentence, refused)), list(refused))
 
 
 def _sentence(refused: InvalidParameter) -> str:

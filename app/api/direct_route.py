@@ -1,4 +1,4 @@
-"""Routes that are called most: they parse their request themselves, ahead of FastAPI's routing.
+"""Routes that parse their requests themselves; the most called are found ahead of FastAPI.
 
 FastAPI's search for a route, and its resolution of parameters and dependencies, took a third of the
 time of a request. It still describes these routes in the OpenAPI document, and answers everything
@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api import json_text, query_lists
 from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
+from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.batching.jobs import DisconnectedError
 from app.middleware.request_context import context_of
 
@@ -153,13 +154,10 @@ def _query(model: type[Model], query: bytes) -> Model:
 _remembered = lru_cache(_REMEMBERED)(_query)
 
 
-async def parse_body(
-    request: Request, model: type[Model], numbers: int = 0, rows: int = 0
-) -> Model | None:
-    """The JSON body as a ``model``; None without a body.
+async def parse_body(request: Request, model: type[Model]) -> Model | None:
+    """The JSON body, which may have latents, as a ``model``; None without a body.
 
-    The body may hold a matrix of ``rows`` and ``numbers``, see ``json_text.load``. Raises
-    RequestValidationError as well, HTTPException if the body is not UTF-8, OverloadedError or
+    Raises RequestValidationError, HTTPException if the body is not UTF-8, OverloadedError or
     DeadlineError if it is long and the server is busy, and DisconnectedError if it is incomplete.
     """
     if not _has_body(request):
@@ -170,32 +168,28 @@ async def parse_body(
         raise DisconnectedError from error
     if not content:
         return None
-    parse = partial(_parsed, content, _is_json(request), model, numbers, rows)
+    parse = partial(_parsed, content, _is_json(request), model)
     if len(content) <= json_text.INLINE_BYTES:
         return parse()
     encoders, claim = services_of(request).encoders, context_of(request.scope).claim()
     return await encoders.run(parse, _BYTES_PER_BYTE * len(content), claim)
 
 
-async def require_body(
-    request: Request, model: type[Model], numbers: int = 0, rows: int = 0
-) -> Model:
+async def require_body(request: Request, model: type[Model]) -> Model:
     """``parse_body``, which also raises RequestValidationError without a body."""
-    body = await parse_body(request, model, numbers, rows)
+    body = await parse_body(request, model)
     if body is None:
         missing = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
         raise RequestValidationError([missing])
     return body
 
 
-def _parsed(
-    content: bytes, is_json: bool, model: type[Model], numbers: int, rows: int
-) -> Model | None:
+def _parsed(content: bytes, is_json: bool, model: type[Model]) -> Model | None:
     """``content`` as a ``model``; None for ``null``. Raises RequestValidationError."""
     received: object = content
     if is_json:
         try:
-            received = json_text.load(content, numbers, rows)
+            received = json_text.load(content, MAX_NUMBERS, MAX_ROWS)
         except (json.JSONDecodeError, TooManyPartsError) as error:
             problem = {"type": "json_invalid", "loc": ("body",), "msg": str(error)}
             raise RequestValidationError([problem], body=content) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from app.artifact.card import CLASSES
-from app.batching.jobs import Claim
+from app.batching.jobs import Claim, Computed
 from app.imaging import sheets
 from app.imaging.png import Text
 from app.imaging.sheets import Pixels
@@ -100,6 +100,11 @@ class Generation:
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``ModelVersion.draw``.
         """
         computed = await self.version.draw(rows, claim, price)
+        conditions = cast("Conditions | None", rows.get(CLASSES))
+        return self.drawn(computed, conditions, claim)
+
+    def drawn(self, computed: Computed, conditions: Conditions | None, claim: Claim) -> Drawn:
+        """The images in ``computed``, with their ``conditions``, counted in the statistics."""
         pixels, card = cast("Pixels", computed.results), self.version.card
         queue, compute = computed.queue, computed.compute
         self.stats.add_images(card.name, card.version, len(pixels), queue, compute)
@@ -107,7 +112,7 @@ class Generation:
             self.version,
             self.options,
             pixels,
-            cast("Conditions | None", rows.get(CLASSES)),
+            conditions,
             queue,
             compute,
             self.stats,

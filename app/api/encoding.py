@@ -9,9 +9,9 @@ import numpy as np
 
 from app.api import uploads
 from app.api.drawing import RouteContext
-from app.api.drawn import Drawn
+from app.api.drawn import Drawn, Generation
 from app.api.uploads import UploadedImage
-from app.batching.jobs import Claim
+from app.batching.jobs import Claim, Computed
 from app.imaging.containers import ImageFile, RefusedImageError
 from app.imaging.sheets import Pixels
 from app.imaging.uploads import BYTES_PER_PIXEL, Invert, Prepared, prepare
@@ -119,17 +119,8 @@ class _Canvas:
 
     def drawn(self, images: Pixels, conditions: Conditions) -> Drawn:
         """``images``, ready to be encoded, and counted in the statistics."""
-        one, version = self.encoding, self.encoding.version
-        card, stats = version.card, one.route.request.stats
-        stats.add_images(card.name, card.version, len(images), self.queue, self.compute)
-        return Drawn(
-            version,
-            one.options,
-            images,
-            conditions if card.sampler else None,
-            self.queue,
-            self.compute,
-            stats,
-            one.route.services.encoders,
-            one.claim,
-        )
+        one, route = self.encoding, self.encoding.route
+        encoders = route.services.encoders
+        generation = Generation(one.version, one.options, route.request.stats, encoders)
+        of_images = conditions if one.version.card.sampler else None
+        return generation.drawn(Computed(images, self.queue, self.compute), of_images, one.claim)

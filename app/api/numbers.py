@@ -1,13 +1,14 @@
 """Numbers in requests: text in a query, a path or a header, and numbers in JSON.
 
-pydantic accepts texts that look like a number to somebody, such as ``1_000``, ``+3``, ``007`` or
-``3.0``. Another reader would take them for another value or another URL, so they are refused.
+pydantic accepts texts such as ``1_000``, ``+3``, ``007`` and ``3.0``, which other programs read as
+another value, or as another URL. So they are refused.
 """
 
 import re
 
+from app.middleware.request_context import PLAIN_NUMBER
+
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # Texts that pydantic may accept; it refuses all others itself.
 _LIKE_INTEGER = re.compile(r"\s*[+-]?[0-9_]+(\.0*)?\s*")
 _LIKE_NUMBER = re.compile(r"[\s0-9_+\-.eE]+")
@@ -32,7 +33,7 @@ def decimal(received: object) -> object:
 
 def plain(received: object) -> object:
     """``received`` unchanged. Raises ValueError for text that is not a plain decimal number."""
-    if not isinstance(received, str) or _NUMBER.fullmatch(received):
+    if not isinstance(received, str) or PLAIN_NUMBER.fullmatch(received):
         return received
     if _LIKE_NUMBER.fullmatch(received):
         raise ValueError("written in decimal digits, without leading zeros, plus signs or spaces")

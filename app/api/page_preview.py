@@ -23,7 +23,7 @@ _FIRST_MODEL, _FIRST_SEED = "faces", "18"
 _OPTIONS = ("class", "attributes", "edit", "truncation")
 _SIZE = 512
 """Pixels of the longer side of an image on another site, at most."""
-_NAME = "AI pictures of things that do not exist"
+PAGE_NAME = "AI pictures of things that do not exist"
 _DASH = "\N{EN DASH}"
 
 
@@ -82,7 +82,7 @@ def _head(request: Request, version: ModelVersion, options: DrawOptions, seed: i
     image = version.card.image
     scale = max(1, min(8, _SIZE // max(image.height, image.width)))
     enlarged = DrawOptions(options.edit, options.truncation, scale, options.choice)
-    title = escape(f"{version.card.name} {seed} {_DASH} {_NAME}")
+    title = escape(f"{version.card.name} {seed} {_DASH} {PAGE_NAME}")
     site = f"{request.url.scheme}://{request.url.netloc}"
     source = url(version, enlarged, seed, root_path=request.scope.get("root_path", ""))
     tags = {

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError
 
 from app.api.numbers import integral
+from app.api.parameters import Seed
 from app.errors import invalid, parameter_error
 from app.latent.sampling import MAX_LATENT, SEEDS, Point, Points
 from app.registry.generator import Generator
@@ -16,7 +17,6 @@ _Number = Annotated[float, Field(ge=-MAX_LATENT, le=MAX_LATENT, allow_inf_nan=Fa
 LatentRow = Annotated[
     list[_Number], Field(min_length=1, max_length=MAX_NUMBERS // MAX_ROWS, fail_fast=True)
 ]
-_Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42])]
 _ROW: TypeAdapter[list[float]] = TypeAdapter(LatentRow)
 
 
@@ -34,7 +34,7 @@ def _point(received: object) -> Point:
     raise ValueError("it is neither")
 
 
-PointBody = Annotated[Point, PlainValidator(_point, json_schema_input_type=_Seed | LatentRow)]
+PointBody = Annotated[Point, PlainValidator(_point, json_schema_input_type=Seed | LatentRow)]
 """A seed or a latent."""
 
 

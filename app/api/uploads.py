@@ -14,7 +14,7 @@ from app.api import multipart
 from app.api.content_negotiation import GIF, PNG, WEBP
 from app.api.multipart import FormError
 from app.batching.jobs import DisconnectedError
-from app.errors import MediaTypeError, ParameterError, invalid, parameter_error
+from app.errors import MediaTypeError, ParameterError, error_naming, invalid, parameter_error
 from app.imaging import containers
 from app.imaging.containers import ImageFile, RefusedImageError
 from app.middleware.upload_memory import Upload
@@ -75,7 +75,7 @@ async def read(request: Request, upload: Upload) -> list[UploadedImage]:
         return await _images(stream, given)
     allowed = f"one of {', '.join((MULTIPART, *_MEDIA_TYPES))}"
     refused = invalid("Content-Type", "header", given or None, allowed)
-    raise MediaTypeError(parameter_error(refused).detail, [refused])
+    raise error_naming(MediaTypeError, refused)
 
 
 async def _counted(request: Request, upload: Upload) -> AsyncGenerator[bytes, None]:

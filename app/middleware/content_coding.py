@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from app.errors import ContentCodingError, ParameterError, invalid, parameter_error
+from app.errors import ContentCodingError, ParameterError, error_naming, invalid
 
 Coding = Literal["identity", "gzip", "deflate"]
 IDENTITY: Final = "identity"
@@ -32,11 +32,11 @@ def coding(values: Iterable[str]) -> Coding:
         case ["deflate"]:
             return "deflate"
     refused = invalid(_HEADER, "header", text, "one of identity, gzip, deflate")
-    raise ContentCodingError(parameter_error(refused).detail, [refused])
+    raise error_naming(ContentCodingError, refused)
 
 
 class Decompressor:
-    """Decompresses a body that arrives in pieces, into pieces that take no time to speak of."""
+    """Decompresses a body that arrives in pieces, into pieces that take hardly any time each."""
 
     def __init__(self, most: int = _PIECE) -> None:
         """``most``: bytes of a piece."""

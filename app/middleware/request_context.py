@@ -17,7 +17,7 @@ TIMEOUT_HEADER = "X-Request-Timeout"
 REQUEST_ID_HEADER = "X-Request-ID"
 
 _TIMEOUT, _REQUEST_ID = TIMEOUT_HEADER.lower().encode(), REQUEST_ID_HEADER.lower().encode()
-_PLAIN = re.compile(r"((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+PLAIN_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # Other characters may be an attack on the log, or on a page that shows it.
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -134,4 +134,4 @@ def context_of(scope: Scope) -> RequestContext:
 
 def _number(text: str) -> float:
     """``text`` as a number; NaN if it is not a plain decimal one."""
-    return float(text) if _PLAIN.fullmatch(text) else math.nan
+    return float(text) if PLAIN_NUMBER.fullmatch(text) else math.nan

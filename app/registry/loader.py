@@ -1,7 +1,8 @@
 """Loads a version folder: reads it, verifies it, starts its engine and warms it up."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -152,14 +153,9 @@ def _image_encoder(
 ) -> ImageEncoder:
     """The encoder of a version. Raises CardError if it is damaged."""
     content = card.load_graph(folder, file)
-    try:
+    with _named(folder / file.file, "encoder"):
         _check_graph(content, file.sha256, tried)
         return ImageEncoder(described, content, settings.threads or available())
-    except CardError as error:
-        raise CardError(f"{folder / file.file}: {error}") from error
-    except Exception as error:  # onnxruntime's errors have no common base class
-        first_line = str(error).splitlines()[0]
-        raise CardError(f"{folder / file.file}: the encoder does not run: {first_line}") from error
 
 
 def _engine(
@@ -172,16 +168,28 @@ def _engine(
     """An engine on the first candidate whose provider starts."""
     place, *others = candidates
     variant = described.variant(place.provider)
-    file = variant.file
     try:
-        return Engine(described, graph(variant), place, largest)
-    except CardError as error:
-        raise CardError(f"{folder / file}: {error}") from error
+        with _named(folder / variant.file, "model"):
+            return Engine(described, graph(variant), place, largest)
     except ProviderError as error:
         if not others:
             raise StartupError(str(error)) from error
         logger.warning("%s", error)
         return _engine(folder, described, graph, others, largest)
+
+
+@contextmanager
+def _named(graph: Path, kind: str) -> Iterator[None]:
+    """Turn errors of a graph of this ``kind`` into CardErrors that name its file.
+
+    ProviderError passes unchanged: another provider may run the graph.
+    """
+    try:
+        yield
+    except CardError as error:
+        raise CardError(f"{graph}: {error}") from error
+    except ProviderError:
+        raise
     except Exception as error:  # onnxruntime's errors have no common base class
-        first_line = str(error).splitlines()[0]
-        raise CardError(f"{folder / file}: the model does not run: {first_line}") from error
+        first_line = str(error).partition("\n")[0]
+        raise CardError(f"{graph}: the {kind} does not run: {first_line}") from error

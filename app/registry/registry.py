@@ -10,7 +10,7 @@ from app.artifact import default_version, version_folders
 from app.artifact.card import CardError
 from app.artifact.version_folders import Fingerprint, Scan
 from app.artifact.version_key import VersionKey, printable
-from app.errors import NotFoundError, NotReadyError, invalid
+from app.errors import NotFoundError, NotReadyError, error_naming, invalid
 from app.registry import loader
 from app.registry.loader import ObserverFactory, no_observer
 from app.registry.model_version import ModelVersion
@@ -197,8 +197,7 @@ class Registry:
             self._check_loading(name)
             names = ", ".join(sorted(self.models))
             allowed = f"one of {names}" if names else "left out: no model is served"
-            problem = invalid(parameter, place, name, allowed)
-            raise NotFoundError(f"{parameter} is {name!r} but must be {allowed}", [problem])
+            raise error_naming(NotFoundError, invalid(parameter, place, name, allowed))
         versions = self.models[name]
         version = self.default_version(name) if version is None else version
         if version not in versions:

@@ -15,7 +15,7 @@ from app.artifact import version_folders
 from app.artifact.card import CardError
 from app.artifact.version_folders import Fingerprint, Scan
 from app.artifact.version_key import VersionKey
-from app.errors import ModelsFolderError, NotFoundError, StartupError, invalid
+from app.errors import ModelsFolderError, NotFoundError, StartupError, error_naming, invalid
 from app.registry.guarded_loader import GuardedLoader
 from app.registry.registry import UNLOADED, Registry
 from app.registry.reload_log import ReloadLog, ReloadOrder
@@ -214,7 +214,7 @@ class Reloader:
                     listed = ", ".join(map(str, sorted(existing)))
                     allowed = f"one of {listed}" if listed else "left out: the folder has none"
                     problem = invalid(parameter, "path", one, allowed)
-                    raise NotFoundError(f"{parameter} is {one!r} but must be {allowed}", [problem])
+                    raise error_naming(NotFoundError, problem)
 
     async def _carry_out(self, order: ReloadOrder) -> None:
         """Carry out ``order`` here and wait until every other worker has."""

@@ -10,7 +10,6 @@ from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import route_context
 from app.api.parameters import NoQuery
-from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood, sum_of_means
@@ -39,7 +38,7 @@ async def arithmetic(request: Request) -> Response:
     is that of seed 0.
     """
     direct_route.parse_query(request, NoQuery)
-    body = await direct_route.require_body(request, ArithmeticBody, MAX_NUMBERS, MAX_ROWS)
+    body = await direct_route.require_body(request, ArithmeticBody)
     route = route_context(request)
     media_type = choose(route.accept, _OFFERED)
     route.check_count(body.neighbours, "body", neighbours=body.neighbours)

@@ -15,7 +15,7 @@ from app.api.encoding import Encoding, Result
 from app.api.parameters import EncodeQuery
 from app.api.schemas import Encoded
 from app.api.schemas import EncodedImage as EncodedImageBody
-from app.errors import BodyTooLargeError, MediaTypeError, NotFoundError, invalid
+from app.errors import BodyTooLargeError, MediaTypeError, NotFoundError, error_naming, invalid
 from app.imaging import sheets
 from app.imaging.sheets import Pixels, Sheet
 from app.latent.sampling import Latents
@@ -87,8 +87,7 @@ def _encoder(version: ModelVersion, services: Services) -> Encoder:
     others = ", ".join(str(one.key) for one in services.registry if one.encoder)
     made = f"`python -m training encoder models/{version.key}` makes one"
     allowed = f"a model with an encoder: {others or 'none is served'}; {made}"
-    problem = invalid("model", "query", str(version.key), allowed)
-    raise NotFoundError(f"model is {str(version.key)!r} but must be {allowed}", [problem])
+    raise error_naming(NotFoundError, invalid("model", "query", str(version.key), allowed))
 
 
 def _body(version: ModelVersion, result: Result, files: Sequence[bytes]) -> Encoded:

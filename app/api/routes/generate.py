@@ -14,7 +14,7 @@ from app.api.drawing import RouteContext, require_absent, route_context
 from app.api.drawn import Drawn
 from app.api.merging import located, merged, query_without_defaults
 from app.api.parameters import ColumnsQuery, GenerateQuery, ModelQuery, start
-from app.api.points import MAX_NUMBERS, MAX_ROWS, check_width, named
+from app.api.points import check_width, named
 from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedFromLatents, GeneratedImage, LatentImage
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
@@ -97,7 +97,7 @@ async def generate(request: Request) -> Response:
     """
     route = route_context(request)
     query = direct_route.parse_query(request, GenerateQuery)
-    body = await direct_route.parse_body(request, GenerateBody, MAX_NUMBERS, MAX_ROWS)
+    body = await direct_route.parse_body(request, GenerateBody)
     media_type = choose(route.accept, _OFFERED)
     if body is None:
         return await _images(route, query, _EMPTY_BODY, media_type)

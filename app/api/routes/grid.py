@@ -12,7 +12,6 @@ from app.api.content_negotiation import PNG, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import Drawing, RouteContext, require_absent, route_context
 from app.api.parameters import RANDOM, GridQuery, NoQuery, start
-from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.raw_response import Headers, permanent
 from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.latent import interpolation
@@ -100,7 +99,7 @@ async def grid_of_points(request: Request) -> Response:
     points are blended as by `GET`.
     """
     direct_route.parse_query(request, NoQuery)
-    body = await direct_route.require_body(request, GridBody, MAX_NUMBERS, MAX_ROWS)
+    body = await direct_route.require_body(request, GridBody)
     route = route_context(request)
     choose(route.accept, (PNG,))
     version = route.find(body.model, body.version, "body")

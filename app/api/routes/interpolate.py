@@ -12,7 +12,6 @@ from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, require_absent, route_context
 from app.api.drawn import Drawn
 from app.api.parameters import Format, InterpolateQuery, NoQuery
-from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.schemas import Frame, Interpolated
 from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.imaging.sheets import Sheet
@@ -79,7 +78,7 @@ async def interpolate_points(request: Request) -> Response:
     for each point.
     """
     direct_route.parse_query(request, NoQuery)
-    body = await direct_route.require_body(request, InterpolateBody, MAX_NUMBERS, MAX_ROWS)
+    body = await direct_route.require_body(request, InterpolateBody)
     return await _path(body, body.points, {"points": len(body.points)}, route_context(request))
 
 

@@ -14,9 +14,9 @@ from fastapi import APIRouter, Request, Response
 from app.api import etags
 from app.api.dependencies import IfNoneMatch
 from app.api.drawing import Route
-from app.api.page_preview import preview
+from app.api.page_preview import PAGE_NAME, preview
 from app.artifact import card
-from app.errors import NotFoundError, invalid
+from app.errors import NotFoundError, error_naming, invalid
 from app.web.bundle import bundle
 
 router = APIRouter(include_in_schema=False)
@@ -29,7 +29,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 _STYLE_LINK = f'<link rel="stylesheet" href="web/{_STYLE}">'
-_TITLE = "<title>AI pictures of things that do not exist</title>"
+_TITLE = f"<title>{PAGE_NAME}</title>"
 _FRAME = '<div class="frame">'
 
 
@@ -100,8 +100,7 @@ async def part(name: str, if_none_match: IfNoneMatch) -> Response:
     """Return a file that the page loads."""
     if (file := _files().get(name)) is None:
         allowed = f"one of {', '.join(sorted(_files()))}"
-        problem = invalid("name", "path", name, allowed)
-        raise NotFoundError(f"name is {name!r} but must be {allowed}", [problem])
+        raise error_naming(NotFoundError, invalid("name", "path", name, allowed))
     return _response(file, if_none_match)
 
 

@@ -8,7 +8,6 @@ from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, route_context
 from app.api.parameters import NoQuery, VariationsQuery, start
-from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood
@@ -50,7 +49,7 @@ async def variations_of_point(request: Request) -> Response:
     is that of seed 0.
     """
     direct_route.parse_query(request, NoQuery)
-    body = await direct_route.require_body(request, VariationsBody, MAX_NUMBERS, MAX_ROWS)
+    body = await direct_route.require_body(request, VariationsBody)
     return await _neighbourhood(body, body.point, route_context(request))
 
 
