@@ -23,7 +23,7 @@ from app.registry.encoder import EncodedImages, Encoder
 from app.registry.model_version import ModelVersion
 
 _BYTES_PER_PROBE = 12
-"""Bytes of memory for each byte of pixels in a step of ``refine``: as float32, three times."""
+"""Bytes of memory for each byte of pixels in a step of ``refine``: three copies as float32."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Passes requests on to FastAPI's routing, in the form that it expects.
 
 HEAD is answered wherever GET is (RFC 9110, section 9.3.2), with the same status and headers:
-FastAPI sees GET, and the web server leaves out the content. And while ``scope["path"]`` is the path
-without a proxy's prefix everywhere else, ASGI's includes it.
+FastAPI sees GET, and the web server leaves out the content. ``scope["path"]`` includes a proxy's
+prefix for FastAPI, as ASGI says; everywhere else in this server it does not.
 """
 
 from http import HTTPStatus
@@ -22,7 +22,7 @@ class FastAPIScope:
         if scope["type"] != "http" or not (scope["method"] == "HEAD" or scope.get("root_path")):
             await self._app(scope, receive, send)
             return
-        if not scope["path"]:  # relative links would lead elsewhere
+        if not scope["path"]:  # relative links of the page need the slash
             moved = RedirectResponse(f"{scope['root_path']}/", HTTPStatus.PERMANENT_REDIRECT)
             await moved(scope, receive, send)
             return

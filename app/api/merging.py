@@ -9,10 +9,10 @@ from app.errors import AppError, invalid, parameter_error
 
 
 def merged(query: GenerateQuery, body: Parameters, names: frozenset[str]) -> GenerateQuery:
-    """``query`` with those of ``names`` that ``body`` gives.
+    """``query`` with the values that ``body`` has for any of ``names``.
 
-    ``names`` are fields of both, with the same types. Raises ParameterError for those that are in
-    both, even with equal values. ``query`` itself is not changed.
+    ``names`` are fields of both, with the same types. Raises ParameterError for a field that the
+    request has in both places, even with equal values. ``query`` itself is not changed.
     """
     given = _given(body, names)
     if not given:
@@ -30,7 +30,7 @@ def merged(query: GenerateQuery, body: Parameters, names: frozenset[str]) -> Gen
 
 @contextmanager
 def located(body: Parameters, names: frozenset[str]) -> Iterator[None]:
-    """Errors raised inside say "body" of those of ``names`` that ``body`` gives."""
+    """Errors raised inside have the place "body" for any of ``names`` that ``body`` has."""
     given = _given(body, names)
     try:
         yield
@@ -42,16 +42,15 @@ def located(body: Parameters, names: frozenset[str]) -> Iterator[None]:
 
 
 def _given(body: Parameters, names: frozenset[str]) -> dict[str, object]:
-    """The values of those of ``names`` that ``body`` gives; null is none."""
+    """The values that ``body`` has for any of ``names``; null counts as absent."""
     values = {name: getattr(body, name) for name in names & body.model_fields_set}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def without_defaults(schema: dict[str, Any]) -> None:
-    """Tell the defaults in ``schema`` in words alone, because generated clients would send them.
+    """Move the defaults in ``schema``, which is that of an object, into its descriptions.
 
-    ``schema`` is that of an object. A default in the query would contradict another value in the
-    body.
+    Generated clients would send a default, which would contradict another value in the body.
     """
     for described in schema.get("properties", {}).values():
         _in_words(described, described)

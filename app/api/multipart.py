@@ -32,7 +32,7 @@ class Part:
 
 
 async def parts(stream: AsyncIterator[bytes], content_type: str, most: int) -> list[Part]:
-    """The up to ``most`` parts of the form in ``stream``. Raises FormError, and its errors."""
+    """The parts of the form in ``stream``, up to ``most``. Raises FormError or as ``stream``."""
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise FormError("Content-Type has no boundary")

@@ -1,7 +1,7 @@
-"""What the page shows of the picture in its address before its script has run.
+"""The title and the image of the picture in the page's address, for before the script has run.
 
-Other sites show the title and the image of a link; the browser shows the image while it loads the
-script. A page whose picture has no URL, as it is made of a latent, has the page's own title.
+Other sites show both for a link; the browser shows the image while it loads the script. The picture
+of a latent has no URL: such a page has its usual title and no image.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
 _FIRST_MODEL, _FIRST_SEED = "faces", "18"
-"""What the page opens with; ``models.js`` and ``state.js`` have the same."""
+"""The first picture of the page; ``models.js`` and ``state.js`` have the same."""
 _OPTIONS = ("class", "attributes", "edit", "truncation")
 _SIZE = 512
 """Pixels of the longer side of an image on another site, at most."""

@@ -1,4 +1,4 @@
-"""Lists in a query, which may give them in several parts, and everything else but once."""
+"""Lists in a query, which it may have in several parts. Other parameters are given once."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from app.errors import invalid, parameter_error
 
 
 def split(texts: str | list[str]) -> list[str]:
-    """The values of a list: the parameter may be repeated, and each may have several by commas."""
+    """The values of a list: the parameter may be repeated, and commas separate values within it."""
     listed = [texts] if isinstance(texts, str) else texts
     return [value for text in listed for value in text.split(",")]
 

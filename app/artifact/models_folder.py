@@ -1,4 +1,4 @@
-"""Whether a folder is that of all models, and which one is probably meant if it is not."""
+"""Whether a folder holds all models, and which one the user probably means if it does not."""
 
 import os
 from pathlib import Path

@@ -42,5 +42,5 @@ def is_ready(port: int, uds: str = "", timeout: float = 2) -> bool:
 
 
 if __name__ == "__main__":
-    found = os.environ
-    sys.exit(not is_ready(int(found.get("DCGAN_PORT", "8000")), found.get("DCGAN_UDS", "")))
+    get = os.environ.get
+    sys.exit(not is_ready(int(get("DCGAN_PORT", "8000")), get("DCGAN_UDS", "")))

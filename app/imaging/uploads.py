@@ -1,6 +1,6 @@
 """Uploaded images as the pixels of a model: cropped, scaled, grey or coloured, on its background.
 
-``containers.inspect`` comes first: it refuses what is too large, or no image, before it is decoded.
+``containers.inspect`` comes first: it refuses files that are too large, or no images, undecoded.
 """
 
 import io
@@ -17,7 +17,7 @@ from app.imaging.sheets import Pixels
 Invert = Literal["auto", "true", "false"]
 
 BYTES_PER_PIXEL: Final = 12
-"""Memory that decoding takes at most: all colours and transparency, converted and premultiplied."""
+"""The most memory that decoding takes: colours and transparency, converted and premultiplied."""
 _MIRRORED: Final = {2, 4, 5, 7}
 _QUARTER_TURNS: Final = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}
 """For each orientation, the turns to the left after mirroring from left to right."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.latent.sampling import Latents, Prior
 
 MAX_DIRECTIONS: Final = 64
-"""Along so many directions at most a step tries the latent; wider ones get random directions."""
+"""The most directions that a step tries; wider latents get as many random ones."""
 _DAMPINGS: Final = np.array([0.01, 0.1, 1.0, 10.0])
 """The candidates of a step, as factors of the damping."""
 CANDIDATES: Final = len(_DAMPINGS)

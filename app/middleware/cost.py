@@ -23,7 +23,7 @@ def images(version: ModelVersion, count: int, encoded: int) -> float:
 
 
 def encoded(uploads: int, pixels: int) -> float:
-    """The cost of finding the latents of so many ``uploads``, of so many ``pixels`` together.
+    """The cost of finding the latents of this many ``uploads``, with ``pixels`` in all of them.
 
     One for each upload, with its reconstruction, and one for each whole megapixel, whose decoding
     takes longer than many images of a model.

@@ -47,7 +47,7 @@ def no_observer(_model: str, _version: int, /, *, encoder: bool = False) -> Outc
 
 @dataclass(frozen=True)
 class Marks:
-    """They show to the crash log when a version computes."""
+    """Marks in the crash log that show when a version computes."""
 
     generator: Mark = field(default_factory=Mark)
     encoder: Mark = field(default_factory=Mark)

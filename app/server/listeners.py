@@ -1,7 +1,7 @@
 """The sockets on which the server listens.
 
-They are bound before anything else starts, so that an address that cannot be used is named at once,
-and not after all models have been loaded.
+They are bound before anything else starts, so that an address that cannot be used is reported at
+once, not after all models have been loaded.
 """
 
 import errno
@@ -19,7 +19,7 @@ from app.settings import Settings
 _LONGEST_PATH = 107
 """Bytes of the path of a Unix socket (``sockaddr_un`` of Linux)."""
 _EVERYBODY = 0o666
-"""As for a port of this machine; the folder of a Unix socket may restrict it."""
+"""Permissions of a Unix socket: all users may connect, as to a port, if its folder allows it."""
 _IN_USE = "but another process listens there"
 
 

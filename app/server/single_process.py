@@ -1,4 +1,4 @@
-"""uvicorn's server in this process, on sockets that are bound already."""
+"""uvicorn's server in this process, on sockets that are already bound."""
 
 import errno
 import logging
