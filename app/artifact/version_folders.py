@@ -23,6 +23,12 @@ class Scan:
     defaults: dict[str, int] = field(default_factory=dict)
     """The default version of each model that records one."""
 
+    def default(self, name: str) -> int | None:
+        """The default version of a model; None if it has no version."""
+        keys = (key for key in self.fingerprints if key.name == name)
+        numbers = [key.number for key in keys if key.number]
+        return default_version.choose(numbers, self.defaults.get(name)) if numbers else None
+
     def hides(self, key: VersionKey) -> bool:
         """Whether the scan could not see if this version exists."""
         return key in self.refused or VersionKey(key.name, "") in self.refused

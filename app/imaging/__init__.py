@@ -1,1 +1,1 @@
-"""Pixels to contact sheets, PNG, WebP and animations."""
+"""Pixels to contact sheets, PNG, WebP and animations; uploaded files to pixels."""

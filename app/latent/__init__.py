@@ -1,1 +1,1 @@
-"""Latents: sampling from seeds, interpolation, arithmetic and edits."""
+"""Latents: sampling from seeds, interpolation, arithmetic, edits and refinement."""

@@ -70,11 +70,12 @@ class ClassSampler:
 
     def typical(self) -> Conditions:
         """The most frequent class, one-hot: ``(1, k)``. Of equals it is the first."""
-        return one_hot(np.array([np.argmax(self.shares)]), len(self.names))
+        return self._one_hot[[np.argmax(self.shares)]]
 
     def most_probable(self, probabilities: Conditions) -> Conditions:
         """The most probable class of each image ``(n, k)``, one-hot: ``(n, k)``."""
-        return one_hot(probabilities.argmax(axis=1), len(self.names))
+        found: Conditions = self._one_hot[probabilities.argmax(axis=1)]
+        return found
 
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``. The page finds the same."""
@@ -156,7 +157,7 @@ class AttributeSampler:
         return self._table[[self.patterns.index(pattern)]]
 
     def most_probable(self, probabilities: Conditions) -> Conditions:
-        """The attributes that each image ``(n, k)`` rather has than not, 0 or 1: ``(n, k)``."""
+        """1 for attributes with a probability of one half or more, else 0: ``(n, k)``."""
         return (probabilities >= _PROBABLE).astype(np.float32)
 
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
@@ -209,7 +210,7 @@ def text_of_seed(sampler: Sampler, seed: int) -> str:
 
 
 def text_of(sampler: Sampler, condition: Conditions) -> str:
-    """The text of a condition ``(k,)``; that of a class that was named lately takes no time."""
+    """The text of a condition ``(k,)``; the latest ones are remembered."""
     return _text(sampler, condition.tobytes())
 
 

@@ -264,7 +264,7 @@ class Reloader:
             known = {key for key in self._registry.fingerprints if key.name == name}
             concerned = [
                 key
-                for key in sorted({*found, *known}, key=partial(_urgency, scan.defaults.get(name)))
+                for key in sorted({*found, *known}, key=partial(_urgency, scan.default(name)))
                 if changed is None or (key in changed and changed[key] == found.get(key))
             ]
             try:

@@ -1,1 +1,1 @@
-"""ONNX Runtime sessions on CPU, CUDA, TensorRT and OpenVINO."""
+"""ONNX Runtime sessions: generators on CPU, CUDA, TensorRT and OpenVINO; encoders on the CPU."""

@@ -1,7 +1,7 @@
 """A loaded generator: one model version on one provider."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import onnxruntime as ort
@@ -137,10 +137,15 @@ def check_signature(card: Card, session: ort.InferenceSession) -> ort.InferenceS
         "output": signature(session.get_outputs()),
         "metadata": dict(session.get_modelmeta().custom_metadata_map),
     }
+    compare("graph", found, expected)
+    return session
+
+
+def compare(graph: str, found: Mapping[str, object], expected: Mapping[str, object]) -> None:
+    """Raise CardError if a part of this ``graph`` is not as the card says."""
     for part, value in expected.items():
         if found[part] != value:
-            raise CardError(f"the graph's {part} is {found[part]}, but the card says {value}")
-    return session
+            raise CardError(f"the {graph}'s {part} is {found[part]}, but the card says {value}")
 
 
 def signature(nodes: list[ort.NodeArg]) -> dict[str, tuple[str, list[object]]]:

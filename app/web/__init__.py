@@ -1,1 +1,1 @@
-"""The page at ``/``: static files, served unchanged. ``index.html`` loads the others."""
+"""The page at ``/``: HTML, CSS and JavaScript modules, and what joins these into one script."""

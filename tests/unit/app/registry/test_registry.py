@@ -2,7 +2,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
+import pytest
+
+from app.artifact.version_folders import Scan
 from app.artifact.version_key import VersionKey
+from app.errors import NotReadyError
 from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
 from app.settings import Settings
@@ -42,6 +46,18 @@ def test_retire_returns_whether_the_version_was_in_service(load: Load) -> None:
             assert not registry.retire(key)
 
     run(scenario())
+
+
+def test_a_model_that_is_being_loaded_is_named_by_its_default_version() -> None:
+    registry = Registry("cats")
+    registry.note(Scan({}, {}, {"cats": 2}))
+    registry.loading = {VersionKey("cats", str(number)) for number in range(1, 20)}
+    for version, named in ((None, 2), (7, 7)):
+        with pytest.raises(NotReadyError, match=rf"^cats/{named} is being loaded$"):
+            registry.find("cats", version)
+    registry.loading = {VersionKey("cats", "latest")}
+    with pytest.raises(NotReadyError, match=r"^cats/latest is being loaded$"):
+        registry.find("cats")
 
 
 def test_close_finishes_queued_images_and_closes_every_version(load: Load) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.artifact import version_folders
+from app.artifact import default_version, version_folders
 from app.errors import ModelsFolderError
 from app.registry.guarded_loader import GuardedLoader
 from app.registry.registry import Registry
@@ -59,6 +59,20 @@ def test_an_order_about_one_model_counts_after_one_about_all(models: Path) -> No
         assert list(registry.models) == ["dogs"]
         assert log.done_by_all(number)
         assert reloader.follow() is None
+        await registry.close()
+
+    run(scenario())
+
+
+def test_the_version_that_stands_in_for_the_default_is_loaded_first(models: Path) -> None:
+    async def scenario() -> None:
+        publish(models, "cats", 3)
+        default_version.write(models / "cats", 2)
+        registry, reloader = reloading(models, ReloadLog())
+        served: list[list[int]] = []
+        registry.on_change = lambda: served.append(sorted(registry.models.get("cats", ())))
+        await reloader.load("cats")
+        assert served == [[1], [1, 3]]
         await registry.close()
 
     run(scenario())
