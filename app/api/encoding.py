@@ -84,7 +84,7 @@ class Encoding:
     async def _refined(
         self, canvas: "_Canvas", refinement: Refinement, condition: Conditions, steps: int
     ) -> Refinement:
-        """``refinement`` after so many steps; each is charged for the images that it generates."""
+        """``refinement`` after up to ``steps`` steps, each charged for the images it generates."""
         services, context = self.route.services, self.route.request
         for _ in range(steps):
             if refinement.done:

@@ -31,7 +31,7 @@ _INLINE_BYTES = 2**14
 _INLINE_FILES, _INLINE_CONDITIONS = 2**18, 16
 """Copying this many bytes of encoded images into a response takes less time, too.
 
-So does naming the classes or attributes of so many images.
+So does naming the classes or attributes of this many images.
 """
 _COPIES = 4
 """Bytes of memory for each byte of the files in a response: in base64, in JSON, encoded."""

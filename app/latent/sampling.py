@@ -48,7 +48,7 @@ _CONDITION = np.uint64(_CONDITION_WORD)
 _SHIFT_11, _DOUBLES = np.uint64(11), 2.0**53
 
 _FEW = 16
-"""Up to so many seeds, one number of each is computed faster by Python than by NumPy."""
+"""For up to this many seeds, Python computes one number of each faster than NumPy does."""
 
 # Below this sine, two directions are parallel or opposite to float32 accuracy.
 _PARALLEL = 1e-6

@@ -103,7 +103,7 @@ class _Body:
 
 
 def longest_with(numbers: int) -> int:
-    """The longest sensible body in bytes of a request with so many ``numbers``."""
+    """The longest sensible body in bytes of a request with this many ``numbers``."""
     return LONGEST + numbers * _BYTES_PER_NUMBER
 
 

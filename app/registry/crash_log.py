@@ -34,7 +34,7 @@ if sys.platform != "win32":
 logger = logging.getLogger(__name__)
 
 _MOST_ENDS, _WITHIN_SECONDS = 2, 600.0
-"""A version is left out once it has ended so many processes in so many seconds."""
+"""A version is left out once it has ended this many processes within this many seconds."""
 _SLOTS, _SLOT_BYTES = 256, 256
 _MARKS, _TRACE, _ENDS, _LOCK = ".marks", ".trace", ".ends", "lock"
 _IDLE, _BUSY = 0, 1

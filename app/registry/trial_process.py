@@ -101,10 +101,10 @@ class _Graph(Protocol):
         """Raise CardError unless the graph has the inputs and outputs that the card promises."""
 
     def inputs(self, images: int) -> Mapping[str, NDArray[np.generic]]:
-        """Random inputs for so many images."""
+        """Random inputs for this many images."""
 
     def outputs(self, images: int) -> Mapping[str, tuple[int, ...]]:
-        """The shapes of its outputs for so many images."""
+        """The shapes of its outputs for this many images."""
 
 
 @dataclass(frozen=True)

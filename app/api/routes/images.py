@@ -58,7 +58,7 @@ class _Meaning:
 
 @dataclass(slots=True)
 class _Url:
-    """A URL that was requested lately."""
+    """A URL that was requested recently."""
 
     meaning: _Meaning | None = None
     """None until it has been parsed."""

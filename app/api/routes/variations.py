@@ -30,7 +30,7 @@ async def variations(request: Request) -> Response:
 
     A neighbour's latent is the seed's latent plus uniform noise from `-radius` to `radius`, which
     depends on the seed alone. If a side is even, the image is just above, or left of, the centre.
-    A seed of -1 is a random one, which `X-Seed` tells.
+    A seed of -1 stands for a random one, which `X-Seed` names.
     """
     query = direct_route.parse_query(request, VariationsQuery)
     return await _neighbourhood(query, start(query.seed), route_context(request))
