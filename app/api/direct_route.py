@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api import json_text, query_lists
 from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
+from app.api.parameters import NoQuery
 from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.batching.jobs import DisconnectedError
 from app.middleware.request_context import context_of
@@ -176,7 +177,11 @@ async def parse_body(request: Request, model: type[Model]) -> Model | None:
 
 
 async def require_body(request: Request, model: type[Model]) -> Model:
-    """``parse_body``, which also raises RequestValidationError without a body."""
+    """``parse_body`` of a route whose parameters are all in its body.
+
+    It also raises RequestValidationError for a query, and without a body.
+    """
+    parse_query(request, NoQuery)
     body = await parse_body(request, model)
     if body is None:
         missing = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
@@ -209,7 +214,6 @@ def description(
     body: type[BaseModel] | None = None,
     *,
     path: type[BaseModel] | None = None,
-    body_required: bool = False,
 ) -> dict[str, Any]:
     """The ``openapi_extra`` of a route with these parameters, as FastAPI would describe them."""
     described = FastAPI()
@@ -233,13 +237,14 @@ def description(
         for name, schema in in_path
     ]
     found = {"parameters": [*parameters, *operation.get("parameters", [])]}
-    if body is None:
-        return found
-    described_body = operation["requestBody"]
-    if body_required:
-        schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-        described_body = {"required": True, "content": {"application/json": {"schema": schema}}}
-    return {**found, "requestBody": described_body}
+    return {**found, "requestBody": operation["requestBody"]} if body else found
+
+
+def body_description(body: type[BaseModel]) -> dict[str, Any]:
+    """The ``openapi_extra`` of a route whose parameters are all in its body."""
+    schema = {"$ref": f"#/components/schemas/{body.__name__}"}
+    content = {"application/json": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def _has_body(request: Request) -> bool:

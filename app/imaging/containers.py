@@ -119,7 +119,7 @@ def _checked(file: ImageFile, scans: int = 1) -> ImageFile:
     if not 0 < file.pixels <= MAX_PIXELS:
         raise RefusedImageError(found, f"an image of 1 to {MAX_PIXELS} pixels")
     if file.pixels * scans > _MAX_SCANNED:
-        allowed = f"a file with {_MAX_SCANNED // file.pixels} scans at most for so many pixels"
+        allowed = f"a file of this size with at most {_MAX_SCANNED // file.pixels} scans"
         raise RefusedImageError(f"{found} in {scans} scans", allowed)
     return file
 

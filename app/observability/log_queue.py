@@ -20,7 +20,7 @@ _GATHER_SECONDS = 0.01
 _FLUSH_SECONDS = 2.0
 """Time for which the end of the process waits for a stream that accepts nothing."""
 _ATOMIC_BYTES = 4096
-"""POSIX's PIPE_BUF on Linux: workers that share a pipe do not mix lines of up to this many bytes."""
+"""POSIX's PIPE_BUF on Linux: workers that share a pipe do not mix lines up to this many bytes."""
 
 
 class DroppedLines:

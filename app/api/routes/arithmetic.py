@@ -9,7 +9,6 @@ from app.api.bodies import ArithmeticBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import route_context
-from app.api.parameters import NoQuery
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood, sum_of_means
@@ -26,7 +25,7 @@ _OFFERED = (PNG, JSON, ZIP)
         **openapi.images(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
         **openapi.problems(BodyTooLargeError),
     },
-    openapi_extra=direct_route.description(NoQuery, ArithmeticBody, body_required=True),
+    openapi_extra=direct_route.body_description(ArithmeticBody),
 )
 async def arithmetic(request: Request) -> Response:
     """Add the mean latent of each group in `plus`, subtract those in `minus`, show the result.
@@ -37,7 +36,6 @@ async def arithmetic(request: Request) -> Response:
     in each group. A latent may stand in place of each seed; without any seed in `plus`, the noise
     is that of seed 0.
     """
-    direct_route.parse_query(request, NoQuery)
     body = await direct_route.require_body(request, ArithmeticBody)
     route = route_context(request)
     media_type = choose(route.accept, _OFFERED)

@@ -13,8 +13,7 @@ from app.api.dependencies import KeyRoute, Services
 from app.api.drawing import Route
 from app.api.encoding import Encoding, Result
 from app.api.parameters import EncodeQuery
-from app.api.schemas import Encoded
-from app.api.schemas import EncodedImage as EncodedImageBody
+from app.api.schemas import Encoded, EncodedImage
 from app.errors import BodyTooLargeError, MediaTypeError, NotFoundError, error_naming, invalid
 from app.imaging import sheets
 from app.imaging.sheets import Pixels, Sheet
@@ -96,7 +95,7 @@ def _body(version: ModelVersion, result: Result, files: Sequence[bytes]) -> Enco
     names = card.sampler.names if card.sampler else ()
     errors = _errors(result.uploaded, result.drawn.pixels)
     images = [
-        EncodedImageBody(
+        EncodedImage(
             latent=_numbers(found.latents[k]),
             probabilities=dict(zip(names, _numbers(found.probabilities[k]), strict=True)) or None,
             inverted=result.inverted[k],

@@ -11,7 +11,7 @@ from app.api.bodies import GridBody
 from app.api.content_negotiation import PNG, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import Drawing, RouteContext, require_absent, route_context
-from app.api.parameters import RANDOM, GridQuery, NoQuery, start
+from app.api.parameters import RANDOM, GridQuery, start
 from app.api.raw_response import Headers, permanent
 from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.latent import interpolation
@@ -89,7 +89,7 @@ async def grid(request: Request) -> Response:
     "/grid",
     response_class=Response,
     responses={**_SHEET, **openapi.problems(BodyTooLargeError)},
-    openapi_extra=direct_route.description(NoQuery, GridBody, body_required=True),
+    openapi_extra=direct_route.body_description(GridBody),
 )
 async def grid_of_points(request: Request) -> Response:
     """Generate a sheet of `points`, each of which is a seed or a latent.
@@ -98,7 +98,6 @@ async def grid_of_points(request: Request) -> Response:
     point has a column, and every row has a class or an attribute. With `corners` instead, four
     points are blended as by `GET`.
     """
-    direct_route.parse_query(request, NoQuery)
     body = await direct_route.require_body(request, GridBody)
     route = route_context(request)
     choose(route.accept, (PNG,))

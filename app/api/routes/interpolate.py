@@ -11,7 +11,7 @@ from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP,
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, require_absent, route_context
 from app.api.drawn import Drawn
-from app.api.parameters import Format, InterpolateQuery, NoQuery
+from app.api.parameters import Format, InterpolateQuery
 from app.api.schemas import Frame, Interpolated
 from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.imaging.sheets import Sheet
@@ -69,7 +69,7 @@ async def interpolate(request: Request) -> Response:
     "/interpolate",
     response_model=Interpolated,
     responses={**_FRAMES, **openapi.problems(BodyTooLargeError)},
-    openapi_extra=direct_route.description(NoQuery, InterpolateBody, body_required=True),
+    openapi_extra=direct_route.body_description(InterpolateBody),
 )
 async def interpolate_points(request: Request) -> Response:
     """Generate the frames of a path through `points`, each of which is a seed or a latent.
@@ -77,7 +77,6 @@ async def interpolate_points(request: Request) -> Response:
     The body has the parameters of `GET`, and `points` in place of `seeds`. `class` names one class
     for each point.
     """
-    direct_route.parse_query(request, NoQuery)
     body = await direct_route.require_body(request, InterpolateBody)
     return await _path(body, body.points, {"points": len(body.points)}, route_context(request))
 

@@ -7,7 +7,7 @@ from app.api.bodies import VariationsBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, route_context
-from app.api.parameters import NoQuery, VariationsQuery, start
+from app.api.parameters import VariationsQuery, start
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood
@@ -40,7 +40,7 @@ async def variations(request: Request) -> Response:
     "/variations",
     response_model=Neighbours,
     responses={**_IMAGES, **openapi.problems(BodyTooLargeError)},
-    openapi_extra=direct_route.description(NoQuery, VariationsBody, body_required=True),
+    openapi_extra=direct_route.body_description(VariationsBody),
 )
 async def variations_of_point(request: Request) -> Response:
     """Generate the image of `point`, a seed or a latent, with its neighbours around it.
@@ -48,7 +48,6 @@ async def variations_of_point(request: Request) -> Response:
     The body has the parameters of `GET`, and `point` in place of `seed`. The noise around a latent
     is that of seed 0.
     """
-    direct_route.parse_query(request, NoQuery)
     body = await direct_route.require_body(request, VariationsBody)
     return await _neighbourhood(body, body.point, route_context(request))
 
