@@ -279,8 +279,7 @@ def _amounts(attributes: Mapping[str, float] | str | Sequence[str]) -> Amounts:
     texts = attributes.split(",") if isinstance(attributes, str) else [*attributes]
     for text in texts:
         if not re.fullmatch(choices.ATTRIBUTE_PATTERN, text):
-            allowed = "name, -name or name:value with a value from 0 to 1"
-            raise ValueError(f"attributes has {text!r} but must be {allowed}")
+            raise ValueError(f"attributes has {text!r} but must be {choices.ATTRIBUTE_FORM}")
     try:
         return choices.parse_attributes(texts)
     except ValueError as error:
@@ -307,10 +306,8 @@ def _mixture(one: OneClass) -> Mixture:
         match one:
             case Mapping():
                 return choices.checked(one)
-            case str() if re.fullmatch(choices.MIXTURE_PATTERN, one):
-                return choices.parse_mixture(one)
             case str():
-                raise ValueError("write a name, an index or a mixture, such as sneaker:0.7+bag:0.3")  # noqa: TRY301
+                return choices.read_mixture(one)
         return {str(operator.index(one)): 1.0}
     except (TypeError, ValueError) as error:
         raise type(error)(f"classes has {one!r}: {error}") from None

@@ -91,7 +91,7 @@ AttributeTexts = Annotated[
             Field(
                 pattern=choices.ATTRIBUTE_PATTERN,
                 examples=["glasses"],
-                json_schema_extra={FORM: "name, -name or name:value with a value from 0 to 1"},
+                json_schema_extra={FORM: choices.ATTRIBUTE_FORM},
             ),
         ]
     ],

@@ -6,6 +6,7 @@ As text, a class is a name or an index, ``sneaker`` or ``7``; a mixture of class
 stands for a plus sign. Names are case-insensitive.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -35,6 +36,8 @@ MIXTURES_PATTERN = rf"^{_MIXTURE}(,{_MIXTURE})*$"
 _ATTRIBUTE = r"[A-Za-z][A-Za-z0-9_]{0,31}"
 ATTRIBUTE_PATTERN = rf"^(-?{_ATTRIBUTE}|{_ATTRIBUTE}:(0(\.[0-9]+)?|1(\.0+)?))$"
 """One attribute, as text."""
+ATTRIBUTE_FORM = "name, -name or name:value with a value from 0 to 1"
+"""That pattern in words."""
 
 Mixture = Mapping[str, float]
 """Weights by the names or indices of classes."""
@@ -127,6 +130,13 @@ class ChosenAttributes:
     def of_image(self, _: int) -> Self:
         """Return itself, as it is the same for all images."""
         return self
+
+
+def read_mixture(text: str) -> Mixture:
+    """The weights in any text. Raises ValueError as ``parse_mixture``, and for other texts."""
+    if not re.fullmatch(MIXTURE_PATTERN, text):
+        raise ValueError("write a name, an index or a mixture, such as sneaker:0.7+bag:0.3")
+    return parse_mixture(text)
 
 
 def parse_mixture(text: str) -> Mixture:

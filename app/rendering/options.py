@@ -23,15 +23,13 @@ def _step(text: str) -> str:
 
 
 def _class(text: str) -> str:
-    if not re.fullmatch(choices.MIXTURE_PATTERN, text):
-        raise ValueError("write a name, an index or a mixture, such as sneaker:0.7+bag:0.3")
-    choices.parse_mixture(text)
+    choices.read_mixture(text)
     return text
 
 
 def _attribute(text: str) -> str:
     if not re.fullmatch(choices.ATTRIBUTE_PATTERN, text):
-        raise ValueError("write name, -name or name:value with a value from 0 to 1")
+        raise ValueError(f"write {choices.ATTRIBUTE_FORM}")
     return text
 
 
