@@ -104,7 +104,7 @@ def _check_origins(text: str) -> str:
     written = ",".join(filter(None, meant.values()))
     if wrong is None and written == ",".join(origins):
         return written
-    remedy = f"write {written}" if wrong is None else f"{wrong!r} is none"
+    remedy = f"write {written}" if wrong is None else f"{wrong!r} is not an origin"
     raise ValueError(
         "must be origins, such as https://a.example,http://localhost:3000, which have no path, "
         f"or * alone for all: {remedy}"

@@ -44,13 +44,13 @@ def _mixtures_of_text(text: str) -> list[Mixture]:
         raise ValueError(f"at most {choices.MAX_CLASSES} classes")
     for one in texts:
         if not re.fullmatch(choices.MIXTURE_PATTERN, one):
-            raise ValueError(f"{one!r:.99} is no class")
+            raise ValueError(f"{one!r:.99} is not a class")
     return [choices.parse_mixture(one) for one in texts]
 
 
 def _weight(name: str, weight: object) -> float:
     if isinstance(weight, bool) or not isinstance(weight, int | float):
-        raise ValueError(f"the weight of {name!r:.99} is no number")  # noqa: TRY004 for pydantic
+        raise ValueError(f"the weight of {name!r:.99} is not a number")  # noqa: TRY004 for pydantic
     return weight
 
 

@@ -62,7 +62,7 @@ class TrustedProxies:
         return None if self.trusts(host) else client_network(host)
 
     def _trusts(self, host: str) -> bool:
-        """Whether ``host`` is the address of a proxy, as whoever may use a Unix socket is."""
+        """Whether ``host`` is the address of a proxy. Clients of a Unix socket count as one."""
         if host == UNIX_CLIENT:
             return True
         with suppress(ValueError):
@@ -100,7 +100,7 @@ def _network(text: str) -> _Network:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
         allowed = "must be addresses and networks, such as 127.0.0.1,10.0.0.0/8, or * for all"
-        raise StartupError(f"FORWARDED_ALLOW_IPS {allowed}: {text!r} is none") from error
+        raise StartupError(f"FORWARDED_ALLOW_IPS {allowed}: {text!r} is neither") from error
 
 
 def _hop(text: str) -> tuple[str, int] | None:

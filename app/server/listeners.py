@@ -111,7 +111,7 @@ def _refused(error: OSError, host: str, port: int) -> StartupError:
     if error.errno == errno.EADDRINUSE:
         return _port_in_use(host, port)
     if error.errno == errno.EACCES:
-        allowed = "but this user must not use it; ports from 1024 on are free for all"
+        allowed = "but this user may not use it; all users may use ports from 1024 on"
         return StartupError(f"port is {port} {allowed}")
     if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
         allowed = "but this machine has no such address; 0.0.0.0 stands for all that it has"

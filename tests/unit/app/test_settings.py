@@ -127,11 +127,11 @@ def test_origins_are_as_browsers_send_them(given: str, origins: str) -> None:
         ("https://me@a.example", "write https://a.example"),
         ("https://bücher.example", "write https://xn--bcher-kva.example"),
         ("https://b.example,https://a.example/", "write https://b.example,https://a.example"),
-        ("null", "'null' is none"),
-        ("*,https://a.example", "'*' is none"),
-        ("https://*.a.example", "'https://*.a.example' is none"),
-        ("https://a.example,", "'' is none"),
-        ("https://a b.example", "'https://a b.example' is none"),
+        ("null", "'null' is not an origin"),
+        ("*,https://a.example", "'*' is not an origin"),
+        ("https://*.a.example", "'https://*.a.example' is not an origin"),
+        ("https://a.example,", "'' is not an origin"),
+        ("https://a b.example", "'https://a b.example' is not an origin"),
     ],
 )
 def test_what_is_no_origin_is_refused_with_what_to_write(given: str, words: str) -> None:

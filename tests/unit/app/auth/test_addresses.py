@@ -50,7 +50,7 @@ def test_connections_of_trusted_proxies_are_not_counted(
 def test_what_would_never_match_is_refused(wrong: str) -> None:
     with pytest.raises(StartupError, match=r"FORWARDED_ALLOW_IPS must be addresses") as refused:
         TrustedProxies(f"127.0.0.1, {wrong}")
-    assert str(refused.value).endswith(f"{wrong!r} is none")
+    assert str(refused.value).endswith(f"{wrong!r} is neither")
 
 
 def test_the_trusted_proxies_are_in_uvicorns_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_a_progressive_file_has_a_bounded_number_of_scans() -> None:
     file = buffer.getvalue()
     assert containers.inspect(file).pixels == 16_000_000
     scan = file[file.index(b"\xff\xda") : -2]
-    with pytest.raises(RefusedImageError, match="scans, but allowed is a file with 33 scans"):
+    with pytest.raises(RefusedImageError, match=r"scans, but allowed is .* at most 33 scans"):
         containers.inspect(file[:-2] + 34 * scan[:20] + file[-2:])
 
 

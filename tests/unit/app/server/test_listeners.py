@@ -105,7 +105,7 @@ def test_a_port_in_use_is_named() -> None:
 @pytest.mark.parametrize(
     ("number", "host", "words"),
     [
-        (errno.EACCES, "127.0.0.1", "port is 80 but this user must not use it; ports from 1024"),
+        (errno.EACCES, "127.0.0.1", "port is 80 but this user may not use it; all users may use"),
         (errno.EINVAL, "fe80::1", "host is 'fe80::1' but must name the interface, too"),
         (errno.ENOBUFS, "127.0.0.1", "host is '127.0.0.1' and port 80, which cannot be used: the"),
     ],
