@@ -261,7 +261,7 @@ class Config(Architecture):
         description="how a step runs: graph replays a CUDA graph, compile also fuses operations by "
         "torch.compile, eager runs one operation at a time; auto is graph on a GPU, else eager",
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as this process may use")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as are idle")
 
     @property
     def policy(self) -> tuple[str, ...]:

@@ -5,23 +5,18 @@
 20
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 from training.config import Config
-from training.run.report import Report
-
-OnReport: TypeAlias = Callable[[Report], object]
-"""Called about once a second and at the end of every epoch."""
-
-
-def ignore(_: Report) -> None:
-    """An ``OnReport`` that does nothing."""
+from training.run.report import OnReport, ignore_report
 
 
 def fit(
-    options: Config, out: str | Path, *, progress: OnReport = ignore, resume: bool = False
+    options: Config,
+    out: str | Path,
+    *,
+    progress: OnReport = ignore_report,
+    resume: bool = False,
 ) -> Path:
     """Train in the folder ``out``, as ``python -m training fit`` does; returns the folder.
 

@@ -18,6 +18,9 @@ LEAST = 100
 """Fewest images that are a reference for measurements: more than the 64 features, whose covariance
 is estimated, and enough that 1% is one image."""
 
+LEAST_OF_FEATURES = 2 * LEAST
+"""Fewest images of a folder for a feature network: half to train it, half to check it."""
+
 _KEY = b"held out"
 
 Mask = NDArray[np.bool_]

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from training import config
 from training.config import Config
-from training.data import datasets, held_out
+from training.data import datasets
 from training.data.download_progress import DownloadProgress
+from training.data.held_out import LEAST_OF_FEATURES
 from training.data.images import ImageSet
 from training.data.skipped import SkipReport
 from training.errors import DataError
@@ -34,8 +35,6 @@ from training.loop.epochs import epoch_order
 
 SHOWN = 20_000
 """Images that are shown to the network unless ``epochs`` says otherwise."""
-LEAST = 2 * held_out.LEAST
-"""Fewest images of a folder: half of them to train on, half of them to check the features."""
 
 _BATCH = 128
 _LEARNING_RATE = 0.1
@@ -51,7 +50,7 @@ class Parts(NamedTuple):
 def train(options: FeaturesOptions, folder: Path) -> None:
     """Train the feature network of ``folder``, check it, write it and print where it is.
 
-    Raises DataError for fewer than ``LEAST`` images, and as ``datasets.load`` does.
+    Raises DataError for fewer than ``LEAST_OF_FEATURES`` images, and as ``datasets.load`` does.
     """
     parts, device = _load(options), devices.resolve(options.device)
     spec = _spec(parts.train)
@@ -87,9 +86,10 @@ def _load(options: FeaturesOptions) -> Parts:
         parts = Parts(*datasets.load_with_reference(wanted, progress, skipped))
     for line in skipped.table(parts.train):
         _warn(line)
-    if (count := len(parts.train.pixels) + len(parts.others.pixels)) < LEAST:
+    if (count := len(parts.train.pixels) + len(parts.others.pixels)) < LEAST_OF_FEATURES:
         raise DataError(
-            f"--dataset {options.dataset}: has {count} images; a feature network needs {LEAST}"
+            f"--dataset {options.dataset}: has {count} images; a feature network needs "
+            f"{LEAST_OF_FEATURES}"
         )
     return parts
 

@@ -12,6 +12,7 @@ from training.loop.length import epochs_of, steps_of
 from training.loop.recorder import LOOKS_SHARE
 from training.loop.threads import Threads
 from training.loop.trial import NetworkSize, Trial
+from training.loop.wording import counted
 from training.run.journal import DataSummary, Run
 
 _SHOWN_NAMES = 16
@@ -57,7 +58,8 @@ def _rows(start: Start, trial: Trial, done: int) -> Iterator[tuple[str, str]]:
     yield "augmentation", _augmentation(start)
     yield "generator", _network(options.generator, trial.generator)
     yield "discriminator", _network(options.discriminator, trial.discriminator)
-    shown = f"{start.steps:,} steps of {options.batch_size} images, {start.epochs:,} epochs"
+    steps, epochs = counted(start.steps, "step"), counted(start.epochs, "epoch")
+    shown = f"{steps} of {options.batch_size} images, {epochs}"
     yield "length", f"{shown}; {done:,} steps are done" if done else shown
     yield "time", _time(start, trial, start.steps - done)
     yield "folder", f"{printable(str(start.run.folder))}; look at its newest picture in samples"

@@ -1,6 +1,7 @@
 """Detects runs whose discriminator has won permanently, where further training is wasted."""
 
 from training.errors import CollapsedError
+from training.loop.wording import counted
 from training.run.report import Report
 
 MIN_STEPS = 1000
@@ -46,8 +47,8 @@ class CollapseDetector:
         too_many = self._collapsed >= self._allowed
         if too_many and report.step - self._healthy_step >= MIN_STEPS:
             raise CollapsedError(
-                f"epoch {report.epoch}: for {self._collapsed} epochs the discriminator classified "
-                f"every image correctly, at a loss of {report.discriminator_loss:.1g}: the "
+                f"epoch {report.epoch}: for {counted(self._collapsed, 'epoch')} the discriminator "
+                f"classified every image correctly, at a loss of {report.discriminator_loss:.1g}: the "
                 "generator has nothing to learn from. The last checkpoint is from before. Start "
                 "again with --r1-gamma 1, --augment color,translation,cutout or a lower "
                 "--discriminator-lr; or continue anyway with --resume --collapse-epochs 0"

@@ -11,6 +11,7 @@ from app.runtime.cpus import available
 from training.config import ComputePrecision, Device
 from training.errors import TrainingError
 from training.gan.hardware import resolve_precision
+from training.loop.wording import counted
 
 Notify = Callable[[str], None]
 """Receives one line for the person who watches the run."""
@@ -36,8 +37,7 @@ def describe(device: torch.device, precision: ComputePrecision) -> str:
         name = torch.cuda.get_device_name(device)
     else:
         cpu = torch.cpu.get_capabilities().get("cpu_name", "CPU")
-        threads = torch.get_num_threads()
-        name = f"{cpu}, {threads} thread{'s' if threads > 1 else ''}"
+        name = f"{cpu}, {counted(torch.get_num_threads(), 'thread')}"
     return f"{name}, {resolve_precision(device, precision)}"
 
 

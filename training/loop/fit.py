@@ -30,19 +30,12 @@ from training.loop.reporting import EpochSoFar
 from training.loop.stop_signals import StopSignals
 from training.loop.trial import Trial, trial
 from training.run.journal import DataSummary, Run
-from training.run.report import Report
+from training.run.report import OnReport, Report, ignore_report
 
 MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 """Makes the ``Score`` of a run, if its options ask for scores."""
 Begin: TypeAlias = Callable[[Gan, Path], Iterable[str]]
 """Gives new networks the weights in a folder or file; says what was done as lines of text."""
-OnReport: TypeAlias = Callable[[Report], object]
-"""Called with every report, in the main process."""
-
-
-def ignore_report(_: Report) -> None:
-    """An ``OnReport`` that does nothing."""
-
 
 class Hooks(NamedTuple):
     """What packages above this one, and callers, do for a run."""
@@ -50,6 +43,7 @@ class Hooks(NamedTuple):
     make_score: MakeScore
     begin: Begin
     on_report: OnReport = ignore_report
+    """Called with every report, in the main process."""
 
 
 def fit(
@@ -136,7 +130,7 @@ def _train(start: Start, gan: Gan, image_set: ImageSet, epoch: EpochSoFar, watch
         if gan.group.is_main:
             recorder = Recorder(start.run, gan, epoch, start.data.images, start.steps)
             recorder.record(watch.pass_on(reports), watch.score, signals)
-            _print(outcome.lines(start.run, start.options), tqdm.write)
+            _print(outcome.lines(start.run, start.options, start.data.images), tqdm.write)
         else:
             _follow(reports, start.steps, signals)
 

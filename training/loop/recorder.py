@@ -12,9 +12,10 @@ from training.errors import StoppedError
 from training.gan.gan import Gan
 from training.loop import checkpoint, device
 from training.loop.collapse import CollapseDetector
+from training.loop.commands import export_command, resume_command
 from training.loop.length import epochs_of
 from training.loop.reporting import EpochSoFar, check_weights
-from training.loop.stop_signals import StopSignals, resume_command
+from training.loop.stop_signals import StopSignals
 from training.loop.time_share import TimeShare
 from training.run.display import Display
 from training.run.journal import SCORE, Run
@@ -98,10 +99,12 @@ class Recorder:
     def _stop(self, report: Report, signals: StopSignals) -> None:
         check_weights(self._gan)
         self._save()
-        command = resume_command(self._run.folder, self._gan.group.size)
+        folder = self._run.folder
         raise StoppedError(
             f"stopped after step {report.step} of {self._steps}, in epoch {report.epoch} of "
-            f"{self._epochs}; saved {self._run.checkpoint}\ncontinue with: {command}",
+            f"{self._epochs}; saved {self._run.checkpoint}\n"
+            f"continue with: {resume_command(folder, self._gan.group.size)}\n"
+            f"or publish it as it is: {export_command(folder)}",
             signals.status,
         )
 

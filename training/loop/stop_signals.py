@@ -1,11 +1,8 @@
 """SIGINT (Ctrl-C) and SIGTERM stop a run between two steps, so that nothing is lost."""
 
 import os
-import shlex
 import signal
-import sys
 import threading
-from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
@@ -52,19 +49,3 @@ class StopSignals:
     def _restore(self) -> None:
         while self._before:
             signal.signal(*self._before.popitem())
-
-
-def resume_command(run: Path, processes: int) -> str:
-    """The command that continues ``run``, for the shell in which this process was started."""
-    rest = ["fit", "--resume", "--out", str(run)]
-    if processes > 1:
-        return shlex.join(["torchrun", "--nproc-per-node", str(processes), "-m", "training", *rest])
-    return shell_command(*rest)
-
-
-def shell_command(*words: str) -> str:
-    """The command with ``words`` of this program, for the shell in which it was started."""
-    started = sys.orig_argv
-    launched = "fit" not in started or "WORLD_SIZE" in os.environ  # torchrun's is not the user's
-    program = ["python", "-m", "training"] if launched else started[: started.index("fit")]
-    return shlex.join([*program, *words])

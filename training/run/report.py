@@ -1,6 +1,8 @@
 """The figures that a training run reports while it trains."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +23,11 @@ class Report:
     images_per_second: float
     stopping: bool = False
     """Whether the run stops after this report, because a signal asks for it."""
+
+
+OnReport: TypeAlias = Callable[[Report], object]
+"""Called about once a second and at the end of every epoch."""
+
+
+def ignore_report(_: Report) -> None:
+    """An ``OnReport`` that does nothing."""

@@ -91,7 +91,7 @@ def test_a_run_says_what_it_will_do(
     lines = capsys.readouterr().err.splitlines()
     for expected in (
         "data          fashion-mnist: 40 grey images of 16×16",
-        "length        5 steps of 8 images, 1 epochs",
+        "length        5 steps of 8 images, 1 epoch",
         "length        10 steps of 8 images, 2 epochs; 5 steps are done",
         f"folder        {tmp_path}/run; look at its newest picture in samples",
     ):
@@ -134,7 +134,7 @@ def test_a_run_with_scores_ends_with_its_best_checkpoint(
     ]
     run.metrics.write_text("".join(json.dumps(line) + "\n" for line in scored))
     shutil.copy(run.checkpoint, run.best_checkpoint)
-    first, *_ = outcome.lines(run, run.config())
+    first, *_ = outcome.lines(run, run.config(), 40)
     assert first == f"checkpoint: {run.best_checkpoint}, the best, of epoch 1: fd_cnn 2.25"
 
 
@@ -142,11 +142,20 @@ def test_a_run_of_a_folder_without_a_feature_network_ends_with_the_command_that_
     finished_run: Path, tmp_path: Path
 ) -> None:
     options = Config(dataset=f"folder:{tmp_path}/cats", image_size=32)
-    *_, features, evaluate, _ = outcome.lines(Run(finished_run), options)
+    *_, features, evaluate, _ = outcome.lines(Run(finished_run), options, 200)
     assert features.endswith(f"features --dataset folder:{tmp_path}/cats --image-size 32")
     assert evaluate.endswith(f"evaluate {finished_run}")
     (tmp_path / "cats-features.pt").touch()
-    assert "features" not in "".join(outcome.lines(Run(finished_run), options))
+    assert "features" not in "".join(outcome.lines(Run(finished_run), options, 200))
+
+
+def test_a_run_of_too_few_images_for_a_feature_network_ends_with_export_alone(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    options = Config(dataset=f"folder:{tmp_path}/cats", image_size=32)
+    _, title, command = outcome.lines(Run(finished_run), options, 199)
+    assert title == "publish it:"
+    assert f"export {finished_run} " in command
 
 
 def test_a_run_too_short_to_learn_warns_before_it_starts(
@@ -297,12 +306,14 @@ def test_a_stopped_run_saves_at_once_and_continues_with_the_printed_command(
         patch.setattr(Gan, "train_step", interrupted)
         assert fit(run) == status
     assert signal.getsignal(number) == before
-    *_, saved, advice = capfd.readouterr().err.splitlines()
+    *_, saved, advice, publish = capfd.readouterr().err.splitlines()
     assert saved == (
         f"stopped after step {step + 1} of 10, in epoch {epoch} of 2; "
         f"saved {run}/checkpoints/last.pt"
     )
     assert advice.startswith("continue with: ")
+    assert publish.startswith("or publish it as it is: ")
+    assert publish.endswith(f"export {shlex.quote(str(run))} --name my-run --version 1")
     assert last(run)["step"] == step + 1
     assert len(Run(run).epochs()) == step // 5
     command = shlex.split(advice.removeprefix("continue with: "))
