@@ -1,5 +1,6 @@
 """The options of a training run: one validated model whose fields are the flags of ``fit``."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -344,13 +345,18 @@ def resumed(saved: Config, flags: dict[str, Any]) -> Config:
     if "images_seen" in flags:
         flags = {"epochs": None, **flags}
     merged = Config.model_validate({**saved.model_dump(), **flags})
-    for name in Config.model_fields.keys() - ADJUSTABLE:
-        before, now = getattr(saved, name), getattr(merged, name)
-        if before != now:
-            raise RunError(
-                f"{_flag(name, now)} contradicts the run, which began with {_flag(name, before)}"
-            )
+    check_unchanged("the run", saved, merged, Config.model_fields.keys() - ADJUSTABLE)
     return merged
+
+
+def check_unchanged(title: str, before: BaseModel, now: BaseModel, names: Iterable[str]) -> None:
+    """Raise RunError if an option of ``names`` is not what ``title`` began with, ``before``."""
+    for name in names:
+        old, new = getattr(before, name), getattr(now, name)
+        if old != new:
+            raise RunError(
+                f"{_flag(name, new)} contradicts {title}, which began with {_flag(name, old)}"
+            )
 
 
 def _flag(name: str, value: object) -> str:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from training.encoder import loop, subject, trainer
+from training.encoder import loop, subject
 from training.encoder.graphed import GraphedSteps, select_step
 from training.encoder.images import Images
 from training.encoder.options import EncoderOptions
 from training.encoder.subject import Subject
 from training.encoder.trainer import Trainer
+from training.gan.pixels import scaled
 
 pytestmark = pytest.mark.gpu
 
@@ -62,7 +63,7 @@ def test_a_step_does_not_wait_for_the_gpu(digits: Subject, images: Images) -> No
 
 def test_the_same_latents_are_found_as_on_the_cpu(digits: Subject, images: Images) -> None:
     network = Trainer(digits, 8, 0).network.eval()
-    pixels = trainer.scaled(torch.tensor(images.pixels[:8], device=digits.device))
+    pixels = scaled(torch.tensor(images.pixels[:8], device=digits.device))
     with torch.no_grad():
         found = network(pixels).latents.cpu()
         expected = network.cpu()(pixels.cpu()).latents

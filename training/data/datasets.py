@@ -1,7 +1,6 @@
 """Loads the data set that a configuration names."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,7 @@ from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, MAX_TEST_SHARE
 from training.data import conditions, folder, held_out, idx
 from training.data.avatars import dataset as avatars
 from training.data.folder import FolderOptions
-from training.data.folder_files import OnSkip
+from training.data.folder_files import OnSkip, ignore_skipped
 from training.data.idx import LabelledImages, PublishedDataset
 from training.data.images import ByteCount, ImageSet, resize
 from training.errors import DataError
@@ -97,16 +96,12 @@ def load_test(config: Config, progress: ByteCount) -> NDArray[np.uint8] | None:
     elif config.dataset in {None, *LABELLED}:
         pixels = idx.images(idx.locate(_published(config), config.data_dir, progress), "t10k")
     elif config.test_share:
-        return load_with_reference(config, progress, _ignore)[1].pixels
+        return load_with_reference(config, progress, ignore_skipped)[1].pixels
     else:
         return None
     if not len(pixels):
         return None
     return pixels if config.image_size is None else resize(pixels, config.image_size)
-
-
-def _ignore(_path: Path, _reason: str) -> None:
-    """Another reading of the folder has reported what is skipped."""
 
 
 def load_labelled(config: Config, split: str, progress: ByteCount) -> LabelledImages:

@@ -11,6 +11,11 @@ from training.errors import DataError
 OnSkip = Callable[[Path, str], None]
 """Called with the path of every file and folder that cannot be used, and the reason."""
 
+
+def ignore_skipped(_path: Path, _reason: str) -> None:
+    """An ``OnSkip`` that reports nothing, for images that another reading has reported."""
+
+
 Identity = tuple[int, int]
 """Device and number of a folder, which are the same for all links to it."""
 

@@ -11,6 +11,7 @@ from training.encoder.folder import RECORD_FILE
 from training.encoder.found import find
 from training.encoder.images import Images
 from training.encoder.subject import Subject
+from training.evaluation import loaded_model
 from training.evaluation.options import EvaluateOptions
 from training.evaluation.records import EncoderRecord, FeatureNetwork
 from training.loop import device as devices
@@ -24,15 +25,13 @@ def evaluate(folder: Path, options: EvaluateOptions) -> None:
 
     The results are printed; a run's record of its encoder is written again.
     """
-    if (folder / card.CARD_FILE).exists() and find(folder, None) is None:
-        return  # its generator need not be one that can be read back
     device = devices.resolve(options.device)
-    found = subject.load(folder, device, options.checkpoint)
-    encoder = find(folder, found.model.step)
+    model = loaded_model.load(folder, device, options.checkpoint)
+    encoder = find(folder, model.step)
     if encoder is None:
         return
-    changes = {"data_dir": options.data_dir} if options.data_dir else {}
-    real = images.load(found, folder, encoder.options.model_copy(update=changes))
+    found = subject.of_model(model, folder, device)
+    real = images.load(found, folder, encoder.options_for(options.data_dir))
     training = encoder.record.training if encoder.record else {}
     record = measure(found, encoder.graph, real.test if real else None, training)
     print(*record.table(), sep="\n")

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.artifact import atomic_files
+from training.config import check_unchanged
 from training.encoder.loop import Report
 from training.encoder.options import EncoderOptions
 from training.encoder.trainer import Trainer
@@ -79,13 +80,7 @@ class EncoderFolder:
         """
         saved = self._begun().options
         options = EncoderOptions.model_validate({**saved.model_dump(exclude=_OF_A_CALL), **flags})
-        for name in _FIXED:
-            before, now = getattr(saved, name), getattr(options, name)
-            if before != now:
-                flag = name.replace("_", "-")
-                raise RunError(
-                    f"--{flag} {now} contradicts the training, which began with {before}"
-                )
+        check_unchanged("the training", saved, options, _FIXED)
         return options
 
     def restore(self, trainer: Trainer, begun: Begun) -> None:

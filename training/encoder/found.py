@@ -22,6 +22,10 @@ class FoundEncoder:
     record: EncoderRecord | None
     """The record beside it; a published version has its figures on the card."""
 
+    def options_for(self, data_dir: Path | None) -> EncoderOptions:
+        """``options`` with the real images in ``data_dir``, unless that is None."""
+        return self.options.model_copy(update={"data_dir": data_dir} if data_dir else {})
+
 
 def find(folder: Path, step: int | None) -> FoundEncoder | None:
     """The encoder of the version in ``folder``, or of the run there; None if there is none.

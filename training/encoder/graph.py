@@ -14,6 +14,7 @@ from training.errors import ExportError
 from training.evaluation.metrics import ImageBytes
 from training.export.graph import GraphWriter, serialised
 from training.gan.conditional import Rows
+from training.gan.pixels import scaled
 
 MAX_DIFFERENCE = 1e-3
 """Largest accepted difference of a number of a latent, and of a probability."""
@@ -79,7 +80,7 @@ def check(network: EncoderNetwork, subject: Subject, graph: bytes, images: Image
 def _rows(network: EncoderNetwork, subject: Subject, images: ImageBytes) -> Rows:
     """What ``network`` finds in uint8 images ``(n, c, h, w)``: the generator's inputs."""
     pixels = torch.tensor(images, device=subject.device)
-    latents, logits = network(pixels.float() / 127.5 - 1)
+    latents, logits = network(scaled(pixels))
     parts = [latents] if logits is None else [latents, probabilities(logits, subject.exclusive)]
     rows: Rows = torch.cat(parts, dim=1).cpu().numpy()
     return rows

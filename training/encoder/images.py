@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from app.latent.conditions import Conditions, one_hot
 from training.config import LABELLED, Config
-from training.data import conditions, datasets
+from training.data import conditions, datasets, held_out
 from training.data.avatars import dataset as avatars
 from training.data.download_progress import DownloadProgress
+from training.data.folder_files import ignore_skipped
 from training.data.images import ImageSet
 from training.encoder.options import EncoderOptions
 from training.encoder.subject import Subject
@@ -22,8 +23,8 @@ from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.references import names_of
 from training.run.journal import Run
 
-_HELD_OUT, _MOST_HELD_OUT = 10, 1000
-"""One in so many images, and at most so many, are test images where the data set has none."""
+_HELD_OUT_SHARE, _MOST_HELD_OUT = 0.1, 1000
+"""The share of images, and at most how many, are test images where the data set has none."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,17 @@ def load(subject: Subject, folder: Path, options: EncoderOptions) -> RealImages 
         return RealImages(*(_labelled(subject, images) for images in (splits.train, splits.test)))
     config = _config(subject, folder, options)
     with DownloadProgress() as progress:
-        if not config.test_share:
-            return _split(_conditioned(model, datasets.load(config, progress, _ignore)))
-        parts = datasets.load_with_reference(config, progress, _ignore)
+        if config.test_share:
+            parts = datasets.load_with_reference(config, progress, ignore_skipped)
+        else:
+            parts = _split(datasets.load(config, progress, ignore_skipped))
     return RealImages(*(_conditioned(model, part) for part in parts))
 
 
-def _ignore(_path: Path, _reason: str) -> None:
-    """``fit`` has already reported the files that are skipped."""
+def _split(found: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """The images to train on, and those that are set aside; always the same ones."""
+    share = min(_HELD_OUT_SHARE, _MOST_HELD_OUT / len(found.pixels))
+    return held_out.split(found, held_out.test_images(found.pixels, share))
 
 
 def _conditioned(model: LoadedModel, found: ImageSet) -> Images:
@@ -106,17 +110,4 @@ def _config(subject: Subject, folder: Path, options: EncoderOptions) -> Config:
     size = model.image_shape[1]
     return Config.model_validate(
         {"dataset": named or model.dataset, "image_size": size, "batch_size": 2, **changes}
-    )
-
-
-def _split(images: Images) -> RealImages:
-    """Set some of the images aside; always the same ones."""
-    count = len(images.pixels)
-    order = np.random.default_rng(0).permutation(count)
-    held_out = min(-(-count // _HELD_OUT), _MOST_HELD_OUT)
-    return RealImages(
-        *(
-            Images(images.pixels[rows], None if (c := images.conditions) is None else c[rows])
-            for rows in (np.sort(order[held_out:]), np.sort(order[:held_out]))
-        )
     )

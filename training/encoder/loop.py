@@ -81,18 +81,17 @@ class _Batches:
     """Random real images with their conditions."""
 
     def __init__(self, images: Images | None, trainer: Trainer) -> None:
-        self._size = trainer.batch_size
-        self._pixels: Tensor | None = None
-        self._conditions: Tensor | None = None
+        self._size, self._images = trainer.batch_size, list[Tensor]()
         if images is not None:
-            self._pixels = devices.place_images(images.pixels, trainer.subject.device)
+            pixels = devices.place_images(images.pixels, trainer.subject.device)
+            self._images.append(pixels)
             if images.conditions is not None:
-                self._conditions = torch.from_numpy(images.conditions).to(self._pixels.device)
+                self._images.append(torch.from_numpy(images.conditions).to(pixels.device))
 
-    def next(self) -> tuple[Tensor | None, Tensor | None]:
-        """Pixels ``(n, c, h, w)`` and conditions ``(n, k)``; None if there are none."""
-        if self._pixels is None:
-            return None, None
-        rows = torch.randint(len(self._pixels), (self._size,), device=self._pixels.device)
-        chosen = None if self._conditions is None else self._conditions[rows]
-        return self._pixels[rows], chosen
+    def next(self) -> tuple[Tensor, ...]:
+        """Pixels ``(n, c, h, w)`` and conditions ``(n, k)``, as far as there are any."""
+        if not self._images:
+            return ()
+        pixels = self._images[0]
+        rows = torch.randint(len(pixels), (self._size,), device=pixels.device)
+        return tuple(values[rows] for values in self._images)

@@ -10,11 +10,10 @@ from training.encoder.images import Images
 from training.encoder.refine import STEPS, refine
 from training.encoder.ssim import ssim
 from training.encoder.subject import VARIANCE, Subject
-from training.encoder.trainer import scaled
 from training.evaluation.metrics import ImageBytes
 from training.evaluation.records import MeasuredMetric
 from training.gan.conditional import Rows
-from training.gan.pixels import of_latents
+from training.gan.pixels import of_latents, scaled
 
 GENERATED = 2000
 """Seeds whose images are encoded."""

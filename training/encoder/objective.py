@@ -1,8 +1,7 @@
-"""What an encoder minimises: how far images, latents and conditions are from the true ones."""
+"""The distance of reconstructions, which encoders and the direct optimisation minimise."""
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from training.encoder.subject import VARIANCE, Subject
 from training.gan.conditional import input_rows
@@ -44,10 +43,3 @@ class Reconstruction:
 def _distance(found: Tensor, true: Tensor) -> Tensor:
     """The mean squared difference of each image, or of its features: ``(n,)``."""
     return (found.float() - true).square().flatten(1).mean(dim=1)
-
-
-def condition_loss(logits: Tensor, conditions: Tensor, exclusive: bool) -> Tensor:
-    """The mean over images of -log p(conditions), in nats; for attributes also over these."""
-    if exclusive:
-        return functional.cross_entropy(logits, conditions)
-    return functional.binary_cross_entropy_with_logits(logits, conditions)

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from training.encoder.objective import Reconstruction
 from training.encoder.subject import Subject
-from training.encoder.trainer import scaled
 from training.evaluation.metrics import ImageBytes
 from training.gan.conditional import Rows
+from training.gan.pixels import scaled
 
 STEPS = 500
 _LEARNING_RATE = 0.05

@@ -18,7 +18,7 @@ from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
 from training.export import parity
 from training.gan.hardware import channels_last
-from training.gan.pixels import to_pixels
+from training.gan.pixels import scaled, to_pixels
 
 VARIANCE: dict[Prior, float] = {"normal": 1.0, "uniform": 1 / 3}
 """Of one number of a latent."""
@@ -62,16 +62,22 @@ class GraphGenerator(nn.Module):
         latents, classes = rows.tensor_split([self._width], dim=1)
         inputs = {INPUT: latents} | ({CLASSES: classes} if classes.shape[1] else {})
         pixels: Tensor = self._graph(inputs)
-        return pixels.permute(0, 3, 1, 2) / 127.5 - 1
+        return scaled(pixels.permute(0, 3, 1, 2))
 
 
 def load(folder: Path, device: torch.device, choice: CheckpointChoice | None = None) -> Subject:
     """The generator of the run or of the published version in ``folder``.
 
-    Raises EvaluationError and RunError as ``loaded_model.load`` does, and ExportError if the graph
-    of a version cannot be read back.
+    Raises EvaluationError and RunError as ``loaded_model.load`` does, ExportError as ``of_model``.
     """
-    model = loaded_model.load(folder, device, choice)
+    return of_model(loaded_model.load(folder, device, choice), folder, device)
+
+
+def of_model(model: LoadedModel, folder: Path, device: torch.device) -> Subject:
+    """The generator of ``model``, which was loaded from ``folder``.
+
+    Raises ExportError if it is a version whose graph cannot be read back.
+    """
     generator = model.generator or _read_back(folder.resolve(), model)
     network, spec = _feature_network(model)
     body = network.get_submodule("body").requires_grad_(False).to(device) if network else None

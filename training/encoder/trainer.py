@@ -8,12 +8,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.encoder.network import EncoderNetwork
-from training.encoder.objective import LATENTS, Reconstruction, condition_loss, probabilities
+from training.encoder.objective import LATENTS, Reconstruction, probabilities
 from training.encoder.subject import VARIANCE, Subject
 from training.errors import RunError
 from training.gan import adam
 from training.gan.conditional import input_rows
+from training.gan.gan import random_latents
 from training.gan.hardware import autocast, channels_last, to_device
+from training.gan.losses import auxiliary_loss
+from training.gan.pixels import scaled
 from training.loop import device as devices
 
 LEARNING_RATE, BETAS = 1e-3, (0.9, 0.99)
@@ -49,22 +52,24 @@ class Trainer:
             return None
         return torch.from_numpy(sampler.from_seeds(range(_CONDITION_SEEDS))).to(self.subject.device)
 
-    def train_step(self, real: Tensor | None, conditions: Tensor | None) -> Losses:
-        """Train for one step on ``real`` images, uint8 ``(n, c, h, w)``, and as many generated.
+    def train_step(self, *batch: Tensor) -> Losses:
+        """Train for one step on generated images, and on ``batch``, the arguments of ``update``.
 
-        ``conditions`` ``(n, k)`` are those of the real images if they are known. The losses stay on
-        the device.
+        The losses stay on the device.
         """
-        self.step += 1
-        device = self.subject.device
-        return self.update(
-            *(one if one is None else to_device(one, device) for one in (real, conditions))
-        )
+        losses = self.update(*(to_device(one, self.subject.device) for one in batch))
+        self.count_step()
+        return losses
 
-    def update(self, real: Tensor | None, conditions: Tensor | None) -> Losses:
+    def count_step(self) -> None:
+        """Count a step whose ``update`` is done or queued on the device."""
+        self.step += 1
+
+    def update(self, real: Tensor | None = None, conditions: Tensor | None = None) -> Losses:
         """The part of ``train_step`` that runs on the device, for tensors that are already there.
 
-        Nothing here waits for the device or branches on its results.
+        ``real`` images are uint8 ``(n, c, h, w)``, and as many are generated; ``conditions``
+        ``(n, k)`` are those of the real images if they are known. Nothing here waits for the device or branches on its results.
         """
         latents, own, images = self._generated()
         count, subject = len(images), self.subject
@@ -80,7 +85,7 @@ class Trainer:
             logits, true = found.logits[:count], own
             if conditions is not None:
                 logits, true = found.logits, torch.cat([own, conditions])
-            condition_error = condition_loss(logits, true, subject.exclusive)
+            condition_error = auxiliary_loss(logits, true, subject.exclusive)
         # Of generated images the latents are known; without real ones they serve here, too.
         compared = slice(count if real is not None else 0, None)
         reconstruction = (
@@ -97,13 +102,7 @@ class Trainer:
     def _generated(self) -> tuple[Tensor, Tensor | None, Tensor]:
         """Random latents, their conditions, and their images, of whole grey levels as served."""
         latent, device = self.subject.model.latent, self.subject.device
-        shape = (self.batch_size, latent.width)
-        normal = latent.prior == "normal"
-        latents = (
-            torch.randn(shape, device=device)
-            if normal
-            else (torch.rand(shape, device=device) * 2 - 1)
-        )
+        latents = random_latents(self.batch_size, latent.width, latent.prior, device)
         own = self._conditions
         if own is not None:
             own = own[torch.randint(len(own), (self.batch_size,), device=device)]
@@ -143,11 +142,6 @@ class Trainer:
             raise RunError(f"the checkpoint belongs to another encoder: {error}") from error
         if self.subject.device.type == "cuda" and state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.subject.device)
-
-
-def scaled(pixels: Tensor) -> Tensor:
-    """Pixels 0…255 as float32 in [-1, 1]."""
-    return pixels.float() / 127.5 - 1
 
 
 def randomly_moved(images: Tensor) -> Tensor:

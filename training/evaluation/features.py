@@ -25,7 +25,7 @@ from training.data.avatars.faces import ATTRIBUTES
 from training.errors import EvaluationError
 from training.evaluation.rotations import ROTATIONS
 from training.gan import hardware
-from training.gan.pixels import Track
+from training.gan.pixels import Track, scaled
 
 FEATURES = 64
 """Width of the features: few enough that 10,000 images estimate their covariance well."""
@@ -227,11 +227,6 @@ def restricted(
     return limited, replace(spec, names=tuple(names))
 
 
-def normalise(pixels: Tensor) -> Tensor:
-    """Pixels 0…255 as float32 in -1…1, the input range of the networks."""
-    return pixels.float().div_(127.5).sub_(1)
-
-
 def extract(
     network: nn.Sequential, pixels: NDArray[np.uint8], spec: NetworkSpec, track: Track = iter
 ) -> Extracted:
@@ -244,6 +239,6 @@ def extract(
         for start in track(range(0, len(pixels), _BATCH)):
             # A copy, because PyTorch warns about read-only arrays.
             batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
-            features.append(body(normalise(batch)))
+            features.append(body(scaled(batch)))
             labels.append(spec.predict(head(features[-1])))
     return Extracted(torch.cat(features).cpu().numpy(), torch.cat(labels).cpu().numpy())

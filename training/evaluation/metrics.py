@@ -9,7 +9,7 @@ from torch import nn
 
 from app.latent.conditions import Conditions
 from training.evaluation import distances
-from training.evaluation.features import Extracted, Labels, NetworkSpec, normalise
+from training.evaluation.features import Extracted, Labels, NetworkSpec
 from training.evaluation.label_distribution import (
     Float64Array,
     attribute_gap,
@@ -18,7 +18,7 @@ from training.evaluation.label_distribution import (
     kl_to_uniform,
 )
 from training.evaluation.records import MeasuredMetric, Share
-from training.gan.pixels import Track
+from training.gan.pixels import Track, scaled
 
 MAX_NEIGHBOURS = 10_000
 """Most images of a set among which neighbours are searched, which takes quadratic time."""
@@ -217,7 +217,7 @@ def share_taken_for_real(
     with torch.no_grad():
         for start in range(0, len(pixels), _BATCH):
             batch = pixels[start : start + _BATCH].copy()
-            inputs = [normalise(torch.from_numpy(batch).to(device))]
+            inputs = [scaled(torch.from_numpy(batch).to(device))]
             if conditions is not None:
                 rows = conditions[start : start + len(batch)]
                 inputs.append(torch.from_numpy(rows).to(device))

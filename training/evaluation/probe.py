@@ -21,11 +21,11 @@ from training.data import datasets
 from training.data.download_progress import DownloadProgress
 from training.errors import DataError
 from training.evaluation import linear_classifier, loaded_model, progress
-from training.evaluation.features import normalise
 from training.evaluation.linear_classifier import ClassifierScore, Features, Labels
 from training.evaluation.options import ProbeOptions
 from training.gan.conditional import Projection
 from training.gan.gan import Gan
+from training.gan.pixels import scaled
 from training.loop import device as devices
 from training.run.journal import Run
 
@@ -143,7 +143,7 @@ def _features(network: nn.Module | None, pixels: Images) -> Features:
     with torch.no_grad():
         for start in range(0, len(pixels), _BATCH):
             batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
-            parts.append(pooled(network, normalise(batch)).cpu().numpy())
+            parts.append(pooled(network, scaled(batch)).cpu().numpy())
     return np.concatenate(parts)
 
 

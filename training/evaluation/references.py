@@ -12,6 +12,7 @@ from training import config
 from training.config import FOLDER, Config
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
+from training.data.folder_files import ignore_skipped
 from training.data.images import ImageSet
 from training.errors import DataError, EvaluationError
 from training.evaluation import feature_file, features, labelled_data
@@ -114,7 +115,7 @@ def _of_folder(model: LoadedModel, options: EvaluateOptions) -> Reference:
         }
     )
     with DownloadProgress() as progress:
-        parts = datasets.load_with_reference(wanted, progress, lambda *_: None)
+        parts = datasets.load_with_reference(wanted, progress, ignore_skipped)
     train, test = map(_labelled, parts)
     title = TEST_IMAGES if wanted.test_share else KEPT_IMAGES
     return Reference(network, spec, train, test, place, title)

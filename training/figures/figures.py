@@ -16,6 +16,7 @@ from app.imaging import png
 from app.latent import sampling
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
+from training.data.folder_files import ignore_skipped
 from training.encoder.found import FoundEncoder, find
 from training.errors import DataError, RunError
 from training.evaluation import features, loaded_model, progress
@@ -72,7 +73,7 @@ def figures(folder: Path, options: FiguresOptions) -> None:
         drawings["neighbours"] = lambda: neighbours(model, *_real_images(run, options), seed, scale)
     if encoder := find(folder, model.step):
         drawings["reconstructions"] = partial(
-            _reconstructions, folder, device, encoder, options, run
+            _reconstructions, model, folder, device, encoder, options
         )
     for name, draw in progress.each([*drawings.items()], lambda item: f"drawing {item[0]}"):
         if content := draw():
@@ -80,17 +81,17 @@ def figures(folder: Path, options: FiguresOptions) -> None:
 
 
 def _reconstructions(
+    model: LoadedModel,
     folder: Path,
     device: torch.device,
     encoder: FoundEncoder,
     options: FiguresOptions,
-    run: Run | None,
 ) -> bytes | None:
     """The figure ``reconstructions``; None for a published version without its real images."""
     try:
-        return reconstructions.of_model(folder, device, encoder, options)
+        return reconstructions.of_model(model, folder, device, encoder, options)
     except DataError as error:
-        if run:
+        if model.run:
             raise
         # No other figure of a published version needs real images.
         tqdm.write(f"reconstructions: skipped, because {error}", file=sys.stderr)
@@ -198,8 +199,7 @@ def _real_images(run: Run, options: FiguresOptions) -> tuple[ImageBytes, ImageBy
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     with DownloadProgress() as progress:
-        # ``fit`` has already reported the files that are skipped.
-        train = datasets.load(config, progress, lambda *_: None)
+        train = datasets.load(config, progress, ignore_skipped)
         test = datasets.load_test(config, progress)
     if DataSummary.of(train) != run.data():
         raise RunError(

@@ -10,6 +10,7 @@ from training.encoder.encode import Session
 from training.encoder.found import FoundEncoder
 from training.encoder.refine import STEPS, refine
 from training.encoder.subject import Subject
+from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.metrics import ImageBytes
 from training.figures.canvas import Canvas, grid
 from training.figures.options import FiguresOptions
@@ -20,15 +21,18 @@ CAPTION_WIDTH = 80
 
 
 def of_model(
-    folder: Path, device: torch.device, encoder: FoundEncoder, options: FiguresOptions
+    model: LoadedModel,
+    folder: Path,
+    device: torch.device,
+    encoder: FoundEncoder,
+    options: FiguresOptions,
 ) -> bytes:
     """The ``sheet`` of test images, chosen by the seed; of generated ones if there are no others.
 
-    Raises DataError if the real images that the encoder was trained on are missing.
+    ``model`` was loaded from ``folder``. Raises DataError if the real images that the encoder was trained on are missing.
     """
-    found = subject.load(folder, device)
-    changes = {"data_dir": options.data_dir} if options.data_dir else {}
-    real = images.load(found, folder, encoder.options.model_copy(update=changes))
+    found = subject.of_model(model, folder, device)
+    real = images.load(found, folder, encoder.options_for(options.data_dir))
     if real is None:
         chosen = found.model.images(COLUMNS, options.seed)
     else:

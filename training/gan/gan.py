@@ -11,6 +11,7 @@ from torch.optim import Adam
 
 from app.artifact.card import Latent
 from app.latent.conditions import ClassSampler, Sampler
+from app.latent.sampling import Prior
 from training.config import Config
 from training.errors import RunError
 from training.gan import adam, averaging, conditional, losses, networks, penalties
@@ -175,10 +176,8 @@ class Gan:
 
         Every process draws those of the whole group and returns its own share.
         """
-        shape = (count * self.group.size, self.config.latent_dim)
-        if self.config.prior == "uniform":
-            return self.group.share(torch.rand(shape, device=self.device).mul_(2).sub_(1))
-        return self.group.share(torch.randn(shape, device=self.device))
+        config, total = self.config, count * self.group.size
+        return self.group.share(random_latents(total, config.latent_dim, config.prior, self.device))
 
     def set_rate_factor(self, factor: float) -> None:
         """Multiply the configured learning rates of both networks by ``factor``."""
@@ -244,6 +243,13 @@ class Gan:
 
     def _optimisers(self) -> list[tuple[str, Adam]]:
         return [(name, getattr(self, name)) for name in ("generator_adam", "discriminator_adam")]
+
+
+def random_latents(count: int, width: int, prior: Prior, device: torch.device) -> Tensor:
+    """``count`` random latents of ``prior``, ``(count, width)``, drawn on ``device``."""
+    if prior == "uniform":
+        return torch.rand((count, width), device=device).mul_(2).sub_(1)
+    return torch.randn((count, width), device=device)
 
 
 def _networks(

@@ -1,4 +1,7 @@
-"""Latents to uint8 pixels in PyTorch: the reference that an exported graph is checked against."""
+"""Pixels 0…255 and the images of the networks, from -1 to 1, in both directions.
+
+An exported graph is checked against the pixels that ``to_pixels`` gives.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -15,6 +18,11 @@ Track = Callable[[range], Iterable[int]]
 """Passes the numbers of batches on, and may show the progress; ``iter`` does not."""
 
 _BATCH = 500
+
+
+def scaled(pixels: Tensor) -> Tensor:
+    """``pixels`` 0…255, of any type, as float32 from -1 to 1."""
+    return pixels.float() / 127.5 - 1
 
 
 def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:

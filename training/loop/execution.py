@@ -5,7 +5,7 @@ than Python can launch them; a CUDA graph launches all of them at once.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from shutil import which
@@ -56,7 +56,7 @@ def select_step(gan: Gan, execution: Execution, notify: Notify = ignore) -> Step
         gan.compile()
     if execution == "eager" or obstacle:
         if execution == "auto" and gan.device.type == "cuda":
-            notify(_eager(obstacle))
+            notify(eager_notice(obstacle))
         return gan.train_step
     return GraphedSteps(gan, CudaGraphs(), notify if execution == "auto" else None)
 
@@ -93,8 +93,55 @@ def _missing_to_compile(device: torch.device) -> str:
     return f"a compiler, {' or '.join(compilers)}"
 
 
-def _eager(reason: str) -> str:
+def eager_notice(reason: str) -> str:
+    """The line that says why no graph is used."""
     return f"training runs eagerly, one operation at a time: {reason}"
+
+
+class StaticBatch:
+    """A batch whose tensors stay at the addresses that a graph reads from."""
+
+    def __init__(self, device: torch.device) -> None:
+        """An empty batch on ``device``."""
+        self._device = device
+        self.tensors: tuple[Tensor, ...] = ()
+
+    def copy_in(self, batch: Sequence[Tensor]) -> None:
+        """Copy ``batch``, always of the same shapes."""
+        if not self.tensors:
+            self.tensors = tuple(torch.empty_like(given, device=self._device) for given in batch)
+        for own, given in zip(self.tensors, batch, strict=True):
+            own.copy_(to_device(given, self._device))
+
+
+class RecordedWork:
+    """Work that is done ``WARM_UP_STEPS`` times, then recorded as a graph and replayed."""
+
+    def __init__(
+        self, work: DeviceWork, capturer: GraphCapturer, on_failure: Callable[[str], None]
+    ) -> None:
+        """If the capture fails, ``on_failure`` receives the reason, and no graph is used."""
+        self._work, self._capturer, self._on_failure = work, capturer, on_failure
+        self._warm_up_left = WARM_UP_STEPS
+        self._recorded: DeviceWork | None = None
+
+    def __call__(self) -> None:
+        """Do the work once."""
+        if self._warm_up_left:
+            self._warm_up_left -= 1
+            self._capturer.warm_up(self._work)
+            return
+        if self._recorded is None:
+            self._recorded = self._record()
+        self._recorded()
+
+    def _record(self) -> DeviceWork:
+        try:
+            return self._capturer.capture(self._work)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            self._on_failure(f"CUDA graph capture failed: {reason}")
+            return self._work
 
 
 class GraphedSteps:
@@ -105,11 +152,13 @@ class GraphedSteps:
 
         Without ``notify``, a failed capture raises TrainingError.
         """
-        self._gan, self._capturer, self._notify = gan, capturer, notify
-        self._batch: tuple[Tensor, ...] = ()
+        self._gan, self._notify = gan, notify
+        self._batch = StaticBatch(gan.device)
         self._values = torch.zeros(4, device=gan.device)
-        self._warm_up_left = {False: WARM_UP_STEPS, True: WARM_UP_STEPS}
-        self._graphs: dict[bool, DeviceWork] = {}
+        self._work = {
+            with_penalty: RecordedWork(partial(self._update, with_penalty), capturer, self._fail)
+            for with_penalty in (False, True)
+        }
         self._failed = False
 
     def __call__(self, *batch: Tensor) -> Tensor:
@@ -117,45 +166,22 @@ class GraphedSteps:
 
         Raises TrainingError if the capture fails and there is no ``notify``.
         """
-        if not self._failed:
-            self._copy_in(batch)
-            work = self._next_work(self._gan.penalty_due)
         if self._failed:
             return self._gan.train_step(*batch)
-        work()
+        self._batch.copy_in(batch)
+        self._work[self._gan.penalty_due]()
         self._gan.count_step()
         return self._values
 
-    def _copy_in(self, batch: tuple[Tensor, ...]) -> None:
-        """Copy ``batch`` to the addresses that the graphs read from."""
-        if [own.shape for own in self._batch] != [given.shape for given in batch]:
-            device = self._gan.device
-            self._batch = tuple(torch.empty_like(given, device=device) for given in batch)
-        for own, given in zip(self._batch, batch, strict=True):
-            own.copy_(to_device(given, self._gan.device))
-
-    def _next_work(self, with_penalty: bool) -> DeviceWork:
-        """The work of the next step: a warm-up, or the replay of a graph."""
-        work = partial(self._update, with_penalty)
-        if self._warm_up_left[with_penalty]:
-            self._warm_up_left[with_penalty] -= 1
-            return partial(self._capturer.warm_up, work)
-        if with_penalty not in self._graphs:
-            try:
-                self._graphs[with_penalty] = self._capturer.capture(work)
-            except RuntimeError as error:
-                self._fail(f"CUDA graph capture failed: {_first_line(error)}")
-        return self._graphs.get(with_penalty, work)
-
     def _update(self, with_penalty: bool) -> None:
-        real, *conditions = self._batch
+        real, *conditions = self._batch.tensors
         self._values.copy_(self._gan.update(real, with_penalty, *conditions))
 
     def _fail(self, reason: str) -> None:
         if self._notify is None:
             raise TrainingError(f"{reason}; use --execution eager")
         self._failed = True
-        self._notify(_eager(reason))
+        self._notify(eager_notice(reason))
 
 
 class CudaGraphs:
@@ -190,7 +216,3 @@ def _release_random_state() -> None:
     """Detach the random generator from a failed capture, so that it can be used again."""
     generator = torch.cuda.default_generators[torch.cuda.current_device()]
     generator.graphsafe_set_state(generator.clone_state())
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

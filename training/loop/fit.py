@@ -37,6 +37,7 @@ MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 Begin: TypeAlias = Callable[[Gan, Path], Iterable[str]]
 """Gives new networks the weights in a folder or file; says what was done as lines of text."""
 
+
 class Hooks(NamedTuple):
     """What packages above this one, and callers, do for a run."""
 

@@ -20,6 +20,7 @@ from training.encoder import evaluation, subject
 from training.encoder.encode import Session
 from training.encoder.found import find
 from training.encoder.trainer import Trainer
+from training.evaluation import loaded_model
 from training.evaluation.options import EvaluateOptions
 from training.evaluation.records import EncoderRecord
 from training.figures import reconstructions
@@ -266,7 +267,8 @@ def test_the_figure_shows_images_and_their_reconstructions(
     assert encoder(run) == 0
     found = find(run, 5)
     assert found is not None
-    content = reconstructions.of_model(run, CPU, found, FiguresOptions(scale=1))
+    model = loaded_model.load(run, CPU)
+    content = reconstructions.of_model(model, run, CPU, found, FiguresOptions(scale=1))
     with Image.open(io.BytesIO(content)) as picture:
         pixels = np.asarray(picture.convert("L"))[:, reconstructions.CAPTION_WIDTH :]
     assert pixels.shape == (3 * 17 - 1, 12 * 17 - 1)
@@ -295,7 +297,7 @@ def test_a_version_without_real_images_has_the_other_figures(
     ("flags", "words"),
     [
         ([], "already contains an encoder; continue it with --resume"),
-        (["--resume", "--seed=3"], "--seed 3 contradicts the training, which began with 0"),
+        (["--resume", "--seed=3"], "--seed 3 contradicts the training, which began with --seed 0"),
     ],
 )
 def test_what_contradicts_an_encoder_in_the_folder_is_refused(
