@@ -316,8 +316,6 @@ def _publish_foreign(options: dict[str, Any], source: Callable[..., Any]) -> Non
     folder = new_version_folder(options["models"], options["name"], options["version"])
     dataset = DataSet(name=options["dataset"], licence=options["licence"], images=None)
     found = source(options["path"], options["prior"], dataset)
-    for note in found.notes:
-        print(note, flush=True)
     publish(found, folder, default=options["default"])
     print(f"published {folder}")
 

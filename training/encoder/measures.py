@@ -11,9 +11,10 @@ from training.encoder.refine import STEPS, refine
 from training.encoder.ssim import ssim
 from training.encoder.subject import VARIANCE, Subject
 from training.evaluation.metrics import ImageBytes
+from training.evaluation.progress import bar
 from training.evaluation.records import MeasuredMetric
 from training.gan.conditional import Rows
-from training.gan.pixels import of_latents, scaled
+from training.gan.pixels import Track, of_latents, scaled
 
 GENERATED = 2000
 """Seeds whose images are encoded."""
@@ -57,8 +58,8 @@ def measure(subject: Subject, session: Session, test: Images | None) -> dict[str
     floor = ""
     if test is not None:
         texts["images"] = f"{len(test.pixels)} test images"
-        rows = session.rows(test.pixels)
-        values |= _reconstruction(subject, test.pixels, rows)
+        rows = session.rows(test.pixels, bar("encoding test images"))
+        values |= _reconstruction(subject, test.pixels, rows, bar("drawing them again"))
         if test.conditions is not None:
             values |= _agreement(subject, rows, test.conditions, "")
         chosen = np.linspace(0, len(rows) - 1, min(REFINED, len(rows))).astype(int)
@@ -81,7 +82,8 @@ def measure(subject: Subject, session: Session, test: Images | None) -> dict[str
 def _of_generated(subject: Subject, session: Session) -> Values:
     model = subject.model
     true = model.rows(range(GENERATED))
-    found = session.rows(model.images(GENERATED))
+    images = model.images(GENERATED, track=bar(f"generating {GENERATED} images"))
+    found = session.rows(images, bar("encoding generated images"))
     width = model.latent.width
     error = np.square(found[:, :width] - true[:, :width]).mean() / VARIANCE[model.latent.prior]
     values = {"latents": float(error)}
@@ -101,9 +103,11 @@ def _agreement(subject: Subject, found: Rows, true: NDArray[np.float32], prefix:
     return {f"{prefix}{kind}_agreement": float(right.mean())}
 
 
-def _reconstruction(subject: Subject, images: ImageBytes, rows: Rows) -> Values:
+def _reconstruction(
+    subject: Subject, images: ImageBytes, rows: Rows, track: Track = iter
+) -> Values:
     """How far uint8 ``images`` ``(n, c, h, w)`` are from what the generator makes of ``rows``."""
-    drawn = of_latents(subject.model.draw, rows)
+    drawn = of_latents(subject.model.draw, rows, track)
     totals: dict[str, list[Tensor]] = {}
     for start in range(0, len(images), _BATCH):
         true, found = (

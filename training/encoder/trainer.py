@@ -69,7 +69,8 @@ class Trainer:
         """The part of ``train_step`` that runs on the device, for tensors that are already there.
 
         ``real`` images are uint8 ``(n, c, h, w)``, and as many are generated; ``conditions``
-        ``(n, k)`` are those of the real images if they are known. Nothing here waits for the device or branches on its results.
+        ``(n, k)`` are those of the real images if they are known. Nothing here waits for the
+        device or branches on its results.
         """
         latents, own, images = self._generated()
         count, subject = len(images), self.subject

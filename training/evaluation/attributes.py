@@ -18,12 +18,12 @@ from training.evaluation.directions import Attributes, Float64Array
 from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.options import AttributesOptions
-from training.evaluation.progress import print_progress
+from training.evaluation.progress import bar
 from training.evaluation.records import AttributeEdit, AttributesRecord, FeatureNetwork
 from training.evaluation.references import spec_of
 from training.evaluation.steering import Logits
 from training.gan import hardware
-from training.gan.pixels import of_latents
+from training.gan.pixels import Track, of_latents
 from training.loop import device as devices
 from training.run.journal import Run
 
@@ -96,9 +96,8 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
     """
     began, spec = time.perf_counter(), _spec_with_attributes(model)
     predict, logits = _prediction(model, spec, device), _logits(model, spec, device)
-    print_progress(f"generating {count} images and extracting their attributes")
-    z = model.latents(range(count))
-    has, half = predict(z), count // 2
+    z, half = model.latents(range(count)), count // 2
+    has = predict(z, bar(f"generating {count} images"), bar("attributes of generated images"))
     finding, held_out = Examples(z[:half], has[:half]), Examples(z[half:], has[half:])
     return AttributesRecord(
         subject=model.title,
@@ -207,10 +206,17 @@ def _measure_edit(
     )
 
 
-def _prediction(model: LoadedModel, spec: NetworkSpec, device: torch.device) -> Predict:
+def _prediction(
+    model: LoadedModel, spec: NetworkSpec, device: torch.device
+) -> Callable[..., Attributes]:
     """Generates the images of latents and predicts their attributes."""
     network = features.load(spec).to(device)
-    return lambda z: features.extract(network, of_latents(model.draw, z), spec).labels
+
+    def predict(z: Latents, generating: Track = iter, extracting: Track = iter) -> Attributes:
+        images = of_latents(model.draw, z, generating)
+        return features.extract(network, images, spec, extracting).labels
+
+    return predict
 
 
 def _logits(model: LoadedModel, spec: NetworkSpec, device: torch.device) -> Logits | None:

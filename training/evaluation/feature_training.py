@@ -7,23 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from app.artifact import atomic_files
 from app.artifact.card import digest
 from training.errors import DataError
-from training.evaluation import features, folder_features, labelled_data
+from training.evaluation import features, folder_features, labelled_data, one_cycle
 from training.evaluation.features import NETWORKS, Labels, NetworkSpec
 from training.evaluation.labelled_data import LabelledImages
+from training.evaluation.one_cycle import BATCH
 from training.evaluation.options import FeaturesOptions
 from training.gan import hardware
+from training.gan.pixels import scaled
 from training.loop import device as devices
-from training.loop.epochs import epoch_order
 
-_BATCH = 128
 _EPOCHS = 10
 _OUT = Path("runs/features.pt")
-_LEARNING_RATE = 0.1
 _MAX_SHIFT = 2
 _CPU = torch.device("cpu")
 
@@ -71,42 +69,37 @@ def fit(
 ) -> nn.Sequential:
     """A network of ``spec``, trained on ``images``; in eval mode.
 
-    Stochastic gradient descent with one cycle of the learning rate (Smith and Topin 2018, arXiv
-    1708.07120). Images are shifted, but not mirrored as is usual: this data set has no shoes that
-    point the other way, and the features must be able to detect them. Raises DataError for too few
-    images, and for images or labels that do not fit ``spec``.
+    Images are shifted, but not mirrored as is usual: this data set has no shoes that point the
+    other way, and the features must be able to detect them. Raises DataError for too few images,
+    and for images or labels that do not fit ``spec``.
     """
     _check(images, spec)
     epochs = options.epochs or _EPOCHS
-    steps = len(images.pixels) // _BATCH * epochs
+    steps = len(images.pixels) // BATCH * epochs
     torch.manual_seed(options.seed)
     network = features.build(spec.image_shape, len(spec.names))
     network = hardware.channels_last(network).to(device)
-    sgd = torch.optim.SGD(
-        network.parameters(), _LEARNING_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(sgd, _LEARNING_RATE, total_steps=steps)
     pixels, labels = devices.place_images(images.pixels, _CPU), torch.tensor(images.labels)
-    for rows in tqdm(_batches(len(pixels), epochs, options.seed), total=steps, unit="step"):
-        batch = features.normalise(randomly_shifted(pixels[rows]).to(device))
+
+    def loss(rows: Tensor) -> Tensor:
+        batch = scaled(randomly_shifted(pixels[rows]).to(device))
         with hardware.autocast(device, "auto"):
             logits = network(batch)
-        sgd.zero_grad()
-        loss = cross_entropy(logits.float(), labels[rows].to(device))
-        loss.backward()  # type: ignore[no-untyped-call]
-        sgd.step()
-        schedule.step()
+        return cross_entropy(logits.float(), labels[rows].to(device))
+
+    order = one_cycle.batches(len(pixels), BATCH, steps, options.seed)
+    one_cycle.train(network.parameters(), loss, order, steps)
     return network.eval()
 
 
 def _check(images: LabelledImages, spec: NetworkSpec) -> None:
     (pixels, labels), count = images, len(spec.names)
     known = labels.max() < count if spec.exclusive else labels.shape[1:] == (count,)
-    if len(pixels) < _BATCH or pixels.shape[1:] != spec.image_shape or not known:
+    if len(pixels) < BATCH or pixels.shape[1:] != spec.image_shape or not known:
         kind = "classes" if spec.exclusive else "attributes"
         raise DataError(
             f"the data set has {len(pixels)} images {pixels.shape[1:]} with labels "
-            f"{labels.shape[1:]} up to {labels.max()}; the feature network needs at least {_BATCH} "
+            f"{labels.shape[1:]} up to {labels.max()}; the feature network needs at least {BATCH} "
             f"images {spec.image_shape} of {count} {kind}"
         )
 
@@ -122,12 +115,6 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         logits, labels.float(), reduction="none"
     )
     return per_attribute.sum(dim=1).mean()
-
-
-def _batches(count: int, epochs: int, seed: int) -> Iterator[Tensor]:
-    for epoch in range(epochs):
-        shuffled = epoch_order(count, seed, epoch)
-        yield from torch.split(shuffled[: count - count % _BATCH], _BATCH)
 
 
 def randomly_shifted(images: Tensor) -> Tensor:

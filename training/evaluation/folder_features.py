@@ -24,20 +24,18 @@ from training.data.held_out import LEAST_OF_FEATURES
 from training.data.images import ImageSet
 from training.data.skipped import SkipReport
 from training.errors import DataError
-from training.evaluation import feature_check, feature_file, features, rotations
+from training.evaluation import feature_check, feature_file, features, one_cycle, rotations
 from training.evaluation.feature_file import About
 from training.evaluation.features import FEATURES, NetworkSpec
+from training.evaluation.one_cycle import BATCH
 from training.evaluation.options import FeaturesOptions
 from training.evaluation.rotations import ROTATIONS
 from training.gan import hardware
+from training.gan.pixels import scaled
 from training.loop import device as devices
-from training.loop.epochs import epoch_order
 
 SHOWN = 20_000
 """Images that are shown to the network unless ``epochs`` says otherwise."""
-
-_BATCH = 128
-_LEARNING_RATE = 0.1
 
 
 class Parts(NamedTuple):
@@ -70,8 +68,8 @@ def train(options: FeaturesOptions, folder: Path) -> None:
     path = options.out or config.feature_file(folder)
     found = feature_file.write(network, about, path)
     print(*feature_check.table(checked), sep="\n")
-    told = "" if accuracy is None else f", accuracy on other images {accuracy:.2%}"
-    print(f"{path}: SHA-256 {found}{told}")
+    tested = "" if accuracy is None else f", accuracy on other images {accuracy:.2%}"
+    print(f"{path}: SHA-256 {found}{tested}")
 
 
 def _load(options: FeaturesOptions) -> Parts:
@@ -110,13 +108,9 @@ def _spec(images: ImageSet) -> NetworkSpec:
 def fit(
     found: ImageSet, spec: NetworkSpec, options: FeaturesOptions, device: torch.device
 ) -> tuple[nn.Sequential, int]:
-    """A network of ``spec``, trained on ``found``, in eval mode, and its number of steps.
-
-    Stochastic gradient descent with one cycle of the learning rate (Smith and Topin 2018, arXiv
-    1708.07120).
-    """
+    """A network of ``spec``, trained on ``found``, in eval mode, and its number of steps."""
     count = len(found.pixels)
-    batch = min(_BATCH, count)
+    batch = min(BATCH, count)
     shown = SHOWN if options.epochs is None else options.epochs * count
     steps = max(1, shown // batch)
     torch.manual_seed(options.seed)
@@ -124,20 +118,15 @@ def fit(
     turns_head = _turns_head(network, spec).to(device)
     # A parameter of both is one key.
     parameters = [*dict.fromkeys([*network.parameters(), *turns_head.parameters()])]
-    sgd = torch.optim.SGD(
-        parameters, _LEARNING_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(sgd, _LEARNING_RATE, total_steps=steps)
     pixels = torch.from_numpy(found.pixels)
     labels = None if found.labels is None else torch.from_numpy(found.labels.values).long()
-    for step in tqdm(range(steps), unit="step"):
-        rows = _rows(count, batch, step, options.seed)
-        images = features.normalise(pixels[rows].to(device))
-        loss = _loss(network, turns_head, images, None if labels is None else labels[rows])
-        sgd.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        sgd.step()
-        schedule.step()
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        images = scaled(pixels[rows].to(device))
+        return _loss(network, turns_head, images, None if labels is None else labels[rows])
+
+    order = one_cycle.batches(count, batch, steps, options.seed)
+    one_cycle.train(parameters, loss, order, steps)
     return network.eval(), steps
 
 
@@ -160,12 +149,6 @@ def _turns_head(network: nn.Sequential, spec: NetworkSpec) -> nn.Module:
     if not spec.names:
         return network.get_submodule("head")
     return nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, ROTATIONS))
-
-
-def _rows(count: int, batch: int, step: int, seed: int) -> torch.Tensor:
-    """The images of one batch: whole batches of every epoch's random order."""
-    epoch, place = divmod(step, count // batch)
-    return epoch_order(count, seed, epoch)[place * batch : (place + 1) * batch]
 
 
 def _accuracy(network: nn.Sequential, spec: NetworkSpec, others: ImageSet) -> float | None:

@@ -1,4 +1,4 @@
-"""The records of ``evaluate`` and ``attributes``: JSON files that ``export`` adds to the card."""
+"""The records of ``evaluate``, ``attributes`` and ``encoder``: JSON files that ``export`` reads."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ class FeatureNetwork(RecordPart):
 
 
 class Record(RecordPart):
-    """The fields that both records have."""
+    """The fields that all records have."""
 
     schema_version: Literal[1] = 1
     subject: str

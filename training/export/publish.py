@@ -35,7 +35,7 @@ from training.config import PLACEMENT, CheckpointChoice, Config
 from training.errors import ExportError
 from training.evaluation.progress import print_progress, stages
 from training.evaluation.records import AttributesRecord, EvaluationRecord
-from training.export import parity
+from training.export import average_check, parity
 from training.export.cpu_session import require_onnxruntime, run_graph
 from training.export.default_choice import DefaultChoice
 from training.export.graph import OPSET, build_graph
@@ -80,7 +80,7 @@ class Source:
     draw: Callable[[Latents], Pixels]
     """Draws the pixels that the graph must draw, without the graph, from ``conditional.Rows``."""
     notes: Sequence[str] = ()
-    """What was assumed about a foreign generator, and how it was verified."""
+    """What was assumed about a foreign generator and how it was verified, or warnings about a run."""
 
 
 def export(  # noqa: PLR0913 the arguments of the command
@@ -110,10 +110,12 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
     gan = Gan(config, data.shape, torch.device("cpu"), sampler=data.sampler)
     gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(choice)))
     print_progress("averaging the generator")
+    averaged, latent = gan.averaged_generator(), Latent(width=config.latent_dim, prior=config.prior)
+    rows = sheet_rows(latent, data.sampler)
     edits = AttributesRecord.read_for_step(run.edits, gan.step)
     return source_of_network(
-        gan.averaged_generator(),
-        Latent(width=config.latent_dim, prior=config.prior),
+        averaged,
+        latent,
         Image(height=data.height, width=data.width, channels=data.channels),
         Provenance(
             DataSet(name=data.name, licence=data.licence, images=data.images),
@@ -123,6 +125,7 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
             data.classes,
             data.attributes,
         ),
+        [*average_check.warnings(averaged, gan.generator.eval(), rows)],
     )
 
 
@@ -170,11 +173,13 @@ def publish(source: Source, folder: Path, *, default: bool = False) -> None:
     """Publish ``source`` in ``folder``, which ``new_version_folder`` returned.
 
     It becomes the default version of its model if its score is at least as good as that of the
-    present default, or with ``default``; what was decided is printed.
+    present default, or with ``default``. The notes of ``source`` and what was decided are printed.
 
     Raises ExportError if its graph does not draw what ``source.draw`` draws, and if all of its
     images are the same.
     """
+    for note in source.notes:
+        print(note, flush=True)
     name, version = folder.parent.name, int(folder.name)
     graph, share, sheet = _checked_graph(source, card.metadata(name, version))
     model_card = Card(

@@ -29,7 +29,8 @@ def of_model(
 ) -> bytes:
     """The ``sheet`` of test images, chosen by the seed; of generated ones if there are no others.
 
-    ``model`` was loaded from ``folder``. Raises DataError if the real images that the encoder was trained on are missing.
+    ``model`` was loaded from ``folder``. Raises DataError if the real images that the encoder was
+    trained on are missing.
     """
     found = subject.of_model(model, folder, device)
     real = images.load(found, folder, encoder.options_for(options.data_dir))

@@ -48,9 +48,9 @@ class CollapseDetector:
         if too_many and report.step - self._healthy_step >= MIN_STEPS:
             raise CollapsedError(
                 f"epoch {report.epoch}: for {counted(self._collapsed, 'epoch')} the discriminator "
-                f"classified every image correctly, at a loss of {report.discriminator_loss:.1g}: the "
-                "generator has nothing to learn from. The last checkpoint is from before. Start "
-                "again with --r1-gamma 1, --augment color,translation,cutout or a lower "
+                f"classified every image correctly, at a loss of {report.discriminator_loss:.1g}: "
+                "the generator has nothing to learn from. The last checkpoint is from before. "
+                "Start again with --r1-gamma 1, --augment color,translation,cutout or a lower "
                 "--discriminator-lr; or continue anyway with --resume --collapse-epochs 0"
             )
         return True
