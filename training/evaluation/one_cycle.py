@@ -38,6 +38,6 @@ def train(
 
 def batches(images: int, size: int, steps: int, seed: int) -> Iterator[Tensor]:
     """The numbers of the images of each batch: the whole batches of every epoch's random order."""
-    orders = (epoch_order(images, seed, epoch) for epoch in count())
     whole = images - images % size
-    return islice((rows for order in orders for rows in order[:whole].split(size)), steps)
+    orders = (epoch_order(images, seed, epoch)[:whole] for epoch in count())
+    return islice((rows for order in orders for rows in torch.split(order, size)), steps)

@@ -80,7 +80,7 @@ class Source:
     draw: Callable[[Latents], Pixels]
     """Draws the pixels that the graph must draw, without the graph, from ``conditional.Rows``."""
     notes: Sequence[str] = ()
-    """What was assumed about a foreign generator and how it was verified, or warnings about a run."""
+    """What was assumed about a foreign generator and how it was verified; warnings about a run."""
 
 
 def export(  # noqa: PLR0913 the arguments of the command

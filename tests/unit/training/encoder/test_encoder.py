@@ -91,9 +91,10 @@ def test_a_run_gets_an_encoder_with_its_record(
     }
     (line,) = (folder / "metrics.jsonl").read_text().splitlines()
     assert (json.loads(line)["step"], json.loads(line)["done"]) == (6, 1)
-    output = capsys.readouterr().out
+    output, bars = capsys.readouterr()
     assert "encoder_pixels " in output
     assert f"written to {folder}" in output
+    assert bars.index("encoding generated images: ") < bars.index("encoding test images: ")
 
 
 def test_the_graph_gives_rows_for_the_generator(run: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(
     assert encoder(run, "--out", whole) == 0
     train_step = Trainer.train_step
 
-    def interrupted(trainer: Trainer, *batch: torch.Tensor | None) -> torch.Tensor:
+    def interrupted(trainer: Trainer, *batch: torch.Tensor) -> torch.Tensor:
         if trainer.step == 4:
             signal.raise_signal(signal.SIGTERM)
         return train_step(trainer, *batch)
