@@ -22,6 +22,7 @@ from training.encoder.options import EncoderOptions
 from training.encoder.trainer import Trainer
 from training.errors import RunError
 from training.loop import checkpoint
+from training.run import full_disk
 
 RECORD_FILE = "encoder.json"
 
@@ -29,6 +30,7 @@ _FIXED = ("batch_size", "seed", "dataset", "real_images", "checkpoint")
 """The options that may not change when training is resumed."""
 _OF_A_CALL = {"device", "threads", "out"}
 """The options that are those of each call: training may be resumed on another machine."""
+_FREE = "Free some space, then continue with --resume"
 
 
 class Begun(BaseModel):
@@ -102,7 +104,8 @@ class EncoderFolder:
             raise RunError(f"{self._options}: {error}") from error
 
     def save(self, trainer: Trainer, report: Report) -> None:
-        """Write a checkpoint, and a line with the losses."""
-        checkpoint.save(trainer.state_dict(), self._checkpoint)
-        with self.metrics.open("a") as file:
+        """Write a checkpoint, and a line with the losses. Raises RunError if the disk is full."""
+        with full_disk.named(self._checkpoint, _FREE):
+            checkpoint.save(trainer.state_dict(), self._checkpoint)
+        with full_disk.named(self.metrics, _FREE), self.metrics.open("a") as file:
             file.write(json.dumps(dataclasses.asdict(report)) + "\n")

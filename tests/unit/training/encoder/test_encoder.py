@@ -310,6 +310,17 @@ def test_what_contradicts_an_encoder_in_the_folder_is_refused(
     assert words in capsys.readouterr().err
 
 
+def test_a_full_disk_is_an_error_that_names_the_file(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Run(run).encoder / "metrics.jsonl"
+    path.parent.mkdir()
+    path.symlink_to("/dev/full")
+    assert encoder(run) == 1
+    assert f"{path}: the disk is full, " in (error := capsys.readouterr().err)
+    assert "then continue with --resume" in error
+
+
 def test_there_must_be_an_encoder_to_resume(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert encoder(run, "--resume") == 1
     assert "has no encoder to resume: No such file" in capsys.readouterr().err
