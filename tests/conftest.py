@@ -109,6 +109,16 @@ def _no_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
 
 
+@pytest.fixture
+def _undecodable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test fails that lets Pillow open an image."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("an image is decoded")
+
+    monkeypatch.setattr(Image, "open", fail)
+
+
 @pytest.fixture(scope="session")
 def decode() -> Callable[[bytes], NDArray[np.uint8]]:
     """Decodes PNG files to pixels, with Pillow."""

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
-from PIL import Image
 from starlette.types import Message
 
 from app.auth.rate_limit import BURST
@@ -295,16 +294,6 @@ def test_steps_are_bounded(client: TestClient, refine: str) -> None:
 # Uploads that are refused.
 
 
-@pytest.fixture
-def _undecodable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow must not be called."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise AssertionError("an image is decoded")
-
-    monkeypatch.setattr(Image, "open", fail)
-
-
 @pytest.mark.usefixtures("_undecodable")
 @pytest.mark.parametrize("name", hostile())
 def test_hostile_files_are_refused_with_their_reason_and_not_decoded(
@@ -399,18 +388,19 @@ def test_parameters_are_checked(client: TestClient, query: str) -> None:
 
 
 def test_random_bytes_are_never_a_failure(client: TestClient) -> None:
-    send_random_bytes(client, 300)
+    assert send_random_bytes(client, 300) > 297
 
 
 @pytest.mark.slow
 def test_ten_thousand_bodies_of_random_bytes_are_never_a_failure(client: TestClient) -> None:
-    send_random_bytes(client, 10_000)
+    assert send_random_bytes(client, 10_000) > 9_900
 
 
-def send_random_bytes(client: TestClient, count: int) -> None:
+def send_random_bytes(client: TestClient, count: int) -> int:
     """Send bodies that begin like an image, a form or nothing, and go on at random.
 
-    All but a few are refused: a WebP file without loss may go on with almost any bytes.
+    The number of those that are refused with 422: all but a few, as a WebP file without loss may go
+    on with almost any bytes. Any other status than this one and 200 fails.
     """
     source = random.Random(0)  # noqa: S311
     starts = [encoded(pixels("grey").squeeze(), kind)[:40] for kind in KINDS.values()]
@@ -424,7 +414,7 @@ def send_random_bytes(client: TestClient, count: int) -> None:
         response = send(client, body, media_type=source.choice(media_types))
         assert response.status_code in {200, 422}, body
         refused += response.headers["Content-Type"] == "application/problem+json"
-    assert refused > 0.99 * count
+    return refused
 
 
 # Uploads are not kept.

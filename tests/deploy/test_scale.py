@@ -78,7 +78,8 @@ def test_stopping_a_server_under_load_fails_no_request(three: Project) -> None:
 
 
 def test_haproxy_accepts_its_configuration(three: Project) -> None:
-    three.compose("exec", "-T", "balancer", "haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg")
+    check = ("haproxy", "-c", "-V", "-f", "/etc/haproxy/haproxy.cfg")
+    assert "Configuration file is valid" in three.compose("exec", "-T", "balancer", *check)
 
 
 def test_a_balancer_without_servers_answers_503_and_is_not_healthy(three: Project) -> None:

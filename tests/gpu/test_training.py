@@ -96,6 +96,7 @@ def test_no_step_waits_for_the_gpu(
         for number in range(10):
             gan.set_rate_factor(1 - number / 20)
             run(step, source, 1)
+        assert torch.cuda.get_sync_debug_mode() == 2  # "error" until the end: no step has waited
 
 
 def test_a_step_that_waits_would_be_found(gpu: torch.device) -> None:

@@ -41,16 +41,19 @@ def generated(client: TestClient, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def run(folder: Path, module: str, *arguments: str) -> None:
+def run(folder: Path, module: str, *arguments: str) -> str:
+    """The output of a module, which must succeed."""
     command = [sys.executable, "-m", module, *arguments]
     ended = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
 
 
 def test_mypy_accepts_it(generated: Path) -> None:
-    run(generated, "mypy", "--strict", "--config-file", "", "dcgan_client", "typed_client.py")
+    flags = ("--strict", "--config-file", "")
+    assert "no issues found" in run(generated, "mypy", *flags, "dcgan_client", "typed_client.py")
 
 
 def test_its_requests_succeed(generated: Path, root: Path, tmp_path: Path) -> None:
     with serving([sys.executable, "-m", "app"], root, tmp_path / "log") as address:
-        run(generated, "typed_client", address)
+        assert run(generated, "typed_client", address) == "all responses are as expected\n"

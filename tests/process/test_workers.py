@@ -127,9 +127,11 @@ def test_workers_end_with_their_supervisor(serve: Serve) -> None:
     with serve("--workers", "2") as (process, address):
         both = started(process, 2)
         drawn(address)
+        assert all(map(alive, both))
         process.kill()
         process.wait(10)
         eventually(lambda: not any(map(alive, both)))
+        assert not any(map(alive, both))
 
 
 def test_a_cleaned_temporary_folder_stops_nothing(

@@ -63,6 +63,7 @@ def main(address: str) -> None:
     assert isinstance(refused.parsed, Problem)
     assert refused.parsed.errors
     assert refused.parsed.errors[0].parameter == "n"
+    sys.stdout.write("all responses are as expected\n")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ def test_other_keys_are_refused_with_a_challenge(
 
 
 def test_without_keys_in_the_settings_no_request_needs_one() -> None:
-    Authenticator(Settings()).require_key(connection())
+    request, authenticator = connection(), Authenticator(Settings())
+    authenticator.require_key(request)  # raises no UnauthorizedError
+    assert authenticator.client(request.scope) == "address:192.0.2.1"
 
 
 def test_a_cookie_stands_for_its_key(settings: Settings) -> None:

@@ -19,16 +19,6 @@ MODEL = ModelImages(28, 28, 1, (0,))
 FORMATS = "a complete PNG, JPEG, WebP or GIF file"
 
 
-@pytest.fixture
-def _undecodable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow must not be called."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise AssertionError("an image is decoded")
-
-    monkeypatch.setattr(Image, "open", fail)
-
-
 @pytest.mark.usefixtures("_undecodable")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("colours", [True, False])

@@ -109,6 +109,7 @@ def test_the_request_of_a_client_that_has_gone_is_cancelled(run: Runner) -> None
         await asyncio.wait_for(ended.wait(), 10)
 
     run(connected_to(app, leave))
+    assert events == ["http.request", "http.disconnect"]
 
 
 @pytest.mark.parametrize("request_", [b"", REQUEST, b"GET / HTTP/1.1\r\n", b"nonsense\r\n\r\n"])
@@ -125,6 +126,7 @@ def test_a_closed_connection_does_not_stay_in_memory(run: Runner, request_: byte
             connection.close()
             while freed():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+        assert freed() is None
 
     gc.disable()
     try:

@@ -77,6 +77,7 @@ def test_connections_of_other_kinds_do_not_disturb_the_shutdown(server: uvicorn.
             await until(lambda: server.should_exit)
 
     asyncio.run(run())
+    assert server.should_exit
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])

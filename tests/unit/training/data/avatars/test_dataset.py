@@ -185,10 +185,18 @@ def test_no_flipped_bit_changes_a_face_unnoticed(place: Path, faces: Avatars) ->
     assert noticed > len(bits) / 4
 
 
-@pytest.mark.parametrize("content", [b"", b"words", b"\x80\x04N.", b"PK\x05\x06" + bytes(18)])
-def test_other_files_are_refused(place: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "cannot be read: "),
+        (b"words", "cannot be read: "),
+        (b"\x80\x04N.", "cannot be read: "),
+        (b"PK\x05\x06" + bytes(18), "file format None"),
+    ],
+)
+def test_other_files_are_refused(place: Path, content: bytes, complaint: str) -> None:
     (place / FILE).write_bytes(content)
-    refused(place)
+    assert complaint in refused(place)
 
 
 def rewritten(place: Path, **members: Any) -> None:
