@@ -73,6 +73,13 @@ export function coalesce(work) {
   };
 }
 
+/** The options of `fetch` for a request with a body in JSON. */
+export const jsonOptions = (body, accept) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json", Accept: accept },
+  body: JSON.stringify(body),
+});
+
 /** A path with those parameters that have a value. */
 export function pathOf(route, parameters) {
   const isGiven = ([, value]) => value !== "" && value !== undefined;

@@ -7,7 +7,8 @@ import { drawAll } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
 import { imageSize } from "./models.js";
 import { nameOf } from "./names.js";
-import { textOf } from "./recipe.js";
+import { ARROWS, bindPointer } from "./places.js";
+import { keyOf } from "./recipe.js";
 import { change, state } from "./state.js";
 
 const SIDE = 6; // pictures per side of the pad's background
@@ -18,7 +19,7 @@ let shown = ""; // what the background is for
 
 const corners = () => pinsOrExamples(4, 4);
 
-const key = () => [state.stage.model, state.stage.version, ...corners().map(textOf)].join();
+const key = () => corners().map(keyOf).join();
 
 const drawBackground = coalesce(async () => {
   const wanted = key();
@@ -54,28 +55,15 @@ function showPlace() {
   pad.ariaValueText = `${Math.round(100 * x)}% to the right, ${Math.round(100 * y)}% down`;
 }
 
-function moveTo(x, y, settled) {
-  const place = [x, y].map((one) => Number(Math.min(Math.max(one, 0), 1).toFixed(3)));
+function moveTo(wanted, settled) {
+  const place = wanted.map((one) => Number(Math.min(Math.max(one, 0), 1).toFixed(3)));
   change({ pad: place, stage: blend(corners(), place) }, { step: false, settled });
 }
 
-function follow({ clientX, clientY }, settled) {
-  const { left, top, width, height } = pad.getBoundingClientRect();
-  moveTo((clientX - left) / width, (clientY - top) / height, settled);
-}
-
-pad.addEventListener("pointerdown", (event) => {
-  pad.setPointerCapture(event.pointerId);
-  follow(event, false);
-});
-pad.addEventListener("pointermove", (event) => {
-  if (pad.hasPointerCapture(event.pointerId)) follow(event, false);
-});
-pad.addEventListener("pointerup", (event) => follow(event, true));
+bindPointer(pad, moveTo);
 pad.addEventListener("keydown", (event) => {
-  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  if (!steps[event.key]) return;
+  const step = ARROWS[event.key];
+  if (!step) return;
   event.preventDefault();
-  const [x, y] = state.pad.map((one, k) => one + STEP * steps[event.key][k]);
-  moveTo(x, y, true);
+  moveTo(state.pad.map((one, axis) => one + STEP * step[axis]), true);
 });

@@ -1,9 +1,20 @@
-/* Copies text. */
+/* Copies text, and says so. */
 
 import { make } from "./dom.js";
 
-/** Copies a text to the clipboard. */
-export async function copy(text) {
+const SHOWN_MS = 2000;
+
+/** Copies a text to the clipboard; for a while the label of `button` is then `done`. */
+export async function copy(text, button, done) {
+  await write(text);
+  button.dataset.label ??= button.textContent; // a second click finds the first one's `done`
+  button.textContent = done;
+  setTimeout(() => {
+    button.textContent = button.dataset.label;
+  }, SHOWN_MS);
+}
+
+async function write(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {

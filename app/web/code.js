@@ -59,10 +59,5 @@ on("stage-code", "click", () => {
 });
 on("code", "click", async ({ target }) => {
   const { copies } = target.dataset;
-  if (!copies) return;
-  await copy($(`code-${copies}`).textContent);
-  target.textContent = "Copied";
-  setTimeout(() => {
-    target.textContent = "Copy";
-  }, 2000);
+  if (copies) await copy($(`code-${copies}`).textContent, target, "Copied");
 });

@@ -1,15 +1,17 @@
 /* Recipes to pictures: files, bitmaps, and many bitmaps from one sheet. */
 
-import { pathOf, request } from "./api.js";
+import { jsonOptions, pathOf, request } from "./api.js";
 import { pointOf } from "./derive.js";
 import { infer } from "./infer.js";
 import { imageSize, versionOf } from "./models.js";
-import { attributesText, editText, textOf } from "./recipe.js";
+import { attributesText, editText, keyOf } from "./recipe.js";
 import { conditionOf, fieldsOfCondition } from "./conditions.js";
 
 const COLUMNS = 8; // of a sheet
-const FEW = 16; // images that every server allows in one request
 let most = 64; // images in one request
+
+/** The number of images that every server allows in one request. */
+export const FEW = 16;
 
 /** The options of a recipe as parameters of the API. */
 export const optionsOf = (recipe) => ({
@@ -36,18 +38,11 @@ export function bodyOf(recipes) {
   return body;
 }
 
-/** The options of `fetch` for a request with a body in JSON. */
-export const jsonOptions = (body, accept = "image/png") => ({
-  method: "POST",
-  headers: { "Content-Type": "application/json", Accept: accept },
-  body: JSON.stringify(body),
-});
-
 /** The request that draws pictures of one model version: `{ path, options }` for `fetch`. */
 export function latentsRequest(recipes, parameters = {}) {
   const { model, version } = recipes[0];
   const path = pathOf("generate", { model, version, ...parameters });
-  return { path, options: jsonOptions(bodyOf(recipes)) };
+  return { path, options: jsonOptions(bodyOf(recipes), "image/png") };
 }
 
 /** Whether one request can draw these pictures: all have the same attributes. */
@@ -134,16 +129,16 @@ export function showOnce(canvas, bitmap) {
   bitmap.close();
 }
 
-const thumbnails = new WeakMap(); // canvas → text of the picture that it shows or loads
+const thumbnails = new WeakMap(); // canvas → key of the picture that it shows or loads
 
 /** Shows a picture on a small canvas. */
 export async function showThumbnail(canvas, recipe) {
-  const text = `${recipe.model}/${recipe.version}/${textOf(recipe)}`;
-  if (thumbnails.get(canvas) === text) return;
-  thumbnails.set(canvas, text);
+  const key = keyOf(recipe);
+  if (thumbnails.get(canvas) === key) return;
+  thumbnails.set(canvas, key);
   try {
     const bitmap = await drawOne(recipe);
-    if (thumbnails.get(canvas) === text) showOnce(canvas, bitmap);
+    if (thumbnails.get(canvas) === key) showOnce(canvas, bitmap);
   } catch (error) {
     thumbnails.delete(canvas);
     throw error;

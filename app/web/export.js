@@ -1,8 +1,8 @@
 /* Saves a morph as an animation, which the server makes. */
 
-import { request } from "./api.js";
+import { jsonOptions, request } from "./api.js";
 import { $ } from "./dom.js";
-import { bodyOf, haveSameAttributes, jsonOptions } from "./draw.js";
+import { bodyOf, haveSameAttributes } from "./draw.js";
 import { imageSize, versionOf } from "./models.js";
 import { showError } from "./notice.js";
 import { textOf } from "./recipe.js";

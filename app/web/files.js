@@ -9,7 +9,7 @@ const MAX_BYTES = 2 ** 24; // the limit of the server
 /** Whether the server reads such files; shows the reason if not. */
 function isReadable({ name, type, size }) {
   if (!TYPES.includes(type)) showMessage(`“${name}” is not a PNG, JPEG, WebP or GIF picture.`);
-  else if (size > MAX_BYTES) showMessage(`“${name}” is too large: files may have 16 MiB.`);
+  else if (size > MAX_BYTES) showMessage(`“${name}” is too large: the limit is 16 MiB.`);
   else return true;
   return false;
 }

@@ -5,7 +5,7 @@ sheets that were scrolled past are cancelled, so that few pictures are in memory
 
 import { pathOf, request } from "./api.js";
 import { $, make, on } from "./dom.js";
-import { optionsOf, showSheet } from "./draw.js";
+import { FEW, optionsOf, showSheet } from "./draw.js";
 import { currentVersion } from "./models.js";
 import { showError } from "./notice.js";
 import { SEED_COUNT, makeRecipe, plain, randomSeed } from "./recipe.js";
@@ -14,7 +14,6 @@ import { bindTiles, enableTab, makeTile, setRecipe, tilesIn } from "./tiles.js";
 
 const TILE = { least: 92, most: 150, part: 0.085 }; // CSS pixels, and their part of the width
 const GAP = 8; // CSS pixels, as in the style sheet
-const FEW = 16; // images that every server allows in one request
 let most = 96; // images on a sheet
 let shown = ""; // what the sheets are for
 const list = $("sheets");

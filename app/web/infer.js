@@ -2,7 +2,7 @@
 
 It takes a row of attributes for each latent, and returns pixels. See app/api/README.md. */
 
-import { request } from "./api.js";
+import { jsonOptions, request } from "./api.js";
 import { pointOf } from "./derive.js";
 import { imageSize } from "./models.js";
 
@@ -17,9 +17,7 @@ export async function infer(recipes, signal) {
   const inputs = [tensor("latents", latents), tensor("classes", conditions)];
   const outputs = [{ name: "pixels", parameters: { binary_data: true } }];
   const response = await request(`v2/models/${model}/versions/${version}/infer`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ inputs, outputs }),
+    ...jsonOptions({ inputs, outputs }, "*/*"),
     signal,
   });
   // JSON comes first, and the pixels behind it.

@@ -6,10 +6,10 @@ import { $ } from "./dom.js";
 import { makeDropTarget } from "./drag.js";
 import { drawOne, showOnce } from "./draw.js";
 import { currentVersion } from "./models.js";
-import { isSame, makeRecipe, plain, textOf } from "./recipe.js";
+import { isSame, makeRecipe, plain } from "./recipe.js";
 import { MAX_PICTURES, change, state } from "./state.js";
 import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
-import { makeTile, setRecipe } from "./tiles.js";
+import { showResult } from "./tiles.js";
 
 const EXAMPLE = [27, 8]; // seeds
 const BOXES = ["start", "minus", "plus"];
@@ -58,18 +58,9 @@ export function render(settled) {
   const recipe = result();
   $("mix-empty").hidden = Boolean(recipe);
   $("mix-result").hidden = !recipe;
-  if (recipe) showResult(recipe);
-}
-
-function showResult(recipe) {
-  const isNew = !tile || textOf(tile.recipe) !== textOf(recipe);
-  if (!tile) {
-    tile = makeTile(recipe);
-    tile.open.tabIndex = 0;
-    $("mix-result").append(tile);
-  }
-  setRecipe(tile, recipe);
-  tile.open.ariaLabel = `The result: show it on the stage`;
+  if (!recipe) return;
+  const isNew = !tile || !isSame(tile.recipe, recipe);
+  tile = showResult($("mix-result"), recipe);
   if (isNew) drawLatest();
 }
 

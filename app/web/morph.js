@@ -7,7 +7,7 @@ import { drawAll } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
 import { canExport, exportMorph } from "./export.js";
 import { nameOf } from "./names.js";
-import { textOf } from "./recipe.js";
+import { keyOf } from "./recipe.js";
 import { showOnStage } from "./stage.js";
 import { change, state, toStage } from "./state.js";
 import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
@@ -24,7 +24,7 @@ const stops = () => pinsOrExamples(state.pins.length < 2 ? 3 : 2);
 /** The pictures at the ends of each segment. */
 const segments = () => stops().map((stop, k, all) => [stop, all[(k + 1) % all.length]]);
 
-const keyOf = ([start, end]) => [start.model, start.version, textOf(start), textOf(end)].join();
+const segmentKey = (ends) => ends.map(keyOf).join();
 
 const frameRecipes = ([start, end]) =>
   Array.from({ length: FRAMES }, (_, k) => between(start, end, k / FRAMES));
@@ -45,7 +45,7 @@ function recipeAt() {
 const fetchFrames = coalesce(async () => {
   $("morph").ariaBusy = "true";
   const wanted = segments();
-  const keys = wanted.map(keyOf);
+  const keys = wanted.map(segmentKey);
   for (const [key, bitmaps] of frames) {
     if (keys.includes(key)) continue;
     for (const bitmap of bitmaps) bitmap.close();
@@ -55,8 +55,8 @@ const fetchFrames = coalesce(async () => {
   const [current] = place();
   for (const segment of [wanted[current], ...wanted]) {
     if (state.tool !== "morph") return;
-    if (frames.has(keyOf(segment))) continue;
-    frames.set(keyOf(segment), await drawAll(frameRecipes(segment)));
+    if (frames.has(segmentKey(segment))) continue;
+    frames.set(segmentKey(segment), await drawAll(frameRecipes(segment)));
   }
   $("morph").ariaBusy = "false";
 });
@@ -85,7 +85,7 @@ function moveTo(at, options) {
   state.at = Number(at.toFixed(3));
   const [segment, frame] = place();
   const recipe = recipeAt();
-  const bitmap = frames.get(keyOf(segments()[segment]))?.[frame];
+  const bitmap = frames.get(segmentKey(segments()[segment]))?.[frame];
   if (bitmap) showOnStage(bitmap, recipe);
   change({ stage: recipe }, options);
 }
@@ -95,7 +95,7 @@ function play() {
   timer = setInterval(() => {
     const [segment] = place();
     // Wait for frames that are not there yet.
-    if (!frames.has(keyOf(segments()[segment]))) return;
+    if (!frames.has(segmentKey(segments()[segment]))) return;
     const next = Math.round(state.at * FRAMES) + 1;
     moveTo((next / FRAMES) % stops().length, { settled: false });
   }, 1000 / FRAMES);

@@ -22,8 +22,8 @@ function className(recipe) {
   return seen.map(([name, weight]) => `${Math.round(100 * weight)}% ${name}`).join(", ");
 }
 
-/** The seed of a picture, or a word for what is made of other pictures. */
-const source = ({ seed, latent }) => (latent ? "mixed" : String(seed));
+/** The seed of a picture, or words for one that has none. */
+const source = ({ seed, latent }) => (latent ? "without a seed" : String(seed));
 
 /** The name of a picture: its seed, class, attributes and edits, such as `42 (bag), beard +2`. */
 export function nameOf(recipe) {
@@ -45,6 +45,6 @@ const attributeNames = ({ attributes }) =>
 
 /** The name of a file of a picture, without its ending. */
 export function fileName(recipe) {
-  const text = textOf(recipe).replace(/^@.*?(;|$)/, "mixed$1");
+  const text = textOf(recipe).replace(/^@.*?(;|$)/, "latent$1");
   return [recipe.model, recipe.version, ...text.split(";")].join("-").replace(/[^\w.-]+/g, "-");
 }

@@ -2,6 +2,7 @@
 
 import { baseLatent, withLatent } from "./derive.js";
 import { $ } from "./dom.js";
+import { bindPointer } from "./places.js";
 import { change, state } from "./state.js";
 
 const MAX = 3; // the number of a full bar; few numbers of seeds are larger
@@ -42,21 +43,11 @@ function set(number, settled) {
   change({ stage: withLatent(state.stage, latent) }, { step: false, settled });
 }
 
-function follow({ clientX, clientY }, settled) {
-  const { left, top, width, height } = canvas.getBoundingClientRect();
+bindPointer(canvas, ([x, y], settled) => {
   const count = baseLatent(state.stage).length;
-  chosen = Math.max(0, Math.min(Math.floor(((clientX - left) / width) * count), count - 1));
-  set((1 - (2 * (clientY - top)) / height) * MAX, settled);
-}
-
-canvas.addEventListener("pointerdown", (event) => {
-  canvas.setPointerCapture(event.pointerId);
-  follow(event, false);
+  chosen = Math.max(0, Math.min(Math.floor(x * count), count - 1));
+  set((1 - 2 * y) * MAX, settled);
 });
-canvas.addEventListener("pointermove", (event) => {
-  if (canvas.hasPointerCapture(event.pointerId)) follow(event, false);
-});
-canvas.addEventListener("pointerup", (event) => follow(event, true));
 canvas.addEventListener("keydown", (event) => {
   const latent = baseLatent(state.stage);
   const bars = { ArrowLeft: -1, ArrowRight: 1 }[event.key];

@@ -4,10 +4,10 @@ Its pixels are those that the network gets. The pen is for models of grey pictur
 
 import { $, on } from "./dom.js";
 import { imageSize } from "./models.js";
+import { ARROWS, placeOn } from "./places.js";
 
 const PEN = 0.09; // the width of a line, for a picture that is 1 wide
 const DOT = 0.01; // pixels
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const DRAWN_ON = {
   role: "application",
   tabIndex: 0,
@@ -94,12 +94,9 @@ function movePen([x, y]) {
 }
 
 /** The place of the pointer, in pixels of the picture. */
-function placeOf({ clientX, clientY }) {
-  const { left, top, width, height } = canvas.getBoundingClientRect();
-  return [
-    ((clientX - left) / width) * canvas.width,
-    ((clientY - top) / height) * canvas.height,
-  ];
+function placeOf(event) {
+  const [x, y] = placeOn(canvas, event);
+  return [x * canvas.width, y * canvas.height];
 }
 
 function extend(place) {

@@ -52,8 +52,10 @@ export function textOf(recipe) {
   return [recipe.latent ? `@${point}` : point, ...others.map((pair) => pair.join("="))].join(";");
 }
 
-export const isSame = (one, other) =>
-  one.model === other.model && one.version === other.version && textOf(one) === textOf(other);
+/** A recipe as text, with model and version: the same for the same picture. */
+export const keyOf = (recipe) => `${recipe.model}/${recipe.version}/${textOf(recipe)}`;
+
+export const isSame = (one, other) => keyOf(one) === keyOf(other);
 
 /** The recipe in a text of `textOf`, for a model version; undefined if there is none. */
 export function readRecipe(text, { model, version }) {

@@ -3,8 +3,6 @@
 import { copy } from "./clipboard.js";
 import { $ } from "./dom.js";
 
-const SHOWN_MS = 2000;
-
 export async function share() {
   const [url, title] = [location.href, document.title];
   // Computers have a clipboard, and phones a menu of apps.
@@ -12,9 +10,5 @@ export async function share() {
     await navigator.share({ url, title }).catch(() => null); // also if it was cancelled
     return;
   }
-  await copy(url);
-  $("stage-share").textContent = "Link copied";
-  setTimeout(() => {
-    $("stage-share").textContent = "Share";
-  }, SHOWN_MS);
+  await copy(url, $("stage-share"), "Link copied");
 }

@@ -44,7 +44,7 @@ export function showOnStage(bitmap, recipe) {
 
 /** Another seed, with the same edits, and with the class and the attributes that were chosen. */
 export function shuffle() {
-  // Those of a mixed picture were not chosen.
+  // Those of a picture without a seed were computed, not chosen.
   const own = state.stage.latent ? { class: "", attributes: {} } : {};
   toStage(makeRecipe({ ...state.stage, ...own, latent: "", seed: randomSeed() }));
 }

@@ -5,7 +5,7 @@ import { makeDraggable } from "./drag.js";
 import { showThumbnail } from "./draw.js";
 import { nameOf } from "./names.js";
 import { showError } from "./notice.js";
-import { textOf } from "./recipe.js";
+import { keyOf } from "./recipe.js";
 
 /** A thumbnail; `label(name)` is its name for screen readers. */
 export function makeThumbnail(recipe, label, onClick) {
@@ -32,5 +32,3 @@ export function fillThumbnails(list, recipes, makeOne) {
   }
   for (const { canvas, recipe } of wanted) showThumbnail(canvas, recipe).catch(showError);
 }
-
-const keyOf = (recipe) => `${recipe.model}/${recipe.version}/${textOf(recipe)}`;

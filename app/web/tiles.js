@@ -44,6 +44,17 @@ export function setRecipe(tile, recipe) {
   tile.pin.ariaLabel = `${tile.pin.textContent} picture`;
 }
 
+/** Shows the result of a tool as the only tile in an element, and returns that tile. */
+export function showResult(element, recipe) {
+  const [old] = tilesIn(element);
+  const tile = old ?? makeTile(recipe);
+  if (!old) element.append(tile);
+  setRecipe(tile, recipe);
+  tile.open.tabIndex = 0;
+  tile.open.ariaLabel = "The result: show it large";
+  return tile;
+}
+
 /** A long press on a touch screen shows the buttons, and the click after it opens nothing. */
 function bindHold(tile) {
   let timer;

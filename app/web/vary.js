@@ -1,10 +1,10 @@
-/* Relatives of the picture on the stage. A click on one goes on from it, and Back returns. */
+/* Pictures near that on the stage. A click on one goes on from it, and Back returns. */
 
 import { coalesce } from "./api.js";
 import { relatives } from "./derive.js";
 import { $ } from "./dom.js";
 import { drawAll, showOnce } from "./draw.js";
-import { textOf } from "./recipe.js";
+import { keyOf } from "./recipe.js";
 import { bindSlider } from "./sliders.js";
 import { state } from "./state.js";
 import { bindTiles, enableTab, makeTile, setRecipe, tilesIn } from "./tiles.js";
@@ -14,10 +14,7 @@ const MIDDLE = (SIDE * SIDE - 1) / 2;
 const list = $("vary-tiles");
 let shown = ""; // what the pictures are of
 
-const key = () => {
-  const { model, version } = state.stage;
-  return [model, version, textOf(state.stage), state.radius].join();
-};
+const key = () => [keyOf(state.stage), state.radius].join();
 
 const drawLatest = coalesce(async () => {
   const wanted = key();

@@ -12,9 +12,9 @@ import { bindPad, clear, drawing, hasPen, isEmpty, showPicture } from "./pad.js"
 import { isPinned, togglePin } from "./pins.js";
 import { makeRecipe } from "./recipe.js";
 import { change, state } from "./state.js";
-import { makeTile, setRecipe } from "./tiles.js";
+import { showResult } from "./tiles.js";
 
-const STEPS = 10; // of the server's search, which do most of what is possible
+const STEPS = 10; // of the server's search; more of them gain little
 const LEAST = 0.1; // the probability of a class that is worth a word
 const MOST = 4; // classes or attributes that are named
 let shown = null; // the model version that the pad belongs to
@@ -27,8 +27,7 @@ export function render() {
   if (state.tool !== "yours") return;
   if (shown !== currentVersion()) reset();
   if (!tile) return;
-  setRecipe(tile, tile.recipe);
-  tile.open.ariaLabel = "The result: show it on the stage";
+  showResult($("yours-result"), tile.recipe);
   $("yours-pin").textContent = isPinned(tile.recipe) ? "Unpin it" : "Pin it";
 }
 
@@ -39,7 +38,7 @@ function reset() {
   const { encoder } = shown.card;
   $("yours-main").hidden = !encoder;
   $("yours-others").hidden = Boolean(encoder);
-  $("yours-start").textContent = encoder && hasPen() ? "Draw on the pad, or bring" : "Bring";
+  $("yours-start").textContent = encoder && hasPen() ? "Draw on the pad, or drop" : "Drop";
   hideResult();
   clear();
   if (!encoder) offerModels();
@@ -78,7 +77,7 @@ const encodeLatest = coalesce(async () => {
     if (versionOf({ model, version }) !== shown || brought !== file) return;
     isInverted = found.inverted;
     if (file) await showFile(file, isInverted);
-    await showResult(recipeOf(found, { model, version }), found.probabilities);
+    await showFound(recipeOf(found, { model, version }), found.probabilities);
   } finally {
     $("yours").ariaBusy = "false";
   }
@@ -107,15 +106,10 @@ const recipeOf = (found, { model, version }) =>
     attributes: found.attributes ?? {},
   });
 
-async function showResult(recipe, probabilities) {
+async function showFound(recipe, probabilities) {
   const bitmap = await drawOne(recipe);
-  if (!tile) {
-    tile = makeTile(recipe);
-    tile.open.tabIndex = 0;
-    $("yours-result").prepend(tile);
-  }
+  tile = showResult($("yours-result"), recipe);
   showOnce(tile.canvas, bitmap);
-  tile.recipe = recipe;
   $("yours-found").textContent = described(probabilities ?? {});
   setResultHidden(false);
   render();

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
 
+from tests.browser.console import ignore_failed_requests
 from tests.browser.pictures import stage, wait_for_tile
-from tests.browser.test_unavailable import ignore_failed_requests
 from tests.serving import serving
 
 Open = Callable[..., Page]

@@ -123,7 +123,7 @@ def test_keyboard_and_play_move_through_a_morph(
 
 
 @pytest.mark.parametrize(("format_", "ending"), [("GIF", "gif"), ("WebP", "webp"), ("APNG", "png")])
-def test_a_morph_of_seeds_and_mixed_pictures_is_saved(
+def test_a_morph_of_seeds_and_blends_is_saved(
     open_page: Open, server: str, format_: str, ending: str
 ) -> None:
     page = open_page(f"{CLOTHES}&tool=blend&pins=3~17;class=bag")
@@ -148,7 +148,7 @@ def test_pictures_with_other_attributes_are_not_saved_as_one_morph(open_page: Op
     pins = "3;attributes=glasses~3;attributes=-glasses"
     page = open_page(f"?model=people&seed=1&tool=morph&pins={pins}")
     expect(page.get_by_role("button", name="Save GIF")).to_be_disabled()
-    expect(page.get_by_text("A morph can be saved if its pictures have the same")).to_be_visible()
+    expect(page.get_by_text("To save a morph, pin pictures with the same")).to_be_visible()
 
 
 def test_a_morph_between_attributes_needs_one_request_for_each_segment(
