@@ -17,19 +17,19 @@ from tests.waiting import eventually
 LIVE = b"GET /health/live HTTP/1.0\r\n\r\n"
 
 
-@pytest.fixture(scope="module")
-def balancer(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of HAProxy, whose time for a request head is shortened to one second."""
+@pytest.fixture
+def balancer(root: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of HAProxy, whose time for a request head is the parameter, in seconds."""
     if not shutil.which("haproxy"):
         pytest.skip("haproxy is not installed")
-    folder = tmp_path_factory.mktemp("haproxy")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
     with started() as server:
-        file = folder / "haproxy.cfg"
-        file.write_text(configuration((root / "app/deploy/haproxy.cfg").read_text(), port, server))
-        with (folder / "log").open("wb") as log:
+        file = tmp_path / "haproxy.cfg"
+        shipped = (root / "app/deploy/haproxy.cfg").read_text()
+        file.write_text(configuration(shipped, port, server, seconds=request.param))
+        with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(["haproxy", "-db", "-f", file], stdout=log, stderr=log)
         try:
             eventually(lambda: b" 200 " in answer(port, LIVE))
@@ -39,11 +39,12 @@ def balancer(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[i
             process.wait(20)
 
 
-def configuration(text: str, port: int, server: Server) -> str:
+def configuration(text: str, port: int, server: Server, *, seconds: int) -> str:
     """The configuration for one server on this machine instead of Docker's."""
     text = text.replace("bind :8080", f"bind 127.0.0.1:{port}")
-    text = text.replace("timeout http-request 5s", "timeout http-request 1s")
-    assert "http-request 1s" in text
+    limit = f"timeout http-request {seconds}s"
+    text = text.replace("timeout http-request 5s", limit)
+    assert limit in text
     return re.sub(r"server-template .*", f"server app 127.0.0.1:{server.port}", text)
 
 
@@ -57,6 +58,7 @@ def answer(port: int, sent: bytes, source: str = "127.0.0.1") -> bytes:
     return b""
 
 
+@pytest.mark.parametrize("balancer", [300], indirect=True)  # none of them ends early
 def test_connections_of_one_address_are_limited(balancer: int) -> None:
     with ExitStack() as others:
         for _ in range(510):
@@ -69,6 +71,7 @@ def test_connections_of_one_address_are_limited(balancer: int) -> None:
     eventually(lambda: b" 200 " in answer(balancer, LIVE, "127.0.0.2"))
 
 
+@pytest.mark.parametrize("balancer", [1], indirect=True)
 @pytest.mark.parametrize(("sent", "received"), [(b"", b""), (b"GET /", b"HTTP/1.1 408 ")])
 def test_a_connection_without_a_request_is_closed(
     balancer: int, sent: bytes, received: bytes
