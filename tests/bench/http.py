@@ -30,6 +30,7 @@ from PIL import Image
 
 from tests.bench.processors import description
 from tests.bench.serving import (
+    FailedLoad,
     Load,
     Server,
     Target,
@@ -121,7 +122,8 @@ def print_ratios(results: Sequence[Mapping[str, Any]], images: Sequence[int]) ->
         line = lines.setdefault((one["pair"], one["connections"]), {})
         line[one["images"]] = one["ratio"]
     for (pair, connections), ratios in lines.items():
-        print(f"{pair:56}{connections:12}", "".join(f"{ratios[n]:8.2f}" for n in images), sep="")
+        cells = "".join(f"{ratios[n]:8.2f}" if n in ratios else f"{'-':>8}" for n in images)
+        print(f"{pair:56}{connections:12}{cells}")
 
 
 def arguments() -> argparse.Namespace:
@@ -203,8 +205,12 @@ def against(pair: Pair, programs: Path, options: argparse.Namespace) -> Iterator
             if len(sizes) > 1:
                 sys.exit(f"the sheets of {images} images differ in size: {sizes}")
             for connections in options.connections:
-                found = compared(name, targets, images, connections, options)
-                yield {"pair": pair.name, "images": images, "connections": connections, **found}
+                try:
+                    found = compared(name, targets, images, connections, options)
+                except FailedLoad as failed:
+                    print(f"{images:6}{connections:12}  no ratio: {failed}", flush=True)
+                else:
+                    yield {"pair": pair.name, "images": images, "connections": connections, **found}
 
 
 @contextmanager

@@ -25,6 +25,10 @@ SCRIPT = Path(__file__).with_name("wrk.lua")
 STARTS_WITHIN = 120
 
 
+class FailedLoad(SystemExit):
+    """Some requests of a round failed, or none was answered. Ends a benchmark that allows none."""
+
+
 @dataclass(frozen=True)
 class Load:
     """Throughput of one round of requests, and latencies in milliseconds."""
@@ -72,7 +76,7 @@ def _wrk(target: Target, connections: int, seconds: int, *arguments: str) -> dic
     found: dict[str, float] = json.loads(ended.stderr.splitlines()[-1])
     if found["failures"] or not found["requests"]:
         counts = f"{found['requests']} requests answered, {found['failures']} failed"
-        sys.exit(f"{target.url}: {counts} within {seconds} s")
+        raise FailedLoad(f"{target.url}: {counts} within {seconds} s")
     return found
 
 
