@@ -47,6 +47,8 @@ def _check_image_size(image_size: int) -> int:
 
 
 EVERY_AUGMENTATION = "color,translation,cutout"
+ADAPTIVE = "ada"
+"""The value of ``--augment`` for adaptive augmentation."""
 SMALL_DATA = 10_000
 """Number of images below which ``--augment auto`` augments.
 
@@ -56,14 +58,14 @@ all 50,000 it only takes 11.1 to 9.9 (Zhao et al. 2020, arXiv 2006.10738).
 
 
 def _check_policy(augment: str) -> str:
-    if augment in {"auto", "none"}:
+    if augment in {"auto", "none", ADAPTIVE}:
         return augment.removesuffix("none")
     names = augment.split(",") if augment else []
     if len(set(names)) != len(names) or not set(names) <= set(EVERY_AUGMENTATION.split(",")):
         raise PydanticCustomError(
             "augment",
-            "must be auto, none, or color, translation and cutout, each at most once, separated by "
-            "commas",
+            "must be auto, none or ada alone, or color, translation and cutout, each at most once, "
+            "separated by commas",
         )
     return augment
 
@@ -207,7 +209,8 @@ class Config(Architecture):
         "auto",
         description="differentiable augmentation (Zhao et al. 2020): color, translation and "
         "cutout, separated by commas, or none; auto is all three for fewer than "
-        f"{SMALL_DATA} images, else none",
+        f"{SMALL_DATA} images, else none; ada, alone, adapts how often it augments to how much the "
+        "discriminator overfits (Karras et al. 2020)",
     )
     mirror: bool = Field(
         False, description="mirror a random half of the real images, left to right"
@@ -267,7 +270,13 @@ class Config(Architecture):
     @property
     def policy(self) -> tuple[str, ...]:
         """The names in ``augment``, in their order; none before ``for_images`` resolves auto."""
-        return tuple(self.augment.split(",")) if self.augment not in {"", "auto"} else ()
+        unnamed = {"", "auto", ADAPTIVE}
+        return () if self.augment in unnamed else tuple(self.augment.split(","))
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether ``augment`` is adaptive augmentation."""
+        return self.augment == ADAPTIVE
 
     @property
     def class_names(self) -> tuple[str, ...]:

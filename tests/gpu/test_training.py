@@ -24,6 +24,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "penalties": {"r1_gamma": 0.1, "r2_gamma": 0.1, "penalty_interval": 4, "batch_norm": False},
     "augmented": {"augment": "color,translation,cutout", "mirror": True},
+    "adaptive": {"augment": "ada", "loss": "relativistic"},
     "hinge and spectral norm": {"loss": "hinge", "spectral_norm": True, "prior": "uniform"},
     "dropout": {"preset": "keras-28"},
     "bf16": {"precision": "bf16"},

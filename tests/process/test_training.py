@@ -96,9 +96,9 @@ def in_two(start: Start, flags: list[str], tmp_path_factory: pytest.TempPathFact
     runs = {name: folder / name for name in ("first", "whole", "parts")}
     calls = [
         ["--out", str(runs["first"]), *flags, "--epochs", "1"],
-        ["--out", str(runs["whole"]), *flags],
-        ["--out", str(runs["parts"]), *flags, "--epochs", "1"],
-        ["--out", str(runs["parts"]), *flags, "--epochs", "2", "--resume"],
+        ["--out", str(runs["whole"]), *flags, "--augment", "ada"],
+        ["--out", str(runs["parts"]), *flags, "--augment", "ada", "--epochs", "1"],
+        ["--out", str(runs["parts"]), *flags, "--augment", "ada", "--epochs", "2", "--resume"],
     ]
     (folder / "program.py").write_text(COMPARE_GRADIENTS + FIT)
     process = start(folder / "program.py", json.dumps([(free_port(), call) for call in calls]))
@@ -120,6 +120,7 @@ def test_two_processes_write_one_journal_and_resume_bit_for_bit(in_two: InTwo) -
     assert in_two.output.count("epoch 2/2") == 2  # once in each of the runs of two epochs
     run = Run(in_two.whole)
     assert [(line["epoch"], line["step"]) for line in run.epochs()] == [(1, 5), (2, 10)]
+    assert "adaptive" in last_checkpoint(in_two.whole)
     samples = sorted(path.name for path in (run.folder / "samples").iterdir())
     assert samples == ["epoch-001.png", "epoch-002.png"]
     torch.testing.assert_close(

@@ -15,6 +15,7 @@ from app.latent.sampling import Prior
 from training.config import Config
 from training.errors import RunError
 from training.gan import adam, averaging, conditional, losses, networks, penalties
+from training.gan.adaptive import AdaptiveAugmentation
 from training.gan.augmentation import augmented, mirrored
 from training.gan.conditional import Judgement
 from training.gan.freezing import freeze
@@ -59,6 +60,10 @@ class Gan:
         self.generator_adam = adam.adam(self.generator, config.generator_lr, betas)
         self.discriminator_adam = adam.adam(self.discriminator, config.discriminator_lr, betas)
         self.average = averaging.Average(self.generator, config.average_decay)
+        self.adaptive = (
+            AdaptiveAugmentation(config.batch_size).to(device) if config.is_adaptive else None
+        )
+        """The augmentation of ``--augment ada``; None for any other."""
         self._rate_factor = 1.0
         self._forward, self._judgement = _forward, conditional.judge
 
@@ -101,7 +106,10 @@ class Gan:
         penalty = self._penalty(images, generated, conditions) if with_penalty else 0.0
         others = penalty + self._auxiliary_loss(real, conditions)
         self._minimise(loss + others, self.discriminator_adam)
-        return loss.detach(), losses.accuracies(real.logits, fake.logits, self.config.loss)
+        accuracies = losses.accuracies(real.logits, fake.logits, self.config.loss)
+        if self.adaptive:  # the state is that of the whole group, in every process
+            self.adaptive.observe(self.group.mean(accuracies[0].clone()))
+        return loss.detach(), accuracies
 
     def _train_generator(self, images: Tensor, conditions: Tensor | None) -> Tensor:
         """Update the generator. Returns its loss."""
@@ -137,6 +145,8 @@ class Gan:
         """Count a step whose ``update`` is done or queued on the device."""
         self.step += 1
         self.average.ramp(self.step)
+        if self.adaptive:
+            self.adaptive.end_step(self.step)
 
     @property
     def penalty_due(self) -> bool:
@@ -165,6 +175,8 @@ class Gan:
         return mirrored(images) if self.config.mirror else images
 
     def _augmented(self, images: Tensor) -> Tensor:
+        if self.adaptive:
+            return self.adaptive.augmented(images)
         return augmented(images, self.config.policy)
 
     def _generate(self, count: int, conditions: Tensor | None) -> Tensor:
@@ -239,7 +251,8 @@ class Gan:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
 
     def _modules(self) -> list[tuple[str, nn.Module]]:
-        return [(name, getattr(self, name)) for name in ("generator", "discriminator", "average")]
+        names = ("generator", "discriminator", "average", "adaptive")
+        return [(name, module) for name in names if (module := getattr(self, name)) is not None]
 
     def _optimisers(self) -> list[tuple[str, Adam]]:
         return [(name, getattr(self, name)) for name in ("generator_adam", "discriminator_adam")]

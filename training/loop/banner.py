@@ -7,6 +7,7 @@ import torch
 
 from app.artifact.version_key import printable
 from training.config import SMALL_DATA, Config
+from training.gan.adaptive import TARGET
 from training.loop import device as devices
 from training.loop.length import epochs_of, steps_of
 from training.loop.recorder import LOOKS_SHARE
@@ -75,6 +76,9 @@ def _labels(data: DataSummary) -> str:
 
 
 def _augmentation(start: Start) -> str:
+    if start.options.is_adaptive:
+        right = (1 + TARGET) / 2
+        return f"ada: more while over {right:.0%} of the real images are recognised, else less"
     if not start.options.policy:
         return "none"
     chosen = start.options.augment.replace(",", ", ")

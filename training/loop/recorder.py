@@ -128,10 +128,12 @@ def _timed(score: Score, generator: nn.Module) -> tuple[float, float]:
 
 
 def _line(report: Report) -> str:
+    p = report.augment_probability
+    augmented = "" if p is None else f"p {p:.3f} "
     return (
         f"D {report.discriminator_loss:.3f} G {report.generator_loss:.3f} "
         f"real {report.accuracy_real:.0%} fake {report.accuracy_fake:.0%} "
-        f"{report.images_per_second:.0f} img/s"
+        f"{augmented}{report.images_per_second:.0f} img/s"
     )
 
 

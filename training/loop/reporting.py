@@ -95,11 +95,12 @@ class Reporter:
         """
         gan, epoch, done = self._gan, self._epoch, self.epoch_done
         own = torch.tensor([self._seconds_per_step, stop], device=gan.device)
-        values = gan.group.mean(torch.cat([epoch.totals, own]))
-        *totals, seconds_per_step, stopping = map(float, values.tolist())
-        epoch.totals = values[:4]
+        adaptive = [gan.adaptive.probability] if gan.adaptive else []
+        values = gan.group.mean(torch.cat([epoch.totals, own, *adaptive]))
+        epoch.totals, found = values[:4], values.tolist()
+        seconds_per_step, stopping, *probability = found[4:]
         self._measure(seconds_per_step)
-        d_loss, g_loss, real, fake = means = [total / epoch.steps for total in totals]
+        d_loss, g_loss, real, fake = means = [total / epoch.steps for total in found[:4]]
         if not max(map(abs, means)) <= MOST_LOSS:  # nor NaN
             raise DivergedError(
                 f"step {gan.step}: the losses are {d_loss:.3g} and {g_loss:.3g}; {_ADVICE}"
@@ -110,7 +111,8 @@ class Reporter:
         if done:
             epoch.end()
         number = self._epochs_done(gan.step - 1) + 1
-        return Report(number, gan.step, done, d_loss, g_loss, real, fake, speed, stopping > 0)
+        figures = (d_loss, g_loss, real, fake, speed, stopping > 0)
+        return Report(number, gan.step, done, *figures, *probability)
 
     def resume(self) -> None:
         """Continue after a report: the time that it took the caller does not count."""

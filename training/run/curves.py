@@ -13,7 +13,8 @@ Epochs = Sequence[dict[str, Any]]
 """The lines of ``metrics.jsonl``, one or more."""
 
 # Distinguishable with any colour vision (Okabe and Ito 2008, "Color Universal Design").
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#888888"
+_COLOURS = ("#0072B2", "#D55E00", "#009E73")
+_GREY = "#888888"
 
 
 def losses(epochs: Epochs, loss: Loss) -> bytes:
@@ -27,12 +28,19 @@ def losses(epochs: Epochs, loss: Loss) -> bytes:
 
 
 def accuracy(epochs: Epochs) -> bytes:
-    """A PNG with the discriminator's accuracy on real and on generated images by epoch."""
+    """A PNG with the discriminator's accuracy on real and on generated images by epoch.
+
+    With adaptive augmentation it also shows the probability of each transformation.
+    """
     curves = {
         "real images": _column(epochs, "accuracy_real"),
         "generated images": _column(epochs, "accuracy_fake"),
     }
-    return _plot(epochs, curves, "accuracy of the discriminator (%)", percent=True)
+    label = "accuracy of the discriminator"
+    if "augment_probability" in epochs[0]:
+        curves["augmentation"] = _column(epochs, "augment_probability")
+        label += ", probability of augmentation"
+    return _plot(epochs, curves, f"{label} (%)", percent=True)
 
 
 def _column(epochs: Epochs, name: str) -> list[float]:
@@ -44,7 +52,7 @@ def _plot(epochs: Epochs, curves: dict[str, list[float]], label: str, percent: b
     axes = figure.subplots()
     # A single epoch is a point, which a line alone would not show.
     marker = "o" if len(epochs) == 1 else ""
-    for (name, values), colour in zip(curves.items(), (_BLUE, _ORANGE), strict=True):
+    for (name, values), colour in zip(curves.items(), _COLOURS, strict=False):
         numbers = _column(epochs, "epoch")
         axes.plot(numbers, values, marker=marker, color=colour, linewidth=1.8, label=name)
     if percent:
@@ -57,7 +65,7 @@ def _plot(epochs: Epochs, curves: dict[str, list[float]], label: str, percent: b
     axes.grid(color="#E4E4E4", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+    axes.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
     buffer = io.BytesIO()
     # Without the library's version in the file, equal curves give equal bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})

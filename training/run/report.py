@@ -23,6 +23,8 @@ class Report:
     images_per_second: float
     stopping: bool = False
     """Whether the run stops after this report, because a signal asks for it."""
+    augment_probability: float | None = None
+    """The probability of adaptive augmentation at this step; None without it."""
 
 
 OnReport: TypeAlias = Callable[[Report], object]

@@ -14,6 +14,8 @@ TAGS = {
     "images_per_second": "speed/images_per_second",
 }
 """The tag of each figure of a Report."""
+PROBABILITY = "augmentation/probability"
+"""The tag of the probability of adaptive augmentation, in runs that have it."""
 SAMPLES = "samples"
 """The tag of the sample grids."""
 
@@ -32,6 +34,8 @@ class Events:
         figures = asdict(report)
         for name, tag in TAGS.items():
             self._writer.add_scalar(tag, figures[name], report.step)
+        if report.augment_probability is not None:
+            self._writer.add_scalar(PROBABILITY, report.augment_probability, report.step)
         self._writer.add_image(SAMPLES, grid, report.step, dataformats="HWC")
         self._writer.flush()
 

@@ -174,6 +174,24 @@ def test_a_run_records_the_augmentation_that_auto_chose(fit: Fit, tmp_path: Path
     assert fit(run.folder, "--augment", "none", "--epochs", 3, "--resume") == 1
 
 
+def test_an_adaptive_conditional_run_shows_its_probability_and_resumes_bit_for_bit(
+    fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--augment", "ada", "--conditional", "auto", "--loss", "relativistic")
+    whole, parts = Run(tmp_path / "whole"), Run(tmp_path / "parts")
+    assert fit(whole.folder, *flags) == 0
+    output = capsys.readouterr().out
+    probabilities = [line["augment_probability"] for line in whole.epochs()]
+    assert all(0 <= p <= 2 * 8 * 4 / 500_000 for p in probabilities)
+    for epoch, p in enumerate(probabilities, start=1):
+        assert re.search(rf"epoch {epoch}/2: .* fake \d+% p {p:.3f} \d+ img/s", output)
+    assert fit(parts.folder, *flags, "--epochs", 1) == 0  # step 5: within four steps
+    assert fit(parts.folder, *flags, "--resume") == 0
+    assert_equal_runs(parts.folder, whole.folder)
+    assert fit(parts.folder, *flags, "--augment", "none", "--resume") == 1
+    assert_error(capsys, "contradicts the run, which began with --augment ada")
+
+
 def test_the_same_call_gives_the_same_bits(fit: Fit, finished_run: Path, tmp_path: Path) -> None:
     assert fit(tmp_path / "run") == 0
     assert_equal_runs(tmp_path / "run", finished_run)
@@ -438,6 +456,7 @@ def assert_error(capsys: pytest.CaptureFixture[str], *parts: object) -> None:
         ("--prior", "cauchy"),
         ("--generator-filters", "0"),
         ("--loss", "wgan"),
+        ("--augment", "ada,color"),
         ("--generator-lr", "0"),
         ("--discriminator-lr", "nan"),
         ("--beta1", "1"),

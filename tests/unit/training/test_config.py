@@ -122,7 +122,13 @@ def test_a_value_out_of_bounds_is_an_error(name: str, values: list[Any]) -> None
 
 @pytest.mark.parametrize(
     ("augment", "policy"),
-    [("none", ()), ("", ()), ("cutout", ("cutout",)), ("cutout,color", ("cutout", "color"))],
+    [
+        ("none", ()),
+        ("", ()),
+        ("ada", ()),
+        ("cutout", ("cutout",)),
+        ("cutout,color", ("cutout", "color")),
+    ],
 )
 def test_an_augmentation_policy_keeps_its_order(augment: str, policy: tuple[str, ...]) -> None:
     assert from_flags({"augment": augment}).policy == policy
@@ -134,6 +140,15 @@ def test_auto_augments_small_data_only() -> None:
     assert for_images(from_flags({"augment": "none"}), 100).policy == ()
     assert for_images(from_flags({"augment": "cutout"}), 10**6).policy == ("cutout",)
     assert for_images(from_flags({"preset": "paper-64"}), 100).policy == ()
+
+
+def test_adaptive_augmentation_stands_alone_whatever_the_size_of_the_data() -> None:
+    for count in (9_999, 10_000):
+        assert for_images(from_flags({"augment": "ada"}), count).is_adaptive
+        assert not for_images(Config(), count).is_adaptive
+    for augment in ("ada,color", "color,ada", "ada,ada"):
+        with pytest.raises(ValidationError, match="must be auto, none or ada alone, or color,"):
+            from_flags({"augment": augment})
 
 
 def test_auto_is_what_it_was_when_the_run_began() -> None:

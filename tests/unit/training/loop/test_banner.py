@@ -59,6 +59,13 @@ def test_the_banner_of_a_small_folder() -> None:
     }
 
 
+def test_the_banner_of_a_run_with_adaptive_augmentation() -> None:
+    options = from_flags({"augment": "ada"})
+    found = told(Start(Run(Path("x")), options, summary(100), CPU, Threads(1)))
+    expected = "ada: more while over 80% of the real images are recognised, else less"
+    assert found["augmentation"] == expected
+
+
 def test_the_banner_of_a_resumed_run_with_classes() -> None:
     data = summary(60_000, [f"c{number}" for number in range(20)])
     options = for_images(Config(batch_size=32, images_seen=3_000_000), 60_000)

@@ -45,6 +45,7 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
         {"precision": "bf16"},
         {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
         {"loss": "relativistic", "augment": "color,translation,cutout"},
+        {"loss": "relativistic", "augment": "ada", "precision": "bf16"},
         {"loss": "relativistic", "r1_gamma": 1, "spectral_norm": False, "batch_norm": False},
     ],
     ids=[
@@ -54,6 +55,7 @@ def assert_same_bits(first: dict[str, Any], second: dict[str, Any]) -> None:
         "bf16",
         "penalties",
         "augmented pairs",
+        "adaptive pairs, bf16",
         "no norm",
     ],
 )

@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "penalties": {"r1_gamma": 1, "r2_gamma": 1, "penalty_interval": 3},
     "augmented pairs": {"loss": "relativistic", "augment": "color,translation,cutout"},
+    "adaptive": {"loss": "relativistic", "augment": "ada"},
     "hinge and spectral norm": {"loss": "hinge", "spectral_norm": True, "prior": "uniform"},
     "dropout and mirrors": {"dropout": 0.3, "batch_norm": False, "mirror": True},
 }

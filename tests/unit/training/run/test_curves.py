@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training.run import animation, curves, display
 from training.run.journal import Run
 from training.run.report import Report
-from training.run.tensorboard import SAMPLES, TAGS, Events
+from training.run.tensorboard import PROBABILITY, SAMPLES, TAGS, Events
 
 
 def lines(count: int) -> list[dict[str, Any]]:
@@ -69,6 +69,19 @@ def test_both_networks_are_plotted_by_epoch(drawn: list[Figure], count: int) -> 
     for label, name in columns:
         np.testing.assert_array_equal(found[label].get_xdata(), range(1, count + 1))
         np.testing.assert_array_equal(found[label].get_ydata(), [line[name] for line in epochs])
+
+
+def test_the_probability_of_adaptive_augmentation_is_beside_the_accuracies(
+    drawn: list[Figure],
+) -> None:
+    epochs = [{**line, "augment_probability": 0.1 * line["epoch"]} for line in lines(3)]
+    curves.accuracy(epochs)
+    (axes,) = drawn[0].axes
+    found = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+    assert found.keys() == {"real images", "generated images", "augmentation", "chance"}
+    np.testing.assert_allclose(found["augmentation"], [0.1, 0.2, 0.3])
+    label = "accuracy of the discriminator, probability of augmentation (%)"
+    assert axes.get_ylabel() == label
 
 
 def test_the_axes_are_labelled_with_units(drawn: list[Figure]) -> None:
@@ -156,6 +169,15 @@ def test_events_contain_every_figure_and_the_samples(tmp_path: Path) -> None:
     }
     (image,) = found.Images(SAMPLES)
     assert (image.step, image.width, image.height) == (5, 8, 8)
+    assert PROBABILITY not in found.Tags()["scalars"]
+
+
+def test_events_contain_the_probability_of_adaptive_augmentation(tmp_path: Path) -> None:
+    events = Events(tmp_path, 0)
+    report = Report(1, 5, True, 1.5, -0.5, 0.75, 0.25, 123.0, augment_probability=0.25)
+    events.write(report, np.zeros((8, 8, 1), np.uint8))
+    events.close()
+    assert accumulated(tmp_path).Scalars(PROBABILITY)[0].value == 0.25
 
 
 # The run's folder.

@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,12 @@ def test_an_epochs_line_has_its_report(tmp_path: Path) -> None:
     assert second["epoch"] == 2
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [first, second]
+
+
+def test_an_epochs_line_has_the_probability_of_adaptive_augmentation(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_epoch(replace(report(1), augment_probability=0.25), 1, "a device")
+    assert run.epochs()[0]["augment_probability"] == 0.25
 
 
 @pytest.mark.parametrize(("step", "kept"), [(0, 0), (9, 1), (10, 2), (15, 3), (99, 3)])
