@@ -16,6 +16,7 @@ SHAPES = {"grey": (3, 4, 1), "colour": (2, 2, 3), "plain": (3, 4, 1)}
 PRIORS: dict[str, Prior] = {"grey": "normal", "colour": "uniform", "plain": "normal"}
 NAMES = ["glasses", "beard", *(f"x_{k}" for k in range(15))]
 VECTORS = dict(zip(NAMES, np.random.default_rng(0).normal(size=(17, WIDTH)).round(3), strict=True))
+EFFECT = {"gained": 0.75, "kept": 0.9}
 
 
 def graph(name: str) -> bytes:
@@ -51,14 +52,17 @@ def graph(name: str) -> bytes:
 
 
 def publish(name: str, models: Path) -> None:
-    """Publish that generator as version 1. The card of "plain" has no directions."""
+    """Publish that generator as version 1.
+
+    The card of "plain" has no directions. On the others, those called ``x_…`` have no attributes.
+    """
     folder = models / name / "1"
     folder.mkdir(parents=True)
     content = graph(name)
     (folder / "generator.onnx").write_bytes(content)
     height, width, channels = SHAPES[name]
     attributes = {
-        name: Direction(vector=vector.tolist(), gained=0.75, kept=0.9)
+        name: Direction(vector=vector.tolist(), **({} if name.startswith("x_") else EFFECT))
         for name, vector in VECTORS.items()
     }
     directions = Directions(protocol="random", attributes=attributes)

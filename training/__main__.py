@@ -16,6 +16,7 @@ from training.encoder.options import EncoderOptions
 from training.errors import StoppedError, TrainingError
 from training.evaluation.options import (
     AttributesOptions,
+    DirectionsOptions,
     EvaluateOptions,
     FeaturesOptions,
     ProbeOptions,
@@ -161,10 +162,18 @@ def _add_measuring(commands: Commands) -> None:
     evaluate.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(evaluate, EvaluateOptions)
     evaluate.set_defaults(command=_evaluate)
-    attributes = commands.add_parser("attributes", help="find latent directions that edit images")
+    attributes = commands.add_parser(
+        "attributes", help="find latent directions that add attributes to images"
+    )
     attributes.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(attributes, AttributesOptions)
     attributes.set_defaults(command=_attributes)
+    directions = commands.add_parser(
+        "directions", help="find latent directions that edit images, without labels"
+    )
+    directions.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
+    _add_fields(directions, DirectionsOptions)
+    directions.set_defaults(command=_directions)
     probe = commands.add_parser(
         "probe", help="measure how well a run's discriminator separates classes (linear probe)"
     )
@@ -334,8 +343,22 @@ def _attributes(options: dict[str, Any]) -> None:
     folder, validated = options.pop("folder"), AttributesOptions.model_validate(options)
 
     from training.evaluation.attributes import attributes
+    from training.export.publish import add_directions, check_can_add
 
-    attributes(folder, validated)
+    if validated.publish:
+        check_can_add(folder)
+    found = attributes(folder, validated).directions()
+    if validated.publish and found:
+        add_directions(found, folder)
+        print(f"added to {folder}")
+
+
+def _directions(options: dict[str, Any]) -> None:
+    folder, validated = options.pop("folder"), DirectionsOptions.model_validate(options)
+
+    from training.figures.directions import directions
+
+    directions(folder, validated)
 
 
 def _probe(options: dict[str, Any]) -> None:

@@ -98,7 +98,10 @@ EditSteps = Annotated[
     AfterValidator(_each_once),
 ]
 _RANDOM_SEED = "random if omitted or -1"
-EDIT = "attributes to add, with strengths from -5 to 5; a negative strength removes one"
+EDIT = (
+    "attributes to add, or numbered directions to follow, with strengths from -5 to 5; a negative "
+    "strength removes an attribute"
+)
 ATTRIBUTES = (
     "attributes of the images of a model that is conditional on them, from 0 (absent) to 1 "
     "(present); those that are not named follow the seed"

@@ -162,8 +162,8 @@ class ServedVersion(BaseModel):
     precision: str = Field(description="precision of its arithmetic")
     graph: str = Field(description="the model file that is running")
     attributes: dict[AttributeName, Effect] = Field(
-        description="the attributes for `edit` and the effect of each at strength 2; the card has "
-        "the vectors",
+        description="the directions for `edit` and the effect of each at strength 2; null for "
+        "directions without an attribute, such as `sefa_1`; the card has the vectors",
         examples=[{"glasses": {"gained": 0.95, "kept": 0.92}}],
     )
     classes: list[ServedClass] = Field(description="the classes for `class`, in order")

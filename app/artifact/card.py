@@ -12,7 +12,7 @@ import stat
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from app.artifact import atomic_files
@@ -171,29 +172,45 @@ class Attributes(_Part):
 
 
 class Effect(_Part):
-    """The measured effect of a direction at strength 2."""
+    """The measured effect of a direction at strength 2; null for one without an attribute."""
 
-    gained: float = Field(
-        ge=0, le=1, description="share of the images without the attribute that gain it"
+    gained: float | None = Field(
+        None, ge=0, le=1, description="share of the images without the attribute that gain it"
     )
-    kept: float = Field(
-        ge=0, le=1, description="mean share of their other attributes that do not change"
+    kept: float | None = Field(
+        None, ge=0, le=1, description="mean share of their other attributes that do not change"
     )
 
 
 class Direction(Effect):
-    """The direction in latent space along which images gain an attribute."""
+    """A direction in latent space: images gain an attribute along it, or change in another way."""
 
     vector: list[FiniteFloat] = Field(
-        description="the step of strength 1: half of the images without the attribute gain it"
+        description="the step of strength 1: half of the images without the attribute gain it; of "
+        "a direction without an attribute, one standard deviation of the latents"
     )
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is that of an attribute; others were found without labels."""
+        return self.gained is not None
+
+    @model_validator(mode="after")
+    def _measured_whole(self) -> Self:
+        if (self.gained is None) != (self.kept is None):
+            raise ValueError("gained and kept must both be numbers or both be absent")
+        return self
 
 
 class Directions(_Part):
-    """The attributes that can be edited, and how their directions were found and measured."""
+    """The directions along which images can be edited, and how they were found and measured."""
 
     protocol: str
     attributes: dict[AttributeName, Direction] = Field(min_length=1)
+
+    def where(self, *, measured: bool) -> dict[str, Direction]:
+        """The directions of attributes, or those that were found without labels; by name."""
+        return {name: one for name, one in self.attributes.items() if one.is_measured == measured}
 
 
 class Card(_Part):
@@ -254,7 +271,7 @@ class Card(_Part):
 
     @property
     def editable(self) -> dict[str, Direction]:
-        """The attributes that can be edited, by name."""
+        """The directions along which images can be edited, by name."""
         return self.directions.attributes if self.directions else {}
 
     @cached_property

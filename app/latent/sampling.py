@@ -24,6 +24,9 @@ Point = int | list[float]
 """A seed, or the numbers of a latent."""
 Points = Sequence[Point]
 
+VARIANCE: dict[Prior, float] = {"normal": 1.0, "uniform": 1 / 3}
+"""Of one number of a latent."""
+
 SEEDS = 2**32
 """Number of seeds: 0 to 2**32 - 1, which JavaScript's numbers represent exactly."""
 

@@ -28,8 +28,16 @@ export function render() {
 function build() {
   shown = currentVersion();
   const amounts = shown.condition_attributes.map(({ name }) => [name, makeAmount]);
-  const strengths = Object.keys(shown.attributes).map((name) => [name, makeStrength]);
-  $("sliders").replaceChildren(...groups([...amounts, ...strengths]).map(makeGroup));
+  const strengths = (isNumbered) =>
+    Object.entries(shown.attributes)
+      .filter(([, { gained }]) => (gained === null) === isNumbered)
+      .map(([name]) => [name, makeStrength]);
+  const named = groups([...amounts, ...strengths(false)]);
+  const numbered = strengths(true);
+  $("sliders").replaceChildren(
+    ...named.map(([word, members]) => makeGroup(word || "attributes", members, word)),
+    ...(numbered.length ? [makeGroup("directions", numbered)] : []),
+  );
 }
 
 /** Attributes by the last word of their names, if several have it: `[word, attributes]`. */
@@ -50,11 +58,12 @@ function countBy(names) {
   return counts;
 }
 
-const makeGroup = ([word, members]) =>
+/** Sliders under a title; `word` is left out of their labels. */
+const makeGroup = (title, members, word = "") =>
   make(
     "fieldset",
     {},
-    make("legend", {}, word ? word[0].toUpperCase() + word.slice(1) : "Attributes"),
+    make("legend", {}, title[0].toUpperCase() + title.slice(1)),
     ...members.map(([name, makeInput]) => labelled(makeInput(name), words(name), word)),
   );
 
@@ -70,8 +79,12 @@ function labelled(input, label, word) {
 function makeStrength(name) {
   const range = { type: "range", name, min: -MAX, max: MAX, step: 0.1 };
   const input = make("input", { ...range, className: "centred" });
-  const share = `${Math.round(100 * shown.attributes[name].gained)}%`;
-  input.title = `+2 adds ${words(name)} to ${share} of the pictures that lack it. ${RESET}`;
+  const { gained } = shown.attributes[name];
+  const share = `${Math.round(100 * gained)}%`;
+  input.title =
+    gained === null
+      ? `Found without labels: try what it changes. ${RESET}`
+      : `+2 adds ${words(name)} to ${share} of the pictures that lack it. ${RESET}`;
   bindSlider(input, (strength) => ({ stage: withEdit(name, strength) }));
   bindReset(input, 0);
   return input;

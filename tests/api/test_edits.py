@@ -17,7 +17,7 @@ from app.latent import arithmetic, interpolation, sampling
 from app.latent.sampling import Latents
 from app.main import create_app
 from app.settings import Settings
-from tests.painting import NAMES, PRIORS, SHAPES, VECTORS, WIDTH, publish, tiles
+from tests.painting import EFFECT, NAMES, PRIORS, SHAPES, VECTORS, WIDTH, publish, tiles
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
 
@@ -178,7 +178,8 @@ def test_models_list_their_attributes(client: TestClient) -> None:
             assert (version["attributes"], directions) == ({}, None)
             continue
         assert list(version["attributes"]) == NAMES
-        assert version["attributes"]["beard"] == {"gained": 0.75, "kept": 0.9}
+        assert version["attributes"]["beard"] == EFFECT
+        assert version["attributes"]["x_3"] == {"gained": None, "kept": None}
         assert directions["protocol"] == "random"
         assert directions["attributes"]["beard"]["vector"] == VECTORS["beard"].tolist()
 

@@ -127,7 +127,10 @@ def _delay(products: int) -> list[NodeProto]:
 
 
 def _card(name: str, content: bytes) -> Card:
-    """The card, with two attributes: brighter colours, and more red than blue in the upper half."""
+    """The card, with two attributes: brighter colours, and more red than blue in the upper half.
+
+    Its third direction, ``sefa_1``, has no attribute: it makes the picture greener.
+    """
     bright = np.full((3, COARSE, COARSE), 0.4)
     warm = np.zeros((3, COARSE, COARSE))
     warm[0, :2], warm[2, :2] = 0.8, -0.8
@@ -136,6 +139,9 @@ def _card(name: str, content: bytes) -> Card:
         attribute: Direction(vector=vector.ravel().tolist(), gained=0.75, kept=0.9)
         for attribute, vector in vectors.items()
     }
+    green = np.zeros((3, COARSE, COARSE))
+    green[1] = 0.4
+    directions["sefa_1"] = Direction(vector=green.ravel().tolist())
     classes = [ImageClass(name=one, share=share) for one, share in CLASSES.items()]
     attributes = Attributes(
         attributes=[

@@ -141,6 +141,18 @@ def test_keyboard_and_double_click_move_a_slider(open_page: Open, server: str) -
     wait_for_stage(page, served(server, "images/colours/1/3.png"))
 
 
+def test_directions_without_an_attribute_follow_those_with_one(
+    open_page: Open, server: str
+) -> None:
+    page = open_page(COLOURS)
+    assert page.locator("#sliders legend").all_text_contents() == ["Attributes", "Directions"]
+    slider = page.get_by_role("group", name="Directions").get_by_role("slider", name="sefa 1")
+    expect(slider).to_have_attribute("title", re.compile("^Found without labels"))
+    slider.press("End")
+    expect(page).to_have_url(re.compile("edit=sefa_1:3$"))
+    wait_for_stage(page, served(server, "images/colours/1/3.png?edit=sefa_1:3"))
+
+
 def test_changes_before_the_server_responds_are_respected(open_page: Open, server: str) -> None:
     page = open_page(COLOURS)
     held: list[Route] = []

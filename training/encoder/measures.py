@@ -5,11 +5,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.latent.sampling import VARIANCE
 from training.encoder.encode import Session
 from training.encoder.images import Images
 from training.encoder.refine import STEPS, refine
 from training.encoder.ssim import ssim
-from training.encoder.subject import VARIANCE, Subject
+from training.encoder.subject import Subject
 from training.evaluation.metrics import ImageBytes
 from training.evaluation.progress import bar
 from training.evaluation.records import MeasuredMetric

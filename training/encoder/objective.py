@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from training.encoder.subject import VARIANCE, Subject
+from app.latent.sampling import VARIANCE
+from training.encoder.subject import Subject
 from training.gan.conditional import input_rows
 from training.gan.hardware import autocast
 

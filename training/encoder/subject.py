@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from app.artifact import card
 from app.artifact.card import CLASSES, INPUT
 from app.latent.conditions import ClassSampler
-from app.latent.sampling import Prior
 from training.config import CheckpointChoice
 from training.encoder.onnx_module import OnnxModule
 from training.errors import ExportError
@@ -20,8 +19,6 @@ from training.export import parity
 from training.gan.hardware import channels_last
 from training.gan.pixels import scaled, to_pixels
 
-VARIANCE: dict[Prior, float] = {"normal": 1.0, "uniform": 1 / 3}
-"""Of one number of a latent."""
 _PARITY_SEEDS = 256
 
 

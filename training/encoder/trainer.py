@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from app.latent.sampling import VARIANCE
 from training.encoder.network import EncoderNetwork
 from training.encoder.objective import LATENTS, Reconstruction, probabilities
-from training.encoder.subject import VARIANCE, Subject
+from training.encoder.subject import Subject
 from training.errors import RunError
 from training.gan import adam
 from training.gan.conditional import input_rows

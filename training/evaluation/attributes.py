@@ -71,7 +71,7 @@ class Examples(NamedTuple):
         return Examples(self.z[rows], self.has[rows])
 
 
-def attributes(folder: Path, options: AttributesOptions) -> None:
+def attributes(folder: Path, options: AttributesOptions) -> AttributesRecord:
     """Find the directions of the run or the published version in ``folder``; print their effects.
 
     They are written to ``options.out``, else into the folder of a run, from where ``export`` takes
@@ -86,6 +86,7 @@ def attributes(folder: Path, options: AttributesOptions) -> None:
     if out := options.out or default:
         record.write(out)
         print(f"written to {out}")
+    return record
 
 
 def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesRecord:

@@ -19,8 +19,8 @@ from app.latent.sampling import Latents
 from app.runtime.cpus import available
 from training.config import CheckpointChoice
 from training.errors import EvaluationError
+from training.evaluation import edit_directions
 from training.evaluation.options import Provider, ProviderPrecision
-from training.evaluation.records import AttributesRecord
 from training.gan.conditional import Rows, rows_of
 from training.gan.gan import Gan
 from training.gan.pixels import Track, of_latents, to_pixels
@@ -53,7 +53,7 @@ class LoadedModel:
     generator: nn.Module | None = None
     """A run's generator, from rows ``(n, z + k)`` to images ``(n, c, h, w)`` in [-1, 1]."""
     directions: Directions | None = None
-    """The directions that edit its images, if they were measured."""
+    """The directions that edit its images, if any were found."""
     discriminator: nn.Module | None = None
     """A run's discriminator, in eval mode, if its logits are of single images.
 
@@ -108,7 +108,6 @@ def load_run(run: Run, device: torch.device, choice: CheckpointChoice | None = N
     gan = Gan(config, data.shape, device, sampler=data.sampler)
     gan.load_state_dict(checkpoint.load(run.chosen_checkpoint(choice)))
     generator = gan.averaged_generator()
-    edits = AttributesRecord.read_for_step(run.edits, gan.step)
     return LoadedModel(
         title=str(run.folder),
         dataset=data.name,
@@ -121,7 +120,7 @@ def load_run(run: Run, device: torch.device, choice: CheckpointChoice | None = N
         run=run,
         step=gan.step,
         generator=generator,
-        directions=edits.directions() if edits else None,
+        directions=edit_directions.of_run(run, gan.step),
         # A relativistic one compares two images: the sign of a single logit means nothing.
         discriminator=None if config.loss == "relativistic" else gan.discriminator.eval(),
     )

@@ -21,6 +21,7 @@ from training.data.held_out import LEAST
 
 Provider = Literal["cpu", "cuda", "openvino", "tensorrt"]
 ProviderPrecision = Literal["fp32", "bf16", "fp16"]
+Method = Literal["sefa", "pca"]
 
 MIN_SAMPLES = LEAST
 """Smallest number of images in a set."""
@@ -116,7 +117,31 @@ class EvaluateOptions(RecordOptions, DatasetOptions):
     )
 
 
-class AttributesOptions(RecordOptions):
+class EditOptions(RecordOptions):
+    """The options of commands that find directions along which images are edited."""
+
+    publish: bool = Field(
+        False, description="add the directions to the card of a published version"
+    )
+
+
+class DirectionsOptions(EditOptions):
+    """The options of ``directions``."""
+
+    method: Method = Field(
+        "sefa",
+        description="sefa: from the weights of the first layer; pca: from its activations",
+    )
+    count: int = Field(5, ge=1, le=99, description="number of directions")
+    seed: int = Field(0, ge=0, lt=2**32, description="first seed of the figure")
+    figure: Path | None = Field(
+        None,
+        description="output file of the figure; without it directions-sefa.png or "
+        "directions-pca.png in the run's figures, or in runs/figures for a published version",
+    )
+
+
+class AttributesOptions(EditOptions):
     """The options of ``attributes``."""
 
     count: int = Field(

@@ -1,4 +1,7 @@
-"""The records of ``evaluate``, ``attributes`` and ``encoder``: JSON files that ``export`` reads."""
+"""The records of ``evaluate``, ``attributes``, ``directions`` and ``encoder``: JSON files.
+
+``export`` reads them.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,6 +207,35 @@ class AttributeEdit(RecordPart):
         """The name and the share of the other attribute that changes most often."""
         name = min(self.kept, key=self.kept.__getitem__)
         return f"{name} {self.kept[name]:.0%}"
+
+
+class UnlabelledDirection(RecordPart):
+    """A direction that was found without labels."""
+
+    share: float
+    """Share of the variance of the first layer that it explains."""
+    vector: list[float]
+
+
+class DirectionsRecord(Record):
+    """The results of ``directions``; as JSON the content of ``sefa.json`` or ``pca.json``."""
+
+    protocol: str
+    found: dict[str, UnlabelledDirection]
+    """By name, ``sefa_1`` first."""
+
+    def directions(self) -> Directions:
+        """The directions for a model card."""
+        vectors = {name: Direction(vector=one.vector) for name, one in self.found.items()}
+        return Directions(protocol=self.protocol, attributes=vectors)
+
+    def table(self) -> Iterator[str]:
+        """The record as lines of text."""
+        yield f"{self._title()}: {len(self.found)} directions"
+        yield f"{'':14}{'share':>8}"
+        for name, one in self.found.items():
+            yield f"{name:14}{one.share:8.1%}"
+        yield "share: of the variance of the first layer"
 
 
 class AttributesRecord(Record):

@@ -1,7 +1,7 @@
 """``export``: publishes a run's generator as a version that the server can load."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from app.artifact import atomic_files, card
 from app.artifact.card import (
     Attributes,
     Card,
+    CardError,
     DataSet,
     Directions,
     Image,
@@ -33,8 +34,9 @@ from app.latent.conditions import Sampler
 from app.latent.sampling import Latents
 from training.config import PLACEMENT, CheckpointChoice, Config
 from training.errors import ExportError
+from training.evaluation import edit_directions
 from training.evaluation.progress import print_progress, stages
-from training.evaluation.records import AttributesRecord, EvaluationRecord
+from training.evaluation.records import EvaluationRecord
 from training.export import average_check, parity
 from training.export.cpu_session import require_onnxruntime, run_graph
 from training.export.default_choice import DefaultChoice
@@ -112,7 +114,6 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
     print_progress("averaging the generator")
     averaged, latent = gan.averaged_generator(), Latent(width=config.latent_dim, prior=config.prior)
     rows = sheet_rows(latent, data.sampler)
-    edits = AttributesRecord.read_for_step(run.edits, gan.step)
     return source_of_network(
         averaged,
         latent,
@@ -121,7 +122,7 @@ def source_of_run(run: Run, choice: CheckpointChoice | None) -> Source:
             DataSet(name=data.name, licence=data.licence, images=data.images),
             _training(run, config, gan.step),
             _metrics(run, gan.step),
-            edits.directions() if edits else None,
+            edit_directions.of_run(run, gan.step),
             data.classes,
             data.attributes,
         ),
@@ -204,6 +205,38 @@ def publish(source: Source, folder: Path, *, default: bool = False) -> None:
     choice.carry_out()
     for line in choice.lines():
         print(line)
+
+
+def check_can_add(folder: Path, names: Iterable[str] = ()) -> None:
+    """Raise ExportError unless the directions ``names`` may be added to the version ``folder``."""
+    if not (folder / card.CARD_FILE).exists():
+        raise ExportError(
+            f"{folder}: has no {card.CARD_FILE}, so it is no published version, which --publish is "
+            "for; the directions of a run are published by export"
+        )
+    there = _card_in(folder).editable
+    if repeated := [name for name in names if name in there]:
+        raise ExportError(
+            f"{folder}: has the direction {repeated[0]} already, and a published one never changes"
+        )
+
+
+def add_directions(found: Directions, folder: Path) -> None:
+    """Add the directions ``found`` to the card of the published version in ``folder``.
+
+    Raises ExportError as ``check_can_add``.
+    """
+    check_can_add(folder, found.attributes)
+    described = _card_in(folder)
+    joined = edit_directions.joined([described.directions, found])
+    card.write(described.model_copy(update={"directions": joined}), folder)
+
+
+def _card_in(folder: Path) -> Card:
+    try:
+        return card.read(folder.resolve())  # it is checked against the names of its folders
+    except CardError as error:
+        raise ExportError(str(error)) from error
 
 
 def _checked_graph(source: Source, metadata: dict[str, str]) -> tuple[bytes, Metric, Pixels]:

@@ -1,10 +1,15 @@
 """A white canvas for image grids and captions."""
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from app.imaging import png, sheets
 from app.imaging.sheets import Pixels
+
+FIGURES = Path("runs/figures")
+"""Where the figures of published versions are drawn."""
 
 LINE_WIDTH = 1
 """Width of the line between the images of a grid, in pixels of the images."""

@@ -1,7 +1,7 @@
 """``figures``: pictures that show what a generator has learned."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.artifact import atomic_files
-from app.artifact.card import Directions
+from app.artifact.card import Direction
 from app.imaging import png
 from app.latent import sampling
 from training.data import datasets
@@ -22,8 +22,8 @@ from training.errors import DataError, RunError
 from training.evaluation import features, loaded_model, progress
 from training.evaluation.attributes import STRENGTH
 from training.evaluation.loaded_model import LoadedModel
-from training.figures import arithmetic, reconstructions
-from training.figures.canvas import CAPTION_HEIGHT, Canvas, grid
+from training.figures import arithmetic, directions, reconstructions
+from training.figures.canvas import CAPTION_HEIGHT, FIGURES, Canvas, grid
 from training.figures.options import FiguresOptions
 from training.loop import device as devices
 from training.run.journal import DataSummary, Run
@@ -33,8 +33,6 @@ ImageBytes = NDArray[np.uint8]
 
 Draw = Callable[[], bytes | None]
 """Returns a figure as a PNG; None if it cannot be drawn."""
-
-FIGURES = Path("runs/figures")
 
 WALKS, STEPS = 8, 10
 
@@ -54,7 +52,8 @@ def figures(folder: Path, options: FiguresOptions) -> None:
     """Write every figure of the run or the published version in ``folder`` as a PNG.
 
     The output folder is ``options.out``, else the run's own, else ``runs/figures``. Only a run has
-    the figure ``neighbours``, only a generator with directions ``edits``, only one with an encoder
+    the figure ``neighbours``, only a generator with directions of attributes ``edits``, only one
+    with directions that were found without labels ``directions``, only one with an encoder
     ``reconstructions``. A conditional generator has no ``arithmetic``: its classes are inputs.
     Raises RunError for a run that cannot be read or was trained on other data than are found,
     DataError if these are missing.
@@ -67,8 +66,14 @@ def figures(folder: Path, options: FiguresOptions) -> None:
     drawings: dict[str, Draw] = {"walk": lambda: walk(model, seed, scale)}
     if model.sampler is None:
         drawings["arithmetic"] = lambda: arithmetic.sheet(model, seed, scale)
-    if directions := model.directions:
-        drawings["edits"] = lambda: edits(model, directions, seed, scale)
+    named, numbered = (
+        model.directions.where(measured=measured) if model.directions else {}
+        for measured in (True, False)
+    )
+    if named:
+        drawings["edits"] = lambda: edits(model, named, seed, scale)
+    if numbered:
+        drawings["directions"] = lambda: directions.sheet(model, numbered, seed, scale)
     if run:
         drawings["neighbours"] = lambda: neighbours(model, *_real_images(run, options), seed, scale)
     if encoder := find(folder, model.step):
@@ -125,14 +130,14 @@ def walk(model: LoadedModel, seed: int, scale: int) -> bytes:
     return png.encode(grid(model.draw(np.concatenate(paths)), STEPS, scale))
 
 
-def edits(model: LoadedModel, directions: Directions, seed: int, scale: int) -> bytes:
+def edits(model: LoadedModel, named: Mapping[str, Direction], seed: int, scale: int) -> bytes:
     """Images, each followed by its edits along every direction at strength 2, as a PNG."""
     rows = model.rows(sampling.consecutive(seed, EDITED_IMAGES))
     unchanged = np.zeros(rows.shape[1] - model.latent.width)  # the conditions
     steps = {"seed": np.zeros(rows.shape[1])}
     steps |= {
         name: np.concatenate([STRENGTH * np.array(direction.vector), unchanged])
-        for name, direction in directions.attributes.items()
+        for name, direction in named.items()
     }
     edited = rows[:, None] + np.stack(list(steps.values()))  # (images, steps, width)
     drawn = model.draw(edited.reshape(-1, rows.shape[1]).astype(np.float32))

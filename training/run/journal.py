@@ -13,6 +13,7 @@ checkpoints/best.pt     the checkpoint with the lowest score, if --score-every a
 features.pt             the feature network of the scores, for images of a folder
 evaluation.json         results of ``evaluate``
 attributes.json         results of ``attributes``
+sefa.json, pca.json     results of ``directions``
 probe.json              results of ``probe``
 encoder/                training and results of ``encoder``
 figures/                pictures by ``figures``
@@ -150,6 +151,10 @@ class Run:
     def edits(self) -> Path:
         """The results of ``attributes``, for the step that they name."""
         return self.folder / "attributes.json"
+
+    def directions(self, method: str) -> Path:
+        """The results of ``directions`` by ``method``, for the step that they name."""
+        return self.folder / f"{method}.json"
 
     @property
     def losses(self) -> Path:

@@ -30,12 +30,13 @@ def test_a_written_card_is_read_back(folder: Path) -> None:
 
 @pytest.fixture
 def directions() -> dict[str, Any]:
-    """Two attributes along axes of the latent space of the shipped model."""
+    """Two attributes along axes of the latent space of the shipped model, and another direction."""
     return {
         "protocol": "two [\n1,\n2\n] axes",
         "attributes": {
             "long_sleeves": {"gained": 0.75, "kept": 0.9, "vector": [1] + [0] * 63},
             "heels": {"gained": 1, "kept": 0, "vector": [0] * 63 + [-1.5e-7]},
+            "sefa_1": {"gained": None, "kept": None, "vector": [0.5] * 64},
         },
     }
 
@@ -46,7 +47,10 @@ def test_directions_are_read_back_and_written_on_one_line_each(
     assert card.read(folder).editable == {}
     edit(folder, lambda c: c.update(directions=directions))
     before = card.read(folder)
-    assert list(before.editable) == ["long_sleeves", "heels"]
+    assert list(before.editable) == ["long_sleeves", "heels", "sefa_1"]
+    assert before.directions
+    assert list(before.directions.where(measured=True)) == ["long_sleeves", "heels"]
+    assert list(before.directions.where(measured=False)) == ["sefa_1"]
     assert before.editable["heels"].vector == [0] * 63 + [-1.5e-7]
     card.write(before, folder)
     assert card.read(folder) == before
@@ -79,7 +83,12 @@ def attribute(c: dict[str, Any], name: str = "heels") -> dict[str, Any]:
         (lambda c: attribute(c)["vector"].__setitem__(3, float("nan")), "heels.vector.3: Input"),
         (lambda c: attribute(c)["vector"].__setitem__(3, float("inf")), "heels.vector.3: Input"),
         (lambda c: attribute(c).update(gained=1.01), "directions.attributes.heels.gained: Input"),
-        (lambda c: attribute(c).pop("kept"), "directions.attributes.heels.kept: Field required"),
+        (lambda c: attribute(c).pop("kept"), "heels: gained and kept must both be numbers or both"),
+        (lambda c: attribute(c, "sefa_1").update(kept=1), "sefa_1: gained and kept must both be"),
+        (
+            lambda c: attribute(c).pop("vector"),
+            "attributes.heels.vector: Field required",
+        ),
         (lambda c: attribute(c).update(colour="red"), "heels.colour: Extra inputs"),
         (lambda c: c["directions"].pop("protocol"), "directions.protocol: Field required"),
         (lambda c: c["directions"].update(attributes={}), "directions.attributes: Dictionary"),

@@ -19,6 +19,7 @@ from training.evaluation import loaded_model
 from training.evaluation.features import AVATARS, FASHION_MNIST, NETWORKS
 from training.evaluation.loaded_model import LoadedModel
 from training.figures import arithmetic, canvas, figures
+from training.figures import directions as figure_directions
 from training.run.journal import Run
 
 CPU = torch.device("cpu")
@@ -236,8 +237,7 @@ def test_edits_are_next_to_their_images(model: LoadedModel) -> None:
     width = model.latent.width
     vectors = {"glasses": [0.5] * width, "long_hair": [-1.0] + [0.0] * (width - 1)}
     edits = {name: Direction(vector=v, gained=1, kept=1) for name, v in vectors.items()}
-    directions = Directions(protocol="by hand", attributes=edits)
-    sheet = opened(figures.edits(model, directions, 3, SCALE))
+    sheet = opened(figures.edits(model, edits, 3, SCALE))
     z = model.latents(range(3, 3 + figures.EDITED_IMAGES))
     for row in range(figures.EDITED_IMAGES):
         steps = (z[row], z[row] + 1, z[row] - np.float32([2] + [0] * (width - 1)))
@@ -265,15 +265,23 @@ def test_a_generator_with_directions_has_the_figure_of_its_edits(
 ) -> None:
     vector = [0.5] * model.latent.width
     glasses = {"glasses": Direction(vector=vector, gained=1, kept=1)}
-    directions = Directions(protocol="by hand", attributes=glasses)
+    others = {"sefa_1": Direction(vector=vector)}
+    directions = Directions(protocol="by hand", attributes=glasses | others)
     published = dataclasses.replace(model, step=None, directions=directions)
     monkeypatch.setattr(loaded_model, "load", lambda *_: published)
     monkeypatch.setattr(figures, "find", lambda *_: None)  # it has no encoder
     call = ["figures", "models/by/1", f"--out={tmp_path}", f"--scale={SCALE}", "--seed=3"]
     assert main([*call, "--device=cpu"]) == 0
-    assert {path.stem for path in tmp_path.iterdir()} == {"walk", "arithmetic", "edits"}
-    expected = figures.edits(published, directions, 3, SCALE)
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        "walk",
+        "arithmetic",
+        "edits",
+        "directions",
+    }
+    expected = figures.edits(published, glasses, 3, SCALE)
     assert (tmp_path / "edits.png").read_bytes() == expected
+    expected = figure_directions.sheet(published, others, 3, SCALE)
+    assert (tmp_path / "directions.png").read_bytes() == expected
 
 
 # Neighbours.
