@@ -5,6 +5,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 ├── UnauthorizedError        401 missing or unknown API key
 ├── ForbiddenError           403 the server does not offer this to anyone
 ├── NotFoundError            404 unknown model, version or page
+├── MethodError              405 a method that the path does not have
 ├── NotAcceptableError       406 no representation that the client accepts
 ├── RequestTimeoutError      408 the request did not arrive in time
 ├── ModelsFolderError        409 the models folder cannot be served as it is
@@ -14,6 +15,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 ├── ContentCodingError       415 a body that is compressed with anything but gzip or deflate
 ├── ParameterError           422 a parameter with a value that is not allowed
 ├── HeadTooLongError         431 request headers too large
+├── UnexpectedError          500 a fault of the server
 ├── EngineError              500 a batch that could not be computed
 ├── NotReadyError            503 no model is served, or the requested one is being loaded
 ├── ShuttingDownError        503 the server is shutting down
@@ -29,9 +31,10 @@ StartupError                 the server cannot start with these settings; client
 import json
 import re
 import reprlib
+from collections.abc import Sequence
 from http import HTTPStatus
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,10 +63,17 @@ class InvalidParameter(BaseModel):
     allowed: str
 
 
+TYPES = "/problems"
+"""The path below which every kind of error is described."""
+
+
 class Problem(BaseModel):
     """Body of every error response (RFC 9457)."""
 
-    type: str = Field("about:blank", description="always about:blank: the status identifies it")
+    type: str = Field(
+        description="the kind of error, a path on every server; `GET` it for an explanation",
+        examples=["/problems/invalid-parameter"],
+    )
     title: str = Field(description="the status in words")
     status: int
     detail: str = Field(description="what is wrong with this request")
@@ -74,8 +84,10 @@ class Problem(BaseModel):
 class AppError(Exception):
     """A failure that is reported to the client; the module's docstring has the whole tree."""
 
+    kind: ClassVar[str]
+    """Its name in the API, which never changes: the end of the problem's ``type``."""
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    example = "the server failed; see its log"
+    example: ClassVar[str]
     refusal_reason = ""
     """The metrics' label ``reason`` for a refused request; empty for errors of other kinds."""
 
@@ -85,9 +97,17 @@ class AppError(Exception):
         self.headers: dict[str, str] = {}
 
 
+class UnexpectedError(AppError):
+    """The server failed; its log has the reason."""
+
+    kind = "server-error"
+    example = "the server failed; see its log"
+
+
 class ParameterError(AppError):
     """A parameter has a value that is not allowed."""
 
+    kind = "invalid-parameter"
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     example = "n is '257' but must be an integer from 1 to 256"
 
@@ -95,6 +115,7 @@ class ParameterError(AppError):
 class UnauthorizedError(AppError):
     """The API key is missing or unknown."""
 
+    kind = "unauthorized"
     status = HTTPStatus.UNAUTHORIZED
     example = "this needs an API key: Authorization: Bearer … or X-API-Key"
 
@@ -108,6 +129,7 @@ class UnauthorizedError(AppError):
 class ForbiddenError(AppError):
     """The server does not offer this to anyone."""
 
+    kind = "forbidden"
     status = HTTPStatus.FORBIDDEN
     example = "administration is disabled; DCGAN_ADMIN_KEYS enables it"
 
@@ -115,13 +137,23 @@ class ForbiddenError(AppError):
 class NotFoundError(AppError):
     """The model, version or page does not exist."""
 
+    kind = "not-found"
     status = HTTPStatus.NOT_FOUND
     example = "model is 'cats' but must be one of fashion-mnist"
+
+
+class MethodError(AppError):
+    """The path exists, but not with this method; ``Allow`` has those that it has."""
+
+    kind = "method-not-allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    example = "POST /health/live: Method Not Allowed; allowed: GET, HEAD"
 
 
 class ModelsFolderError(AppError):
     """The models folder cannot be served as it is."""
 
+    kind = "models-folder"
     status = HTTPStatus.CONFLICT
     example = "not every version of faces is served: models/faces/2/card.json: Invalid JSON"
 
@@ -129,6 +161,7 @@ class ModelsFolderError(AppError):
 class NotAcceptableError(AppError):
     """The client accepts no representation that the server offers."""
 
+    kind = "not-acceptable"
     status = HTTPStatus.NOT_ACCEPTABLE
     example = "Accept is 'text/html' but must allow one of image/png"
 
@@ -136,6 +169,7 @@ class NotAcceptableError(AppError):
 class BodyTooLargeError(AppError):
     """The request body is too large."""
 
+    kind = "body-too-large"
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     example = "the body is longer than 65536 bytes"
 
@@ -143,6 +177,7 @@ class BodyTooLargeError(AppError):
 class MediaTypeError(AppError):
     """The media type of the body is not one that the route reads."""
 
+    kind = "media-type"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     example = "Content-Type is 'text/plain' but must be one of image/png, image/jpeg"
 
@@ -150,6 +185,7 @@ class MediaTypeError(AppError):
 class ContentCodingError(AppError):
     """The body is compressed in a way that the server does not read."""
 
+    kind = "content-coding"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     example = "Content-Encoding is 'br' but must be one of identity, gzip, deflate"
 
@@ -162,6 +198,7 @@ class ContentCodingError(AppError):
 class NotReadyError(AppError):
     """No model is served, or the requested one is being loaded."""
 
+    kind = "not-ready"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "no model is served: models: cannot be read: No such file or directory"
 
@@ -169,6 +206,7 @@ class NotReadyError(AppError):
 class OverloadedError(AppError):
     """The queue is full; ``Retry-After`` estimates when there is room."""
 
+    kind = "overloaded"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "the server is busy: 4096 images are waiting"
     refusal_reason = "full"
@@ -181,6 +219,7 @@ class OverloadedError(AppError):
 class QueueShareError(OverloadedError):
     """The client's share of the queue is full; ``Retry-After`` as for 503."""
 
+    kind = "queue-share"
     status = HTTPStatus.TOO_MANY_REQUESTS
     example = "other clients are waiting too: 4000 images are waiting"
     refusal_reason = "share"
@@ -189,6 +228,7 @@ class QueueShareError(OverloadedError):
 class RateLimitError(OverloadedError):
     """The client exceeds its rate of images; ``Retry-After`` as for 503."""
 
+    kind = "rate-limit"
     status = HTTPStatus.TOO_MANY_REQUESTS
     example = "the rate limit is 10 images a second on average"
     refusal_reason = "rate"
@@ -197,6 +237,7 @@ class RateLimitError(OverloadedError):
 class MalformedError(AppError):
     """The request is not valid HTTP."""
 
+    kind = "malformed-http"
     status = HTTPStatus.BAD_REQUEST
     example = "Invalid HTTP request received."
 
@@ -204,6 +245,7 @@ class MalformedError(AppError):
 class RequestTimeoutError(AppError):
     """The request did not arrive in time."""
 
+    kind = "request-timeout"
     status = HTTPStatus.REQUEST_TIMEOUT
     example = "the request did not arrive within 20 s"
 
@@ -211,6 +253,7 @@ class RequestTimeoutError(AppError):
 class UrlTooLongError(AppError):
     """The URL is too long."""
 
+    kind = "url-too-long"
     status = HTTPStatus.REQUEST_URI_TOO_LONG
     example = "the URL is longer than 8192 bytes"
 
@@ -218,6 +261,7 @@ class UrlTooLongError(AppError):
 class HeadTooLongError(AppError):
     """The request headers are too large."""
 
+    kind = "head-too-long"
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     example = "the request head exceeds 32768 bytes or 100 headers"
 
@@ -225,12 +269,14 @@ class HeadTooLongError(AppError):
 class TooManyConnectionsError(OverloadedError):
     """The server has too many open connections; ``Retry-After`` says when to try again."""
 
+    kind = "too-many-connections"
     example = "the server has too many connections"
 
 
 class ClientConnectionsError(TooManyConnectionsError):
     """The client has too many open connections; ``Retry-After`` as for 503."""
 
+    kind = "client-connections"
     status = HTTPStatus.TOO_MANY_REQUESTS
     example = "the client has too many connections"
 
@@ -249,6 +295,7 @@ PROTOCOL_ERRORS = (
 class ShuttingDownError(AppError):
     """The server is shutting down."""
 
+    kind = "shutting-down"
     status = HTTPStatus.SERVICE_UNAVAILABLE
     example = "the server is shutting down"
     refusal_reason = "closed"
@@ -257,6 +304,7 @@ class ShuttingDownError(AppError):
 class DeadlineError(AppError):
     """The deadline passed before the images were generated."""
 
+    kind = "deadline"
     status = HTTPStatus.GATEWAY_TIMEOUT
     example = "not generated in time: after 30.00 s 16 of 16 images were still in the queue"
 
@@ -264,7 +312,32 @@ class DeadlineError(AppError):
 class EngineError(AppError):
     """A batch could not be computed; the log has its stack trace under the fault's number."""
 
+    kind = "engine-failure"
     example = "these images could not be computed; see fault 8f1d22c0 in the log"
+
+
+def kinds() -> dict[str, type[AppError]]:
+    """Every kind of error by its name, sorted."""
+    found, waiting = {}, AppError.__subclasses__()
+    while waiting:
+        one = waiting.pop()
+        found[one.kind] = one
+        waiting += one.__subclasses__()
+    return dict(sorted(found.items()))
+
+
+def problem(
+    kind: type[AppError], detail: str, instance: str, errors: Sequence[InvalidParameter] = ()
+) -> Problem:
+    """The body of the response to a request for ``instance``, a path."""
+    return Problem(
+        type=f"{TYPES}/{kind.kind}",
+        title=kind.status.phrase,
+        status=kind.status,
+        detail=detail,
+        instance=instance,
+        errors=list(errors),
+    )
 
 
 SECRET_NAME = re.compile(r"key|token|secret|passw", re.IGNORECASE)

@@ -30,6 +30,7 @@ from app.api.routes import (
     health,
     images,
     interpolate,
+    kinds,
     metrics,
     models,
     page,
@@ -73,7 +74,17 @@ from app.settings import Settings
 
 START_SECONDS = 2.0
 """How long a server waits for its models before it listens; usually they are loaded by then."""
-FOLDERS = {"docs", "health", "images", "models", "static-offline-docs", "v1", "v2", "web"}
+FOLDERS = {
+    "docs",
+    "health",
+    "images",
+    "models",
+    "problems",
+    "static-offline-docs",
+    "v1",
+    "v2",
+    "web",
+}
 """The first names of all paths of routes that have several."""
 _DRAWING_ERRORS = openapi.problems(
     errors.NotFoundError,
@@ -368,5 +379,5 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         dependencies=[Depends(require_administrator)],
     )
     v2 = (v2_models, v2_configuration, v2_repository)
-    for module in (models, openai_models, *v2, health, metrics, page):
+    for module in (models, openai_models, *v2, health, metrics, kinds, page):
         app.include_router(module.router)

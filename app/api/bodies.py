@@ -1,53 +1,36 @@
 """The parameters of requests in JSON bodies, with their types and bounds."""
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from app.api.condition_types import Amount, BodyClasses
-from app.api.merging import without_defaults
 from app.api.numbers import integral
+from app.api.optional_parameters import without_defaults
 from app.api.parameters import (
     ATTRIBUTES,
     EDIT,
     MIXTURE,
-    ColumnsQuery,
-    Count,
+    GenerateSeeds,
+    GridSeeds,
     ModelQuery,
     NeighbourhoodQuery,
     Parameters,
-    PathQuery,
-    Radius,
-    Seed,
-    SheetQuery,
-    StartSeed,
+    PathSeeds,
+    SumQuery,
 )
 from app.api.points import MAX_ROWS, LatentRow, PointBody
 from app.latent import choices, edits
 from app.latent.choices import Amounts, Mixture
 
-_ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
-
-
-def _odd_square(count: int) -> int:
-    if count not in _ODD_SQUARES:
-        raise ValueError("only a square sheet with an odd side has a centre")
-    return count
-
-
-Seeds = Annotated[list[Seed], Field(min_length=1, max_length=256, fail_fast=True)]
 Group = Annotated[list[PointBody], Field(min_length=1, max_length=16)]
 LatentRows = Annotated[list[LatentRow], Field(min_length=1, max_length=MAX_ROWS, fail_fast=True)]
 Stops = Annotated[list[PointBody], Field(min_length=2, max_length=16, fail_fast=True)]
 Corners = Annotated[list[PointBody], Field(min_length=4, max_length=4, fail_fast=True)]
 Images = Annotated[list[PointBody], Field(min_length=1, max_length=256, fail_fast=True)]
-OddSquare = Annotated[
-    int,  # not a Literal, which would accept true for 1
-    AfterValidator(_odd_square),
-    Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
-]
 Strength = Annotated[
     float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
 ]
@@ -56,30 +39,29 @@ Strength = Annotated[
 class EditBody(Parameters):
     """How images are edited, and which classes or attributes they have, in JSON."""
 
-    # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number.
-    model_config = ConfigDict(strict=True)
-    place = "body"
+    # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number. There
+    # are no defaults, which generated clients would send although the query has another value.
+    model_config = ConfigDict(strict=True, json_schema_extra=without_defaults)
+    in_json: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[dict[str, Any]]
+    """A body that succeeds; the documentation page sends it."""
 
     edit: dict[str, Strength] = Field(
-        # The documentation page sends the first example, which must suit every model.
         {},
         max_length=edits.MAX_ATTRIBUTES,
-        description=EDIT,
-        examples=[{}, {"glasses": 2, "beard": -1.5}],
+        description=f'{EDIT}, such as `{{"glasses": 2, "beard": -1.5}}`',
     )
     classes: BodyClasses = Field(
         None,
         alias="class",
         description="classes, one for each image or point, repeated in turn, or the weights of a "
-        "mixture, "
-        f"which are scaled to sum to one; {MIXTURE}",
-        examples=[None, {"sneaker": 0.7, "bag": 0.3}],
+        'mixture, which are scaled to sum to one, such as `{"sneaker": 0.7, "bag": 0.3}`; '
+        f"{MIXTURE}",
     )
     attributes: dict[str, Amount] = Field(
         {},
         max_length=choices.MAX_ATTRIBUTES,
-        description=ATTRIBUTES,
-        examples=[{}, {"glasses": 1, "beard": 0}],
+        description=f'{ATTRIBUTES}; such as `{{"glasses": 1, "beard": 0}}`',
     )
 
     _integers = field_validator("*", mode="before")(integral)
@@ -112,18 +94,11 @@ class EditBody(Parameters):
         return self.classes or []
 
 
-class GenerateBody(ColumnsQuery, EditBody, ModelQuery):
-    """Body of ``POST /generate``."""
+class GenerateBody(GenerateSeeds, EditBody, ModelQuery):
+    """The parameters of ``POST /generate`` in JSON."""
 
-    model_config = ConfigDict(json_schema_extra=without_defaults)
+    example: ClassVar[dict[str, Any]] = {"n": 4, "seed": 42}
 
-    n: Count = Field(16, description="number of images", examples=[4])
-    seed: StartSeed | None = Field(
-        None, description="the first image's seed; random if omitted or -1"
-    )
-    seeds: Seeds | None = Field(
-        None, description="one seed per image, instead of `n` and `seed`", examples=[[3, 17, 99]]
-    )
     latents: LatentRows | None = Field(
         None,
         description="one latent per image, instead of seeds; each has as many numbers from -100 "
@@ -131,41 +106,49 @@ class GenerateBody(ColumnsQuery, EditBody, ModelQuery):
     )
 
 
-class InterpolateBody(PathQuery, ColumnsQuery, EditBody, ModelQuery):
-    """Body of ``POST /interpolate``."""
+class InterpolateBody(PathSeeds, EditBody, ModelQuery):
+    """The parameters of ``/interpolate`` in JSON."""
 
-    points: Stops = Field(
-        description="the points of a path, each a seed or a latent", examples=[[3, 17]]
-    )
+    example: ClassVar[dict[str, Any]] = {"points": [3, 17], "steps": 8}
 
-
-class GridBody(SheetQuery, EditBody, ModelQuery):
-    """Body of ``POST /grid``."""
-
-    rows: Count | Literal["classes", "attributes"] | None = Field(
+    points: Stops | None = Field(
         None,
-        description="rows between `corners`, 4 by default; `classes` or `attributes`: one row for "
-        "each, in which every image has it, and one column for each of `points`",
+        description="the points of a path, each a seed or a latent, instead of seeds",
+        examples=[[3, 17]],
     )
-    cols: Count | None = Field(None, description="columns; 4 by default")
+
+
+class GridBody(GridSeeds, EditBody, ModelQuery):
+    """The parameters of ``/grid`` in JSON."""
+
+    example: ClassVar[dict[str, Any]] = {"points": [3, 17, 99, 4], "cols": 2}
+
     points: Images | None = Field(
         None,
-        description="the images, row by row, each a seed or a latent; not with `corners`",
+        description="the images, row by row, each a seed or a latent, instead of seeds",
         examples=[[3, 17, 99]],
     )
     corners: Corners | None = Field(
-        None, description="four points: top left, top right, bottom left, bottom right"
+        None,
+        description="four points: top left, top right, bottom left, bottom right",
+        examples=[[1, 2, 3, 4]],
     )
 
 
 class VariationsBody(NeighbourhoodQuery, EditBody, ModelQuery):
-    """Body of ``POST /variations``."""
+    """The parameters of ``/variations`` in JSON."""
 
-    point: PointBody = Field(description="seed or latent of the centre image", examples=[42])
+    example: ClassVar[dict[str, Any]] = {"point": 42, "radius": 0.5}
+
+    point: PointBody | None = Field(
+        None, description="seed or latent of the centre image, instead of `seed`", examples=[42]
+    )
 
 
-class ArithmeticBody(SheetQuery, EditBody, ModelQuery):
-    """Body of ``POST /arithmetic``."""
+class ArithmeticBody(SumQuery, EditBody, ModelQuery):
+    """The parameters of ``POST /arithmetic`` in JSON."""
+
+    example: ClassVar[dict[str, Any]] = {"plus": [[3, 4, 5], [6, 7, 8]], "minus": [[0, 1, 2]]}
 
     plus: list[Group] = Field(
         min_length=1,
@@ -179,7 +162,3 @@ class ArithmeticBody(SheetQuery, EditBody, ModelQuery):
         description="groups of seeds or latents; the mean of each group is subtracted",
         examples=[[[0, 1, 2]]],
     )
-    neighbours: OddSquare = Field(
-        9, description="images on a square sheet, including the result in its centre"
-    )
-    radius: Radius = 0.25

@@ -21,9 +21,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api import json_text, query_lists
+from app.api.bodies import EditBody
 from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
-from app.api.parameters import NoQuery
+from app.api.optional_parameters import query_without_defaults
 from app.api.points import MAX_NUMBERS, MAX_ROWS
 from app.batching.jobs import DisconnectedError
 from app.middleware.request_context import context_of
@@ -35,8 +36,7 @@ ErrorHandlers = Mapping[Any, Any]
 
 _BYTES_PER_BYTE = 10
 """Memory in bytes for each byte of a body: JSON as text, as objects, and validated."""
-_HTTP_1 = ("1.1", "1.0")
-_REMEMBERED, _SHORT = 1024, 256
+REMEMBERED, SHORT = 1024, 256
 """How many parsed queries are remembered, and the most bytes of each."""
 
 
@@ -139,10 +139,11 @@ def parse_query(request: Request, model: type[Model]) -> Model:
     The result must not be changed: equal requests share it.
     """
     query: bytes = request.scope["query_string"]
-    return _remembered(model, query) if len(query) <= _SHORT else _query(model, query)
+    return _remembered(model, query) if len(query) <= SHORT else query_of(model, query)
 
 
-def _query(model: type[Model], query: bytes) -> Model:
+def query_of(model: type[Model], query: bytes) -> Model:
+    """``query`` as a ``model``. Raises as ``parse_query``."""
     values = QueryParams(query)
     query_lists.check_repeated(values, model)
     lists = {name: values.getlist(name) for name in query_lists.lists(model) if name in values}
@@ -152,17 +153,15 @@ def _query(model: type[Model], query: bytes) -> Model:
         raise RequestValidationError(_errors(error, "query")) from error
 
 
-_remembered = lru_cache(_REMEMBERED)(_query)
+_remembered = lru_cache(REMEMBERED)(query_of)
 
 
 async def parse_body(request: Request, model: type[Model]) -> Model | None:
-    """The JSON body, which may have latents, as a ``model``; None without a body.
+    """The JSON body, which may have latents, as a ``model``; None without any content.
 
     Raises RequestValidationError, HTTPException if the body is not UTF-8, OverloadedError or
     DeadlineError if it is long and the server is busy, and DisconnectedError if it is incomplete.
     """
-    if not _has_body(request):
-        return None
     try:
         content = await request.body()
     except ClientDisconnect as error:
@@ -176,21 +175,8 @@ async def parse_body(request: Request, model: type[Model]) -> Model | None:
     return await encoders.run(parse, _BYTES_PER_BYTE * len(content), claim)
 
 
-async def require_body(request: Request, model: type[Model]) -> Model:
-    """``parse_body`` of a route whose parameters are all in its body.
-
-    It also raises RequestValidationError for a query, and without a body.
-    """
-    parse_query(request, NoQuery)
-    body = await parse_body(request, model)
-    if body is None:
-        missing = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
-        raise RequestValidationError([missing])
-    return body
-
-
-def _parsed(content: bytes, is_json: bool, model: type[Model]) -> Model | None:
-    """``content`` as a ``model``; None for ``null``. Raises RequestValidationError."""
+def _parsed(content: bytes, is_json: bool, model: type[Model]) -> Model:
+    """``content`` as a ``model``. Raises RequestValidationError."""
     received: object = content
     if is_json:
         try:
@@ -201,8 +187,6 @@ def _parsed(content: bytes, is_json: bool, model: type[Model]) -> Model | None:
         except (ValueError, RecursionError) as error:
             # It is not UTF-8, or has a number of thousands of digits.
             raise HTTPException(HTTPStatus.BAD_REQUEST) from error
-    if received is None:
-        return None
     try:
         return model.model_validate(received)
     except ValidationError as error:
@@ -211,20 +195,20 @@ def _parsed(content: bytes, is_json: bool, model: type[Model]) -> Model | None:
 
 def description(
     query: type[BaseModel],
-    body: type[BaseModel] | None = None,
+    body: type[EditBody] | None = None,
     *,
     path: type[BaseModel] | None = None,
 ) -> dict[str, Any]:
-    """The ``openapi_extra`` of a route with these parameters, as FastAPI would describe them."""
+    """The ``openapi_extra`` of a route with these parameters, as FastAPI would describe them.
+
+    With ``body`` they may be in the query or in the body.
+    """
     described = FastAPI()
 
-    @described.post("/")
-    async def _(
-        query: Annotated[query, Query()],  # type: ignore[valid-type]
-        body: (body or BaseModel) | None = None,  # type: ignore[valid-type]
-    ) -> None: ...
+    @described.get("/")
+    async def _(query: Annotated[query, Query()]) -> None: ...  # type: ignore[valid-type]
 
-    operation = described.openapi()["paths"]["/"]["post"]
+    operation = described.openapi()["paths"]["/"]["get"]
     in_path = path.model_json_schema()["properties"].items() if path else ()
     parameters = [
         {
@@ -237,23 +221,21 @@ def description(
         for name, schema in in_path
     ]
     found = {"parameters": [*parameters, *operation.get("parameters", [])]}
-    return {**found, "requestBody": operation["requestBody"]} if body else found
+    if body is None:
+        return found
+    query_without_defaults(found["parameters"])
+    return {**found, "requestBody": _body_description(body)}
 
 
-def body_description(body: type[BaseModel]) -> dict[str, Any]:
-    """The ``openapi_extra`` of a route whose parameters are all in its body."""
+def needs_body(model: type[BaseModel]) -> bool:
+    """Whether a parameter of ``model`` is required."""
+    return any(field.is_required() for field in model.model_fields.values())
+
+
+def _body_description(body: type[EditBody]) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-    content = {"application/json": {"schema": schema}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-def _has_body(request: Request) -> bool:
-    """Whether a body comes with the request; in HTTP/1, its headers say so (RFC 9112, 6.3)."""
-    context = context_of(request.scope)
-    length = context.values(b"content-length")
-    if request.scope.get("http_version") not in _HTTP_1 or context.values(b"transfer-encoding"):
-        return True
-    return bool(length) and length != ["0"]
+    content = {"schema": schema, "example": body.example}
+    return {"required": needs_body(body), "content": {"application/json": content}}
 
 
 def _is_json(request: Request) -> bool:

@@ -27,6 +27,7 @@ from app.errors import (
     ContentCodingError,
     DeadlineError,
     Problem,
+    problem,
 )
 from app.middleware.request_context import TIMEOUT_HEADER
 
@@ -115,6 +116,11 @@ def tensor_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def meaning(error: type[AppError]) -> str:
+    """What an error of this kind means, in a sentence."""
+    return (error.__doc__ or "").partition("\n")[0].replace("``", "`")
+
+
 def problems(*errors: type[AppError]) -> Responses:
     """The error responses of a route, with an example of each."""
     return _errors(errors, MEDIA_TYPE, Problem, _example)
@@ -143,7 +149,7 @@ def _errors(
 ) -> Responses:
     responses: Responses = {}
     for error in errors:
-        description = (error.__doc__ or "").partition("\n")[0]
+        description = meaning(error)
         status = status_of(error.status)
         response = responses.setdefault(status.value, {"description": "", "content": {}})
         if status in _RETRIED:
@@ -156,10 +162,8 @@ def _errors(
 
 
 def _example(error: type[AppError]) -> dict[str, Any]:
-    problem = Problem(
-        title=error.status.phrase, status=error.status, detail=error.example, instance="/…"
-    )
-    return problem.model_dump(mode="json", by_alias=True)
+    found = problem(error, error.example, "/…")
+    return found.model_dump(mode="json", by_alias=True)
 
 
 def install(app: FastAPI, timeout: float) -> None:

@@ -15,6 +15,7 @@ from app.api.drawing import RouteContext
 from app.api.parameters import ImagePath, ImageQuery, ModelQuery
 from app.api.routes.images import url
 from app.errors import AppError
+from app.middleware.request_context import context_of
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
@@ -83,12 +84,11 @@ def _head(request: Request, version: ModelVersion, options: DrawOptions, seed: i
     scale = max(1, min(8, _SIZE // max(image.height, image.width)))
     enlarged = DrawOptions(options.edit, options.truncation, scale, options.choice)
     title = escape(f"{version.card.name} {seed} {_DASH} {PAGE_NAME}")
-    site = f"{request.url.scheme}://{request.url.netloc}"
-    source = url(version, enlarged, seed, root_path=request.scope.get("root_path", ""))
+    source = url(version, enlarged, seed, base=context_of(request.scope).public_url)
     tags = {
         "og:title": title,
         "og:type": "website",
-        "og:image": escape(site + source),
+        "og:image": escape(source),
         "og:image:width": scale * image.width,
         "og:image:height": scale * image.height,
     }

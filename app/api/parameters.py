@@ -1,5 +1,6 @@
 """The parameters of requests, with their types and bounds. Unknown parameters are refused."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Annotated, ClassVar, Literal
@@ -35,6 +36,15 @@ RANDOM = -1
 """In place of the first seed of a request: a random one."""
 
 
+_ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
+
+
+def _odd_square(count: int) -> int:
+    if count not in _ODD_SQUARES:
+        raise ValueError("only a square sheet with an odd side has a centre")
+    return count
+
+
 def _each_once(steps: list[str]) -> list[str]:
     edits.parse(steps)
     return steps
@@ -44,6 +54,9 @@ Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(
 StartSeed = Annotated[int, Field(ge=RANDOM, le=SEEDS - 1, examples=[42]), BeforeValidator(decimal)]
 Version = Annotated[VersionNumber, BeforeValidator(decimal)]
 Count = Annotated[int, Field(ge=1, le=256), BeforeValidator(decimal)]
+Seeds = Annotated[
+    list[Seed], Field(min_length=1, max_length=256, fail_fast=True), BeforeValidator(split)
+]
 Corners = Annotated[
     list[Seed], Field(min_length=4, max_length=4, fail_fast=True), BeforeValidator(split)
 ]
@@ -76,6 +89,12 @@ Scale = Annotated[
         le=MAX_SCALE,
         description="integer upscaling factor (nearest neighbour): 4 turns 64×64 into 256×256",
     ),
+    BeforeValidator(decimal),
+]
+OddSquare = Annotated[
+    int,  # not a Literal, which would accept true for 1
+    AfterValidator(_odd_square),
+    Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
     BeforeValidator(decimal),
 ]
 Padding = Annotated[int, Field(ge=0, le=MAX_PADDING), BeforeValidator(decimal)]
@@ -121,8 +140,12 @@ class Parameters(BaseModel):
     """Parameters of a request; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid")
-    place: ClassVar[Literal["query", "body"]] = "query"
-    """Where the request has them."""
+    in_json: ClassVar[Mapping[str, str]] = {
+        "edit": "strengths",
+        "attributes": "amounts",
+        "classes": "mixtures",
+    }
+    """The fields whose text in a query is parsed into another type: what has it in that type."""
 
     @model_validator(mode="before")
     @classmethod
@@ -258,11 +281,18 @@ class ImageQuery(AppearanceQuery, ClassQuery, EditQuery):
     """Query of ``GET /images/…``."""
 
 
-class GenerateQuery(ColumnsQuery, ClassesQuery, ModelQuery):
-    """Query of ``POST /generate``."""
+class GenerateSeeds(ColumnsQuery):
+    """The seeds of images, and how these are laid out."""
 
-    n: Count = Field(16, description="number of images")
+    n: Count = Field(16, description="number of images", examples=[4])
     seed: StartSeed | None = Field(None, description=f"the first image's seed; {_RANDOM_SEED}")
+    seeds: Seeds | None = Field(
+        None, description="one seed per image, instead of `n` and `seed`", examples=[[3, 17, 99]]
+    )
+
+
+class GenerateQuery(GenerateSeeds, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``POST /generate``."""
 
 
 class EncodeQuery(ClassesQuery, ModelQuery):
@@ -303,8 +333,8 @@ class PathQuery(Parameters):
     fps: FramesPerSecond = Field(12, description="frames per second of an animation")
 
 
-class InterpolateQuery(PathQuery, ColumnsQuery, ClassesQuery, EditQuery, ModelQuery):
-    """Query of ``GET /interpolate``."""
+class PathSeeds(PathQuery, ColumnsQuery):
+    """A path through seeds."""
 
     start: Seed | None = Field(
         None, alias="from", description="seed of the first frame; not with `seeds`"
@@ -325,18 +355,33 @@ class InterpolateQuery(PathQuery, ColumnsQuery, ClassesQuery, EditQuery, ModelQu
     )
 
 
-class GridQuery(SheetQuery, ClassesQuery, EditQuery, ModelQuery):
-    """Query of ``GET /grid``."""
+class InterpolateQuery(PathSeeds, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``/interpolate``."""
 
-    rows: Count | Literal["classes", "attributes"] = Field(
-        4,
-        description="rows; rows × cols is at most 256; `classes` or `attributes`: one row for "
-        "each, in which every image has it, and one column for each seed",
+
+class GridSeeds(SheetQuery):
+    """Rows and columns of seeds."""
+
+    rows: Count | Literal["classes", "attributes"] | None = Field(
+        None,
+        description="rows; rows × cols is at most 256; default: 4, or as many as `seeds` need; "
+        "`classes` or `attributes`: one row for each, in which every image has it, and one column "
+        "for each seed",
     )
-    cols: Count = Field(4, description="columns")
+    cols: Count | None = Field(None, description="columns; default: 4")
     seed: StartSeed | None = Field(
-        None, description=f"the first image's seed; {_RANDOM_SEED}; not with `corners`"
+        None, description=f"the first image's seed; {_RANDOM_SEED}; not with `corners` or `seeds`"
     )
+    seeds: Seeds | None = Field(
+        None,
+        description="one seed per image, row by row, instead of `seed`",
+        examples=[[3, 17, 99]],
+    )
+
+
+class GridQuery(GridSeeds, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``/grid``."""
+
     corners: Corners | None = Field(
         None,
         description="four seeds: top left, top right, bottom left, bottom right",
@@ -350,13 +395,21 @@ class NeighbourhoodQuery(SheetQuery):
     radius: Radius = 0.25
     rows: Count = Field(3, description="rows; rows × cols is at most 256")
     cols: Count = Field(3, description="columns")
+    seed: StartSeed | None = Field(None, description=f"seed of the centre image; {_RANDOM_SEED}")
 
 
 class VariationsQuery(NeighbourhoodQuery, ClassesQuery, EditQuery, ModelQuery):
-    """Query of ``GET /variations``."""
-
-    seed: StartSeed = Field(description="seed of the centre image; random if -1")
+    """Query of ``/variations``."""
 
 
-class NoQuery(Parameters):
-    """Query of a route whose parameters are all in the body."""
+class SumQuery(SheetQuery):
+    """A square sheet around a sum."""
+
+    neighbours: OddSquare = Field(
+        9, description="images on a square sheet, including the result in its centre"
+    )
+    radius: Radius = 0.25
+
+
+class ArithmeticQuery(SumQuery, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``POST /arithmetic``."""

@@ -17,11 +17,14 @@ from app.errors import (
     MEDIA_TYPE,
     AppError,
     InvalidParameter,
+    MethodError,
+    NotFoundError,
     ParameterError,
-    Problem,
+    UnexpectedError,
     invalid,
     json_safe,
     parameter_error,
+    problem,
 )
 from app.middleware.request_context import context_of
 
@@ -32,6 +35,11 @@ _RULE = "value_error"
 _BODY = "a JSON object, sent as application/json"
 # Not a standard status; nginx introduced it: the client closed the connection.
 _CLIENT_CLOSED = 499
+_ROUTING_ERRORS: dict[int, type[AppError]] = {
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.METHOD_NOT_ALLOWED: MethodError,
+}
+"""Starlette raises these itself; it raises no others after 400."""
 
 
 def install(app: FastAPI) -> None:
@@ -65,22 +73,23 @@ def install(app: FastAPI) -> None:
         _release_frames(error)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             return await expected(request, _unreadable(error))
-        status, headers = HTTPStatus(error.status_code), _headers(request, error)
+        headers = _headers(request, error)
         scope = context_of(request.scope).scope
         method, path = scope["method"], scope["path"]
         detail = f"{method} {path}: {error.detail}"
         if "Allow" in headers:
             detail += f"; allowed: {headers['Allow']}"
-        return problem_response(path, status, detail, headers=headers)
+        refused = _ROUTING_ERRORS[error.status_code](detail)
+        refused.headers = headers
+        return error_response(path, refused)
 
     app.exception_handler(Exception)(_unexpected)
 
 
 async def _unexpected(request: Request, _: Exception) -> JSONResponse:
     # Starlette raises the error again after this response; the web server logs the traceback.
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
     path = context_of(request.scope).path
-    return problem_response(path, status, "the server failed; see its log")
+    return error_response(path, UnexpectedError(UnexpectedError.example))
 
 
 def _release_frames(error: Exception) -> None:
@@ -100,31 +109,17 @@ def is_v2(path: str) -> bool:
 
 
 def error_response(path: str, error: AppError) -> JSONResponse:
-    """The response for ``error`` of a request for ``path``."""
-    return problem_response(path, error.status, error.detail, error.errors, error.headers)
+    """The response for ``error`` of a request for ``path``.
 
-
-def problem_response(
-    path: str,
-    status: HTTPStatus,
-    detail: str,
-    errors: list[InvalidParameter] | None = None,
-    headers: dict[str, str] | None = None,
-) -> JSONResponse:
-    """A Problem as a response; below ``/v2`` and ``/v1`` the error of the protocol there."""
+    It is a Problem; below ``/v2`` and ``/v1`` it is the error of the protocol there.
+    """
+    status, detail, headers = error.status, error.detail, error.headers
     if is_v2(path):
         return JSONResponse({"error": detail}, status, headers)
     if openai_errors.is_openai(path):
         status = openai_errors.status_of(status)
-        return JSONResponse(openai_errors.body(status, detail, errors or []), status, headers)
-    problem = Problem(
-        title=status.phrase,
-        status=status,
-        detail=detail,
-        instance=path,
-        errors=errors or [],
-    )
-    body = problem.model_dump(mode="json", by_alias=True)
+        return JSONResponse(openai_errors.body(status, detail, error.errors), status, headers)
+    body = problem(type(error), detail, path, error.errors).model_dump(mode="json", by_alias=True)
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 
@@ -163,18 +158,31 @@ def _refused(request: Request, problem: dict[str, Any], body: object) -> Invalid
         return invalid(_name(path), place, problem["input"], allowed)
     if place == "query":
         path = path[:1]  # a list is one parameter, whichever of its values is wrong
-    try:
-        found = within(schema, path, components)
-    except KeyError:
-        return invalid(_name(path), place, problem["input"], problem["msg"])
     # For a missing parameter, FastAPI reports all other parameters as the input.
     value = None if problem["type"] == "missing" else problem["input"]
-    if listed := place == "query" and found.get("type") == "array":
-        value = ",".join(request.query_params.getlist(path[0]))
-    allowed = words(found, separated=listed)
+    try:
+        path, found = _described(schema, path, components)
+        if listed := place == "query" and found.get("type") == "array":
+            value = ",".join(request.query_params.getlist(path[0]))
+        allowed = words(found, separated=listed)
+    except KeyError:
+        return invalid(_name(path), place, value, problem["msg"])
     if problem["type"] == _RULE:  # a rule that JSON Schema cannot express
         allowed += f"; {problem['ctx']['error']}"
     return invalid(_name(path), place, value, allowed)
+
+
+def _described(schema: Schema, path: list[str], components: Schema) -> tuple[list[str], Schema]:
+    """The path of a value, and its schema. Raises KeyError if ``schema`` has none for it.
+
+    pydantic adds the name of an alternative to the path of a value that has several.
+    """
+    try:
+        return path, within(schema, path, components)
+    except KeyError:
+        if len(path) == 1:
+            raise
+        return _described(schema, path[:-1], components)
 
 
 def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:

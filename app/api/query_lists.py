@@ -8,10 +8,16 @@ from starlette.datastructures import QueryParams
 from app.errors import invalid, parameter_error
 
 
-def split(texts: str | list[str]) -> list[str]:
-    """The values of a list: the parameter may be repeated, and commas separate values within it."""
-    listed = [texts] if isinstance(texts, str) else texts
-    return [value for text in listed for value in text.split(",")]
+def split(received: object) -> object:
+    """The values of a list: the parameter may be repeated, and commas separate values within it.
+
+    What is not text, as in a JSON body, is returned unchanged.
+    """
+    if isinstance(received, str):
+        return received.split(",")
+    if isinstance(received, list) and all(isinstance(one, str) for one in received):
+        return [value for text in received for value in text.split(",")]
+    return received
 
 
 @cache

@@ -45,8 +45,8 @@ class GeneratedImage(Conditional):
 
     seed: int = Field(examples=[42])
     url: str = Field(
-        description="URL of this image",
-        examples=["/images/fashion-mnist/3/42.png"],
+        description="absolute URL of this image",
+        examples=["http://127.0.0.1:8000/images/fashion-mnist/3/42.png"],
     )
     png: PngText
 
@@ -140,8 +140,8 @@ class ServedClass(ImageClass):
 
     index: int = Field(description="the index that `class` accepts, too", examples=[7])
     example: str = Field(
-        description="URL of an image of this class",
-        examples=["/images/fashion-mnist/3/0.png?class=sneaker"],
+        description="absolute URL of an image of this class",
+        examples=["http://127.0.0.1:8000/images/fashion-mnist/3/0.png?class=sneaker"],
     )
 
 
@@ -149,8 +149,8 @@ class ServedAttribute(ImageAttribute):
     """One attribute that `attributes` accepts."""
 
     example: str = Field(
-        description="URL of an image with this attribute",
-        examples=["/images/faces/2/0.png?attributes=glasses"],
+        description="absolute URL of an image with this attribute",
+        examples=["http://127.0.0.1:8000/images/faces/2/0.png?attributes=glasses"],
     )
 
 

@@ -11,7 +11,7 @@ from app.api.drawing import Drawing
 from app.api.drawn import Drawn
 from app.api.schemas import Frame
 from app.batching.jobs import DisconnectedError
-from app.errors import AppError, Problem
+from app.errors import AppError, problem
 from app.runtime import arrays
 from app.runtime.arrays import GraphInputs
 
@@ -62,9 +62,7 @@ async def _stream(
     except DisconnectedError:
         return  # nobody reads the rest
     except AppError as error:
-        status = error.status
-        problem = Problem(title=status.phrase, status=status, detail=error.detail, instance=path)
-        yield _line(problem)
+        yield _line(problem(type(error), error.detail, path))
 
 
 async def _lines(drawn: Drawn, positions: Iterator[float]) -> str:

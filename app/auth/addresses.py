@@ -39,7 +39,7 @@ def unmapped(host: str) -> str:
 
 
 class TrustedProxies:
-    """The proxies whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    """The proxies whose headers ``X-Forwarded-…`` are believed."""
 
     def __init__(self, addresses: str | None = None) -> None:
         """``addresses``: a list, as in FORWARDED_ALLOW_IPS, which is its default; ``*`` for all.

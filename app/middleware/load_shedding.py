@@ -26,10 +26,8 @@ ErrorResponse = Callable[[str, AppError], Response]
 
 _ENCODE = "/encode"
 _PATHS = frozenset({"/generate", _ENCODE, "/interpolate", "/grid", "/variations"})
-# The bodies of these name the model, so only the body says whose queue they need.
+# These always have a body, which names the model, so only it says whose queue they need.
 _BODY_PATHS = frozenset({"/arithmetic", "/v1/images/generations"})
-# With POST, so do the bodies of these.
-_POSTED = frozenset({"/interpolate", "/grid", "/variations"})
 _TENSORS = re.compile(r"/v2/models/.*/infer")
 # Cached images of single seeds are free, so these requests pay once they are refused.
 _IMAGES = "/images/"
@@ -174,9 +172,12 @@ def _is_refusal(status: int) -> bool:
 
 
 def _names_queue(scope: Scope) -> bool:
-    """Whether the query of a request says which queue it needs."""
+    """Whether the query of a request says which queue it needs: its body may name the model.
+
+    The body of ``/encode`` is images.
+    """
     path = scope["path"]
-    return path in _PATHS and not (path in _POSTED and scope["method"] == "POST")
+    return path == _ENCODE or (path in _PATHS and not context_of(scope).has_body)
 
 
 def _queue(scope: Scope) -> Hashable:

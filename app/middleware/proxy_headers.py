@@ -1,8 +1,10 @@
-"""Takes a request's client, scheme and path prefix from the headers of trusted proxies.
+"""Takes a request's client, scheme, host and path prefix from the headers of trusted proxies.
 
 uvicorn's own middleware accepts any text as an address, and misses a proxy whose IPv4 address is
 mapped into IPv6, as on a listener for both.
 """
+
+import re
 
 from starlette.types import Scope
 
@@ -11,6 +13,9 @@ from app.settings import is_path
 
 _FORWARDED = b"x-forwarded-"
 _FOR, _SCHEME, _PREFIX = b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-prefix"
+_HOST, _FORWARDED_HOST = b"host", b"x-forwarded-host"
+_AUTHORITY = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+"""A name or an address, and a port."""
 _SCHEMES = {b"http": "http", b"https": "https"}
 
 
@@ -26,7 +31,7 @@ class ProxyHeaders:
         self._proxies, self._root_path = proxies, root_path
 
     def apply(self, scope: Scope) -> None:
-        """Make ``scope["client"]`` the client's address, and its scheme what a proxy reports.
+        """Make ``scope["client"]`` the client's address, and scheme and Host what a proxy reports.
 
         ``scope["root_path"]`` becomes the public prefix, and ``scope["path"]`` has none; it
         is empty for the prefix alone, without a slash.
@@ -42,7 +47,7 @@ class ProxyHeaders:
                 self._believe(scope)
 
     def _believe(self, scope: Scope) -> None:
-        addresses, prefixes = [], []
+        addresses, prefixes, host = [], [], b""
         for name, value in scope["headers"]:
             if not name.startswith(_FORWARDED):
                 continue
@@ -52,10 +57,15 @@ class ProxyHeaders:
                 scope["scheme"] = scheme
             elif name == _PREFIX:
                 prefixes.append(value)
+            elif name == _FORWARDED_HOST:  # of several, the one that the nearest proxy adds
+                host = value.rpartition(b",")[2].strip()
         if addresses and (client := self._proxies.forwarded_client(addresses)):
             scope["client"] = client
         if prefixes and (prefix := _joined(prefixes)):
             scope["root_path"] = prefix
+        if _AUTHORITY.fullmatch(host):
+            others = [(name, value) for name, value in scope["headers"] if name != _HOST]
+            scope["headers"] = [(_HOST, host), *others]
 
 
 def _joined(prefixes: list[bytes]) -> str | None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from app.auth.api_keys import Authenticator
@@ -18,6 +19,7 @@ REQUEST_ID_HEADER = "X-Request-ID"
 
 _TIMEOUT, _REQUEST_ID = TIMEOUT_HEADER.lower().encode(), REQUEST_ID_HEADER.lower().encode()
 PLAIN_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_HTTP_1 = ("1.1", "1.0")
 # Other characters may be an attack on the log, or on a page that shows it.
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -79,6 +81,19 @@ class RequestContext:
         """The prefix that the public path has in addition; empty without one."""
         root_path: str = self.scope.get("root_path", "")
         return root_path
+
+    @property
+    def public_url(self) -> str:
+        """The URL below which clients find this server's paths; no slash ends it."""
+        return str(Request(self.scope).base_url).rstrip("/")
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body comes with the request; in HTTP/1, its headers say so (RFC 9112, 6.3)."""
+        length = self.values(b"content-length")
+        if self.scope.get("http_version") not in _HTTP_1 or self.values(b"transfer-encoding"):
+            return True
+        return bool(length) and length != ["0"]
 
     def values(self, name: bytes) -> list[str]:
         """The values of all headers with this name, which is in lower case."""

@@ -170,7 +170,7 @@ def test_the_url_of_an_image_has_truncation_scale_and_edit(client: TestClient) -
     response = client.post(query, json={"edit": {"glasses": 2}})
     for image in response.json()["images"]:
         query = "edit=glasses:2&truncation=0.7&scale=2"
-        assert image["url"] == f"/images/grey/1/{image['seed']}.png?{query}"
+        assert image["url"] == f"http://testserver/images/grey/1/{image['seed']}.png?{query}"
         content = client.get(image["url"]).content
         assert content == base64.b64decode(image["png"])
         with Pictures.open(io.BytesIO(content)) as picture:
@@ -182,7 +182,7 @@ def test_a_truncation_and_a_scale_of_one_change_nothing(client: TestClient) -> N
     plain = client.get("/images/grey/1/5.png").content
     assert client.get("/images/grey/1/5.png?truncation=1.0&scale=1").content == plain
     response = client.post("/generate?n=1&seed=5&truncation=1&scale=1&columns=1&padding=9").json()
-    assert response["images"][0]["url"] == "/images/grey/1/5.png"
+    assert response["images"][0]["url"] == "http://testserver/images/grey/1/5.png"
 
 
 ABOVE = "a number above 0 and at most 2"

@@ -195,8 +195,18 @@ INVALID = [
     ({"plus": [[1]], "radius": float("nan")}, "radius", "nan", "a number from 0 to 2"),
     ({"plus": [[1]], "radius": float("inf")}, "radius", "inf", "a number from 0 to 2"),
     ({"plus": [[1]], "version": 0}, "version", 0, "an integer from 1 to 2147483647"),
-    ({"plus": [[1]], "model": "../x"}, "model", "../x", "text like ^[a-z0-9]"),
-    ({"plus": [[1]], "model": "\ud800"}, "model", "'\\ud800'", "text like ^[a-z0-9]"),
+    (
+        {"plus": [[1]], "model": "../x"},
+        "model",
+        "../x",
+        "text like fashion-mnist, of the form ^[a-z0-9]",
+    ),
+    (
+        {"plus": [[1]], "model": "\ud800"},
+        "model",
+        "'\\ud800'",
+        "text like fashion-mnist, of the form ^[a-z0-9]",
+    ),
     (
         {"plus": [[1]], "times": 2},
         "times",
@@ -290,9 +300,9 @@ def test_a_deeply_nested_list_is_abbreviated(client: TestClient, depth: int) -> 
     assert len(response.content) < 1000
 
 
-def test_parameters_in_the_query_and_unknown_models_are_refused(client: TestClient) -> None:
-    (error,) = client.post("/arithmetic?model=fashion-mnist", json=SUM).json()["errors"]
-    assert (error["parameter"], error["in"]) == ("model", "query")
+def test_sums_in_the_query_and_unknown_models_are_refused(client: TestClient) -> None:
+    (error,) = client.post("/arithmetic?plus=1", json=SUM).json()["errors"]
+    assert (error["parameter"], error["in"]) == ("plus", "query")
     assert error["allowed"] == "sent in the body, not in the query"
     for name, value, allowed in (
         ("model", "cats", "one of digits, faces, fashion-mnist"),

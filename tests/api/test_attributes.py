@@ -188,7 +188,9 @@ def test_an_edit_moves_the_latent_and_keeps_the_attributes(
     moved = latents([7, 8, 9]) + 2 * np.float32(conditional.EDIT)
     rows = sampler.changed(sampler.from_seeds([7, 8, 9]), {"glasses": 1})
     np.testing.assert_array_equal(pixels(images, decode), expected(moved, rows))
-    assert images[0]["url"] == "/images/people/1/7.png?attributes=glasses&edit=hat:2"
+    assert (
+        images[0]["url"] == "http://testserver/images/people/1/7.png?attributes=glasses&edit=hat:2"
+    )
 
 
 def test_models_list_attributes_with_an_example(client: TestClient) -> None:

@@ -112,7 +112,7 @@ def test_classes_are_mixed_by_weights_that_are_scaled_to_one(
     np.testing.assert_array_equal(pixels(images, decode), expected(latents([7, 8]), mixture))
     assert [one["class"] for one in images] == [MIXTURE] * 2
     for one in images:
-        assert one["url"] == f"/images/shoes/1/{one['seed']}.png?class={TEXT}"
+        assert one["url"] == f"http://testserver/images/shoes/1/{one['seed']}.png?class={TEXT}"
         response = client.get(one["url"])
         assert response.content == base64.b64decode(one["png"])
         assert response.headers["X-Class"] == info(response.content)["class"] == TEXT
@@ -281,7 +281,7 @@ def test_an_edit_moves_the_latent_and_keeps_the_class(client: TestClient, decode
     images = generate(client, "n=3&seed=7&class=0", {"edit": {"hat": 2}})
     moved = latents([7, 8, 9]) + 2 * np.float32(conditional.EDIT)
     np.testing.assert_array_equal(pixels(images, decode), expected(moved, rows("0", "0", "0")))
-    assert images[0]["url"] == "/images/shoes/1/7.png?class=0&edit=hat:2"
+    assert images[0]["url"] == "http://testserver/images/shoes/1/7.png?class=0&edit=hat:2"
     assert client.get(images[0]["url"]).content == base64.b64decode(images[0]["png"])
 
 
@@ -421,7 +421,7 @@ def test_classes_are_in_the_query_or_in_the_body(client: TestClient) -> None:
         "parameter": "class",
         "in": "query",
         "value": "boot,0",
-        "allowed": "left out where the body has class or attributes",
+        "allowed": "left out where the body has it: in the query or in the body, not in both",
     }
 
 

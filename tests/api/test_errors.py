@@ -107,7 +107,7 @@ def test_a_rule_that_json_schema_cannot_express_is_reported_in_pydantics_words(
     problem = TestClient(app).post("/either", json={"x": []}).json()
     assert problem["status"] == 422
     assert problem["errors"][0]["parameter"].startswith("x")
-    assert problem["errors"][0]["allowed"] == "Input should be a valid integer"
+    assert problem["errors"][0]["allowed"].startswith("Input should be a valid ")
 
 
 def test_an_unexpected_exception_is_a_problem_without_a_traceback(

@@ -38,6 +38,8 @@ OTHER_ERRORS = {
     ("head", "/images/{model}/{version}/{seed}.{form}"): IMAGE_ERRORS | {"304"},
     ("get", "/metrics"): set(),
     ("get", "/models"): set(),
+    ("get", "/problems"): set(),
+    ("get", "/problems/{kind}"): LOOKUP_ERRORS,
     ("get", "/models/{name}"): LOOKUP_ERRORS,
     ("get", "/health/live"): set(),
     ("get", "/health/ready"): set(),
@@ -227,7 +229,7 @@ def test_a_list_is_described_as_integers_separated_by_commas(
     assert (listed["type"], listed["minItems"], listed["maxItems"]) == ("array", least, most)
     items = listed["items"]
     assert (items["type"], items["minimum"], items["maximum"]) == ("integer", 0, 2**32 - 1)
-    others = {"edit", "class", "attributes"}
+    others = {"edit", "class", "attributes", "seeds"}
     assert {p["name"] for p in parameters if "explode" in p} == {name, *others}
 
 
@@ -252,21 +254,38 @@ def test_an_edit_in_a_body_is_described_as_optional(document: dict[str, Any]) ->
         strength = edit["additionalProperties"]
         assert (strength["type"], strength["minimum"], strength["maximum"]) == ("number", -5, 5)
         assert edit["maxProperties"] == 16
-        assert edit["examples"] == [{}, {"glasses": 2, "beard": -1.5}]
+        assert "default" not in edit
 
 
+EITHER = {
+    "/generate": {"latents"},
+    "/interpolate": {"points"},
+    "/grid": {"points"},
+    "/variations": {"point"},
+    "/arithmetic": {"plus", "minus"},
+}
+"""Every path whose parameters may be in query or body, and those that the body alone has."""
+
+
+@pytest.mark.parametrize(("path", "body_alone"), EITHER.items(), ids=EITHER)
 def test_parameters_in_query_or_body_have_no_defaults_that_clients_would_send(
-    document: dict[str, Any],
+    document: dict[str, Any], path: str, body_alone: set[str]
 ) -> None:
-    operation = document["paths"]["/generate"]["post"]
+    operation = document["paths"][path]["post"]
     for parameter in operation["parameters"]:
         assert "default" not in parameter["schema"]
-    fields = document["components"]["schemas"]["GenerateBody"]["properties"]
+    body = operation["requestBody"]
+    assert body["required"] == (path == "/arithmetic")
+    (content,) = body["content"].values()
+    described = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    fields = described["properties"]
     assert not [name for name, field in fields.items() if "default" in field]
-    assert fields["n"]["description"] == "number of images; default: 16"
+    assert '"null"' not in json.dumps(described)
+    assert fields["scale"]["description"].endswith("; default: 1")
     both = {
         parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"
     }
+    assert fields.keys() - both == body_alone
     assert both < fields.keys()
 
 
@@ -295,23 +314,20 @@ def test_the_body_of_arithmetic_is_described(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "name", "required", "least", "most"),
+    ("path", "name", "least", "most"),
     [
-        ("interpolate", "points", True, 2, 16),
-        ("grid", "points", False, 1, 256),
-        ("grid", "corners", False, 4, 4),
+        ("interpolate", "points", 2, 16),
+        ("grid", "points", 1, 256),
+        ("grid", "corners", 4, 4),
     ],
 )
 def test_a_point_in_a_body_is_described_as_a_seed_or_a_latent(
-    document: dict[str, Any], path: str, name: str, required: bool, least: int, most: int
+    document: dict[str, Any], path: str, name: str, least: int, most: int
 ) -> None:
     body = document["paths"][f"/{path}"]["post"]["requestBody"]
-    assert body["required"]
     reference = body["content"]["application/json"]["schema"]["$ref"]
     described = document["components"]["schemas"][reference.rpartition("/")[2]]
-    assert (name in described.get("required", [])) == required
     points = described["properties"][name]
-    points = next((one for one in points.get("anyOf", []) if "items" in one), points)
     assert (points["minItems"], points["maxItems"]) == (least, most)
     seed, latent = points["items"]["anyOf"]
     assert (seed["type"], seed["minimum"], seed["maximum"]) == ("integer", 0, 2**32 - 1)

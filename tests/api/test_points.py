@@ -235,7 +235,6 @@ SEED = f"an integer from 0 to {SEEDS - 1}"
 POINT = f"{SEED}, or a list of 1 to 4096 values, each a number from -100 to 100"
 WIDE = f"a list of {WIDTH} numbers for grey/1"
 INVALID: list[tuple[str, dict[str, Any], str, str]] = [
-    ("/variations", {}, "point", POINT),
     ("/variations", {"point": -1}, "point", f"{POINT}; it is neither"),
     ("/variations", {"point": True}, "point", POINT),
     ("/variations", {"point": "1"}, "point", POINT),
@@ -244,11 +243,15 @@ INVALID: list[tuple[str, dict[str, Any], str, str]] = [
     ("/variations", {"point": [0, "x"]}, "point", f"{POINT}; number 1: Input should be a valid"),
     ("/variations", {"point": [0, 101]}, "point", f"{POINT}; number 1: Input should be less"),
     ("/variations", {"point": [0.0]}, "point", WIDE),
-    ("/variations", {"point": 1, "seed": 1}, "seed", "left out, as it is unknown"),
+    ("/variations", {"point": 1, "seed": 1}, "seed", "left out where point is given"),
+    ("/variations", {"point": 1, "n": 1}, "n", "left out, as it is unknown"),
     ("/variations", {"point": 1, "rows": 65}, "rows", "at most 64 images in all"),
     ("/variations", {"point": 1, "edit": {"hat": 1}}, "edit", "one of beard, glasses"),
     ("/variations", {"point": 1, "class": "boot"}, "class", "left out: grey/1 has no classes"),
-    ("/interpolate", {}, "points", f"a list of 2 to 16 values, each {POINT}"),
+    ("/interpolate", {}, "from", f"{SEED}, or seeds given instead of from and to"),
+    ("/interpolate", {"points": [1, 2], "seeds": [1, 2]}, "seeds", "left out where points"),
+    ("/interpolate", {"points": [1, 2], "from": 1}, "from", "left out where points is given"),
+    ("/interpolate", {"points": []}, "points", f"a list of 2 to 16 values, each {POINT}"),
     ("/interpolate", {"points": [1]}, "points", "a list of 2 to 16 values"),
     ("/interpolate", {"points": [1] * 17}, "points", "a list of 2 to 16 values"),
     ("/interpolate", {"points": [1, [2]]}, "points.1", WIDE),
@@ -256,16 +259,18 @@ INVALID: list[tuple[str, dict[str, Any], str, str]] = [
     ("/interpolate", {"points": [1, 2], "from_class": "boot"}, "from_class", "left out"),
     ("/interpolate", {"points": [1, 2], "loop": "true"}, "loop", "true or false"),
     ("/interpolate", {"points": [1, 2], "steps": 65}, "points", "at most 64 images in all"),
-    ("/grid", {}, "points", "a list of 1 to 256 points, or corners given instead of points"),
     ("/grid", {"points": []}, "points", "a list of 1 to 256 values"),
     ("/grid", {"points": [1] * 65}, "points", "at most 64 images in all"),
-    ("/grid", {"points": [1], "corners": [1, 2, 3, 4]}, "corners", "left out where points"),
+    ("/grid", {"points": [1], "corners": [1, 2, 3, 4]}, "points", "left out where corners"),
+    ("/grid", {"points": [1], "seeds": [1]}, "seeds", "left out where points is given"),
+    ("/grid", {"seeds": [1], "seed": 1}, "seed", "left out where seeds is given"),
+    ("/grid", {"rows": 65}, "rows", "at most 64 images in all"),
     ("/grid", {"points": [1], "rows": 2}, "rows", "left out where points is given"),
     ("/grid", {"corners": [1, 2, 3]}, "corners", "a list of 4 values"),
     ("/grid", {"corners": [1, 2, 3, [0]]}, "corners.3", WIDE),
     ("/grid", {"corners": [1, 2, 3, 4], "rows": 1}, "rows", "an integer from 2 to 256"),
     ("/grid", {"corners": [1, 2, 3, 4], "cols": 33}, "rows", "at most 64 images in all"),
-    ("/grid", {"corners": [1, 2, 3, 4], "rows": "classes"}, "points", "a list of 1 to 256"),
+    ("/grid", {"corners": [1, 2, 3, 4], "rows": "classes"}, "corners", "left out where rows="),
     ("/grid", {"points": [1], "rows": "classes"}, "rows", "as grey/1 has no classes to choose"),
     (
         "/grid",
@@ -288,22 +293,6 @@ def test_an_error_names_the_parameter_and_what_is_allowed(
     error = response.json()["errors"][0]
     assert (error["parameter"], error["in"]) == (parameter, "body")
     assert allowed in error["allowed"]
-
-
-@pytest.mark.parametrize("path", ["/interpolate", "/grid", "/variations", "/arithmetic"])
-def test_the_body_is_required_and_the_query_is_empty(client: TestClient, path: str) -> None:
-    for response in (
-        client.post(path),
-        client.post(path, content=b"null"),
-        client.post(path, json=[]),
-    ):
-        assert response.status_code == 422
-        assert response.json()["errors"][0]["parameter"] == "body"
-    (error,) = client.post(f"{path}?model=grey", json={}).json()["errors"]
-    assert (error["parameter"], error["in"]) == ("model", "query")
-    assert error["allowed"] == "sent in the body, not in the query"
-    unknown = client.post(f"{path}?colour=red", json={})
-    assert "left out, as it is unknown" in unknown.json()["detail"]
 
 
 def test_the_longest_body_is_read_and_a_longer_one_is_refused(client: TestClient) -> None:

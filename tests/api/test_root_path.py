@@ -92,8 +92,25 @@ def test_a_trusted_proxy_reports_the_prefix_that_it_has_removed(client: TestClie
     trusted.portal = client.portal
     for one, prefix in ((trusted, "/images"), (client, "")):
         (image,) = one.post("/generate?n=1&seed=7", headers=headers).json()["images"]
-        assert image["url"] == f"{prefix}/images/fashion-mnist/2/7.png"
+        assert image["url"] == f"http://testserver{prefix}/images/fashion-mnist/2/7.png"
         assert one.get("/images/fashion-mnist/2/7.png", headers=headers).is_success
+
+
+def test_urls_have_the_scheme_and_host_that_a_trusted_proxy_reports(client: TestClient) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "art.example"}
+    trusted = TestClient(client.app, client=("127.0.0.1", 5))
+    trusted.portal = client.portal
+    for one, site in ((trusted, "https://art.example"), (client, "http://testserver")):
+        answers = [
+            one.post("/generate?n=1", headers=headers),
+            one.post("/v1/images/generations", json=OPENAI, headers=headers),
+            one.get("/models", headers=headers),
+        ]
+        for answer in answers:
+            urls = re.findall(r'"(?:url|example)":"([^"]+)"', answer.text)
+            assert urls
+            assert all(url.startswith(f"{site}/images/") for url in urls)
+        assert f'"og:image" content="{site}/images/' in one.get("/", headers=headers).text
 
 
 @pytest.mark.parametrize("first", sorted(FOLDERS))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from app.api import openapi, responses
 from app.api.content_negotiation import JSON, WEBP, choose
@@ -74,8 +74,9 @@ class _Images:
         return self.drawing.version
 
     def url(self, seed: int) -> str:
-        """The path and query of one image."""
-        return url(self.version, self.drawing.options, seed, self.form)
+        """The URL of one image."""
+        base = self.drawing.context.public_url
+        return url(self.version, self.drawing.options, seed, self.form, base)
 
     async def files(self) -> tuple[Drawn, Sequence[bytes]]:
         """The images, generated and encoded."""
@@ -115,7 +116,7 @@ class _Images:
 
 
 @router.post("/images/generations", response_model=ImagesResponse, responses=_ERRORS)
-async def create_image(request: Request, body: ImageRequest, route: Route) -> Response:
+async def create_image(body: ImageRequest, route: Route) -> Response:
     """Generate images as OpenAI's API does: its clients work unchanged.
 
     The words of `prompt` choose the class or the attributes of a conditional model: "a red sneaker"
@@ -127,8 +128,7 @@ async def create_image(request: Request, body: ImageRequest, route: Route) -> Re
     images = _requested(body, route)
     if body.response_format == "url":
         route.request.timeout()  # so that a wrong one is refused, although nothing takes time
-        base = str(request.base_url).rstrip("/")
-        found = images.response([{"url": base + images.url(seed)} for seed in images.seeds])
+        found = images.response([{"url": images.url(seed)} for seed in images.seeds])
         content = found.model_dump_json(exclude_none=True)
         headers = {"X-Model": found.model, "X-Seed": str(images.seeds[0])}
         return Response(content, media_type=JSON, headers=headers)

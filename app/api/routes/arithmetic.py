@@ -4,11 +4,12 @@ import math
 
 from fastapi import APIRouter, Request, Response
 
-from app.api import direct_route, openapi, points, responses
+from app.api import direct_route, merging, openapi, points, responses
 from app.api.bodies import ArithmeticBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import route_context
+from app.api.drawing import RouteContext
+from app.api.parameters import ArithmeticQuery
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood, sum_of_means
@@ -25,7 +26,7 @@ _OFFERED = (PNG, JSON, ZIP)
         **openapi.images(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
         **openapi.problems(BodyTooLargeError),
     },
-    openapi_extra=direct_route.body_description(ArithmeticBody),
+    openapi_extra=direct_route.description(ArithmeticQuery, ArithmeticBody),
 )
 async def arithmetic(request: Request) -> Response:
     """Add the mean latent of each group in `plus`, subtract those in `minus`, show the result.
@@ -34,26 +35,29 @@ async def arithmetic(request: Request) -> Response:
     uniform noise from `-radius` to `radius`, which depends on the first seed in `plus` alone. For
     example, smiling woman - woman + man is `"plus": [[…], […]], "minus": [[…]]` with three seeds
     in each group. A latent may stand in place of each seed; without any seed in `plus`, the noise
-    is that of seed 0.
+    is that of seed 0. Everything but `plus` and `minus` may be in the query, too.
     """
-    body = await direct_route.require_body(request, ArithmeticBody)
-    route = route_context(request)
+    return await merging.answer(request, ArithmeticQuery, ArithmeticBody, _sum)
+
+
+async def _sum(route: RouteContext, given: ArithmeticBody) -> Response:
+    """The image of the sum, with its neighbours."""
     media_type = choose(route.accept, _OFFERED)
-    route.check_count(body.neighbours, "body", neighbours=body.neighbours)
-    version = route.find(body.model, body.version, "body")
-    for name, groups in (("plus", body.plus), ("minus", body.minus)):
+    route.check_count(given.neighbours, neighbours=given.neighbours)
+    version = route.find(given.model, given.version)
+    for name, groups in (("plus", given.plus), ("minus", given.minus)):
         for k, group in enumerate(groups):
             points.check_width(version, points.named(f"{name}.{k}", group))
-    choice = version.choice(body.mixtures, body.amounts, body.neighbours, "body")
-    options = body.options(version.edit(body.edit, "body"), choice)
-    side = math.isqrt(body.neighbours)
-    seed = points.first_seed([point for group in body.plus for point in group])
-    layout = Neighbourhood(seed or 0, body.radius, side, side)
-    sheet, requested = body.sheet(side), {"neighbours": body.neighbours, **body.size_parameters}
-    drawing = route.drawing(version, options, sheet, layout.count, "body", **requested)
-    plus, minus = (map(drawing.latents, groups) for groups in (body.plus, body.minus))
+    choice = version.choice(given.mixtures, given.amounts, given.neighbours)
+    options = given.options(version.edit(given.strengths), choice)
+    side = math.isqrt(given.neighbours)
+    seed = points.first_seed([point for group in given.plus for point in group])
+    layout = Neighbourhood(seed or 0, given.radius, side, side)
+    sheet, requested = given.sheet(side), {"neighbours": given.neighbours, **given.size_parameters}
+    drawing = route.drawing(version, options, sheet, layout.count, **requested)
+    plus, minus = (map(drawing.latents, groups) for groups in (given.plus, given.minus))
     latents = layout.latents_around(sum_of_means(plus, minus))
-    conditions = version.sum_of_conditions(body.plus, body.minus).repeat(layout.count, axis=0)
+    conditions = version.sum_of_conditions(given.plus, given.minus).repeat(layout.count, axis=0)
     rows = drawing.rows(latents, choice(conditions))
     drawn = await drawing.draw(rows, media_type)
     return await responses.neighbourhood(media_type, drawn, layout, sheet, seed)

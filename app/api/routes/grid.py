@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from app.api import direct_route, openapi, points, responses
+from app.api import direct_route, merging, openapi, points, responses
 from app.api.bodies import GridBody
 from app.api.content_negotiation import PNG, choose
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import Drawing, RouteContext, require_absent, route_context
+from app.api.drawing import Drawing, RouteContext, require_absent
 from app.api.parameters import RANDOM, GridQuery, start
 from app.api.raw_response import Headers, permanent
-from app.errors import BodyTooLargeError, invalid, parameter_error
+from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
 from app.latent.sampling import Points, consecutive
@@ -64,68 +64,54 @@ async def grid(request: Request) -> Response:
     A sheet may be cached permanently if the request names its `version` and its `seed` or
     `corners`.
     """
-    query, route = direct_route.parse_query(request, GridQuery), route_context(request)
-    choose(route.accept, (PNG,))
-    corners = _corners(query)
-    version = route.find(query.model, query.version)
-    rows = _row_count(query, version)
-    requested = {"rows": query.rows, "cols": query.cols}
-    route.check_count(rows * query.cols, **requested)
-    if corners is not None:
-        layout = _Layout(corners, rows, query.cols, requested, plane=True)
-    else:
-        each = isinstance(query.rows, str)
-        seeds = consecutive(
-            start(query.seed),
-            query.cols if each else rows * query.cols,
-        )
-        layout = _Layout(seeds, rows, query.cols, requested, each=each, mixed=each)
-    named = query.version is not None and (corners is not None or query.seed not in (None, RANDOM))
-    cached = permanent(private=route.request.needs_key) if named else ()
-    return await _sheet(query, layout, version, route, cached)
+    return await merging.answer(request, GridQuery, GridBody, _grid)
 
 
 @router.post(
     "/grid",
     response_class=Response,
     responses={**_SHEET, **openapi.problems(BodyTooLargeError)},
-    openapi_extra=direct_route.body_description(GridBody),
+    openapi_extra=direct_route.description(GridQuery, GridBody),
 )
 async def grid_of_points(request: Request) -> Response:
-    """Generate a sheet of `points`, each of which is a seed or a latent.
+    """Generate a sheet of seeds or of `points`, each of which is a seed or a latent.
 
-    They are shown row by row, in `cols` columns. With `rows=classes` or `rows=attributes`, every
-    point has a column, and every row has a class or an attribute. With `corners` instead, four
-    points are blended as by `GET`.
+    The parameters are those of `GET`, in the query or in the body, which may have `points` in place
+    of seeds, and points in `corners`. Points are shown row by row, in `cols` columns; with
+    `rows=classes` or `rows=attributes`, every point has a column.
     """
-    body = await direct_route.require_body(request, GridBody)
-    route = route_context(request)
+    return await merging.answer(request, GridQuery, GridBody, _grid)
+
+
+async def _grid(route: RouteContext, given: GridBody) -> Response:
+    """The requested sheet."""
     choose(route.accept, (PNG,))
-    version = route.find(body.model, body.version, "body")
-    layout = _layout(body, version)
-    route.check_count(_count(layout), "body", **layout.requested)
-    return await _sheet(body, layout, version, route)
-
-
-async def _sheet(
-    query: GridQuery | GridBody,
-    layout: _Layout,
-    version: ModelVersion,
-    route: RouteContext,
-    headers: Headers = (),
-) -> Response:
-    place, count = query.place, _count(layout)
+    version = route.find(given.model, given.version)
+    layout = _layout(route, given, version)
+    count = _count(layout)
+    route.check_count(count, **layout.requested)
     choice = version.choice(
-        query.mixtures, query.amounts, 4 if layout.plane else layout.rows * layout.cols, place
+        given.mixtures, given.amounts, 4 if layout.plane else layout.rows * layout.cols
     )
-    options = query.options(version.edit(query.strengths, place), choice)
-    sheet = query.sheet(layout.cols)
-    requested = {**layout.requested, **query.size_parameters}
-    drawing = route.drawing(version, options, sheet, count, place, **requested)
+    options = given.options(version.edit(given.strengths), choice)
+    sheet = given.sheet(layout.cols)
+    requested = {**layout.requested, **given.size_parameters}
+    drawing = route.drawing(version, options, sheet, count, **requested)
     inputs = _plane(drawing, layout) if layout.plane else _inputs(drawing, layout)
     drawn = await drawing.draw(inputs, PNG)
     seed = points.first_seed(layout.points)
-    return await responses.png(sheet, drawn, seed, *headers, mixed=layout.mixed)
+    cached = _cached(given, private=route.request.needs_key)
+    return await responses.png(sheet, drawn, seed, *cached, mixed=layout.mixed)
+
+
+def _cached(given: GridBody, *, private: bool) -> Headers:
+    """The header that lets caches keep a sheet, if the request names exactly what it shows.
+
+    They do not keep responses to ``POST``.
+    """
+    chosen = (given.corners, given.points, given.seeds)
+    seeded = any(chosen) or given.seed not in (None, RANDOM)
+    return permanent(private=private) if seeded and given.version is not None else ()
 
 
 def _count(layout: _Layout) -> int:
@@ -157,57 +143,70 @@ def _inputs(drawing: Drawing, layout: _Layout) -> GraphInputs:
     return drawing.rows(np.tile(latents, (layout.rows, 1)), conditions)
 
 
-def _layout(body: GridBody, version: ModelVersion) -> _Layout:
-    """What the body asks for. Raises ParameterError if its parameters contradict each other."""
-    if body.points is None:
-        if body.corners is None or isinstance(body.rows, str):
-            allowed = "a list of 1 to 256 points, or corners given instead of points"
-            raise parameter_error(invalid("points", "body", None, allowed))
-        rows, cols = body.rows or _SIDE, body.cols or _SIDE
-        _check_plane(rows, cols, "body")
-        points.check_width(version, points.named("corners", body.corners))
-        return _Layout(body.corners, rows, cols, {"rows": rows, "cols": cols}, plane=True)
-    require_absent("points", {"corners": body.corners}, "body")
-    points.check_width(version, points.named("points", body.points))
-    shown = {"points": len(body.points)}
-    if isinstance(body.rows, str):
-        require_absent(f"rows={body.rows}", {"cols": body.cols}, "body")
-        rows, cols = _each_count(body, body.rows, version), len(body.points)
-        return _Layout(body.points, rows, cols, {"rows": body.rows, **shown}, each=True)
-    require_absent("points", {"rows": body.rows}, "body")
-    cols = body.cols or _SIDE
-    return _Layout(body.points, -(-len(body.points) // cols), cols, shown)
+def _layout(route: RouteContext, given: GridBody, version: ModelVersion) -> _Layout:
+    """What the request asks for. Raises ParameterError if its parameters contradict each other."""
+    if given.corners is not None:
+        return _corners(given, given.corners, version)
+    listed = _listed(given, version)
+    if isinstance(given.rows, str):
+        return _each(given, given.rows, listed, version)
+    if listed is None:
+        rows, cols = given.rows or _SIDE, given.cols or _SIDE
+        requested = {"rows": rows, "cols": cols}
+        route.check_count(rows * cols, **requested)  # before there are that many seeds
+        seeds = consecutive(start(given.seed), rows * cols)
+        return _Layout(seeds, rows, cols, requested, mixed=False)
+    name, shown = listed
+    require_absent(name, {"rows": given.rows})
+    cols = given.cols or _SIDE
+    return _Layout(shown, -(-len(shown) // cols), cols, {name: len(shown)})
 
 
-def _row_count(query: GridQuery, version: ModelVersion) -> int:
-    """The number of rows. Raises ParameterError if the version has no such classes."""
-    if isinstance(query.rows, int):
-        return query.rows
-    require_absent(f"rows={query.rows}", {"corners": query.corners})
-    return _each_count(query, query.rows, version)
+def _listed(given: GridBody, version: ModelVersion) -> tuple[str, Points] | None:
+    """The points that the request lists, and the name of that list.
+
+    Raises ParameterError if it has both lists, or a seed as well, or latents of another width.
+    """
+    if given.points is not None:
+        require_absent("points", {"seeds": given.seeds, "seed": given.seed})
+        points.check_width(version, points.named("points", given.points))
+        return "points", given.points
+    if given.seeds is not None:
+        require_absent("seeds", {"seed": given.seed})
+        return "seeds", given.seeds
+    return None
 
 
-def _each_count(query: GridQuery | GridBody, rows: str, version: ModelVersion) -> int:
-    """The number of classes or attributes. Raises ParameterError if the version has no such."""
+def _each(
+    given: GridBody, rows: str, listed: tuple[str, Points] | None, version: ModelVersion
+) -> _Layout:
+    """One row for each class or attribute. Raises ParameterError if the version has no such."""
     sampler = version.card.sampler
     if sampler is None or sampler.plural != rows:
         allowed = f"an integer from 1 to 256, as {version.key} has no {rows} to choose"
-        raise parameter_error(invalid("rows", query.place, rows, allowed))
-    return len(query.mixtures) or len(sampler.names)
+        raise parameter_error(invalid("rows", "query", rows, allowed))
+    count = len(given.mixtures) or len(sampler.names)
+    if listed is None:
+        cols = given.cols or _SIDE
+        shown: Points = consecutive(start(given.seed), cols)
+        return _Layout(shown, count, cols, {"rows": rows, "cols": cols}, each=True)
+    require_absent(f"rows={rows}", {"cols": given.cols})
+    name, shown = listed
+    return _Layout(shown, count, len(shown), {"rows": rows, name: len(shown)}, each=True)
 
 
-def _corners(query: GridQuery) -> list[int] | None:
-    """The corners, if any. Raises ParameterError if other parameters contradict them."""
-    if query.corners is None or isinstance(query.rows, str):
-        return None
-    require_absent("corners", {"seed": query.seed})
-    _check_plane(query.rows, query.cols, query.place)
-    return query.corners
-
-
-def _check_plane(rows: int, cols: int, place: str) -> None:
-    """Raise ParameterError unless a plane has at least two rows and columns."""
+def _corners(given: GridBody, corners: Points, version: ModelVersion) -> _Layout:
+    """A plane between four points. Raises ParameterError if other parameters contradict it."""
+    if isinstance(given.rows, str):
+        require_absent(f"rows={given.rows}", {"corners": json_safe(corners)})
+    others = {"points": given.points, "seeds": given.seeds, "seed": given.seed}
+    require_absent("corners", others)
+    points.check_width(version, points.named("corners", corners))
+    rows = given.rows if isinstance(given.rows, int) else _SIDE
+    cols = given.cols or _SIDE
+    size = {"rows": rows, "cols": cols}
     allowed = "an integer from 2 to 256 where corners is given"
-    short = {name: n for name, n in (("rows", rows), ("cols", cols)) if n < 2}
+    short = [invalid(name, "query", side, allowed) for name, side in size.items() if side < 2]
     if short:
-        raise parameter_error(*(invalid(name, place, n, allowed) for name, n in short.items()))
+        raise parameter_error(*short)
+    return _Layout(corners, rows, cols, size, plane=True)

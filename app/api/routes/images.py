@@ -33,12 +33,12 @@ def url(
     options: DrawOptions,
     seed: int,
     form: FileFormat = "png",
-    root_path: str = "",
+    base: str = "",
 ) -> str:
-    """The path and query of one image; ``root_path`` is the prefix of all public paths."""
+    """The URL of one image below ``base``, which is the server's or empty."""
     # No value contains a character that a query must escape (RFC 3986, section 3.4).
     query = "&".join(f"{name}={value}" for name, value in options.parameters.items())
-    path = f"{root_path}/images/{version.key}/{seed}.{form}"
+    path = f"{base}/images/{version.key}/{seed}.{form}"
     return f"{path}?{query}" if query else path
 
 

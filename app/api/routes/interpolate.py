@@ -1,15 +1,14 @@
 """``GET`` and ``POST /interpolate``: frames on a path through two or more points."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from app.api import direct_route, openapi, points, responses, streaming
+from app.api import direct_route, merging, openapi, points, responses, streaming
 from app.api.bodies import InterpolateBody
 from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import RouteContext, require_absent, route_context
+from app.api.drawing import RouteContext, require_absent
 from app.api.drawn import Drawn
 from app.api.parameters import Format, InterpolateQuery
 from app.api.schemas import Frame, Interpolated
@@ -36,7 +35,6 @@ _OFFERED = tuple(_MEDIA_TYPES.values())
 _FRAMES = openapi.images(
     _OFFERED, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
 )
-_Parameters = InterpolateQuery | InterpolateBody
 
 
 @router.get(
@@ -59,97 +57,93 @@ async def interpolate(request: Request) -> Response:
     while later frames are generated, and a last line that reports a failure, if any; `zip` has one
     PNG file per frame.
     """
-    query = direct_route.parse_query(request, InterpolateQuery)
-    seeds = _seeds(query)
-    given = {} if query.seeds is None else {"seeds": ",".join(map(str, query.seeds))}
-    return await _path(query, seeds, given, route_context(request))
+    return await merging.answer(request, InterpolateQuery, InterpolateBody, _path)
 
 
 @router.post(
     "/interpolate",
     response_model=Interpolated,
     responses={**_FRAMES, **openapi.problems(BodyTooLargeError)},
-    openapi_extra=direct_route.body_description(InterpolateBody),
+    openapi_extra=direct_route.description(InterpolateQuery, InterpolateBody),
 )
 async def interpolate_points(request: Request) -> Response:
     """Generate the frames of a path through `points`, each of which is a seed or a latent.
 
-    The body has the parameters of `GET`, and `points` in place of `seeds`. `class` names one class
-    for each point.
+    The parameters are those of `GET`, in the query or in the body, which may have `points` in place
+    of seeds. `class` names one class for each point.
     """
-    body = await direct_route.require_body(request, InterpolateBody)
-    return await _path(body, body.points, {"points": len(body.points)}, route_context(request))
+    return await merging.answer(request, InterpolateQuery, InterpolateBody, _path)
 
 
-async def _path(
-    query: _Parameters, stops: Points, given: Mapping[str, object], route: RouteContext
-) -> Response:
-    """The frames on the path through ``stops``, which ``given`` names in errors."""
-    media_type = _MEDIA_TYPES[query.format] if query.format else choose(route.accept, _OFFERED)
-    steps, loop, easing, place = query.steps, query.loop, query.easing, query.place
+async def _path(route: RouteContext, given: InterpolateBody) -> Response:
+    """The frames on the requested path."""
+    media_type = _MEDIA_TYPES[given.format] if given.format else choose(route.accept, _OFFERED)
+    stops, requested = _stops(given)
+    steps, loop, easing = given.steps, given.loop, given.easing
     count = interpolation.frame_count(len(stops), steps, loop=loop)
-    requested = {**given, "steps": steps}
-    route.check_count(count, place, **requested)
-    version = route.find(query.model, query.version, place)
+    requested["steps"] = steps
+    route.check_count(count, **requested)
+    version = route.find(given.model, given.version)
     points.check_width(version, points.named("points", stops))
-    options = query.options(version.edit(query.strengths, place), _choice(query, version, stops))
-    sheet = query.sheet(query.columns or count)
-    requested |= query.size_parameters
-    drawing = route.drawing(version, options, sheet, count, place, **requested)
+    options = given.options(version.edit(given.strengths), _choice(given, version, stops))
+    sheet = given.sheet(given.columns or count)
+    requested |= given.size_parameters
+    drawing = route.drawing(version, options, sheet, count, **requested)
     path = partial(interpolation.path, steps=steps, loop=loop, easing=easing)
-    latents = path(drawing.latents(stops), method=query.method)
+    latents = path(drawing.latents(stops), method=given.method)
     rows = drawing.rows(latents, path(drawing.conditions(stops), method="lerp"))
     if media_type == NDJSON:
-        positions, seed = _positions(query, stops), points.first_seed(stops)
+        positions, seed = _positions(given, stops), points.first_seed(stops)
         return await streaming.frames(drawing, rows, positions, seed, route.request.path)
     drawn = await drawing.draw(rows, media_type)
-    return await _encoded(media_type, drawn, query, stops, sheet)
+    return await _encoded(media_type, drawn, given, stops, sheet)
 
 
-def _choice(query: _Parameters, version: ModelVersion, stops: Points) -> Choice:
+def _choice(given: InterpolateBody, version: ModelVersion, stops: Points) -> Choice:
     """The classes or attributes at the stops of the path.
 
     Raises ParameterError if parameters contradict each other, or if the version does not have them.
     """
-    ends = _ends(query) if isinstance(query, InterpolateQuery) else {}
+    ends = _ends(given)
     if not ends:
-        return version.choice(query.mixtures, query.amounts, len(stops), query.place)
-    version.choice((), query.amounts)
+        return version.choice(given.mixtures, given.amounts, len(stops))
+    version.choice((), given.amounts)
     named = {name: choices.parse_mixture(text) for name, text in ends.items()}
     return chosen_conditions.ends(version.card, version.conditions(stops), named)
 
 
-def _ends(query: InterpolateQuery) -> dict[str, str]:
+def _ends(given: InterpolateBody) -> dict[str, str]:
     """The classes of the first and the last frame. Raises ParameterError as ``_choice``."""
-    ends = {"from_class": query.from_class, "to_class": query.to_class}
-    given = {name: text for name, text in ends.items() if text is not None}
-    for name, others in (("class", query.classes), ("seeds", query.seeds)):
-        if others is not None:
-            require_absent(name, given)
-    return given
+    ends = {"from_class": given.from_class, "to_class": given.to_class}
+    named = {name: text for name, text in ends.items() if text is not None}
+    others = {"class": given.classes, "seeds": given.seeds, "points": given.points}
+    for name, value in others.items():
+        if value is not None:
+            require_absent(name, named)
+    return named
 
 
-def _positions(query: _Parameters, stops: Points) -> list[float]:
+def _positions(given: InterpolateBody, stops: Points) -> list[float]:
     """The position of each frame on the path, from 0 to 1."""
-    return interpolation.positions(len(stops), query.steps, loop=query.loop, easing=query.easing)
+    return interpolation.positions(len(stops), given.steps, loop=given.loop, easing=given.easing)
 
 
 async def _encoded(
-    media_type: str, drawn: Drawn, query: _Parameters, stops: Points, sheet: Sheet
+    media_type: str, drawn: Drawn, given: InterpolateBody, stops: Points, sheet: Sheet
 ) -> Response:
     """The frames in the requested format."""
     seed = points.first_seed(stops)
     if media_type == JSON:
-        return await _json(query, stops, drawn)
+        return await _json(given, stops, drawn)
     if media_type in responses.ANIMATIONS:
-        return await responses.animated(media_type, drawn, seed, query.fps, repeat=query.loop)
+        return await responses.animated(media_type, drawn, seed, given.fps, repeat=given.loop)
     if media_type == ZIP:
         files = responses.numbered(await responses.pngs(drawn))
         return await responses.archive(files, drawn, seed)
     return await responses.png(sheet, drawn, seed, mixed=True)
 
 
-async def _json(query: _Parameters, stops: Points, drawn: Drawn) -> Response:
+async def _json(given: InterpolateBody, stops: Points, drawn: Drawn) -> Response:
     """Every frame in JSON."""
     files = await responses.pngs(drawn)
     seeds = [stop for stop in stops if isinstance(stop, int)]
@@ -158,14 +152,14 @@ async def _json(query: _Parameters, stops: Points, drawn: Drawn) -> Response:
         return Interpolated(
             model=drawn.version.card.name,
             version=drawn.version.card.version,
-            method=query.method,
+            method=given.method,
             seeds=seeds if len(seeds) == len(stops) else None,
-            loop=query.loop,
-            easing=query.easing,
+            loop=given.loop,
+            easing=given.easing,
             frames=[
                 Frame(position=position, png=responses.base64_text(file), **drawn.condition(k))
                 for k, (position, file) in enumerate(
-                    zip(_positions(query, stops), files, strict=True)
+                    zip(_positions(given, stops), files, strict=True)
                 )
             ],
         )
@@ -173,14 +167,20 @@ async def _json(query: _Parameters, stops: Points, drawn: Drawn) -> Response:
     return await responses.json(body, files, drawn, points.first_seed(stops))
 
 
-def _seeds(query: InterpolateQuery) -> list[int]:
-    """The seeds of the path. Raises ParameterError if they are ambiguous or incomplete."""
-    ends = {"from": query.start, "to": query.end}
-    if query.seeds is not None:
+def _stops(given: InterpolateBody) -> tuple[Points, dict[str, object]]:
+    """The stops of the path, and the parameter that determines their number.
+
+    Raises ParameterError if they are ambiguous or incomplete.
+    """
+    ends = {"from": given.start, "to": given.end}
+    if given.points is not None:
+        require_absent("points", {**ends, "seeds": given.seeds})
+        return given.points, {"points": len(given.points)}
+    if given.seeds is not None:
         require_absent("seeds", ends)
-        return query.seeds
+        return given.seeds, {"seeds": ",".join(map(str, given.seeds))}
     allowed = f"an integer from 0 to {SEEDS - 1}, or seeds given instead of from and to"
     missing = [name for name, seed in ends.items() if seed is None]
     if missing:
         raise parameter_error(*(invalid(name, "query", None, allowed) for name in missing))
-    return [seed for seed in ends.values() if seed is not None]
+    return [seed for seed in ends.values() if seed is not None], {}

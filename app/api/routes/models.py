@@ -25,28 +25,28 @@ from app.registry.registry import Registry
 router = APIRouter(tags=["models"])
 
 
-def _classes(version: ModelVersion, root_path: str) -> list[ServedClass]:
+def _classes(version: ModelVersion, base: str) -> list[ServedClass]:
     return [
-        ServedClass(**one.model_dump(), index=k, example=_example(version, one.name, root_path))
+        ServedClass(**one.model_dump(), index=k, example=_example(version, one.name, base))
         for k, one in enumerate(version.card.classes or [])
     ]
 
 
-def _condition_attributes(version: ModelVersion, root_path: str) -> list[ServedAttribute]:
+def _condition_attributes(version: ModelVersion, base: str) -> list[ServedAttribute]:
     found = version.card.attributes
     return [
-        ServedAttribute(**one.model_dump(), example=_example(version, one.name, root_path))
+        ServedAttribute(**one.model_dump(), example=_example(version, one.name, base))
         for one in (found.attributes if found else [])
     ]
 
 
-def _example(version: ModelVersion, name: str, root_path: str) -> str:
+def _example(version: ModelVersion, name: str, base: str) -> str:
     """The URL of an image with this class or attribute."""
     choice = version.choice([{name: 1}]) if version.card.classes else version.choice((), {name: 1})
-    return url(version, DrawOptions(choice=choice), 0, root_path=root_path)
+    return url(version, DrawOptions(choice=choice), 0, base=base)
 
 
-def _described(registry: Registry, name: str, root_path: str) -> ServedModel:
+def _described(registry: Registry, name: str, base: str) -> ServedModel:
     versions = [
         ServedVersion(
             version=number,
@@ -54,8 +54,8 @@ def _described(registry: Registry, name: str, root_path: str) -> ServedModel:
             precision=version.engine.precision,
             graph=version.variant.file,
             attributes=version.card.editable,
-            classes=_classes(version, root_path),
-            condition_attributes=_condition_attributes(version, root_path),
+            classes=_classes(version, base),
+            condition_attributes=_condition_attributes(version, base),
             card=version.card,
         )
         for number, version in sorted(registry.models[name].items())
@@ -66,8 +66,8 @@ def _described(registry: Registry, name: str, root_path: str) -> ServedModel:
 @router.get("/models")
 async def models(registry: CurrentRegistry, request: Request) -> ServedModels:
     """List every model in service with the card of each version, and what is not in service."""
-    root_path = context_of(request.scope).root_path
-    described = [_described(registry, name, root_path) for name in sorted(registry.models)]
+    base = context_of(request.scope).public_url
+    described = [_described(registry, name, base) for name in sorted(registry.models)]
     try:
         default = registry.default
     except NotReadyError:
@@ -85,4 +85,4 @@ async def model(
 ) -> ServedModel:
     """Describe one model in service."""
     found = registry.find(name, None, place="path", parameter="name")
-    return _described(registry, found.card.name, context_of(request.scope).root_path)
+    return _described(registry, found.card.name, context_of(request.scope).public_url)

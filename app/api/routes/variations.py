@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.api import direct_route, openapi, points, responses
+from app.api import direct_route, merging, openapi, points, responses
 from app.api.bodies import VariationsBody
 from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import RouteContext, route_context
+from app.api.drawing import RouteContext, require_absent
 from app.api.parameters import VariationsQuery, start
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
@@ -30,44 +30,49 @@ async def variations(request: Request) -> Response:
 
     A neighbour's latent is the seed's latent plus uniform noise from `-radius` to `radius`, which
     depends on the seed alone. If a side is even, the image is just above, or left of, the centre.
-    A seed of -1 stands for a random one, which `X-Seed` names.
+    Without a seed, or with -1, it is a random one, which `X-Seed` names.
     """
-    query = direct_route.parse_query(request, VariationsQuery)
-    return await _neighbourhood(query, start(query.seed), route_context(request))
+    return await merging.answer(request, VariationsQuery, VariationsBody, _neighbourhood)
 
 
 @router.post(
     "/variations",
     response_model=Neighbours,
     responses={**_IMAGES, **openapi.problems(BodyTooLargeError)},
-    openapi_extra=direct_route.body_description(VariationsBody),
+    openapi_extra=direct_route.description(VariationsQuery, VariationsBody),
 )
 async def variations_of_point(request: Request) -> Response:
     """Generate the image of `point`, a seed or a latent, with its neighbours around it.
 
-    The body has the parameters of `GET`, and `point` in place of `seed`. The noise around a latent
-    is that of seed 0.
+    The parameters are those of `GET`, in the query or in the body, which may have `point` in place
+    of `seed`. The noise around a latent is that of seed 0.
     """
-    body = await direct_route.require_body(request, VariationsBody)
-    return await _neighbourhood(body, body.point, route_context(request))
+    return await merging.answer(request, VariationsQuery, VariationsBody, _neighbourhood)
 
 
-async def _neighbourhood(
-    query: VariationsQuery | VariationsBody, point: Point, route: RouteContext
-) -> Response:
-    media_type, place = choose(route.accept, _OFFERED), query.place
+async def _neighbourhood(route: RouteContext, given: VariationsBody) -> Response:
+    """The image of a point, surrounded by its neighbours."""
+    media_type, point = choose(route.accept, _OFFERED), _point(given)
     seed = points.first_seed([point])
-    layout = Neighbourhood(seed or 0, query.radius, query.rows, query.cols)
-    route.check_count(layout.count, place, rows=query.rows, cols=query.cols)
-    version = route.find(query.model, query.version, place)
+    layout = Neighbourhood(seed or 0, given.radius, given.rows, given.cols)
+    route.check_count(layout.count, rows=given.rows, cols=given.cols)
+    version = route.find(given.model, given.version)
     points.check_width(version, {"point": point})
-    choice = version.choice(query.mixtures, query.amounts, layout.count, place)
-    options = query.options(version.edit(query.strengths, place), choice)
-    sheet = query.sheet(query.cols)
-    requested = {"rows": query.rows, "cols": query.cols, **query.size_parameters}
-    drawing = route.drawing(version, options, sheet, layout.count, place, **requested)
+    choice = version.choice(given.mixtures, given.amounts, layout.count)
+    options = given.options(version.edit(given.strengths), choice)
+    sheet = given.sheet(given.cols)
+    requested = {"rows": given.rows, "cols": given.cols, **given.size_parameters}
+    drawing = route.drawing(version, options, sheet, layout.count, **requested)
     (centre,) = drawing.latents([point])
     conditions = drawing.conditions([point] * layout.count)
     rows = drawing.rows(layout.latents_around(centre), conditions)
     drawn = await drawing.draw(rows, media_type)
     return await responses.neighbourhood(media_type, drawn, layout, sheet, seed)
+
+
+def _point(given: VariationsBody) -> Point:
+    """The point in the centre. Raises ParameterError if there are two."""
+    if given.point is None:
+        return start(given.seed)
+    require_absent("point", {"seed": given.seed})
+    return given.point

@@ -42,7 +42,7 @@ async def receive() -> Message:
 def context(path: str, query: str = "", host: str = "192.0.2.1") -> RequestContext:
     method = "GET" if path in {"/interpolate", "/grid", "/variations"} else "POST"
     scope: dict[str, Any] = {"type": "http", "method": method, "path": path}
-    scope |= {"query_string": query.encode()}
+    scope |= {"query_string": query.encode(), "http_version": "1.1"}
     scope |= {"headers": [], "client": (host, 1), "state": {}}
     authenticator, stats = Authenticator(Settings()), RequestStats("id")
     created = RequestContext(scope, receive, authenticator, 30.0, stats)
@@ -169,13 +169,14 @@ def test_an_encoder_has_a_queue_of_its_own(admission: Admission, queue: Queue) -
     assert early(admission, context("/generate")) is None
 
 
-@pytest.mark.parametrize("path", ["/interpolate", "/grid", "/variations"])
-def test_a_body_names_the_model_where_the_method_is_post(
-    admission: Admission, queue: Queue, path: str
+@pytest.mark.parametrize("path", ["/generate", "/interpolate", "/grid", "/variations"])
+@pytest.mark.parametrize("header", [(b"content-length", b"9"), (b"transfer-encoding", b"chunked")])
+def test_a_body_may_name_the_model(
+    admission: Admission, queue: Queue, path: str, header: tuple[bytes, bytes]
 ) -> None:
     with pytest.raises(OverloadedError):
         admit(admission, context("/generate"), queue, 3)
     assert early(admission, context(path)) is not None
     request = context(path)
-    request.scope["method"] = "POST"
+    request.scope |= {"method": "POST", "headers": [header]}
     assert early(admission, request) is None

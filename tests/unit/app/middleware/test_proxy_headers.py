@@ -1,4 +1,4 @@
-"""The client and the scheme that trusted proxies report."""
+"""The client, the scheme, the host and the prefix that trusted proxies report."""
 
 import pytest
 from starlette.types import Scope
@@ -41,6 +41,26 @@ def test_an_unknown_scheme_or_client_is_not_believed() -> None:
 def test_any_other_client_is_not_believed() -> None:
     headers = (b"x-forwarded-for", b"192.0.2.7"), (b"x-forwarded-proto", b"https")
     assert seen("10.0.0.2", *headers) == (("10.0.0.2", 5), "http")
+
+
+@pytest.mark.parametrize(
+    ("reported", "host"),
+    [
+        (b"art.example", b"art.example"),
+        (b" art.example:8443 ", b"art.example:8443"),
+        (b"[2001:db8::1]:80", b"[2001:db8::1]:80"),
+        (b"evil.example, art.example", b"art.example"),
+        (b"art.example/path", b"own:8000"),
+        (b"user@art.example", b"own:8000"),
+        (b"art.example\xe4", b"own:8000"),
+        (b"", b"own:8000"),
+    ],
+)
+def test_the_host_of_a_trusted_proxy_is_believed_if_it_is_one(reported: bytes, host: bytes) -> None:
+    headers = (b"host", b"own:8000"), (b"x-forwarded-host", reported)
+    for peer, expected in (("10.0.0.1", host), ("10.0.0.2", b"own:8000")):
+        found = [value for name, value in applied(peer, *headers)["headers"] if name == b"host"]
+        assert found == [expected]
 
 
 @pytest.mark.parametrize("path", ["/grid", "/a/b/grid"])
