@@ -1,4 +1,4 @@
-"""``python -m app``: reads flags and environment, then serves or renders images to files."""
+"""``python -m app``: reads flags and environment, then serves, renders, pulls or pushes."""
 
 import logging
 import math
@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from app import __version__
+from app.exchange.options import PullSettings, PushSettings
 from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings, unknown_variables
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
 
     from app.registry.trial_client import TrialProcess
 
-_Options = TypeVar("_Options", Settings, RenderSettings)
+_Options = TypeVar("_Options", Settings, RenderSettings, PullSettings, PushSettings)
 
-_SECRET = ("api_keys", "admin_keys")
+# An address may contain a password by mistake; its errors show it without.
+_SECRET = ("api_keys", "admin_keys", "source", "target")
 _NO_ONNXRUNTIME = """\
 onnxruntime is not installed. Its builds exclude each other; install one of them:
   pip install '.[cpu]'               any machine
@@ -36,7 +38,7 @@ onnxruntime is not installed. Its builds exclude each other; install one of them
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until a signal stops the server, or render images to files.
+    """Serve until a signal stops the server, or do what another command says.
 
     Returns the exit status: 0 on success, 2 for invalid arguments, 1 or 130 for other failures.
     """
@@ -44,8 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"python -m app {__version__}")
         return 0
-    if arguments[:1] == ["render"]:
-        return render(arguments[1:], "python -m app render")
+    command = {"render": render, "pull": pull, "push": push}.get("".join(arguments[:1]))
+    if command:
+        return command(arguments[1:], f"python -m app {arguments[0]}")
     return serve(arguments, "python -m app")
 
 
@@ -60,6 +63,16 @@ def serve(arguments: list[str], program: str) -> int:
 def render(arguments: list[str], program: str) -> int:
     """Write generated images into files; returns the exit status. ``program`` as in ``serve``."""
     return _run(RenderSettings, arguments, program, _render)
+
+
+def pull(arguments: list[str], program: str) -> int:
+    """Copy a version into the models folder; returns the exit status. ``program`` as above."""
+    return _run(PullSettings, arguments, program, _pull)
+
+
+def push(arguments: list[str], program: str) -> int:
+    """Copy a version to elsewhere; returns the exit status. ``program`` as above."""
+    return _run(PushSettings, arguments, program, _push)
 
 
 def _run(
@@ -191,6 +204,38 @@ def _render(options: RenderSettings) -> int:
         print("\ninterrupted; run the same command again to continue", file=sys.stderr)
         return 130
     print(f"{options.out}: {rendered.count} images of {rendered.model}/{rendered.version}")
+    return 0
+
+
+def _pull(options: PullSettings) -> int:
+    from app.exchange.pull import pull
+
+    return _exchange(lambda: pull(options).lines())
+
+
+def _push(options: PushSettings) -> int:
+    from app.exchange.push import push
+
+    return _exchange(lambda: (f"{name}: {size:,} bytes" for name, size in push(options).items()))
+
+
+def _exchange(action: Callable[[], Iterable[str]]) -> int:
+    """Print the lines that ``action`` returns, or its error; returns the exit status."""
+    from app.errors import StartupError
+    from app.exchange.store import ExchangeError
+
+    try:
+        for line in action():
+            print(line)
+    except (ExchangeError, StartupError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ValidationError as error:  # an environment variable that is invalid for the server
+        _print_errors(error)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -280,6 +280,11 @@ class Card(_Part):
         return sampler_of(self.classes, self.attributes)
 
     @property
+    def graphs(self) -> "list[Variant | Encoder]":
+        """All ONNX files: the variants and, if there is one, the encoder."""
+        return [*self.variants, *([self.encoder] if self.encoder else [])]
+
+    @property
     def inputs(self) -> dict[str, int]:
         """The inputs of the graph, float32 ``(n, width)``: their names and widths, in order."""
         condition = {CLASSES: len(self.sampler.names)} if self.sampler else {}
@@ -325,23 +330,37 @@ def version_numbers(model: Path) -> list[int]:
 def read(folder: Path) -> Card:
     """Return the card in ``folder``. Raises CardError, also if it belongs to another folder."""
     path = folder / CARD_FILE
+    content = _content(path, MAX_CARD_BYTES)
     try:
-        card = Card.model_validate_json(_content(path, MAX_CARD_BYTES))
-    except ValidationError as error:
-        raise CardError(f"{path}: {_first_problem(error)}") from error
+        card = parse(content)
+    except CardError as error:
+        raise CardError(f"{path}: {error}") from error
     if (card.name, str(card.version)) != (folder.parent.name, folder.name):
         place = f"{folder.parent.name}/{folder.name}"
         raise CardError(f"{path}: names {card.name}/{card.version} but lies in {place}")
     return card
 
 
+def parse(content: bytes) -> Card:
+    """Return the card in the JSON text ``content``. Raises CardError, which names the field."""
+    try:
+        return Card.model_validate_json(content)
+    except ValidationError as error:
+        raise CardError(_first_problem(error)) from error
+
+
 def write(card: Card, folder: Path) -> None:
-    """Write ``card`` as ``folder/card.json``, each list of numbers on a line of its own."""
+    """Write ``card`` as ``folder/card.json``."""
+    atomic_files.write(folder / CARD_FILE, serialise(card))
+
+
+def serialise(card: Card) -> bytes:
+    """Return ``card`` as JSON text, each list of numbers on a line of its own."""
     optional = ("classes", "attributes", "directions", "encoder")
     absent = {name for name in optional if getattr(card, name) is None}
     content = json.dumps(card.model_dump(mode="json", exclude=absent), indent=2)
     flat = _NUMBERS.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", content)
-    atomic_files.write(folder / CARD_FILE, (flat + "\n").encode())
+    return (flat + "\n").encode()
 
 
 def load_graph(folder: Path, graph: Variant | Encoder) -> bytes:

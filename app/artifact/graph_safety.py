@@ -1,20 +1,13 @@
 """Rejects ONNX files that depend on other files: external weights and custom operators.
 
-The file is parsed as a Protocol Buffers message (protobuf.dev, "Encoding"), field by field, before
-onnxruntime sees it. onnxruntime would look for external weights in the working directory of the
-server.
+The file is parsed field by field before onnxruntime sees it. onnxruntime would look for external
+weights in the working directory of the server.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
+from app.artifact import wire_format
 from app.artifact.card import CardError
-
-_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
-"""Wire types."""
-
-_MAX_VARINT = 10
-"""Bytes."""
 
 # From onnx.proto: for each message, the fields with messages that may contain tensors or nodes.
 _MESSAGES: Final[dict[str, dict[int, str]]] = {
@@ -61,7 +54,7 @@ def _check(message: memoryview, kind: str, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise CardError("subgraphs are nested too deeply")
     values: dict[int, str] = {}
-    for number, value in _fields(message):
+    for number, value, _ in wire_format.fields(message):
         if number in _MESSAGES.get(kind, {}) and not isinstance(value, int):
             _check(value, _MESSAGES[kind][number], depth + 1)
         elif number in _INSPECTED.get(kind, ()):
@@ -76,36 +69,3 @@ def _check(message: memoryview, kind: str, depth: int) -> None:
 
 def _text(value: memoryview) -> str:
     return bytes(value[:200]).decode(errors="replace")
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the number and the value of every field. Raises CardError, IndexError if truncated."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        wire_type = key & 7
-        if wire_type == _VARINT:
-            number, at = _varint(message, at)
-            yield key >> 3, number
-            continue
-        if wire_type == _BYTES:
-            length, at = _varint(message, at)
-        elif wire_type in {_EIGHT_BYTES, _FOUR_BYTES}:
-            length = 8 if wire_type == _EIGHT_BYTES else 4
-        else:
-            raise CardError(f"not an ONNX file: a field has wire type {wire_type}")
-        if at + length > len(message):
-            raise IndexError
-        yield key >> 3, message[at : at + length]
-        at += length
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Return the varint at position ``at`` and the position after it."""
-    value = 0
-    for k in range(_MAX_VARINT):
-        byte = message[at + k]
-        value |= (byte & 127) << 7 * k
-        if byte < 128:
-            return value, at + k + 1
-    raise CardError(f"not an ONNX file: a varint is longer than {_MAX_VARINT} bytes")

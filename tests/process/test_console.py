@@ -118,6 +118,8 @@ def test_without_pytorch_the_trainer_says_what_to_install(elsewhere: Path) -> No
     [
         (["serve"], "usage: dcgan serve "),
         (["render"], "usage: dcgan render "),
+        (["pull"], "usage: dcgan pull "),
+        (["push"], "usage: dcgan push "),
         (["train"], "usage: dcgan train "),
         (["train", "export"], "usage: dcgan train export "),
     ],
@@ -135,7 +137,7 @@ def test_the_help_of_a_command_names_it_as_it_was_called(
 def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert console.main(["--help"]) == 0
     words = capsys.readouterr().out
-    assert all(f"\n  {name} " in words for name in ("serve", "render", "train"))
+    assert all(f"\n  {name} " in words for name in ("serve", "render", "pull", "push", "train"))
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from fastapi.testclient import TestClient
 
+from app.exchange.options import PullSettings, PushSettings
 from app.rendering.options import RenderSettings
 from app.settings import PREFIX, Settings
 from tests.dcgan_example import Example, exported, trained
@@ -173,6 +174,14 @@ def test_every_render_command_parses(texts: dict[str, str]) -> None:
     assert len(examples) >= 2
     for example in examples:
         RenderSettings(_cli_parse_args=example.split()[4:])
+
+
+def test_every_pull_and_push_command_parses(texts: dict[str, str]) -> None:
+    for name, settings in (("pull", PullSettings), ("push", PushSettings)):
+        examples = commands(texts, f".venv/bin/python -m app {name} ")
+        assert examples
+        for example in examples:
+            settings(_cli_parse_args=example.split()[4:])
 
 
 def test_every_training_command_parses(texts: dict[str, str]) -> None:

@@ -30,6 +30,7 @@ APP: Graph = {
     "registry": BELOW,
     "rendering": BELOW,
     "model": BELOW,
+    "exchange": BELOW,
     "observability": {"settings"},
     "auth": {"settings", "errors"},
     "middleware": BELOW,
@@ -67,7 +68,7 @@ LIBRARIES = sys.stdlib_module_names | {"isal", "numpy", "onnxruntime", "PIL", "p
 """Everything that the light packages may import."""
 
 NEVER_IN_APP = {"training", "torch", "onnx"}
-NEVER_LOADED_BY_THE_SERVER = ("torch", "training", "onnx", "tqdm", "httpx")
+NEVER_LOADED_BY_THE_SERVER = ("torch", "training", "onnx", "tqdm", "httpx", "app.exchange")
 
 
 def table(root: str, floors: Graph) -> Graph:
