@@ -4,8 +4,8 @@ import asyncio
 import gc
 import math
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,6 +100,8 @@ _DRAWING_ERRORS = openapi.problems(
 )
 _DIRECT = (health.router, generate.router, images.router)
 """Their direct routes are answered ahead of FastAPI's routing."""
+_NEW_OBJECTS = 5000
+"""After so many more containers, the garbage collector looks for cycles among the new ones."""
 _MEMORY_SHARE = 8
 """By default, all encoders of the server use this part of the memory."""
 _LATENT_PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations", "/arithmetic"})
@@ -326,7 +328,6 @@ def _lifespan(
             process.crash_log.close()
             if process.tracer:
                 await asyncio.to_thread(process.tracer.close)
-        gc.unfreeze()
 
     return lifespan
 
@@ -338,15 +339,30 @@ async def _models_loaded(reloader: Reloader, start: Start) -> AsyncIterator[None
         async with reloader.running(start.seconds) as loading:
             if start.on_failure:
                 loading.add_done_callback(partial(_report, start.on_failure))
-            # What has been loaded stays. The garbage collector would traverse it again every
-            # thousand requests or so, and delay those that wait.
-            gc.collect()
-            gc.freeze()
-            yield
+            with _rare_collections():
+                yield
     except StartupError as error:
         if not start.on_failure:
             raise
         start.on_failure(error)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Meanwhile the garbage collector ignores all that exists already, and runs seldom.
+
+    Otherwise it would traverse what has been loaded every thousand requests or so, and what all
+    requests in progress refer to every forty. Requests leave no cycles behind.
+    """
+    gc.collect()
+    gc.freeze()
+    before = gc.get_threshold()
+    gc.set_threshold(_NEW_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _report(on_failure: Callable[[StartupError], object], loading: "asyncio.Task[None]") -> None:

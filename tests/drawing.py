@@ -13,7 +13,7 @@ from tests.versions import WIDTH
 
 async def draw(version: ModelVersion) -> int:
     """Generate an image; return the value of all its pixels, which is the version number."""
-    computed = await version.draw({INPUT: np.zeros((1, WIDTH), np.float32)}, ANONYMOUS)
+    computed = await version.compute({INPUT: np.zeros((1, WIDTH), np.float32)}, ANONYMOUS)
     return int(np.unique(computed.results).item())
 
 

@@ -52,7 +52,7 @@ class Drawing:
         """The images of ``rows``, to be encoded as ``media_type``.
 
         Raises OverloadedError if the encoders are busy, and the errors of ``Admission.admit`` and
-        of ``ModelVersion.draw``.
+        of ``Queued.compute``.
         """
         services, stats, count = self.services, self.context.stats, arrays.count(rows)
         pixels = self._pixels(count, media_type)

@@ -97,9 +97,9 @@ class Generation:
     async def images(self, rows: GraphInputs, claim: Claim, price: float) -> Drawn:
         """The images of ``rows``, see ``ModelVersion.rows``, counted in the statistics.
 
-        ``price`` is their cost, see ``cost.images``. Raises the errors of ``ModelVersion.draw``.
+        ``price`` is their cost, see ``cost.images``. Raises the errors of ``Queued.compute``.
         """
-        computed = await self.version.draw(rows, claim, price)
+        computed = await self.version.compute(rows, claim, price)
         conditions = cast("Conditions | None", rows.get(CLASSES))
         return self.drawn(computed, conditions, claim)
 

@@ -112,7 +112,7 @@ class _Canvas:
         version, count = self.encoding.version, len(latents)
         of_each = conditions.repeat(count // len(conditions), axis=0)
         rows = version.rows(latents, of_each, self.encoding.options)
-        computed = await version.draw(rows, self.encoding.claim, count)
+        computed = await version.compute(rows, self.encoding.claim, count)
         self.queue += computed.queue
         self.compute += computed.compute
         return cast("Pixels", computed.results)

@@ -94,7 +94,7 @@ class ImageCache:
     ) -> ImageFile:
         """The file, generated once for all requests that wait for it at the same time.
 
-        Raises the errors of ``ModelVersion.draw``.
+        Raises the errors of ``Queued.compute``.
         """
         begin = partial(self._begin, key, etag, claim, stats)
         try:

@@ -156,6 +156,7 @@ class Batcher:
         """
         submitted = time.perf_counter()
         count = len(next(iter(rows.values())))
+        cost = count if cost is None else cost
         try:
             self.check(claim.client, count, cost)
         except ShareError:
@@ -166,28 +167,19 @@ class Batcher:
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         loop = asyncio.get_running_loop()
-        cost = count if cost is None else cost
         job = Job(rows, count, claim, loop.create_future(), submitted, cost)
         self._queue.add(job)
         self._shares.add(claim.client, count, cost)
         self._wake_up.set()
-        try:
-            results = await self._finished(job)
-            seconds = job.compute_seconds
-        finally:
-            del job  # an error has this frame in its traceback, and the job has the error: a cycle
-        return Computed(results, time.perf_counter() - submitted - seconds, seconds)
-
-    async def _finished(self, job: Job) -> Array:
-        """Wait for the results; end the job early at its deadline or if its client disconnects."""
-        if job.claim.deadline < job.submitted + _SOON:
+        if claim.deadline < submitted + _SOON:
             self._attend(job)
         else:
             if not self._new:
-                asyncio.get_running_loop().call_later(_SOON, self._attend_to_new)
+                loop.call_later(_SOON, self._attend_to_new)
             self._new.append(job)
         try:
-            return await job.result
+            results, seconds = await job.result, job.compute_seconds
+            return Computed(results, time.perf_counter() - submitted - seconds, seconds)
         except asyncio.CancelledError:
             self._drop(job, "left")
             raise
@@ -196,7 +188,7 @@ class Batcher:
                 job.timer.cancel()
             if job.disconnect:
                 job.disconnect.cancel()
-            del job  # as in ``submit``
+            del job  # an error has this frame in its traceback, and the job has the error: a cycle
 
     def _attend_to_new(self) -> None:
         new, self._new = self._new, []

@@ -67,7 +67,7 @@ class FairQueue:
         if queue is None:
             queue = self._turns[client] = self._light[client] = _ClientQueue(client)
         queue.jobs[job] = None
-        queue.rows += job.queued
+        queue.rows += job.count
         if queue.rows > self._quantum:
             self._light.pop(client, None)
 

@@ -94,7 +94,7 @@ def _texts(text: Text) -> list[bytes]:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     content = kind + data
-    return struct.pack(">I", len(data)) + content + struct.pack(">I", isal_zlib.crc32(content))
+    return len(data).to_bytes(4) + content + isal_zlib.crc32(content).to_bytes(4)
 
 
 IEND = _chunk(b"IEND", b"")

@@ -6,10 +6,12 @@ alone determines its condition, as it determines its latent, so that it still na
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -80,7 +82,7 @@ class ClassSampler:
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``. The page finds the same."""
         bounds = self._bounds
-        chosen = np.searchsorted(bounds, condition_numbers(seeds) * bounds[-1], side="right")
+        chosen = [bisect_right(bounds, one * bounds[-1]) for one in condition_numbers(seeds)]
         found: Conditions = self._one_hot[chosen]
         return found
 
@@ -90,8 +92,8 @@ class ClassSampler:
         return np.eye(len(self.names), dtype=np.float32)
 
     @cached_property
-    def _bounds(self) -> NDArray[np.float64]:
-        return np.cumsum(self.shares)
+    def _bounds(self) -> list[float]:
+        return list(accumulate(self.shares))
 
     def each(self, own: Conditions) -> Conditions:
         """Every class for as many images as ``own`` has ``(n, k)``: ``(k * n, k)``."""
@@ -163,7 +165,7 @@ class AttributeSampler:
     def from_seeds(self, seeds: Sequence[int]) -> Conditions:
         """The attributes of ``seeds``, 0 or 1: ``(len(seeds), k)``."""
         table = self._table
-        return table[(condition_numbers(seeds) * len(table)).astype(np.intp)]
+        return table[[int(one * len(table)) for one in condition_numbers(seeds)]]
 
     @cached_property
     def _table(self) -> Conditions:

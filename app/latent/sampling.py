@@ -103,7 +103,7 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     word and never beyond ±6.77; ``uniform`` is U(-1, 1). Raises ValueError for a seed outside
     0…2**32 - 1.
     """
-    if any(not 0 <= seed < SEEDS for seed in seeds):
+    if len(seeds) and not 0 <= min(seeds) <= max(seeds) < SEEDS:
         raise ValueError(f"seeds must be from 0 to {SEEDS - 1}, got {list(seeds)}")
     u, v = _unit_pairs(random_words(seeds, (width + 1) // 2))
     pairs = np.empty((*u.shape, 2), dtype=np.float32)
@@ -115,15 +115,16 @@ def from_seeds(seeds: Sequence[int], width: int, prior: Prior = "normal") -> Lat
     return np.ascontiguousarray(pairs.reshape(len(seeds), 2 * u.shape[1])[:, :width])
 
 
-def condition_numbers(seeds: Sequence[int]) -> Float64Array:
-    """Return one number in [0, 1) per seed, ``(len(seeds),)``, which decides its condition.
+def condition_numbers(seeds: Sequence[int]) -> list[float]:
+    """Return one number in [0, 1) per seed, which decides its condition.
 
     It is independent of the latent of the seed.
     """
     if len(seeds) <= _FEW:
-        return np.array([_condition_number(seed) for seed in seeds], dtype=np.float64)
+        return [_condition_number(seed) for seed in seeds]
     first = (np.array(seeds, dtype=np.uint64) << _SHIFT_32) + _CONDITION
-    return (_words_from(first, 1)[:, 0] >> _SHIFT_11) / _DOUBLES
+    numbers: list[float] = ((_words_from(first, 1)[:, 0] >> _SHIFT_11) / _DOUBLES).tolist()
+    return numbers
 
 
 def _condition_number(seed: int) -> float:

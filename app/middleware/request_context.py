@@ -90,10 +90,10 @@ class RequestContext:
     @property
     def has_body(self) -> bool:
         """Whether a body comes with the request; in HTTP/1, its headers say so (RFC 9112, 6.3)."""
-        length = self.values(b"content-length")
-        if self.scope.get("http_version") not in _HTTP_1 or self.values(b"transfer-encoding"):
+        headers: dict[bytes, bytes] = dict(self.scope["headers"])
+        if b"transfer-encoding" in headers or self.scope.get("http_version") not in _HTTP_1:
             return True
-        return bool(length) and length != ["0"]
+        return headers.get(b"content-length", b"0") != b"0"
 
     def values(self, name: bytes) -> list[str]:
         """The values of all headers with this name, which is in lower case."""

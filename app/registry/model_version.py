@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from app.artifact.card import CLASSES, Card
 from app.batching.batcher import Batcher
-from app.batching.jobs import Claim, Computed
 from app.registry.draw_options import DEFAULT, DrawOptions
 from app.registry.encoder import Encoder
 from app.registry.generator import Generator
@@ -64,7 +63,7 @@ class ModelVersion(Generator, Queued):
                 batcher.close_soon()
 
     def rows_to_queue(self, seeds: list[int], options: DrawOptions = DEFAULT) -> GraphInputs:
-        """The rows for ``draw`` of the images of ``seeds``.
+        """The rows for ``compute`` of the images of ``seeds``.
 
         Where the options allow that, the queue gets seeds, see ``queued_seeds``.
         """
@@ -74,14 +73,3 @@ class ModelVersion(Generator, Queued):
         if self.card.sampler:
             rows[CLASSES] = self.conditions(seeds, options)
         return rows
-
-    async def draw(self, rows: GraphInputs, claim: Claim, cost: float | None = None) -> Computed:
-        """The images of ``rows``: uint8 ``(n, height, width, channels)``, and times.
-
-        ``cost`` is as in ``Batcher.submit``. Raises as ``Queued.compute``.
-        """
-        self.acquire()
-        try:
-            return await self.compute(rows, claim, cost)
-        finally:
-            self.release()

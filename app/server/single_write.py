@@ -71,7 +71,7 @@ class SingleWrite:
         ):
             return False
         headers = (*cycle.default_headers, *start.get("headers", ()))
-        head = b"".join([STATUS_LINE[status], *(b"%b: %b\r\n" % one for one in headers), b"\r\n"])
+        head = STATUS_LINE[status] + b"\r\n".join(map(b": ".join, headers)) + b"\r\n\r\n"
         if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(headers) + 2):
             return False  # uvicorn raises the error
         cycle.response_started = cycle.response_complete = True

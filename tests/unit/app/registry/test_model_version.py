@@ -76,7 +76,7 @@ def test_a_seed_determines_the_latent_and_the_condition_of_its_image(
     assert len(np.unique(conditions, axis=0)) > 1
 
     async def drawn(rows: GraphInputs) -> object:
-        return (await version.draw(rows, ANONYMOUS)).results
+        return (await version.compute(rows, ANONYMOUS)).results
 
     async def scenario() -> None:
         # Merged into one batch, as the engine is busy with the first.

@@ -20,7 +20,7 @@ def test_seeds_and_latents_in_one_batch_give_the_images_of_each(models: Path) ->
     moved = DrawOptions(edit=Edit("hat:1", 0.5), truncation=0.7)
 
     async def drawn(rows: GraphInputs) -> NDArray[np.generic]:
-        return (await version.draw(rows, ANONYMOUS)).results
+        return (await version.compute(rows, ANONYMOUS)).results
 
     async def scenario() -> list[NDArray[np.generic]]:
         requests = [
