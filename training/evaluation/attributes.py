@@ -7,22 +7,22 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from app.artifact.card import Direction
 from app.latent.sampling import Latents
-from training.errors import EvaluationError
-from training.evaluation import directions, features, loaded_model, steering
+from training.evaluation import directions, features, loaded_model, recogniser, steering
 from training.evaluation.directions import Attributes, Float64Array
 from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.options import AttributesOptions
 from training.evaluation.progress import bar
+from training.evaluation.recogniser import Recogniser
 from training.evaluation.records import AttributeEdit, AttributesRecord, FeatureNetwork
-from training.evaluation.references import spec_of
 from training.evaluation.steering import Logits
 from training.gan import hardware
+from training.gan.conditional import Rows
 from training.gan.pixels import Track, of_latents
 from training.loop import device as devices
 from training.run.journal import Run
@@ -48,17 +48,24 @@ PROTOCOL = (
 )
 """How directions are found and measured. Published cards contain this text: do not change it."""
 
-Predict = Callable[[Latents], Attributes]
-"""Function from latents ``(n, width)`` to the attributes ``(n, k)`` of their images."""
+Predict = Callable[[Rows], Attributes]
+"""Function from rows ``(n, z + k)`` to the attributes of their images."""
 
 
 class Examples(NamedTuple):
-    """Latents and the attributes of their images."""
+    """Inputs of the generator and the attributes of their images."""
 
-    z: Latents
-    """``(n, width)``."""
+    rows: Rows
+    """Latents, each followed by its condition: ``(n, z + k)``."""
     has: Attributes
     """Which attributes each image has: ``(n, k)``."""
+    width: int
+    """The width of a latent."""
+
+    @property
+    def latents(self) -> Latents:
+        """The latents ``(n, width)``."""
+        return self.rows[:, : self.width]
 
     def is_rare(self, attribute: int) -> bool:
         """Whether too few of the images have ``attribute``, or too few do not have it."""
@@ -68,7 +75,13 @@ class Examples(NamedTuple):
     def without(self, attribute: int, limit: int) -> "Examples":
         """The first images that do not have ``attribute``, at most ``limit``."""
         rows = np.flatnonzero(~self.has[:, attribute])[:limit]
-        return Examples(self.z[rows], self.has[rows])
+        return Examples(self.rows[rows], self.has[rows], self.width)
+
+    def moved(self, step: Latents | Float64Array) -> Rows:
+        """The inputs of the generator with ``step`` ``(width,)`` added to each latent."""
+        found = self.rows.copy()
+        found[:, : self.width] = self.latents + step
+        return found
 
 
 def attributes(folder: Path, options: AttributesOptions) -> AttributesRecord:
@@ -81,25 +94,33 @@ def attributes(folder: Path, options: AttributesOptions) -> AttributesRecord:
     device = devices.resolve(options.device)
     model = loaded_model.load(folder, device, options.checkpoint)
     default = None if model.step is None else Run(folder).edits
-    record = measure(model, device, options.count)
+    by = recogniser.of(model, options)
+    record = measure(model, by, device, options.count)
     print(*record.table(), sep="\n")
+    if missing := [name for name in by.spec.names if name not in record.edits]:
+        print(f"left out: {', '.join(missing)}; too few images have it, or no direction adds it")
     if out := options.out or default:
         record.write(out)
         print(f"written to {out}")
     return record
 
 
-def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesRecord:
+def measure(
+    model: LoadedModel, by: Recogniser, device: torch.device, count: int
+) -> AttributesRecord:
     """The edits of ``model``, found and measured on the images of the seeds 0 to ``count`` - 1.
 
-    Raises EvaluationError if no feature network predicts attributes of such images, and for a
-    conditional generator.
+    Attributes are those that ``by`` recognises.
     """
-    began, spec = time.perf_counter(), _spec_with_attributes(model)
-    predict, logits = _prediction(model, spec, device), _logits(model, spec, device)
-    z, half = model.latents(range(count)), count // 2
-    has = predict(z, bar(f"generating {count} images"), bar("attributes of generated images"))
-    finding, held_out = Examples(z[:half], has[:half]), Examples(z[half:], has[half:])
+    began, spec = time.perf_counter(), by.spec
+    network = by.network.to(device)
+    predict, logits = _prediction(model, network, spec), _logits(model, network, device)
+    rows, half = model.rows(range(count)), count // 2
+    has = predict(rows, bar(f"generating {count} images"), bar("attributes of generated images"))
+    finding, held_out = (
+        Examples(rows[part], has[part], model.latent.width)
+        for part in (slice(half), slice(half, None))
+    )
     return AttributesRecord(
         subject=model.title,
         step=model.step,
@@ -108,7 +129,7 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
         count=count,
         protocol=PROTOCOL.format(
             steered=STEERED if logits else "",
-            network=spec.description,
+            network=by.description,
             tried=LENGTH_IMAGES,
             judged=EFFECT_IMAGES,
             strength=STRENGTH,
@@ -120,21 +141,6 @@ def measure(model: LoadedModel, device: torch.device, count: int) -> AttributesR
         device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
-
-
-def _spec_with_attributes(model: LoadedModel) -> NetworkSpec:
-    spec = spec_of(model)
-    if spec.exclusive:
-        raise EvaluationError(
-            f"{model.title}: the images of its data set {model.dataset} have classes, but no "
-            "attributes that could be edited"
-        )
-    if model.sampler:
-        raise EvaluationError(
-            f"{model.title}: is conditional: its attributes are inputs of the generator, which "
-            "change them without directions"
-        )
-    return spec
 
 
 def find_edits(
@@ -150,17 +156,17 @@ def find_edits(
     it or do not have it, or if the direction that adds it to half of the images would have to be
     longer than a latent.
     """
-    longest = float(np.linalg.norm(finding.z, axis=1).mean())
+    longest = float(np.linalg.norm(finding.latents, axis=1).mean())
     edits = {}
-    found = directions.find_directions(finding.z, finding.has)
+    found = directions.find_directions(finding.latents, finding.has)
     for k, direction in enumerate(tqdm(found, unit="attribute")):
         if finding.is_rare(k) or held_out.is_rare(k):
             continue
         few = finding.without(k, LENGTH_IMAGES)
         step = scale_to_half(direction, few, k, longest, predict)
         if step is not None and logits:
-            without = finding.without(k, len(finding.z))
-            steered = steering.steer(STRENGTH * step, *without, k, logits)
+            without = finding.without(k, len(finding.rows))
+            steered = steering.steer(STRENGTH * step, without.rows, without.has, k, logits)
             step = scale_to_half(steered, few, k, longest, predict)
         if step is not None:
             edits[names[k]] = _measure_edit(step, held_out, k, names, predict)
@@ -181,7 +187,7 @@ def scale_to_half(
     unit = direction / np.linalg.norm(direction)
 
     def gained(length: float) -> float:
-        after = predict((without.z + length * unit).astype(np.float32))
+        after = predict(without.moved(length * unit))
         return directions.edit_effect(without.has, after, attribute).gained
 
     length = directions.length_for_half(gained, longest)
@@ -193,7 +199,7 @@ def _measure_edit(
 ) -> AttributeEdit:
     """The effect of ``step`` on images that it was not found on."""
     before = held_out.without(attribute, EFFECT_IMAGES)
-    after = predict(before.z + STRENGTH * step)
+    after = predict(before.moved(STRENGTH * step))
     gained, kept = directions.edit_effect(before.has, after, attribute)
     others = [name for k, name in enumerate(names) if k != attribute]
     return AttributeEdit(
@@ -201,26 +207,25 @@ def _measure_edit(
         direction=Direction(
             vector=[round(number, DECIMALS) for number in step.tolist()],
             gained=gained,
-            kept=float(kept.mean()),
+            kept=float(kept.mean()) if len(kept) else 1.0,
         ),
         kept=dict(zip(others, kept.tolist(), strict=True)),
     )
 
 
 def _prediction(
-    model: LoadedModel, spec: NetworkSpec, device: torch.device
+    model: LoadedModel, network: nn.Sequential, spec: NetworkSpec
 ) -> Callable[..., Attributes]:
-    """Generates the images of latents and predicts their attributes."""
-    network = features.load(spec).to(device)
+    """Generates the images of rows and predicts their attributes."""
 
-    def predict(z: Latents, generating: Track = iter, extracting: Track = iter) -> Attributes:
-        images = of_latents(model.draw, z, generating)
+    def predict(rows: Rows, generating: Track = iter, extracting: Track = iter) -> Attributes:
+        images = of_latents(model.draw, rows, generating)
         return features.extract(network, images, spec, extracting).labels
 
     return predict
 
 
-def _logits(model: LoadedModel, spec: NetworkSpec, device: torch.device) -> Logits | None:
+def _logits(model: LoadedModel, network: nn.Sequential, device: torch.device) -> Logits | None:
     """The logits of the attributes of generated images.
 
     None for a published version: its ONNX graph has no gradients.
@@ -228,12 +233,12 @@ def _logits(model: LoadedModel, spec: NetworkSpec, device: torch.device) -> Logi
     generator = model.generator
     if generator is None:
         return None
-    network = features.load(spec).to(device).requires_grad_(False)
+    network.requires_grad_(False)
     generator.requires_grad_(False)
 
-    def logits(z: Tensor) -> Tensor:
+    def logits(rows: Tensor) -> Tensor:
         with hardware.autocast(device, "auto"):
-            predicted: Tensor = network(generator(z.to(device)))
+            predicted: Tensor = network(generator(rows.to(device)))
         return predicted.float().cpu()
 
     return logits

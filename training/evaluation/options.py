@@ -95,7 +95,16 @@ class RecordOptions(DeviceOptions):
     )
 
 
-class EvaluateOptions(RecordOptions, DatasetOptions):
+class ReferenceOptions(DatasetOptions):
+    """The options of commands that measure a generator by real images."""
+
+    features: Path | None = Field(
+        None,
+        description="feature network of a folder (default: the run's, else that beside the folder)",
+    )
+
+
+class EvaluateOptions(RecordOptions, ReferenceOptions):
     """The options of ``evaluate``."""
 
     samples: int | None = Field(
@@ -103,10 +112,6 @@ class EvaluateOptions(RecordOptions, DatasetOptions):
         ge=MIN_SAMPLES,
         description="number of generated images, from seed 0 on (default: 10000, or half of the "
         "training images if these are fewer)",
-    )
-    features: Path | None = Field(
-        None,
-        description="feature network of a folder (default: the run's, else that beside the folder)",
     )
     inception: Path | None = Field(
         None, description="file pt_inception-2015-12-05, to measure the true FID too"
@@ -141,8 +146,14 @@ class DirectionsOptions(EditOptions):
     )
 
 
-class AttributesOptions(EditOptions):
+class AttributesOptions(EditOptions, ReferenceOptions):
     """The options of ``attributes``."""
+
+    labels: Path | None = Field(
+        None,
+        description="CSV file with attributes of real images, one image a line: a file of the "
+        "folder, or the index of a training image of another data set, then its attributes",
+    )
 
     count: int = Field(
         20_000,

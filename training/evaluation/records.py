@@ -204,7 +204,9 @@ class AttributeEdit(RecordPart):
 
     @property
     def least_kept(self) -> str:
-        """The name and the share of the other attribute that changes most often."""
+        """The name and the share of the other attribute that changes most often, if any."""
+        if not self.kept:
+            return ""
         name = min(self.kept, key=self.kept.__getitem__)
         return f"{name} {self.kept[name]:.0%}"
 

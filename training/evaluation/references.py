@@ -19,7 +19,7 @@ from training.evaluation import feature_file, features, labelled_data
 from training.evaluation.features import NETWORKS, NetworkSpec
 from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.loaded_model import LoadedModel
-from training.evaluation.options import MIN_SAMPLES, EvaluateOptions
+from training.evaluation.options import MIN_SAMPLES, EvaluateOptions, ReferenceOptions
 
 TEST_IMAGES = "test images"
 KEPT_IMAGES = "training images kept from the feature network"
@@ -92,7 +92,13 @@ def _of_published(model: LoadedModel, options: EvaluateOptions) -> Reference:
     return Reference(network, spec, train, test, found.folder)
 
 
-def _of_folder(model: LoadedModel, options: EvaluateOptions) -> Reference:
+def folder_network(
+    model: LoadedModel, options: ReferenceOptions
+) -> tuple[Path, NetworkSpec, nn.Sequential]:
+    """The folder of the images of ``model``, and the feature network for them.
+
+    Raises EvaluationError if the folder is unknown, and as ``feature_file.load`` does.
+    """
     own = config.folder_of(model.options.get("dataset"))
     place = options.data_dir or (own if model.run else None)
     if place is None:
@@ -101,7 +107,11 @@ def _of_folder(model: LoadedModel, options: EvaluateOptions) -> Reference:
         )
     copy = model.run.features if model.run and model.run.features.exists() else None
     file = options.features or copy or config.feature_file(place)
-    spec, network = feature_file.load(file, model.image_shape, place)
+    return place, *feature_file.load(file, model.image_shape, place)
+
+
+def _of_folder(model: LoadedModel, options: EvaluateOptions) -> Reference:
+    place, spec, network = folder_network(model, options)
     if spec.names:
         network, spec = features.restricted(network, spec, names_of(model) or spec.names)
     wanted = Config.model_validate(

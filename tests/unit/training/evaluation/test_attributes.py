@@ -13,13 +13,15 @@ from app.latent.sampling import Latents, from_seeds
 from training.__main__ import main
 from training.data.avatars import parts
 from training.data.avatars.faces import Face, sample_face
-from training.evaluation import attributes, directions, loaded_model, steering
+from training.evaluation import attributes, directions, loaded_model, recogniser, steering
 from training.evaluation.attributes import Examples
 from training.evaluation.directions import Attributes
 from training.evaluation.features import AVATARS
 from training.evaluation.loaded_model import LoadedModel
+from training.evaluation.options import AttributesOptions
 from training.evaluation.records import AttributeEdit, AttributesRecord, FeatureNetwork
 from training.export.publish import export
+from training.gan.conditional import Rows
 from training.gan.pixels import to_pixels
 from training.run.journal import Run
 
@@ -36,7 +38,7 @@ def predict(z: Latents) -> Attributes:
 
 def images(first: int, count: int) -> Examples:
     z = from_seeds(range(first, first + count), WIDTH)
-    return Examples(z, predict(z))
+    return Examples(z, predict(z), WIDTH)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +73,39 @@ def test_strength_1_gives_an_attribute_to_half_of_the_images_without_it(
     for k, name in enumerate(NAMES):
         without = images(4000, 4000).without(k, attributes.EFFECT_IMAGES)
         step = np.array(edits[name].direction.vector, dtype=np.float32)
-        assert predict(without.z + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
-        assert edits[name].direction.gained == predict(without.z + 2 * step)[:, k].mean()
+        assert predict(without.rows + step)[:, k].mean() == pytest.approx(0.5, abs=0.08)
+        assert edits[name].direction.gained == predict(without.rows + 2 * step)[:, k].mean()
+
+
+def test_only_the_latents_of_a_conditional_generator_are_edited() -> None:
+    """Its attributes also depend on the class, which edits leave as it is."""
+
+    def sight(rows: Rows) -> Attributes:
+        return np.stack([rows[:, 0] + rows[:, WIDTH] > 0.5, rows[:, 1] > 0.3], axis=1)
+
+    def examples(first: int) -> Examples:
+        classes = np.eye(2, dtype=np.float32)[np.arange(2000) % 2]
+        rows = np.hstack([from_seeds(range(first, first + 2000), WIDTH), classes])
+        return Examples(rows, sight(rows), WIDTH)
+
+    found = attributes.find_edits(examples(0), examples(2000), NAMES[:2], sight)
+    assert tuple(found) == NAMES[:2]
+    for k, edit in enumerate(found.values()):
+        vector = np.array(edit.direction.vector)
+        assert vector.shape == (WIDTH,)
+        assert vector[k] > 0.95 * np.linalg.norm(vector)
+        assert edit.direction.gained is not None
+        assert edit.direction.gained > 0.8
+
+
+def test_a_single_attribute_keeps_all_others() -> None:
+    def sight(z: Latents) -> Attributes:
+        return z[:, :1] > 0.5
+
+    found, judged = images(0, 1000), images(1000, 1000)
+    found, judged = found._replace(has=sight(found.rows)), judged._replace(has=sight(judged.rows))
+    (edit,) = attributes.find_edits(found, judged, NAMES[:1], sight).values()
+    assert (edit.direction.kept, edit.kept, edit.least_kept) == (1, {}, "")
 
 
 def test_a_rare_or_unreachable_attribute_has_no_edit() -> None:
@@ -81,7 +114,7 @@ def test_a_rare_or_unreachable_attribute_has_no_edit() -> None:
         return np.stack([z[:, 0] > -9, z[:, 0] > 3, np.abs(z[:, 0]) < 0.67], axis=1)
 
     found, judged = images(0, 1000), images(1000, 1000)
-    found, judged = found._replace(has=sight(found.z)), judged._replace(has=sight(judged.z))
+    found, judged = found._replace(has=sight(found.rows)), judged._replace(has=sight(judged.rows))
     assert attributes.find_edits(found, judged, NAMES, sight) == {}
 
 
@@ -99,7 +132,8 @@ def measure(model: LoadedModel) -> AttributesRecord:
         patch.setattr(attributes, "LENGTH_IMAGES", 80)
         patch.setattr(attributes, "EFFECT_IMAGES", 100)
         patch.setattr(directions, "BISECTIONS", 6)
-        return attributes.measure(model, CPU, COUNT)
+        by = recogniser.of(model, AttributesOptions())
+        return attributes.measure(model, by, CPU, COUNT)
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,20 @@ def test_steering_changes_the_other_attributes_less() -> None:
     np.testing.assert_array_equal(straight, [2, 0, 1, 0, 0, 0, 0, 0])
 
 
+def test_conditions_do_not_change() -> None:
+    z = from_seeds(range(200), WIDTH)
+    rows = np.hstack([z, np.ones((200, 2), np.float32)])
+    seen = list[Tensor]()
+
+    def conditional(moved: Tensor) -> Tensor:
+        seen.append(moved[:, WIDTH:])
+        return logits(moved[:, :WIDTH] * moved[:, WIDTH:].mean())
+
+    step = steering.steer(np.ones(WIDTH, np.float32), rows, z @ NORMALS.T > 0, 0, conditional)
+    assert step.shape == (WIDTH,)
+    assert all((found == 1).all() for found in seen)
+
+
 def test_steering_is_deterministic() -> None:
     z = from_seeds(range(200), WIDTH)
     z = z[z[:, 0] < 0]
