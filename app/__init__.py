@@ -11,7 +11,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> object:
-    """``load`` and ``Model``, imported at first use; ``__init__.pyi`` has their types."""
-    if name in {"load", "Model"}:
+    """What ``app.model`` has, imported at first use; ``__init__.pyi`` has the types."""
+    if name in {"load", "Model", "Encoded"}:
         return getattr(import_module("app.model"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,27 +10,39 @@ The pixels are those of the server's images, on the same provider and the same k
 
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.artifact import card, default_version
-from app.artifact.card import CARD_FILE, Card, CardError
+from app.artifact.card import CARD_FILE, IMAGES, Card, CardError
 from app.errors import AppError
+from app.imaging import sources, uploads
+from app.imaging.containers import ImageFile, RefusedImageError
 from app.imaging.sheets import Pixels
+from app.imaging.sources import Source
+from app.imaging.uploads import Invert, ModelImages, Prepared
 from app.latent import choices, edits, interpolation
 from app.latent.choices import Amounts, Choice, Mixture
+from app.latent.conditions import Conditions
 from app.latent.interpolation import Easing
+from app.latent.refinement import MAX_STEPS, Refinement
 from app.latent.sampling import MAX_TRUNCATION, SEEDS, Latents, Method
 from app.registry import chosen_conditions, loader
 from app.registry.draw_options import DrawOptions
+from app.registry.encoder import images_of, latents_and_probabilities, squared_errors
 from app.registry.generator import Generator
 from app.runtime import arrays
 from app.runtime.arrays import GraphInputs
+from app.runtime.image_encoder import ImageEncoder
 from app.settings import GeneratorSettings, Precision, Provider
+
+_INVERT: Mapping[bool | str, Invert] = {"auto": "auto", True: "true", False: "false"}
 
 BATCH = 64
 """Images in a batch of the engine; more are computed one batch after the other."""
@@ -83,7 +95,28 @@ def load(
         engine_cache=None,
         threads=threads,
     )
-    return Model(loader.load_generator(version, settings, BATCH))
+    generator = loader.load_generator(version, settings, BATCH)
+    return Model(generator, partial(loader.load_encoder, version, generator.card, settings))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the encoder of a model finds for n images."""
+
+    latents: Latents
+    """float32 ``(n, width)``; ``generate`` draws them."""
+    probabilities: Conditions
+    """Of each class or attribute, in the order of the card: float32 ``(n, k)``, from 0 to 1; k is 0
+    for a model without any."""
+    conditions: list[str | dict[str, float]]
+    """The class of each reconstruction by name, as ``generate`` takes them, or its attributes by
+    name; empty for a model without any."""
+    pixels: Pixels
+    """The reconstructions: uint8 ``(n, height, width, channels)``."""
+    errors: NDArray[np.float64]
+    """The mean squared differences of images and reconstructions, in pixels from 0 to 1."""
+    inverted: NDArray[np.bool_]
+    """Whether the colours of each image were inverted."""
 
 
 class Model:
@@ -93,8 +126,11 @@ class Model:
     TypeError for a value of another type, that names the argument, its value and what is allowed.
     """
 
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
+    def __init__(
+        self, generator: Generator, load_encoder: Callable[[], ImageEncoder | None]
+    ) -> None:
+        """``load_encoder`` is called before the first image is encoded."""
+        self._generator, self._load_encoder = generator, load_encoder
 
     def __repr__(self) -> str:
         height, width, channels = self.card.image.shape
@@ -199,6 +235,81 @@ class Model:
         conditions = self._generator.typical_conditions(len(rows), drawing)
         return self._draw(self._generator.rows(rows, conditions, drawing))
 
+    def encode(
+        self,
+        images: Iterable[Source],
+        *,
+        refine: int = 0,
+        invert: bool | Literal["auto"] = "auto",
+        classes: OneClass | Sequence[OneClass] | None = None,
+        attributes: Mapping[str, float] | str | Sequence[str] | None = None,
+    ) -> Encoded:
+        """The latents and classes of ``images``, by the encoder, and the images of these latents.
+
+        ``images`` are paths or contents of PNG, JPEG, WebP and GIF files, or uint8 arrays
+        ``(height, width)`` or ``(height, width, channels)``. They have any size: the centre is cut
+        out and scaled. ``refine`` brings the latents nearer to them, in 0 to 100 steps. ``invert``
+        says whether colours are inverted: ``auto`` does so for a dark drawing on light paper, if
+        the model draws light on dark. ``classes`` or ``attributes`` replace the most probable ones.
+
+        Also raises OSError for a file that cannot be read, CardError for a damaged encoder.
+
+        >>> import app
+        >>> digits = app.load("models/digits")
+        >>> found = digits.encode(digits.sample([42], classes="7"), refine=5)
+        >>> found.latents.shape, found.pixels.shape, found.conditions
+        ((1, 64), (1, 28, 28, 1), ['7'])
+        >>> again = digits.generate(found.latents, classes=found.conditions)
+        >>> bool((again == found.pixels).all())
+        True
+        """
+        encoder, files = self._encoder, _files(images)
+        if not 0 <= operator.index(refine) <= MAX_STEPS:
+            raise ValueError(f"refine is {refine} but must be from 0 to {MAX_STEPS}")
+        if invert not in _INVERT:
+            raise ValueError(f"invert is {invert!r} but must be True, False or 'auto'")
+        options = self._drawing(len(files), classes=classes, attributes=attributes)
+        prepared = _prepared(files, images_of(self._generator), _INVERT[invert])
+        return self._encoded(encoder, prepared, options, refine)
+
+    def _encoded(
+        self, encoder: ImageEncoder, images: Sequence[Prepared], options: DrawOptions, steps: int
+    ) -> Encoded:
+        """``images``, encoded as ``POST /encode`` does."""
+        pixels, generator = np.stack([one.pixels for one in images]), self._generator
+        found = _in_batches(encoder, {IMAGES: pixels})
+        latents, probabilities = latents_and_probabilities(found, self.card.latent.width)
+        conditions = generator.probable_conditions(probabilities, options)
+
+        def draw(rows: Latents, of_rows: Conditions) -> Pixels:
+            """The images of n latents, with n conditions or one for all."""
+            of_each = of_rows.repeat(len(rows) // len(of_rows), axis=0)
+            return self._draw(generator.rows(rows, of_each, options))
+
+        drawn = draw(latents, conditions)
+        for k in range(len(pixels) if steps else 0):
+            refined = Refinement(pixels[k], latents[k], drawn[k], self.card.latent.prior)
+            refined.run(steps, partial(draw, of_rows=conditions[k : k + 1]))
+            latents[k], drawn[k] = refined.latent, refined.image
+        sampler = self.card.sampler
+        return Encoded(
+            latents,
+            probabilities,
+            [sampler.value(one) for one in conditions] if sampler else [],
+            drawn,
+            squared_errors(pixels, drawn),
+            np.array([one.inverted for one in images]),
+        )
+
+    @cached_property
+    def _encoder(self) -> ImageEncoder:
+        """Raises ValueError if there is none, CardError if it is damaged."""
+        if encoder := self._load_encoder():
+            return encoder
+        key = self._generator.key
+        made = f"`python -m training encoder models/{key}` makes one"
+        raise ValueError(f"{key} has no encoder; {made}")
+
     def _drawing(
         self,
         images: int,
@@ -225,10 +336,50 @@ class Model:
         return self._generator.choice((), amounts)
 
     def _draw(self, rows: GraphInputs) -> Pixels:
-        """The pixels of ``rows``, computed in batches."""
-        starts = range(0, arrays.count(rows), BATCH)
-        parts = (arrays.part(rows, slice(start, start + BATCH)) for start in starts)
-        return np.concatenate([self._generator.engine(part) for part in parts])
+        """The pixels of ``rows``."""
+        return _in_batches(self._generator.engine, rows)
+
+
+def _in_batches(compute: Callable[[GraphInputs], NDArray[Any]], rows: GraphInputs) -> NDArray[Any]:
+    """The results for ``rows``, computed in batches."""
+    starts = range(0, arrays.count(rows), BATCH)
+    parts = (arrays.part(rows, slice(start, start + BATCH)) for start in starts)
+    return np.concatenate([compute(part) for part in parts])
+
+
+def _files(images: Iterable[Source]) -> list[ImageFile]:
+    """``images``, not decoded yet. Raises ValueError, TypeError or OSError."""
+    if isinstance(images, str | bytes | Path) or not isinstance(images, Iterable):
+        raise TypeError(f"images is {images!r} but must be several, such as ['photo.jpg']")
+    if isinstance(images, np.ndarray) and images.ndim != 4:
+        allowed = "(n, height, width, channels), or be a list of images"
+        raise ValueError(f"images has the shape {images.shape} but must have {allowed}")
+    files = []
+    for k, image in enumerate(images):
+        try:
+            files.append(sources.inspect(image))
+        except RefusedImageError as error:
+            raise _refused(k, error) from error
+        except TypeError as error:
+            raise TypeError(f"images[{k}] is {error}") from None
+    if not files:
+        raise ValueError("images has none but must have 1 or more")
+    return files
+
+
+def _prepared(files: Sequence[ImageFile], model: ModelImages, invert: Invert) -> list[Prepared]:
+    """``files`` as the model would have drawn them. Raises ValueError for a damaged one."""
+    prepared = []
+    for k, file in enumerate(files):
+        try:
+            prepared.append(uploads.prepare(file, model, invert))
+        except RefusedImageError as error:
+            raise _refused(k, error) from error
+    return prepared
+
+
+def _refused(k: int, error: RefusedImageError) -> ValueError:
+    return ValueError(f"images[{k}] is {error.found} but must be {error.allowed}")
 
 
 def _version_folder(folder: Path) -> Path:

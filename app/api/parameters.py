@@ -25,6 +25,7 @@ from app.latent import choices, edits
 from app.latent.choices import NO_CHOICE, Amounts, Choice, Mixture
 from app.latent.edits import NO_EDIT, Edit
 from app.latent.interpolation import Easing
+from app.latent.refinement import MAX_STEPS
 from app.latent.sampling import MAX_TRUNCATION, SEEDS, Method, random_seed
 from app.registry.draw_options import DrawOptions
 
@@ -98,7 +99,7 @@ OddSquare = Annotated[
     BeforeValidator(decimal),
 ]
 Padding = Annotated[int, Field(ge=0, le=MAX_PADDING), BeforeValidator(decimal)]
-Refine = Annotated[int, Field(ge=0, le=100), BeforeValidator(decimal)]
+Refine = Annotated[int, Field(ge=0, le=MAX_STEPS), BeforeValidator(decimal)]
 Steps = Annotated[int, Field(ge=2, le=256), BeforeValidator(decimal)]
 FramesPerSecond = Annotated[float, Field(ge=1, le=50, allow_inf_nan=False), BeforeValidator(plain)]
 EditSteps = Annotated[

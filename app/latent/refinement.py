@@ -6,6 +6,7 @@ problem: the Levenberg-Marquardt method (Marquardt, SIAM J. Appl. Math. 11, 1963
 derivative of the generator. Images of one step are independent of each other: they fill a batch.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from app.latent.sampling import Latents, Prior
 
+MAX_STEPS: Final = 100
+"""The most steps that a request or a program may ask for."""
 MAX_DIRECTIONS: Final = 64
 """The most directions that a step tries; wider latents get as many random ones."""
 _DAMPINGS: Final = np.array([0.01, 0.1, 1.0, 10.0])
@@ -110,6 +113,13 @@ class Refinement:
         else:
             self._damping *= 10
             self._difference /= 2
+
+    def run(self, steps: int, draw: Callable[[Latents], Image]) -> None:
+        """Do up to ``steps`` steps; ``draw`` returns the images of latents."""
+        for _ in range(steps):
+            if self.done:
+                break
+            self.choose(draw(self.candidates(draw(self.probes()))))
 
     def _residuals(self, images: Image) -> _Residuals:
         """Images minus the target, in pixels from 0 to 1: ``(n, pixels)``."""

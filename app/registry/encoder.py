@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.artifact.card import IMAGES, Card
 from app.batching.batcher import Batcher
@@ -45,14 +46,27 @@ class Encoder(Queued):
         They are finite, and as large as a request may send them. Raises as ``Queued.compute``.
         """
         computed = await self.compute({IMAGES: pixels}, claim, cost)
-        found = np.nan_to_num(computed.results.astype(np.float32))
-        latents, probabilities = np.split(found, [self._width], axis=1)
-        return EncodedImages(
-            latents.clip(-MAX_LATENT, MAX_LATENT),
-            probabilities.clip(0, 1),
-            computed.queue,
-            computed.compute,
-        )
+        found = latents_and_probabilities(computed.results, self._width)
+        return EncodedImages(*found, computed.queue, computed.compute)
+
+
+def latents_and_probabilities(
+    results: NDArray[np.generic], width: int
+) -> tuple[Latents, Conditions]:
+    """The parts of an ImageEncoder's ``results``: latents ``(n, width)``, probabilities ``(n, k)``.
+
+    They are finite, and as large as a request may send them.
+    """
+    found = np.nan_to_num(results.astype(np.float32))
+    latents, probabilities = np.split(found, [width], axis=1)
+    return latents.clip(-MAX_LATENT, MAX_LATENT), probabilities.clip(0, 1)
+
+
+def squared_errors(images: Pixels, drawn: Pixels) -> NDArray[np.float64]:
+    """The mean squared difference of each of n images, in pixels from 0 to 1: ``(n,)``."""
+    difference = (images.astype(np.float64) - drawn) / 255
+    found: NDArray[np.float64] = np.square(difference).mean(axis=(1, 2, 3)).round(6)
+    return found
 
 
 def images_of(generator: Generator) -> ModelImages:

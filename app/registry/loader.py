@@ -114,6 +114,16 @@ def load_generator(folder: Path, settings: GeneratorSettings, max_batch: int) ->
     return Generator(*_loaded(folder, settings, max_batch))
 
 
+def load_encoder(folder: Path, described: Card, settings: GeneratorSettings) -> ImageEncoder | None:
+    """The encoder of the version in ``folder``, without a queue; None if it has none.
+
+    Raises CardError if it is damaged.
+    """
+    if described.encoder is None:
+        return None
+    return _image_encoder(folder, described, described.encoder, settings)
+
+
 def _loaded(
     folder: Path,
     settings: GeneratorSettings,
@@ -149,7 +159,7 @@ def _image_encoder(
     described: Card,
     file: card.Encoder,
     settings: GeneratorSettings,
-    tried: Collection[str],
+    tried: Collection[str] = (),
 ) -> ImageEncoder:
     """The encoder of a version. Raises CardError if it is damaged."""
     content = card.load_graph(folder, file)

@@ -1,7 +1,9 @@
 """``app.load`` gives the pixels that the server sends."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 import app
+from app.imaging import png
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
 
@@ -59,3 +62,62 @@ def test_paths_are_those_of_the_server(
 def _squeezed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Grey images without their axis of channels, as they are decoded."""
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+
+
+def _encoded(
+    client: TestClient, files: dict[str, bytes], query: str
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """What the server finds for the images in ``files``, and the reconstructions as PNG files."""
+    parts = [("images", one) for one in files.items()]
+    response = client.post(f"/encode?{query}", files=parts)
+    assert response.status_code == 200, response.text
+    images = response.json()["images"]
+    return images, [base64.b64decode(one.pop("png")) for one in images]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "refine"), [("digits", "1", 0), ("digits", "1", 3), ("faces", "2", 2)]
+)
+def test_latents_of_images_are_those_of_the_server(
+    models: Path,
+    client: TestClient,
+    decode: Decode,
+    tmp_path: Path,
+    name: str,
+    version: str,
+    refine: int,
+) -> None:
+    model = app.load(models / name / version, provider="cpu")
+    photo = np.random.default_rng(0).integers(0, 256, (90, 60, 3), np.uint8)
+    own = model.sample([42])[0]
+    files = {"own.png": png.encode(own), "photo.png": png.encode(photo)}
+    for file, content in files.items():
+        (tmp_path / file).write_bytes(content)
+    expected, drawn = _encoded(client, files, f"model={name}&version={version}&refine={refine}")
+    path = tmp_path / "photo.png"
+    found = model.encode([own, str(path)], refine=refine)
+    for k, (one, sent) in enumerate(zip(expected, drawn, strict=True)):
+        np.testing.assert_array_equal(found.latents[k], np.float32(one["latent"]))
+        shares = np.float32([*one["probabilities"].values()])
+        np.testing.assert_array_equal(found.probabilities[k], shares)
+        assert found.conditions[k] == one.get("class", one.get("attributes"))
+        assert (found.errors[k], found.inverted[k]) == (one["error"], one["inverted"])
+        np.testing.assert_array_equal(decode(sent), _squeezed(found.pixels)[k])
+    same = model.encode([png.encode(own), path, photo], refine=refine)
+    np.testing.assert_array_equal(same.latents[:2], found.latents)
+    np.testing.assert_array_equal(same.latents[2], found.latents[1])
+
+
+def test_choices_of_the_encoder_are_those_of_the_server(
+    models: Path, client: TestClient, decode: Decode
+) -> None:
+    digits = app.load(models / "digits", provider="cpu")
+    own = 255 - digits.sample([42])[0]
+    (one,), (sent,) = _encoded(
+        client, {"own.png": png.encode(own)}, "model=digits&invert=false&class=7"
+    )
+    found = digits.encode([own[..., 0]], invert=False, classes="7")
+    assert (one["inverted"], found.inverted.tolist()) == (False, [False])
+    assert found.conditions == ["7"] == [one["class"]]
+    np.testing.assert_array_equal(decode(sent), _squeezed(found.pixels)[0])
+    assert digits.encode([own]).inverted.tolist() == [True]

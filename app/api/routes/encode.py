@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api import openapi, responses, uploads
@@ -16,11 +15,11 @@ from app.api.parameters import EncodeQuery
 from app.api.schemas import Encoded, EncodedImage
 from app.errors import BodyTooLargeError, MediaTypeError, NotFoundError, error_naming, invalid
 from app.imaging import sheets
-from app.imaging.sheets import Pixels, Sheet
+from app.imaging.sheets import Sheet
 from app.latent.sampling import Latents
 from app.middleware import cost
 from app.registry.draw_options import DrawOptions
-from app.registry.encoder import Encoder
+from app.registry.encoder import Encoder, squared_errors
 from app.registry.model_version import ModelVersion
 
 router = APIRouter(tags=["images"], route_class=KeyRoute)
@@ -93,7 +92,7 @@ def _body(version: ModelVersion, result: Result, files: Sequence[bytes]) -> Enco
     """The body of the JSON response."""
     card, found = version.card, result.found
     names = card.sampler.names if card.sampler else ()
-    errors = _errors(result.uploaded, result.drawn.pixels)
+    errors = squared_errors(result.uploaded, result.drawn.pixels).tolist()
     images = [
         EncodedImage(
             latent=_numbers(found.latents[k]),
@@ -106,12 +105,6 @@ def _body(version: ModelVersion, result: Result, files: Sequence[bytes]) -> Enco
         for k, file in enumerate(files)
     ]
     return Encoded(model=card.name, version=card.version, images=images)
-
-
-def _errors(uploaded: Pixels, drawn: Pixels) -> list[float]:
-    """The mean squared difference of each image, in pixels from 0 to 1."""
-    difference = (uploaded.astype(np.float64) - drawn) / 255
-    return [float(value) for value in np.square(difference).mean(axis=(1, 2, 3)).round(6)]
 
 
 def _numbers(row: Latents) -> list[float]:

@@ -11,8 +11,9 @@ import pytest
 import app
 import app.model
 from app.artifact.card import CardError
+from app.imaging import png
 from app.latent import sampling
-from tests import conditional, versions
+from tests import conditional, encoding, painting, versions
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> app.Model:
 
 def _published(name: str, models: Path) -> app.Model:
     conditional.publish(name, models)
+    encoding.add(models / name / "1")
     return app.load(models / name, provider="cpu", threads=1)
 
 
@@ -217,3 +219,83 @@ def test_an_argument_that_is_not_allowed_is_named(
 def test_an_argument_of_another_type_is_named(shoes: app.Model, call: Call, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call(shoes)
+
+
+IMAGE = np.zeros((9, 9), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.encode([]), "images has none but must have 1 or more"),
+        (lambda m: m.encode(IMAGE), r"images has the shape \(9, 9\) but must have \(n, height, wi"),
+        (
+            lambda m: m.encode([IMAGE, b"text"]),
+            r"images\[1\] is 4 bytes of another format but",
+        ),
+        (
+            lambda m: m.encode([b"\x89PNG"]),
+            r"images\[0\] is a truncated or damaged PNG file but",
+        ),
+        (
+            lambda m: m.encode([IMAGE / 255]),
+            r"images\[0\] is an array of float64 of shape \(9, 9\) but must be uint8 of shape",
+        ),
+        (
+            lambda m: m.encode([np.zeros((3, 9, 9), np.uint8)]),
+            r"images\[0\] is an array of uint8 of shape \(3, 9, 9\) but must be uint8 of shape",
+        ),
+        (lambda m: m.encode([IMAGE], refine=101), "refine is 101 but must be from 0 to 100"),
+        (lambda m: m.encode([IMAGE], invert="yes"), "invert is 'yes' but must be True, False or"),
+        (lambda m: m.encode([IMAGE], classes="hat"), "classes has 'hat'|classes is 'hat'"),
+    ],
+)
+def test_what_cannot_be_encoded_is_named(shoes: app.Model, call: Call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(shoes)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.encode("a.png"), r"images is 'a.png' but must be several, such as \['photo.j"),
+        (lambda m: m.encode(7), "images is 7 but must be several"),
+        (
+            lambda m: m.encode([7]),
+            r"images\[0\] is 7 but must be a path, the content of a file",
+        ),
+    ],
+)
+def test_images_of_another_type_are_named(shoes: app.Model, call: Call, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call(shoes)
+
+
+def test_a_file_that_is_missing_or_damaged_is_named(shoes: app.Model, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nothing\.png"):
+        shoes.encode([tmp_path / "nothing.png"])
+    whole = png.encode(np.zeros((64, 64, 1), np.uint8))
+    damaged = whole.replace(b"IDAT", b"IDAT\xff\xff")
+    with pytest.raises(ValueError, match=r"images\[0\] is a .*damaged PNG file but must be a comp"):
+        shoes.encode([damaged])
+
+
+def test_images_have_any_size_and_opacity(shoes: app.Model) -> None:
+    random = np.random.default_rng(0)
+    shapes = ((50, 70), (7, 5, 1), (40, 40, 3), (33, 20, 4))
+    found = shoes.encode([random.integers(0, 256, shape, np.uint8) for shape in shapes])
+    count, card = len(shapes), shoes.card
+    assert found.latents.shape == (count, card.latent.width)
+    assert found.pixels.shape == (count, *card.image.shape)
+    assert (found.latents.dtype, found.pixels.dtype) == (np.float32, np.uint8)
+    assert found.errors.shape == found.inverted.shape == (count,)
+    np.testing.assert_array_equal(
+        shoes.generate(found.latents, classes=found.conditions), found.pixels
+    )
+
+
+def test_a_model_without_an_encoder_says_how_to_make_one(tmp_path: Path) -> None:
+    painting.publish("plain", tmp_path)
+    plain = app.load(tmp_path / "plain", provider="cpu", threads=1)
+    with pytest.raises(ValueError, match="plain/1 has no encoder; `python -m training encoder mod"):
+        plain.encode([IMAGE])
