@@ -17,6 +17,8 @@ from tests.bench import page, search
 from tests.bench.requests import CASES
 from training.__main__ import parser
 from training.config import Config, from_flags
+from training.data.avatars import dataset as avatars
+from training.data.avatars.faces import ATTRIBUTES
 from training.gan.gan import Gan
 
 pytestmark = pytest.mark.usefixtures("_no_coverage")
@@ -99,6 +101,25 @@ def test_every_setting_of_a_search_is_valid_for_fit(dataset: str) -> None:
         Gan(config, (3, 64, 64) if dataset == "avatars" else (1, 28, 28), torch.device("cpu"))
         seen.add(config)
     assert len(seen) == len(settings)
+
+
+def test_augmentations_are_compared_on_few_images(root: Path, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (300, 3, 64, 64), dtype=np.uint8)
+    attributes = {name: random.random(300) < 0.5 for name in ATTRIBUTES}
+    avatars.write(tmp_path / avatars.FILE, avatars.Avatars(images, attributes, "none"), 0, {})
+    few = ["--counts", "20", "--slice", "64", "--batch-size", "16", "--minutes", "0"]
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "tests.bench.few_images", "--data-dir", tmp_path, *few]
+    ended = subprocess.run(
+        [*command, "--out", out], cwd=root, check=True, capture_output=True, text=True
+    )
+    found = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    assert [one["augment"] for one in found] == ["none", "color,translation,cutout", "ada"]
+    assert {(one["images"], one["seen"]) for one in found} == {(20, 64)}
+    for one in found:
+        assert f"| 20 | `{one['augment']}` | {one['fd_cnn']:.2f} |" in ended.stdout
+        assert (one["probability"] is not None) is (one["augment"] == "ada")
 
 
 def test_a_search_does_not_repeat_finished_runs(
