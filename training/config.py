@@ -57,6 +57,21 @@ all 50,000 it only takes 11.1 to 9.9 (Zhao et al. 2020, arXiv 2006.10738).
 """
 
 
+TRACKERS = ("tensorboard", "mlflow", "wandb")
+"""What ``--track`` may name."""
+
+
+def _check_trackers(track: str) -> str:
+    names = track.split(",") if track not in {"", "none"} else []
+    if len(set(names)) != len(names) or not set(names) <= set(TRACKERS):
+        raise PydanticCustomError(
+            "track",
+            "must be none, or tensorboard, mlflow and wandb, each at most once, separated by "
+            "commas",
+        )
+    return ",".join(names)
+
+
 def _check_policy(augment: str) -> str:
     if augment in {"auto", "none", ADAPTIVE}:
         return augment.removesuffix("none")
@@ -70,6 +85,7 @@ def _check_policy(augment: str) -> str:
     return augment
 
 
+Trackers = Annotated[str, AfterValidator(_check_trackers)]
 Policy = Annotated[str, AfterValidator(_check_policy)]
 Dataset = Annotated[str, AfterValidator(_check_dataset)]
 ImageSize = Annotated[int, AfterValidator(_check_image_size)]
@@ -255,6 +271,11 @@ class Config(Architecture):
         5.0, gt=0, description="longest time without a checkpoint, also inside an epoch"
     )
 
+    track: Trackers = Field(
+        "tensorboard",
+        description="what gets options, figures, samples and summary of the run: tensorboard, in "
+        "its folder, mlflow and wandb, separated by commas, or none",
+    )
     data_dir: Path | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto uses the GPU if there is one")
     precision: ComputePrecision = Field(
@@ -266,6 +287,11 @@ class Config(Architecture):
         "torch.compile, eager runs one operation at a time; auto is graph on a GPU, else eager",
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as are idle")
+
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """The names in ``track``, in their order."""
+        return tuple(self.track.split(",")) if self.track else ()
 
     @property
     def policy(self) -> tuple[str, ...]:
@@ -307,8 +333,8 @@ def feature_file(folder: Path) -> Path:
     return place.with_name(f"{place.name}-features.pt")
 
 
-PLACEMENT = frozenset({"data_dir", "features", "device", "execution", "threads"})
-"""The options that decide where a run computes, but not its result."""
+PLACEMENT = frozenset({"data_dir", "features", "device", "execution", "threads", "track"})
+"""The options that decide where a run computes and what it tells whom, but not its result."""
 
 ADJUSTABLE = PLACEMENT | {
     "epochs",

@@ -32,7 +32,7 @@ from app.imaging import png, sheets
 from app.imaging.sheets import Pixels
 from app.latent.conditions import Sampler
 from app.latent.sampling import Latents
-from training.config import PLACEMENT, CheckpointChoice, Config
+from training.config import CheckpointChoice, Config
 from training.errors import ExportError
 from training.evaluation import edit_directions
 from training.evaluation.progress import print_progress, stages
@@ -257,20 +257,13 @@ def _checked_graph(source: Source, metadata: dict[str, str]) -> tuple[bytes, Met
 
 def _training(run: Run, config: Config, steps: int) -> Training:
     epochs = [line for line in run.epochs() if line["step"] <= steps]
-    options = config.model_dump(mode="json", exclude=set(PLACEMENT))
     return Training(
-        # Names, not paths, which are private.
-        options={**options, "dataset": run.data().name, "init_from": _name(config.init_from)},
+        options=run.public_options(config),
         epochs=epochs[-1]["epoch"] if epochs else 0,
         steps=steps,
         seconds=round(sum(line["seconds"] for line in epochs), 1),
         device=epochs[-1]["device"] if epochs else "none",
     )
-
-
-def _name(path: Path | None) -> str | None:
-    """The last two parts of ``path``: ``digits/1`` of a version."""
-    return "/".join(path.parts[-2:]) if path else None
 
 
 def _metrics(run: Run, step: int) -> dict[str, Metric]:

@@ -31,6 +31,7 @@ from training.loop.stop_signals import StopSignals
 from training.loop.trial import Trial, trial
 from training.run.journal import DataSummary, Run
 from training.run.report import OnReport, Report, ignore_report
+from training.run.tracking import check_installed
 
 MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 """Makes the ``Score`` of a run, if its options ask for scores."""
@@ -59,6 +60,7 @@ def fit(
     options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
     if not resume:
         run.check_is_new()
+    check_installed(options.trackers)
     cpu_threads = threads.choose(options.threads, torch.get_num_threads())
     torch.set_num_threads(cpu_threads.number)
     with joined_group(device.resolve(options.device)) as (group, own_device):

@@ -20,6 +20,8 @@ from training.loop.time_share import TimeShare
 from training.run.display import Display
 from training.run.journal import SCORE, Run
 from training.run.report import Report
+from training.run.tracker import TrackedEpoch
+from training.run.tracking import Trackers
 
 Score: TypeAlias = Callable[[nn.Module], float]
 """Scores an averaged generator; lower is better. It uses no random numbers of the run."""
@@ -47,23 +49,28 @@ class Recorder:
 
     def record(self, reports: Iterable[Report], score: Score | None, signals: StopSignals) -> None:
         """Train by consuming ``reports``. Raises StoppedError after a signal, once all is saved."""
-        options = self._gan.config
+        options, step = self._gan.config, self._gan.step
+        # A run that is resumed at its end adds nothing.
+        names = options.trackers if step < self._steps else ()
         with (
-            Display(self._run, options, self._gan.step) as display,
-            tqdm(total=self._steps, initial=self._gan.step, unit="step") as bar,
+            Display(self._run, options) as display,
+            Trackers(self._run, options, names, step) as trackers,
+            tqdm(total=self._steps, initial=step, unit="step") as bar,
         ):
             for report in reports:
                 bar.update(report.step - bar.n)
                 bar.set_postfix_str(_line(report))
                 if report.epoch_done:
-                    self._end_epoch(report, display, score)
+                    self._end_epoch(report, display, trackers, score)
                 if report.stopping and report.step < self._steps:
                     self._stop(report, signals)
                 if not report.epoch_done and not self._collapsed and self._checkpoint_is_due():
                     check_weights(self._gan)
                     self._save()
 
-    def _end_epoch(self, report: Report, display: Display, score: Score | None) -> None:
+    def _end_epoch(
+        self, report: Report, display: Display, trackers: Trackers, score: Score | None
+    ) -> None:
         last = report.step == self._steps
         # A run that has to stop saves first of all: it may be killed soon.
         look = last or (self._looks.is_due and not report.stopping)
@@ -83,7 +90,9 @@ class Recorder:
         self._run.write_epoch(report, seconds, self._hardware, value)
         # Before the checkpoints: a run interrupted in between repeats this epoch.
         if look:
-            display.epoch(report)
+            display.epoch()
+        grid = self._run.samples(report.epoch) if look else None
+        trackers.epoch(TrackedEpoch.of(report, value, grid), send=look or value is not None)
         if best:  # before the last one: a run interrupted in between repeats the score
             self._write(self._run.best_checkpoint)
         self._collapsed = self._detector.update(report)

@@ -1,1 +1,1 @@
-"""The run folder: journal, curves, sample grids, animation, TensorBoard."""
+"""The run folder: journal, curves, sample grids, animation, trackers."""

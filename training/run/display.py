@@ -1,4 +1,4 @@
-"""The pictures of a run while it trains: curves, TensorBoard events and, at its end, the animation.
+"""The pictures of a run while it trains: curves and, at its end, the animation.
 
 No result depends on them, so if drawing fails, a warning is printed and the training continues.
 """
@@ -8,26 +8,19 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from app.artifact import atomic_files
-from app.imaging.sheets import Pixels
 from training.config import Config
 from training.run import animation
 from training.run.journal import Run
-from training.run.report import Report
-from training.run.tensorboard import Events
 
 
 class Display:
     """Draws into a run's folder. As a context manager it finishes with the animation."""
 
-    def __init__(self, run: Run, config: Config, step: int) -> None:
-        """Continue after ``step``."""
-        self._run, self._config, self._step = run, config, step
-        self._events: Events | None = None
+    def __init__(self, run: Run, config: Config) -> None:
+        self._run, self._config = run, config
 
     def __enter__(self) -> Self:
         return self
@@ -35,24 +28,14 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, _: object, __: TracebackType | None
     ) -> None:
-        if self._events:
-            self._attempt(self._events.close)
         if kind is None:
             self._attempt(self._animate)
         elif self._run.epochs():
             self._attempt(self._draw_curves)  # those of the last epoch may be missing
 
-    def epoch(self, report: Report) -> None:
-        """Show an epoch whose line and samples are in the folder."""
+    def epoch(self) -> None:
+        """Show an epoch whose line is in the folder."""
         self._attempt(self._draw_curves)
-        self._attempt(lambda: self._write_events(report))
-
-    def _write_events(self, report: Report) -> None:
-        if self._events is None:  # opened late: resuming a finished run must not add a file
-            self._events = Events(self._run.events, self._step)
-        with Image.open(self._run.samples(report.epoch)) as image:
-            grid: Pixels = np.asarray(image)
-        self._events.write(report, grid.reshape(*grid.shape[:2], -1))
 
     def _draw_curves(self) -> None:
         from training.run import curves  # imports matplotlib, which takes a while

@@ -8,6 +8,7 @@ accuracy.png            the discriminator's accuracy by epoch
 samples/epoch-001.png   images of the same seeds after an epoch; with classes, one row each
 training.gif            these samples as an animation
 events/                 the same for TensorBoard
+trackers.json           the identifiers of the run in MLflow and Weights & Biases
 checkpoints/last.pt     the checkpoint from which --resume continues
 checkpoints/best.pt     the checkpoint with the lowest score, if --score-every asks for scores
 features.pt             the feature network of the scores, for images of a folder
@@ -36,7 +37,7 @@ from app.artifact import atomic_files
 from app.artifact.card import Attributes, ImageClass, Latent, sampler_of
 from app.imaging import png, sheets
 from app.latent.conditions import Sampler
-from training.config import CheckpointChoice, Config
+from training.config import PLACEMENT, CheckpointChoice, Config
 from training.data import conditions
 from training.data.images import ImageSet
 from training.errors import RunError
@@ -176,6 +177,17 @@ class Run:
         """The folder of TensorBoard's files."""
         return self.folder / "events"
 
+    def tracker_runs(self) -> dict[str, str]:
+        """The identifier of the run in each tracker that has one."""
+        path = self.folder / "trackers.json"
+        found: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
+        return found
+
+    def keep_tracker_run(self, tracker: str, identifier: str) -> None:
+        """Record the identifier of the run in a tracker, so that ``--resume`` continues it."""
+        content = json.dumps({**self.tracker_runs(), tracker: identifier}) + "\n"
+        atomic_files.write(self.folder / "trackers.json", content.encode())
+
     @property
     def probe(self) -> Path:
         """The results of ``probe``, for the step that they name."""
@@ -223,6 +235,12 @@ class Run:
         # Early versions had no such option; their networks were unconditional.
         early = "conditional" not in saved.model_fields_set
         return saved.model_copy(update={"conditional": "none"}) if early else saved
+
+    def public_options(self, config: Config) -> dict[str, Any]:
+        """Those of ``config`` that decide the result, for others: names, not paths."""
+        options = config.model_dump(mode="json", exclude=set(PLACEMENT))
+        source = "/".join(config.init_from.parts[-2:]) if config.init_from else None
+        return {**options, "dataset": self.data().name, "init_from": source}
 
     def data(self) -> DataSummary:
         """The summary of the training images. Raises RunError if it is missing or damaged."""

@@ -1,44 +1,52 @@
-"""TensorBoard events of a run."""
+"""TensorBoard events of a run, in its folder."""
 
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from app.imaging.sheets import Pixels
-from training.run.report import Report
+import numpy as np
+from PIL import Image
 
-TAGS = {
-    "discriminator_loss": "loss/discriminator",
-    "generator_loss": "loss/generator",
-    "accuracy_real": "accuracy/real",
-    "accuracy_fake": "accuracy/generated",
-    "images_per_second": "speed/images_per_second",
-}
-"""The tag of each figure of a Report."""
-PROBABILITY = "augmentation/probability"
-"""The tag of the probability of adaptive augmentation, in runs that have it."""
-SAMPLES = "samples"
-"""The tag of the sample grids."""
+from app.artifact.version_key import printable
+from training.run.journal import Run
+from training.run.tracker import SAMPLES, Ending, TrackedEpoch
 
 
 class Events:
-    """Writes events into a folder: one file for each time that the run is started or resumed."""
+    """Writes events: one file for each time that the run is started or resumed."""
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, run: Run, options: Mapping[str, Any], step: int) -> None:
         """Continue after ``step``: later events, of an interrupted run, are no longer shown."""
         from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        self._step = step
+        self._writer = SummaryWriter(str(run.events), purge_step=step + 1)
+        self._write_table("options", options)
 
-    def write(self, report: Report, grid: Pixels) -> None:
-        """Write the figures of an epoch and its sample grid ``(h, w, c)``, and flush the file."""
-        figures = asdict(report)
-        for name, tag in TAGS.items():
-            self._writer.add_scalar(tag, figures[name], report.step)
-        if report.augment_probability is not None:
-            self._writer.add_scalar(PROBABILITY, report.augment_probability, report.step)
-        self._writer.add_image(SAMPLES, grid, report.step, dataformats="HWC")
+    @property
+    def place(self) -> str:
+        """Empty, as the events are in the run's folder."""
+        return ""
+
+    def log(self, epochs: Sequence[TrackedEpoch]) -> None:
+        """Write figures and sample grids, and flush the file."""
+        for epoch in epochs:
+            self._step = epoch.step
+            for tag, value in epoch.figures.items():
+                self._writer.add_scalar(tag, value, epoch.step)
+            if epoch.grid:
+                with Image.open(epoch.grid) as image:
+                    grid = np.asarray(image)
+                pixels = grid.reshape(*grid.shape[:2], -1)
+                self._writer.add_image(SAMPLES, pixels, epoch.step, dataformats="HWC")
         self._writer.flush()
 
-    def close(self) -> None:
-        """Close the file."""
+    def finish(self, ending: Ending, summary: Mapping[str, float]) -> None:
+        """Write the summary and close the file."""
+        self._write_table("summary", {"ending": ending, **summary})
         self._writer.close()
+
+    def _write_table(self, tag: str, values: Mapping[str, Any]) -> None:
+        """Write ``values`` as a table in Markdown."""
+        rows = (f"| {name} | {printable(str(value))} |" for name, value in values.items())
+        text = "\n".join(["| name | value |", "| --- | --- |", *rows])
+        self._writer.add_text(tag, text, self._step)

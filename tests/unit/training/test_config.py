@@ -52,6 +52,7 @@ OTHER: dict[str, Any] = {
     "precision": "fp32",
     "execution": "graph",
     "threads": 3,
+    "track": "mlflow,wandb",
 }
 """A value other than the default for every option that has one."""
 
@@ -73,6 +74,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
     [
         ("dataset", ["cifar-10"]),
         ("image_size", [12, 30, 132]),
+        ("track", ["neptune", "wandb,wandb", "none,wandb"]),
         ("preset", ["dcgan-256"]),
         ("epochs", [0, -1, 1.5, "many"]),
         ("images_seen", [0, 1.5]),

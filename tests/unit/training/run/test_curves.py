@@ -1,6 +1,5 @@
 import io
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training.run import animation, curves, display
 from training.run.journal import Run
-from training.run.report import Report
-from training.run.tensorboard import PROBABILITY, SAMPLES, TAGS, Events
 
 
 def lines(count: int) -> list[dict[str, Any]]:
@@ -148,79 +144,22 @@ def test_large_grids_are_scaled_down(grid: Callable[..., Path]) -> None:
         assert image.width == animation.MAX_SIDE
 
 
-# TensorBoard's events, read back by TensorBoard.
-
-
-def accumulated(folder: Path) -> EventAccumulator:
-    return EventAccumulator(str(folder), {"scalars": 0, "images": 0}).Reload()
-
-
-def test_events_contain_every_figure_and_the_samples(tmp_path: Path) -> None:
-    events = Events(tmp_path, 0)
-    events.write(Report(1, 5, True, 1.5, -0.5, 0.75, 0.25, 123.0), np.zeros((8, 8, 1), np.uint8))
-    events.close()
-    found = accumulated(tmp_path)
-    assert {tag: found.Scalars(tag)[0].value for tag in TAGS.values()} == {
-        "loss/discriminator": 1.5,
-        "loss/generator": -0.5,
-        "accuracy/real": 0.75,
-        "accuracy/generated": 0.25,
-        "speed/images_per_second": 123.0,
-    }
-    (image,) = found.Images(SAMPLES)
-    assert (image.step, image.width, image.height) == (5, 8, 8)
-    assert PROBABILITY not in found.Tags()["scalars"]
-
-
-def test_events_contain_the_probability_of_adaptive_augmentation(tmp_path: Path) -> None:
-    events = Events(tmp_path, 0)
-    report = Report(1, 5, True, 1.5, -0.5, 0.75, 0.25, 123.0, augment_probability=0.25)
-    events.write(report, np.zeros((8, 8, 1), np.uint8))
-    events.close()
-    assert accumulated(tmp_path).Scalars(PROBABILITY)[0].value == 0.25
-
-
 # The run's folder.
 
 
-def test_a_finished_run_has_curves_an_animation_and_events(finished_run: Path) -> None:
+def test_a_finished_run_has_curves_and_an_animation(finished_run: Path) -> None:
     run = Run(finished_run)
     assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
     assert run.accuracy.read_bytes() == curves.accuracy(run.epochs())
     with Image.open(run.animation) as image:
         assert (image.n_frames, image.size) == (2, (128, 128 + animation.CAPTION_HEIGHT))
-    found = accumulated(run.events)
-    for name, tag in TAGS.items():
-        events = [(event.step, event.value) for event in found.Scalars(tag)]
-        assert [step for step, _ in events] == [5, 10]
-        values = [line[name] for line in run.epochs()]
-        assert [value for _, value in events] == pytest.approx(values, rel=1e-6)
 
 
-def test_a_resumed_run_draws_no_step_twice(
-    fit: Callable[..., int], finished_run: Path, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(finished_run, tmp_path / "run"))
-    # As if it was interrupted after an epoch was drawn, before its checkpoint was written.
-    events = Events(folder / "events", 10)
-    events.write(Report(3, 15, True, 9, 9, 0, 0, 1), np.zeros((8, 8, 1), np.uint8))
-    events.close()
-    time.sleep(1 - time.time() % 1)  # TensorBoard orders files by the second of their names
-    assert fit(folder, "--resume", "--epochs", 3) == 0
-    events_read = accumulated(folder / "events").Scalars(TAGS["discriminator_loss"])
-    assert [event.step for event in events_read] == [5, 10, 15]
-    assert events_read[-1].value == pytest.approx(Run(folder).epochs()[-1]["discriminator_loss"])
-    with Image.open(Run(folder).animation) as image:
-        assert image.n_frames == 3
-
-
-@pytest.mark.parametrize("broken", ["Events", "atomic_files.write"])
 def test_a_failure_to_draw_does_not_end_the_run(
     fit: Callable[..., int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    broken: str,
 ) -> None:
     def fails(*_: object) -> None:
         raise OSError("the disk is full")
@@ -228,13 +167,12 @@ def test_a_failure_to_draw_does_not_end_the_run(
     class Files:
         write = staticmethod(fails)
 
-    monkeypatch.setattr(display, *(("atomic_files", Files) if "." in broken else (broken, fails)))
+    monkeypatch.setattr(display, "atomic_files", Files)
     assert fit(tmp_path / "run") == 0
     run = Run(tmp_path / "run")
     assert len(run.epochs()) == 2
     assert run.checkpoint.exists()
-    assert run.events.exists() is ("." in broken)
-    assert run.losses.exists() is ("." not in broken)
+    assert not run.losses.exists()
     text = "warning: a picture of the run cannot be drawn: OSError: the disk is full"
     assert text in capsys.readouterr().err
 
@@ -245,13 +183,13 @@ def test_a_run_that_fails_has_the_curves_of_all_its_epochs(
     run = Run(Path(shutil.copytree(finished_run, tmp_path / "run")))
     run.losses.unlink()
     config = run.config()
-    with pytest.raises(OSError, match="full"), display.Display(run, config, 10):
+    with pytest.raises(OSError, match="full"), display.Display(run, config):
         raise OSError("the disk is full")
     assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
 
 
 def test_a_run_without_an_epoch_has_no_animation(finished_run: Path, tmp_path: Path) -> None:
     run = Run(tmp_path)
-    with display.Display(run, Run(finished_run).config(), 0):
+    with display.Display(run, Run(finished_run).config()):
         pass
     assert not run.animation.exists()

@@ -1,0 +1,58 @@
+"""What a tracker of runs receives and does; one module implements it for each library."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal, Protocol, TypeAlias
+
+from training.run.journal import SCORE
+from training.run.report import Report
+
+Ending: TypeAlias = Literal["finished", "stopped", "failed"]
+"""How a run ends; one that is stopped can be continued."""
+
+TAGS: Final = {
+    "discriminator_loss": "loss/discriminator",
+    "generator_loss": "loss/generator",
+    "accuracy_real": "accuracy/real",
+    "accuracy_fake": "accuracy/generated",
+    "images_per_second": "speed/images_per_second",
+}
+"""The name of each figure of a Report."""
+SCORE_TAG: Final = f"score/{SCORE}"
+SAMPLES: Final = "samples"
+"""The name of the sample grids."""
+
+
+@dataclass(frozen=True)
+class TrackedEpoch:
+    """One epoch of a run."""
+
+    number: int
+    step: int
+    figures: dict[str, float]
+    """By the names in ``TAGS``; with the score, if the epoch has one."""
+    grid: Path | None
+    """Its sample grid, a PNG file, if the epoch has one."""
+
+    @classmethod
+    def of(cls, report: Report, score: float | None, grid: Path | None) -> "TrackedEpoch":
+        """The epoch that ``report`` ends."""
+        values = asdict(report)
+        figures = {tag: float(values[name]) for name, tag in TAGS.items()}
+        scored = {} if score is None else {SCORE_TAG: score}
+        return cls(report.epoch, report.step, figures | scored, grid)
+
+
+class Tracker(Protocol):
+    """A run in a library for tracking runs. It may raise anything: the training continues."""
+
+    @property
+    def place(self) -> str:
+        """Where the run is found, as a line of text; empty if that is its folder."""
+
+    def log(self, epochs: Sequence[TrackedEpoch]) -> None:
+        """Log epochs, the last of which has just ended."""
+
+    def finish(self, ending: Ending, summary: Mapping[str, float]) -> None:
+        """Log the summary of the run, and end it."""
