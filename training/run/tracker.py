@@ -19,7 +19,8 @@ TAGS: Final = {
     "images_per_second": "speed/images_per_second",
 }
 """The name of each figure of a Report."""
-SCORE_TAG: Final = f"score/{SCORE}"
+SCORE_TAG, PROBABILITY_TAG = f"score/{SCORE}", "augmentation/probability"
+"""The names of the score, and of the probability of adaptive augmentation."""
 SAMPLES: Final = "samples"
 """The name of the sample grids."""
 
@@ -31,7 +32,7 @@ class TrackedEpoch:
     number: int
     step: int
     figures: dict[str, float]
-    """By the names in ``TAGS``; with the score, if the epoch has one."""
+    """By the names in ``TAGS``; also the score and the probability, if the epoch has them."""
     grid: Path | None
     """Its sample grid, a PNG file, if the epoch has one."""
 
@@ -40,8 +41,9 @@ class TrackedEpoch:
         """The epoch that ``report`` ends."""
         values = asdict(report)
         figures = {tag: float(values[name]) for name, tag in TAGS.items()}
-        scored = {} if score is None else {SCORE_TAG: score}
-        return cls(report.epoch, report.step, figures | scored, grid)
+        optional = {SCORE_TAG: score, PROBABILITY_TAG: report.augment_probability}
+        known = {tag: value for tag, value in optional.items() if value is not None}
+        return cls(report.epoch, report.step, figures | known, grid)
 
 
 class Tracker(Protocol):

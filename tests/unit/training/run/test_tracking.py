@@ -21,7 +21,7 @@ from training.run import tracking
 from training.run.journal import Run
 from training.run.report import Report
 from training.run.tensorboard import Events
-from training.run.tracker import SAMPLES, SCORE_TAG, TAGS, TrackedEpoch
+from training.run.tracker import PROBABILITY_TAG, SAMPLES, SCORE_TAG, TAGS, TrackedEpoch
 from training.run.tracking import Trackers
 
 Fit = Callable[..., int]
@@ -32,7 +32,8 @@ def epoch(tmp_path: Path) -> TrackedEpoch:
     """An epoch with a score and a sample grid."""
     grid = tmp_path / "grid.png"
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(grid)
-    return TrackedEpoch.of(Report(3, 15, True, 1.5, -0.5, 0.75, 0.25, 123.0), 4.5, grid)
+    report = Report(3, 15, True, 1.5, -0.5, 0.75, 0.25, 123.0, augment_probability=0.125)
+    return TrackedEpoch.of(report, 4.5, grid)
 
 
 FIGURES = {
@@ -42,6 +43,7 @@ FIGURES = {
     "accuracy/generated": 0.25,
     "speed/images_per_second": 123.0,
     SCORE_TAG: 4.5,
+    PROBABILITY_TAG: 0.125,
 }
 
 
