@@ -37,6 +37,12 @@ def shorten_calibration(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("training.gan.gan.CALIBRATION_SEEDS", 512)
 
 
+def shorten_encoder_measures(patch: pytest.MonkeyPatch) -> None:
+    """Measure an encoder with a few images and steps, not for minutes."""
+    for name, value in (("GENERATED", 40), ("REFINED", 3), ("STEPS", 4)):
+        patch.setattr(f"training.encoder.measures.{name}", value)
+
+
 def tiny_flags(data: Path) -> list[str]:
     """The flags of ``fit`` for two epochs of five steps on the images in ``data``."""
     flags = {

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from app.latent.sampling import Prior
 from training.errors import RunError
+from training.image_size import ALLOWED_SIZES, ImageSizeOption
 from training.presets import PRESETS, Preset
 
 GeneratorStack = Literal["paper", "deeper", "deepest", "keras", "upsample", "lean"]
@@ -29,8 +30,6 @@ LABELLED = frozenset({"fashion-mnist", "mnist"})
 """The data sets with classes and with test images."""
 MAX_TEST_SHARE = 0.2
 """Largest share of the test images of a folder; its feature network is never trained on a fifth."""
-IMAGE_SIZES = range(16, 129, 4)
-ALLOWED_SIZES = "a multiple of 4 from 16 to 128"
 
 
 def _check_dataset(dataset: str) -> str:
@@ -38,12 +37,6 @@ def _check_dataset(dataset: str) -> str:
     if not folder and dataset not in {*LABELLED, "avatars"}:
         raise PydanticCustomError("dataset", "must be fashion-mnist, mnist, avatars or folder:PATH")
     return dataset
-
-
-def _check_image_size(image_size: int) -> int:
-    if image_size not in IMAGE_SIZES:
-        raise PydanticCustomError("size", "must be {allowed}", {"allowed": ALLOWED_SIZES})
-    return image_size
 
 
 EVERY_AUGMENTATION = "color,translation,cutout"
@@ -88,7 +81,6 @@ def _check_policy(augment: str) -> str:
 Trackers = Annotated[str, AfterValidator(_check_trackers)]
 Policy = Annotated[str, AfterValidator(_check_policy)]
 Dataset = Annotated[str, AfterValidator(_check_dataset)]
-ImageSize = Annotated[int, AfterValidator(_check_image_size)]
 
 
 class Architecture(BaseModel):
@@ -138,9 +130,9 @@ class Config(Architecture):
         description="training images: fashion-mnist, mnist, avatars or folder:PATH "
         "(default: fashion-mnist, or unknown if the files in --data-dir are others)",
     )
-    image_size: ImageSize | None = Field(
+    image_size: ImageSizeOption | None = Field(
         None,
-        description="height and width to which images are scaled, "
+        description="size to which images are cropped and scaled: "
         f"{ALLOWED_SIZES} (default: the data set's own size; 64 for a folder)",
     )
     preset: Preset = Field(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.imaging.containers import ImageFile, RefusedImageError
+from app.imaging.crop import centre_box
 from app.imaging.sheets import Pixels
 
 Invert = Literal["auto", "true", "false"]
@@ -91,7 +92,7 @@ def _scaled(opened: Image.Image, model: ModelImages, *, turned: bool) -> Image.I
     size = (model.height, model.width) if turned else (model.width, model.height)
     opened.draft("L" if model.channels == 1 else "RGB", _covering(size, opened.size))
     image = _converted(opened, model.channels)
-    box = _centre(image.size, size)
+    box = centre_box(image.size, size)
     # Averages of areas: an image that was enlarged by repeating pixels gets its own pixels back.
     enlarged = size[0] > box[2] - box[0]
     method = Image.Resampling.BICUBIC if enlarged else Image.Resampling.BOX
@@ -102,15 +103,6 @@ def _covering(size: tuple[int, int], original: tuple[int, int]) -> tuple[int, in
     """The smallest size with the proportions of ``original`` whose centre contains ``size``."""
     scale = max(size[0] / original[0], size[1] / original[1])
     return max(1, int(original[0] * scale)), max(1, int(original[1] * scale))
-
-
-def _centre(original: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The largest box in the centre with the proportions of ``wanted``."""
-    scale = min(original[0] / wanted[0], original[1] / wanted[1])
-    width = max(1, min(original[0], round(wanted[0] * scale)))
-    height = max(1, min(original[1], round(wanted[1] * scale)))
-    left, top = (original[0] - width) // 2, (original[1] - height) // 2
-    return left, top, left + width, top + height
 
 
 def _converted(opened: Image.Image, channels: int) -> Image.Image:

@@ -24,6 +24,7 @@ from training.export.publish import (
 )
 from training.gan import networks
 from training.gan.pixels import to_pixels
+from training.image_size import ImageSize
 
 SIZE, WIDTH = 16, 9
 
@@ -38,7 +39,7 @@ def prior(request: pytest.FixtureRequest) -> Prior:
 def generator() -> torch.nn.Module:
     """A tiny untrained colour generator, its weights scaled so that images have contrast."""
     torch.manual_seed(0)
-    network = networks.generator(WIDTH, 3, SIZE, 4).eval()
+    network = networks.generator(WIDTH, 3, ImageSize.square(SIZE), 4).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:

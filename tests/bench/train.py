@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from app.runtime.cpus import available
 from training.config import Config, from_flags
 from training.gan.gan import Gan
+from training.image_size import ImageSize
 from training.loop import device
 from training.loop.epochs import Control, TrainingData, train
 
@@ -80,7 +81,7 @@ def report(options: argparse.Namespace, speeds: dict[str, list[float]], where: s
 
 def noise(config: Config, count: int) -> np.ndarray:
     """Random images in the size of a preset, uint8 ``(count, channels, height, width)``."""
-    shape = (3, 64, 64) if config.image_size == 64 else (1, 28, 28)
+    shape = (3, 64, 64) if config.image_size == ImageSize.square(64) else (1, 28, 28)
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 

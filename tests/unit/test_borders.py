@@ -45,6 +45,7 @@ APP: Graph = {
 
 TRAINING: Graph = {
     "errors": set(),
+    "image_size": set(),
     "presets": BELOW,
     "config": BELOW,
     "data": BELOW,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import ALLOWED_SIZES, IMAGE_SIZES, LABELLED, MAX_TEST_SHARE, Config
+from training.config import LABELLED, MAX_TEST_SHARE, Config
 from training.data import conditions, folder, held_out, idx
 from training.data.avatars import dataset as avatars
 from training.data.folder import FolderOptions
@@ -13,12 +13,13 @@ from training.data.folder_files import OnSkip, ignore_skipped
 from training.data.idx import LabelledImages, PublishedDataset
 from training.data.images import ByteCount, ImageSet, resize
 from training.errors import DataError
+from training.image_size import ALLOWED_SIZES, ImageSize
 
 DEFAULT = idx.FASHION_MNIST.name
 """The data set that is read if none is named."""
 
-FOLDER_IMAGE_SIZE = 64
-"""Default height and width for an image folder, whose images have no common size."""
+FOLDER_IMAGE_SIZE = ImageSize.square(64)
+"""Default size for an image folder, whose images have no common size."""
 
 
 def load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
@@ -126,18 +127,18 @@ def _published(config: Config) -> PublishedDataset:
 
 def _load_published(config: Config, progress: ByteCount) -> ImageSet:
     found = idx.load(_published(config), config.data_dir, progress, named=bool(config.dataset))
-    height, width = found.pixels.shape[2:]
     if config.image_size is not None:
         return _resized(found, config.image_size)
-    if height != width or height not in IMAGE_SIZES:
+    size = ImageSize.of_shape(found.pixels.shape[1:])
+    if not size.is_supported:
         raise DataError(
-            f"{found.name}: its images are {width}×{height}, which no network supports; "
+            f"{found.name}: its images are {size.width}×{size.height}, which no network supports; "
             f"resize them with --image-size, {ALLOWED_SIZES}"
         )
     return found
 
 
-def _resized(found: ImageSet, size: int | None) -> ImageSet:
+def _resized(found: ImageSet, size: ImageSize | None) -> ImageSet:
     """``found`` with its images resized to ``size``; unchanged if that is None."""
     if size is None:
         return found

@@ -17,6 +17,7 @@ from training.data.folder_files import OnSkip, files
 from training.data.images import ByteCount, ImageSet
 from training.data.labels import ImageLabels, class_names
 from training.errors import DataError
+from training.image_size import ImageSize
 
 LICENCE = "unknown, the user's own"
 MIN_IMAGES = 16
@@ -26,8 +27,8 @@ MIN_IMAGES = 16
 class FolderOptions(NamedTuple):
     """What is wanted of an image folder."""
 
-    size: int
-    """Height and width to which its images are scaled."""
+    size: ImageSize
+    """The size to which its images are cropped and scaled."""
     batch_size: int
     """Smallest number of images, if it is more than ``MIN_IMAGES``."""
     labelled: bool = True
@@ -42,17 +43,17 @@ def load(folder: Path, options: FolderOptions, progress: ByteCount, on_skip: OnS
     """
     size, batch_size, labelled = options
     name, paths = FOLDER + printable(folder.resolve().name), files(folder, on_skip)
-    pixels = np.empty((len(paths), 3, size, size), dtype=np.uint8)
+    pixels = np.empty((len(paths), 3, size.height, size.width), dtype=np.uint8)
     deep: dict[int, NDArray[np.uint16]] = {}
     sizes = [path.stat().st_size for path in paths]
     used, so_far = list[Path](), 0
     for path, length in zip(paths, sizes, strict=True):
         try:
-            square = image_file.read(path, size)
-            if square.dtype == np.uint16:
-                deep[len(used)] = square.astype(np.uint16, copy=False)
+            image = image_file.read(path, size)
+            if image.dtype == np.uint16:
+                deep[len(used)] = image.astype(np.uint16, copy=False)
             else:
-                pixels[len(used)] = square
+                pixels[len(used)] = image
             used.append(path)
         except DataError as error:
             on_skip(path, str(error))
@@ -89,9 +90,9 @@ def classes_of(folder: Path, images: Sequence[Path]) -> ImageLabels | None:
 
 def _add_deep(pixels: NDArray[np.uint8], deep: dict[int, NDArray[np.uint16]]) -> None:
     """Write the images of 16 bits ``deep`` into their places in ``pixels`` ``(n, 3, h, w)``."""
-    largest = max((int(square.max()) for square in deep.values()), default=0)
-    for place, square in deep.items():
-        pixels[place] = image_file.eight_bits(square, largest)
+    largest = max((int(image.max()) for image in deep.values()), default=0)
+    for place, image in deep.items():
+        pixels[place] = image_file.eight_bits(image, largest)
 
 
 def _grey_if_possible(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

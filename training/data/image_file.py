@@ -1,4 +1,4 @@
-"""Reads an image file of any usual format as a small square."""
+"""Reads an image file of any usual format, cropped and scaled to the size of a data set."""
 
 import warnings
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from training.data.images import fit_square
+from training.data.images import fit_centre
 from training.errors import DataError
+from training.image_size import ImageSize
 
 FORMATS = (
     "AVIF",
@@ -50,12 +51,13 @@ _TURNS = {
 }
 """How images of each Exif orientation are turned upright."""
 
-Square = NDArray[np.uint8] | NDArray[np.uint16]
-"""A square image: RGB uint8 ``(3, size, size)``, or grey uint16 ``(size, size)``."""
+Fitted = NDArray[np.uint8] | NDArray[np.uint16]
+"""An image of the wanted size: RGB uint8 ``(3, height, width)``, or grey uint16 ``(height,
+width)``."""
 
 
-def read(path: Path, size: int) -> Square:
-    """The central square of the image in ``path``, turned upright and resized to ``size``.
+def read(path: Path, size: ImageSize) -> Fitted:
+    """The centre of the image in ``path``, turned upright, cropped and resized to ``size``.
 
     It is uint8 RGB, or uint16 if the file has 16 bits per pixel, whose range only the whole data
     set tells: ``eight_bits``. For an animation it is the first frame. Raises DataError with the
@@ -67,9 +69,10 @@ def read(path: Path, size: int) -> Square:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with _opened(path) as image:
-                # A JPEG need not be decoded at its full size to be scaled down well.
-                image.draft(None, (2 * size, 2 * size))
-                return _square(_upright(image), size)
+                # A JPEG need not be decoded at its full size to be scaled down well. It may have to
+                # be turned, so either side may become the width.
+                image.draft(None, (2 * max(size), 2 * max(size)))
+                return _fitted(_upright(image), size)
     except UnidentifiedImageError as error:
         raise DataError("not an image of a supported format") from error
     except Exception as error:  # Pillow's decoders raise any kind of error for damaged files
@@ -77,7 +80,7 @@ def read(path: Path, size: int) -> Square:
 
 
 def eight_bits(values: NDArray[np.uint16], largest: int) -> NDArray[np.uint8]:
-    """Grey uint16 images ``(..., size, size)`` as uint8, of which 255 is white.
+    """Grey uint16 images ``(..., height, width)`` as uint8, of which 255 is white.
 
     White is the highest number of the least of ``DEPTHS`` that holds ``largest``, the largest pixel
     of the data set: 4095 for 12 bits, as X-ray images have.
@@ -126,21 +129,21 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _square(image: Image.Image, size: int) -> Square:
-    """The square as ``read`` returns it: transparent pixels become white."""
+def _fitted(image: Image.Image, size: ImageSize) -> Fitted:
+    """The centre as ``read`` returns it: transparent pixels become white."""
     if image.mode == "F":
         raise DataError("floating-point pixels have no known range")
     if image.mode.startswith("I"):
-        return _deep_square(np.asarray(image), size)
+        return _deep(np.asarray(image), size)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    colours: Square = np.asarray(fit_square(image.convert("RGB"), size)).transpose(2, 0, 1)
+    colours: Fitted = np.asarray(fit_centre(image.convert("RGB"), size)).transpose(2, 0, 1)
     return colours
 
 
-def _deep_square(values: NDArray[np.integer], size: int) -> NDArray[np.uint16]:
+def _deep(values: NDArray[np.integer], size: ImageSize) -> NDArray[np.uint16]:
     if values.min() < 0 or values.max() > 0xFFFF:
         raise DataError("32-bit pixels have no known range")
-    resized = np.asarray(fit_square(Image.fromarray(values.astype(np.float32)), size))
+    resized = np.asarray(fit_centre(Image.fromarray(values.astype(np.float32)), size))
     return resized.round().clip(0, 0xFFFF).astype(np.uint16)

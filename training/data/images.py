@@ -1,4 +1,4 @@
-"""What every data set becomes: one uint8 array of square images, with name, licence and labels."""
+"""What every data set becomes: one uint8 array of images, with name, licence and labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.imaging.crop import centre_box
 from training.data.labels import ImageLabels
 from training.errors import DataError
+from training.image_size import ImageSize
 
 ByteCount = Callable[[str, int, int], None]
 """Progress callback: called with a name, the bytes read so far and the total number of bytes."""
@@ -39,27 +41,24 @@ class ImageSet:
         return replace(self, pixels=pixels, labels=labels)
 
 
-def fit_square(image: Image.Image, size: int) -> Image.Image:
-    """The central square of ``image``, resized to ``size`` × ``size`` pixels (Lanczos filter)."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    return square.resize((size, size), Image.Resampling.LANCZOS)
+def fit_centre(image: Image.Image, size: ImageSize) -> Image.Image:
+    """The centre of ``image`` with the proportions of ``size``, resized to it (Lanczos filter)."""
+    return image.crop(centre_box(image.size, size)).resize(size, Image.Resampling.LANCZOS)
 
 
-def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Grey or RGB images ``(n, c, height, width)`` as ``(n, c, size, size)``.
+def resize(pixels: NDArray[np.uint8], size: ImageSize) -> NDArray[np.uint8]:
+    """Grey or RGB images ``(n, c, height, width)`` as ``(n, c, size.height, size.width)``.
 
-    Each image is cropped and resized by ``fit_square``. Images that already have this size are
+    Each image is cropped and resized by ``fit_centre``. Images that already have this size are
     returned without a copy.
     """
     count, channels, height, width = pixels.shape
-    if (height, width) == (size, size):
+    if (width, height) == size:
         return pixels
     # Pillow's grey images have no channel axis.
     shape = (height, width) if channels == 1 else (height, width, channels)
-    resized = np.empty((count, channels, size, size), dtype=np.uint8)
+    resized = np.empty((count, channels, size.height, size.width), dtype=np.uint8)
     for target, image in zip(resized, pixels.transpose(0, 2, 3, 1), strict=True):
-        square = fit_square(Image.fromarray(image.reshape(shape)), size)
-        target[:] = np.asarray(square).reshape(size, size, channels).transpose(2, 0, 1)
+        fitted = np.asarray(fit_centre(Image.fromarray(image.reshape(shape)), size))
+        target[:] = fitted.reshape(size.height, size.width, channels).transpose(2, 0, 1)
     return resized

@@ -9,9 +9,7 @@ from app.runtime.cpus import available
 from training.errors import ExportError
 from training.evaluation.metrics import ImageBytes
 from training.gan.conditional import Rows
-from training.gan.pixels import Track
-
-_BATCH = 500
+from training.gan.pixels import BATCH, Track
 
 
 class Session:
@@ -36,8 +34,8 @@ class Session:
     def rows(self, images: ImageBytes, track: Track = iter) -> Rows:
         """The generator's inputs ``(n, z + k)`` for uint8 images ``(n, c, h, w)``."""
         found = []
-        for start in track(range(0, len(images), _BATCH)):
-            batch = images[start : start + _BATCH].transpose(0, 2, 3, 1)
+        for start in track(range(0, len(images), BATCH)):
+            batch = images[start : start + BATCH].transpose(0, 2, 3, 1)
             parts = self._session.run(self._names, {IMAGES: np.ascontiguousarray(batch)})
             found.append(np.hstack(parts))
         return np.concatenate(found)

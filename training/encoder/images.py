@@ -21,6 +21,7 @@ from training.evaluation.features import NETWORKS
 from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.references import names_of
+from training.image_size import ImageSize
 from training.run.journal import Run
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT = 0.1, 1000
@@ -107,7 +108,7 @@ def _config(subject: Subject, folder: Path, options: EncoderOptions) -> Config:
             f"{model.title}: was trained on {model.dataset}, which is no data set known here; name "
             "real images by --dataset folder:PATH, or omit them by --no-real-images"
         )
-    size = model.image_shape[1]
+    size = ImageSize.of_shape(model.image_shape)
     return Config.model_validate(
         {"dataset": named or model.dataset, "image_size": size, "batch_size": 2, **changes}
     )

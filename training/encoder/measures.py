@@ -15,7 +15,7 @@ from training.evaluation.metrics import ImageBytes
 from training.evaluation.progress import bar
 from training.evaluation.records import MeasuredMetric
 from training.gan.conditional import Rows
-from training.gan.pixels import Track, of_latents, scaled
+from training.gan.pixels import BATCH, Track, of_latents, scaled
 
 GENERATED = 2000
 """Seeds whose images are encoded."""
@@ -46,7 +46,6 @@ PROTOCOLS = {
 """How each metric is measured. Published cards contain these texts: do not change them."""
 
 Values = dict[str, float]
-_BATCH = 500
 
 
 def measure(subject: Subject, session: Session, test: Images | None) -> dict[str, MeasuredMetric]:
@@ -110,9 +109,9 @@ def _reconstruction(
     """How far uint8 ``images`` ``(n, c, h, w)`` are from what the generator makes of ``rows``."""
     drawn = of_latents(subject.model.draw, rows, track)
     totals: dict[str, list[Tensor]] = {}
-    for start in range(0, len(images), _BATCH):
+    for start in range(0, len(images), BATCH):
         true, found = (
-            torch.tensor(each[start : start + _BATCH], device=subject.device)
+            torch.tensor(each[start : start + BATCH], device=subject.device)
             for each in (images, drawn)
         )
         values = {"pixels": _distance(true / 255, found / 255)}

@@ -157,7 +157,9 @@ def randomly_moved(images: Tensor) -> Tensor:
     )
     angle, scale = angle * _ROTATION, 1 + scale * _SCALE
     cosine, sine = scale * angle.cos(), scale * angle.sin()
-    rows = [cosine, -sine, 2 * _SHIFT * across, sine, cosine, 2 * _SHIFT * down]
+    # The grid goes from -1 to 1 along both sides, of whatever length these are.
+    ratio = images.shape[2] / images.shape[3]
+    rows = [cosine, -sine * ratio, 2 * _SHIFT * across, sine / ratio, cosine, 2 * _SHIFT * down]
     matrices = torch.stack(rows, dim=1).view(count, 2, 3)
     grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)

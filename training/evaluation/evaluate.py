@@ -2,11 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from app.latent.conditions import Conditions, one_hot
+from app.latent.conditions import ClassSampler, Conditions, one_hot
 from training.errors import DataError
 from training.evaluation import agreement, features, loaded_model, metrics, references
 from training.evaluation.agreement import Agreement, Labelled
@@ -16,13 +17,33 @@ from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.metrics import ImageBytes, ImageSets
 from training.evaluation.options import EvaluateOptions
 from training.evaluation.progress import bar
-from training.evaluation.records import EvaluationRecord, FeatureNetwork, MeasuredMetric
-from training.evaluation.references import TEST_IMAGES, Reference
+from training.evaluation.records import (
+    EvaluationRecord,
+    FeatureNetwork,
+    Figure,
+    MeasuredMetric,
+    Share,
+)
+from training.evaluation.references import TEST_IMAGES, Features, Reference
 from training.loop import device as devices
 from training.run.journal import Run
 
 SAMPLES = 10_000
 """Most generated images unless another number is requested."""
+
+
+class OnFeatures(NamedTuple):
+    """What is measured on the features of images."""
+
+    metrics: dict[str, MeasuredMetric]
+    shares: dict[str, Share]
+    """By class or attribute."""
+    by_name: dict[str, dict[str, Figure]]
+    """The figures of each class or attribute that a generator takes."""
+
+
+NONE = OnFeatures({}, {}, {})
+"""Of images for which there is no feature network."""
 
 
 def evaluate(folder: Path, options: EvaluateOptions) -> None:
@@ -47,24 +68,16 @@ def evaluate(folder: Path, options: EvaluateOptions) -> None:
 def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) -> EvaluationRecord:
     """All metrics of ``model``. Raises EvaluationError or DataError if they cannot be measured."""
     began, reference = time.perf_counter(), references.load(model, options, device)
-    network, spec = reference.network, reference.spec
     inception = Inception(options.inception) if options.inception else None
     pixels, labels = _image_sets(model, reference, options.samples)
-    extracted = ImageSets(
-        *(
-            features.extract(network, images, spec, bar(f"features of {name} images"))
-            for name, images in zip(("training", "test", "generated"), pixels, strict=True)
-        )
-    )
-    results = metrics.measure(extracted, spec, bar("computing the metrics"))
-    followed = _conditional_figures(model, extracted, labels, spec)
-    results |= followed.metrics
+    spec = reference.features.spec if reference.features else None
+    found = _on_features(model, reference.features, pixels, labels) if reference.features else NONE
+    results = {**found.metrics}
     if model.discriminator:
         conditions = ImageSets(*(_conditions(model, each) for each in labels))
         results |= metrics.discriminator_accuracy(model.discriminator, pixels, conditions)
     if inception:
         results["fid"] = inception.fid(pixels, device)
-    shares = metrics.label_shares(extracted, spec)
     return EvaluationRecord(
         subject=model.title,
         step=model.step,
@@ -73,14 +86,34 @@ def measure(model: LoadedModel, device: torch.device, options: EvaluateOptions) 
         training_images=len(pixels.train),
         test_images=len(pixels.test),
         reference=reference.title,
-        feature_network=FeatureNetwork.of(spec),
+        feature_network=FeatureNetwork.of(spec) if spec else None,
         metrics={name: _named(each, reference.title) for name, each in results.items()},
-        class_shares=shares if spec.exclusive else {},
-        attribute_shares={} if spec.exclusive else shares,
-        conditions=followed.by_name,
+        class_shares=found.shares if spec and spec.exclusive else {},
+        attribute_shares=found.shares if spec and not spec.exclusive else {},
+        conditions=found.by_name,
         device=devices.describe(device, "fp32"),
         seconds=round(time.perf_counter() - began, 1),
     )
+
+
+def _on_features(
+    model: LoadedModel,
+    network: Features,
+    pixels: ImageSets[ImageBytes],
+    labels: ImageSets[Labels],
+) -> OnFeatures:
+    """All that is measured on the features of ``pixels`` by ``network``."""
+    spec = network.spec
+    extracted = ImageSets(
+        *(
+            features.extract(network.network, images, spec, bar(f"features of {name} images"))
+            for name, images in zip(("training", "test", "generated"), pixels, strict=True)
+        )
+    )
+    results = metrics.measure(extracted, spec, bar("computing the metrics"))
+    followed = _conditional_figures(model, extracted, labels, spec)
+    shares = metrics.label_shares(extracted, spec)
+    return OnFeatures(results | followed.metrics, shares, followed.by_name)
 
 
 def _named(metric: MeasuredMetric, title: str) -> MeasuredMetric:
@@ -110,12 +143,13 @@ def _conditions(model: LoadedModel, labels: Labels) -> Conditions | None:
     return one_hot(labels, len(model.sampler.names)) if exclusive else labels.astype(np.float32)
 
 
-def _requested_labels(model: LoadedModel, count: int, spec: NetworkSpec) -> Labels:
+def _requested_labels(model: LoadedModel, count: int) -> Labels:
     """The labels that the seeds 0 to ``count`` - 1 request; none of an unconditional generator."""
     if model.sampler is None:
         return np.empty(0, dtype=np.uint8)
     conditions = model.sampler.from_seeds(range(count))
-    return conditions.argmax(axis=1) if spec.exclusive else conditions > 0.5
+    exclusive = isinstance(model.sampler, ClassSampler)
+    return conditions.argmax(axis=1) if exclusive else conditions > 0.5
 
 
 def _image_sets(
@@ -132,7 +166,7 @@ def _image_sets(
             f"{reference.place}: has {len(train.pixels)} training images, but must have more than "
             f"--samples {count}, to measure as many real images"
         )
-    requested = _requested_labels(model, count, reference.spec)
+    requested = _requested_labels(model, count)
     return (
         ImageSets(
             train.pixels, test.pixels, model.images(count, track=bar(f"generating {count} images"))

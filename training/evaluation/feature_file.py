@@ -14,6 +14,7 @@ from training.data.datasets import FOLDER_IMAGE_SIZE
 from training.errors import EvaluationError
 from training.evaluation import features
 from training.evaluation.features import NetworkSpec
+from training.image_size import ImageSize
 
 
 class About(BaseModel):
@@ -79,8 +80,9 @@ def load(
 
     Raises EvaluationError, also if the network is for images of another shape.
     """
-    size = "" if image_shape[1] == FOLDER_IMAGE_SIZE else f" --image-size {image_shape[1]}"
-    command = f"python -m training features --dataset {FOLDER}{folder}{size}"
+    size = ImageSize.of_shape(image_shape)
+    flag = "" if size == FOLDER_IMAGE_SIZE else f" --image-size {size}"
+    command = f"python -m training features --dataset {FOLDER}{folder}{flag}"
     if not path.exists():
         raise EvaluationError(
             f"there is no feature network for {folder}: {path} does not exist; train it: {command}"

@@ -25,12 +25,11 @@ from training.data.avatars.faces import ATTRIBUTES
 from training.errors import EvaluationError
 from training.evaluation.rotations import ROTATIONS
 from training.gan import hardware
-from training.gan.pixels import Track, scaled
+from training.gan.pixels import BATCH, Track, scaled
 
 FEATURES = 64
 """Width of the features: few enough that 10,000 images estimate their covariance well."""
 
-_BATCH = 500
 _FULL_RESOLUTION = 32
 """Largest height or width at which the first convolution has stride 1."""
 _HALVED_RESOLUTION = 64
@@ -236,9 +235,9 @@ def extract(
     features: list[Tensor] = []
     labels: list[Tensor] = []
     with torch.no_grad():
-        for start in track(range(0, len(pixels), _BATCH)):
+        for start in track(range(0, len(pixels), BATCH)):
             # A copy, because PyTorch warns about read-only arrays.
-            batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
+            batch = torch.from_numpy(pixels[start : start + BATCH].copy()).to(device)
             features.append(body(scaled(batch)))
             labels.append(spec.predict(head(features[-1])))
     return Extracted(torch.cat(features).cpu().numpy(), torch.cat(labels).cpu().numpy())

@@ -1,4 +1,19 @@
-"""The Fréchet inception distance, computed by torch-fidelity, which the user must install."""
+"""The Fréchet inception distance, computed by torch-fidelity, which the user must install.
+
+Images of every size and channel count are measured. Inception takes RGB images of 299×299:
+
+- a grey image becomes RGB by repeating its channel;
+- the network itself resizes the bytes bilinearly to 299×299, as the TensorFlow graph of Heusel et
+  al. 2017 does; an image that is not square is stretched.
+
+clean-fid (Parmar et al. 2022, arXiv 2104.11222) resizes before the network instead, by Pillow's
+bicubic filter with antialiasing and without rounding. That matters where images are made smaller:
+without antialiasing they alias. All images here have at most 256 pixels per side, so they are only
+enlarged, and the FIDs that are published for such small images, of CIFAR-10 for example, are those
+of the network's own resizing. The two must not be compared with each other. How photographs are
+made small before that, by Lanczos filtering in ``training.data``, is the same for real images and
+for those that a generator learned from.
+"""
 
 import tempfile
 from pathlib import Path
@@ -49,7 +64,7 @@ class Inception:
         protocol = (
             f"Fréchet inception distance (Heusel et al. 2017) of the {len(fake)} images of seeds "
             f"0 to {len(fake) - 1} to {len(real)} test images, as Lucic et al. 2018 (arXiv "
-            f"1711.10337) take it with 10,000 each; {'grey as ' if real.shape[1] == 1 else ''}RGB; "
+            f"1711.10337) take it with 10,000 each; {_preparation(real)}; "
             f"torch-fidelity {self._library.__version__}, weights of SHA-256 "
             f"{WEIGHTS_SHA256[:12]}…"
         )
@@ -72,6 +87,13 @@ class Inception:
             verbose=True,  # on a CPU this takes almost an hour
         )
         return float(measured[self._library.KEY_METRIC_FID])
+
+
+def _preparation(real: ImageBytes) -> str:
+    """How the images become the input of the network, for the protocol."""
+    _, channels, height, width = real.shape
+    colours = "the grey channel repeated as RGB" if channels == 1 else "RGB"
+    return f"{colours}, {width}×{height}, resized bilinearly to 299×299 by the network"
 
 
 def _library() -> ModuleType:

@@ -18,7 +18,7 @@ from training.evaluation.label_distribution import (
     kl_to_uniform,
 )
 from training.evaluation.records import MeasuredMetric, Share
-from training.gan.pixels import Track, scaled
+from training.gan.pixels import BATCH, Track, scaled
 
 MAX_NEIGHBOURS = 10_000
 """Most images of a set among which neighbours are searched, which takes quadratic time."""
@@ -74,8 +74,6 @@ ImageBytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
 
 T = TypeVar("T", ImageBytes, Extracted, Labels, Conditions | None)
-
-_BATCH = 500
 
 
 class ImageSets(NamedTuple, Generic[T]):
@@ -215,8 +213,8 @@ def share_taken_for_real(
     device = next(discriminator.parameters()).device
     real = 0
     with torch.no_grad():
-        for start in range(0, len(pixels), _BATCH):
-            batch = pixels[start : start + _BATCH].copy()
+        for start in range(0, len(pixels), BATCH):
+            batch = pixels[start : start + BATCH].copy()
             inputs = [scaled(torch.from_numpy(batch).to(device))]
             if conditions is not None:
                 rows = conditions[start : start + len(batch)]

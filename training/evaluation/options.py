@@ -8,16 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.config import (
-    ALLOWED_SIZES,
-    CheckpointChoice,
-    Conditional,
-    Dataset,
-    Device,
-    ImageSize,
-    folder_of,
-)
+from training.config import CheckpointChoice, Conditional, Dataset, Device, folder_of
 from training.data.held_out import LEAST
+from training.image_size import ALLOWED_SIZES, ImageSizeOption
 
 Provider = Literal["cpu", "cuda", "openvino", "tensorrt"]
 ProviderPrecision = Literal["fp32", "bf16", "fp16"]
@@ -48,9 +41,9 @@ class FeaturesOptions(DatasetOptions):
         "fashion-mnist",
         description="images to train on: fashion-mnist, mnist, avatars or folder:PATH",
     )
-    image_size: ImageSize | None = Field(
+    image_size: ImageSizeOption | None = Field(
         None,
-        description=f"height and width to which the images of a folder are scaled, "
+        description="size to which the images of a folder are cropped and scaled: "
         f"{ALLOWED_SIZES} (default: 64)",
     )
     conditional: Conditional = Field(
@@ -114,7 +107,9 @@ class EvaluateOptions(RecordOptions, ReferenceOptions):
         "training images if these are fewer)",
     )
     inception: Path | None = Field(
-        None, description="file pt_inception-2015-12-05, to measure the true FID too"
+        None,
+        description="file pt_inception-2015-12-05, to measure the true FID too, of images of any "
+        "size, also without a feature network",
     )
     provider: Provider = Field("cpu", description="execution provider for a published version")
     precision: ProviderPrecision = Field(

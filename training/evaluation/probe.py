@@ -25,7 +25,7 @@ from training.evaluation.linear_classifier import ClassifierScore, Features, Lab
 from training.evaluation.options import ProbeOptions
 from training.gan.conditional import Projection
 from training.gan.gan import Gan
-from training.gan.pixels import scaled
+from training.gan.pixels import BATCH, scaled
 from training.loop import device as devices
 from training.run.journal import Run
 
@@ -40,8 +40,6 @@ PROTOCOL = (
     "the pixels, or all convolutions' activations max-pooled to {grid}×{grid} (Radford et al. "
     "2015, section 5.1), of the run's discriminator or of the same one before its training"
 )
-
-_BATCH = 500
 
 
 class ProbeRecord(BaseModel):
@@ -141,8 +139,8 @@ def _features(network: nn.Module | None, pixels: Images) -> Features:
     device = next(network.parameters()).device
     parts = []
     with torch.no_grad():
-        for start in range(0, len(pixels), _BATCH):
-            batch = torch.from_numpy(pixels[start : start + _BATCH].copy()).to(device)
+        for start in range(0, len(pixels), BATCH):
+            batch = torch.from_numpy(pixels[start : start + BATCH].copy()).to(device)
             parts.append(pooled(network, scaled(batch)).cpu().numpy())
     return np.concatenate(parts)
 

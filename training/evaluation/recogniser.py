@@ -24,6 +24,7 @@ from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.options import AttributesOptions
 from training.evaluation.progress import bar
+from training.image_size import ImageSize
 
 LEAST = 10
 """Fewest labelled images with an attribute, and fewest without it."""
@@ -101,21 +102,21 @@ def _check(labels: LabelFile, model: LoadedModel) -> None:
 
 def _of_files(labels: LabelFile, folder: Path, shape: tuple[int, int, int]) -> ImageBytes:
     """The images that the labels name, which are in ``folder``: ``(n, *shape)``."""
-    channels, size, _ = shape
-    squares = []
+    size = ImageSize.of_shape(shape)
+    found = []
     for k, name in enumerate(tqdm(labels.images, unit="image")):
         if not (folder / name).is_file():
             raise labels.error(k, f"there is no file {name} in {folder}")
         try:
-            squares.append(image_file.read(folder / name, size))
+            found.append(image_file.read(folder / name, size))
         except DataError as error:
             raise labels.error(k, f"{name}: {error}") from error
-    largest = max((int(one.max()) for one in squares if one.dtype == np.uint16), default=0)
-    pixels = np.empty((len(squares), 3, size, size), np.uint8)
-    for place, square in zip(pixels, squares, strict=True):
-        deep = square.dtype == np.uint16
-        place[:] = image_file.eight_bits(square.astype(np.uint16), largest) if deep else square
-    return pixels[:, :channels]  # the channels of grey images are equal
+    largest = max((int(one.max()) for one in found if one.dtype == np.uint16), default=0)
+    pixels = np.empty((len(found), 3, size.height, size.width), np.uint8)
+    for place, image in zip(pixels, found, strict=True):
+        deep = image.dtype == np.uint16
+        place[:] = image_file.eight_bits(image.astype(np.uint16), largest) if deep else image
+    return pixels[:, : shape[0]]  # the channels of grey images are equal
 
 
 def _of_indices(labels: LabelFile, pixels: ImageBytes) -> ImageBytes:

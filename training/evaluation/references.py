@@ -13,24 +13,34 @@ from training.config import FOLDER, Config
 from training.data import datasets
 from training.data.download_progress import DownloadProgress
 from training.data.folder_files import ignore_skipped
-from training.data.images import ImageSet
+from training.data.images import ImageSet, resize
 from training.errors import DataError, EvaluationError
 from training.evaluation import feature_file, features, labelled_data
 from training.evaluation.features import NETWORKS, NetworkSpec
 from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.options import MIN_SAMPLES, EvaluateOptions, ReferenceOptions
+from training.image_size import ImageSize
 
 TEST_IMAGES = "test images"
 KEPT_IMAGES = "training images kept from the feature network"
 """The images that stand for test images if a run of a folder holds out none."""
+STAND_INS = "training images that stand for test images"
+"""The same if there is no feature network."""
+
+
+class Features(NamedTuple):
+    """A feature network."""
+
+    network: nn.Sequential
+    spec: NetworkSpec
 
 
 class Reference(NamedTuple):
     """A feature network and real images."""
 
-    network: nn.Sequential
-    spec: NetworkSpec
+    features: Features | None
+    """None if there is none for such images, but the FID is measured."""
     train: LabelledImages
     test: LabelledImages
     place: Path
@@ -43,7 +53,8 @@ def load(model: LoadedModel, options: EvaluateOptions, device: torch.device) -> 
     """What ``model`` is measured with; the network is on ``device``.
 
     Only images of the classes that it was trained on. Raises EvaluationError if there is no feature
-    network, and DataError if images are missing, damaged, too few or of another shape.
+    network and ``options`` do not ask for the FID, which needs none, and DataError if images are
+    missing, damaged, too few or of another shape.
     """
     of_folder = model.dataset.startswith(FOLDER)
     found = _of_folder(model, options) if of_folder else _of_published(model, options)
@@ -57,7 +68,10 @@ def load(model: LoadedModel, options: EvaluateOptions, device: torch.device) -> 
         raise DataError(
             f"{found.place}: has {len(found.test.pixels)} {found.title}, fewer than {MIN_SAMPLES}"
         )
-    return found._replace(network=found.network.to(device))
+    if found.features is None:
+        return found
+    network, spec = found.features
+    return found._replace(features=Features(network.to(device), spec))
 
 
 def names_of(model: LoadedModel) -> tuple[str, ...]:
@@ -84,12 +98,24 @@ def _of_published(model: LoadedModel, options: EvaluateOptions) -> Reference:
     whole = spec_of(model)
     if options.features:
         raise EvaluationError(f"--features {options.features}: {whole.path.name} is for its images")
-    network, spec = features.restricted(features.load(whole), whole, names_of(model) or whole.names)
+    size, own = map(ImageSize.of_shape, (model.image_shape, whole.image_shape))
+    names = names_of(model) or whole.names
+    if size != own and not options.inception:
+        raise EvaluationError(
+            f"{model.title}: there is no feature network for images of {model.dataset} of the size "
+            f"{size}, only for those of {own}; --inception measures the FID of any size"
+        )
     found = labelled_data.load(whole, options.data_dir)
     train, test = (
-        labelled_data.of_names(images, whole, spec.names) for images in (found.train, found.test)
+        LabelledImages(resize(pixels, size), labels)
+        for pixels, labels in (
+            labelled_data.of_names(images, whole, names) for images in (found.train, found.test)
+        )
     )
-    return Reference(network, spec, train, test, found.folder)
+    if size != own:
+        return Reference(None, train, test, found.folder)
+    network = Features(*features.restricted(features.load(whole), whole, names))
+    return Reference(network, train, test, found.folder)
 
 
 def folder_network(
@@ -99,6 +125,15 @@ def folder_network(
 
     Raises EvaluationError if the folder is unknown, and as ``feature_file.load`` does.
     """
+    place, file = _places(model, options)
+    return place, *feature_file.load(file, model.image_shape, place)
+
+
+def _places(model: LoadedModel, options: ReferenceOptions) -> tuple[Path, Path]:
+    """The folder of the images of ``model``, and the file of the feature network for them.
+
+    Raises EvaluationError if the folder is unknown.
+    """
     own = config.folder_of(model.options.get("dataset"))
     place = options.data_dir or (own if model.run else None)
     if place is None:
@@ -106,18 +141,23 @@ def folder_network(
             f"{model.title}: name the folder of its images by --data-dir, as its card does not"
         )
     copy = model.run.features if model.run and model.run.features.exists() else None
-    file = options.features or copy or config.feature_file(place)
-    return place, *feature_file.load(file, model.image_shape, place)
+    return place, options.features or copy or config.feature_file(place)
+
+
+def _optional(model: LoadedModel, options: EvaluateOptions, file: Path) -> bool:
+    """Whether to do without the network in ``file``, which is missing or for other images."""
+    if options.features or not options.inception:
+        return False
+    return not file.exists() or feature_file.read(file)[0].image_shape != model.image_shape
 
 
 def _of_folder(model: LoadedModel, options: EvaluateOptions) -> Reference:
-    place, spec, network = folder_network(model, options)
-    if spec.names:
-        network, spec = features.restricted(network, spec, names_of(model) or spec.names)
+    place, file = _places(model, options)
+    network = None if _optional(model, options, file) else _of_file(file, model, place)
     wanted = Config.model_validate(
         {
             "dataset": f"{FOLDER}{place}",
-            "image_size": model.image_shape[1],
+            "image_size": ImageSize.of_shape(model.image_shape),
             "batch_size": 2,
             "test_share": model.options.get("test_share", 0),
             "classes": ",".join(model.classes),
@@ -127,8 +167,16 @@ def _of_folder(model: LoadedModel, options: EvaluateOptions) -> Reference:
     with DownloadProgress() as progress:
         parts = datasets.load_with_reference(wanted, progress, ignore_skipped)
     train, test = map(_labelled, parts)
-    title = TEST_IMAGES if wanted.test_share else KEPT_IMAGES
-    return Reference(network, spec, train, test, place, title)
+    kept = KEPT_IMAGES if network else STAND_INS
+    return Reference(network, train, test, place, TEST_IMAGES if wanted.test_share else kept)
+
+
+def _of_file(file: Path, model: LoadedModel, place: Path) -> Features:
+    """The network in ``file`` for images of ``model``, which are in ``place``."""
+    spec, network = feature_file.load(file, model.image_shape, place)
+    if spec.names:
+        network, spec = features.restricted(network, spec, names_of(model) or spec.names)
+    return Features(network, spec)
 
 
 def _labelled(found: ImageSet) -> LabelledImages:

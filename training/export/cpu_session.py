@@ -3,12 +3,14 @@
 import importlib
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from app.artifact import card
 from app.imaging.sheets import Pixels
 from app.latent.sampling import Latents
 from training.errors import ExportError
+from training.gan.pixels import BATCH
 
 
 def run_graph(graph: bytes, rows: Latents, conditions: int = 0) -> Pixels:
@@ -17,8 +19,10 @@ def run_graph(graph: bytes, rows: Latents, conditions: int = 0) -> Pixels:
     For a conditional graph the last ``conditions`` columns of ``rows`` are its second input. Raises
     ExportError if onnxruntime is not installed or cannot run ``graph``.
     """
-    pixels: Pixels = run(session(graph), graph_inputs(rows, conditions))
-    return pixels
+    loaded = session(graph)
+    starts = range(0, len(rows), BATCH)
+    parts = (graph_inputs(rows[start : start + BATCH], conditions) for start in starts)
+    return np.concatenate([run(loaded, inputs) for inputs in parts])
 
 
 def graph_inputs(rows: Latents, conditions: int) -> dict[str, Latents]:

@@ -13,6 +13,7 @@ from training.evaluation import features
 from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
 from training.figures.canvas import CAPTION_HEIGHT, LINE_WIDTH, Canvas, grid
+from training.image_size import ImageSize
 
 EQUATIONS: dict[str, Sequence[tuple[str, str, str]]] = {
     "fashion-mnist": (
@@ -128,23 +129,25 @@ def sheet(model: LoadedModel, seed: int, scale: int) -> bytes:
     the images with noise.
     """
     equations = choose_equations(model, seed)
-    cell = model.image_shape[1] * scale
-    three = 3 * cell + 2 * LINE_WIDTH * scale
-    height = CAPTION_HEIGHT + three + _GAP // 2 + cell
-    pitch = max(cell, _TITLE_WIDTH) + _GAP
-    canvas = Canvas(3 * pitch + three, len(equations) * (height + _GAP) - _GAP)
+    cell = ImageSize(*(side * scale for side in ImageSize.of_shape(model.image_shape)))
+    line = LINE_WIDTH * scale
+    three = ImageSize(*(3 * side + 2 * line for side in cell))
+    height = CAPTION_HEIGHT + three.height + _GAP // 2 + cell.height
+    pitch = max(cell.width, _TITLE_WIDTH) + _GAP
+    canvas = Canvas(3 * pitch + three.width, len(equations) * (height + _GAP) - _GAP)
     for k, (terms, seeds) in enumerate(equations):
         top, z = k * (height + _GAP), model.latents(seeds)
         drawn = model.draw(np.concatenate([z, group_means(z), result_latents(z, seeds[0])]))
         for i, (term, sign) in enumerate(zip(terms, "-+=", strict=True)):
-            left, below = i * pitch + (pitch - _GAP - cell) // 2, top + height - cell
+            left = i * pitch + (pitch - _GAP - cell.width) // 2
+            below = top + height - cell.height
             group, mean = drawn[i * GROUP : (i + 1) * GROUP], drawn[9 + i : 10 + i]
-            canvas.write(term, left + cell // 2, top + CAPTION_HEIGHT // 2)
+            canvas.write(term, left + cell.width // 2, top + CAPTION_HEIGHT // 2)
             canvas.paste(grid(group, 1, scale), left, top + CAPTION_HEIGHT)
             canvas.paste(grid(mean, 1, scale), left, below)
-            canvas.write(sign, (i + 1) * pitch - _GAP // 2, below + cell // 2, size=24)
-        left, upper, step = 3 * pitch, top + height - three, cell + LINE_WIDTH * scale
-        canvas.write("result", left + three // 2, upper - CAPTION_HEIGHT // 2)
+            canvas.write(sign, (i + 1) * pitch - _GAP // 2, below + cell.height // 2, size=24)
+        left, upper = 3 * pitch, top + height - three.height
+        canvas.write("result", left + three.width // 2, upper - CAPTION_HEIGHT // 2)
         canvas.paste(grid(drawn[12:], 3, scale), left, upper)
-        canvas.frame(left + step, upper + step, cell, LINE_WIDTH * scale)
+        canvas.frame(left + cell.width + line, upper + cell.height + line, cell, line)
     return canvas.png()

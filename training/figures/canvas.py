@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from app.imaging import png, sheets
 from app.imaging.sheets import Pixels
+from training.image_size import ImageSize
 
 FIGURES = Path("runs/figures")
 """Where the figures of published versions are drawn."""
@@ -48,9 +49,9 @@ class Canvas:
         """Write ``text``, centred at (x, y)."""
         self._draw.text((x, y), text, "black", ImageFont.load_default(size), anchor="mm")
 
-    def frame(self, left: int, top: int, side: int, width: int) -> None:
-        """Draw a frame of ``width`` around a square."""
-        right, bottom = left + side + width - 1, top + side + width - 1
+    def frame(self, left: int, top: int, size: ImageSize, width: int) -> None:
+        """Draw a frame of ``width`` around an image of ``size``."""
+        right, bottom = left + size.width + width - 1, top + size.height + width - 1
         self._draw.rectangle((left - width, top - width, right, bottom), None, _ORANGE, width)
 
     def png(self) -> bytes:

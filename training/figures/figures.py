@@ -31,6 +31,9 @@ from training.run.journal import DataSummary, Run
 ImageBytes = NDArray[np.uint8]
 """Images ``(n, channels, height, width)``."""
 
+Points = NDArray[np.float32] | NDArray[np.uint8]
+"""Features or pixels ``(n, d)``."""
+
 Draw = Callable[[], bytes | None]
 """Returns a figure as a PNG; None if it cannot be drawn."""
 
@@ -45,7 +48,7 @@ ROWS, COLUMNS = 8, 5
 GAP = 24
 """Space between these grids, in pixels."""
 
-_BLOCK = 1000
+_BLOCK = 100
 
 
 def figures(folder: Path, options: FiguresOptions) -> None:
@@ -176,15 +179,15 @@ def neighbours(
     return canvas.png()
 
 
-def feature_points(model: LoadedModel, pixels: ImageBytes) -> NDArray[np.float32]:
+def feature_points(model: LoadedModel, pixels: ImageBytes) -> Points:
     """``pixels`` as points ``(n, d)``: features if there is a network for them, else the pixels."""
     spec = features.spec_for(model.dataset, model.image_shape)
     if spec is None:
-        return pixels.reshape(len(pixels), -1).astype(np.float32)
+        return pixels.reshape(len(pixels), -1)
     return features.extract(features.load(spec), pixels, spec).features
 
 
-def nearest_rows(points: NDArray[np.float32], among: NDArray[np.float32]) -> NDArray[np.intp]:
+def nearest_rows(points: Points, among: Points) -> NDArray[np.intp]:
     """The index of the nearest row of ``among`` ``(m, d)`` for each point ``(n, d)``: ``(n,)``."""
     x = points.astype(np.float64)
     best, least = np.zeros(len(x), dtype=np.intp), np.full(len(x), np.inf)

@@ -21,10 +21,12 @@ from training.gan.conditional import Judgement
 from training.gan.freezing import freeze
 from training.gan.hardware import autocast, channels_last, to_device
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
+from training.image_size import ImageSize
 
 CALIBRATION_SEEDS = 4096
 """Latents that calibrate the averaged generator's batch norm."""
-_CALIBRATION_BATCH = 256
+_CALIBRATION_BATCH, _LEAST_CALIBRATION_BATCH = 256, 16
+"""Latents in a batch for images of at most 64×64, and of any size: larger images have fewer."""
 
 
 class Gan:
@@ -42,17 +44,15 @@ class Gan:
 
         ``config.seed`` decides their weights, which are the same in every process of ``group``.
         With ``sampler``, they are conditional, and it gives seeds their classes or attributes.
-        Raises ValueError if the images are not square or no network exists for their size.
+        Raises ValueError if no network exists for their size.
         """
-        channels, size, width = image_shape
-        if size != width:
-            raise ValueError(f"images must be square, got {width}×{size}")
         torch.manual_seed(config.seed)
         self.config, self.device, self.group = config, device, group
         self.sampler = sampler
+        self._calibration_batch = _calibration_batch(image_shape)
         self.step = 0
         """Steps done since the run began."""
-        generator, discriminator = _networks(config, channels, size, sampler)
+        generator, discriminator = _networks(config, image_shape, sampler)
         self.generator = channels_last(generator).to(device)
         self.discriminator = channels_last(discriminator).to(device)
         freeze(self.discriminator, config.freeze_discriminator)
@@ -215,7 +215,7 @@ class Gan:
         """
         latent = Latent(width=self.config.latent_dim, prior=self.config.prior)
         rows = conditional.rows_of(range(CALIBRATION_SEEDS), latent, self.sampler)
-        batches = torch.split(torch.from_numpy(rows).to(self.device), _CALIBRATION_BATCH)
+        batches = torch.split(torch.from_numpy(rows).to(self.device), self._calibration_batch)
         return averaging.calibrated(self.average, batches)
 
     def state_dict(self) -> dict[str, Any]:
@@ -265,10 +265,17 @@ def random_latents(count: int, width: int, prior: Prior, device: torch.device) -
     return torch.randn((count, width), device=device)
 
 
+def _calibration_batch(image_shape: tuple[int, int, int]) -> int:
+    """Latents in a batch for calibration: their feature maps must fit into the memory."""
+    fitting = _CALIBRATION_BATCH * 64 * 64 // math.prod(image_shape[1:])
+    return min(_CALIBRATION_BATCH, max(_LEAST_CALIBRATION_BATCH, fitting))
+
+
 def _networks(
-    config: Config, channels: int, size: int, sampler: Sampler | None
+    config: Config, image_shape: tuple[int, int, int], sampler: Sampler | None
 ) -> tuple[nn.Sequential, nn.Module]:
     """A new generator and a new discriminator."""
+    channels, size = image_shape[0], ImageSize.of_shape(image_shape)
     conditions = len(sampler.names) if sampler else 0
     generator = networks.generator(
         config.latent_dim + conditions, channels, size, config.generator_filters, config

@@ -4,44 +4,55 @@ All are plain ``nn.Sequential`` stacks of standard layers and ``Residual`` block
 shows everything that they compute, and the export can walk them layer by layer.
 """
 
+import math
+
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm as normalise
 
-from training.config import ALLOWED_SIZES, IMAGE_SIZES, Architecture, Initialisation
+from training.config import Architecture, Initialisation
 from training.gan.dropout import Dropout
 from training.gan.residual import Residual
+from training.image_size import ALLOWED_SIZES, ImageSize
 
 DCGAN = Architecture()
 """The architecture of the preset dcgan-28."""
 
+WIDEST = 16
+"""Most channels of a feature map, as a multiple of those of the largest map.
+
+It bounds the networks of images of more than 128 pixels: those of ``paper-64`` would otherwise have
+four times as many weights for 256 pixels as for 128.
+"""
+
 Layers = list[nn.Module]
 
 
-def stem(image_size: int) -> tuple[int, int]:
+def stem(image_size: ImageSize) -> tuple[ImageSize, int]:
     """The size of a network's smallest feature map, and the number of doublings to the image's.
 
-    The image size is halved while it is even and at least 8: 28 → (7, 2), 64 → (4, 4). Raises
-    ValueError if ``image_size`` is not a multiple of 4 from 16 to 128.
+    Both sides are halved while both are even and at least 8: 28 → (7, 2), 64 → (4, 4), 64x96 →
+    (4x6, 4). Raises ValueError for a size that is not supported.
     """
-    if image_size not in IMAGE_SIZES:
+    if not image_size.is_supported:
         raise ValueError(f"image size must be {ALLOWED_SIZES}, got {image_size}")
     size, doublings = image_size, 0
-    while size % 2 == 0 and size >= 8:
-        size, doublings = size // 2, doublings + 1
+    while all(side % 2 == 0 and side >= 8 for side in size):
+        size, doublings = ImageSize(size.width // 2, size.height // 2), doublings + 1
     return size, doublings
 
 
 def generator(
     latent_dim: int,
     channels: int,
-    image_size: int,
+    image_size: ImageSize,
     filters: int,
     architecture: Architecture = DCGAN,
 ) -> nn.Sequential:
-    """A network from latents ``(n, latent_dim)`` to images ``(n, channels, size, size)``.
+    """A network from latents ``(n, latent_dim)`` to images ``(n, channels, height, width)``.
 
     The images are in [-1, 1]. The last layer has ``filters`` input channels, and most feature maps
-    of half the size twice as many. Raises ValueError for an image size that ``stem`` rejects.
+    of half the size twice as many, at most ``WIDEST`` times as many. Raises ValueError for an image
+    size that ``stem`` rejects.
     """
     build = {"keras": _keras, "upsample": _upsample, "lean": _lean}.get(
         architecture.generator, _paper
@@ -51,7 +62,7 @@ def generator(
 
 
 def _paper(
-    latent_dim: int, channels: int, image_size: int, filters: int, architecture: Architecture
+    latent_dim: int, channels: int, image_size: ImageSize, filters: int, architecture: Architecture
 ) -> Layers:
     """A dense layer to the stem, then one transposed convolution for each doubling (figure 1).
 
@@ -59,42 +70,38 @@ def _paper(
     """
     size, doublings = stem(image_size)
     extra = {"paper": 0, "deeper": 1, "deepest": doublings}[architecture.generator]
-    width = filters * 2 ** (doublings - 1)
+    widths = _widths(filters, doublings)
     layers: Layers = [
-        nn.Linear(latent_dim, width * size * size, bias=False),  # (n, width * size * size)
-        nn.Unflatten(1, (width, size, size)),
-        _norm(width, architecture),
+        *_dense(latent_dim, widths[0], size, bias=False),
+        _norm(widths[0], architecture),
         _activation(architecture),
     ]
-    for doubling in range(doublings):
-        if doubling < extra:
+    for number, width in enumerate(widths):
+        if number < extra:
             layers += [
                 nn.Conv2d(width, width, 3, padding=1, bias=False),
                 _norm(width, architecture),
                 _activation(architecture),
             ]
-        if doubling + 1 < doublings:
+        for following in widths[number + 1 : number + 2]:  # none after the last one
             layers += [
-                nn.ConvTranspose2d(width, width // 2, 4, stride=2, padding=1, bias=False),
-                _norm(width // 2, architecture),
+                nn.ConvTranspose2d(width, following, 4, stride=2, padding=1, bias=False),
+                _norm(following, architecture),
                 _activation(architecture),
             ]
-            width //= 2
-    return [*layers, nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1)]
+    return [*layers, nn.ConvTranspose2d(filters, channels, 4, stride=2, padding=1)]
 
 
 def _keras(
-    latent_dim: int, channels: int, image_size: int, filters: int, architecture: Architecture
+    latent_dim: int, channels: int, image_size: ImageSize, filters: int, architecture: Architecture
 ) -> Layers:
     """A dense layer to a quarter of the image size, then two 5×5 transposed convolutions.
 
     Batch norm follows the activation.
     """
-    stem(image_size)
-    size, width = image_size // 4, 2 * filters
+    width = 2 * filters
     return [
-        nn.Linear(latent_dim, width * size * size),
-        nn.Unflatten(1, (width, size, size)),
+        *_dense(latent_dim, width, _quarter(image_size)),
         _norm(width, architecture),
         nn.ConvTranspose2d(width, filters, 5, stride=2, padding=2, output_padding=1),
         _activation(architecture),
@@ -104,14 +111,12 @@ def _keras(
 
 
 def _upsample(
-    latent_dim: int, channels: int, image_size: int, filters: int, architecture: Architecture
+    latent_dim: int, channels: int, image_size: ImageSize, filters: int, architecture: Architecture
 ) -> Layers:
     """A dense layer to a quarter of the image size, then twice upsampling and a convolution."""
-    stem(image_size)
-    size, width = image_size // 4, 2 * filters
+    width = 2 * filters
     layers: Layers = [
-        nn.Linear(latent_dim, width * size * size),
-        nn.Unflatten(1, (width, size, size)),
+        *_dense(latent_dim, width, _quarter(image_size)),
         _activation(architecture),
     ]
     for width_out in (width, filters):
@@ -125,7 +130,7 @@ def _upsample(
 
 
 def _lean(
-    latent_dim: int, channels: int, image_size: int, filters: int, architecture: Architecture
+    latent_dim: int, channels: int, image_size: ImageSize, filters: int, architecture: Architecture
 ) -> Layers:
     """Convolutions where the feature maps are small, for the least time per image on a CPU.
 
@@ -136,10 +141,9 @@ def _lean(
     convolution (Shi et al. 2016, arXiv 1609.05158) gives the image.
     """
     size, doublings = _lean_stem(image_size)
-    widths = [filters * 2**k for k in reversed(range(doublings))]
+    widths = _widths(filters, doublings)
     layers: Layers = [
-        nn.Linear(latent_dim, widths[0] * size * size, bias=False),
-        nn.Unflatten(1, (widths[0], size, size)),
+        *_dense(latent_dim, widths[0], size, bias=False),
         _norm(widths[0], architecture),
         _activation(architecture),
     ]
@@ -160,12 +164,31 @@ def _lean(
     return [*layers, nn.Conv2d(filters, 4 * channels, 3, padding=1), nn.PixelShuffle(2)]
 
 
-def _lean_stem(image_size: int) -> tuple[int, int]:
-    """As ``stem``, but the smallest map is at least 7: 28 → (7, 2), 64 → (8, 3)."""
+def _lean_stem(image_size: ImageSize) -> tuple[ImageSize, int]:
+    """As ``stem``, but both sides of the map are at least 7: 28 → (7, 2), 64 → (8, 3)."""
     size, doublings = stem(image_size)
-    while size < 7 and doublings > 1:
-        size, doublings = 2 * size, doublings - 1
+    while min(size) < 7 and doublings > 1:
+        size, doublings = ImageSize(2 * size.width, 2 * size.height), doublings - 1
     return size, doublings
+
+
+def _quarter(image_size: ImageSize) -> ImageSize:
+    """A quarter of the width and of the height. Raises ValueError as ``stem`` does."""
+    stem(image_size)
+    return ImageSize(image_size.width // 4, image_size.height // 4)
+
+
+def _widths(filters: int, doublings: int) -> list[int]:
+    """The channels of the feature maps of a generator, from the smallest map to the largest."""
+    return [filters * min(2**k, WIDEST) for k in reversed(range(doublings))]
+
+
+def _dense(latent_dim: int, width: int, size: ImageSize, *, bias: bool = True) -> Layers:
+    """A dense layer from latents to feature maps ``(n, width, size.height, size.width)``."""
+    return [
+        nn.Linear(latent_dim, width * size.height * size.width, bias=bias),
+        nn.Unflatten(1, (width, size.height, size.width)),
+    ]
 
 
 def _norm(width: int, architecture: Architecture) -> nn.Module:
@@ -179,14 +202,15 @@ def _activation(architecture: Architecture) -> nn.Module:
 
 def discriminator(
     channels: int,
-    image_size: int,
+    image_size: ImageSize,
     filters: int,
     spectral_norm: bool = True,
     architecture: Architecture = DCGAN,
 ) -> nn.Sequential:
-    """A network from images ``(n, channels, size, size)`` to logits ``(n, 1)``, positive for real.
+    """A network from images ``(n, channels, height, width)`` to logits, positive for real.
 
-    The first convolution has ``filters`` output channels, each further one twice as many. With
+    The logits are ``(n, 1)``. The first convolution has ``filters`` output channels, each further
+    one twice as many; those that halve the image have at most ``WIDEST`` times as many. With
     ``spectral_norm`` (Miyato et al. 2018, arXiv 1802.05957) the weights of all layers are
     normalised. Without it, batch norm follows every inner convolution, as in the paper, unless
     ``architecture`` disables it; ``keras`` never has batch norm. Raises ValueError for an image
@@ -196,8 +220,9 @@ def discriminator(
         architecture.batch_norm and not spectral_norm and architecture.discriminator != "keras"
     )
     layers: Layers = []
-    size, width_in, width = image_size, channels, filters
-    for kernel, stride in _convolutions(image_size, architecture):
+    sides, width_in = [*image_size], channels
+    for number, (kernel, stride) in enumerate(_convolutions(image_size, architecture)):
+        width = filters * min(2**number, WIDEST) if stride > 1 else 2 * width_in
         padding = (kernel - 1) // 2
         layers.append(nn.Conv2d(width_in, width, kernel, stride=stride, padding=padding))
         if batch_norm and len(layers) > 1:
@@ -205,9 +230,9 @@ def discriminator(
         layers.append(nn.LeakyReLU(0.2))
         if architecture.dropout:
             layers.append(Dropout(architecture.dropout))
-        size = (size + stride - 1) // stride
-        width_in, width = width, width * 2
-    layers += [nn.Flatten(), nn.Linear(width_in * size * size, 1)]
+        sides = [-(-side // stride) for side in sides]
+        width_in = width
+    layers += [nn.Flatten(), nn.Linear(width_in * math.prod(sides), 1)]
     network = initialised(nn.Sequential(*layers), architecture.initialisation)
     if spectral_norm:
         for layer in network:
@@ -216,7 +241,7 @@ def discriminator(
     return network
 
 
-def _convolutions(image_size: int, architecture: Architecture) -> list[tuple[int, int]]:
+def _convolutions(image_size: ImageSize, architecture: Architecture) -> list[tuple[int, int]]:
     """The kernel size and the stride of each convolution of a discriminator."""
     _, halvings = stem(image_size)
     return {

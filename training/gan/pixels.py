@@ -17,7 +17,8 @@ from app.latent.sampling import Latents, from_seeds
 Track = Callable[[range], Iterable[int]]
 """Passes the numbers of batches on, and may show the progress; ``iter`` does not."""
 
-_BATCH = 500
+BATCH = 100
+"""Images in a batch outside training. With their maps, those of 256×256 take a gigabyte."""
 
 
 def scaled(pixels: Tensor) -> Tensor:
@@ -31,9 +32,13 @@ def to_pixels(generator: nn.Module, latents: Tensor) -> Pixels:
     The generator's range from -1 to 1 becomes 0 to 255.
     """
     with torch.no_grad():
-        images: Tensor = generator(latents)  # (n, channels, height, width)
-    scaled = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    pixels: Pixels = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return np.concatenate([_pixels(generator(batch)) for batch in torch.split(latents, BATCH)])
+
+
+def _pixels(images: Tensor) -> Pixels:
+    """``images`` ``(n, channels, height, width)`` as pixels."""
+    whole = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    pixels: Pixels = whole.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels
 
 
@@ -42,10 +47,10 @@ def of_latents(
 ) -> NDArray[np.uint8]:
     """The images that ``draw`` generates from ``latents`` ``(n, z)``: uint8 ``(n, c, h, w)``.
 
-    ``draw`` is called with batches of at most 500 latents.
+    ``draw`` is called with batches of at most ``BATCH`` latents.
     """
-    starts = range(0, len(latents), _BATCH)
-    batches = [draw(latents[start : start + _BATCH]) for start in track(starts)]
+    starts = range(0, len(latents), BATCH)
+    batches = [draw(latents[start : start + BATCH]) for start in track(starts)]
     return np.concatenate(batches).transpose(0, 3, 1, 2)
 
 

@@ -645,8 +645,8 @@ def test_a_run_with_a_damaged_checkpoint_is_not_resumed(
 
 @pytest.mark.parametrize(
     ("height", "width", "count", "complaint"),
-    [(14, 14, 40, "14"), (16, 20, 40, "20"), (256, 256, 8, "256"), (16, 16, 5, "5 images")],
-    ids=["too small", "not square", "too large", "too few"],
+    [(14, 14, 40, "14"), (16, 22, 40, "22"), (260, 260, 8, "260"), (16, 16, 5, "5 images")],
+    ids=["too small", "no multiple of 4", "too large", "too few"],
 )
 def test_no_run_is_created_for_unsuitable_images(
     fit: Fit,

@@ -73,7 +73,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
     ("name", "values"),
     [
         ("dataset", ["cifar-10"]),
-        ("image_size", [12, 30, 132]),
+        ("image_size", [12, 30, 260, "64x", "x64", "64x65", "64x96x3", "64 x 96", "-64", "64.0"]),
         ("track", ["neptune", "wandb,wandb", "none,wandb"]),
         ("preset", ["dcgan-256"]),
         ("epochs", [0, -1, 1.5, "many"]),

@@ -13,6 +13,7 @@ from training.export.graph import build_graph
 from training.gan import networks
 from training.gan.gan import Gan
 from training.gan.pixels import to_pixels
+from training.image_size import ImageSize
 from training.loop.epochs import TrainingData, train
 from training.presets import PRESETS
 
@@ -23,7 +24,7 @@ Build = Callable[[str], tuple[nn.Sequential, nn.Sequential]]
 
 def shape(config: Config) -> tuple[int, int, int]:
     """The shape of the images that a preset is made for."""
-    return (3, 64, 64) if config.image_size == 64 else (1, 28, 28)
+    return (3, 64, 64) if config.image_size == ImageSize.square(64) else (1, 28, 28)
 
 
 @pytest.fixture(scope="module")
@@ -321,13 +322,15 @@ def test_every_generator_accepts_every_activation(
     stack: Any, activation: Any, kind: type[nn.Module]
 ) -> None:
     architecture = Architecture(generator=stack, activation=activation)
-    network = networks.generator(3, 1, 16, 2, architecture)
+    network = networks.generator(3, 1, ImageSize.square(16), 2, architecture)
     assert any(isinstance(layer, kind) for layer in network)
 
 
 @pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
 def test_every_discriminator_accepts_spectral_norm_in_place_of_batch_norm(stack: Any) -> None:
-    network = networks.discriminator(1, 16, 2, True, Architecture(discriminator=stack, dropout=0.1))
+    network = networks.discriminator(
+        1, ImageSize.square(16), 2, True, Architecture(discriminator=stack, dropout=0.1)
+    )
     for layer in network:
         assert not isinstance(layer, nn.BatchNorm2d)
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -336,7 +339,7 @@ def test_every_discriminator_accepts_spectral_norm_in_place_of_batch_norm(stack:
 
 def test_a_second_convolution_on_one_channel_still_has_batch_norm() -> None:
     network = networks.discriminator(
-        1, 16, 1, False, Architecture(discriminator="paper", batch_norm=True)
+        1, ImageSize.square(16), 1, False, Architecture(discriminator="paper", batch_norm=True)
     )
     assert kinds(network) == "Conv2d LeakyReLU Conv2d BatchNorm2d LeakyReLU Flatten Linear"
 

@@ -16,6 +16,7 @@ from training.data.folder import FolderOptions
 from training.data.images import ImageSet
 from training.data.skipped import SkipReport
 from training.errors import DataError
+from training.image_size import ImageSize
 
 SIZE = 16
 NO_IMAGE = "not an image of a supported format"
@@ -52,7 +53,9 @@ class Recorder:
         def skipped(path: Path, reason: str) -> None:
             self.skipped.append((path, reason))
 
-        return folder.load(place, FolderOptions(size, batch_size), progress, skipped)
+        return folder.load(
+            place, FolderOptions(ImageSize.square(size), batch_size), progress, skipped
+        )
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def recorder() -> Recorder:
 
 def read(path: Path, size: int) -> NDArray[np.uint8]:
     """The image in ``path`` as a data set of only this image would have it."""
-    square = image_file.read(path, size)
+    square = image_file.read(path, ImageSize.square(size))
     if square.dtype == np.uint16:
         grey = image_file.eight_bits(square.astype(np.uint16), int(square.max()))
         return np.stack([grey] * 3)
@@ -214,7 +217,7 @@ def test_names_that_are_no_text_are_escaped(tmp_path: Path, save: Save) -> None:
     (place / os.fsdecode(b"\xff\n.jpg")).write_bytes(b"no image")
     lines: list[str] = []
     report = SkipReport(lines.append)
-    found = folder.load(place, FolderOptions(SIZE, 2), lambda *_: None, report)
+    found = folder.load(place, FolderOptions(ImageSize.square(SIZE), 2), lambda *_: None, report)
     assert found.name == r"folder:caf\xe9\x1b[2J"
     lines += report.table(found)
     assert lines == [
@@ -234,7 +237,7 @@ def test_the_table_counts_what_was_skipped_and_the_images_of_each_class(
         (tmp_path / "cats" / f"{k}.txt").write_text("no image")
     (tmp_path / "cats" / "half.png").write_bytes(whole("PNG")[:5000])
     report = SkipReport(lambda _: None)
-    found = folder.load(tmp_path, FolderOptions(SIZE, 2), lambda *_: None, report)
+    found = folder.load(tmp_path, FolderOptions(ImageSize.square(SIZE), 2), lambda *_: None, report)
     first, *others = report.table(found)
     assert first == f"folder:{tmp_path.name}: 25 found, 20 used, 5 skipped"
     assert others[0] == (

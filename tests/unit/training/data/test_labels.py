@@ -13,6 +13,7 @@ from training.data.folder import FolderOptions
 from training.data.images import ImageSet
 from training.data.labels import ImageLabels, class_names, slug
 from training.errors import DataError
+from training.image_size import ImageSize
 
 CLOTHES = ImageLabels(
     ("shirt", "sneaker", "bag"), exclusive=True, values=np.array([2, 0, 1, 1, 2, 0], np.uint8)
@@ -136,7 +137,9 @@ def load(place: Path, paths: list[str]) -> ImageSet:
             Image.new("RGB", (20, 20), (k, 0, 0)).save(path)
         else:
             path.write_text("no image")
-    return folder.load(place, FolderOptions(16, 2), lambda *_: None, lambda *_: None)
+    return folder.load(
+        place, FolderOptions(ImageSize.square(16), 2), lambda *_: None, lambda *_: None
+    )
 
 
 def test_the_subfolders_of_a_folder_are_the_classes_of_its_images(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from training.encoder import loop, measures, network
+from tests import tiny_run
+from training.encoder import loop, network
 
 
 @pytest.fixture(autouse=True)
@@ -10,5 +11,4 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "WIDTHS", (4, 8, 8))
     monkeypatch.setattr(network, "NARROW", 4)
     monkeypatch.setattr(loop, "LEARNING_RATE", 1e-2)
-    for name, value in (("GENERATED", 40), ("REFINED", 3), ("STEPS", 4)):
-        monkeypatch.setattr(measures, name, value)
+    tiny_run.shorten_encoder_measures(monkeypatch)

@@ -11,6 +11,7 @@ from training.encoder.subject import GraphGenerator
 from training.errors import ExportError
 from training.export.graph import build_graph
 from training.gan import networks
+from training.image_size import ImageSize
 from training.presets import PRESETS
 
 WIDTH = 5
@@ -28,12 +29,15 @@ def restless(network: nn.Sequential) -> nn.Sequential:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_graph_read_back_has_the_images_and_gradients_of_its_network(preset: str) -> None:
     config = from_flags({"preset": preset})
-    network = restless(networks.generator(WIDTH, 3, 16, 2, config))
+    network = restless(networks.generator(WIDTH, 3, ImageSize.square(16), 2, config))
     assert_same(network, conditions=0)
 
 
 def test_a_conditional_graph_is_read_back() -> None:
-    assert_same(restless(networks.generator(WIDTH + 3, 1, 16, 2, Architecture())), conditions=3)
+    assert_same(
+        restless(networks.generator(WIDTH + 3, 1, ImageSize.square(16), 2, Architecture())),
+        conditions=3,
+    )
 
 
 def assert_same(network: nn.Sequential, conditions: int) -> None:

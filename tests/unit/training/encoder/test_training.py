@@ -1,5 +1,7 @@
 """What one training step and the direct optimisation of latents do, with generators to compute."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -242,3 +244,19 @@ def test_a_random_half_of_the_real_images_is_moved_a_little() -> None:
     assert (moved[:, :, 14, 14] > 0.9).all()
     # The border is repeated: a white image stays white.
     torch.testing.assert_close(trainer.randomly_moved(1 - 0 * images), torch.ones_like(images))
+
+
+def test_images_that_are_not_square_are_turned_without_distortion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    for name, value in (("_ROTATION", math.radians(45)), ("_SCALE", 0), ("_SHIFT", 0)):
+        monkeypatch.setattr(trainer, name, value)
+    # A spot 12 pixels beside the centre, of an image 60 wide and 40 high.
+    y, x = torch.arange(40)[:, None] - 19.5, torch.arange(60) - 29.5
+    spot = torch.exp(-((x - 12) ** 2 + y**2) / 8)
+    moved = trainer.randomly_moved(spot.repeat(50, 1, 1, 1))[:, 0]
+    mass = moved.sum(dim=(1, 2))
+    across, down = ((moved * axis).sum(dim=(1, 2)) / mass for axis in (x, y))
+    assert down.abs().max() > 6
+    torch.testing.assert_close(torch.hypot(across, down), torch.full((50,), 12.0), atol=0.1, rtol=0)

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from app.artifact import card
 from training.__main__ import main
 from training.data import idx
 from training.errors import EvaluationError
-from training.evaluation import features, inception, loaded_model, metrics
+from training.evaluation import features, inception, loaded_model, metrics, references
 from training.evaluation.features import FASHION_MNIST
 from training.evaluation.inception import Inception, RgbImages
 from training.evaluation.metrics import ImageBytes, ImageSets
@@ -70,9 +71,11 @@ def data(tmp_path_factory: pytest.TempPathFactory, clothes: Callable[..., Path])
 def fit(out: Path, data: Path, *flags: str) -> None:
     tiny = {"batch-size": 50, "latent-dim": 8, "generator-filters": 2, "discriminator-filters": 2}
     call = [f"--{flag}={value}" for flag, value in tiny.items()]
-    call += [f"--data-dir={data}", "--epochs=1", "--device=cpu", "--threads=1"]
-    call += ["--dataset=fashion-mnist", "--conditional=none"]
-    assert main(["fit", f"--out={out}", *call, *flags]) == 0
+    call += ["--epochs=1", "--device=cpu", "--threads=1", "--conditional=none"]
+    place = [f"--data-dir={data}", "--dataset=fashion-mnist"]
+    if any(flag.startswith("--dataset") for flag in flags):
+        place = []
+    assert main(["fit", f"--out={out}", *call, *place, *flags]) == 0
 
 
 def evaluate(folder: Path, data: Path, *flags: str) -> int:
@@ -433,6 +436,23 @@ def test_the_fid_is_computed_by_torch_fidelity(
     assert not Path(calls[0]["cache_root"]).exists()
 
 
+@pytest.mark.parametrize(
+    ("shape", "prepared"),
+    [
+        ((1, 20, 20), "the grey channel repeated as RGB, 20×20, resized bilinearly to 299×299"),
+        ((3, 96, 64), "; RGB, 64×96, resized bilinearly to 299×299"),
+        ((3, 256, 256), "; RGB, 256×256, resized bilinearly to 299×299"),
+    ],
+)
+@pytest.mark.usefixtures("calls")
+def test_the_protocol_of_the_fid_says_how_images_of_any_shape_are_prepared(
+    shape: tuple[int, int, int], prepared: str, weights: Path
+) -> None:
+    images = np.zeros((4, *shape), np.uint8)
+    assert prepared in Inception(weights).fid(ImageSets(images, images, images), CPU).protocol
+    assert RgbImages(images)[0].shape == (3, *shape[1:])
+
+
 def test_colours_are_left_as_they_are() -> None:
     image = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
     np.testing.assert_array_equal(RgbImages(image)[1].numpy(), image[1])
@@ -448,6 +468,49 @@ def test_with_inception_the_fid_is_measured_too(
     assert found is not None
     assert found.metrics.keys() == MEASURES | JUDGED | {"fid"}
     assert found.metrics["fid"].value == 10.0
+
+
+def test_the_fid_of_another_size_needs_no_feature_network(
+    calls: list[dict[str, Any]], data: Path, weights: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    fit(run, data, "--image-size=20x16")
+    assert evaluate(run, data, f"--inception={weights}") == 0
+    found = EvaluationRecord.read(Run(run).evaluation)
+    assert found is not None
+    assert found.metrics.keys() == JUDGED | {"fid"}
+    assert (found.feature_network, found.class_shares, found.conditions) == (None, {}, {})
+    assert calls[0]["input2"][0].shape == (3, 16, 20)
+    assert len(calls[0]["input2"]) == TEST
+
+
+@pytest.mark.usefixtures("calls")
+def test_the_fid_of_a_folder_needs_no_feature_network(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "noise").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(230):
+        pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "noise" / f"{number}.png")
+    fit(tmp_path / "run", tmp_path, f"--dataset=folder:{tmp_path}/noise", "--image-size=16")
+    call = ["evaluate", str(tmp_path / "run"), f"--inception={weights}", "--samples=110"]
+    assert main([*call, "--device=cpu"]) == 0
+    found = EvaluationRecord.read(Run(tmp_path / "run").evaluation)
+    assert found is not None
+    assert "fid" in found.metrics
+    assert (found.feature_network, found.reference) == (None, references.STAND_INS)
+    assert f"to {found.test_images} {references.STAND_INS}" in found.metrics["fid"].protocol
+
+
+def test_without_the_fid_another_size_has_nothing_to_measure(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(tmp_path / "run", data, "--image-size=20x16")
+    capsys.readouterr()
+    assert evaluate(tmp_path / "run", data) == 1
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/run: there is no feature network for images of fashion-mnist of the "
+        "size 20x16, only for those of 28; --inception measures the FID of any size\n"
+    )
 
 
 def test_without_torch_fidelity_the_error_names_the_command_that_installs_it(

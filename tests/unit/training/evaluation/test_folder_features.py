@@ -106,6 +106,18 @@ def test_images_are_turned_by_what_is_said() -> None:
     assert turns.bincount().tolist() == pytest.approx([15] * 4, abs=8)
 
 
+def test_images_that_are_not_square_are_turned_by_half_turns() -> None:
+    torch.manual_seed(0)
+    images = torch.zeros(60, 1, 8, 16)
+    images[:, :, 0, 0] = 1
+    turned, turns = rotations.rotated(images)
+    assert turned.shape == images.shape
+    assert sorted(turns.unique().tolist()) == [0, 2]
+    upper, lower = turned[:, 0, :4, :8].sum(dim=(1, 2)), turned[:, 0, 4:, 8:].sum(dim=(1, 2))
+    moved = upper + lower > 0  # the others were shifted out of the image
+    assert (upper > 0)[moved].equal((turns == 0)[moved])
+
+
 # The check.
 
 
@@ -270,6 +282,16 @@ def test_without_test_images_the_network_has_not_seen_the_reference(
     for metric in found.metrics.values():
         assert "test images" not in metric.protocol + metric.real
     assert "class_agreement" not in found.metrics
+
+
+def test_images_that_are_not_square_are_measured_too(folder: Path, tmp_path: Path) -> None:
+    size, file = "--image-size=16x24", tmp_path / "oblong.pt"
+    flags = [f"--dataset=folder:{folder}", size, "--epochs=1", *CPU]
+    assert main(["features", *flags, f"--out={file}"]) == 0
+    assert feature_file.read(file)[0].image_shape == (1, 24, 16)
+    assert fit(tmp_path / "run", folder, size, f"--features={file}", "--score-every=2") == 0
+    assert main(["evaluate", str(tmp_path / "run"), "--samples=110", *CPU]) == 0
+    assert record_of(tmp_path / "run").metrics["fd_cnn"].value > 0
 
 
 # What is refused.

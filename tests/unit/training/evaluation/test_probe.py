@@ -131,7 +131,7 @@ def test_features_are_all_activations_pooled_to_a_grid(
 def test_every_kind_of_discriminator_has_features(preset: str) -> None:
     flags = {"preset": preset, "discriminator_filters": 2, "generator_filters": 2}
     config: Config = from_flags(flags)
-    size = config.image_size or 28
+    size = config.image_size.width if config.image_size else 28
     network = Gan(config, (1, size, size), torch.device("cpu")).discriminator.eval()
     convolutions = [layer for layer in network if isinstance(layer, torch.nn.Conv2d)]
     with torch.no_grad():

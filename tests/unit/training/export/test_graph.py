@@ -12,6 +12,7 @@ from training.export.cpu_session import run_graph
 from training.export.graph import OPSET, build_graph
 from training.gan import networks
 from training.gan.pixels import to_pixels
+from training.image_size import ImageSize
 
 WIDTH = 5
 
@@ -48,7 +49,7 @@ def test_the_graph_draws_what_pytorch_draws_in_batches_of_any_length(
     size: int, channels: int, count: int
 ) -> None:
     torch.manual_seed(size + channels)
-    network = trained_looking(networks.generator(WIDTH, channels, size, 4))
+    network = trained_looking(networks.generator(WIDTH, channels, ImageSize.square(size), 4))
     content = build_graph(network, WIDTH, (size, size, channels), {})
     assert to_pixels(network, torch.randn(64, WIDTH)).std() > 50
     assert_same_drawing(network, content, count)
@@ -98,7 +99,7 @@ def test_values_become_pixels_clipped_and_rounded_to_even(value: float) -> None:
 
 @pytest.fixture(scope="module")
 def model() -> onnx.ModelProto:
-    network = networks.generator(WIDTH, 3, 16, 2).eval()
+    network = networks.generator(WIDTH, 3, ImageSize.square(16), 2).eval()
     return onnx.load_from_string(
         build_graph(network, WIDTH, (16, 16, 3), {"name": "a", "version": "1"})
     )
@@ -127,7 +128,7 @@ def test_the_graph_has_only_the_layers_and_the_conversion_to_pixels(model: onnx.
 
 
 def test_the_same_generator_gives_the_same_bytes() -> None:
-    network = networks.generator(WIDTH, 1, 16, 2).eval()
+    network = networks.generator(WIDTH, 1, ImageSize.square(16), 2).eval()
     arguments: tuple[Any, ...] = (network, WIDTH, (16, 16, 1), {"name": "a", "version": "1"})
     assert build_graph(*arguments) == build_graph(*arguments)
 

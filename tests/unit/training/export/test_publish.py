@@ -29,6 +29,7 @@ from training.export.graph import build_graph
 from training.export.publish import export
 from training.gan import networks
 from training.gan.pixels import to_pixels
+from training.image_size import ImageSize
 from training.run.journal import Run
 
 
@@ -211,7 +212,7 @@ def test_without_onnxruntime_the_extra_is_named(
 @pytest.fixture
 def generators() -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(0)
-    first, second = (networks.generator(4, 1, 16, 2).eval() for _ in range(2))
+    first, second = (networks.generator(4, 1, ImageSize.square(16), 2).eval() for _ in range(2))
     return first, second
 
 

@@ -20,6 +20,7 @@ from training.evaluation.features import AVATARS, FASHION_MNIST, NETWORKS
 from training.evaluation.loaded_model import LoadedModel
 from training.figures import arithmetic, canvas, figures
 from training.figures import directions as figure_directions
+from training.image_size import ImageSize
 from training.run.journal import Run
 
 CPU = torch.device("cpu")
@@ -90,7 +91,7 @@ def test_a_canvas_shows_grey_and_colour() -> None:
     sheet = canvas.Canvas(30, 20)
     sheet.paste(np.full((4, 4, 1), 100, np.uint8), 0, 0)
     sheet.paste(np.full((4, 4, 3), (1, 2, 3), np.uint8), 10, 10)
-    sheet.frame(10, 10, 4, 1)
+    sheet.frame(10, 10, ImageSize.square(4), 1)
     pixels = np.asarray(Image.open(io.BytesIO(sheet.png())))
     assert (pixels[:4, :4] == 100).all()
     assert (pixels[10:14, 10:14] == (1, 2, 3)).all()

@@ -8,6 +8,7 @@ from torch.nn.functional import batch_norm
 
 from training.config import Architecture
 from training.gan import averaging, networks
+from training.image_size import ImageSize
 
 FLAT = Architecture(generator="deepest")
 """The architecture of a generator without blocks, whose layers a test can walk."""
@@ -81,7 +82,7 @@ def statistics(network: nn.Sequential, batches: list[Tensor]) -> list[tuple[Tens
 @pytest.mark.parametrize("count", [1, 3])
 def test_calibrated_statistics_are_those_of_the_averages_own_activations(count: int) -> None:
     torch.manual_seed(0)
-    generator = networks.generator(4, 1, 16, 3, FLAT)
+    generator = networks.generator(4, 1, ImageSize.square(16), 3, FLAT)
     average = averaging.Average(generator, 0.9)
     for number in range(3):
         generator(10 * torch.randn(8, 4))  # training gathers other statistics
@@ -100,7 +101,7 @@ def test_calibrated_statistics_are_those_of_the_averages_own_activations(count: 
 
 def test_calibration_changes_neither_generator() -> None:
     torch.manual_seed(0)
-    generator = networks.generator(4, 1, 16, 2)
+    generator = networks.generator(4, 1, ImageSize.square(16), 2)
     average = averaging.Average(generator, 0.9)
     generator(torch.randn(8, 4))
     average.update(generator)

@@ -5,15 +5,17 @@ from torch import nn
 from training.config import Architecture, DiscriminatorStack
 from training.gan import networks
 from training.gan.residual import Residual
+from training.image_size import ImageSize, parsed
 
-SIZES = [16, 28, 64, 128]
+SIZES = [16, 28, 64, 128, 256]
+square = ImageSize.square
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", SIZES)
 def test_a_generators_images_are_from_minus_one_to_one(size: int, channels: int) -> None:
     torch.manual_seed(0)
-    images = networks.generator(5, channels, size, filters=2)(100 * torch.randn(3, 5))
+    images = networks.generator(5, channels, square(size), filters=2)(100 * torch.randn(3, 5))
     assert images.shape == (3, channels, size, size)
     assert images.abs().max() <= 1
     assert images.std() > 0
@@ -26,24 +28,39 @@ def test_a_discriminator_returns_one_unbounded_logit_for_each_image(
     size: int, channels: int, spectral_norm: bool
 ) -> None:
     torch.manual_seed(0)
-    network = networks.discriminator(channels, size, 2, spectral_norm)
+    network = networks.discriminator(channels, square(size), 2, spectral_norm)
     logits = network(torch.rand(3, channels, size, size))
     assert logits.shape == (3, 1)
     assert isinstance(network[-1], nn.Linear)
 
 
-@pytest.mark.parametrize("size", [-16, 0, 4, 8, 12, 15, 17, 18, 126, 132, 256])
+@pytest.mark.parametrize("size", [-16, 0, 4, 8, 12, 15, 17, 18, 126, 258, 260])
 def test_a_size_without_a_stem_is_an_error(size: int) -> None:
-    for build in (networks.generator, networks.discriminator):
-        with pytest.raises(ValueError, match=f"got {size}$"):
-            build(1, 1, size, 1) if build is networks.generator else build(1, size, 1)
+    with pytest.raises(ValueError, match=f"got {size}$"):
+        networks.generator(1, 1, square(size), 1)
+    with pytest.raises(ValueError, match=f"got {size}$"):
+        networks.discriminator(1, square(size), 1)
 
 
 @pytest.mark.parametrize(
-    ("size", "stem"), [(16, (4, 2)), (20, (5, 2)), (28, (7, 2)), (64, (4, 4)), (128, (4, 5))]
+    ("size", "stem", "doublings"),
+    [
+        ("16", "4", 2),
+        ("20", "5", 2),
+        ("28", "7", 2),
+        ("64", "4", 4),
+        ("128", "4", 5),
+        ("256", "4", 6),
+        ("64x96", "4x6", 4),
+        ("96x64", "6x4", 4),
+        ("28x64", "7x16", 2),
+        ("256x16", "64x4", 2),
+    ],
 )
-def test_the_stem_and_its_doublings_give_the_size(size: int, stem: tuple[int, int]) -> None:
-    assert networks.stem(size) == stem
+def test_the_stem_and_its_doublings_give_the_size(size: str, stem: str, doublings: int) -> None:
+    found, count = networks.stem(parsed(size))
+    assert (str(found), count) == (stem, doublings)
+    assert ImageSize(*(side << count for side in found)) == parsed(size)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +69,9 @@ def test_the_stem_and_its_doublings_give_the_size(size: int, stem: tuple[int, in
 def test_a_lean_generator_has_its_convolutions_on_small_maps(
     size: int, maps: list[tuple[int, int]]
 ) -> None:
-    network = networks.generator(5, 1, size, 3, Architecture(generator="lean", generator_blocks=3))
+    network = networks.generator(
+        5, 1, square(size), 3, Architecture(generator="lean", generator_blocks=3)
+    )
     found = []
     for layer in network:
         if isinstance(layer, Residual):
@@ -62,13 +81,16 @@ def test_a_lean_generator_has_its_convolutions_on_small_maps(
 
 
 def test_the_default_generator_has_the_known_number_of_parameters() -> None:
-    network = networks.generator(64, 1, 28, 32)
+    network = networks.generator(64, 1, square(28), 32)
     assert sum(parameter.numel() for parameter in network.parameters()) == 287_364
 
 
 def test_initial_weights_are_the_papers() -> None:
     torch.manual_seed(0)
-    stacks = networks.generator(100, 1, 28, 64), networks.discriminator(1, 28, 64, False)
+    stacks = (
+        networks.generator(100, 1, square(28), 64),
+        networks.discriminator(1, square(28), 64, False),
+    )
     for layer in (layer for stack in stacks for layer in stack):
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.weight.mean().item() == pytest.approx(1, abs=0.01)
@@ -82,7 +104,7 @@ def test_initial_weights_are_the_papers() -> None:
 
 def test_spectral_norm_holds_the_largest_singular_value_of_every_layer_at_one() -> None:
     torch.manual_seed(0)
-    network = networks.discriminator(1, 28, 8)
+    network = networks.discriminator(1, square(28), 8)
     for _ in range(30):  # each pass is one step of the power iteration
         network(torch.rand(2, 1, 28, 28))
     layers = [layer for layer in network if isinstance(layer, nn.Conv2d | nn.Linear)]
@@ -93,12 +115,12 @@ def test_spectral_norm_holds_the_largest_singular_value_of_every_layer_at_one() 
 
 
 def test_spectral_norm_takes_the_place_of_batch_norm() -> None:
-    network = networks.discriminator(1, 64, 2, True)
+    network = networks.discriminator(1, square(64), 2, True)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network)
 
 
 def test_without_spectral_norm_the_inner_convolutions_have_batch_norm() -> None:
-    network = networks.discriminator(1, 64, 2, False, Architecture(batch_norm=True))
+    network = networks.discriminator(1, square(64), 2, False, Architecture(batch_norm=True))
     pairs = zip(network, list(network)[1:], strict=False)
     after = [following for layer, following in pairs if isinstance(layer, nn.Conv2d)]
     assert isinstance(after[0], nn.LeakyReLU)  # the first convolution, on the image, has none
@@ -110,7 +132,7 @@ def test_without_spectral_norm_the_inner_convolutions_have_batch_norm() -> None:
 @pytest.mark.parametrize("stack", ["paper", "deeper", "keras", "upsample"])
 def test_a_discriminator_may_have_no_norm_at_all(stack: DiscriminatorStack) -> None:
     architecture = Architecture(discriminator=stack, batch_norm=False)
-    for layer in networks.discriminator(1, 28, 2, False, architecture):
+    for layer in networks.discriminator(1, square(28), 2, False, architecture):
         assert not isinstance(layer, nn.BatchNorm2d)
         assert not nn.utils.parametrize.is_parametrized(layer)
 
@@ -118,7 +140,9 @@ def test_a_discriminator_may_have_no_norm_at_all(stack: DiscriminatorStack) -> N
 def test_without_batch_norm_a_discriminator_with_spectral_norm_is_the_same() -> None:
     names = [
         list(
-            networks.discriminator(1, 28, 2, True, Architecture(batch_norm=batch_norm)).state_dict()
+            networks.discriminator(
+                1, square(28), 2, True, Architecture(batch_norm=batch_norm)
+            ).state_dict()
         )
         for batch_norm in (True, False)
     ]
@@ -126,5 +150,5 @@ def test_without_batch_norm_a_discriminator_with_spectral_norm_is_the_same() -> 
 
 
 def test_the_generator_keeps_its_batch_norm() -> None:
-    layers = networks.generator(3, 1, 28, 2, Architecture(batch_norm=False))
+    layers = networks.generator(3, 1, square(28), 2, Architecture(batch_norm=False))
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in layers)

@@ -12,6 +12,7 @@ from torch import nn
 from training.__main__ import main
 from training.gan.gan import Gan
 from training.gan.networks import discriminator
+from training.image_size import ImageSize
 from training.loop.network_table import Layer, layers, table
 from training.loop.tensor_memory import TensorMemory
 
@@ -91,7 +92,7 @@ def test_a_dry_run_finds_the_errors_of_the_run(
 
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_the_layers_of_a_network(spectral_norm: bool) -> None:
-    network = discriminator(3, 16, 4, spectral_norm)
+    network = discriminator(3, ImageSize.square(16), 4, spectral_norm)
     found = layers(network, torch.zeros(1, 3, 16, 16))
     assert [layer._replace(mflop=0) for layer in found] == [
         Layer("Conv2d", (4, 8, 8), 4 * 3 * 16 + 4, 0),

@@ -14,6 +14,7 @@ from training.data.images import ImageSet
 from training.errors import RunError
 from training.gan import networks
 from training.gan.pixels import to_pixels
+from training.image_size import ImageSize
 from training.run.journal import DataSummary, Run
 from training.run.report import Report
 
@@ -136,7 +137,7 @@ def test_the_sample_grid_shows_the_first_64_seeds_row_by_row(
     tmp_path: Path, channels: int, mode: str
 ) -> None:
     torch.manual_seed(0)
-    generator = networks.generator(4, channels, 16, 2).eval()
+    generator = networks.generator(4, channels, ImageSize.square(16), 2).eval()
     Run(tmp_path).write_samples(generator, Config(latent_dim=4, prior="uniform"), None, 7)
     picture = Image.open(io.BytesIO((tmp_path / "samples" / "epoch-007.png").read_bytes()))
     assert (picture.format, picture.mode, picture.size) == ("PNG", mode, (128, 128))

@@ -13,8 +13,9 @@ from training.config import Config
 from training.data import datasets
 from training.data.avatars import dataset
 from training.data.avatars.dataset import FILE, FORMAT, LICENCE, Avatars
-from training.data.images import fit_square, resize
+from training.data.images import fit_centre, resize
 from training.errors import DataError
+from training.image_size import ImageSize
 from training.run.journal import Run
 
 COUNT, LEARNED = 12, 10
@@ -120,7 +121,9 @@ def test_the_test_faces_have_the_requested_size(
 ) -> None:
     config = Config(dataset="avatars", data_dir=place, image_size=size)
     found = datasets.load_test(config, ignore)
-    expected = faces.test.images if size is None else resize(faces.test.images, size)
+    expected = (
+        faces.test.images if size is None else resize(faces.test.images, ImageSize.square(size))
+    )
     assert found is not None
     np.testing.assert_array_equal(found, expected)
 
@@ -248,12 +251,14 @@ def test_faces_have_their_own_or_the_requested_size(
 ) -> None:
     config = Config(dataset="avatars", data_dir=place, image_size=size)
     found = datasets.load(config, ignore, ignore).pixels
-    if size in {None, 64}:
+    if size is None or size == 64:
         np.testing.assert_array_equal(found, faces.training.images)
         return
     assert found.shape == (LEARNED, 3, size, size)
     for one, image in zip(found, faces.training.images, strict=True):
-        expected = np.asarray(fit_square(Image.fromarray(image.transpose(1, 2, 0)), size))
+        expected = np.asarray(
+            fit_centre(Image.fromarray(image.transpose(1, 2, 0)), ImageSize.square(size))
+        )
         np.testing.assert_array_equal(one.transpose(1, 2, 0), expected)
 
 
