@@ -10,7 +10,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.api.content_negotiation import PNG
 from app.api.dependencies import Services, accept_of, services_of
 from app.api.drawn import ENCODING, Drawn, Generation
 from app.errors import ParameterError, invalid, parameter_error
@@ -48,24 +47,22 @@ class Drawing:
         """The inputs of the graph for latents ``(n, width)`` and conditions ``(n, k)``."""
         return self.version.rows(latents, conditions, self.options)
 
-    async def draw(self, rows: GraphInputs, media_type: str) -> Drawn:
-        """The images of ``rows``, to be encoded as ``media_type``.
+    async def draw(self, rows: GraphInputs, *, on_sheet: bool) -> Drawn:
+        """The images of ``rows``, to be encoded on one sheet, or each by itself.
 
         Raises OverloadedError if the encoders are busy, and the errors of ``Admission.admit`` and
         of ``Queued.compute``.
         """
         services, stats, count = self.services, self.context.stats, arrays.count(rows)
-        pixels = self._pixels(count, media_type)
+        pixels = self.sheet_pixels if on_sheet else self._each_pixels(count)
         services.encoders.check(ENCODING * pixels * self.version.card.image.channels)
         price = cost.images(self.version, count, pixels)
         claim = services.admission.admit(self.context, self.version, count, price)
         generation = Generation(self.version, self.options, stats, services.encoders)
         return await generation.images(rows, claim, price)
 
-    def _pixels(self, count: int, media_type: str) -> int:
-        """The pixels of ``count`` images that are encoded: on a sheet, or each by itself."""
-        if media_type == PNG:
-            return self.sheet_pixels
+    def _each_pixels(self, count: int) -> int:
+        """The pixels of ``count`` images that are encoded each by itself."""
         height, width = self.version.image_size(self.options)
         return count * height * width
 

@@ -16,6 +16,7 @@ from app.api.bodies import (
     VariationsBody,
 )
 from app.api.content_negotiation import JSON, NDJSON
+from app.api.formats import Formats
 from app.api.openai.errors import ErrorResponse, body, is_openai, status_of
 from app.api.problems import is_v2
 from app.api.v2.schemas import ProtocolError
@@ -80,6 +81,11 @@ IF_NONE_MATCH = {
 }
 _COMPONENT = "#/components/schemas/{model}"
 _RESPONSE = "#/components/responses/{name}"
+
+
+def formats(offered: Formats, description: str) -> Responses:
+    """A 200 response in any of these formats; JSON's schema is the route's response model."""
+    return images(offered.media_types, description)
 
 
 def images(media_types: Sequence[str], description: str) -> Responses:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from app.api.condition_types import AttributeTexts, ClassText, ClassTexts
+from app.api.formats import PathFormat, SeedFormat, SheetFormat
 from app.api.numbers import decimal, plain
 from app.api.query_lists import split
 from app.api.schema_words import FORM
@@ -69,7 +70,6 @@ Radius = Annotated[
     Field(ge=0, le=2, allow_inf_nan=False, description="largest size of the noise"),
     BeforeValidator(plain),
 ]
-Format = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
 FileFormat = Literal["png", "webp"]
 Truncation = Annotated[
     float,
@@ -117,6 +117,8 @@ EditSteps = Annotated[
     BeforeValidator(split),
     AfterValidator(_each_once),
 ]
+_FORMAT = "format of the response, which has precedence over `Accept`; default: by `Accept`"
+_URLS = "`urls` is JSON with the URL of each image in place of its file"
 _RANDOM_SEED = "random if omitted or -1"
 EDIT = (
     "attributes to add, or numbered directions to follow, with strengths from -5 to 5; a negative "
@@ -285,6 +287,7 @@ class ImageQuery(AppearanceQuery, ClassQuery, EditQuery):
 class GenerateSeeds(ColumnsQuery):
     """The seeds of images, and how these are laid out."""
 
+    format: SeedFormat | None = Field(None, description=f"{_FORMAT}, else JSON; {_URLS}")
     n: Count = Field(16, description="number of images", examples=[4])
     seed: StartSeed | None = Field(None, description=f"the first image's seed; {_RANDOM_SEED}")
     seeds: Seeds | None = Field(
@@ -299,6 +302,7 @@ class GenerateQuery(GenerateSeeds, ClassesQuery, EditQuery, ModelQuery):
 class EncodeQuery(ClassesQuery, ModelQuery):
     """Query of ``POST /encode``."""
 
+    format: SheetFormat | None = Field(None, description=f"{_FORMAT}, else JSON")
     invert: Invert = Field(
         "auto",
         description="whether the colours are inverted before the image is encoded; `auto` inverts "
@@ -328,8 +332,8 @@ class PathQuery(Parameters):
         description="whether the frames of each segment are closer together at its start, its end, "
         "or both",
     )
-    format: Format | None = Field(
-        None, description="format of the response; default: by `Accept`, else a strip as PNG"
+    format: PathFormat | None = Field(
+        None, description=f"{_FORMAT}, else a strip as PNG; `webp` is an animation"
     )
     fps: FramesPerSecond = Field(12, description="frames per second of an animation")
 
@@ -363,6 +367,7 @@ class InterpolateQuery(PathSeeds, ClassesQuery, EditQuery, ModelQuery):
 class GridSeeds(SheetQuery):
     """Rows and columns of seeds."""
 
+    format: SeedFormat | None = Field(None, description=f"{_FORMAT}, else PNG; {_URLS}")
     rows: Count | Literal["classes", "attributes"] | None = Field(
         None,
         description="rows; rows × cols is at most 256; default: 4, or as many as `seeds` need; "
@@ -393,6 +398,7 @@ class GridQuery(GridSeeds, ClassesQuery, EditQuery, ModelQuery):
 class NeighbourhoodQuery(SheetQuery):
     """A sheet of neighbours."""
 
+    format: SheetFormat | None = Field(None, description=f"{_FORMAT}, else PNG")
     radius: Radius = 0.25
     rows: Count = Field(3, description="rows; rows × cols is at most 256")
     cols: Count = Field(3, description="columns")
@@ -406,6 +412,7 @@ class VariationsQuery(NeighbourhoodQuery, ClassesQuery, EditQuery, ModelQuery):
 class SumQuery(SheetQuery):
     """A square sheet around a sum."""
 
+    format: SheetFormat | None = Field(None, description=f"{_FORMAT}, else PNG")
     neighbours: OddSquare = Field(
         9, description="images on a square sheet, including the result in its centre"
     )

@@ -6,6 +6,7 @@ import io
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
@@ -13,10 +14,12 @@ from typing import TypeVar
 from fastapi import Response
 from pydantic import BaseModel
 
-from app.api.content_negotiation import APNG, GIF, JSON, PNG, WEBP, ZIP
+from app.api.content_negotiation import JSON, PNG, WEBP, ZIP
 from app.api.drawn import ENCODING, Drawn
+from app.api.formats import MEDIA_TYPES, Format
 from app.api.raw_response import Headers, RawResponse, entity_headers
 from app.api.schemas import NeighbourImage, Neighbours
+from app.errors import invalid, parameter_error
 from app.imaging import animation, webp
 from app.imaging.animation import AnimationFormat
 from app.imaging.png import Text, encode, encode_all
@@ -25,7 +28,8 @@ from app.latent.arithmetic import Neighbourhood
 
 T = TypeVar("T")
 
-ANIMATIONS: dict[str, AnimationFormat] = {GIF: "gif", WEBP: "webp", APNG: "apng"}
+SHEETS = ("png", "webp")
+"""The formats with all images on one sheet."""
 _INLINE_BYTES = 2**14
 """Encoding an image of this size takes less time than waking a thread."""
 _INLINE_FILES, _INLINE_CONDITIONS = 2**18, 16
@@ -76,18 +80,56 @@ def timing(drawn: Drawn) -> str:
     return f"queue;dur={queue:.2f}, compute;dur={compute:.2f}, encode;dur={1000 * encode:.2f}"
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the images of a response show."""
+
+    first: int | None
+    """The request's first seed, if it has one."""
+    seeds: Sequence[int] = ()
+    """The seed of each image; empty if they are not those of seeds."""
+    consecutive: bool = False
+    """Whether they are the images of consecutive seeds."""
+
+
+async def images(
+    form: Format,
+    drawn: Drawn,
+    sheet: Sheet,
+    shown: Shown,
+    body: Callable[[Sequence[bytes]], BaseModel],
+    *more: tuple[bytes, bytes],
+) -> Response:
+    """The images: on one ``sheet`` as PNG or WebP, or each as a PNG file in JSON or in a ZIP.
+
+    ``body`` makes the JSON of the files; ``more`` are further headers. Raises ParameterError if the
+    sheet is too large for WebP.
+    """
+    if form in SHEETS:
+        return await on_sheet(form, sheet, drawn, shown, *more)
+    files = await pngs(drawn, shown.seeds)
+    if form == "zip":
+        named = {f"{seed}.png": file for seed, file in zip(shown.seeds, files, strict=False)}
+        return await archive(named or numbered(files), drawn, shown.first, *more)
+    return await json(partial(body, files), files, drawn, shown.first, *more)
+
+
 async def json(
-    build: Callable[[], BaseModel], files: Sequence[bytes], drawn: Drawn, seed: int | None
+    build: Callable[[], BaseModel],
+    files: Sequence[bytes],
+    drawn: Drawn,
+    seed: int | None,
+    *more: tuple[bytes, bytes],
 ) -> Response:
     """The body that ``build`` makes of ``files``, as JSON.
 
-    ``seed`` is the request's first seed, if it has one.
+    ``seed`` is the request's first seed, if it has one; ``more`` are further headers.
     """
 
     def encoded() -> bytes:
         return build().model_dump_json(by_alias=True, exclude_none=True).encode()
 
-    return _response(await _joined(encoded, files, drawn), JSON, drawn, seed)
+    return _response(await _joined(encoded, files, drawn), JSON, drawn, seed, *more)
 
 
 async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -> T:
@@ -99,24 +141,43 @@ async def _joined(join: Callable[[], T], files: Sequence[bytes], drawn: Drawn) -
     return await drawn.encode(join, _COPIES * size)
 
 
-async def png(
-    sheet: Sheet, drawn: Drawn, seed: int | None, *more: tuple[bytes, bytes], mixed: bool = False
+async def on_sheet(
+    form: Format, sheet: Sheet, drawn: Drawn, shown: Shown, *more: tuple[bytes, bytes]
 ) -> Response:
-    """All images on one ``sheet`` as PNG; ``more`` are further headers.
+    """All images on one ``sheet``, as PNG or WebP; ``more`` are further headers.
 
-    ``seed`` goes into the headers. It goes into the file only if the images are those of ``seed``
-    and its successors, not ``mixed``.
+    Only a PNG file carries text, with the seed if the images are those of it and its successors.
+    Raises ParameterError if the sheet is too large for WebP.
     """
+    seed = shown.first
+    if form == "webp":
+        content = await _webp(sheet, drawn)
+        return _response(content, WEBP, drawn, seed, *more)
     common = drawn.common_condition
-    caption = drawn.version.caption(drawn.options, None if mixed else seed, common)
+    caption = drawn.version.caption(drawn.options, seed if shown.consecutive else None, common)
     return _response(await _png(sheet, drawn, caption), PNG, drawn, seed, *more)
+
+
+async def _webp(sheet: Sheet, drawn: Drawn) -> bytes:
+    height, width = _size(sheet, drawn)
+    if max(height, width) > webp.MAX_SIDE:
+        allowed = f"another: no side of a WebP file has more than {webp.MAX_SIDE} pixels, and the "
+        allowed += f"sheet has {width} × {height}"
+        raise parameter_error(invalid("format", "query", "webp", allowed))
+    size = ENCODING * height * width * drawn.pixels.shape[-1]
+    return await drawn.encode(lambda: webp.encode(sheet.arrange(drawn.enlarged)), size)
+
+
+def _size(sheet: Sheet, drawn: Drawn) -> tuple[int, int]:
+    """The height and width of a sheet of all images."""
+    return sheet.size(len(drawn.pixels), *drawn.version.image_size(drawn.options))
 
 
 async def _png(sheet: Sheet, drawn: Drawn, text: Text) -> bytes:
     def encoded() -> bytes:
         return encode(sheet.arrange(drawn.enlarged), text)
 
-    height, width = sheet.size(len(drawn.pixels), *drawn.version.image_size(drawn.options))
+    height, width = _size(sheet, drawn)
     size = height * width * drawn.pixels.shape[-1]
     if size <= _INLINE_BYTES:
         return encoded()
@@ -132,19 +193,18 @@ async def image_file(drawn: Drawn, seed: int, media_type: str) -> bytes:
 
 
 async def animated(
-    media_type: str, drawn: Drawn, seed: int | None, fps: float, *, repeat: bool
+    form: AnimationFormat, drawn: Drawn, seed: int | None, fps: float, *, repeat: bool
 ) -> Response:
     """The images as the frames of an animation, encoded on a thread; see ``animation.encode``."""
-    file_format = ANIMATIONS[media_type]
 
     def encoded() -> bytes:
-        return animation.encode(drawn.enlarged, file_format, fps, repeat=repeat)
+        return animation.encode(drawn.enlarged, form, fps, repeat=repeat)
 
     content = await drawn.encode(encoded, ENCODING * drawn.enlarged_bytes)
-    return _response(content, media_type, drawn, seed)
+    return _response(content, MEDIA_TYPES[form], drawn, seed)
 
 
-async def pngs(drawn: Drawn, seeds: Sequence[int] | None = None) -> Sequence[bytes]:
+async def pngs(drawn: Drawn, seeds: Sequence[int] = ()) -> Sequence[bytes]:
     """Every image as a PNG file, encoded on threads; many images use several CPUs."""
     numbered_seeds = [*enumerate(seeds or [None] * len(drawn.pixels))]
 
@@ -179,13 +239,15 @@ def numbered(files: Sequence[bytes]) -> dict[str, bytes]:
     return {f"{k:03}.png": file for k, file in enumerate(files)}
 
 
-async def archive(files: Mapping[str, bytes], drawn: Drawn, seed: int | None) -> Response:
+async def archive(
+    files: Mapping[str, bytes], drawn: Drawn, seed: int | None, *more: tuple[bytes, bytes]
+) -> Response:
     """``files`` as a ZIP archive without compression, as PNG is compressed already."""
     content = await _joined(partial(_zip, files), [*files.values()], drawn)
     card = drawn.version.card
     name = f"{card.name}-{card.version}-{'latents' if seed is None else seed}.zip"
     disposition = b"content-disposition", f'attachment; filename="{name}"'.encode()
-    return _response(content, ZIP, drawn, seed, disposition)
+    return _response(content, ZIP, drawn, seed, disposition, *more)
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:
@@ -197,19 +259,11 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
 
 
 async def neighbourhood(
-    media_type: str, drawn: Drawn, layout: Neighbourhood, sheet: Sheet, seed: int | None
+    form: Format, drawn: Drawn, layout: Neighbourhood, sheet: Sheet, seed: int | None
 ) -> Response:
-    """The images of ``layout``: on a ``sheet`` as PNG, each in JSON, or each in a ZIP.
+    """The images of ``layout``, see ``images``; ``seed`` is the first in the request, if any."""
 
-    ``seed`` is the request's first seed, if it has one.
-    """
-    if media_type == PNG:
-        return await png(sheet, drawn, seed, mixed=True)
-    files = await pngs(drawn)
-    if media_type == ZIP:
-        return await archive(numbered(files), drawn, seed)
-
-    def body() -> Neighbours:
+    def body(files: Sequence[bytes]) -> Neighbours:
         return Neighbours(
             model=drawn.version.card.name,
             version=drawn.version.card.version,
@@ -224,4 +278,4 @@ async def neighbourhood(
             ],
         )
 
-    return await json(body, files, drawn, seed)
+    return await images(form, drawn, sheet, Shown(seed), body)

@@ -41,33 +41,30 @@ class FromVersion(BaseModel):
 
 
 class GeneratedImage(Conditional):
-    """One image of a response."""
+    """One image of a seed, or of a latent in the request."""
 
-    seed: int = Field(examples=[42])
-    url: str = Field(
-        description="absolute URL of this image",
+    seed: int | None = Field(
+        None, description="the image's seed; absent if it is that of a latent", examples=[42]
+    )
+    url: str | None = Field(
+        None,
+        description="absolute URL of this image; absent if it is that of a latent",
         examples=["http://127.0.0.1:8000/images/fashion-mnist/3/42.png"],
     )
-    png: PngText
+    latent: list[float] | None = Field(
+        None, description="the latent, rounded to 32-bit floats; absent if the image has a seed"
+    )
+    width: int = Field(description="in pixels", examples=[28])
+    height: int = Field(description="in pixels", examples=[28])
+    png: PngText | None = Field(
+        None, description="the PNG file in base64; absent with `format=urls`"
+    )
 
 
 class Generated(FromVersion):
-    """Response of ``POST /generate``."""
+    """Response of ``POST /generate``, and of ``GET`` and ``POST /grid``."""
 
     images: list[GeneratedImage]
-
-
-class LatentImage(Conditional):
-    """One image of a latent in the request."""
-
-    latent: list[float] = Field(description="the latent, rounded to 32-bit floats")
-    png: PngText
-
-
-class GeneratedFromLatents(FromVersion):
-    """Response of ``POST /generate`` with latents."""
-
-    images: list[LatentImage]
 
 
 class EncodedImage(Conditional):

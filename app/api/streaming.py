@@ -31,7 +31,7 @@ async def frames(
     ``instance`` is ``path``.
     """
     rest, remaining_positions = pieces(rows), iter(positions)
-    drawn = await drawing.draw(next(rest), NDJSON)
+    drawn = await drawing.draw(next(rest), on_sheet=False)
     first = await _lines(drawn, remaining_positions)
     lines = _stream(first, drawing, rest, remaining_positions, path)
     about = *responses.image_headers(drawn, seed), _UNBUFFERED
@@ -58,7 +58,7 @@ async def _stream(
     yield first
     try:
         for rows in rest:
-            yield await _lines(await drawing.draw(rows, NDJSON), positions)
+            yield await _lines(await drawing.draw(rows, on_sheet=False), positions)
     except DisconnectedError:
         return  # nobody reads the rest
     except AppError as error:

@@ -12,12 +12,14 @@ from PIL import Image
 
 from app.imaging.sheets import Pixels
 
+MAX_SIDE = 16383
+"""The most pixels of the width and of the height."""
 _EFFORT = 2
 """From 0 to 6; the default, 4, takes three times as long for 4 % in colour and nothing in grey."""
 
 
 def encode(image: Pixels) -> bytes:
-    """Return one image ``(h, w, 1)`` or ``(h, w, 3)``, at most 16383 × 16383, as a WebP file."""
+    """Return one image ``(h, w, 1)`` or ``(h, w, 3)``, no side above MAX_SIDE, as a WebP file."""
     grey = image.shape[-1] == 1
     buffer = io.BytesIO()
     picture = Image.fromarray(image[..., 0] if grey else image)

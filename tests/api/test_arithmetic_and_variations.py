@@ -318,5 +318,5 @@ def test_sums_in_the_query_and_unknown_models_are_refused(client: TestClient) ->
 def test_an_unacceptable_media_type_is_406(client: TestClient) -> None:
     response = client.post("/arithmetic", json=SUM, headers=accepting("text/html"))
     assert response.status_code == 406
-    allowed = "one of image/png, application/json, application/zip"
+    allowed = "one of image/png, image/webp, application/json, application/zip"
     assert response.json()["errors"][0]["allowed"] == allowed

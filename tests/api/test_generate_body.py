@@ -80,7 +80,7 @@ def test_latents_are_used_as_they_are(client: TestClient, decode: Decode) -> Non
     np.testing.assert_array_equal(decoded(response, decode), images_of(rows))
     found = [image["latent"] for image in response.json()["images"]]
     np.testing.assert_array_equal(found, rows.astype(np.float32))
-    assert set(response.json()["images"][0]) == {"latent", "png"}
+    assert set(response.json()["images"][0]) == {"latent", "width", "height", "png"}
     assert "X-Seed" not in response.headers
     assert response.headers["X-Model"] == "grey/1"
 

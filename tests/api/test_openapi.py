@@ -12,23 +12,19 @@ from app.api.openai.errors import ErrorResponse
 from app.api.v2.schemas import ProtocolError
 from app.errors import Problem
 
+SHEETS = {"application/json", "application/zip", "image/png", "image/webp"}
+FRAMES = SHEETS | {"image/gif", "image/apng", "application/x-ndjson"}
 MEDIA_TYPES = {
-    ("post", "/generate"): {"application/json", "image/png", "application/zip"},
+    ("post", "/generate"): SHEETS,
     ("get", "/images/{model}/{version}/{seed}.{form}"): {"image/png", "image/webp"},
-    ("get", "/interpolate"): {
-        *(f"image/{name}" for name in ("png", "gif", "webp", "apng")),
-        *(f"application/{name}" for name in ("json", "x-ndjson", "zip")),
-    },
-    ("post", "/interpolate"): {
-        *(f"image/{name}" for name in ("png", "gif", "webp", "apng")),
-        *(f"application/{name}" for name in ("json", "x-ndjson", "zip")),
-    },
-    ("get", "/grid"): {"image/png"},
-    ("post", "/grid"): {"image/png"},
-    ("get", "/variations"): {"application/json", "image/png", "application/zip"},
-    ("post", "/variations"): {"application/json", "image/png", "application/zip"},
-    ("post", "/arithmetic"): {"application/json", "image/png", "application/zip"},
-    ("post", "/encode"): {"application/json", "image/png"},
+    ("get", "/interpolate"): FRAMES,
+    ("post", "/interpolate"): FRAMES,
+    ("get", "/grid"): SHEETS,
+    ("post", "/grid"): SHEETS,
+    ("get", "/variations"): SHEETS,
+    ("post", "/variations"): SHEETS,
+    ("post", "/arithmetic"): SHEETS,
+    ("post", "/encode"): SHEETS,
 }
 IMAGE_ERRORS = {"404", "406", "422", "429", "500", "504"}
 LOOKUP_ERRORS = {"404", "422"}

@@ -363,6 +363,7 @@ def test_an_unknown_model_or_version_is_refused_and_the_known_are_listed(
     assert error["in"] == ("query" if "?" in path else "path")
 
 
+SHEETS = "image/png, image/webp"
 FRAMES = "image/png, image/gif, image/webp, image/apng, application/json, application/x-ndjson"
 FRAMES += ", application/zip"
 
@@ -370,11 +371,10 @@ FRAMES += ", application/zip"
 @pytest.mark.parametrize(
     ("method", "path", "accept", "offered"),
     [
-        ("POST", "/generate", "text/html", "application/json, image/png, application/zip"),
+        ("POST", "/generate", "text/html", f"application/json, {SHEETS}, application/zip"),
         ("GET", "/interpolate?from=1&to=2", "image/avif", FRAMES),
-        ("GET", "/grid", "application/json", "image/png"),
-        ("GET", "/grid?corners=1,2,3,4", "application/json", "image/png"),
-        ("GET", "/variations?seed=1", "a/b", "image/png, application/json, application/zip"),
+        ("GET", "/grid", "text/html", f"{SHEETS}, application/json, application/zip"),
+        ("GET", "/variations?seed=1", "a/b", f"{SHEETS}, application/json, application/zip"),
         ("GET", f"{IMAGE}/1.png", "image/webp", "image/png"),
     ],
 )

@@ -11,7 +11,7 @@ from dcgan_client.models import (
     ArithmeticBody,
     GenerateBody,
     Generated,
-    GeneratedFromLatents,
+    GenerateFormat,
     ImageForm,
     Neighbours,
     Problem,
@@ -31,22 +31,29 @@ def main(address: str) -> None:
     made = generate.sync(client=client, n=4, seed=42, body=GenerateBody())
     assert isinstance(made, Generated)
     assert [one.seed for one in made.images] == [42, 43, 44, 45]
-    assert base64.b64decode(made.images[0].png).startswith(PNG)
+    assert isinstance(made.images[0].png, str)
+    content = base64.b64decode(made.images[0].png)
+    assert content.startswith(PNG)
+
+    linked = generate.sync(client=client, n=4, seed=42, format_=GenerateFormat.URLS)
+    assert isinstance(linked, Generated)
+    assert [one.url for one in linked.images] == [one.url for one in made.images]
+    assert all(one.width == one.height == 28 and not one.png for one in linked.images)
 
     same = generate.sync(client=client, body=GenerateBody(n=4, seed=42))
     assert isinstance(same, Generated)
     assert same.images == made.images
 
     sent = generate.sync(client=client, body=GenerateBody(latents=[[0.5] * 64]))
-    assert isinstance(sent, GeneratedFromLatents)
+    assert isinstance(sent, Generated)
     assert sent.images[0].latent == [0.5] * 64
 
     picture = image.sync(made.model, made.version, 42, ImageForm.PNG, client=client)
     assert isinstance(picture, File)
-    assert picture.payload.read() == base64.b64decode(made.images[0].png)
+    assert picture.payload.read() == content
     plane = grid.sync(client=client, corners=[1, 2, 3, 4], rows=3, cols=3)
-    assert isinstance(plane, File)
-    assert plane.payload.read().startswith(PNG)
+    assert isinstance(plane, Generated)
+    assert len(plane.images) == 9
 
     summed = arithmetic.sync(client=client, body=ArithmeticBody(plus=[[1, 2], [3]], minus=[[4]]))
     assert isinstance(summed, Neighbours)
@@ -56,7 +63,7 @@ def main(address: str) -> None:
     assert isinstance(around, Neighbours)
     assert around.images[around.middle].png == sent.images[0].png
 
-    refused: Response[Generated | GeneratedFromLatents | Problem] = generate.sync_detailed(
+    refused: Response[Generated | Problem] = generate.sync_detailed(
         client=client, n=257, body=GenerateBody()
     )
     assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY

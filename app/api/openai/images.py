@@ -81,7 +81,9 @@ class _Images:
     async def files(self) -> tuple[Drawn, Sequence[bytes]]:
         """The images, generated and encoded."""
         version, options = self.version, self.drawing.options
-        drawn = await self.drawing.draw(version.rows_from_seeds(self.seeds, options), JSON)
+        drawn = await self.drawing.draw(
+            version.rows_from_seeds(self.seeds, options), on_sheet=False
+        )
         if self.form == "png":
             return drawn, await responses.pngs(drawn, self.seeds)
         parts = (drawn.part(slice(k, k + 1)) for k in range(len(self.seeds)))

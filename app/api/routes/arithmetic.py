@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.api import direct_route, merging, openapi, points, responses
 from app.api.bodies import ArithmeticBody
-from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext
+from app.api.formats import NEIGHBOURS
 from app.api.parameters import ArithmeticQuery
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
@@ -16,14 +16,12 @@ from app.latent.arithmetic import Neighbourhood, sum_of_means
 
 router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
-_OFFERED = (PNG, JSON, ZIP)
-
 
 @router.post(
     "/arithmetic",
     response_model=Neighbours,
     responses={
-        **openapi.images(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs"),
+        **openapi.formats(NEIGHBOURS, "The images: one sheet, JSON, or a ZIP of PNG files"),
         **openapi.problems(BodyTooLargeError),
     },
     openapi_extra=direct_route.description(ArithmeticQuery, ArithmeticBody),
@@ -42,7 +40,7 @@ async def arithmetic(request: Request) -> Response:
 
 async def _sum(route: RouteContext, given: ArithmeticBody) -> Response:
     """The image of the sum, with its neighbours."""
-    media_type = choose(route.accept, _OFFERED)
+    form = NEIGHBOURS.chosen(given.format, route.accept)
     route.check_count(given.neighbours, neighbours=given.neighbours)
     version = route.find(given.model, given.version)
     for name, groups in (("plus", given.plus), ("minus", given.minus)):
@@ -59,5 +57,5 @@ async def _sum(route: RouteContext, given: ArithmeticBody) -> Response:
     latents = layout.latents_around(sum_of_means(plus, minus))
     conditions = version.sum_of_conditions(given.plus, given.minus).repeat(layout.count, axis=0)
     rows = drawing.rows(latents, choice(conditions))
-    drawn = await drawing.draw(rows, media_type)
-    return await responses.neighbourhood(media_type, drawn, layout, sheet, seed)
+    drawn = await drawing.draw(rows, on_sheet=form in responses.SHEETS)
+    return await responses.neighbourhood(form, drawn, layout, sheet, seed)

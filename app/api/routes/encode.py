@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api import openapi, responses, uploads
-from app.api.content_negotiation import JSON, PNG, choose
 from app.api.dependencies import KeyRoute, Services
 from app.api.drawing import Route
 from app.api.encoding import Encoding, Result
+from app.api.formats import ENCODED
 from app.api.parameters import EncodeQuery
+from app.api.responses import Shown
 from app.api.schemas import Encoded, EncodedImage
 from app.errors import BodyTooLargeError, MediaTypeError, NotFoundError, error_naming, invalid
 from app.imaging import sheets
@@ -24,7 +25,6 @@ from app.registry.model_version import ModelVersion
 
 router = APIRouter(tags=["images"], route_class=KeyRoute)
 
-_OFFERED = (JSON, PNG)
 _COPIES = 2
 """Bytes of memory for each byte of the files: as they were sent, and without metadata."""
 
@@ -33,7 +33,7 @@ _COPIES = 2
     "/encode",
     response_model=Encoded,
     responses={
-        **openapi.images(_OFFERED, "The latents and reconstructions: JSON, or one PNG"),
+        **openapi.formats(ENCODED, "The latents and reconstructions: JSON, one sheet, or a ZIP"),
         **openapi.problems(BodyTooLargeError, MediaTypeError),
     },
     openapi_extra=uploads.description(),
@@ -46,15 +46,16 @@ async def encode(
     The body is a form whose files are called `images`, or one PNG, JPEG, WebP or GIF file with its
     media type. Of an animation the first frame counts. The centre of an image is cut out and scaled
     to the size of the model's images, in grey or colour as they are; transparent parts show their
-    background. `Accept: application/json` (the default) returns for every image its latent, the
-    probabilities of its classes or attributes, and its reconstruction, the image of that latent, as
-    base64; `image/png` returns the reconstruction itself, or a sheet of several. `refine` brings
-    the reconstruction nearer to the image, in up to 100 steps.
+    background. `format`, or else `Accept`, selects the format: `json` (the default) has for every
+    image its latent, the probabilities of its classes or attributes, and its reconstruction, the
+    image of that latent, as base64; `png` and `webp` are the reconstruction itself, or a sheet of
+    several; `zip` has one PNG file for each. `refine` brings the reconstruction nearer to the
+    image, in up to 100 steps.
 
     Other endpoints accept the latents where they accept seeds. Uploads are neither stored nor
     logged.
     """
-    media_type, services = choose(route.accept, _OFFERED), route.services
+    form, services = ENCODED.chosen(query.format, route.accept), route.services
     version = route.find(query.model, query.version)
     encoder = _encoder(version, services)
     with services.upload_memory.upload() as upload:
@@ -70,12 +71,9 @@ async def encode(
             for image, file in zip(received, files, strict=True)
         ]
     result = await encoding.result(prepared, query.refine)
-    if media_type == PNG:
-        sheet = Sheet(sheets.square_columns(len(prepared)))
-        return await responses.png(sheet, result.drawn, None, mixed=True)
-    images = await responses.pngs(result.drawn)
-    body = partial(_body, version, result, images)
-    return await responses.json(body, images, result.drawn, None)
+    sheet = Sheet(sheets.square_columns(len(prepared)))
+    body = partial(_body, version, result)
+    return await responses.images(form, result.drawn, sheet, Shown(None), body)
 
 
 def _encoder(version: ModelVersion, services: Services) -> Encoder:

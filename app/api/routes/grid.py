@@ -1,18 +1,21 @@
 """``GET`` and ``POST /grid``: a sheet of images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from app.api import direct_route, merging, openapi, points, responses
+from app.api import direct_route, generated, merging, openapi, points, responses
 from app.api.bodies import GridBody
-from app.api.content_negotiation import PNG, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import Drawing, RouteContext, require_absent
+from app.api.formats import GRID
 from app.api.parameters import RANDOM, GridQuery, start
 from app.api.raw_response import Headers, permanent
+from app.api.responses import Shown
+from app.api.schemas import Generated
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
@@ -22,7 +25,7 @@ from app.runtime.arrays import GraphInputs
 
 router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
-_SHEET = openapi.images([PNG], "The sheet")
+_SHEET = openapi.formats(GRID, "The images: one sheet, JSON, or a ZIP of PNG files")
 _SIDE = 4
 """Rows and columns of a sheet if the request does not say."""
 
@@ -46,7 +49,7 @@ class _Layout:
 
 @router.get(
     "/grid",
-    response_class=Response,
+    response_model=Generated,
     responses=_SHEET,
     openapi_extra=direct_route.description(GridQuery),
 )
@@ -61,6 +64,10 @@ async def grid(request: Request) -> Response:
     and every column has the latent of one seed. With `rows=attributes`, every image of a row has
     one attribute.
 
+    `format`, or else `Accept`, selects the format: `png` (the default) and `webp` are one sheet;
+    `json` has every image as base64, with its seed, URL and latent as far as it has them; `urls`
+    has the URLs of images of seeds alone; `zip` has one PNG file per image.
+
     A sheet may be cached permanently if the request names its `version` and its `seed` or
     `corners`.
     """
@@ -69,7 +76,7 @@ async def grid(request: Request) -> Response:
 
 @router.post(
     "/grid",
-    response_class=Response,
+    response_model=Generated,
     responses={**_SHEET, **openapi.problems(BodyTooLargeError)},
     openapi_extra=direct_route.description(GridQuery, GridBody),
 )
@@ -85,7 +92,7 @@ async def grid_of_points(request: Request) -> Response:
 
 async def _grid(route: RouteContext, given: GridBody) -> Response:
     """The requested sheet."""
-    choose(route.accept, (PNG,))
+    form = GRID.chosen(given.format, route.accept)
     version = route.find(given.model, given.version)
     layout = _layout(route, given, version)
     count = _count(layout)
@@ -97,11 +104,22 @@ async def _grid(route: RouteContext, given: GridBody) -> Response:
     sheet = given.sheet(layout.cols)
     requested = {**layout.requested, **given.size_parameters}
     drawing = route.drawing(version, options, sheet, count, **requested)
+    sources = _sources(layout, count)
+    if form == "urls":
+        return generated.urls(drawing, sources)
     inputs = _plane(drawing, layout) if layout.plane else _inputs(drawing, layout)
-    drawn = await drawing.draw(inputs, PNG)
-    seed = points.first_seed(layout.points)
+    drawn = await drawing.draw(inputs, on_sheet=form in responses.SHEETS)
+    seeds = [source for source in sources if isinstance(source, int)]
+    seeds = seeds if len(seeds) == count else []
+    shown = Shown(points.first_seed(layout.points), seeds, consecutive=not layout.mixed)
+    body = partial(generated.body, drawn, sources, route.request.public_url)
     cached = _cached(given, private=route.request.needs_key)
-    return await responses.png(sheet, drawn, seed, *cached, mixed=layout.mixed)
+    return await responses.images(form, drawn, sheet, shown, body, *cached)
+
+
+def _sources(layout: _Layout, count: int) -> Sequence[generated.Source]:
+    """The seed or the latent of each image; None where it has another latent or class."""
+    return [None] * count if layout.plane or layout.each else layout.points
 
 
 def _cached(given: GridBody, *, private: bool) -> Headers:

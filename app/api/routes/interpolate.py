@@ -1,18 +1,21 @@
 """``GET`` and ``POST /interpolate``: frames on a path through two or more points."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from app.api import direct_route, merging, openapi, points, responses, streaming
 from app.api.bodies import InterpolateBody
-from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, require_absent
 from app.api.drawn import Drawn
-from app.api.parameters import Format, InterpolateQuery
+from app.api.formats import PATH, Format
+from app.api.parameters import InterpolateQuery
+from app.api.responses import Shown
 from app.api.schemas import Frame, Interpolated
 from app.errors import BodyTooLargeError, invalid, parameter_error
+from app.imaging.animation import AnimationFormat
 from app.imaging.sheets import Sheet
 from app.latent import choices, interpolation
 from app.latent.choices import Choice
@@ -22,19 +25,8 @@ from app.registry.model_version import ModelVersion
 
 router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
-_MEDIA_TYPES: dict[Format, str] = {
-    "png": PNG,
-    "gif": GIF,
-    "webp": WEBP,
-    "apng": APNG,
-    "json": JSON,
-    "ndjson": NDJSON,
-    "zip": ZIP,
-}
-_OFFERED = tuple(_MEDIA_TYPES.values())
-_FRAMES = openapi.images(
-    _OFFERED, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP"
-)
+_ANIMATIONS: dict[Format, AnimationFormat] = {"gif": "gif", "webp": "webp", "apng": "apng"}
+_FRAMES = openapi.formats(PATH, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP")
 
 
 @router.get(
@@ -77,7 +69,7 @@ async def interpolate_points(request: Request) -> Response:
 
 async def _path(route: RouteContext, given: InterpolateBody) -> Response:
     """The frames on the requested path."""
-    media_type = _MEDIA_TYPES[given.format] if given.format else choose(route.accept, _OFFERED)
+    form = PATH.chosen(given.format, route.accept)
     stops, requested = _stops(given)
     steps, loop, easing = given.steps, given.loop, given.easing
     count = interpolation.frame_count(len(stops), steps, loop=loop)
@@ -92,11 +84,11 @@ async def _path(route: RouteContext, given: InterpolateBody) -> Response:
     path = partial(interpolation.path, steps=steps, loop=loop, easing=easing)
     latents = path(drawing.latents(stops), method=given.method)
     rows = drawing.rows(latents, path(drawing.conditions(stops), method="lerp"))
-    if media_type == NDJSON:
+    if form == "ndjson":
         positions, seed = _positions(given, stops), points.first_seed(stops)
         return await streaming.frames(drawing, rows, positions, seed, route.request.path)
-    drawn = await drawing.draw(rows, media_type)
-    return await _encoded(media_type, drawn, given, stops, sheet)
+    drawn = await drawing.draw(rows, on_sheet=form == "png")
+    return await _encoded(form, drawn, given, stops, sheet)
 
 
 def _choice(given: InterpolateBody, version: ModelVersion, stops: Points) -> Choice:
@@ -129,42 +121,33 @@ def _positions(given: InterpolateBody, stops: Points) -> list[float]:
 
 
 async def _encoded(
-    media_type: str, drawn: Drawn, given: InterpolateBody, stops: Points, sheet: Sheet
+    form: Format, drawn: Drawn, given: InterpolateBody, stops: Points, sheet: Sheet
 ) -> Response:
     """The frames in the requested format."""
     seed = points.first_seed(stops)
-    if media_type == JSON:
-        return await _json(given, stops, drawn)
-    if media_type in responses.ANIMATIONS:
-        return await responses.animated(media_type, drawn, seed, given.fps, repeat=given.loop)
-    if media_type == ZIP:
-        files = responses.numbered(await responses.pngs(drawn))
-        return await responses.archive(files, drawn, seed)
-    return await responses.png(sheet, drawn, seed, mixed=True)
+    if animation := _ANIMATIONS.get(form):
+        return await responses.animated(animation, drawn, seed, given.fps, repeat=given.loop)
+    body = partial(_json, given, stops, drawn)
+    return await responses.images(form, drawn, sheet, Shown(seed), body)
 
 
-async def _json(given: InterpolateBody, stops: Points, drawn: Drawn) -> Response:
+def _json(
+    given: InterpolateBody, stops: Points, drawn: Drawn, files: Sequence[bytes]
+) -> Interpolated:
     """Every frame in JSON."""
-    files = await responses.pngs(drawn)
     seeds = [stop for stop in stops if isinstance(stop, int)]
-
-    def body() -> Interpolated:
-        return Interpolated(
-            model=drawn.version.card.name,
-            version=drawn.version.card.version,
-            method=given.method,
-            seeds=seeds if len(seeds) == len(stops) else None,
-            loop=given.loop,
-            easing=given.easing,
-            frames=[
-                Frame(position=position, png=responses.base64_text(file), **drawn.condition(k))
-                for k, (position, file) in enumerate(
-                    zip(_positions(given, stops), files, strict=True)
-                )
-            ],
-        )
-
-    return await responses.json(body, files, drawn, points.first_seed(stops))
+    return Interpolated(
+        model=drawn.version.card.name,
+        version=drawn.version.card.version,
+        method=given.method,
+        seeds=seeds if len(seeds) == len(stops) else None,
+        loop=given.loop,
+        easing=given.easing,
+        frames=[
+            Frame(position=position, png=responses.base64_text(file), **drawn.condition(k))
+            for k, (position, file) in enumerate(zip(_positions(given, stops), files, strict=True))
+        ],
+    )
 
 
 def _stops(given: InterpolateBody) -> tuple[Points, dict[str, object]]:

@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.api import direct_route, merging, openapi, points, responses
 from app.api.bodies import VariationsBody
-from app.api.content_negotiation import JSON, PNG, ZIP, choose
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, require_absent
+from app.api.formats import NEIGHBOURS
 from app.api.parameters import VariationsQuery, start
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
@@ -15,8 +15,7 @@ from app.latent.sampling import Point
 
 router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
-_OFFERED = (PNG, JSON, ZIP)
-_IMAGES = openapi.images(_OFFERED, "The images: a sheet, JSON, or a ZIP of PNGs")
+_IMAGES = openapi.formats(NEIGHBOURS, "The images: one sheet, JSON, or a ZIP of PNG files")
 
 
 @router.get(
@@ -52,7 +51,7 @@ async def variations_of_point(request: Request) -> Response:
 
 async def _neighbourhood(route: RouteContext, given: VariationsBody) -> Response:
     """The image of a point, surrounded by its neighbours."""
-    media_type, point = choose(route.accept, _OFFERED), _point(given)
+    form, point = NEIGHBOURS.chosen(given.format, route.accept), _point(given)
     seed = points.first_seed([point])
     layout = Neighbourhood(seed or 0, given.radius, given.rows, given.cols)
     route.check_count(layout.count, rows=given.rows, cols=given.cols)
@@ -66,8 +65,8 @@ async def _neighbourhood(route: RouteContext, given: VariationsBody) -> Response
     (centre,) = drawing.latents([point])
     conditions = drawing.conditions([point] * layout.count)
     rows = drawing.rows(layout.latents_around(centre), conditions)
-    drawn = await drawing.draw(rows, media_type)
-    return await responses.neighbourhood(media_type, drawn, layout, sheet, seed)
+    drawn = await drawing.draw(rows, on_sheet=form in responses.SHEETS)
+    return await responses.neighbourhood(form, drawn, layout, sheet, seed)
 
 
 def _point(given: VariationsBody) -> Point:
