@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from app.api.dependencies import Services, accept_of, services_of
 from app.api.drawn import ENCODING, Drawn, Generation
+from app.api.parameters import Version
 from app.errors import ParameterError, invalid, parameter_error
 from app.imaging.sheets import MAX_PIXELS, Sheet
 from app.latent.conditions import Conditions
@@ -75,12 +76,13 @@ class RouteContext:
     services: Services
     accept: str | None
 
-    def find(self, name: str | None, version: int | None, place: str = "query") -> ModelVersion:
+    def find(self, name: str | None, version: Version | None, place: str = "query") -> ModelVersion:
         """The requested version, leased until the request ends.
 
         Raises NotFoundError or NotReadyError.
         """
-        found = self.services.registry.find(name, version, place)
+        number = None if version == "latest" else version
+        found = self.services.registry.find(name, number, place)
         self.request.lease(found)
         return found
 

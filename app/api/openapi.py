@@ -62,7 +62,7 @@ _IMAGE_HEADERS = {
 _CACHE_HEADERS = {
     "ETag": _header("strong entity tag of the image", '"c6c379c99d237e887e03a24c4b424104"'),
     "Cache-Control": _header(
-        "immutable; `private` if the server requires API keys",
+        "immutable, or `no-cache` for `latest`; `private` if the server requires API keys",
         "public, max-age=31536000, immutable",
     ),
 }

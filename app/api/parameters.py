@@ -54,7 +54,8 @@ def _each_once(steps: list[str]) -> list[str]:
 
 Seed = Annotated[int, Field(ge=0, le=SEEDS - 1, examples=[42]), BeforeValidator(decimal)]
 StartSeed = Annotated[int, Field(ge=RANDOM, le=SEEDS - 1, examples=[42]), BeforeValidator(decimal)]
-Version = Annotated[VersionNumber, BeforeValidator(decimal)]
+Version = Annotated[VersionNumber, BeforeValidator(decimal)] | Literal["latest"]
+"""``latest`` is the model's default version at the time of the request."""
 Count = Annotated[int, Field(ge=1, le=256), BeforeValidator(decimal)]
 Seeds = Annotated[
     list[Seed], Field(min_length=1, max_length=256, fail_fast=True), BeforeValidator(split)
@@ -174,7 +175,7 @@ class ModelQuery(Parameters):
         None, description="a served model; default: the server's", examples=["fashion-mnist"]
     )
     version: Version | None = Field(
-        None, description="its version; default: the default version of the model", examples=[3]
+        None, description="its version; `latest` or default: the default version of the model"
     )
 
 
@@ -261,8 +262,11 @@ class ColumnsQuery(SheetQuery):
 class ImagePath(BaseModel):
     """Path of ``/images/…``."""
 
-    model: ModelName = Field(description="a served model")
-    version: Version = Field(description="its version")
+    model: ModelName = Field(description="a served model", examples=["fashion-mnist"])
+    version: Version = Field(
+        description="its version; `latest` is the default version of the model at that time",
+        examples=[3],
+    )
     seed: Seed = Field(description="the image's seed")
     form: FileFormat = Field(description="file format; the pixels are the same")
 

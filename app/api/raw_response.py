@@ -15,6 +15,12 @@ def permanent(*, private: bool) -> Headers:
     return ((b"cache-control", visibility + b", max-age=31536000, immutable"),)
 
 
+def revalidated(*, private: bool) -> Headers:
+    """The header that lets caches keep images, and ask each time whether they are current."""
+    visibility = b"private, " if private else b""
+    return ((b"cache-control", visibility + b"no-cache"),)
+
+
 def entity_headers(media_type: str, length: int | None) -> Headers:
     """The headers about a body; without its length if that is not known."""
     named = (b"content-type", media_type.encode())

@@ -12,6 +12,7 @@ VALUES = {
     "{version}": "2",
     "{seed}": "7",
     "{form}": "png",
+    "{kind}": "not-found",
 }
 QUERIES = {"/interpolate": "?from=1&to=2", "/variations": "?seed=1"}
 UNDOCUMENTED = ["/", "/web/main.js", "/docs", "/openapi.json", "/static-offline-docs/favicon.png"]

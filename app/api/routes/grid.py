@@ -129,7 +129,8 @@ def _cached(given: GridBody, *, private: bool) -> Headers:
     """
     chosen = (given.corners, given.points, given.seeds)
     seeded = any(chosen) or given.seed not in (None, RANDOM)
-    return permanent(private=private) if seeded and given.version is not None else ()
+    exact = seeded and isinstance(given.version, int)
+    return permanent(private=private) if exact else ()
 
 
 def _count(layout: _Layout) -> int:

@@ -12,7 +12,7 @@ from app.api.content_negotiation import PNG, WEBP, choose
 from app.api.drawing import RouteContext, route_context
 from app.api.image_cache import ImageKey
 from app.api.parameters import FileFormat, ImagePath, ImageQuery
-from app.api.raw_response import Headers, RawResponse, entity_headers, permanent
+from app.api.raw_response import Headers, RawResponse, entity_headers, permanent, revalidated
 from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -120,9 +120,10 @@ def _parsed(request: Request, route: RouteContext) -> _Meaning:
     route.drawing(version, options, _SHEET, 1, scale=query.scale)
     key = ImageKey(version, options, path.seed, _MEDIA_TYPES[path.form])
     etag = key.etag
+    cached = revalidated if path.version == "latest" else permanent
     headers = (
         (b"etag", etag.encode()),
-        *permanent(private=route.request.needs_key),
+        *cached(private=route.request.needs_key),
         (b"x-model", str(version.key).encode()),
         (b"x-seed", b"%d" % path.seed),
         (b"vary", b"Accept"),
@@ -139,6 +140,8 @@ def _parsed(request: Request, route: RouteContext) -> _Meaning:
 )
 async def image(request: Request) -> Response:
     """Generate the image of one seed, edited if `edit` is given. It may be cached permanently.
+
+    With `latest` in place of the version, caches ask each time whether their copy is current.
 
     If `If-None-Match` names the current `ETag`, the response is 304 and nothing is generated.
     """
