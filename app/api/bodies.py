@@ -9,7 +9,6 @@ from pydantic_core import PydanticKnownError
 
 from app.api.condition_types import Amount, BodyClasses
 from app.api.numbers import integral
-from app.api.optional_parameters import without_defaults
 from app.api.parameters import (
     ATTRIBUTES,
     EDIT,
@@ -39,9 +38,8 @@ Strength = Annotated[
 class EditBody(Parameters):
     """How images are edited, and which classes or attributes they have, in JSON."""
 
-    # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number. There
-    # are no defaults, which generated clients would send although the query has another value.
-    model_config = ConfigDict(strict=True, json_schema_extra=without_defaults)
+    # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number.
+    model_config = ConfigDict(strict=True)
     in_json: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[dict[str, Any]]
     """A body that succeeds; the documentation page sends it."""

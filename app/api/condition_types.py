@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from app.api.query_lists import split
-from app.api.schema_words import FORM
+from app.api.schema_words import FORM, LIKE
 from app.latent import choices
 from app.latent.choices import Mixture
 
@@ -90,8 +90,7 @@ AttributeTexts = Annotated[
             str,
             Field(
                 pattern=choices.ATTRIBUTE_PATTERN,
-                examples=["glasses"],
-                json_schema_extra={FORM: choices.ATTRIBUTE_FORM},
+                json_schema_extra={FORM: choices.ATTRIBUTE_FORM, LIKE: "glasses"},
             ),
         ]
     ],

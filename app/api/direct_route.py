@@ -224,6 +224,8 @@ def description(
     if body is None:
         return found
     query_without_defaults(found["parameters"])
+    for parameter in found["parameters"]:
+        parameter["schema"].pop("example", None)  # the body has an example
     return {**found, "requestBody": _body_description(body)}
 
 

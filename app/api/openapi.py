@@ -1,5 +1,6 @@
 """Parts of the OpenAPI document that FastAPI cannot derive from signatures."""
 
+import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ from app.api.bodies import (
 from app.api.content_negotiation import JSON, NDJSON
 from app.api.formats import Formats
 from app.api.openai.errors import ErrorResponse, body, is_openai, status_of
+from app.api.optional_parameters import bodies_without_defaults
 from app.api.problems import is_v2
 from app.api.v2.schemas import ProtocolError
 from app.api.v2.tensors import InferenceRequest
@@ -46,6 +48,8 @@ _LINES = {
     "schema": {
         "type": "string",
         "description": "lines of JSON: one Frame each; if a later frame fails, a Problem ends them",
+        "contentMediaType": NDJSON,
+        "contentSchema": {"$ref": "#/components/schemas/FrameLine"},
     },
     "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
 }
@@ -79,6 +83,20 @@ IF_NONE_MATCH = {
         }
     ]
 }
+_FRAME_LINE = {
+    "title": "FrameLine",
+    "description": "One line of a stream: a Frame, or at its end the Problem that ended it.",
+    "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Frame", "Problem")],
+}
+_PATH_EXAMPLES = {
+    "model": "fashion-mnist",
+    "name": "fashion-mnist",
+    "version": 3,
+    "seed": 42,
+    "form": "png",
+    "kind": "invalid-parameter",
+}
+"""By the names of parameters in paths; the documentation page sends them."""
 _COMPONENT = "#/components/schemas/{model}"
 _RESPONSE = "#/components/responses/{name}"
 
@@ -115,10 +133,10 @@ def tensors(description: str, header: str) -> Responses:
     return {200: {"description": description, "content": content, "headers": {header: length}}}
 
 
-def tensor_body(model: type[BaseModel]) -> dict[str, Any]:
+def tensor_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """The body, in the same two formats, of a route that parses it itself."""
     schema = {"$ref": _COMPONENT.format(model=model.__name__)}
-    content = {JSON: {"schema": schema}, OCTET_STREAM: _BINARY}
+    content = {JSON: {"schema": schema, "example": example}, OCTET_STREAM: _BINARY}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -197,10 +215,11 @@ def install(app: FastAPI, timeout: float) -> None:
         if app.openapi_schema:
             return app.openapi_schema
         document = generate()
-        document["components"]["schemas"].update(unnamed["$defs"])
+        document["components"]["schemas"] |= {**unnamed["$defs"], "FrameLine": _FRAME_LINE}
         for path in document["paths"].values():
             for operation in path.values():
                 _complete(operation, timeout)
+        bodies_without_defaults(document)
         _remove_422(document)
         _add_protocol_errors(document)
         return document
@@ -209,9 +228,13 @@ def install(app: FastAPI, timeout: float) -> None:
 
 
 def _complete(operation: dict[str, Any], timeout: float) -> None:
-    """Describe how lists are written; add the timeout header if the route generates images."""
+    """Add the summary, how lists are written, examples, and the timeout header for images."""
+    operation["summary"] = _summary(operation["description"])
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
+        if parameter["in"] == "path" and parameter["name"] in _PATH_EXAMPLES:
+            example = _PATH_EXAMPLES[parameter["name"]]
+            parameter["example"] = str(example) if schema.get("type") == "string" else example
         # FastAPI gives optional parameters the type null too, which no URL or header can express.
         sent = [one for one in schema.pop("anyOf", []) if one.get("type") != "null"]
         schema.update(*sent if len(sent) == 1 else [{"anyOf": sent}] if sent else [])
@@ -226,6 +249,12 @@ def _complete(operation: dict[str, Any], timeout: float) -> None:
             "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": timeout},
         }
         operation.setdefault("parameters", []).append(header)
+
+
+def _summary(description: str) -> str:
+    """The first sentence, as plain text."""
+    sentence = re.split(r"[.;:](?:\s|$)", description, maxsplit=1)[0]
+    return " ".join(sentence.replace("`", "").split())
 
 
 def _remove_422(document: dict[str, Any]) -> None:

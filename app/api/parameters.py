@@ -18,7 +18,7 @@ from app.api.condition_types import AttributeTexts, ClassText, ClassTexts
 from app.api.formats import PathFormat, SeedFormat, SheetFormat
 from app.api.numbers import decimal, plain
 from app.api.query_lists import split
-from app.api.schema_words import FORM
+from app.api.schema_words import FORM, LIKE
 from app.artifact.card import ModelName, VersionNumber
 from app.imaging.sheets import MAX_PADDING, MAX_SCALE, Sheet
 from app.imaging.uploads import Invert
@@ -109,8 +109,10 @@ EditSteps = Annotated[
             str,
             Field(
                 pattern=edits.STEP_PATTERN,
-                examples=["glasses:2"],
-                json_schema_extra={FORM: "name:strength with a strength from -5 to 5"},
+                json_schema_extra={
+                    FORM: "name:strength with a strength from -5 to 5",
+                    LIKE: "glasses:2",
+                },
             ),
         ]
     ],
@@ -182,7 +184,7 @@ class ModelQuery(Parameters):
 class EditQuery(Parameters):
     """How images are edited, and which attributes they have."""
 
-    edit: EditSteps | None = Field(None, description=EDIT, examples=[["glasses:2", "beard:-1.5"]])
+    edit: EditSteps | None = Field(None, description=f"{EDIT}, such as `glasses:2,beard:-1.5`")
 
     @cached_property
     def strengths(self) -> dict[str, float]:
@@ -194,7 +196,7 @@ class AttributesQuery(Parameters):
     """Which attributes images have."""
 
     attributes: AttributeTexts | None = Field(
-        None, description=ATTRIBUTES, examples=[["glasses", "-beard"]]
+        None, description=f"{ATTRIBUTES}; such as `glasses,-beard`"
     )
 
     @cached_property
@@ -346,10 +348,16 @@ class PathSeeds(PathQuery, ColumnsQuery):
     """A path through seeds."""
 
     start: Seed | None = Field(
-        None, alias="from", description="seed of the first frame; not with `seeds`"
+        None,
+        alias="from",
+        description="seed of the first frame; not with `seeds`",
+        json_schema_extra={"example": 3},
     )
     end: Seed | None = Field(
-        None, alias="to", description="seed of the last frame; not with `seeds`"
+        None,
+        alias="to",
+        description="seed of the last frame; not with `seeds`",
+        json_schema_extra={"example": 17},
     )
     seeds: Stops | None = Field(
         None,

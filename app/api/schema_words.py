@@ -6,8 +6,11 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
-FORM = "x-form"
-"""The keyword with which a schema describes its pattern in words."""
+FORM, LIKE = "x-form", "x-like"
+"""The keywords with which a schema describes its pattern in words, and shows a text.
+
+Unlike one of ``examples``, that text need not suit every model.
+"""
 _NUMBERS = {"integer": "an integer", "number": "a number"}
 _OTHERS = {"boolean": "true or false", "object": "a JSON object"}
 
@@ -70,7 +73,8 @@ def _text(schema: Schema) -> str:
     """What a text must look like: an example, and the form in words or else the pattern."""
     if "maxLength" in schema:
         return f"text of at most {schema['maxLength']} characters"
-    example = "".join(f"{one}, of the form " for one in schema.get("examples", [])[:1])
+    shown = [schema[LIKE]] if LIKE in schema else schema.get("examples", [])[:1]
+    example = "".join(f"{one}, of the form " for one in shown)
     return f"text like {example}{schema.get(FORM) or schema['pattern']}"
 
 

@@ -117,7 +117,15 @@ class _Images:
         return [prompts.described(sampler, row) for row in rows]
 
 
-@router.post("/images/generations", response_model=ImagesResponse, responses=_ERRORS)
+_EXAMPLE = {"prompt": "a red sneaker", "model": "fashion-mnist", "n": 2, "seed": 42}
+
+
+@router.post(
+    "/images/generations",
+    response_model=ImagesResponse,
+    responses=_ERRORS,
+    openapi_extra={"requestBody": {"content": {JSON: {"example": _EXAMPLE}}}},
+)
 async def create_image(body: ImageRequest, route: Route) -> Response:
     """Generate images as OpenAI's API does: its clients work unchanged.
 

@@ -22,8 +22,7 @@ class ImageRequest(Parameters):
     prompt: Annotated[str, Field(max_length=4000)] = Field(
         description="names classes or attributes of a conditional model, and may be empty: then "
         "the seed decides; empty for other models",
-        # The documentation page sends the first example, which must suit every model.
-        examples=["", "a red sneaker", "a face with glasses, no beard"],
+        examples=["", "a red sneaker"],
     )
     model: _Text | None = Field(
         None,

@@ -60,7 +60,8 @@ _RESPONSES = {
         DeadlineError,
     ),
 }
-_BODY = openapi.tensor_body(InferenceRequest)
+_ZEROS = {"name": "latents", "datatype": "FP32", "shape": [1, 64], "data": [0.0] * 64}
+_BODY = openapi.tensor_body(InferenceRequest, {"inputs": [_ZEROS]})
 
 
 class Inference:
