@@ -229,7 +229,8 @@ def install(app: FastAPI, timeout: float) -> None:
 
 def _complete(operation: dict[str, Any], timeout: float) -> None:
     """Add the summary, how lists are written, examples, and the timeout header for images."""
-    operation["summary"] = _summary(operation["description"])
+    if description := operation.get("description"):
+        operation["summary"] = _summary(description)
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
         if parameter["in"] == "path" and parameter["name"] in _PATH_EXAMPLES:

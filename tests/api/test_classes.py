@@ -301,7 +301,8 @@ def test_models_list_classes_with_an_example(client: TestClient) -> None:
 
 def test_an_unconditional_model_tells_no_class(client: TestClient) -> None:
     response = client.post("/generate?model=grey&n=2&seed=1")
-    assert [list(one) for one in response.json()["images"]] == [["seed", "url", "png"]] * 2
+    fields = ["seed", "url", "width", "height", "png"]
+    assert [list(one) for one in response.json()["images"]] == [fields] * 2
     assert "X-Class" not in response.headers
     assert "X-Class" not in client.get("/images/grey/1/1.png").headers
     assert "class" not in info(client.get("/images/grey/1/1.png").content)

@@ -32,7 +32,8 @@ def test_a_stream_ends_without_a_problem_if_its_client_disconnects(
 
         drawn = 0
 
-        async def draw(self, rows: GraphInputs, _: str) -> SimpleNamespace:
+        async def draw(self, rows: GraphInputs, *, on_sheet: bool) -> SimpleNamespace:
+            assert not on_sheet
             if self.drawn:
                 raise DisconnectedError
             self.drawn = arrays.count(rows)
