@@ -1,7 +1,7 @@
 """Generated images, ready to be encoded."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
@@ -41,6 +41,7 @@ class Drawn:
     claim: Claim
     ready_at: float = field(default_factory=time.perf_counter)
     """When encoding could begin, by the clock ``time.perf_counter``."""
+    _common_condition: Mapping[str, str] | None = field(default=None, init=False)
 
     async def encode(self, work: Callable[[], T], size: int) -> T:
         """Return ``work()``, see ``Encoders.run``."""
@@ -60,14 +61,18 @@ class Drawn:
 
     def caption(self, image: int, seed: int | None) -> Text:
         """The text chunks of the PNG file of one image."""
-        if self.conditions is None:
-            return self.version.caption(self.options, seed)
-        options = self.options.of_image(image)
-        return self.version.caption(options, seed, self.conditions[image])
+        condition = None if self.conditions is None else self.conditions[image]
+        text = self.version.condition_text(condition)
+        return self.version.caption(self.options.of_image(image), seed, text)
 
     @property
-    def common_condition(self) -> Conditions | None:
-        """The condition ``(k,)`` of all images; None if they differ."""
+    def common_condition(self) -> Mapping[str, str]:
+        """The ``condition_text`` of all images; empty if they differ."""
+        if self._common_condition is None:
+            self._common_condition = self.version.condition_text(self._first_if_equal())
+        return self._common_condition
+
+    def _first_if_equal(self) -> Conditions | None:
         if self.conditions is None:
             return None
         first: Conditions = self.conditions[0]

@@ -46,11 +46,11 @@ _BYTES_PER_THREAD = 2**18
 def image_headers(drawn: Drawn, seed: int | None) -> Headers:
     """The headers about the images of a response; call it once encoding has ended."""
     named = () if seed is None else ((b"x-seed", b"%d" % seed),)
-    model, timed = str(drawn.version.key).encode(), timing(drawn).encode()
+    model, timed = drawn.version.label.encode(), timing(drawn).encode()
     return (
         (b"x-model", model),
         *named,
-        *condition_headers(drawn.version.condition_text(drawn.common_condition)),
+        *condition_headers(drawn.common_condition),
         (b"server-timing", timed),
         (b"vary", b"Accept"),
     )
@@ -58,7 +58,7 @@ def image_headers(drawn: Drawn, seed: int | None) -> Headers:
 
 def condition_headers(condition: Mapping[str, str]) -> Headers:
     """``X-Class`` or ``X-Attributes`` for images with this ``ModelVersion.condition_text``."""
-    return tuple((f"x-{name}".encode(), text.encode()) for name, text in condition.items())
+    return tuple([(f"x-{name}".encode(), text.encode()) for name, text in condition.items()])
 
 
 def _response(
@@ -153,8 +153,8 @@ async def on_sheet(
     if form == "webp":
         content = await _webp(sheet, drawn)
         return _response(content, WEBP, drawn, seed, *more)
-    common = drawn.common_condition
-    caption = drawn.version.caption(drawn.options, seed if shown.consecutive else None, common)
+    named = seed if shown.consecutive else None
+    caption = drawn.version.caption(drawn.options, named, drawn.common_condition)
     return _response(await _png(sheet, drawn, caption), PNG, drawn, seed, *more)
 
 

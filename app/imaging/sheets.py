@@ -23,7 +23,7 @@ def upscale(pixels: Pixels, scale: int) -> Pixels:
     return larger
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Sheet:
     """The layout of several images on one sheet, row by row."""
 

@@ -83,7 +83,7 @@ class ClassSampler:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``. The page finds the same."""
         bounds = self._bounds
         chosen = [bisect_right(bounds, one * bounds[-1]) for one in condition_numbers(seeds)]
-        found: Conditions = self._one_hot[chosen]
+        found: Conditions = self._one_hot.take(np.array(chosen, dtype=np.intp), axis=0)
         return found
 
     @cached_property

@@ -60,7 +60,8 @@ class Admission:
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``charge``, and
         QueueShareError, OverloadedError or ShuttingDownError.
         """
-        self._check_rate(context)
+        if self._rates.rate:
+            self._check_rate(context)
         try:
             queue.check_room(context.client, images, price)
         except QueueShareError:
@@ -77,10 +78,11 @@ class Admission:
         Raises RateLimitError, or ParameterError if the request's timeout is not allowed.
         """
         claim = context.claim()
-        self._check_rate(context)
-        prepaid = min(price, context.prepaid)
-        context.prepaid -= prepaid
-        self._rates.charge(context.client, price - prepaid)
+        if self._rates.rate:
+            self._check_rate(context)
+            prepaid = min(price, context.prepaid)
+            context.prepaid -= prepaid
+            self._rates.charge(context.client, price - prepaid)
         return claim
 
     @property

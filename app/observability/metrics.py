@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -194,7 +194,7 @@ class _Histogram(Histogram):
     def observe_all(self, amounts: Sequence[float]) -> None:
         """Observe all ``amounts``."""
         self._sum.inc(sum(amounts))
-        buckets = Counts(bisect_left(self._upper_bounds, amount) for amount in amounts)
+        buckets = Counts(map(partial(bisect_left, self._upper_bounds), amounts))
         for bucket, count in buckets.items():
             self._buckets[bucket].inc(count)
 

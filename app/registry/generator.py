@@ -24,6 +24,7 @@ class Generator:
     def __init__(self, card: Card, engine: Engine) -> None:
         self.card, self.engine = card, engine
         self.key = VersionKey(card.name, str(card.version))
+        self.label = str(self.key)
         self.variant: Variant = card.variant(engine.provider)
         """The model file that runs."""
 
@@ -97,15 +98,14 @@ class Generator:
         return options.scale * image.height, options.scale * image.width
 
     def caption(
-        self, options: DrawOptions, seed: int | None, condition: Conditions | None = None
+        self, options: DrawOptions, seed: int | None, condition: Mapping[str, str]
     ) -> dict[str, str]:
         """The text chunks of a PNG file of one image, or of images without a common seed.
 
-        ``condition`` is the class or the attributes of all images in the file: ``(k,)``.
+        ``condition`` is the ``condition_text`` of all images in the file.
         """
         named = {} if seed is None else {"seed": str(seed)}
-        found = self.condition_text(condition)
-        return {"model": str(self.key), **named, **found, **options.parameters, **found}
+        return {"model": self.label, **named, **condition, **options.parameters, **condition}
 
     def condition_text(self, condition: Conditions | None) -> dict[str, str]:
         """The parameter that requests a condition ``(k,)``; empty without one."""

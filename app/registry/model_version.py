@@ -70,6 +70,6 @@ class ModelVersion(Generator, Queued):
         if options.changes_latents:
             return self.rows_from_seeds(seeds, options)
         rows: dict[str, NDArray[np.generic]] = {SEEDS: np.array(seeds, np.uint32)}
-        if self.card.sampler:
-            rows[CLASSES] = self.conditions(seeds, options)
+        if sampler := self.card.sampler:
+            rows[CLASSES] = options.choice(sampler.from_seeds(seeds))
         return rows

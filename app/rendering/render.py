@@ -52,7 +52,7 @@ def _caption(version: ModelVersion, drawing: DrawOptions, manifest: Manifest, se
     """The text chunks of the PNG file of one seed."""
     image = manifest.image(seed)
     (condition,) = version.conditions([seed], drawing, [image])
-    return version.caption(drawing.of_image(image), seed, condition)
+    return version.caption(drawing.of_image(image), seed, version.condition_text(condition))
 
 
 def _manifest(version: ModelVersion, drawing: DrawOptions, options: RenderSettings) -> Manifest:
