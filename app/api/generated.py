@@ -14,6 +14,7 @@ from app.api.routes.images import url
 from app.api.schemas import Generated, GeneratedImage
 from app.errors import invalid, parameter_error
 from app.latent.sampling import Point
+from app.middleware.request_context import RequestContext
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
@@ -21,9 +22,11 @@ Source = Point | None
 """The seed or the latent of an image; None if it is another's."""
 
 
-def body(drawn: Drawn, sources: Sequence[Source], base: str, files: Sequence[bytes]) -> Generated:
-    """The images with their PNG ``files``; ``base`` is the URL of the server."""
-    found = _images(drawn.version, drawn.options, sources, base)
+def body(
+    drawn: Drawn, sources: Sequence[Source], context: RequestContext, files: Sequence[bytes]
+) -> Generated:
+    """The images with their PNG ``files``."""
+    found = _images(drawn.version, drawn.options, sources, context.public_url)
     for k, (image, file) in enumerate(zip(found, files, strict=True)):
         image |= {"png": responses.base64_text(file), **drawn.condition(k)}
     return _generated(drawn.version, found)

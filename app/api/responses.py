@@ -80,7 +80,7 @@ def timing(drawn: Drawn) -> str:
     return f"queue;dur={queue:.2f}, compute;dur={compute:.2f}, encode;dur={1000 * encode:.2f}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shown:
     """What the images of a response show."""
 

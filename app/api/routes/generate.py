@@ -101,7 +101,7 @@ async def _images(route: RouteContext, given: GenerateBody) -> Response:
         return generated.urls(drawing, source.points)
     drawn = await drawing.draw(source.rows(version, options), on_sheet=form in responses.SHEETS)
     shown = Shown(source.first, source.seeds, consecutive=not source.mixed)
-    body = partial(generated.body, drawn, source.points, route.request.public_url)
+    body = partial(generated.body, drawn, source.points, route.request)
     return await responses.images(form, drawn, sheet, shown, body)
 
 

@@ -112,7 +112,7 @@ async def _grid(route: RouteContext, given: GridBody) -> Response:
     seeds = [source for source in sources if isinstance(source, int)]
     seeds = seeds if len(seeds) == count else []
     shown = Shown(points.first_seed(layout.points), seeds, consecutive=not layout.mixed)
-    body = partial(generated.body, drawn, sources, route.request.public_url)
+    body = partial(generated.body, drawn, sources, route.request)
     cached = _cached(given, private=route.request.needs_key)
     return await responses.images(form, drawn, sheet, shown, body, *cached)
 
