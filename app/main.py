@@ -104,7 +104,9 @@ _NEW_OBJECTS = 5000
 """After so many more containers, the garbage collector looks for cycles among the new ones."""
 _MEMORY_SHARE = 8
 """By default, all encoders of the server use this part of the memory."""
-_LATENT_PATHS = frozenset({"/generate", "/interpolate", "/grid", "/variations", "/arithmetic"})
+_LATENT_PATHS = frozenset(
+    {"/generate", "/interpolate", "/grid", "/variations", "/arithmetic", "/web/morph"}
+)
 """Bodies of these may have latents."""
 # These routes read their body with ``body_limit.read``: its bound depends on the model.
 _TENSOR_PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")

@@ -29,7 +29,7 @@ export const imagePath = (recipe, scale = "") =>
   });
 
 /** What pictures of one model version consist of, in the notation of the API. */
-export function bodyOf(recipes) {
+function bodyOf(recipes) {
   const points = recipes.map(pointOf);
   const fields = points.map(({ condition }) => fieldsOfCondition(condition, versionOf(recipes[0])));
   const body = { latents: points.map(({ latent }) => latent.map((one) => Number(one.toFixed(4)))) };
@@ -46,7 +46,7 @@ export function latentsRequest(recipes, parameters = {}) {
 }
 
 /** Whether one request can draw these pictures: all have the same attributes. */
-export const haveSameAttributes = (recipes) => new Set(recipes.map(attributesKey)).size === 1;
+const haveSameAttributes = (recipes) => new Set(recipes.map(attributesKey)).size === 1;
 
 function attributesKey(recipe) {
   const version = versionOf(recipe);

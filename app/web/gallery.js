@@ -1,7 +1,9 @@
-/* The gallery: consecutive seeds, one sheet from the server for each screenful.
+/* The gallery: consecutive seeds, one sheet from the server for about each screenful.
 
-Sheets are fetched one screen ahead. Those that are far away lose their pictures, and requests for
-sheets that were scrolled past are cancelled, so that few pictures are in memory. */
+Sheets are the same in every window, so that caches know them and the server can name the first one
+in the document. They are fetched before they come into sight. Those that are far away lose their
+pictures, and requests for sheets that were scrolled past are cancelled, so that few pictures are in
+memory. */
 
 import { pathOf, request } from "./api.js";
 import { $, make, on } from "./dom.js";
@@ -14,7 +16,11 @@ import { bindTiles, enableTab, makeTile, setRecipe, tilesIn } from "./tiles.js";
 
 const TILE = { least: 92, most: 150, part: 0.085 }; // CSS pixels, and their part of the width
 const GAP = 8; // CSS pixels, as in the style sheet
-let most = 96; // images on a sheet
+const PAUSE_MS = 200; // after which the page no longer scrolls
+// A sheet of the server, as page_preview.py has it, and one that every server allows.
+const SHEET = { rows: 6, cols: 10 };
+const SMALL_SHEET = { rows: 2, cols: FEW / 2 };
+let layout = SHEET;
 let shown = ""; // what the sheets are for
 const list = $("sheets");
 
@@ -24,7 +30,7 @@ const observer = new IntersectionObserver(
     const last = entries.find(({ target }) => target === list.lastChild);
     if (last?.isIntersecting) append();
   },
-  { rootMargin: "10% 0px 100%" }, // one screen ahead
+  { rootMargin: "0px 0px 75%" },
 );
 
 export function render(settled) {
@@ -32,7 +38,11 @@ export function render(settled) {
   $("gallery-seed").value = state.first;
   $("gallery-rows").parentElement.hidden = currentVersion().classes.length < 2;
   $("gallery-rows").checked = state.rows;
-  if (shown !== key()) restart();
+  if (shown !== key()) {
+    const isFirst = !shown;
+    restart();
+    if (isFirst) scrollToState();
+  }
   for (const tile of tilesIn(list)) setRecipe(tile, tile.recipe);
   for (const sheet of list.children) if (sheet.wanted) fill(sheet);
 }
@@ -45,18 +55,26 @@ const key = () => {
   return [model, version, first, rows, columnCount(), pathOf("", optionsOf(options()))].join();
 };
 
+const imageCount = () => layout.rows * layout.cols;
+
+/** The most pictures of a sheet with a row for each class. */
+const most = () => (layout === SHEET ? 96 : FEW);
+
+/** The columns in sight: those that fill the rows of a sheet, with tiles of about the right size. */
 function columnCount() {
   const room = list.clientWidth;
   const tile = Math.min(Math.max(room * TILE.part, TILE.least), TILE.most);
-  return Math.max(1, Math.floor((room + GAP) / (tile + GAP)));
+  const wanted = Math.max(1, (room + GAP) / (tile + GAP));
+  if (state.rows) return Math.max(1, Math.floor(Math.min(wanted, most() / rowCount())));
+  const all = Array.from({ length: imageCount() }, (_, k) => k + 1);
+  const distance = (columns) => Math.abs(Math.log(columns / wanted));
+  return all
+    .filter((columns) => imageCount() % columns === 0)
+    .reduce((best, columns) => (distance(columns) < distance(best) ? columns : best));
 }
 
-function rowCount() {
-  if (state.rows) return currentVersion().classes.length;
-  const columns = columnCount();
-  const pitch = (list.clientWidth + GAP) / columns;
-  return Math.max(1, Math.min(Math.ceil(innerHeight / pitch), Math.floor(most / columns)));
-}
+const rowCount = (columns) =>
+  state.rows ? currentVersion().classes.length : imageCount() / columns;
 
 function restart() {
   shown = key();
@@ -67,15 +85,15 @@ function restart() {
 }
 
 function append() {
-  const allowed = state.rows ? Math.max(1, Math.floor(most / rowCount())) : Infinity;
-  const columns = Math.min(columnCount(), allowed);
-  const seeds = state.rows ? columns : columns * rowCount();
+  const columns = columnCount();
+  const rows = rowCount(columns);
+  const seeds = state.rows ? columns : imageCount();
   const number = list.childElementCount;
   const sheet = make("div", { className: "sheet" });
   const first = (state.first + number * seeds) % SEED_COUNT;
-  Object.assign(sheet, { first, columns, rows: rowCount(), wanted: false, drawn: false });
+  Object.assign(sheet, { first, columns, rows, wanted: false, drawn: false });
   sheet.style.setProperty("--columns", columns);
-  sheet.style.setProperty("--rows", sheet.rows);
+  sheet.style.setProperty("--rows", rows);
   list.append(sheet);
   observer.observe(sheet);
 }
@@ -95,12 +113,12 @@ function recipes({ first, columns, rows }) {
   );
 }
 
-function path({ first, columns, rows }) {
+function path({ first, columns }) {
   const { model, version } = state.stage;
   const given = optionsOf(options());
   if (state.rows) given.class = "";
-  const size = { rows: state.rows ? "classes" : rows, cols: columns, seed: first };
-  return pathOf("grid", { model, version, ...size, ...given });
+  const size = state.rows ? { rows: "classes", cols: columns } : layout;
+  return pathOf("grid", { model, version, ...size, seed: first, ...given });
 }
 
 /** Fetches the pictures of a sheet that comes into sight. */
@@ -123,17 +141,16 @@ async function fill(sheet) {
 }
 
 async function draw(sheet, signal) {
-  const headers = { Accept: "image/png" };
-  const file = await (await request(path(sheet), { headers, signal })).blob();
+  const file = await (await request(path(sheet), { signal })).blob();
   const canvases = tilesIn(sheet).map((tile) => tile.canvas);
-  await showSheet(canvases, file, sheet.columns);
+  await showSheet(canvases, file, state.rows ? sheet.columns : layout.cols);
   sheet.drawn = sheet.wanted;
 }
 
 /** A server may allow fewer images in one request than most do. */
 function failed(error) {
-  if (error.status !== 422 || most === FEW) return showError(error);
-  most = FEW;
+  if (error.status !== 422 || layout === SMALL_SHEET) return showError(error);
+  layout = SMALL_SHEET;
   restart();
 }
 
@@ -147,7 +164,40 @@ function empty(sheet) {
   sheet.replaceChildren();
 }
 
+/** The row at the top of the window and its distance to the next one, in CSS pixels. */
+function scrollPlace() {
+  const { columns, rows, offsetHeight } = list.firstChild;
+  const pitch = (offsetHeight + GAP) / rows;
+  // On a phone the stage covers the upper part of the window.
+  const stage = $("stage");
+  const isAbove = getComputedStyle(stage.parentElement).display === "contents";
+  const covered = isAbove ? stage.offsetHeight + GAP : 0;
+  const above = covered - list.getBoundingClientRect().top;
+  return { columns, rows, pitch, above };
+}
+
+/** Scrolls to the place in the address, which counts the pictures above it. */
+function scrollToState() {
+  if (!state.scroll) return;
+  const { columns, rows, pitch, above } = scrollPlace();
+  const row = Math.floor(state.scroll / columns);
+  while (list.childElementCount * rows <= row) append();
+  scrollBy({ top: row * pitch - above, behavior: "instant" });
+}
+
+function noteScroll() {
+  if (!shown) return;
+  const { columns, pitch, above } = scrollPlace();
+  const scroll = Math.max(0, Math.round(above / pitch)) * columns;
+  if (scroll !== state.scroll) change({ scroll }, { step: false });
+}
+
 const start = (seed) => change({ first: seed });
+let pause;
+addEventListener("scroll", () => {
+  clearTimeout(pause);
+  pause = setTimeout(noteScroll, PAUSE_MS);
+});
 
 on("gallery-seed", "change", ({ target }) => {
   start(target.value && target.checkValidity() ? target.valueAsNumber : state.first);

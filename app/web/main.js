@@ -18,7 +18,8 @@ import * as tray from "./tray.js";
 import * as vary from "./vary.js";
 import * as yours from "./yours.js";
 
-function shape() {
+function shape(settled) {
+  if (!settled) return;
   const { width, height } = imageSize();
   document.documentElement.style.setProperty("--shape", height / width);
 }

@@ -57,7 +57,7 @@ export function render(settled) {
   boxes().forEach((recipes, k) => fill(BOXES[k], recipes));
   const recipe = result();
   $("mix-empty").hidden = Boolean(recipe);
-  $("mix-result").hidden = !recipe;
+  $("mix-whole").hidden = !recipe;
   if (!recipe) return;
   const isNew = !tile || !isSame(tile.recipe, recipe);
   tile = showResult($("mix-result"), recipe);

@@ -33,7 +33,8 @@ export const currentVersion = () => versionOf(state.stage);
 export const imageSize = () => currentVersion().card.image;
 
 /** Replaces what is not served by what is: links outlive models. */
-export function resolve() {
+export function resolve(settled) {
+  if (!settled) return;
   const model = find(state.stage.model) ?? find(FIRST) ?? find(served.default);
   const versions = model.versions.map(({ version }) => version);
   const known = model.name === state.stage.model && versions.includes(state.stage.version);
@@ -92,7 +93,7 @@ export const encodingVersions = () =>
 export function switchTo(model, version) {
   const { seed } = state.stage;
   const lists = Object.fromEntries(LISTS.map((name) => [name, []]));
-  change({ ...lists, at: 0, stage: makeRecipe({ model, version, seed }) });
+  change({ ...lists, at: 0, scroll: 0, stage: makeRecipe({ model, version, seed }) });
 }
 
 on("model", "change", ({ target }) => switchTo(target.value, find(target.value).default_version));

@@ -5,7 +5,7 @@ import { between } from "./derive.js";
 import { $, on } from "./dom.js";
 import { drawAll } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
-import { canExport, exportMorph } from "./export.js";
+import { exportMorph } from "./export.js";
 import { nameOf } from "./names.js";
 import { keyOf } from "./recipe.js";
 import { showOnStage } from "./stage.js";
@@ -13,8 +13,8 @@ import { change, state, toStage } from "./state.js";
 import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
 
 const FRAMES = 24; // in each segment, and in each second
+const MAX_FRAMES = 256; // of a file
 const slider = $("morph-slider");
-const saveButtons = document.querySelectorAll("#morph [data-format]");
 const frames = new Map(); // the key of a segment → its bitmaps
 let timer = null; // while the morph plays
 
@@ -26,8 +26,8 @@ const segments = () => stops().map((stop, k, all) => [stop, all[(k + 1) % all.le
 
 const segmentKey = (ends) => ends.map(keyOf).join();
 
-const frameRecipes = ([start, end]) =>
-  Array.from({ length: FRAMES }, (_, k) => between(start, end, k / FRAMES));
+const frameRecipes = ([start, end], count = FRAMES) =>
+  Array.from({ length: count }, (_, k) => between(start, end, k / count));
 
 /** The place in the morph: the number of a segment, and of a frame in it. */
 function place() {
@@ -70,10 +70,14 @@ export function render(settled) {
   const part = `${Math.round((100 * frame) / FRAMES)}%`;
   slider.ariaValueText = `${part} of the way from ${start} to ${end}`;
   $("morph-position").textContent = part;
-  if (!settled) return;
-  const exportable = canExport(stops());
-  for (const button of saveButtons) button.disabled = !exportable;
-  $("morph-note").hidden = exportable;
+  if (settled) renderStops();
+  const ends = [segment, (segment + 1) % stops().length];
+  [...$("morph-stops").children].forEach((button, k) => {
+    button.classList.toggle("near", ends.includes(k));
+  });
+}
+
+function renderStops() {
   fillThumbnails($("morph-stops"), stops(), (recipe) =>
     makeThumbnail(recipe, (name) => `Keyframe ${name}`, toStage),
   );
@@ -114,8 +118,15 @@ function toggle() {
   moveTo(state.at, { step: false });
 }
 
-for (const button of saveButtons) {
-  button.addEventListener("click", () => exportMorph(stops(), button.dataset.format, FRAMES));
+/** Saves the morph as a file, with fewer frames in each second if there are too many. */
+function save({ target }) {
+  const count = Math.min(FRAMES, Math.floor(MAX_FRAMES / stops().length));
+  const all = segments().flatMap((ends) => frameRecipes(ends, count));
+  return exportMorph(all, target.dataset.format, count);
+}
+
+for (const button of document.querySelectorAll("#morph [data-format]")) {
+  button.addEventListener("click", save);
 }
 on("morph-play", "click", toggle);
 slider.addEventListener("input", () => moveTo(slider.valueAsNumber, { settled: false }));

@@ -25,7 +25,12 @@ const drawLatest = coalesce(async () => {
   $("stage-first")?.remove(); // the server's picture, which was there before this script
 });
 
-export function render() {
+export function render(settled) {
+  if (settled) describe();
+  drawLatest();
+}
+
+function describe() {
   const name = nameOf(state.stage);
   const { width, height } = imageSize();
   $("stage-name").textContent = `Picture ${name}`;
@@ -33,7 +38,6 @@ export function render() {
   canvas.style.aspectRatio = `${width} / ${height}`;
   $("stage-pin").textContent = isPinned(state.stage) ? "Unpin" : "Pin";
   document.title = `${state.stage.model} ${name} – AI pictures of things that do not exist`;
-  drawLatest();
 }
 
 /** Shows a bitmap that was drawn before, of a recipe that becomes the state later. */

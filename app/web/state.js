@@ -4,6 +4,7 @@ import { fieldsOf, readFields, readRecipe, textOf } from "./recipe.js";
 
 export const MAX_PICTURES = 16; // pins, and pictures in one box of a sum
 export const TOOLS = ["edit", "vary", "blend", "morph", "mix", "numbers", "yours"];
+const MAX_SCROLL = 6000; // pictures of the gallery above the window
 const START = 18; // the seed of the first picture
 
 const number = (min, max) => (text) => {
@@ -25,6 +26,7 @@ const list = { read: recipes, write: (found) => found.map(textOf).join("~") };
 const FIELDS = {
   tool: { read: (text) => TOOLS.find((name) => name === text), initial: "edit" },
   first: { read: number(0, 2 ** 32 - 1), initial: 0 },
+  scroll: { read: number(0, MAX_SCROLL), initial: 0 },
   rows: { read: flag, initial: false },
   apply: { read: flag, initial: false },
   radius: { read: number(0, 2), initial: 0.5 },

@@ -5,7 +5,8 @@ import { TOOLS, address, change, state } from "./state.js";
 
 const tabs = [...document.querySelectorAll("#tools a")];
 
-export function render() {
+export function render(settled) {
+  if (!settled) return;
   for (const tab of tabs) {
     tab.href = address({ tool: tab.dataset.tool });
     tab.ariaCurrent = tab.dataset.tool === state.tool ? "page" : null;

@@ -2,11 +2,17 @@
 
 import base64
 import hashlib
+import html
+import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image, ImageChops, ImageStat
+
+from app.latent import sampling
 
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MAX_BYTES = 80_000
@@ -69,6 +75,93 @@ def test_the_head_describes_the_picture_in_the_address(client: TestClient) -> No
     assert '<meta property="og:image:width" content="512">' in page
     assert f'<img id="stage-first" src="{image[1:]}"' in page
     assert client.get(image).status_code == 200
+
+
+def latent_text(seed: int) -> str:
+    """The latent of a seed of the first version of `faces`, as in the page's address."""
+    latent = sampling.from_seeds([seed], 64, "normal")[0]
+    return base64.urlsafe_b64encode((latent * 2048).round().astype("<i2")).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("options", ["", "&edit=glasses:2&truncation=0.7"])
+def test_a_picture_without_a_seed_has_an_image(client: TestClient, options: str) -> None:
+    text = latent_text(42)
+    page = client.get(f"/?model=faces&version=1&latent={text}{options}").text
+    assert "<title>faces \N{EN DASH} " in page
+    (image,) = re.findall('property="og:image" content="([^"]+)"', page)
+    shown = client.get(html.unescape(image).removesuffix("&scale=8"))
+    expected = client.get("/images/faces/1/42.png", params=options.lstrip("&"))
+    pair = [Image.open(io.BytesIO(one.content)) for one in (shown, expected)]
+    assert ImageStat.Stat(ImageChops.difference(*pair)).mean < [1, 1, 1]
+    assert "immutable" in shown.headers["Cache-Control"]
+    assert client.get(html.unescape(image)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("model=faces&version=1&latent=AAAA", "latent is 'AAAA' but must be 64 numbers"),
+        ("model=faces&version=1&latent=A", "latent is 'A' but must be"),
+        ("model=faces&version=1&latent=ä", "latent"),
+        ("model=faces&latent=AAAA", "version"),
+        ("model=none&version=1&latent=AAAA", "none"),
+    ],
+)
+def test_a_wrong_latent_is_refused(client: TestClient, query: str, named: str) -> None:
+    answer = client.get(f"/web/latent.png?{query}")
+    assert 400 <= answer.status_code < 500
+    assert named in answer.json()["detail"]
+
+
+def test_the_frames_of_a_morph_have_classes_of_their_own(client: TestClient) -> None:
+    latents = sampling.from_seeds([3, 17], 64, "normal")
+    classes = np.eye(10)[[1, 7]]
+    frames = np.hstack([latents, classes]).tolist()
+    body = {
+        "model": "digits",
+        "version": 1,
+        "frames": frames,
+        "format": "apng",
+        "fps": 2,
+        "scale": 2,
+    }
+    answer = client.post("/web/morph", json=body)
+    with Image.open(io.BytesIO(answer.content)) as animation:
+        assert (animation.n_frames, animation.size) == (2, (56, 56))
+        for number, path in enumerate(("3.png?class=1", "17.png?class=7")):
+            animation.seek(number)
+            expected = Image.open(io.BytesIO(client.get(f"/images/digits/1/{path}").content))
+            shown = animation.convert("L").resize((28, 28), Image.Resampling.NEAREST)
+            assert ImageStat.Stat(ImageChops.difference(shown, expected)).extrema[0][1] <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"frames": [[0.0] * 64]}, "frames.0"),
+        ({"frames": [[0.0] * 74]}, "frames"),
+        ({"frames": []}, "frames"),
+        ({"frames": [[0.5] * 74] * 257}, "frames"),
+        ({"scale": 9}, "scale"),
+        ({"format": "png"}, "format"),
+        ({"version": 9}, "version"),
+    ],
+)
+def test_wrong_frames_of_a_morph_are_refused(
+    client: TestClient, change: dict[str, object], named: str
+) -> None:
+    body = {"model": "digits", "version": 1, "frames": [[0.5] * 74] * 2, "format": "gif", "fps": 2}
+    answer = client.post("/web/morph", json=body | {"scale": 1} | change)
+    assert 400 <= answer.status_code < 500
+    assert named in answer.json()["detail"]
+
+
+def test_the_head_links_to_the_first_sheet(client: TestClient) -> None:
+    page = client.get("/?model=faces&version=1&first=60").text
+    (path,) = re.findall('rel="preload" href="(grid[^"]+)"', page)
+    assert client.get(html.unescape(path)).headers["Content-Type"] == "image/png"
+    for depends in ("rows=1", "apply=1"):
+        assert 'href="grid' not in client.get(f"/?model=digits&{depends}").text
 
 
 def test_faces_come_first(client: TestClient) -> None:

@@ -55,6 +55,44 @@ def test_scrolling_keeps_few_pictures_in_memory(
     assert page.locator("#sheets .sheet").first.locator(".tile").count() == 0
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_address_holds_the_place_in_the_gallery(
+    open_page: Open, wait_until_idle: WaitUntilIdle, width: int
+) -> None:
+    page = open_page(f"{COLOURS}&scroll=120", viewport={"width": width, "height": 800})
+    wait_until_idle(page)
+    top = """() => {
+        const { bottom } = document.getElementById('stage').getBoundingClientRect();
+        const tiles = [...document.querySelectorAll('#sheets .tile')];
+        const seen = tiles.find((tile) => tile.getBoundingClientRect().top >= Math.max(0, bottom));
+        return seen.recipe.seed;
+    }"""
+    assert page.evaluate(top) == 120
+    page.evaluate("scrollBy(0, -innerHeight / 2)")
+    expect(page).not_to_have_url(re.compile("scroll=120"))
+    (place,) = re.findall(r"scroll=(\d+)$", page.url)
+    assert 60 < int(place) < 120
+    page.reload()
+    wait_until_idle(page)
+    assert page.evaluate(top) == int(place)
+    page.evaluate("scrollTo(0, 0)")
+    expect(page).to_have_url(re.compile("seed=3$"))
+
+
+def test_the_document_names_the_first_sheet(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page(f"{COLOURS}&first=9")
+    wait_until_idle(page)
+    starts = page.evaluate(
+        """performance.getEntriesByType('resource')
+        .filter(({ name }) => name.includes('seed=9'))
+        .map(({ initiatorType }) => initiatorType)"""
+    )
+    assert starts == ["link"]  # and the script takes what the link has fetched
+    wait_for_tile(page, 59)
+
+
 def test_a_click_sends_a_picture_to_the_stage(open_page: Open, server: str) -> None:
     page = open_page(COLOURS)
     tile(page, 5).click()

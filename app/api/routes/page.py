@@ -15,11 +15,13 @@ from app.api import etags
 from app.api.dependencies import IfNoneMatch
 from app.api.drawing import Route
 from app.api.page_preview import PAGE_NAME, preview
+from app.api.routes import page_images
 from app.artifact import card
 from app.errors import NotFoundError, error_naming, invalid
 from app.web.bundle import bundle
 
 router = APIRouter(include_in_schema=False)
+router.include_router(page_images.router)
 
 _INDEX, _STYLE, _SCRIPT, _MAIN = "index.html", "style.css", "page.js", "main"
 _TYPES = {
@@ -88,7 +90,7 @@ async def page(request: Request, route: Route, if_none_match: IfNoneMatch) -> Re
     for place, text in (
         (_STYLE_LINK, f"<style>{style}</style>"),
         (_TITLE, shown.head or _TITLE),
-        (_FRAME, _FRAME + shown.image),
+        (_FRAME, _FRAME + shown.stage),
     ):
         html = html.replace(place, text, 1)
     content = html.encode()

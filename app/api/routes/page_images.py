@@ -1,0 +1,137 @@
+"""Images for the page alone: that of a latent, for previews of links, and the frames of a morph.
+
+The page computes the latents and the classes or attributes of both itself.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ConfigDict, Field
+
+from app.api import direct_route, responses
+from app.api.bodies import LatentRows
+from app.api.content_negotiation import APNG, GIF, PNG, WEBP
+from app.api.drawing import route_context
+from app.api.parameters import FramesPerSecond, ImageQuery, ModelQuery, Scale, Version
+from app.api.raw_response import permanent
+from app.artifact.card import ModelName, VersionNumber
+from app.errors import invalid, parameter_error
+from app.imaging.sheets import Sheet
+from app.latent.sampling import Latents
+from app.registry.draw_options import DrawOptions
+from app.registry.model_version import ModelVersion
+from app.runtime.arrays import GraphInputs
+
+router = APIRouter(include_in_schema=False, route_class=direct_route.DirectKeyRoute)
+
+_SHEET = Sheet(columns=1)
+_STEPS = 2048
+"""Per unit, in the text of a latent; ``latents.js`` has the same."""
+_MEDIA_TYPES = {"gif": GIF, "webp": WEBP, "apng": APNG}
+
+
+class LatentQuery(ImageQuery):
+    """Query of ``GET /web/latent.png``: the fields of a recipe that has a latent."""
+
+    model: ModelName
+    version: Version
+    latent: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+
+
+class MorphBody(ModelQuery):
+    """Body of ``POST /web/morph``."""
+
+    model_config = ConfigDict(strict=True)
+    model: ModelName
+    version: VersionNumber
+    frames: LatentRows
+    """The inputs of the graph for each frame: its latent, and its classes or attributes."""
+    format: Literal["gif", "webp", "apng"]
+    fps: FramesPerSecond
+    scale: Scale
+
+
+def read_latent(version: ModelVersion, text: str) -> Latents:
+    """The latent in the text of a recipe: ``(1, width)``. Raises ParameterError."""
+    width = version.card.latent.width
+    try:
+        content = base64.b64decode(text + -len(text) % 4 * "=", b"-_", validate=True)
+    except binascii.Error:
+        content = b""
+    if len(content) != 2 * width:
+        allowed = f"{width} numbers of 16 bits in base64 for {version.key}"
+        raise parameter_error(invalid("latent", "query", text, allowed))
+    return np.frombuffer(content, "<i2")[None] / np.float32(_STEPS)
+
+
+@contextmanager
+def _errors_without_schema() -> Iterator[None]:
+    """Raise ParameterError for RequestValidationError, which needs a schema in the document."""
+    try:
+        yield
+    except RequestValidationError as error:
+        found = (
+            invalid(".".join(map(str, one["loc"][1:])), place, one["input"], f"valid: {one['msg']}")
+            for one in error.errors()
+            for place in [one["loc"][0]]
+        )
+        raise parameter_error(*found) from error
+
+
+@router.get("/web/latent.png")
+async def latent_image(request: Request) -> Response:
+    """Return the image of a recipe that has a latent."""
+    with _errors_without_schema():
+        query = direct_route.parse_query(request, LatentQuery)
+    route = route_context(request)
+    version = route.find(query.model, query.version)
+    choice = version.choice(query.mixtures, query.amounts)
+    options = query.options(version.edit(query.strengths), choice)
+    drawing = route.drawing(version, options, _SHEET, 1, scale=query.scale)
+    latents = query.truncation * read_latent(version, query.latent)
+    rows = drawing.rows(latents, version.typical_conditions(1, options))
+    drawn = await drawing.draw(rows, PNG)
+    cached = permanent(private=route.request.needs_key)
+    return await responses.png(_SHEET, drawn, None, *cached, mixed=True)
+
+
+@router.post("/web/morph")
+async def morph(request: Request) -> Response:
+    """Return an animation of frames, each of which may have its own classes or attributes."""
+    with _errors_without_schema():
+        body = await direct_route.parse_body(request, MorphBody)
+    if body is None:
+        raise parameter_error(invalid("frames", "body", None, "a list of lists of numbers"))
+    route = route_context(request)
+    count = len(body.frames)
+    route.check_count(count, "body", frames=count)
+    version = route.find(body.model, body.version, "body")
+    drawing = route.drawing(
+        version, DrawOptions(scale=body.scale), _SHEET, count, "body", scale=body.scale
+    )
+    media_type = _MEDIA_TYPES[body.format]
+    drawn = await drawing.draw(_rows(version, body.frames), media_type)
+    return await responses.animated(media_type, drawn, None, body.fps, repeat=True)
+
+
+def _rows(version: ModelVersion, frames: list[list[float]]) -> GraphInputs:
+    """The inputs of the graph for ``frames``. Raises ParameterError for wrong numbers."""
+    latent, sampler = version.card.latent.width, version.card.sampler
+    width = latent + (len(sampler.names) if sampler else 0)
+    for k, frame in enumerate(frames):
+        if len(frame) != width:
+            allowed = f"a list of {width} numbers for {version.key}"
+            raise parameter_error(invalid(f"frames.{k}", "body", len(frame), allowed))
+    numbers = np.array(frames, np.float32)
+    conditions = numbers[:, latent:]
+    try:
+        conditions = sampler.from_rows(conditions) if sampler else conditions
+    except ValueError as error:
+        raise parameter_error(invalid("frames", "body", str(error), "valid conditions")) from error
+    return version.rows(numbers[:, :latent], conditions)
