@@ -5,12 +5,20 @@ import { state } from "./state.js";
 
 const TYPE = "application/x-picture";
 
+const root = document.documentElement;
+
+/** Keeps a browser from scrolling down near the edge of the window, where the tray is. */
+const lock = ({ clientY }) => root.classList.toggle("dragging", clientY > innerHeight / 2);
+
 /** Makes an element draggable; the drag carries the recipe that `recipeOf()` returns. */
 export function makeDraggable(element, recipeOf) {
   element.draggable = true;
   element.addEventListener("dragstart", (event) => {
     event.dataTransfer.setData(TYPE, textOf(recipeOf()));
+    lock(event);
   });
+  element.addEventListener("drag", lock);
+  element.addEventListener("dragend", () => root.classList.remove("dragging"));
 }
 
 /** Calls `onDrop` with the recipe that is dropped on an element. */

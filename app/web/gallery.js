@@ -14,7 +14,7 @@ import { SEED_COUNT, makeRecipe, plain, randomSeed } from "./recipe.js";
 import { change, state } from "./state.js";
 import { bindTiles, enableTab, makeTile, setRecipe, tilesIn } from "./tiles.js";
 
-const TILE = { least: 92, most: 150, part: 0.085 }; // CSS pixels, and their part of the width
+const TILE = { least: 92, most: 150, part: 0.095 }; // CSS pixels, and their part of the width
 const GAP = 8; // CSS pixels, as in the style sheet
 const PAUSE_MS = 200; // after which the page no longer scrolls
 // A sheet of the server, as page_preview.py has it, and one that every server allows.
@@ -181,7 +181,8 @@ function scrollToState() {
   if (!state.scroll) return;
   const { columns, rows, pitch, above } = scrollPlace();
   const row = Math.floor(state.scroll / columns);
-  while (list.childElementCount * rows <= row) append();
+  const needed = row + innerHeight / pitch; // the last screenful included
+  while (list.childElementCount * rows < needed) append();
   scrollBy({ top: row * pitch - above, behavior: "instant" });
 }
 

@@ -212,6 +212,24 @@ def test_mouse_reorders_pins(open_page: Open, wait_until_idle: WaitUntilIdle) ->
     expect_pins(page, "3~17~4~99")
 
 
+def test_a_drag_from_the_tray_does_not_scroll(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page(f"{COLOURS}&pins=3~17~99")
+    wait_until_idle(page)
+    box = page.get_by_role("button", name="Pinned picture 99").bounding_box()
+    assert box
+    height = page.evaluate("innerHeight")
+    page.mouse.move(box["x"] + 20, box["y"] + box["height"] - 6)
+    page.mouse.down()
+    for k in range(10):
+        page.mouse.move(box["x"] - 4 * k, height - 10)
+        page.wait_for_timeout(30)  # in which a browser would scroll
+    assert page.evaluate("scrollY") == 0
+    page.mouse.up()
+    expect(page.locator("html")).not_to_have_class("dragging")
+
+
 def test_keyboard_reorders_pins(open_page: Open) -> None:
     page = open_page(f"{COLOURS}&pins=3~17~99")
     page.wait_for_selector("body.ready")
