@@ -67,7 +67,7 @@ def read_latent(version: ModelVersion, text: str) -> Latents:
     if len(content) != 2 * width:
         allowed = f"{width} numbers of 16 bits in base64 for {version.key}"
         raise parameter_error(invalid("latent", "query", text, allowed))
-    return np.frombuffer(content, "<i2")[None] / np.float32(_STEPS)
+    return np.float32(1 / _STEPS) * np.frombuffer(content, "<i2").astype(np.float32)[None]
 
 
 @contextmanager
