@@ -6,7 +6,7 @@ import { $ } from "./dom.js";
 import { drawAll } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
 import { imageSize } from "./models.js";
-import { nameOf } from "./names.js";
+import { description } from "./names.js";
 import { ARROWS, bindPointer } from "./places.js";
 import { keyOf } from "./recipe.js";
 import { change, state } from "./state.js";
@@ -43,7 +43,7 @@ export function render(settled) {
   if (state.tool !== "blend") return;
   showPlace();
   if (!settled) return;
-  pad.ariaLabel = `Blend of the pictures ${corners().map(nameOf).join("; ")}`;
+  pad.ariaLabel = `Blend of the pictures ${corners().map(description).join("; ")}`;
   drawBackground();
 }
 

@@ -12,6 +12,10 @@ const lock = ({ clientY }) => root.classList.toggle("dragging", clientY > innerH
 
 /** Makes an element draggable; the drag carries the recipe that `recipeOf()` returns. */
 export function makeDraggable(element, recipeOf) {
+  // On a touch screen a long press is for the buttons of a picture.
+  element.addEventListener("pointerdown", ({ pointerType }) => {
+    element.draggable = pointerType === "mouse";
+  });
   element.draggable = true;
   element.addEventListener("dragstart", (event) => {
     event.dataTransfer.setData(TYPE, textOf(recipeOf()));

@@ -26,18 +26,30 @@ function className(recipe) {
 const source = ({ seed, latent }) => (latent ? "without a seed" : String(seed));
 
 /** The name of a picture: its seed, class, attributes and edits, such as `42 (bag), beard +2`. */
-export function nameOf(recipe) {
+export const nameOf = (recipe) => named(recipe, recipe.latent ? [] : chosenAttributes(recipe));
+
+/** The name with all attributes in sight, chosen or not: for people who do not see the picture. */
+export const description = (recipe) => named(recipe, attributesInSight(recipe));
+
+function named(recipe, attributes) {
   const kind = className(recipe);
   const edits = Object.entries(recipe.edit).filter(([, strength]) => strength);
   const parts = [
     kind ? `${source(recipe)} (${kind})` : source(recipe),
-    ...(recipe.latent ? [] : attributeNames(recipe)),
+    ...attributes,
     ...edits.map(([name, strength]) => `${words(name)} ${signed(strength)}`),
   ];
   return parts.join(", ");
 }
 
-const attributeNames = ({ attributes }) =>
+function attributesInSight(recipe) {
+  const version = versionOf(recipe);
+  const names = version.condition_attributes.map(({ name }) => words(name));
+  const amounts = conditionOf(recipe, version);
+  return names.filter((_, k) => amounts[k] >= 0.5);
+}
+
+const chosenAttributes = ({ attributes }) =>
   Object.entries(attributes).map(([name, amount]) => {
     const part = { 0: "without", 1: "with" }[amount] ?? `${Math.round(100 * amount)}%`;
     return `${part} ${words(name)}`;

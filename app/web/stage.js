@@ -4,7 +4,7 @@ import { coalesce } from "./api.js";
 import { $, on } from "./dom.js";
 import { drawOne, show, showOnce } from "./draw.js";
 import { imageSize } from "./models.js";
-import { nameOf } from "./names.js";
+import { description, nameOf } from "./names.js";
 import { isPinned, togglePin } from "./pins.js";
 import { isSame, makeRecipe, randomSeed } from "./recipe.js";
 import { save } from "./save.js";
@@ -34,7 +34,7 @@ function describe() {
   const name = nameOf(state.stage);
   const { width, height } = imageSize();
   $("stage-name").textContent = `Picture ${name}`;
-  canvas.ariaLabel = `Picture ${name} of the model ${state.stage.model}`;
+  canvas.ariaLabel = `Picture ${description(state.stage)} of the model ${state.stage.model}`;
   canvas.style.aspectRatio = `${width} / ${height}`;
   $("stage-pin").textContent = isPinned(state.stage) ? "Unpin" : "Pin";
   document.title = `${state.stage.model} ${name} – AI pictures of things that do not exist`;

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { makeDraggable } from "./drag.js";
 import { showThumbnail } from "./draw.js";
-import { nameOf } from "./names.js";
+import { description } from "./names.js";
 import { showError } from "./notice.js";
 import { keyOf } from "./recipe.js";
 
@@ -12,7 +12,7 @@ export function makeThumbnail(recipe, label, onClick) {
   const canvas = make("canvas", { width: 1, height: 1 });
   const button = make("button", { className: "thumbnail" }, canvas);
   Object.assign(button, { recipe, canvas });
-  button.ariaLabel = label(nameOf(recipe));
+  button.ariaLabel = label(description(recipe));
   button.title = button.ariaLabel;
   button.addEventListener("click", () => onClick(recipe));
   makeDraggable(button, () => recipe);

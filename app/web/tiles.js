@@ -2,7 +2,7 @@
 
 import { $, make } from "./dom.js";
 import { makeDraggable } from "./drag.js";
-import { nameOf } from "./names.js";
+import { description } from "./names.js";
 import { isPinned, togglePin } from "./pins.js";
 import { save } from "./save.js";
 import { toStage } from "./state.js";
@@ -35,7 +35,7 @@ export function makeTile(recipe) {
 /** Gives a tile its recipe, and says whether that is pinned. */
 export function setRecipe(tile, recipe) {
   const pinned = isPinned(recipe);
-  const name = nameOf(recipe);
+  const name = description(recipe);
   tile.recipe = recipe;
   tile.classList.toggle("pinned", pinned);
   tile.open.ariaLabel = `Picture ${name}${pinned ? ", pinned" : ""}`;

@@ -2,12 +2,12 @@
 
 import { coalesce, pathOf, request } from "./api.js";
 import { $, make, on } from "./dom.js";
-import { drawOne, showOnce } from "./draw.js";
+import { drawOne, fileOf, showOnce } from "./draw.js";
 import { bindFiles } from "./files.js";
 import { toText } from "./latents.js";
 import { currentVersion, encodingVersions, switchTo, versionOf } from "./models.js";
 import { words } from "./names.js";
-import { RequestError } from "./notice.js";
+import { RequestError, showError } from "./notice.js";
 import { bindPad, clear, drawing, hasPen, isEmpty, showPicture } from "./pad.js";
 import { isPinned, togglePin } from "./pins.js";
 import { makeRecipe } from "./recipe.js";
@@ -121,6 +121,7 @@ function hideResult() {
 }
 
 function setResultHidden(hidden) {
+  $("yours-hint").hidden = !hidden;
   for (const id of ["yours-result", "yours-acts"]) $(id).hidden = hidden;
 }
 
@@ -134,12 +135,16 @@ function described(probabilities) {
   return named.length ? `Looks like: ${named.join(", ")}` : "The most similar picture";
 }
 
-bindFiles($("yours-pad"), (file) => {
+/** Puts a file on the pad. */
+function bring(file) {
   brought = file;
   invert = "auto";
   change({ tool: "yours" });
   if (currentVersion().card.encoder) encodeLatest();
-});
+}
+
+bindFiles($("yours-pad"), bring);
+on("yours-example", "click", () => fileOf(state.stage).then(bring, showError));
 bindPad(() => {
   brought = null;
   encodeLatest();

@@ -50,6 +50,21 @@ BORDER_CONTRASTS = """() => {
 }"""
 
 
+BROKEN_LABELS = """() => [...document.querySelectorAll('button, select, #tools a, h3, legend')]
+    .filter((one) => one.offsetWidth && one.textContent && !one.closest('#notice'))
+    .filter((one) => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        const tops = [...range.getClientRects()].map(({ bottom }) => bottom);
+        const lineHeight = parseFloat(getComputedStyle(one).fontSize);
+        return one.tagName === 'SELECT'
+            ? one.scrollWidth > one.clientWidth
+            : Math.max(...tops) - Math.min(...tops) > lineHeight / 2;
+    })
+    .map((one) => one.textContent.trim())"""
+"""Labels on more than one line, or cut off."""
+
+
 @pytest.mark.parametrize(
     ("model", "width", "scheme"),
     [
@@ -73,11 +88,12 @@ def test_every_tool_fits_its_window_and_is_accessible(
     expect(page.locator("body")).to_have_css("background-color", PAPER[scheme])
     assert count_animated(page) == 0
     for tool in TOOLS:
-        page.get_by_role("link", name=tool, exact=True).click()
+        page.get_by_role("link", name=tool).click()
         wait_until_idle(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("document.querySelector('nav').scrollWidth") <= width  # all tabs
         assert violations(page) == []
+        assert page.evaluate(BROKEN_LABELS) == []
         take_screenshot(page, screenshots / f"{model}-{tool}-{width}-{scheme}.png", width)
     assert min(page.evaluate(BORDER_CONTRASTS)) >= 3
 
@@ -136,6 +152,23 @@ def test_a_window_of_1280_pixels_at_200_percent_shows_the_picture(open_page: Ope
     assert box["height"] >= 100
 
 
+def test_a_low_window_shows_the_picture_beside_the_sliders(open_page: Open) -> None:
+    page = open_page("?model=people&seed=3&pins=4", viewport={"width": 640, "height": 360})
+    page.wait_for_selector("body.ready")
+    for _ in range(2):
+        picture = stage(page).bounding_box()
+        slider = page.get_by_role("slider", name="glasses").bounding_box()
+        tray = page.locator("#pins").bounding_box()
+        assert picture
+        assert slider
+        assert tray
+        assert picture["x"] + picture["width"] < slider["x"]
+        for box in (picture, slider):
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= tray["y"]
+        page.evaluate("scrollBy(0, 40)")
+
+
 def take_screenshot(page: Page, path: Path, width: int) -> None:
     """Save a screenshot; it must be as wide as the window and not blank."""
     page.screenshot(path=path)
@@ -168,6 +201,7 @@ def test_touch_works_on_a_small_screen(
         open.dispatchEvent(new PointerEvent('pointerdown', options));
     }"""
     tile(page, 5).evaluate(hold)  # a long press
+    expect(tile(page, 5)).to_have_attribute("draggable", "false")  # it drags nothing
     page.locator("#sheets .tile").nth(5).get_by_role("button", name="Pin picture").tap()
     expect(page.get_by_role("button", name="Pinned picture 5")).to_be_visible()
     page.get_by_role("link", name="Blend").tap()

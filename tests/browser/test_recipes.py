@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from app.latent import sampling
 from tests.browser.generators import CLASSES
-from tests.browser.pictures import served, tile, wait_for_stage
+from tests.browser.pictures import served, tile, wait_for_stage, wait_for_tile
 
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
@@ -162,6 +162,17 @@ def test_sliders_set_the_attributes_of_a_conditional_model(open_page: Open, serv
     expect(glasses).to_have_attribute("aria-valuetext", re.compile("as the seed has it$"))
     page.get_by_role("button", name="Reset all").click()
     expect(page).not_to_have_url(re.compile("attributes"))
+
+
+def test_pictures_are_named_by_the_attributes_that_the_server_draws(
+    open_page: Open, server: str
+) -> None:
+    page = open_page(f"{PEOPLE}&seed=5")
+    wait_for_tile(page, 9)
+    for seed in range(10):
+        drawn = httpx.get(f"{server}/images/people/1/{seed}.png").headers["X-Attributes"].split(",")
+        seen = [name.replace("_", " ") for name in drawn if not name.startswith("-")]
+        expect(tile(page, seed)).to_have_accessible_name(", ".join([f"Picture {seed}", *seen]))
 
 
 def test_classes_that_a_model_does_not_have_leave_the_address(open_page: Open) -> None:

@@ -108,6 +108,16 @@ def draw(page: Page, strokes: Strokes, side: int) -> None:
         page.mouse.up()
 
 
+def test_an_example_is_a_click_away(open_page: Open) -> None:
+    page = open_page(SHOES)
+    page.get_by_role("button", name="Show an example").click()
+    shown = pixels(result(page))
+    wait_for_stage(page, shown)  # the network finds its own picture
+    expect(page.locator("#yours-hint")).to_be_hidden()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#yours-hint")).to_be_visible()
+
+
 def test_a_chosen_file_becomes_a_recipe_with_its_class(open_page: Open) -> None:
     page = open_page(SHOES)
     choose(page, png(SNEAKER))
