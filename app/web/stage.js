@@ -9,7 +9,7 @@ import { isPinned, togglePin } from "./pins.js";
 import { isSame, makeRecipe, randomSeed } from "./recipe.js";
 import { save } from "./save.js";
 import { share } from "./share.js";
-import { state, toStage } from "./state.js";
+import { change, state, toStage } from "./state.js";
 
 const canvas = $("stage-picture");
 const smooth = $("stage-smooth");
@@ -36,6 +36,8 @@ function describe() {
   $("stage-name").textContent = `Picture ${name}`;
   canvas.ariaLabel = `Picture ${description(state.stage)} of the model ${state.stage.model}`;
   canvas.style.aspectRatio = `${width} / ${height}`;
+  document.body.classList.toggle("pixels", state.pixels);
+  smooth.ariaPressed = String(state.pixels);
   $("stage-pin").textContent = isPinned(state.stage) ? "Unpin" : "Pin";
   document.title = `${state.stage.model} ${name} – AI pictures of things that do not exist`;
 }
@@ -53,10 +55,7 @@ export function shuffle() {
   toStage(makeRecipe({ ...state.stage, ...own, latent: "", seed: randomSeed() }));
 }
 
-smooth.addEventListener("click", () => {
-  const pixels = document.body.classList.toggle("pixels");
-  smooth.ariaPressed = String(pixels);
-});
+smooth.addEventListener("click", () => change({ pixels: !state.pixels }, { step: false }));
 on("stage-shuffle", "click", shuffle);
 on("stage-pin", "click", () => togglePin(state.stage));
 on("stage-save", "click", () => save(state.stage));

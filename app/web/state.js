@@ -29,6 +29,7 @@ const FIELDS = {
   scroll: { read: number(0, MAX_SCROLL), initial: 0 },
   rows: { read: flag, initial: false },
   apply: { read: flag, initial: false },
+  pixels: { read: flag, initial: false },
   radius: { read: number(0, 2), initial: 0.5 },
   pad: { read: pad, initial: [0.5, 0.5] },
   at: { read: number(0, MAX_PICTURES), initial: 0 },

@@ -152,6 +152,19 @@ def test_a_window_of_1280_pixels_at_200_percent_shows_the_picture(open_page: Ope
     assert box["height"] >= 100
 
 
+def test_the_first_link_skips_to_the_tools(open_page: Open) -> None:
+    page = open_page("?model=colours&seed=3")
+    page.wait_for_selector("body.ready")
+    page.keyboard.press("Tab")
+    link = page.get_by_role("link", name="Skip to the tools")
+    expect(link).to_be_focused()
+    expect(link).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#panel")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Edit")).to_be_focused()
+
+
 def test_a_low_window_shows_the_picture_beside_the_sliders(open_page: Open) -> None:
     page = open_page("?model=people&seed=3&pins=4", viewport={"width": 640, "height": 360})
     page.wait_for_selector("body.ready")

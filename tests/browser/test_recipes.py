@@ -20,7 +20,8 @@ WaitUntilIdle = Callable[[Page], None]
 CLOTHES, PEOPLE = "?model=clothes&version=1", "?model=people&version=1"
 FULL = (
     "?model=colours&version=1&seed=7&edit=bright:1.5,warm_sky:-2&truncation=0.7&tool=mix&first=9"
-    "&apply=1&radius=0.3&pad=0.2,0.75&at=1.5&pins=3~17;edit=bright:1&start=3&minus=17&plus=99~4"
+    "&scroll=60&apply=1&pixels=1&radius=0.3&pad=0.2,0.75&at=1.5&pins=3~17;edit=bright:1&start=3"
+    "&minus=17&plus=99~4"
 )
 
 

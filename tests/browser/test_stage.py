@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.pictures import served, wait_for_stage
+from tests.browser.pictures import served, stage, wait_for_stage
 
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
@@ -42,6 +42,19 @@ def test_the_picture_is_saved_enlarged(open_page: Open, server: str) -> None:
     assert download.value.suggested_filename == "colours-1-3-edit-bright-1.5.png"
     content = httpx.get(f"{server}/images/colours/1/3.png?edit=bright:1.5&scale=8").content
     assert download.value.path().read_bytes() == content
+
+
+def test_the_picture_is_smooth_or_shows_its_pixels(open_page: Open) -> None:
+    page = open_page(COLOURS)
+    page.wait_for_selector("body.ready")
+    expect(stage(page)).to_have_css("image-rendering", "auto")
+    pixels = page.get_by_role("button", name="Pixels")
+    pixels.click()
+    expect(stage(page)).to_have_css("image-rendering", "pixelated")
+    expect(pixels).to_have_attribute("aria-pressed", "true")
+    expect(page).to_have_url(re.compile("&pixels=1$"))
+    page.reload()
+    expect(stage(page)).to_have_css("image-rendering", "pixelated")
 
 
 def test_share_copies_an_address_that_shows_the_same(open_page: Open, server: str) -> None:

@@ -110,7 +110,7 @@ def draw(page: Page, strokes: Strokes, side: int) -> None:
 
 def test_an_example_is_a_click_away(open_page: Open) -> None:
     page = open_page(SHOES)
-    page.get_by_role("button", name="Show an example").click()
+    page.get_by_role("button", name="Show example").click()
     shown = pixels(result(page))
     wait_for_stage(page, shown)  # the network finds its own picture
     expect(page.locator("#yours-hint")).to_be_hidden()
