@@ -72,7 +72,8 @@ def test_the_address_holds_the_place_in_the_gallery(
     expect(page).not_to_have_url(re.compile("scroll=120"))
     (place,) = re.findall(r"scroll=(\d+)$", page.url)
     assert 60 < int(place) < 120
-    page.reload()
+    link = page.url.partition("/?")[2]
+    page = open_page(f"?{link}", viewport={"width": width, "height": 800})
     wait_until_idle(page)
     assert page.evaluate(top) == int(place)
     page.evaluate("scrollTo(0, 0)")
