@@ -25,6 +25,8 @@ _FIRST_MODEL, _FIRST_SEED = "faces", 18
 _OPTIONS = ("class", "attributes", "edit", "truncation")
 _ROWS, _COLUMNS = 6, 10
 """Of a sheet of the gallery; ``gallery.js`` has the same."""
+_ELSEWHERE = {"rows", "apply", "scroll"}
+"""Fields of the address with which the page shows another sheet first."""
 _SEED: TypeAdapter[int] = TypeAdapter(Seed)
 _SIZE = 512
 """Pixels of the longer side of an image on another site, at most."""
@@ -95,7 +97,7 @@ def _sheet_link(given: Mapping[str, str], version: ModelVersion, route: RouteCon
 
     On a phone the sheet is far below the picture, which comes first there.
     """
-    if route.services.settings.max_images < _ROWS * _COLUMNS or {"rows", "apply"} & given.keys():
+    if route.services.settings.max_images < _ROWS * _COLUMNS or _ELSEWHERE & given.keys():
         return ""
     first = _SEED.validate_python(given.get("first", 0))
     model = f"model={version.card.name}&version={version.card.version}"

@@ -160,7 +160,7 @@ def test_the_head_links_to_the_first_sheet(client: TestClient) -> None:
     page = client.get("/?model=faces&version=1&first=60").text
     (path,) = re.findall('rel="preload" href="(grid[^"]+)"', page)
     assert client.get(html.unescape(path)).headers["Content-Type"] == "image/png"
-    for depends in ("rows=1", "apply=1"):
+    for depends in ("rows=1", "apply=1", "scroll=60"):
         assert 'href="grid' not in client.get(f"/?model=digits&{depends}").text
 
 
