@@ -7,7 +7,6 @@ import base64
 import binascii
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -16,12 +15,13 @@ from pydantic import ConfigDict, Field
 
 from app.api import direct_route, responses
 from app.api.bodies import LatentRows
-from app.api.content_negotiation import APNG, GIF, PNG, WEBP
 from app.api.drawing import route_context
 from app.api.parameters import FramesPerSecond, ImageQuery, ModelQuery, Scale, Version
 from app.api.raw_response import permanent
+from app.api.responses import Shown
 from app.artifact.card import ModelName, VersionNumber
 from app.errors import invalid, parameter_error
+from app.imaging.animation import AnimationFormat
 from app.imaging.sheets import Sheet
 from app.latent.sampling import Latents
 from app.registry.draw_options import DrawOptions
@@ -33,7 +33,6 @@ router = APIRouter(include_in_schema=False, route_class=direct_route.DirectKeyRo
 _SHEET = Sheet(columns=1)
 _STEPS = 2048
 """Per unit, in the text of a latent; ``latents.js`` has the same."""
-_MEDIA_TYPES = {"gif": GIF, "webp": WEBP, "apng": APNG}
 
 
 class LatentQuery(ImageQuery):
@@ -52,7 +51,7 @@ class MorphBody(ModelQuery):
     version: VersionNumber
     frames: LatentRows
     """The inputs of the graph for each frame: its latent, and its classes or attributes."""
-    format: Literal["gif", "webp", "apng"]
+    format: AnimationFormat
     fps: FramesPerSecond
     scale: Scale
 
@@ -96,9 +95,9 @@ async def latent_image(request: Request) -> Response:
     drawing = route.drawing(version, options, _SHEET, 1, scale=query.scale)
     latents = query.truncation * read_latent(version, query.latent)
     rows = drawing.rows(latents, version.typical_conditions(1, options))
-    drawn = await drawing.draw(rows, PNG)
+    drawn = await drawing.draw(rows, on_sheet=True)
     cached = permanent(private=route.request.needs_key)
-    return await responses.png(_SHEET, drawn, None, *cached, mixed=True)
+    return await responses.on_sheet("png", _SHEET, drawn, Shown(None), *cached)
 
 
 @router.post("/web/morph")
@@ -115,9 +114,8 @@ async def morph(request: Request) -> Response:
     drawing = route.drawing(
         version, DrawOptions(scale=body.scale), _SHEET, count, "body", scale=body.scale
     )
-    media_type = _MEDIA_TYPES[body.format]
-    drawn = await drawing.draw(_rows(version, body.frames), media_type)
-    return await responses.animated(media_type, drawn, None, body.fps, repeat=True)
+    drawn = await drawing.draw(_rows(version, body.frames), on_sheet=False)
+    return await responses.animated(body.format, drawn, None, body.fps, repeat=True)
 
 
 def _rows(version: ModelVersion, frames: list[list[float]]) -> GraphInputs:
