@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -185,56 +185,61 @@ def _exit_with_failure(error: Exception) -> None:
 
 def _render(options: RenderSettings) -> int:
     from app.artifact import models_folder
-    from app.errors import AppError, StartupError
+    from app.errors import AppError
     from app.rendering.outputs import OutputError
     from app.rendering.render import render
 
     if advice := models_folder.missing(options.models):
         print(f"error: {advice}", file=sys.stderr)
         return 1
-    try:
-        rendered = render(options)
-    except (AppError, OutputError, StartupError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except ValidationError as error:  # an environment variable that is invalid for the server
-        _print_errors(error)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command again to continue", file=sys.stderr)
-        return 130
-    print(f"{options.out}: {rendered.count} images of {rendered.model}/{rendered.version}")
-    return 0
+
+    def rendered() -> Iterator[str]:
+        made = render(options)
+        yield f"{options.out}: {made.count} images of {made.model}/{made.version}"
+
+    advice = "; run the same command again to continue"
+    return _reported(rendered, (AppError, OutputError), advice)
 
 
 def _pull(options: PullSettings) -> int:
     from app.exchange.pull import pull
+    from app.exchange.store import ExchangeError
 
-    return _exchange(lambda: pull(options).lines())
+    return _reported(lambda: pull(options).lines(), (ExchangeError,))
 
 
 def _push(options: PushSettings) -> int:
     from app.exchange.push import push
-
-    return _exchange(lambda: (f"{name}: {size:,} bytes" for name, size in push(options).items()))
-
-
-def _exchange(action: Callable[[], Iterable[str]]) -> int:
-    """Print the lines that ``action`` returns, or its error; returns the exit status."""
-    from app.errors import StartupError
     from app.exchange.store import ExchangeError
 
+    def pushed() -> Iterator[str]:
+        for address, size in push(options).items():
+            yield f"{address}: {size:,} bytes"
+
+    return _reported(pushed, (ExchangeError,))
+
+
+def _reported(
+    action: Callable[[], Iterable[str]], errors: tuple[type[Exception], ...], advice: str = ""
+) -> int:
+    """Print the lines that ``action`` returns, or its error; returns the exit status.
+
+    ``errors`` are reported by their text alone; ``advice`` is said where it is interrupted.
+    """
+    from app.errors import StartupError
+
+    known: tuple[type[Exception], ...] = (*errors, StartupError, OSError)
     try:
         for line in action():
             print(line)
-    except (ExchangeError, StartupError, OSError) as error:
+    except known as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ValidationError as error:  # an environment variable that is invalid for the server
         _print_errors(error)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        print(f"\ninterrupted{advice}", file=sys.stderr)
         return 130
     return 0
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from app.artifact import atomic_files
+from app.artifact import atomic_files, card
 from app.artifact.card import CardError
 
 FILE: Final = "default"
@@ -33,6 +33,15 @@ def read(model: Path) -> int | None:
     if not re.fullmatch(rb"[1-9][0-9]{0,9}\s*", content):
         raise CardError(f"{path}: must be a file that contains the number of a version, such as 2")
     return int(content)
+
+
+def present(model: Path) -> int | None:
+    """Return the default version in the folder ``model``; None if it has no version.
+
+    Raises CardError as ``read`` does.
+    """
+    versions = card.version_numbers(model)
+    return choose(versions, read(model)) if versions else None
 
 
 def write(model: Path, version: int) -> None:

@@ -27,7 +27,7 @@ class PullSettings(GeneratorSettings):
     model_config = SettingsConfigDict(cli_prog_name="python -m app pull")
 
     source: CliPositionalArg[Annotated[str, AfterValidator(_source)]] = Field(
-        description=f"{address.PULLED}, or of its card"
+        description=f"{address.PULLED}, or the card.json in it"
     )
     name: ModelName = Field(description="name of the model here; the version is the next free one")
     default: CliImplicitFlag[bool] = Field(

@@ -57,10 +57,9 @@ class Pulled(NamedTuple):
                 "graphs changed"
             )
         if str(self.default) != number:
-            place = model / default_version.FILE
             yield (
                 f"version {self.default} stays the default of {model.name}; to change that, write "
-                f"{number} into {place}, or pull with --default"
+                f"{number} into {model / default_version.FILE}"
             )
 
 
@@ -73,9 +72,8 @@ def pull(options: PullSettings) -> Pulled:
     """
     loader.check_models_folder(options.models)
     model = options.models / options.name
+    original, files = _download(stores.open_source(options.source))
     present = _present_default(model)
-    store = stores.open_source(options.source)
-    original, files = _download(store)
     number = 1 + max(card.version_numbers(model), default=0)
     key = VersionKey(options.name, str(number))
     with TemporaryDirectory(prefix=".part-", dir=_existing(options.models)) as staging:
@@ -102,9 +100,8 @@ def pull(options: PullSettings) -> Pulled:
 
 def _present_default(model: Path) -> int | None:
     """The default version of a model; None if it has no version yet. Raises ExchangeError."""
-    versions = card.version_numbers(model)
     try:
-        return default_version.choose(versions, default_version.read(model)) if versions else None
+        return default_version.present(model)
     except CardError as error:
         raise ExchangeError(str(error)) from error
 

@@ -17,7 +17,13 @@ def push(options: PushSettings) -> dict[str, int]:
     is damaged, if there is a version at the target, or if it cannot be written; OSError if the disk
     fails.
     """
-    files = _files(options.folder.resolve())
+    folder = options.folder.resolve()
+    if not (folder / CARD_FILE).exists():
+        raise ExchangeError(
+            f"{options.folder}: has no {CARD_FILE} but must be the folder of one version, such as "
+            "models/digits/1"
+        )
+    files = _files(folder)
     target = stores.open_target(options.target)
     if target.exists(CARD_FILE):
         raise ExchangeError(

@@ -89,9 +89,8 @@ def set_default(models: Path, name: str, version: int) -> None:
 
 
 def _present(model: Path) -> int | None:
-    versions = card.version_numbers(model)
     try:
-        return default_version.choose(versions, default_version.read(model)) if versions else None
+        return default_version.present(model)
     except CardError as error:
         raise ExportError(str(error)) from error
 

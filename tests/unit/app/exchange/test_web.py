@@ -202,12 +202,12 @@ def test_a_server_that_does_not_answer_is_named(
     assert f"{gone}/grey/3/card.json: cannot be read: ConnectError" in error
 
 
-def test_a_damaged_record_of_the_default_is_named_before_anything_is_read(
-    pull: Pull, here: Path, capsys: pytest.CaptureFixture[str]
+def test_a_damaged_record_of_the_default_is_named(
+    address: str, pull: Pull, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     versions.publish(here, "mine", 1)
     (here / "mine/default").write_text("latest")
-    assert pull("https://a.example/x") == 1
+    assert pull(f"{address}/grey/3") == 1
     assert "mine/default: must be a file that contains the number" in capsys.readouterr().err
 
 
@@ -269,6 +269,32 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     for source, extra in (("https://a/b", "https"), ("hf://a/b", "hub"), ("s3://a1b/c", "s3")):
         error = refused(pull, here, source, capsys)
         assert error.endswith(f"which is not installed: pip install '.[{extra}]'\n")
+
+
+def test_a_version_that_appears_meanwhile_is_kept(
+    address: str,
+    pull: Pull,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    read = web.WebStore.read
+
+    def read_slowly(store: web.WebStore, file: str, limit: int) -> bytes:
+        if file == SAMPLES_FILE:
+            versions.publish(here, "mine", 1)
+        return read(store, file, limit)
+
+    monkeypatch.setattr(web.WebStore, "read", read_slowly)
+    assert pull(f"{address}/grey/3") == 0
+    assert {path.name for path in (here / "mine").iterdir()} == {"1", "2", "default"}
+    versions.publish(here, "mine", 3)
+    kept = files(here)
+    monkeypatch.setattr(web.WebStore, "read", read)
+    monkeypatch.setattr("app.artifact.card.version_numbers", lambda _: [1, 2])
+    assert pull(f"{address}/grey/3") == 1
+    assert "mine/3: has been published meanwhile; run the command" in capsys.readouterr().err
+    assert files(here) == kept
 
 
 def test_an_interruption_leaves_nothing(
