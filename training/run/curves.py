@@ -36,11 +36,11 @@ def accuracy(epochs: Epochs) -> bytes:
         "real images": _column(epochs, "accuracy_real"),
         "generated images": _column(epochs, "accuracy_fake"),
     }
-    label = "accuracy of the discriminator"
+    label = "accuracy of the discriminator (%)"
     if "augment_probability" in epochs[0]:
         curves["augmentation"] = _column(epochs, "augment_probability")
-        label += ", probability of augmentation"
-    return _plot(epochs, curves, f"{label} (%)", percent=True)
+        label = "accuracy, probability of augmentation (%)"
+    return _plot(epochs, curves, label, percent=True)
 
 
 def _column(epochs: Epochs, name: str) -> list[float]:

@@ -76,8 +76,7 @@ def test_the_probability_of_adaptive_augmentation_is_beside_the_accuracies(
     found = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
     assert found.keys() == {"real images", "generated images", "augmentation", "chance"}
     np.testing.assert_allclose(found["augmentation"], [0.1, 0.2, 0.3])
-    label = "accuracy of the discriminator, probability of augmentation (%)"
-    assert axes.get_ylabel() == label
+    assert axes.get_ylabel() == "accuracy, probability of augmentation (%)"
 
 
 def test_the_axes_are_labelled_with_units(drawn: list[Figure]) -> None:
