@@ -130,7 +130,7 @@ async def create_image(body: ImageRequest, route: Route) -> Response:
     """Generate images as OpenAI's API does: its clients work unchanged.
 
     The words of `prompt` choose the class or the attributes of a conditional model: "a red sneaker"
-    is a sneaker, "no beard" is a face without a beard. `revised_prompt` in the response tells what
+    is a sneaker, "no beard" is a face without a beard. `revised_prompt` in the response says what
     was understood. An empty prompt leaves the choice to the seeds; models that are not conditional
     accept no other. Images at a `url` are generated when they are requested, always the same bytes.
     """
