@@ -12,8 +12,13 @@ from app.artifact.card import Card, DataSet, Direction, Directions, Image, Laten
 from app.latent.sampling import Prior
 
 OPSET, WIDTH = 17, 12
-SHAPES = {"grey": (3, 4, 1), "colour": (2, 2, 3), "plain": (3, 4, 1)}
-PRIORS: dict[str, Prior] = {"grey": "normal", "colour": "uniform", "plain": "normal"}
+SHAPES = {"grey": (3, 4, 1), "colour": (2, 2, 3), "plain": (3, 4, 1), "tall": (4, 1, 3)}
+PRIORS: dict[str, Prior] = {
+    "grey": "normal",
+    "colour": "uniform",
+    "plain": "normal",
+    "tall": "normal",
+}
 NAMES = ["glasses", "beard", *(f"x_{k}" for k in range(15))]
 VECTORS = dict(zip(NAMES, np.random.default_rng(0).normal(size=(17, WIDTH)).round(3), strict=True))
 EFFECT = {"gained": 0.75, "kept": 0.9}

@@ -1,5 +1,7 @@
 """How well an encoder reconstructs real images, and recovers what generated images were made of."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from training.gan.pixels import BATCH, Track, of_latents, scaled
 GENERATED = 2000
 """Seeds whose images are encoded."""
 REFINED = 200
-"""Test images whose latents are optimised directly."""
+"""Test images of at most 64×64 pixels whose latents are optimised directly."""
 PREFIX = "encoder_"
 """What the names of all these metrics begin with."""
 
@@ -51,7 +53,7 @@ Values = dict[str, float]
 def measure(subject: Subject, session: Session, test: Images | None) -> dict[str, MeasuredMetric]:
     """All metrics of the encoder of ``session``; those of real images on ``test``.
 
-    The floors are those of ``REFINED`` test images after ``STEPS`` steps of direct optimisation.
+    The floors are those of ``_refined`` test images after ``STEPS`` steps of direct optimisation.
     """
     values, floors = _of_generated(subject, session), Values()
     texts = {"fake": f"the {GENERATED} images of seeds 0 to {GENERATED - 1}", "images": ""}
@@ -62,7 +64,7 @@ def measure(subject: Subject, session: Session, test: Images | None) -> dict[str
         values |= _reconstruction(subject, test.pixels, rows, bar("drawing them again"))
         if test.conditions is not None:
             values |= _agreement(subject, rows, test.conditions, "")
-        chosen = np.linspace(0, len(rows) - 1, min(REFINED, len(rows))).astype(int)
+        chosen = np.linspace(0, len(rows) - 1, _refined(test.pixels)).astype(int)
         pixels = test.pixels[chosen]
         floors = _reconstruction(subject, pixels, refine(subject, pixels, rows[chosen], STEPS))
         floor = f"{len(chosen)} of the test images after {STEPS} steps of Adam on their latents"
@@ -77,6 +79,12 @@ def measure(subject: Subject, session: Session, test: Images | None) -> dict[str
         )
         for name, value in values.items()
     }
+
+
+def _refined(images: ImageBytes) -> int:
+    """How many of ``images`` to optimise: those of more than 64×64 pixels take longer."""
+    area = math.prod(images.shape[2:])
+    return min(len(images), max(1, REFINED * 64 * 64 // max(64 * 64, area)))
 
 
 def _of_generated(subject: Subject, session: Session) -> Values:

@@ -107,12 +107,10 @@ def _of_published(model: LoadedModel, options: EvaluateOptions) -> Reference:
         )
     found = labelled_data.load(whole, options.data_dir)
     train, test = (
-        LabelledImages(resize(pixels, size), labels)
-        for pixels, labels in (
-            labelled_data.of_names(images, whole, names) for images in (found.train, found.test)
-        )
+        labelled_data.of_names(images, whole, names) for images in (found.train, found.test)
     )
     if size != own:
+        train, test = (one._replace(pixels=resize(one.pixels, size)) for one in (train, test))
         return Reference(None, train, test, found.folder)
     network = Features(*features.restricted(features.load(whole), whole, names))
     return Reference(network, train, test, found.folder)
