@@ -3,7 +3,7 @@
 import argparse
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -345,9 +345,12 @@ def _attributes(options: dict[str, Any]) -> None:
     from training.evaluation.attributes import attributes
     from training.export.publish import add_directions, check_can_add
 
-    if validated.publish:
-        check_can_add(folder)
-    found = attributes(folder, validated).directions()
+    def check(names: Iterable[str] = ()) -> None:
+        if validated.publish:
+            check_can_add(folder, names)
+
+    check()
+    found = attributes(folder, validated, check).directions()
     if validated.publish and found:
         add_directions(found, folder)
         print(f"added to {folder}")

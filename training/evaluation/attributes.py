@@ -84,8 +84,13 @@ class Examples(NamedTuple):
         return found
 
 
-def attributes(folder: Path, options: AttributesOptions) -> AttributesRecord:
+def attributes(
+    folder: Path, options: AttributesOptions, check: Callable[[Sequence[str]], None]
+) -> AttributesRecord:
     """Find the directions of the run or the published version in ``folder``; print their effects.
+
+    ``check`` is called with the names of the attributes before directions are found, which takes
+    minutes.
 
     They are written to ``options.out``, else into the folder of a run, from where ``export`` takes
     them into the card.
@@ -95,6 +100,7 @@ def attributes(folder: Path, options: AttributesOptions) -> AttributesRecord:
     model = loaded_model.load(folder, device, options.checkpoint)
     default = None if model.step is None else Run(folder).edits
     by = recogniser.of(model, options)
+    check(by.spec.names)
     record = measure(model, by, device, options.count)
     print(*record.table(), sep="\n")
     if missing := [name for name in by.spec.names if name not in record.edits]:

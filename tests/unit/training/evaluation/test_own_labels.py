@@ -10,14 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from app.artifact.card import Latent
+from app.artifact import card
+from app.artifact.card import Direction, Latent
 from app.imaging.sheets import Pixels
 from app.latent.conditions import AttributeSampler
 from training.__main__ import main
 from training.evaluation import attributes, feature_file, features, loaded_model
 from training.evaluation.feature_file import About
 from training.evaluation.loaded_model import LoadedModel
-from training.evaluation.records import AttributesRecord
+from training.evaluation.records import AttributeEdit, AttributesRecord
 from training.gan.conditional import Rows
 
 SIDE, WIDTH, IMAGES = 16, 4, 60
@@ -120,6 +121,44 @@ def test_what_too_few_generated_images_have_is_left_out(
     monkeypatch.setattr(attributes, "MIN_EXAMPLES", 400)
     assert call(labels, f"--data-dir={folder}", "--count=400") == 0
     assert "left out: bright, striped; too few images have it, or" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("model")
+def test_own_directions_are_added_to_a_card_once(
+    folder: Path,
+    labels: Path,
+    tmp_path: Path,
+    models: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = Path(shutil.copytree(models / "fashion-mnist/2", tmp_path / "fashion-mnist/2"))
+    command = ["attributes", str(version), "--device=cpu", f"--labels={labels}", "--publish"]
+    command += [f"--data-dir={folder}", "--count=400"]
+    with monkeypatch.context() as patch:  # latents are as wide as those of the card
+        patch.setattr(attributes, "measure", lambda *_: record_of(64))
+        assert main(command) == 0
+    assert capsys.readouterr().out.endswith(f"added to {version}\n")
+    assert list(card.read(version).editable) == ["bright"]
+    assert main(command) == 1  # before anything is measured
+    expected = f"error: {version}: has the direction bright already, and a published one never"
+    assert expected in capsys.readouterr().err
+
+
+def record_of(width: int) -> AttributesRecord:
+    """A record of one attribute."""
+    direction = Direction(vector=[0.5] * width, gained=0.9, kept=1)
+    return AttributesRecord(
+        subject="by hand",
+        step=None,
+        dataset="folder:pictures",
+        feature_network=None,
+        device="CPU",
+        seconds=1,
+        count=400,
+        protocol="by hand",
+        edits={"bright": AttributeEdit(share=0.5, direction=direction, kept={})},
+    )
 
 
 @pytest.mark.parametrize(
