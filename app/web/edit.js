@@ -127,7 +127,8 @@ function showAmount(input) {
   const text = `${Math.round(100 * amount)}%`;
   const isChosen = name in state.stage.attributes;
   if (Number(input.value) !== amount) input.value = amount;
-  input.nextElementSibling.textContent = isChosen ? text : "";
+  input.nextElementSibling.textContent = text;
+  input.nextElementSibling.classList.toggle("chosen", isChosen);
   input.ariaValueText = isChosen ? text : `${text}, as the seed has it`;
 }
 

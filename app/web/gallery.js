@@ -30,7 +30,7 @@ const observer = new IntersectionObserver(
     const last = entries.find(({ target }) => target === list.lastChild);
     if (last?.isIntersecting) append();
   },
-  { rootMargin: "0px 0px 75%" },
+  { rootMargin: "0px 0px 100%" },
 );
 
 export function render(settled) {

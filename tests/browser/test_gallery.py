@@ -45,7 +45,7 @@ def test_scrolling_keeps_few_pictures_in_memory(
     page = open_page(COLOURS)
     for _ in range(6):
         wait_until_idle(page)
-        assert page.locator("#sheets .tile").count() <= 220
+        assert page.locator("#sheets .tile").count() <= 240
         page.evaluate("scrollBy(0, 1.5 * innerHeight)")
     wait_until_idle(page)
     tops = page.locator("#sheets .tile").evaluate_all(
@@ -53,6 +53,18 @@ def test_scrolling_keeps_few_pictures_in_memory(
     )
     assert {width for top, width in tops if 0 < top < 700} == {32}
     assert page.locator("#sheets .sheet").first.locator(".tile").count() == 0
+
+
+def test_sheets_that_were_scrolled_past_are_not_loaded(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page(COLOURS)
+    wait_until_idle(page)
+    page.route("**/grid?*", lambda _: None)  # the server does not answer
+    with page.expect_request("**/grid?*") as skipped:
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    with page.expect_event("requestfailed", lambda failed: failed == skipped.value):
+        page.evaluate("scrollTo(0, 0)")
 
 
 @pytest.mark.parametrize("width", [360, 1280])
