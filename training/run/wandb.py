@@ -22,6 +22,7 @@ class WandbRun:
         self._run: Any = wandb.init(
             id=self._id,
             resume="allow",
+            reinit="create_new",  # not a run that the caller has begun
             name=run.folder.resolve().name,
             dir=str(run.folder),
             config=dict(options),
