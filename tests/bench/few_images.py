@@ -28,6 +28,7 @@ from training.evaluation.labelled_data import LabelledImages
 from training.evaluation.options import FeaturesOptions
 from training.gan.gan import Gan
 from training.gan.pixels import of_seeds, scaled, to_pixels
+from training.image_size import ImageSize
 from training.loop.epochs import TrainingData, train
 
 CPU = torch.device("cpu")
@@ -61,9 +62,9 @@ class Result:
 class Judge:
     """Measures generators on the features of a network for faces of this size."""
 
-    def __init__(self, faces: avatars.Avatars, size: int, epochs: int) -> None:
+    def __init__(self, faces: avatars.Avatars, size: ImageSize, epochs: int) -> None:
         self.test = resize(faces.test.images, size)
-        self._spec: NetworkSpec = replace(AVATARS, image_shape=(3, size, size))
+        self._spec: NetworkSpec = replace(AVATARS, image_shape=(3, size.height, size.width))
         labels = np.stack(list(faces.training.attributes.values()), axis=1)
         labelled = LabelledImages(resize(faces.training.images, size), labels)
         options = FeaturesOptions(dataset=avatars.NAME, epochs=epochs)
@@ -75,7 +76,7 @@ class Judge:
         print(f"feature network: {(found.labels == expected).mean():.2%} of the test faces'")
 
     def distance(self, pixels: NDArray[np.uint8]) -> tuple[float, float]:
-        """``fd_cnn`` and recall of uint8 images ``(n, 3, size, size)``."""
+        """``fd_cnn`` and recall of uint8 images ``(n, 3, height, width)``."""
         found = features.extract(self._network, pixels, self._spec).features
         recall = distances.precision_recall(self._real[:COMPARED], found[:COMPARED]).recall
         return distances.frechet(self._real, found), recall
@@ -121,7 +122,11 @@ def main() -> None:
     torch.set_num_threads(1)
     end = time.monotonic() + 60 * options.minutes
     options.out.mkdir(parents=True, exist_ok=True)
-    judge = Judge(avatars.read(options.data_dir), options.image_size, options.feature_epochs)
+    judge = Judge(
+        avatars.read(options.data_dir),
+        ImageSize.square(options.image_size),
+        options.feature_epochs,
+    )
     contestants = [
         Contestant(from_flags(flags(options, augment)), judge.training[:count], judge)
         for count in options.counts
