@@ -319,6 +319,7 @@ def test_the_card_names_the_data_set_and_all_options_but_the_placement(
         "execution",
         "features",
         "threads",
+        "track",
     }
 
 
