@@ -89,7 +89,7 @@ def test_any_other_coding_is_415_with_those_that_are_read(
 @pytest.mark.parametrize("path", BODIES)
 @pytest.mark.parametrize(
     "body",
-    [b"{}", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"x"],
+    [b"{}", gzip.compress(b"{}", mtime=0)[:-1], gzip.compress(b"{}", mtime=0) + b"x"],
     ids=["plain", "cut off", "continued"],
 )
 def test_a_damaged_body_is_an_error_of_the_client(
