@@ -73,15 +73,7 @@ def install(app: FastAPI) -> None:
         _release_frames(error)
         if error.status_code == HTTPStatus.BAD_REQUEST:
             return await expected(request, _unreadable(error))
-        headers = _headers(request, error)
-        scope = context_of(request.scope).scope
-        method, path = scope["method"], scope["path"]
-        detail = f"{method} {path}: {error.detail}"
-        if "Allow" in headers:
-            detail += f"; allowed: {headers['Allow']}"
-        refused = _ROUTING_ERRORS[error.status_code](detail)
-        refused.headers = headers
-        return error_response(path, refused)
+        return error_response(context_of(request.scope).path, _of_routing(request, error))
 
     app.exception_handler(Exception)(_unexpected)
 
@@ -121,6 +113,18 @@ def error_response(path: str, error: AppError) -> JSONResponse:
         return JSONResponse(openai_errors.body(status, detail, error.errors), status, headers)
     body = problem(type(error), detail, path, error.errors).model_dump(mode="json", by_alias=True)
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def _of_routing(request: Request, error: HTTPException) -> AppError:
+    """The error for a path or a method that does not exist."""
+    headers = _headers(request, error)
+    scope = context_of(request.scope).scope
+    detail = f"{scope['method']} {scope['path']}: {error.detail}"
+    if "Allow" in headers:
+        detail += f"; allowed: {headers['Allow']}"
+    refused = _ROUTING_ERRORS[error.status_code](detail)
+    refused.headers = headers
+    return refused
 
 
 def _headers(request: Request, error: HTTPException) -> dict[str, str]:

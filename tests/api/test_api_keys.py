@@ -19,6 +19,8 @@ PUBLIC = {
     "/health/live",
     "/health/ready",
     "/metrics",
+    "/problems",
+    "/problems/{kind}",
     "/v1/models",
     "/v1/models/{model}",
     "/v2",
@@ -42,6 +44,7 @@ PARAMETERS = {
     "{version}": "2",
     "{seed}": "7",
     "{form}": "png",
+    "{kind}": "not-found",
 }
 
 
