@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -46,6 +46,9 @@ class DirectRoute(APIRoute):
     FastAPI documents the dependencies of such a route but does not call them.
     """
 
+    needs_key: ClassVar = False
+    """Whether only clients with an API key get a response, if the server has any."""
+
     def get_route_handler(self) -> Handler:
         """The endpoint."""
         return self.endpoint
@@ -53,6 +56,8 @@ class DirectRoute(APIRoute):
 
 class DirectKeyRoute(DirectRoute):
     """A direct route for clients with an API key, if the server has any."""
+
+    needs_key = True
 
     def get_route_handler(self) -> Handler:
         """The endpoint, after ``check_key``."""
@@ -65,31 +70,32 @@ class DirectRoutes:
     def __init__(self, app: ASGIApp, errors: ErrorHandlers, routers: Iterable[APIRouter]) -> None:
         """``errors`` are the application's; ``routers`` have the routes."""
         self._app, self._errors = app, errors
-        self._literal: dict[tuple[str, str], _Target] = {}
-        self._templates: dict[str, list[_Target]] = {}
+        self._literal: dict[tuple[str, str], DirectRoute] = {}
+        self._templates: dict[str, list[DirectRoute]] = {}
         """The routes with parameters in their paths, by method."""
         for route in (route for router in routers for route in router.routes):
             if not isinstance(route, DirectRoute):
                 continue
-            target = route, route.get_route_handler()
             for method in route.methods or ():
                 if route.param_convertors:
-                    self._templates.setdefault(method, []).append(target)
+                    self._templates.setdefault(method, []).append(route)
                     continue
-                self._literal[method, route.path] = target
+                self._literal[method, route.path] = route
                 if method == "GET":  # the web server leaves out the content
-                    self._literal["HEAD", route.path] = target
+                    self._literal["HEAD", route.path] = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on."""
-        target = None if scope["type"] != "http" else self._target(scope)
-        if target is None:
+        route = None if scope["type"] != "http" else self._route(scope)
+        if route is None:
             await self._app(scope, receive, send)
             return
-        scope["route"], handle = target
+        scope["route"] = route
         request = Request(scope, receive)
         try:
-            response = await handle(request)
+            if route.needs_key:
+                check_key(request)
+            response = await route.endpoint(request)
         except Exception as error:
             kind = next(kind for kind in type(error).__mro__ if kind in self._errors)
             response = await self._errors[kind](request, error)
@@ -99,20 +105,16 @@ class DirectRoutes:
         else:
             await response(scope, receive, send)
 
-    def _target(self, scope: Scope) -> "_Target | None":
+    def _route(self, scope: Scope) -> DirectRoute | None:
         """The route of a request, whose path parameters go into ``scope``; None if it has none."""
         method, path = scope["method"], scope["path"]
-        if target := self._literal.get((method, path)):
-            return target
-        for target in self._templates.get(method, ()):
-            if found := target[0].path_regex.match(path):
+        if route := self._literal.get((method, path)):
+            return route
+        for route in self._templates.get(method, ()):
+            if found := route.path_regex.match(path):
                 scope["path_params"] = found.groupdict()
-                return target
+                return route
         return None
-
-
-_Target = tuple[DirectRoute, Handler]
-"""A route, and what answers its requests."""
 
 
 def parse(request: Request, path: type[Path], query: type[Model]) -> tuple[Path, Model]:

@@ -27,7 +27,7 @@ def test_a_direct_route_answers_as_it_does_through_fastapi(
 ) -> None:
     accept = {"Accept": "image/*, application/json;q=0.5"}
     first = client.request(method, url, headers=accept)
-    monkeypatch.setattr(DirectRoutes, "_target", lambda *_: None)
+    monkeypatch.setattr(DirectRoutes, "_route", lambda *_: None)
     second = client.request(method, url, headers=accept)
     assert first.status_code == second.status_code
     assert first.text == second.text

@@ -2,8 +2,6 @@
 
 import sys
 
-import numpy as np
-
 from app.__main__ import main
 from app.imaging.sheets import Pixels
 from app.runtime import arrays
@@ -19,8 +17,7 @@ images: dict[Engine, Pixels] = {}
 def copied(engine: Engine, inputs: GraphInputs) -> Pixels:
     if engine not in images:
         images[engine] = compute(engine, arrays.part(inputs, slice(1)))
-    image = images[engine]
-    return np.broadcast_to(image, (arrays.count(inputs), *image.shape[1:]))
+    return images[engine].repeat(arrays.count(inputs), axis=0)
 
 
 Engine.__call__ = copied  # type: ignore[method-assign]
