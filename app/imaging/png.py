@@ -2,7 +2,7 @@
 
 Pillow tries several filters on every row and compresses with zlib. Small generated images gain
 nothing from that: here all rows of an image get the same filter, in one step, and ISA-L
-compresses them. That takes half of Pillow's time for 28×28 pixels and a twelfth for a sheet, and
+compresses them. That takes half of Pillow's time for 28×28 pixels and a tenth for a sheet, and
 the files are about as large (tests/bench/RESULTS.md).
 """
 
