@@ -166,17 +166,12 @@ class Batcher:
             raise
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        loop = asyncio.get_running_loop()
-        job = Job(rows, count, claim, loop.create_future(), submitted, cost)
+        future = asyncio.get_running_loop().create_future
+        job = Job(rows, count, claim, future(), submitted, cost)
         self._queue.add(job)
         self._shares.add(claim.client, count, cost)
         self._wake_up.set()
-        if claim.deadline < submitted + _SOON:
-            self._attend(job)
-        else:
-            if not self._new:
-                loop.call_later(_SOON, self._attend_to_new)
-            self._new.append(job)
+        self._attend_soon(job)
         try:
             results, seconds = await job.result, job.compute_seconds
             return Computed(results, time.perf_counter() - submitted - seconds, seconds)
@@ -189,6 +184,15 @@ class Batcher:
             if job.disconnect:
                 job.disconnect.cancel()
             del job  # an error has this frame in its traceback, and the job has the error: a cycle
+
+    def _attend_soon(self, job: Job) -> None:
+        """Attend to a new job: at once if it expires soon, else with others that still wait."""
+        if job.claim.deadline < job.submitted + _SOON:
+            self._attend(job)
+            return
+        if not self._new:
+            asyncio.get_running_loop().call_later(_SOON, self._attend_to_new)
+        self._new.append(job)
 
     def _attend_to_new(self) -> None:
         new, self._new = self._new, []

@@ -194,6 +194,7 @@ class Registry:
         """
         name = self.default if name is None else name
         if name not in self.models:
+            self._check_loading(name, version)
             self._check_loading(name)
             names = ", ".join(sorted(self.models))
             allowed = f"one of {names}" if names else "left out: no model is served"

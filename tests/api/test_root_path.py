@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,8 @@ def test_the_documentation_finds_its_files_and_the_api(below: TestClient, proxie
 
 
 def test_the_page_has_relative_links_only(below: TestClient, proxied: str) -> None:
-    links = re.findall(r'(?:href|src)="([^"#]+)"', below.get(f"{proxied}/").text)
+    page = below.get(f"{proxied}/").text
+    links = [unescape(link) for link in re.findall(r'(?:href|src)="([^"#]+)"', page)]
     assert links
     assert not any(link.startswith("/") for link in links)
     assert all(below.get(f"{PREFIX}/{link}").is_success for link in links)

@@ -10,6 +10,7 @@ from training.errors import ExportError
 from training.export import first_layer
 from training.export.graph import build_graph
 from training.gan import networks
+from training.image_size import ImageSize
 
 WIDTH, CONDITIONS = 5, 3
 Z = from_seeds(range(8), WIDTH)
@@ -28,7 +29,7 @@ def conditions(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def generator(conditions: int) -> nn.Sequential:
     torch.manual_seed(0)
-    found = networks.generator(WIDTH + conditions, 1, 16, 4)
+    found = networks.generator(WIDTH + conditions, 1, ImageSize.square(16), 4)
     found(torch.randn(64, WIDTH + conditions))  # the statistics of batch norm
     return found.eval()
 
