@@ -59,6 +59,8 @@ class Registry:
     """The folders as they were when they were last loaded or refused."""
     loading: set[VersionKey] = field(default_factory=set)
     """The versions that are being loaded, or wait for that since the start."""
+    _is_known: bool = False
+    """Whether the models folder has been read."""
 
     @classmethod
     def load(cls, settings: Settings, observer: ObserverFactory = no_observer) -> Self:
@@ -136,6 +138,7 @@ class Registry:
         What the scan before could not read is forgotten. The scan was of ``model`` alone, or of
         all models.
         """
+        self._is_known = True
         others = {} if model is None else self._defaults
         self._defaults = {name: n for name, n in others.items() if name != model} | scan.defaults
         before = {key for key in self._unreadable if model in {None, key.name}}
@@ -171,7 +174,8 @@ class Registry:
         if not self.models:
             reasons = [f"{key} is being loaded" for key in sorted(self.loading)]
             reasons += [refused.reason for refused in self.refused]
-            detail = "; ".join(reasons) or "the models folder is empty"
+            unknown = "is empty" if self._is_known else "is being read"
+            detail = "; ".join(reasons) or f"the models folder {unknown}"
             raise NotReadyError(f"no model is served: {detail}")
         self._check_loading(self.default_name)
         return min(self.models)

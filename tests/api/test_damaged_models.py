@@ -89,7 +89,7 @@ def other_name_inside(folder: Path) -> None:
 def other_width_in_card(folder: Path) -> None:
     described = card.read(folder)
     latent = described.latent.model_copy(update={"width": 63})
-    card.write(described.model_copy(update={"latent": latent}), folder)
+    card.write(described.model_copy(update={"latent": latent, "directions": None}), folder)
 
 
 def direction_of_another_width(folder: Path) -> None:

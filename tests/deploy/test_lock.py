@@ -80,7 +80,10 @@ def test_the_documented_command_makes_it(root: Path, lock: str, tmp_path: Path) 
     for name in ("pyproject.toml", "requirements.lock"):
         shutil.copy(root / name, tmp_path)
     command = [sys.executable, "-m", *shlex.split(documented[1])]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    ended = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    if "error sending request" in ended.stderr:
+        pytest.skip(f"the package index cannot be reached: {ended.stderr}")
+    assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "requirements.lock").read_text() == lock
 
 

@@ -60,6 +60,15 @@ def test_a_model_that_is_being_loaded_is_named_by_its_default_version() -> None:
         registry.find("cats")
 
 
+def test_a_models_folder_is_empty_only_once_it_has_been_read() -> None:
+    registry = Registry("cats")
+    with pytest.raises(NotReadyError, match=r"folder is being read$"):
+        registry.find()
+    registry.note(Scan({}, {}))
+    with pytest.raises(NotReadyError, match=r"folder is empty$"):
+        registry.find()
+
+
 def test_close_finishes_queued_images_and_closes_every_version(load: Load) -> None:
     async def scenario() -> None:
         registry, versions = Registry("cats"), [load(1), load(2)]

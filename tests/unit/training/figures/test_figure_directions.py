@@ -28,8 +28,10 @@ def run(finished_run: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clothes(models: Path, tmp_path: Path) -> Path:
-    """A copy of a conditional version that is published."""
-    return Path(shutil.copytree(models / "fashion-mnist/3", tmp_path / "fashion-mnist/3"))
+    """A copy of a conditional version that is published, without its directions."""
+    folder = Path(shutil.copytree(models / "fashion-mnist/3", tmp_path / "fashion-mnist/3"))
+    card.write(card.read(folder).model_copy(update={"directions": None}), folder)
+    return folder
 
 
 def call(folder: Path, *flags: str) -> int:
