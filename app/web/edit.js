@@ -92,7 +92,7 @@ function makeStrength(name) {
 
 /** A slider for an attribute that the network takes: from absent to present. */
 function makeAmount(name) {
-  const input = make("input", { type: "range", name, min: 0, max: 1, step: 0.02, title: RESET });
+  const input = make("input", { type: "range", name, min: 0, max: 1, step: 0.01, title: RESET });
   bindSlider(input, (amount) => ({ stage: withAmount(name, amount) }));
   input.addEventListener("dblclick", () => {
     const { [name]: _, ...others } = state.stage.attributes;

@@ -92,10 +92,10 @@ def rates(
         for side, draw in sides.items():
             time.sleep(0.1)  # onnxruntime's threads spin for 40 ms after the other side's last run
             draw(z)
-            began, count = time.perf_counter(), 0
-            while (passed := time.perf_counter() - began) < seconds:
+            began, count, passed = time.perf_counter(), 0, 0.0
+            while passed < seconds:
                 draw(z)
-                count += 1
+                count, passed = count + 1, time.perf_counter() - began
             found[side].append(len(z) * count / passed)
     ours, other = (median(speeds) for speeds in found.values())
     return ours, other

@@ -22,7 +22,7 @@ RELATIONS = re.compile(
     r"|every attribute is named once|at least one weight of a mixture is above 0"
     r"|the weight of .* is .*, not 0 to 1000"
     r"|a list of \d+ numbers for"
-    r"|one of beard, closed_eyes, "
+    r"|one of (beard, closed_eyes|sefa_1), "
     r"|(latents|classes) has (shape|rows of different|neither data|both data|binary_data_size)"
     r"|the inputs are .* but must be 'latents'"
     r"|classes has (the value|only zeros|\d+ rows)"
