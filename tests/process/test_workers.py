@@ -142,7 +142,8 @@ def test_a_cleaned_temporary_folder_stops_nothing(
         first, _ = started(process, 2)
         drawn(address)
         (shared,) = tmp_path.glob("dcgan-*")
-        shutil.rmtree(shared)
+        # Renamed first: a worker may write a file while the folder is being removed.
+        shutil.rmtree(shared.rename(tmp_path / "removed"))
         process.send_signal(signal.SIGHUP)
         os.kill(first, signal.SIGKILL)
         started(process, 1)
