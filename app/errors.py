@@ -17,6 +17,7 @@ AppError                     has an HTTP status; its text is the ``detail`` of t
 ├── HeadTooLongError         431 request headers too large
 ├── UnexpectedError          500 a fault of the server
 ├── EngineError              500 a batch that could not be computed
+├── TransferCodingError      501 a transfer coding other than chunked
 ├── NotReadyError            503 no model is served, or the requested one is being loaded
 ├── ShuttingDownError        503 the server is shutting down
 ├── OverloadedError          503 the queue is full; has ``Retry-After``
@@ -266,6 +267,14 @@ class HeadTooLongError(AppError):
     example = "the request head exceeds 32768 bytes or 100 headers"
 
 
+class TransferCodingError(AppError):
+    """The request has a transfer coding that the server does not support."""
+
+    kind = "transfer-coding"
+    status = HTTPStatus.NOT_IMPLEMENTED
+    example = "Transfer-Encoding is 'gzip, chunked' but must be chunked"
+
+
 class TooManyConnectionsError(OverloadedError):
     """The server has too many open connections; ``Retry-After`` says when to try again."""
 
@@ -286,6 +295,7 @@ PROTOCOL_ERRORS = (
     RequestTimeoutError,
     UrlTooLongError,
     HeadTooLongError,
+    TransferCodingError,
     TooManyConnectionsError,
     ClientConnectionsError,
 )

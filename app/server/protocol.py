@@ -21,7 +21,10 @@ from app.errors import (
     HeadTooLongError,
     MalformedError,
     RequestTimeoutError,
+    TransferCodingError,
     UrlTooLongError,
+    error_naming,
+    invalid,
 )
 from app.server.connections import ConnectionTable
 from app.server.single_write import SingleWrite
@@ -240,14 +243,17 @@ class HttpConnection(HttpToolsProtocol):
         """Why a request with this head is refused; None if it is not."""
         if len(self.url) > MAX_URL_BYTES:
             return UrlTooLongError(f"the URL is longer than {MAX_URL_BYTES} bytes")
-        size, hosts = 0, []
+        size, hosts, codings = 0, [], []
         for name, value in self.headers:
             size += len(name) + len(value)
             if name == b"host":
                 hosts.append(value)
+            elif name == b"transfer-encoding":
+                codings.append(value)
         if size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             return HeadTooLongError(_LONG_HEAD)
-        return _wrong_host(self.parser.get_http_version(), hosts)
+        version = self.parser.get_http_version()
+        return _wrong_host(version, hosts) or _wrong_framing(version, codings)
 
     def _check_progress(self) -> None:
         """End a request that arrives too slowly, or a response that the client does not read."""
@@ -350,6 +356,28 @@ def _wrong_host(version: str, hosts: list[bytes]) -> MalformedError | None:
     if hosts and not _HOST.fullmatch(hosts[0]):
         return MalformedError("the Host header is no host")
     return None
+
+
+def _wrong_framing(version: str, values: list[bytes]) -> AppError | None:
+    """What is wrong with the values of ``Transfer-Encoding`` (RFC 9112, sections 6.1 and 6.3).
+
+    The parser accepts every list that ends with chunked, and would leave the other codings to us.
+    """
+    if not values:
+        return None
+    text = b", ".join(values).decode("latin-1")
+    codings = [coding for one in text.split(",") if (coding := one.strip().lower())]
+    kind: type[AppError] = MalformedError
+    if version != "1.1":
+        allowed = "left out, as HTTP/1.0 has no transfer codings"
+    elif codings[-1:] != ["chunked"]:
+        allowed = "chunked: without it nothing says where the body ends"
+    elif len(codings) > 1:
+        allowed = "chunked alone; Content-Encoding may name a compression of the body"
+        kind = TransferCodingError
+    else:
+        return None
+    return error_naming(kind, invalid("Transfer-Encoding", "header", text, allowed))
 
 
 def _events(transport: asyncio.Transport, wanted: int) -> int:

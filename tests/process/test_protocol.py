@@ -190,6 +190,7 @@ LONG = b"a" * 9000
         (BEGUN, 408),
         (b"?" + LONG + BEGUN + b"\r\n", 414),
         (BEGUN + b"a: b\r\n" * 120 + b"\r\n", 431),
+        (BEGUN + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
     ],
 )
 @pytest.mark.parametrize(
@@ -409,6 +410,36 @@ def test_a_request_names_one_host(patient: Server, head: bytes, status: int) -> 
     """RFC 9112, section 3.2."""
     with connected(patient) as connection:
         connection.sendall(b"GET /health/live " + head + b"Connection: close\r\n\r\n")
+        assert read_to_end(connection).startswith(b"HTTP/1.1 %d " % status)
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "status"),
+    [
+        (b"1.1", [b"chunked"], 200),
+        (b"1.1", [b" , Chunked "], 200),
+        (b"1.1", [b"gzip, chunked"], 501),
+        (b"1.1", [b"identity,chunked"], 501),
+        (b"1.1", [b"gzip", b"chunked"], 501),
+        (b"1.1", [b"gzip"], 400),
+        (b"1.1", [b"chunked, chunked"], 400),
+        (b"1.1", [b"chunked", b"gzip"], 400),
+        (b"1.1", [b"chunked;q=1"], 400),
+        (b"1.1", [b""], 400),
+        (b"1.1", [b"chunked\r\nContent-Length: 2"], 400),
+        (b"1.0", [b"chunked"], 400),
+    ],
+)
+def test_chunked_is_the_only_transfer_coding(
+    patient: Server, version: bytes, headers: list[bytes], status: int
+) -> None:
+    """RFC 9112, sections 6.1 and 6.3. Others are refused before the body arrives."""
+    fields = b"".join(b"Transfer-Encoding: " + value + b"\r\n" for value in headers)
+    head = b"POST /generate?n=1 HTTP/" + version + b"\r\n" + JSON + fields
+    with connected(patient) as connection:
+        connection.sendall(head + b"Connection: close\r\n\r\n")
+        if status == 200:
+            connection.sendall(b"2\r\n{}\r\n0\r\n\r\n")
         assert read_to_end(connection).startswith(b"HTTP/1.1 %d " % status)
 
 
