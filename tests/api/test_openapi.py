@@ -64,7 +64,7 @@ V1_ERRORS = {
     ("get", "/v1/models/{model}"): {"404"},
     ("post", "/v1/images/generations"): IMAGE_ERRORS - {"422"} | BODY_ERRORS,
 }
-CONNECTION_ERRORS = {"400", "408", "414", "429", "431", "503"}
+CONNECTION_ERRORS = {"400", "408", "414", "429", "431", "501", "503"}
 """The errors of the HTTP connection, which any request may get."""
 
 
