@@ -40,6 +40,17 @@ REMEMBERED, SHORT = 1024, 256
 """How many parsed queries are remembered, and the most bytes of each."""
 
 
+class RefusedParametersError(RequestValidationError):
+    """Parameters that models refuse, by which the response says what is allowed."""
+
+    def __init__(
+        self, errors: list[Any], models: Mapping[str, type[BaseModel]], body: object = None
+    ) -> None:
+        """``errors`` are pydantic's; ``models`` are by place: path, query or body."""
+        super().__init__(errors, body=body)
+        self.models = models
+
+
 class DirectRoute(APIRoute):
     """A route whose endpoint takes a Request and returns a Response.
 
@@ -118,7 +129,7 @@ class DirectRoutes:
 
 
 def parse(request: Request, path: type[Path], query: type[Model]) -> tuple[Path, Model]:
-    """The parameters in the path and the query. Raises RequestValidationError, as FastAPI does.
+    """The parameters in the path and the query. Raises RefusedParametersError.
 
     The query must not be changed: equal requests share it.
     """
@@ -128,16 +139,16 @@ def parse(request: Request, path: type[Path], query: type[Model]) -> tuple[Path,
         refused = _errors(error, "path")
         try:
             parse_query(request, query)
-        except RequestValidationError as other:
+        except RefusedParametersError as other:
             refused += other.errors()
-        raise RequestValidationError(refused) from error
+        raise RefusedParametersError(refused, {"path": path, "query": query}) from error
     return found, parse_query(request, query)
 
 
 def parse_query(request: Request, model: type[Model]) -> Model:
     """The query as a ``model``.
 
-    Raises RequestValidationError, as FastAPI does, or ParameterError if a parameter is given twice.
+    Raises RefusedParametersError, or ParameterError if a parameter is given twice.
     The result must not be changed: equal requests share it.
     """
     query: bytes = request.scope["query_string"]
@@ -152,7 +163,7 @@ def query_of(model: type[Model], query: bytes) -> Model:
     try:
         return model.model_validate({**values, **lists})
     except ValidationError as error:
-        raise RequestValidationError(_errors(error, "query")) from error
+        raise RefusedParametersError(_errors(error, "query"), {"query": model}) from error
 
 
 _remembered = lru_cache(REMEMBERED)(query_of)
@@ -161,7 +172,7 @@ _remembered = lru_cache(REMEMBERED)(query_of)
 async def parse_body(request: Request, model: type[Model]) -> Model | None:
     """The JSON body, which may have latents, as a ``model``; None without any content.
 
-    Raises RequestValidationError, HTTPException if the body is not UTF-8, OverloadedError or
+    Raises RefusedParametersError, HTTPException if the body is not UTF-8, OverloadedError or
     DeadlineError if it is long and the server is busy, and DisconnectedError if it is incomplete.
     """
     try:
@@ -178,21 +189,21 @@ async def parse_body(request: Request, model: type[Model]) -> Model | None:
 
 
 def _parsed(content: bytes, is_json: bool, model: type[Model]) -> Model:
-    """``content`` as a ``model``. Raises RequestValidationError."""
+    """``content`` as a ``model``. Raises RefusedParametersError."""
     received: object = content
     if is_json:
         try:
             received = json_text.load(content, MAX_NUMBERS, MAX_ROWS)
         except (json.JSONDecodeError, TooManyPartsError) as error:
             problem = {"type": "json_invalid", "loc": ("body",), "msg": str(error)}
-            raise RequestValidationError([problem], body=content) from error
+            raise RefusedParametersError([problem], {"body": model}, content) from error
         except (ValueError, RecursionError) as error:
             # It is not UTF-8, or has a number of thousands of digits.
             raise HTTPException(HTTPStatus.BAD_REQUEST) from error
     try:
         return model.model_validate(received)
     except ValidationError as error:
-        raise RequestValidationError(_errors(error, "body"), body=received) from error
+        raise RefusedParametersError(_errors(error, "body"), {"body": model}, received) from error
 
 
 def description(

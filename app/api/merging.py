@@ -11,10 +11,10 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 
 from app.api import direct_route
 from app.api.bodies import EditBody
+from app.api.direct_route import RefusedParametersError
 from app.api.drawing import RouteContext, route_context
 from app.api.parameters import Parameters
 from app.errors import AppError, invalid, parameter_error
@@ -31,8 +31,7 @@ async def answer(
     """What ``respond`` returns for the parameters of ``request``.
 
     ``GET`` has them in the query, ``POST`` there or in the body. Raises ParameterError if one is
-    given twice, RequestValidationError, as FastAPI does, and the errors of ``parse_body`` and of
-    ``respond``.
+    given twice, RefusedParametersError, and the errors of ``parse_body`` and of ``respond``.
     """
     route = route_context(request)
     body = None
@@ -54,7 +53,7 @@ def _of_query(in_query: type[Parameters], in_body: type[Given], text: bytes) -> 
     query = direct_route.query_of(in_query, text)
     if direct_route.needs_body(in_body):
         missing = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
-        raise RequestValidationError([missing])
+        raise RefusedParametersError([missing], {"body": in_body})
     return cast("Given", in_body.model_construct(**_in_json(query)))
 
 

@@ -1,14 +1,18 @@
 """Errors as responses: ``application/problem+json``, or the formats of other protocols."""
 
 import logging
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from app.api.content_negotiation import JSON
+from app.api.direct_route import RefusedParametersError
 from app.api.openai import errors as openai_errors
 from app.api.parameters import MOST_ERRORS
 from app.api.schema_words import Schema, within, words
@@ -63,7 +67,7 @@ def install(app: FastAPI) -> None:
         _release_frames(error)
         # The most specific reason comes last, and is the one that counts.
         problems = sorted(error.errors()[:MOST_ERRORS], key=lambda one: one["type"] == _RULE)
-        refused = [_refused(request, problem, error.body) for problem in problems]
+        refused = [_refused(request, problem, error) for problem in problems]
         # Several wrong values of one list are one wrong parameter.
         by_parameter = {(one.place, one.parameter): one for one in refused}
         return await expected(request, parameter_error(*by_parameter.values()))
@@ -151,14 +155,16 @@ def _unreadable(error: HTTPException) -> AppError:
     return ParameterError(f"body cannot be read but must be {_BODY}", [refused])
 
 
-def _refused(request: Request, problem: dict[str, Any], body: object) -> InvalidParameter:
-    """A validation error of FastAPI's as a parameter, with what the OpenAPI document allows."""
+def _refused(
+    request: Request, problem: dict[str, Any], error: RequestValidationError
+) -> InvalidParameter:
+    """A validation error of ``error`` as a parameter, with what its schema allows."""
     place, *path = map(str, problem["loc"])
     if place == "body" and (not path or problem["type"] == "json_invalid"):
-        return invalid("body", place, body, _BODY)
-    schema, components = _schemas(request, place)
+        return invalid("body", place, error.body, _BODY)
+    schema, components = _schemas(request, error, place)
     if problem["type"] == "extra_forbidden":
-        allowed = _right_place(request, place, path)
+        allowed = _right_place(request, error, place, path)
         return invalid(_name(path), place, problem["input"], allowed)
     if place == "query":
         path = path[:1]  # a list is one parameter, whichever of its values is wrong
@@ -189,25 +195,41 @@ def _described(schema: Schema, path: list[str], components: Schema) -> tuple[lis
         return _described(schema, path[:-1], components)
 
 
-def _schemas(request: Request, place: str) -> tuple[Schema, Schema]:
-    """The schema of the route's parameters in ``place``, and those that it refers to."""
+def _schemas(request: Request, error: RequestValidationError, place: str) -> tuple[Schema, Schema]:
+    """The schema of the parameters in ``place``, and those that it refers to.
+
+    The model that refused them has both. For routes whose parameters FastAPI parses, and for the
+    place in which nothing was refused, they are in the OpenAPI document, if that has the route.
+    """
+    models = error.models if isinstance(error, RefusedParametersError) else {}
+    if place in models:
+        schema = _schema(models[place])
+        return schema, schema.get("$defs", {})
     document = request.app.openapi()
-    route = request.scope["route"].path_format
-    operation = document["paths"][route][request.method.lower()]
-    components = document["components"]["schemas"]
+    path = document["paths"].get(request.scope["route"].path_format, {})
+    operation, components = path.get(request.method.lower(), {}), document["components"]["schemas"]
     if place == "body":
-        return operation["requestBody"]["content"]["application/json"]["schema"], components
+        body = operation.get("requestBody", {}).get("content", {}).get(JSON, {})
+        return body.get("schema", {"properties": {}}), components
     listed = operation.get("parameters", [])
     return {"properties": {p["name"]: p["schema"] for p in listed if p["in"] == place}}, components
 
 
-def _right_place(request: Request, place: str, path: list[str]) -> str:
+@cache
+def _schema(model: type[BaseModel]) -> Schema:
+    return model.model_json_schema()
+
+
+def _right_place(
+    request: Request, error: RequestValidationError, place: str, path: list[str]
+) -> str:
     """What to do with a parameter that the route does not accept in ``place``."""
     other = {"body": "query", "query": "body"}[place]
-    schema, components = _schemas(request, place)
+    schema, components = _schemas(request, error, other)
     try:
-        within(_schemas(request, other)[0], path, components)
+        within(schema, path, components)
     except KeyError:
+        schema, components = _schemas(request, error, place)
         names = ", ".join(within(schema, [], components)["properties"]) or "in the body"
         return f"left out, as it is unknown: the parameters are {names}"
     return f"sent in the {other}, not in the {place}"

@@ -103,7 +103,8 @@ def test_a_picture_without_a_seed_has_an_image(client: TestClient, options: str)
         ("model=faces&version=1&latent=AAAA", "latent is 'AAAA' but must be 64 numbers"),
         ("model=faces&version=1&latent=A", "latent is 'A' but must be"),
         ("model=faces&version=1&latent=ä", "latent"),
-        ("model=faces&latent=AAAA", "version"),
+        ("model=faces&latent=AAAA", "version is missing but must be an integer from 1"),
+        ("model=faces&version=1&latent=AAAA&z=1", "z is '1' but must be left out"),
         ("model=none&version=1&latent=AAAA", "none"),
     ],
 )
@@ -142,8 +143,8 @@ def test_the_frames_of_a_morph_have_classes_of_their_own(client: TestClient) -> 
         ({"frames": [[0.0] * 74]}, "frames"),
         ({"frames": []}, "frames"),
         ({"frames": [[0.5] * 74] * 257}, "frames"),
-        ({"scale": 9}, "scale"),
-        ({"format": "png"}, "format"),
+        ({"scale": 9}, "scale is 9 but must be an integer from 1 to 8"),
+        ({"format": "png", "n": 1}, "format is 'png' but must be one of gif, webp, apng"),
         ({"version": 9}, "version"),
     ],
 )

@@ -112,7 +112,7 @@ def _requested(request: Request) -> _RequestedImage:
 
 
 def _parsed(request: Request, route: RouteContext) -> _Meaning:
-    """What the URL means now. Raises RequestValidationError, NotFoundError and ParameterError."""
+    """What the URL means now. Raises RefusedParametersError, NotFoundError and ParameterError."""
     path, query = direct_route.parse(request, ImagePath, ImageQuery)
     version = route.find(path.model, path.version, "path")
     choice = version.choice(query.mixtures, query.amounts)

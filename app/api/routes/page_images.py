@@ -5,12 +5,9 @@ The page computes the latents and the classes or attributes of both itself.
 
 import base64
 import binascii
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import ConfigDict, Field
 
 from app.api import direct_route, responses
@@ -69,25 +66,10 @@ def read_latent(version: ModelVersion, text: str) -> Latents:
     return np.float32(1 / _STEPS) * np.frombuffer(content, "<i2").astype(np.float32)[None]
 
 
-@contextmanager
-def _errors_without_schema() -> Iterator[None]:
-    """Raise ParameterError for RequestValidationError, which needs a schema in the document."""
-    try:
-        yield
-    except RequestValidationError as error:
-        found = (
-            invalid(".".join(map(str, one["loc"][1:])), place, one["input"], f"valid: {one['msg']}")
-            for one in error.errors()
-            for place in [one["loc"][0]]
-        )
-        raise parameter_error(*found) from error
-
-
 @router.get("/web/latent.png")
 async def latent_image(request: Request) -> Response:
     """Return the image of a recipe that has a latent."""
-    with _errors_without_schema():
-        query = direct_route.parse_query(request, LatentQuery)
+    query = direct_route.parse_query(request, LatentQuery)
     route = route_context(request)
     version = route.find(query.model, query.version)
     choice = version.choice(query.mixtures, query.amounts)
@@ -103,8 +85,7 @@ async def latent_image(request: Request) -> Response:
 @router.post("/web/morph")
 async def morph(request: Request) -> Response:
     """Return an animation of frames, each of which may have its own classes or attributes."""
-    with _errors_without_schema():
-        body = await direct_route.parse_body(request, MorphBody)
+    body = await direct_route.parse_body(request, MorphBody)
     if body is None:
         raise parameter_error(invalid("frames", "body", None, "a list of lists of numbers"))
     route = route_context(request)
