@@ -17,18 +17,25 @@ const SHOWN = { role: "img", tabIndex: -1, ariaLabel: "Your picture" };
 const pad = $("yours-pad");
 const canvas = $("yours-canvas");
 let picture = null; // the bitmap below the strokes
+let isExample = false; // whether the first stroke removes that bitmap
 let strokes = []; // lists of places, [x, y] in pixels
 let pen = [0, 0]; // where the arrow keys go on
 let continues = false; // whether the next step of the arrow keys belongs to the last stroke
 
 export const hasPen = () => imageSize().channels === 1;
 
-export const isEmpty = () => !picture && !strokes.length;
+/** Whether nothing is on the pad that a person has brought or drawn. */
+export const isEmpty = () => (!picture || isExample) && !strokes.length;
+
+function removePicture() {
+  picture?.close();
+  picture = null;
+  isExample = false;
+}
 
 /** Removes everything, and takes the size of the model's pictures. */
 export function clear() {
-  picture?.close();
-  picture = null;
+  removePicture();
   strokes = [];
   continues = false;
   const { width, height } = imageSize();
@@ -41,8 +48,8 @@ export function clear() {
 /** The pixels of the pad as a PNG file. */
 export const drawing = () => new Promise((resolve) => canvas.toBlob(resolve));
 
-/** Shows the centre of a picture, as the network gets it. */
-export async function showPicture(file, isInverted) {
+/** Shows the centre of a picture, as the network gets it; the first stroke removes an example. */
+export async function showPicture(file, { isInverted, isExample: isRemovable }) {
   const whole = await createImageBitmap(file);
   const { width, height } = imageSize();
   const scale = Math.min(whole.width / width, whole.height / height);
@@ -53,6 +60,7 @@ export async function showPicture(file, isInverted) {
   whole.close();
   clear();
   picture = await recoloured(scaled, isInverted);
+  isExample = isRemovable;
   paint();
 }
 
@@ -81,9 +89,10 @@ function paint() {
     for (const place of stroke) context.lineTo(...place);
     context.stroke();
   }
-  pad.classList.toggle("empty", isEmpty());
+  const isBlank = !picture && !strokes.length;
+  pad.classList.toggle("empty", isBlank);
   $("yours-undo").disabled = !strokes.length;
-  $("yours-clear").disabled = isEmpty();
+  $("yours-clear").disabled = isBlank;
 }
 
 function movePen([x, y]) {
@@ -97,6 +106,11 @@ function movePen([x, y]) {
 function placeOf(event) {
   const [x, y] = placeOn(canvas, event);
   return [x * canvas.width, y * canvas.height];
+}
+
+function begin(stroke) {
+  if (isExample) removePicture();
+  strokes.push(stroke);
 }
 
 function extend(place) {
@@ -130,7 +144,7 @@ function bindPointer(onChange) {
   canvas.addEventListener("pointerdown", (event) => {
     if (!hasPen() || !event.isPrimary || event.button) return;
     canvas.setPointerCapture(event.pointerId);
-    strokes.push([]);
+    begin([]);
     continues = false;
     extend(placeOf(event));
   });
@@ -147,7 +161,7 @@ function followKey(event, onChange) {
   const start = pen;
   movePen(pen.map((place, axis) => place + step[axis]));
   if (event.shiftKey) {
-    if (!continues) strokes.push([start]);
+    if (!continues) begin([start]);
     extend(pen);
     onChange();
   }

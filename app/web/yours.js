@@ -1,8 +1,11 @@
-/* Yours: the recipe whose picture looks most like one that a person brings or draws. */
+/* Yours: the recipe whose picture looks most like one that a person brings or draws.
+
+The tool opens on an example, for which the server does not search: it costs three images. */
 
 import { coalesce, pathOf, request } from "./api.js";
 import { $, make, on } from "./dom.js";
 import { drawOne, fileOf, showOnce } from "./draw.js";
+import { examples } from "./examples.js";
 import { bindFiles } from "./files.js";
 import { toText } from "./latents.js";
 import { currentVersion, encodingVersions, switchTo, versionOf } from "./models.js";
@@ -18,7 +21,7 @@ const STEPS = 10; // of the server's search; more of them gain little
 const LEAST = 0.1; // the probability of a class that is worth a word
 const MOST = 4; // classes or attributes that are named
 let shown = null; // the model version that the pad belongs to
-let brought = null; // the file on the pad; null once it is drawn on
+let brought = null; // `{ file, isExample }` for the file on the pad; null once it is drawn on
 let invert = "auto"; // whether that file is a dark drawing on light paper
 let isInverted = false; // what the server has decided
 let tile = null; // the result
@@ -31,7 +34,7 @@ export function render() {
   $("yours-pin").textContent = isPinned(tile.recipe) ? "Unpin it" : "Pin it";
 }
 
-/** Empties the pad for another model version, which gets the file that was brought. */
+/** Empties the pad for another model version, which gets the brought file or an example. */
 function reset() {
   shown = currentVersion();
   invert = "auto";
@@ -42,7 +45,16 @@ function reset() {
   hideResult();
   clear();
   if (!encoder) offerModels();
-  else if (brought) encodeLatest();
+  else if (brought && !brought.isExample) encodeLatest();
+  else showExample();
+}
+
+/** Brings a picture of the model itself, unless the person is faster. */
+async function showExample() {
+  const version = shown;
+  brought = null;
+  const file = await fileOf(examples()[0]).catch(showError);
+  if (file && version === shown && !brought && isEmpty()) put(file, true);
 }
 
 /** Says which models have an encoder, with a button for each. */
@@ -61,7 +73,8 @@ function offerModels() {
 }
 
 const encodeLatest = coalesce(async () => {
-  const file = brought;
+  const latest = brought;
+  const { file, isExample } = latest ?? {};
   $("yours-invert").disabled = !file;
   if (!file && isEmpty()) return hideResult();
   const { model, version } = state.stage;
@@ -71,13 +84,13 @@ const encodeLatest = coalesce(async () => {
       model,
       version,
       invert: file ? invert : "false", // the pen is white on black, as the model's pictures are
-      refine: STEPS,
+      refine: isExample ? 0 : STEPS,
     });
     // Meanwhile there may be something else on the pad.
-    if (versionOf({ model, version }) !== shown || brought !== file) return;
+    if (versionOf({ model, version }) !== shown || brought !== latest) return;
     isInverted = found.inverted;
-    if (file) await showFile(file, isInverted);
-    await showFound(recipeOf(found, { model, version }), found.probabilities);
+    if (file) await showFile(file, { isInverted, isExample });
+    await showFound(recipeOf(found, { model, version }), found.probabilities, isExample);
   } finally {
     $("yours").ariaBusy = "false";
   }
@@ -92,8 +105,8 @@ async function encode(file, parameters) {
   return images[0];
 }
 
-const showFile = (file, isInverted) =>
-  showPicture(file, isInverted).catch(() => {
+const showFile = (file, options) =>
+  showPicture(file, options).catch(() => {
     throw new RequestError("This browser cannot show that picture.");
   });
 
@@ -106,11 +119,12 @@ const recipeOf = (found, { model, version }) =>
     attributes: found.attributes ?? {},
   });
 
-async function showFound(recipe, probabilities) {
+async function showFound(recipe, probabilities, isExample) {
   const bitmap = await drawOne(recipe);
   tile = showResult($("yours-result"), recipe);
   showOnce(tile.canvas, bitmap);
-  $("yours-found").textContent = described(probabilities ?? {});
+  const text = described(probabilities ?? {});
+  $("yours-found").textContent = isExample ? `An example. ${text}` : text;
   setResultHidden(false);
   render();
 }
@@ -136,15 +150,19 @@ function described(probabilities) {
 }
 
 /** Puts a file on the pad. */
-function bring(file) {
-  brought = file;
+function put(file, isExample) {
+  brought = { file, isExample };
   invert = "auto";
-  change({ tool: "yours" });
   if (currentVersion().card.encoder) encodeLatest();
 }
 
+function bring(file) {
+  put(file, false);
+  change({ tool: "yours" });
+}
+
 bindFiles($("yours-pad"), bring);
-on("yours-example", "click", () => fileOf(state.stage).then(bring, showError));
+on("yours-example", "click", showExample);
 bindPad(() => {
   brought = null;
   encodeLatest();

@@ -108,14 +108,28 @@ def draw(page: Page, strokes: Strokes, side: int) -> None:
         page.mouse.up()
 
 
-def test_an_example_is_a_click_away(open_page: Open) -> None:
-    page = open_page(SHOES)
-    page.get_by_role("button", name="Show example").click()
-    shown = pixels(result(page))
-    wait_for_stage(page, shown)  # the network finds its own picture
-    expect(page.locator("#yours-hint")).to_be_hidden()
+@pytest.mark.parametrize("model", ["shoes", "colour"])
+def test_the_tool_opens_on_an_example(open_page: Open, model: str) -> None:
+    page = open_page(f"?model={model}&seed=3")
+    page.wait_for_selector("body.ready")
+    with page.expect_request(re.compile("/encode")) as sent:
+        page.get_by_role("link", name="Yours").click()
+    assert sent.value.url.endswith("refine=0")  # no search that nobody has asked for
+    expect(page.locator("#yours-found")).to_have_text(re.compile(r"^An example\. "))
+    found = pixels(result(page))
+    assert difference(pixels(pad(page)), found) <= 1  # the network finds its own picture
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#yours-hint")).to_be_visible()
+    assert pixels(pad(page)).max() == 0
+    page.get_by_role("button", name="Show example").click()
+    assert difference(pixels(result(page)), found) == 0
+
+
+def test_a_file_takes_the_place_of_the_example(open_page: Open) -> None:
+    page = open_page(SHOES)
+    result(page)
+    choose(page, png(SNEAKER))
+    expect(page.get_by_text("Looks like: sneaker (100%)", exact=True)).to_be_visible()
 
 
 def test_a_chosen_file_becomes_a_recipe_with_its_class(open_page: Open) -> None:
@@ -172,15 +186,14 @@ def test_two_brought_pictures_are_pinned_and_morphed(open_page: Open) -> None:
 
 def test_the_pen_sends_what_is_on_the_pad(open_page: Open) -> None:
     page = open_page(SHOES)
-    page.wait_for_selector("body.ready")
-    assert pixels(pad(page)).max() == 0
+    result(page)
     page.evaluate(RECORD)
     with page.expect_request(re.compile("/encode")) as sent:
         draw(page, [[(1, 1), (3, 2)]], 4)
     assert re.search(r"\?model=shoes&version=1&invert=false&refine=\d+$", sent.value.url)
     content = page.evaluate("async () => [...new Uint8Array(await sent.arrayBuffer())]")
     drawn = pixels(pad(page))
-    assert drawn.max() > 0
+    assert 0 < drawn.max() < FULL  # the example has gone
     assert difference(decoded(bytes(content)), drawn) == 0
     result(page)
     draw(page, [[(1, 2), (1, 2)]], 4)
@@ -195,8 +208,9 @@ def test_the_pen_sends_what_is_on_the_pad(open_page: Open) -> None:
 def test_the_pen_works_by_keyboard_and_touch(open_page: Open) -> None:
     page = open_page(SHOES, has_touch=True)
     drawing = page.get_by_role("application", name="Pad")
+    example = pixels(result(page))
     drawing.press("ArrowUp")
-    assert pixels(pad(page)).max() == 0  # the pen only moves
+    assert difference(pixels(pad(page)), example) <= 1  # the pen only moves
     drawing.press("Shift+ArrowRight")
     line = pixels(pad(page))
     assert line.max() > 0
@@ -223,6 +237,8 @@ def test_a_pen_on_a_brought_picture_changes_it(open_page: Open) -> None:
 def test_light_and_dark_of_a_file_can_be_swapped(open_page: Open) -> None:
     page = open_page(SHOES)
     swap = page.get_by_role("button", name="Invert")
+    result(page)
+    page.get_by_role("button", name="Clear").click()
     expect(swap).to_be_disabled()
     choose(page, png(SNEAKER))
     for expected in (255 - in_colours(SNEAKER), in_colours(SNEAKER)):
@@ -255,7 +271,7 @@ def test_refused_files_are_explained(open_page: Open, console_errors: list[str])
     expect(message).to_contain_text("is too large")
     choose(page, png(SNEAKER)[:40])
     expect(message).to_contain_text("body is")
-    expect(page.locator("#yours-result")).to_be_hidden()
+    expect(page.locator("#yours-found")).to_have_text(re.compile("^An example"))
     ignore_failed_requests(console_errors)
 
 
