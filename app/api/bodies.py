@@ -1,4 +1,4 @@
-"""The parameters of requests in JSON bodies, with their types and bounds."""
+"""Parameters that several endpoints have in JSON bodies, with their types and bounds."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -9,27 +9,12 @@ from pydantic_core import PydanticKnownError
 
 from app.api.condition_types import Amount, BodyClasses
 from app.api.numbers import integral
-from app.api.parameters import (
-    ATTRIBUTES,
-    EDIT,
-    MIXTURE,
-    GenerateSeeds,
-    GridSeeds,
-    ModelQuery,
-    NeighbourhoodQuery,
-    Parameters,
-    PathSeeds,
-    SumQuery,
-)
-from app.api.points import MAX_ROWS, LatentRow, PointBody
+from app.api.parameters import ATTRIBUTES, EDIT, MIXTURE, Parameters
+from app.api.points import MAX_ROWS, LatentRow
 from app.latent import choices, edits
 from app.latent.choices import Amounts, Mixture
 
-Group = Annotated[list[PointBody], Field(min_length=1, max_length=16)]
 LatentRows = Annotated[list[LatentRow], Field(min_length=1, max_length=MAX_ROWS, fail_fast=True)]
-Stops = Annotated[list[PointBody], Field(min_length=2, max_length=16, fail_fast=True)]
-Corners = Annotated[list[PointBody], Field(min_length=4, max_length=4, fail_fast=True)]
-Images = Annotated[list[PointBody], Field(min_length=1, max_length=256, fail_fast=True)]
 Strength = Annotated[
     float, Field(ge=-edits.MAX_STRENGTH, le=edits.MAX_STRENGTH, allow_inf_nan=False)
 ]
@@ -90,73 +75,3 @@ class EditBody(Parameters):
     def mixtures(self) -> list[Mixture]:
         """The classes."""
         return self.classes or []
-
-
-class GenerateBody(GenerateSeeds, EditBody, ModelQuery):
-    """The parameters of ``POST /generate`` in JSON."""
-
-    example: ClassVar[dict[str, Any]] = {"n": 4, "seed": 42}
-
-    latents: LatentRows | None = Field(
-        None,
-        description="one latent per image, instead of seeds; each has as many numbers from -100 "
-        "to 100 as the model's card says",
-    )
-
-
-class InterpolateBody(PathSeeds, EditBody, ModelQuery):
-    """The parameters of ``/interpolate`` in JSON."""
-
-    example: ClassVar[dict[str, Any]] = {"points": [3, 17], "steps": 8}
-
-    points: Stops | None = Field(
-        None,
-        description="the points of a path, each a seed or a latent, instead of seeds",
-        examples=[[3, 17]],
-    )
-
-
-class GridBody(GridSeeds, EditBody, ModelQuery):
-    """The parameters of ``/grid`` in JSON."""
-
-    example: ClassVar[dict[str, Any]] = {"points": [3, 17, 99, 4], "cols": 2}
-
-    points: Images | None = Field(
-        None,
-        description="the images, row by row, each a seed or a latent, instead of seeds",
-        examples=[[3, 17, 99]],
-    )
-    corners: Corners | None = Field(
-        None,
-        description="four points: top left, top right, bottom left, bottom right",
-        examples=[[1, 2, 3, 4]],
-    )
-
-
-class VariationsBody(NeighbourhoodQuery, EditBody, ModelQuery):
-    """The parameters of ``/variations`` in JSON."""
-
-    example: ClassVar[dict[str, Any]] = {"point": 42, "radius": 0.5}
-
-    point: PointBody | None = Field(
-        None, description="seed or latent of the centre image, instead of `seed`", examples=[42]
-    )
-
-
-class ArithmeticBody(SumQuery, EditBody, ModelQuery):
-    """The parameters of ``POST /arithmetic`` in JSON."""
-
-    example: ClassVar[dict[str, Any]] = {"plus": [[3, 4, 5], [6, 7, 8]], "minus": [[0, 1, 2]]}
-
-    plus: list[Group] = Field(
-        min_length=1,
-        max_length=8,
-        description="groups of seeds or latents; the mean of each group is added",
-        examples=[[[3, 4, 5], [6, 7, 8]]],
-    )
-    minus: list[Group] = Field(
-        [],
-        max_length=8,
-        description="groups of seeds or latents; the mean of each group is subtracted",
-        examples=[[[0, 1, 2]]],
-    )

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import json_text, query_lists
+from app.api import json_text, openapi, query_lists
 from app.api.bodies import EditBody
 from app.api.dependencies import Handler, check_key, checked_first, services_of
 from app.api.json_text import TooManyPartsError
@@ -239,18 +239,12 @@ def description(
     query_without_defaults(found["parameters"])
     for parameter in found["parameters"]:
         parameter["schema"].pop("example", None)  # the body has an example
-    return {**found, "requestBody": _body_description(body)}
+    return {**found, **openapi.json_body(body, body.example, required=needs_body(body))}
 
 
 def needs_body(model: type[BaseModel]) -> bool:
     """Whether a parameter of ``model`` is required."""
     return any(field.is_required() for field in model.model_fields.values())
-
-
-def _body_description(body: type[EditBody]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{body.__name__}"}
-    content = {"schema": schema, "example": body.example}
-    return {"required": needs_body(body), "content": {"application/json": content}}
 
 
 def _is_json(request: Request) -> bool:

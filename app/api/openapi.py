@@ -7,22 +7,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from app.api.bodies import (
-    ArithmeticBody,
-    GenerateBody,
-    GridBody,
-    InterpolateBody,
-    VariationsBody,
-)
 from app.api.content_negotiation import JSON, NDJSON
 from app.api.formats import Formats
 from app.api.openai.errors import ErrorResponse, body, is_openai, status_of
 from app.api.optional_parameters import bodies_without_defaults
 from app.api.problems import is_v2
 from app.api.v2.schemas import ProtocolError
-from app.api.v2.tensors import InferenceRequest
 from app.errors import (
     MEDIA_TYPE,
     PROTOCOL_ERRORS,
@@ -98,6 +90,8 @@ _PATH_EXAMPLES = {
 }
 """By the names of parameters in paths; the documentation page sends them."""
 _COMPONENT = "#/components/schemas/{model}"
+_OWN_SCHEMAS = "x-schemas"
+"""The part of ``openapi_extra`` with schemas, by name, that ``install`` adds to the document."""
 _RESPONSE = "#/components/responses/{name}"
 
 
@@ -133,11 +127,28 @@ def tensors(description: str, header: str) -> Responses:
     return {200: {"description": description, "content": content, "headers": {header: length}}}
 
 
-def tensor_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    """The body, in the same two formats, of a route that parses it itself."""
+def json_body(
+    model: type[BaseModel], example: dict[str, Any], *, required: bool = True
+) -> dict[str, Any]:
+    """The ``openapi_extra`` of a route that parses its JSON body itself, with its schemas."""
     schema = {"$ref": _COMPONENT.format(model=model.__name__)}
-    content = {JSON: {"schema": schema, "example": example}, OCTET_STREAM: _BINARY}
-    return {"requestBody": {"required": True, "content": content}}
+    content = {JSON: {"schema": schema, "example": example}}
+    body = {"required": required, "content": content}
+    return {"requestBody": body, _OWN_SCHEMAS: _schemas("validation", model)}
+
+
+def tensor_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """The same for a body that may be JSON, or such JSON followed by binary data."""
+    described = json_body(model, example)
+    described["requestBody"]["content"][OCTET_STREAM] = _BINARY
+    return described
+
+
+def _schemas(mode: JsonSchemaMode, *models: type[BaseModel]) -> dict[str, Any]:
+    """The schemas of ``models``, and those to which they refer, by name."""
+    named = [(model, mode) for model in models]
+    schemas: dict[str, Any] = models_json_schema(named, ref_template=_COMPONENT)[1]["$defs"]
+    return schemas
 
 
 def meaning(error: type[AppError]) -> str:
@@ -196,28 +207,17 @@ def install(app: FastAPI, timeout: float) -> None:
     ``timeout`` is the largest allowed value of the timeout header, in seconds.
     """
     generate = app.openapi
-    _, unnamed = models_json_schema(
-        [
-            (Problem, "serialization"),
-            (ProtocolError, "serialization"),
-            (ErrorResponse, "serialization"),
-            (InferenceRequest, "validation"),
-            (GenerateBody, "validation"),
-            (ArithmeticBody, "validation"),
-            (GridBody, "validation"),
-            (InterpolateBody, "validation"),
-            (VariationsBody, "validation"),
-        ],
-        ref_template=_COMPONENT,
-    )
+    errors = _schemas("serialization", Problem, ProtocolError, ErrorResponse)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema:
             return app.openapi_schema
         document = generate()
-        document["components"]["schemas"] |= {**unnamed["$defs"], "FrameLine": _FRAME_LINE}
+        schemas = document["components"]["schemas"]
+        schemas |= {**errors, "FrameLine": _FRAME_LINE}
         for path in document["paths"].values():
             for operation in path.values():
+                schemas |= operation.pop(_OWN_SCHEMAS, {})
                 _complete(operation, timeout)
         bodies_without_defaults(document)
         _remove_422(document)

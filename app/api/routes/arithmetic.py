@@ -1,20 +1,74 @@
 """``POST /arithmetic``: the image of a sum of latents, with its neighbours."""
 
 import math
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Request, Response
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.api import direct_route, merging, openapi, points, responses
-from app.api.bodies import ArithmeticBody
+from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext
-from app.api.formats import NEIGHBOURS
-from app.api.parameters import ArithmeticQuery
+from app.api.formats import NEIGHBOURS, SheetFormat
+from app.api.numbers import decimal
+from app.api.parameters import FORMAT, ClassesQuery, EditQuery, ModelQuery, Radius, SheetQuery
+from app.api.points import PointBody
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood, sum_of_means
 
 router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
+
+_ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
+
+
+def _odd_square(count: int) -> int:
+    if count not in _ODD_SQUARES:
+        raise ValueError("only a square sheet with an odd side has a centre")
+    return count
+
+
+_OddSquare = Annotated[
+    int,  # not a Literal, which would accept true for 1
+    AfterValidator(_odd_square),
+    Field(json_schema_extra={"enum": [*_ODD_SQUARES]}),
+    BeforeValidator(decimal),
+]
+_Group = Annotated[list[PointBody], Field(min_length=1, max_length=16)]
+
+
+class SumQuery(SheetQuery):
+    """A square sheet around a sum."""
+
+    format: SheetFormat | None = Field(None, description=f"{FORMAT}, else PNG")
+    neighbours: _OddSquare = Field(
+        9, description="images on a square sheet, including the result in its centre"
+    )
+    radius: Radius = 0.25
+
+
+class ArithmeticQuery(SumQuery, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``POST /arithmetic``."""
+
+
+class ArithmeticBody(SumQuery, EditBody, ModelQuery):
+    """The parameters of ``POST /arithmetic`` in JSON."""
+
+    example: ClassVar[dict[str, Any]] = {"plus": [[3, 4, 5], [6, 7, 8]], "minus": [[0, 1, 2]]}
+
+    plus: list[_Group] = Field(
+        min_length=1,
+        max_length=8,
+        description="groups of seeds or latents; the mean of each group is added",
+        examples=[[[3, 4, 5], [6, 7, 8]]],
+    )
+    minus: list[_Group] = Field(
+        [],
+        max_length=8,
+        description="groups of seeds or latents; the mean of each group is subtracted",
+        examples=[[[0, 1, 2]]],
+    )
 
 
 @router.post(

@@ -5,18 +5,22 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BeforeValidator, Field
 
 from app.api import openapi, responses, uploads
 from app.api.dependencies import KeyRoute, Services
 from app.api.drawing import Route
 from app.api.encoding import Encoding, Result
-from app.api.formats import ENCODED
-from app.api.parameters import EncodeQuery
+from app.api.formats import ENCODED, SheetFormat
+from app.api.numbers import decimal
+from app.api.parameters import FORMAT, ClassesQuery, ModelQuery
 from app.api.responses import Shown
 from app.api.schemas import Encoded, EncodedImage
 from app.errors import BodyTooLargeError, MediaTypeError, NotFoundError, error_naming, invalid
 from app.imaging import sheets
 from app.imaging.sheets import Sheet
+from app.imaging.uploads import Invert
+from app.latent.refinement import MAX_STEPS
 from app.latent.sampling import Latents
 from app.middleware import cost
 from app.registry.draw_options import DrawOptions
@@ -27,6 +31,23 @@ router = APIRouter(tags=["images"], route_class=KeyRoute)
 
 _COPIES = 2
 """Bytes of memory for each byte of the files: as they were sent, and without metadata."""
+_Refine = Annotated[int, Field(ge=0, le=MAX_STEPS), BeforeValidator(decimal)]
+
+
+class EncodeQuery(ClassesQuery, ModelQuery):
+    """Query of ``POST /encode``."""
+
+    format: SheetFormat | None = Field(None, description=f"{FORMAT}, else JSON")
+    invert: Invert = Field(
+        "auto",
+        description="whether the colours are inverted before the image is encoded; `auto` inverts "
+        "dark drawings on light paper for models of grey images on black",
+    )
+    refine: _Refine = Field(
+        0,
+        description="steps that bring the latent nearer to the image; they end early where further "
+        "ones would gain nothing",
+    )
 
 
 @router.post(

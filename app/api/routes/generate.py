@@ -2,15 +2,29 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from app.api import direct_route, generated, merging, openapi, responses
-from app.api.bodies import GenerateBody
+from app.api.bodies import EditBody, LatentRows
 from app.api.drawing import RouteContext, require_absent
-from app.api.formats import GENERATED
-from app.api.parameters import GenerateQuery, start
+from app.api.formats import GENERATED, SeedFormat
+from app.api.parameters import (
+    FORMAT,
+    RANDOM_SEED,
+    URLS,
+    ClassesQuery,
+    ColumnsQuery,
+    Count,
+    EditQuery,
+    ModelQuery,
+    Seeds,
+    StartSeed,
+    start,
+)
 from app.api.points import check_width, named
 from app.api.responses import Shown
 from app.api.schemas import Generated
@@ -22,6 +36,33 @@ from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
 router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
+
+
+class GenerateSeeds(ColumnsQuery):
+    """The seeds of images, and how these are laid out."""
+
+    format: SeedFormat | None = Field(None, description=f"{FORMAT}, else JSON; {URLS}")
+    n: Count = Field(16, description="number of images", examples=[4])
+    seed: StartSeed | None = Field(None, description=f"the first image's seed; {RANDOM_SEED}")
+    seeds: Seeds | None = Field(
+        None, description="one seed per image, instead of `n` and `seed`", examples=[[3, 17, 99]]
+    )
+
+
+class GenerateQuery(GenerateSeeds, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``POST /generate``."""
+
+
+class GenerateBody(GenerateSeeds, EditBody, ModelQuery):
+    """The parameters of ``POST /generate`` in JSON."""
+
+    example: ClassVar[dict[str, Any]] = {"n": 4, "seed": 42}
+
+    latents: LatentRows | None = Field(
+        None,
+        description="one latent per image, instead of seeds; each has as many numbers from -100 "
+        "to 100 as the model's card says",
+    )
 
 
 @dataclass(slots=True)

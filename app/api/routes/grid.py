@@ -3,16 +3,34 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
+from pydantic import BeforeValidator, Field
 
 from app.api import direct_route, generated, merging, openapi, points, responses
-from app.api.bodies import GridBody
+from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import Drawing, RouteContext, require_absent
-from app.api.formats import GRID
-from app.api.parameters import RANDOM, GridQuery, start
+from app.api.formats import GRID, SeedFormat
+from app.api.parameters import (
+    FORMAT,
+    RANDOM,
+    RANDOM_SEED,
+    URLS,
+    ClassesQuery,
+    Count,
+    EditQuery,
+    ModelQuery,
+    Seed,
+    Seeds,
+    SheetQuery,
+    StartSeed,
+    start,
+)
+from app.api.points import PointBody
+from app.api.query_lists import split
 from app.api.raw_response import Headers, permanent
 from app.api.responses import Shown
 from app.api.schemas import Generated
@@ -28,6 +46,60 @@ router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 _SHEET = openapi.formats(GRID, "The images: one sheet, JSON, or a ZIP of PNG files")
 _SIDE = 4
 """Rows and columns of a sheet if the request does not say."""
+
+_SeedCorners = Annotated[
+    list[Seed], Field(min_length=4, max_length=4, fail_fast=True), BeforeValidator(split)
+]
+_Corners = Annotated[list[PointBody], Field(min_length=4, max_length=4, fail_fast=True)]
+_Images = Annotated[list[PointBody], Field(min_length=1, max_length=256, fail_fast=True)]
+
+
+class GridSeeds(SheetQuery):
+    """Rows and columns of seeds."""
+
+    format: SeedFormat | None = Field(None, description=f"{FORMAT}, else PNG; {URLS}")
+    rows: Count | Literal["classes", "attributes"] | None = Field(
+        None,
+        description="rows; rows × cols is at most 256; default: 4, or as many as `seeds` need; "
+        "`classes` or `attributes`: one row for each, in which every image has it, and one column "
+        "for each seed",
+    )
+    cols: Count | None = Field(None, description="columns; default: 4")
+    seed: StartSeed | None = Field(
+        None, description=f"the first image's seed; {RANDOM_SEED}; not with `corners` or `seeds`"
+    )
+    seeds: Seeds | None = Field(
+        None,
+        description="one seed per image, row by row, instead of `seed`",
+        examples=[[3, 17, 99]],
+    )
+
+
+class GridQuery(GridSeeds, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``/grid``."""
+
+    corners: _SeedCorners | None = Field(
+        None,
+        description="four seeds: top left, top right, bottom left, bottom right",
+        examples=[[1, 2, 3, 4]],
+    )
+
+
+class GridBody(GridSeeds, EditBody, ModelQuery):
+    """The parameters of ``/grid`` in JSON."""
+
+    example: ClassVar[dict[str, Any]] = {"points": [3, 17, 99, 4], "cols": 2}
+
+    points: _Images | None = Field(
+        None,
+        description="the images, row by row, each a seed or a latent, instead of seeds",
+        examples=[[3, 17, 99]],
+    )
+    corners: _Corners | None = Field(
+        None,
+        description="four points: top left, top right, bottom left, bottom right",
+        examples=[[1, 2, 3, 4]],
+    )
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ import weakref
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
 
 from app.api import direct_route, etags, openapi
 from app.api.content_negotiation import PNG, WEBP, choose
 from app.api.drawing import RouteContext, route_context
 from app.api.image_cache import ImageKey
-from app.api.parameters import FileFormat, ImagePath, ImageQuery
+from app.api.parameters import ImageQuery, Seed, Version
 from app.api.raw_response import Headers, RawResponse, entity_headers, permanent, revalidated
+from app.artifact.card import ModelName
 from app.imaging.sheets import Sheet
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -20,10 +23,25 @@ from app.registry.model_version import ModelVersion
 router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
 
 _PATH = "/images/{model}/{version}/{seed}.{form}"
+FileFormat = Literal["png", "webp"]
 _MEDIA_TYPES: dict[FileFormat, str] = {"png": PNG, "webp": WEBP}
 _SHEET = Sheet(columns=1)
 _REMEMBERED, _SHORT = 4096, 256
 """How many URLs are remembered, and the most bytes of each."""
+
+
+class ImagePath(BaseModel):
+    """Path of ``/images/…``."""
+
+    model: ModelName = Field(description="a served model", examples=["fashion-mnist"])
+    version: Version = Field(
+        description="its version; `latest` is the default version of the model at that time",
+        examples=[3],
+    )
+    seed: Seed = Field(description="the image's seed")
+    form: FileFormat = Field(description="file format; the pixels are the same")
+
+
 _DESCRIPTION = direct_route.description(ImageQuery, path=ImagePath)
 _DESCRIPTION["parameters"] += openapi.IF_NONE_MATCH["parameters"]
 

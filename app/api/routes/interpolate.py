@@ -2,16 +2,31 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BeforeValidator, Field
 
 from app.api import direct_route, merging, openapi, points, responses, streaming
-from app.api.bodies import InterpolateBody
+from app.api.bodies import EditBody
+from app.api.condition_types import ClassText
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, require_absent
 from app.api.drawn import Drawn
-from app.api.formats import PATH, Format
-from app.api.parameters import InterpolateQuery
+from app.api.formats import PATH, Format, PathFormat
+from app.api.numbers import decimal
+from app.api.parameters import (
+    FORMAT,
+    ClassesQuery,
+    ColumnsQuery,
+    EditQuery,
+    FramesPerSecond,
+    ModelQuery,
+    Parameters,
+    Seed,
+)
+from app.api.points import PointBody
+from app.api.query_lists import split
 from app.api.responses import Shown
 from app.api.schemas import Frame, Interpolated
 from app.errors import BodyTooLargeError, invalid, parameter_error
@@ -19,7 +34,8 @@ from app.imaging.animation import AnimationFormat
 from app.imaging.sheets import Sheet
 from app.latent import choices, interpolation
 from app.latent.choices import Choice
-from app.latent.sampling import SEEDS, Points
+from app.latent.interpolation import Easing
+from app.latent.sampling import SEEDS, Method, Points
 from app.registry import chosen_conditions
 from app.registry.model_version import ModelVersion
 
@@ -27,6 +43,79 @@ router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
 _ANIMATIONS: dict[Format, AnimationFormat] = {"gif": "gif", "webp": "webp", "apng": "apng"}
 _FRAMES = openapi.formats(PATH, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP")
+
+_Steps = Annotated[int, Field(ge=2, le=256), BeforeValidator(decimal)]
+_SeedStops = Annotated[
+    list[Seed], Field(min_length=2, max_length=16, fail_fast=True), BeforeValidator(split)
+]
+_Stops = Annotated[list[PointBody], Field(min_length=2, max_length=16, fail_fast=True)]
+
+
+class PathQuery(Parameters):
+    """A path, and the format of its frames."""
+
+    steps: _Steps = Field(8, description="frames from one seed to the next, including both")
+    method: Method = Field(
+        "slerp", description="spherical (`slerp`) or linear (`lerp`) interpolation"
+    )
+    loop: bool = Field(
+        False,
+        description="close the path to the first seed; an animation then repeats permanently "
+        "instead of playing once",
+    )
+    easing: Easing = Field(
+        "linear",
+        description="whether the frames of each segment are closer together at its start, its end, "
+        "or both",
+    )
+    format: PathFormat | None = Field(
+        None, description=f"{FORMAT}, else a strip as PNG; `webp` is an animation"
+    )
+    fps: FramesPerSecond = Field(12, description="frames per second of an animation")
+
+
+class PathSeeds(PathQuery, ColumnsQuery):
+    """A path through seeds."""
+
+    start: Seed | None = Field(
+        None,
+        alias="from",
+        description="seed of the first frame; not with `seeds`",
+        json_schema_extra={"example": 3},
+    )
+    end: Seed | None = Field(
+        None,
+        alias="to",
+        description="seed of the last frame; not with `seeds`",
+        json_schema_extra={"example": 17},
+    )
+    seeds: _SeedStops | None = Field(
+        None,
+        description="the 2 to 16 seeds of a path, instead of `from` and `to`",
+        examples=[[3, 17, 99]],
+    )
+    from_class: ClassText | None = Field(
+        None, description="class of the first frame; not with `class` or `seeds`"
+    )
+    to_class: ClassText | None = Field(
+        None, description="class of the last frame; not with `class` or `seeds`"
+    )
+
+
+class InterpolateQuery(PathSeeds, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``/interpolate``."""
+
+
+class InterpolateBody(PathSeeds, EditBody, ModelQuery):
+    """The parameters of ``/interpolate`` in JSON."""
+
+    example: ClassVar[dict[str, Any]] = {"points": [3, 17], "steps": 8}
+
+    points: _Stops | None = Field(
+        None,
+        description="the points of a path, each a seed or a latent, instead of seeds",
+        examples=[[3, 17]],
+    )
 
 
 @router.get(

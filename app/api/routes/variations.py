@@ -1,13 +1,28 @@
 """``GET`` and ``POST /variations``: the image of a point, with its neighbours."""
 
+from typing import Any, ClassVar
+
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 
 from app.api import direct_route, merging, openapi, points, responses
-from app.api.bodies import VariationsBody
+from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import RouteContext, require_absent
-from app.api.formats import NEIGHBOURS
-from app.api.parameters import VariationsQuery, start
+from app.api.formats import NEIGHBOURS, SheetFormat
+from app.api.parameters import (
+    FORMAT,
+    RANDOM_SEED,
+    ClassesQuery,
+    Count,
+    EditQuery,
+    ModelQuery,
+    Radius,
+    SheetQuery,
+    StartSeed,
+    start,
+)
+from app.api.points import PointBody
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood
@@ -16,6 +31,30 @@ from app.latent.sampling import Point
 router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
 
 _IMAGES = openapi.formats(NEIGHBOURS, "The images: one sheet, JSON, or a ZIP of PNG files")
+
+
+class NeighbourhoodQuery(SheetQuery):
+    """A sheet of neighbours."""
+
+    format: SheetFormat | None = Field(None, description=f"{FORMAT}, else PNG")
+    radius: Radius = 0.25
+    rows: Count = Field(3, description="rows; rows × cols is at most 256")
+    cols: Count = Field(3, description="columns")
+    seed: StartSeed | None = Field(None, description=f"seed of the centre image; {RANDOM_SEED}")
+
+
+class VariationsQuery(NeighbourhoodQuery, ClassesQuery, EditQuery, ModelQuery):
+    """Query of ``/variations``."""
+
+
+class VariationsBody(NeighbourhoodQuery, EditBody, ModelQuery):
+    """The parameters of ``/variations`` in JSON."""
+
+    example: ClassVar[dict[str, Any]] = {"point": 42, "radius": 0.5}
+
+    point: PointBody | None = Field(
+        None, description="seed or latent of the centre image, instead of `seed`", examples=[42]
+    )
 
 
 @router.get(
