@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -63,7 +64,8 @@ def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
     except ValidationError as error:
         for problem in error.errors():
             flag = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
-            print(f"error: {flag} {problem['input']}: {problem['msg']}", file=sys.stderr)
+            value = shlex.quote(str(problem["input"]))
+            print(f"error: {flag} {value}: {problem['msg']}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
@@ -253,9 +255,12 @@ def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> N
 
 def _fit(options: dict[str, Any]) -> None:
     from training.loop import threads
+    from training.run.tracker_library import check_installed
 
     out, resume, dry_run = (options.pop(name) for name in ("out", "resume", "dry_run"))
-    from_flags(options)
+    validated = from_flags(options)
+    if "track" in options:  # else the resumed run decides
+        check_installed(validated.trackers)
     threads.wait_passively_if_busy()
 
     from training.evaluation.scoring import scorer

@@ -1,5 +1,6 @@
 """The options of a training run: one validated model whose fields are the flags of ``fit``."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -378,9 +379,10 @@ def resumed(saved: Config, flags: dict[str, Any]) -> Config:
 
 def check_unchanged(title: str, before: BaseModel, now: BaseModel, names: Iterable[str]) -> None:
     """Raise RunError if an option of ``names`` is not what ``title`` began with, ``before``."""
-    for name in names:
+    fixed = {*names}
+    for name in type(before).model_fields:
         old, new = getattr(before, name), getattr(now, name)
-        if old != new:
+        if name in fixed and old != new:
             raise RunError(
                 f"{_flag(name, new)} contradicts {title}, which began with {_flag(name, old)}"
             )
@@ -393,4 +395,6 @@ def _flag(name: str, value: object) -> str:
         return f"--{words}" if value else f"--no-{words}"
     if value is None:
         return f"no --{words}"
-    return f"--{words} {value}"
+    # These two store none as an empty text.
+    text = "none" if value == "" and name in {"augment", "track"} else str(value)
+    return f"--{words} {shlex.quote(text)}"

@@ -62,7 +62,7 @@ def _rows(start: Start, trial: Trial, done: int) -> Iterator[tuple[str, str]]:
     steps, epochs = counted(start.steps, "step"), counted(start.epochs, "epoch")
     shown = f"{steps} of {options.batch_size} images, {epochs}"
     yield "length", f"{shown}; {done:,} steps are done" if done else shown
-    yield "time", _time(start, trial, start.steps - done)
+    yield "time", _time(start, trial, done)
     yield "folder", f"{printable(str(start.run.folder))}; look at its newest picture in samples"
 
 
@@ -91,13 +91,16 @@ def _network(layers: str, size: NetworkSize) -> str:
     return f"{layers}, {size.parameters:,} parameters, {size.mflop:,.1f} MFLOP per image"
 
 
-def _time(start: Start, trial: Trial, steps: int) -> str:
+def _time(start: Start, trial: Trial, done: int) -> str:
     most = "at most " if start.device.type == "cuda" else ""  # recorded steps are faster
     step = trial.seconds / (1 - LOOKS_SHARE)
     epoch = step * start.data.images / start.options.batch_size
-    whole = f"about {duration(step * steps)}, {duration(epoch)} per epoch"
+    if done == start.steps:
+        return "none: all steps are done"
+    left = step * (start.steps - done)
+    whole = f"about {duration(left)}{' more' if done else ''}, {duration(epoch)} per epoch"
     speed = start.options.batch_size / trial.seconds
-    stop = "; Ctrl-C saves and stops" if step * steps > _LONG else ""
+    stop = "; Ctrl-C saves and stops" if left > _LONG else ""
     return f"{most}{whole}, at {speed:,.0f} images per second{stop}"
 
 

@@ -31,7 +31,7 @@ from training.loop.stop_signals import StopSignals
 from training.loop.trial import Trial, trial
 from training.run.journal import DataSummary, Run
 from training.run.report import OnReport, Report, ignore_report
-from training.run.tracking import check_installed
+from training.run.tracker_library import check_installed
 
 MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 """Makes the ``Score`` of a run, if its options ask for scores."""

@@ -1,6 +1,7 @@
 """Collects the figures of a training run and decides when they are read from the device."""
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,9 @@ REPORT_STEPS = 50
 """Largest number of steps between two reports."""
 REPORT_SECONDS = 1.0
 """Largest time between two reports, unless one step takes longer."""
+
+LATEST_REPORTS = 10
+"""Number of reports over which the throughput inside an epoch is a mean."""
 
 MOST_LOSS = 1e5
 """Mean loss of an epoch above which a run has diverged. Losses are in nats, or the outputs of a
@@ -52,6 +56,32 @@ class EpochSoFar:
         self.totals, self.steps, self.seconds = torch.zeros_like(self.totals), 0, 0.0
 
 
+class Throughput:
+    """Steps per second of this process; those before it was resumed do not count."""
+
+    def __init__(self) -> None:
+        self._epoch_steps, self._epoch_seconds = 0, 0.0
+        self._latest = deque[tuple[int, float]](maxlen=LATEST_REPORTS)
+
+    def add(self, steps: int, seconds: float) -> None:
+        """Add the steps between two reports, and the time that they took."""
+        self._epoch_steps += steps
+        self._epoch_seconds += seconds
+        self._latest.append((steps, seconds))
+
+    @property
+    def latest(self) -> float:
+        """The mean between the latest reports: a pause is forgotten soon."""
+        steps, seconds = map(sum, zip(*self._latest, strict=True))
+        return steps / seconds
+
+    def end_epoch(self) -> float:
+        """The mean of the steps in the epoch that ends; the next one begins."""
+        mean = self._epoch_steps / self._epoch_seconds
+        self._epoch_steps, self._epoch_seconds = 0, 0.0
+        return mean
+
+
 class Reporter:
     """Makes the reports of a run: at the end of an epoch, and in between about once a second.
 
@@ -66,7 +96,7 @@ class Reporter:
         self._alone = gan.group.size == 1
         self._since, self._step = time.perf_counter(), gan.step
         self._next = gan.step + (most if self._alone else 1)
-        self._seconds_per_step = 0.0
+        self._seconds_per_step, self._throughput = 0.0, Throughput()
 
     def add(self, values: Tensor) -> None:
         """Add what a step returned."""
@@ -107,9 +137,10 @@ class Reporter:
             )
         if done:  # the last step's update can spoil finite losses
             check_weights(gan)
-        speed = epoch.steps * gan.config.batch_size / epoch.seconds
+        steps_per_second = self._throughput.end_epoch() if done else self._throughput.latest
         if done:
             epoch.end()
+        speed = steps_per_second * gan.config.batch_size
         number = self._epochs_done(gan.step - 1) + 1
         figures = (d_loss, g_loss, real, fake, speed, stopping > 0)
         return Report(number, gan.step, done, *figures, *probability)
@@ -126,6 +157,7 @@ class Reporter:
         """
         passed, steps = time.perf_counter() - self._since, self._gan.step - self._step
         self._epoch.seconds += passed
+        self._throughput.add(steps, passed)
         self._seconds_per_step, self._step = passed / max(1, steps), self._gan.step
         if self._alone:
             seconds_per_step = self._seconds_per_step

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Means over the current epoch, or since the run resumed within it, and the throughput."""
+    """Means over the current epoch, also of steps before the run was resumed; the throughput."""
 
     epoch: int
     """Number of the current epoch, from 1."""
@@ -21,6 +21,8 @@ class Report:
     accuracy_fake: float
     """Share of generated images that the discriminator takes for generated."""
     images_per_second: float
+    """Throughput of this process: of the whole epoch in its last report, else of about the last ten
+    seconds. Steps before the run was resumed do not count."""
     stopping: bool = False
     """Whether the run stops after this report, because a signal asks for it."""
     augment_probability: float | None = None

@@ -8,19 +8,15 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
 from tqdm import tqdm
 
 from training.config import Config
-from training.errors import RunError, StoppedError
+from training.errors import StoppedError
 from training.run.journal import SCORE, Run
 from training.run.tracker import Ending, TrackedEpoch, Tracker
-
-EXTRAS: Final = {"tensorboard": "train", "mlflow": "mlflow", "wandb": "wandb"}
-"""The extra that installs each tracker's library, which has the name of the tracker."""
 
 _MLFLOW: Final = {
     # A server that cannot be reached would hold up the training for minutes.
@@ -33,16 +29,6 @@ _MLFLOW: Final = {
 
 Open: TypeAlias = Callable[[Run, dict[str, Any], int], Tracker]
 """Opens a tracker for a run with its options, after a step."""
-
-
-def check_installed(names: Sequence[str]) -> None:
-    """Raise RunError with the command that installs it if the library of a tracker is missing."""
-    for name in names:
-        found = find_spec(name)
-        if found is None or found.origin is None:  # a folder of that name, as wandb makes one
-            raise RunError(
-                f"--track {name}: {name} is not installed: pip install '.[{EXTRAS[name]}]'"
-            )
 
 
 class Trackers:

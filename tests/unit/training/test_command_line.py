@@ -580,6 +580,10 @@ def test_an_unwritable_folder_is_an_error(
         (["--seed", "3"], "--seed 0"),
         (["--loss", "hinge"], "--loss bce"),
         (["--spectral-norm"], "--no-spectral-norm"),
+        (["--augment", "cutout"], "--augment none"),
+        (["--classes", "bag"], "--classes ''"),
+        (["--image-size", "16"], "no --image-size"),
+        (["--init-from", "models/digits"], "no --init-from"),
     ],
 )
 def test_a_run_is_not_resumed_with_other_options(

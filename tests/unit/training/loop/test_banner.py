@@ -76,7 +76,8 @@ def test_the_banner_of_a_resumed_run_with_classes() -> None:
     assert found["labels"].endswith(", c15, …")
     assert found["augmentation"] == "none"
     assert found["length"] == "93,750 steps of 32 images, 50 epochs; 93,741 steps are done"
-    assert found["time"] == "about 10 s, 35 min per epoch, at 32 images per second"
+    assert found["time"] == "about 10 s more, 35 min per epoch, at 32 images per second"
+    assert told(start, done=93_750)["time"] == "none: all steps are done"
     assert found["folder"] == r"x\x1b; look at its newest picture in samples"
 
 

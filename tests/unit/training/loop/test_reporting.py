@@ -20,6 +20,10 @@ class Clock:
 
     now = 0.0
 
+    def __init__(self) -> None:
+        self.pauses: dict[int, float] = {}
+        """Further seconds that a step takes, by its number."""
+
     def __call__(self) -> float:
         return self.now
 
@@ -40,7 +44,7 @@ def seconds(make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch, clock: Clock) ->
 
         def step(_: Tensor) -> Tensor:
             gan.step += 1
-            clock.now += duration
+            clock.now += duration + clock.pauses.get(gan.step, 0)
             return torch.ones(4)
 
         monkeypatch.setattr(gan, "train_step", step)
@@ -67,6 +71,21 @@ def test_the_time_that_the_reader_of_a_report_takes_does_not_count(
     for report in train(seconds(0.5), TrainingData(IMAGES), 100):
         assert report.images_per_second == pytest.approx(8)
         clock.now += 1000
+
+
+def test_the_throughput_is_that_of_this_process_and_recovers_from_a_pause(
+    seconds: Seconds, clock: Clock
+) -> None:
+    gan = seconds(0.5)
+    clock.pauses, gan.step = {150: 950.0}, 90
+    # A run that was resumed: another process took hours for 90 of the 100 steps of the epoch.
+    epoch = EpochSoFar(torch.full((4,), 90.0), steps=90, seconds=10_000.0)
+    reports = train(gan, TrainingData(IMAGES), 200, control=Control(epoch=epoch))
+    found = {report.step: report.images_per_second for report in reports}
+    assert {found.pop(step) for step in range(92, 150, 2)} == {8.0}
+    assert found[150] < 0.1
+    assert found[171] == 8.0
+    assert found[200] == pytest.approx(4 * 100 / (50 + 950))  # that of the whole epoch
 
 
 def test_processes_of_a_group_agree_on_the_steps_by_the_time_before_the_last_report(

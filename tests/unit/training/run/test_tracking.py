@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from training.errors import StoppedError
 from training.loop.stop_signals import StopSignals
-from training.run import tracking
+from training.run import tracker_library, tracking
 from training.run.journal import Run
 from training.run.report import Report
 from training.run.tensorboard import Events
@@ -371,7 +371,9 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_command_that_installs
     capsys: pytest.CaptureFixture[str],
     spec: ModuleSpec | None,
 ) -> None:
-    monkeypatch.setattr(tracking, "find_spec", lambda _: spec)
+    monkeypatch.setattr(tracker_library, "find_spec", lambda _: spec)
+    # The trainer, which imports torch, is not imported before.
+    monkeypatch.setitem(sys.modules, "training.loop.fit", None)
     assert fit(tmp_path / "run", "--track", "mlflow") == 1
     assert capsys.readouterr().err == (
         "error: --track mlflow: mlflow is not installed: pip install '.[mlflow]'\n"
