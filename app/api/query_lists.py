@@ -1,5 +1,6 @@
 """Lists in a query, which it may have in several parts. Other parameters are given once."""
 
+from contextlib import suppress
 from functools import cache
 
 from pydantic import BaseModel
@@ -15,8 +16,9 @@ def split(received: object) -> object:
     """
     if isinstance(received, str):
         return received.split(",")
-    if isinstance(received, list) and all(isinstance(one, str) for one in received):
-        return [value for text in received for value in text.split(",")]
+    if isinstance(received, list) and received:
+        with suppress(TypeError):  # not all of them are text
+            return ",".join(received).split(",")
     return received
 
 
