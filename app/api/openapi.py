@@ -13,8 +13,7 @@ from app.api.content_negotiation import JSON, NDJSON
 from app.api.formats import Formats
 from app.api.openai.errors import ErrorResponse, body, is_openai, status_of
 from app.api.optional_parameters import bodies_without_defaults
-from app.api.problems import is_v2
-from app.api.v2.schemas import ProtocolError
+from app.api.v2.schemas import ProtocolError, is_v2
 from app.errors import (
     MEDIA_TYPE,
     PROTOCOL_ERRORS,

@@ -16,6 +16,7 @@ from app.api.direct_route import RefusedParametersError
 from app.api.openai import errors as openai_errors
 from app.api.parameters import MOST_ERRORS
 from app.api.schema_words import Schema, within, words
+from app.api.v2.schemas import is_v2
 from app.batching.jobs import DisconnectedError
 from app.errors import (
     MEDIA_TYPE,
@@ -97,11 +98,6 @@ def _release_frames(error: Exception) -> None:
     for one in (error, error.__cause__):
         if one:
             one.__traceback__ = None
-
-
-def is_v2(path: str) -> bool:
-    """Whether ``path`` belongs to the Open Inference Protocol, which has its own error body."""
-    return path == "/v2" or path.startswith("/v2/")
 
 
 def error_response(path: str, error: AppError) -> JSONResponse:

@@ -17,6 +17,11 @@ class ProtocolError(BaseModel):
     error: str = Field(description="what is wrong with this request")
 
 
+def is_v2(path: str) -> bool:
+    """Whether ``path`` belongs to the Open Inference Protocol, which has its own error body."""
+    return path == "/v2" or path.startswith("/v2/")
+
+
 class ServerMetadata(BaseModel):
     """Response of ``GET /v2``."""
 
