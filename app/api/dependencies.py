@@ -14,6 +14,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel
 
 from app.api.image_cache import ImageCache
+from app.api.json_request import JsonRequest
 from app.api.query_lists import check_repeated
 from app.auth.api_keys import Authenticator
 from app.errors import NotReadyError
@@ -151,7 +152,12 @@ class KeyRoute(APIRoute):
             for model in models:
                 check_repeated(request.query_params, model)
 
-        return checked_first(check_key, checked_first(check_query, super().get_route_handler()))
+        handle = super().get_route_handler()
+
+        async def handle_json(request: Request) -> Response:
+            return await handle(JsonRequest(request.scope, request.receive))
+
+        return checked_first(check_key, checked_first(check_query, handle_json))
 
 
 RequiresReady = Depends(_require_ready)

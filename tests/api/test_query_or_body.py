@@ -115,6 +115,23 @@ def test_a_body_must_be_an_object(client: TestClient, path: str) -> None:
         assert response.json()["errors"][0]["allowed"] == "a JSON object, sent as application/json"
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/generate", "n"),
+        ("/web/morph", "fps"),
+        ("/v1/images/generations", "prompt"),
+        ("/v2/repository/index", "ready"),
+        ("/v2/models/grey/infer", "id"),
+    ],
+)
+def test_a_body_has_every_name_once(client: TestClient, path: str, name: str) -> None:
+    body = f'{{"{name}": 1, "{name}": 2}}'
+    response = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == (400 if path.startswith("/v1") else 422)
+    assert f"{name} is [1, 2] but must be given once" in response.text
+
+
 @pytest.mark.parametrize("path", ["/generate", "/grid", "/variations"])
 def test_a_missing_seed_and_minus_one_are_random(client: TestClient, path: str) -> None:
     requests = [("", None), ("?seed=-1", None), ("", {"seed": -1})]

@@ -28,7 +28,7 @@ RELATIONS = re.compile(
     r"|classes has (the value|only zeros|\d+ rows)"
     r"|prompt is .* but must be empty|size is .* but must be one of auto, "
     r"|Inference-Header-Content-Length is \d+, but the body has"
-    r"|Invalid JSON: EOF while parsing"  # truncated at that length
+    r"|the body: Invalid JSON: "  # truncated at that length
     r"|numbers that are not finite as 32-bit floats"
 )
 """Reasons to refuse a value that is valid alone, but not together with the others."""

@@ -12,6 +12,7 @@ from app.api.dependencies import (
     check_administrator,
     checked_first,
 )
+from app.api.json_request import JsonRequest
 from app.api.v2.models import Name
 from app.api.v2.schemas import (
     EmptyResponse,
@@ -34,7 +35,7 @@ class JsonRoute(APIRoute):
         async def handle_json(request: Request) -> Response:
             headers = [one for one in request.scope["headers"] if one[0] != b"content-type"]
             headers.append((b"content-type", JSON.encode()))
-            return await handle(Request({**request.scope, "headers": headers}, request.receive))
+            return await handle(JsonRequest({**request.scope, "headers": headers}, request.receive))
 
         return handle_json
 

@@ -169,8 +169,8 @@ def size(card: Card, most: int) -> tuple[int, int]:
 def parse(body: bytes, json_length: int | None, numbers: int, rows: int) -> InferenceRequest:
     """The JSON of ``body``: its first ``json_length`` bytes, or all of it.
 
-    Its tensors have at most ``rows`` and ``numbers``, see ``json_text.check_size``. Raises
-    TensorError.
+    Its tensors have at most ``rows`` and ``numbers``, see ``json_text.load``. Raises TensorError,
+    and ParameterError if a name occurs twice in an object.
     """
     if json_length is not None and json_length > len(body):
         raise TensorError(
@@ -178,12 +178,13 @@ def parse(body: bytes, json_length: int | None, numbers: int, rows: int) -> Infe
         )
     text = body if json_length is None else body[:json_length]
     try:
-        json_text.check_size(text, numbers, rows)
-        return InferenceRequest.model_validate_json(text)
+        return InferenceRequest.model_validate(json_text.load(text, numbers, rows))
     except TooManyPartsError as error:
         raise TensorError(str(error)) from error
     except ValidationError as error:
         raise TensorError(_first(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise TensorError(f"the body: Invalid JSON: {error}") from error
 
 
 def most_images(card: Card, most: int) -> int:
@@ -358,9 +359,11 @@ def _from_json(tensor: InputTensor) -> NDArray[np.float32]:
 def _first(error: ValidationError) -> str:
     """The first fault in the JSON, with its place."""
     problem = error.errors(include_url=False, include_input=False)[0]
-    *place, last = (str(part) for part in problem["loc"]) if problem["loc"] else ("", "")
+    if not problem["loc"]:
+        return "the body must be a JSON object"
+    *place, last = (str(part) for part in problem["loc"])
     if "data" in problem["loc"]:
         place, last = [str(part) for part in problem["loc"][:2]], "data"
         return f"{'.'.join([*place, last])} must be a list of finite numbers, or of rows of them"
     where = ".".join(part for part in [*place, last] if part)
-    return f"{where or 'the body'}: {problem['msg']}"
+    return f"{where}: {problem['msg']}"
