@@ -265,9 +265,10 @@ def _fit(options: dict[str, Any]) -> None:
 
     from training.evaluation.scoring import scorer
     from training.export.initial_weights import begin
+    from training.export.teacher import find
     from training.loop.fit import Hooks, fit
 
-    fit(out, options, resume, Hooks(scorer, begin), dry_run=dry_run)
+    fit(out, options, resume, Hooks(scorer, begin, find), dry_run=dry_run)
 
 
 def _encoder(options: dict[str, Any]) -> None:

@@ -167,6 +167,17 @@ class Config(Architecture):
         "of --init-from (FreezeD, Mo et al. 2020)",
     )
 
+    teacher: Path | None = Field(
+        None,
+        description="a run, or a published model such as models/digits, whose images the generator "
+        "also learns to reproduce from the same latents (distillation, Aguinaldo et al. 2019)",
+    )
+    teacher_weight: float = Field(
+        10.0,
+        gt=0,
+        description="weight of the distance to the images of --teacher in the generator's loss",
+    )
+
     conditional: Conditional = Field(
         "auto",
         description="labels that the generator takes beside the latent: the classes or the "
@@ -332,6 +343,7 @@ PLACEMENT = frozenset({"data_dir", "features", "device", "execution", "threads",
 ADJUSTABLE = PLACEMENT | {
     "epochs",
     "images_seen",
+    "teacher",  # it may have been moved: its hash must be the same
     "precision",
     "collapse_epochs",
     "score_every",

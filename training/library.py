@@ -29,8 +29,9 @@ def fit(
     """
     from training.evaluation.scoring import scorer
     from training.export.initial_weights import begin
+    from training.export.teacher import find
     from training.loop import fit as loop
 
-    hooks = loop.Hooks(scorer, begin, progress)
+    hooks = loop.Hooks(scorer, begin, find, progress)
     loop.fit(Path(out), options.model_dump(), resume, hooks)
     return Path(out)

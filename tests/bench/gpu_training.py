@@ -20,6 +20,7 @@ from training.config import Config, Execution, from_flags
 from training.errors import TrainingError
 from training.evaluation.scoring import scorer
 from training.export.initial_weights import begin
+from training.export.teacher import find
 from training.loop.fit import Hooks, fit
 from training.run.journal import SCORE, Run
 
@@ -137,7 +138,7 @@ def whole_run(
         flags |= {"data_dir": data_dir, "device": bench.where.type}
         run, began = Run(Path(folder) / "run"), time.perf_counter()
         try:
-            fit(run.folder, flags, resume=False, hooks=Hooks(scorer, begin))
+            fit(run.folder, flags, resume=False, hooks=Hooks(scorer, begin, find))
         except TrainingError as error:
             raise NotRunError(f"{error} (see --data-dir)") from error
         passed, lines = time.perf_counter() - began, run.epochs()

@@ -4,22 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from app.artifact import card
-from app.artifact.card import CLASSES, INPUT
 from app.latent.conditions import ClassSampler
 from training.config import CheckpointChoice
-from training.encoder.onnx_module import OnnxModule
 from training.errors import ExportError
 from training.evaluation import feature_file, features, loaded_model
 from training.evaluation.features import NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
-from training.export import parity
+from training.export import read_back
 from training.gan.hardware import channels_last
-from training.gan.pixels import scaled, to_pixels
-
-_PARITY_SEEDS = 256
 
 
 @dataclass(frozen=True)
@@ -46,22 +40,6 @@ class Subject:
         return isinstance(self.model.sampler, ClassSampler)
 
 
-class GraphGenerator(nn.Module):
-    """A published generator, read back from its graph."""
-
-    def __init__(self, graph: bytes, width: int) -> None:
-        """Latents have ``width`` numbers. Raises ExportError for an unknown operator."""
-        super().__init__()
-        self._graph, self._width = OnnxModule(graph), width
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """The images ``(n, c, h, w)`` in [-1, 1] of rows ``(n, z + k)``."""
-        latents, classes = rows.tensor_split([self._width], dim=1)
-        inputs = {INPUT: latents} | ({CLASSES: classes} if classes.shape[1] else {})
-        pixels: Tensor = self._graph(inputs)
-        return scaled(pixels.permute(0, 3, 1, 2))
-
-
 def load(folder: Path, device: torch.device, choice: CheckpointChoice | None = None) -> Subject:
     """The generator of the run or of the published version in ``folder``.
 
@@ -75,7 +53,7 @@ def of_model(model: LoadedModel, folder: Path, device: torch.device) -> Subject:
 
     Raises ExportError if it is a version whose graph cannot be read back.
     """
-    generator = model.generator or _read_back(folder.resolve(), model)
+    generator = model.generator or _read_back(folder.resolve())
     network, spec = _feature_network(model)
     body = network.get_submodule("body").requires_grad_(False).to(device) if network else None
     return Subject(
@@ -93,15 +71,9 @@ def _feature_network(model: LoadedModel) -> tuple[nn.Module | None, NetworkSpec 
     return None, None
 
 
-def _read_back(folder: Path, model: LoadedModel) -> nn.Module:
-    """The generator in the graph of a version, compared with onnxruntime's images."""
-    described = card.read(folder)
-    graph = card.load_graph(folder, described.variant("any"))
+def _read_back(folder: Path) -> nn.Module:
+    """The generator in the graph of a version. Raises ExportError with what to do instead."""
     try:
-        generator = GraphGenerator(graph, model.latent.width)
-        rows = model.rows(range(_PARITY_SEEDS))
-        conditions = rows.shape[1] - model.latent.width
-        parity.check(to_pixels(generator, torch.from_numpy(rows)), graph, rows, conditions)
+        return read_back.generator(folder)
     except ExportError as error:
         raise ExportError(f"{folder}: {error}; train the encoder of its run instead") from error
-    return generator

@@ -15,10 +15,10 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from app.artifact import card, default_version
-from app.artifact.card import CARD_FILE, CardError
+from app.artifact import card
+from app.artifact.card import CardError
 from training.errors import ExportError, RunError
-from training.export import state_dict
+from training.export import source_folder, state_dict
 from training.export.checkpoint_file import State
 from training.gan.gan import Gan
 from training.loop import checkpoint
@@ -165,22 +165,15 @@ def _read(source: Path) -> Weights:
         return _of_file(source)
     if Run(source).options.exists():
         return _of_run(Run(source))
-    numbers = card.version_numbers(source) if source.is_dir() else []
-    folder = source / str(_default(source, numbers)) if numbers else source
-    if (folder / CARD_FILE).exists():
-        return _of_version(folder.absolute())
+    try:
+        if folder := source_folder.version_in(source):
+            return _of_version(folder)
+    except CardError as error:
+        raise RunError(f"--init-from {error}") from error
     raise RunError(
         f"--init-from {source}: neither a run, nor a published model such as models/digits, nor "
         "the file of a state dict"
     )
-
-
-def _default(model: Path, numbers: list[int]) -> int:
-    """The default version of a published model. Raises RunError if its record is damaged."""
-    try:
-        return default_version.choose(numbers, default_version.read(model))
-    except CardError as error:
-        raise RunError(f"--init-from {error}") from error
 
 
 def _of_run(run: Run) -> Weights:

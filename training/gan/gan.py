@@ -21,6 +21,7 @@ from training.gan.conditional import Judgement
 from training.gan.freezing import freeze
 from training.gan.hardware import autocast, channels_last, to_device
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
+from training.gan.teacher import image_distance
 from training.image_size import ImageSize
 
 CALIBRATION_SEEDS = 4096
@@ -32,23 +33,26 @@ _CALIBRATION_BATCH, _LEAST_CALIBRATION_BATCH = 256, 16
 class Gan:
     """The networks of a run and everything that a training step changes. It contains no loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what a run is made of
         self,
         config: Config,
         image_shape: tuple[int, int, int],
         device: torch.device,
         group: ProcessGroup = SINGLE_PROCESS,
         sampler: Sampler | None = None,
+        *,
+        teacher: nn.Module | None = None,
     ) -> None:
         """New networks for images of ``image_shape`` (channels, height, width).
 
         ``config.seed`` decides their weights, which are the same in every process of ``group``.
         With ``sampler``, they are conditional, and it gives seeds their classes or attributes.
+        With ``teacher``, a trained generator, the new one also learns to reproduce its images.
         Raises ValueError if no network exists for their size.
         """
         torch.manual_seed(config.seed)
         self.config, self.device, self.group = config, device, group
-        self.sampler = sampler
+        self.sampler, self.teacher = sampler, teacher
         self._calibration_batch = _calibration_batch(image_shape)
         self.step = 0
         """Steps done since the run began."""
@@ -115,12 +119,15 @@ class Gan:
         """Update the generator. Returns its loss."""
         with _frozen(self.discriminator):
             with autocast(self.device, self.config.precision):
-                generated = self._augmented(self._generate(len(images), conditions))
-                fake = real = self._judge(generated, conditions)
+                rows = self._rows(len(images), conditions)
+                generated = self._forward(self.generator, rows)
+                fake = real = self._judge(self._augmented(generated), conditions)
                 if self.config.loss == "relativistic":  # the only loss here that uses real images
                     real = self._judge(self._augmented(images), conditions)
+                distance = self._distance_to_teacher(rows, generated)
             loss = losses.generator_loss(real.logits, fake.logits, self.config.loss)
-            self._minimise(loss + self._auxiliary_loss(fake, conditions), self.generator_adam)
+            others = self._auxiliary_loss(fake, conditions) + distance
+            self._minimise(loss + others, self.generator_adam)
         return loss.detach()
 
     def _judge(self, images: Tensor, conditions: Tensor | None) -> Judgement:
@@ -133,6 +140,15 @@ class Gan:
         exclusive = isinstance(self.sampler, ClassSampler)
         loss = losses.auxiliary_loss(judged.predictions, conditions, exclusive)
         return self.config.auxiliary * loss
+
+    def _distance_to_teacher(self, rows: Tensor, generated: Tensor) -> Tensor | float:
+        """The weighted distance of ``generated`` to the teacher's images of the same rows."""
+        if self.teacher is None:
+            return 0.0
+        with torch.no_grad():
+            taught: Tensor = self.teacher(rows)
+        distance = image_distance(generated.float(), taught.float())
+        return self.config.teacher_weight * distance
 
     def _minimise(self, loss: Tensor, optimiser: Adam) -> None:
         optimiser.zero_grad()
@@ -180,8 +196,10 @@ class Gan:
         return augmented(images, self.config.policy)
 
     def _generate(self, count: int, conditions: Tensor | None) -> Tensor:
-        rows = conditional.input_rows(self.sample_latents(count), conditions)
-        return self._forward(self.generator, rows)
+        return self._forward(self.generator, self._rows(count, conditions))
+
+    def _rows(self, count: int, conditions: Tensor | None) -> Tensor:
+        return conditional.input_rows(self.sample_latents(count), conditions)
 
     def sample_latents(self, count: int) -> Tensor:
         """``count`` random latents of the prior, ``(count, latent_dim)``, drawn on the device.

@@ -8,6 +8,7 @@ import torch
 from app.artifact.version_key import printable
 from training.config import SMALL_DATA, Config
 from training.gan.adaptive import TARGET
+from training.gan.teacher import Teacher
 from training.loop import device as devices
 from training.loop.length import epochs_of, steps_of
 from training.loop.recorder import LOOKS_SHARE
@@ -29,6 +30,7 @@ class Start(NamedTuple):
     data: DataSummary
     device: torch.device
     threads: Threads
+    teacher: Teacher | None = None
 
     @property
     def epochs(self) -> int:
@@ -57,6 +59,8 @@ def _rows(start: Start, trial: Trial, done: int) -> Iterator[tuple[str, str]]:
     yield "data", f"{data.name}: {data.images:,} {colour} images of {data.width}×{data.height}"
     yield "labels", _labels(data)
     yield "augmentation", _augmentation(start)
+    if start.teacher:
+        yield "teacher", f"{start.teacher.name}, weight {options.teacher_weight:g}"
     yield "generator", _network(options.generator, trial.generator)
     yield "discriminator", _network(options.discriminator, trial.discriminator)
     steps, epochs = counted(start.steps, "step"), counted(start.epochs, "epoch")

@@ -19,7 +19,7 @@ from training.data.skipped import SkipReport
 from training.errors import RunError, StoppedError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
-from training.loop import banner, checkpoint, device, execution, outcome, preview, threads
+from training.loop import banner, checkpoint, device, execution, outcome, preview, teaching, threads
 from training.loop.banner import Start
 from training.loop.device import Notify
 from training.loop.distributed import check_batch_size, joined_group, main_first
@@ -28,6 +28,7 @@ from training.loop.length import check_count, shortage
 from training.loop.recorder import Recorder, Score
 from training.loop.reporting import EpochSoFar
 from training.loop.stop_signals import StopSignals
+from training.loop.teaching import FindTeacher
 from training.loop.trial import Trial, trial
 from training.run.journal import DataSummary, Run
 from training.run.report import OnReport, Report, ignore_report
@@ -44,6 +45,7 @@ class Hooks(NamedTuple):
 
     make_score: MakeScore
     begin: Begin
+    find_teacher: FindTeacher
     on_report: OnReport = ignore_report
     """Called with every report, in the main process."""
 
@@ -61,6 +63,9 @@ def fit(
     if not resume:
         run.check_is_new()
     check_installed(options.trackers)
+    teacher = teaching.find(options, hooks.find_teacher)
+    if teacher and resume:
+        teaching.check_same(teacher, options, run)
     cpu_threads = threads.choose(options.threads, torch.get_num_threads())
     torch.set_num_threads(cpu_threads.number)
     with joined_group(device.resolve(options.device)) as (group, own_device):
@@ -69,10 +74,13 @@ def fit(
         data = _summary(image_set, run if resume else None)
         check_count(data.images, options.batch_size)
         options = config.for_images(options, data.images)
-        start = Start(run, options, data, own_device, cpu_threads)
+        if teacher:
+            teaching.check_images(teacher, options, data)
+        start = Start(run, options, data, own_device, cpu_threads, teacher)
         device.tune_convolutions(own_device)
-        tried = trial(options, data, own_device, group.size) if group.is_main else None
-        gan = Gan(options, data.shape, own_device, group, data.sampler)
+        taught_by = teacher.load(own_device) if teacher else None
+        tried = trial(options, data, own_device, group.size, taught_by) if group.is_main else None
+        gan = Gan(options, data.shape, own_device, group, data.sampler, teacher=taught_by)
         execution.check(gan, options.execution)
         scores = (_scored_by(run, options), image_set, own_device)
         score = hooks.make_score(*scores) if options.score_every and group.is_main else None
@@ -82,7 +90,7 @@ def fit(
         if tried:
             _announce(start, tried, gan.step, tell)
         if tried and dry_run:
-            _print(preview.lines(start, group.size), tell)
+            _print(preview.lines(start, group.size, taught_by), tell)
         if not dry_run:
             _train(start, gan, image_set, epoch, Watch(score, hooks.on_report))
 
@@ -106,6 +114,8 @@ def _open(start: Start, gan: Gan, resume: bool) -> None:
         run.write_options(options)
     else:
         run.create(options, start.data)
+    if start.teacher:
+        run.keep_teacher(start.teacher)
     if options.score_every:
         _keep_features(run, options)
 

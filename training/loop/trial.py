@@ -59,13 +59,19 @@ class BlankInputs(NamedTuple):
         return cls(tuple(batch), latents, tuple(judged))
 
 
-def trial(options: Config, data: DataSummary, device: torch.device, processes: int) -> Trial:
+def trial(
+    options: Config,
+    data: DataSummary,
+    device: torch.device,
+    processes: int,
+    teacher: nn.Module | None = None,
+) -> Trial:
     """Train networks of their own for a few steps of blank images, with and without penalties.
 
     As in the run, each of ``processes`` processes has its share of a batch. The random numbers are
     seeded; the networks of the run, made later, seed them again.
     """
-    gan = Gan(options, data.shape, device, sampler=data.sampler)
+    gan = Gan(options, data.shape, device, sampler=data.sampler, teacher=teacher)
     inputs = BlankInputs.of(options, data, device, processes)
     images, *conditions = inputs.batch
     plain = _seconds(lambda: gan.update(images, False, *conditions), device)

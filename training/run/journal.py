@@ -8,6 +8,7 @@ accuracy.png            the discriminator's accuracy by epoch
 samples/epoch-001.png   images of the same seeds after an epoch; with classes, one row each
 training.gif            these samples as an animation
 events/                 the same for TensorBoard
+teacher.json            the name and the hash of the teacher, if the run has one
 trackers.json           the identifiers of the run in MLflow and Weights & Biases
 checkpoints/last.pt     the checkpoint from which --resume continues
 checkpoints/best.pt     the checkpoint with the lowest score, if --score-every asks for scores
@@ -43,9 +44,11 @@ from training.data.images import ImageSet
 from training.errors import RunError
 from training.gan.conditional import SHEET_COLUMNS, sheet_rows
 from training.gan.pixels import to_pixels
+from training.gan.teacher import Teacher
 from training.run import full_disk
 from training.run.report import Report
 
+_TEACHER = "teacher.json"
 SCORE = "fd_cnn"
 """The name of the score in an epoch's line."""
 
@@ -103,6 +106,14 @@ class DataSummary(BaseModel):
         return self.channels, self.height, self.width
 
 
+class TeacherRecord(BaseModel):
+    """The teacher of a run."""
+
+    name: str
+    sha256: str
+    """Of the file with its weights, as hexadecimal digits."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The folder of one run."""
@@ -142,6 +153,17 @@ class Run:
     def keep_features(self, source: Path) -> None:
         """Copy the feature network ``source`` into the run, whose scores must stay comparable."""
         atomic_files.write(self.features, source.read_bytes())
+
+    def teacher(self) -> TeacherRecord | None:
+        """The teacher that the run began with. Raises RunError if its record is damaged."""
+        path = self.folder / _TEACHER
+        return _read(path, TeacherRecord) if path.exists() else None
+
+    def keep_teacher(self, teacher: Teacher) -> None:
+        """Record ``teacher``, which must stay the same when the run is resumed."""
+        record = TeacherRecord(name=teacher.name, sha256=teacher.sha256)
+        content = record.model_dump_json(indent=2) + "\n"
+        atomic_files.write(self.folder / _TEACHER, content.encode())
 
     @property
     def evaluation(self) -> Path:
@@ -240,7 +262,10 @@ class Run:
         """Those of ``config`` that decide the result, for others: names, not paths."""
         options = config.model_dump(mode="json", exclude=set(PLACEMENT))
         source = "/".join(config.init_from.parts[-2:]) if config.init_from else None
-        return {**options, "dataset": self.data().name, "init_from": source}
+        names = {"dataset": self.data().name, "init_from": source}
+        if teacher := self.teacher():
+            names |= {"teacher": teacher.name, "teacher_sha256": teacher.sha256}
+        return {**options, **names}
 
     def data(self) -> DataSummary:
         """The summary of the training images. Raises RunError if it is missing or damaged."""

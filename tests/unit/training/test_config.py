@@ -48,6 +48,8 @@ OTHER: dict[str, Any] = {
     "test_share": 0.1,
     "init_from": Path("models/digits"),
     "freeze_discriminator": 2,
+    "teacher": Path("models/fashion-mnist"),
+    "teacher_weight": 3.0,
     "device": "cpu",
     "precision": "fp32",
     "execution": "graph",

@@ -1,4 +1,4 @@
-"""Publishes foreign generators through the command line, and draws with what was published."""
+"""Publishes generators through the command line, and draws with what was published."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,15 @@ from training.export.cpu_session import run_graph
 def fewer_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks the parity on fewer images, which takes less time."""
     monkeypatch.setattr("training.export.publish.PARITY_SEEDS", 64)
+
+
+@pytest.fixture(scope="session")
+def version(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished run's generator, published."""
+    models = tmp_path_factory.mktemp("models")
+    call = ["export", str(finished_run), "--name", "tiny", "--version", "3"]
+    assert main([*call, "--models", str(models)]) == 0
+    return models / "tiny" / "3"
 
 
 @pytest.fixture

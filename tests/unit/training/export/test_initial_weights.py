@@ -24,15 +24,6 @@ CPU = torch.device("cpu")
 CLASSES = ClassSampler(("a", "b", "c"), (0.2, 0.3, 0.5))
 
 
-@pytest.fixture(scope="module")
-def version(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished run's generator, published."""
-    models = tmp_path_factory.mktemp("models")
-    call = ["export", str(finished_run), "--name", "tiny", "--version", "3"]
-    assert main([*call, "--models", str(models)]) == 0
-    return models / "tiny" / "3"
-
-
 @pytest.fixture
 def fresh(finished_run: Path) -> Make:
     """Makes new networks like those of the finished run, from another seed."""

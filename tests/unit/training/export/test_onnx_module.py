@@ -6,10 +6,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from training.config import Architecture, from_flags
-from training.encoder.onnx_module import OnnxModule
-from training.encoder.subject import GraphGenerator
 from training.errors import ExportError
 from training.export.graph import build_graph
+from training.export.onnx_module import OnnxModule
+from training.export.read_back import GraphGenerator
 from training.gan import networks
 from training.image_size import ImageSize
 from training.presets import PRESETS

@@ -1,0 +1,37 @@
+"""A teacher: a trained generator whose images a smaller one learns to reproduce, seed by seed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+from app.artifact.card import Latent
+from app.latent.conditions import Sampler
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained generator, before its weights are loaded."""
+
+    name: str
+    """As in ``fashion-mnist/3``: a published version, or the last two folders of a run."""
+    sha256: str
+    """Of the file with its weights, as hexadecimal digits."""
+    latent: Latent
+    image_shape: tuple[int, int, int]
+    """(channels, height, width)."""
+    sampler: Sampler | None
+    """Its classes or attributes; None for an unconditional generator."""
+    load: Callable[[torch.device], nn.Module]
+    """Loads it: a frozen module from rows ``(n, z + k)`` to images ``(n, c, h, w)`` in [-1, 1]."""
+
+
+def image_distance(images: Tensor, taught: Tensor) -> Tensor:
+    """The mean absolute difference of two batches ``(n, c, h, w)`` on two scales, a scalar.
+
+    It is the sum of that of the pixels and of that of the means of 2×2 pixels.
+    """
+    difference = images - taught
+    return difference.abs().mean() + avg_pool2d(difference, 2).abs().mean()
