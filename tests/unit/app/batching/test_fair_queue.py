@@ -1,17 +1,18 @@
 """Whose rows the next batch takes."""
 
 import asyncio
+import gc
 import random
-import time
-import tracemalloc
 from collections import Counter
 from collections.abc import Hashable, Iterator
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 from app.batching.fair_queue import FairQueue
 from app.batching.jobs import Array, Claim, Job
+from tests.calls import calls_of
 
 MAX_BATCH = 16  # so that a quantum has 4 rows
 
@@ -27,13 +28,15 @@ def results() -> Iterator["asyncio.Future[Array]"]:
 class Queue:
     """A FairQueue, with jobs by client and number of rows."""
 
-    def __init__(self, future: "asyncio.Future[Array]", max_batch: int = MAX_BATCH) -> None:
-        self.queue, self._future = FairQueue(max_batch), future
+    def __init__(
+        self, future: "asyncio.Future[Array]", max_batch: int = MAX_BATCH, job: type[Job] = Job
+    ) -> None:
+        self.queue, self._future, self._job = FairQueue(max_batch), future, job
 
     def add(self, client: Hashable, *counts: int) -> list[Job]:
         """Add one job with each number of rows."""
         jobs = [
-            Job({"x": np.arange(count)}, count, Claim(client), self._future, 0.0, count)
+            self._job({"x": np.arange(count)}, count, Claim(client), self._future, 0.0, count)
             for count in counts
         ]
         for job in jobs:
@@ -196,35 +199,51 @@ def test_rows_that_are_not_wanted_are_not_taken(results: "asyncio.Future[Array]"
     assert checked == [gone, kept, large]
 
 
-def test_ten_thousand_clients_leave_nothing_behind(results: "asyncio.Future[Array]") -> None:
-    queue = Queue(results)
-    queue.add("heavy", 10**6)
+class Client:
+    """A client that shows when nothing refers to it any more."""
+
+
+def test_clients_leave_nothing_behind(results: "asyncio.Future[Array]") -> None:
+    queue, clients = Queue(results), WeakSet[Client]()
+    queue.add("heavy", 10**5)
     queue.take()
-    tracemalloc.start()
-    for k in range(10_000):
-        (job,) = queue.add(f"client {k}", 1)
-        if k % 3:
-            queue.queue.remove(job)
-        else:
-            while job.queued:
-                queue.take()
-    assert len(queue.queue) == 1
-    del job
-    size, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert size < 100_000
+    gc.disable()
+    try:
+        for k in range(1000):
+            (job,) = queue.add(client := Client(), 1)
+            clients.add(client)
+            if k % 3:
+                queue.queue.remove(job)
+            else:
+                while job.queued:
+                    queue.take()
+        del job, client
+        assert len(queue.queue) == 1
+        assert not clients
+    finally:
+        gc.enable()
 
 
-def test_removing_takes_the_same_time_however_long_the_queue_is(
+class ComparedJob(Job):
+    """A job that calls a function of Python when it is compared, so that a search is counted."""
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def test_removing_takes_the_same_work_however_long_the_queue_is(
     results: "asyncio.Future[Array]",
 ) -> None:
-    def seconds(count: int) -> float:
-        queue = Queue(results)
+    def calls(count: int) -> int:
+        queue = Queue(results, job=ComparedJob)
         jobs = queue.add("one", *[1] * count)
-        began = time.process_time()
-        for job in reversed(jobs):
-            queue.queue.remove(job)
-        return (time.process_time() - began) / count
 
-    short, long = (min(seconds(count) for _ in range(3)) for count in (1000, 50_000))
-    assert long < 20 * short  # a search would make it 50 times
+        def remove() -> None:
+            for job in reversed(jobs):
+                queue.queue.remove(job)
+
+        return calls_of(remove)
+
+    assert calls(1000) < 11 * calls(100)
