@@ -33,7 +33,7 @@ class Sheet:
 
     def size(self, count: int, height: int, width: int) -> tuple[int, int]:
         """Return the height and width of a sheet with ``count`` images ``(height, width)``."""
-        rows = math.ceil(count / self.columns)
+        rows = -(-count // self.columns)  # rounded up
         return (
             rows * (height + self.padding) - self.padding,
             self.columns * (width + self.padding) - self.padding,

@@ -83,13 +83,17 @@ class ClassSampler:
         """The classes of ``seeds``, one-hot: ``(len(seeds), k)``. The page finds the same."""
         bounds = self._bounds
         chosen = [bisect_right(bounds, one * bounds[-1]) for one in condition_numbers(seeds)]
+        if len(chosen) == 1:
+            return self._one_hot[chosen[0] : chosen[0] + 1]  # a view, in a third of the time
         found: Conditions = self._one_hot.take(np.array(chosen, dtype=np.intp), axis=0)
         return found
 
     @cached_property
     def _one_hot(self) -> Conditions:
         """Every class, one-hot: ``(k, k)``."""
-        return np.eye(len(self.names), dtype=np.float32)
+        rows = np.eye(len(self.names), dtype=np.float32)
+        rows.flags.writeable = False  # conditions of seeds are views
+        return rows
 
     @cached_property
     def _bounds(self) -> list[float]:

@@ -52,6 +52,8 @@ class Admission:
 
     def __init__(self, rates: RateLimiter) -> None:
         self._rates = rates
+        self.has_rate = bool(rates.rate)
+        """Whether there is a rate limit."""
         self._full: dict[Hashable, _FullQueue] = {}
 
     def admit(self, context: RequestContext, queue: Queued, images: int, price: float) -> Claim:
@@ -60,7 +62,7 @@ class Admission:
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``charge``, and
         QueueShareError, OverloadedError or ShuttingDownError.
         """
-        if self._rates.rate:
+        if self.has_rate:
             self._check_rate(context)
         try:
             queue.check_room(context.client, images, price)
@@ -78,17 +80,12 @@ class Admission:
         Raises RateLimitError, or ParameterError if the request's timeout is not allowed.
         """
         claim = context.claim()
-        if self._rates.rate:
+        if self.has_rate:
             self._check_rate(context)
             prepaid = min(price, context.prepaid)
             context.prepaid -= prepaid
             self._rates.charge(context.client, price - prepaid)
         return claim
-
-    @property
-    def has_rate(self) -> bool:
-        """Whether there is a rate limit."""
-        return bool(self._rates.rate)
 
     def prepay(self, context: RequestContext) -> None:
         """Charge the cost of a refused request before the request is read.

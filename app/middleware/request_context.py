@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -43,6 +44,8 @@ class RequestContext:
 
     scope: Scope
     receive: Receive
+    headers: Mapping[bytes, bytes]
+    """By name in lower case; of a header that occurs several times, the first value."""
     authenticator: Authenticator
     longest_timeout: float
     """Seconds; also the timeout of a request that names none."""
@@ -61,7 +64,9 @@ class RequestContext:
         cls, authenticator: Authenticator, timeout: float, scope: Scope, receive: Receive
     ) -> Self:
         """The context of a request that has just arrived; ``timeout`` is its longest."""
-        return cls(scope, receive, authenticator, timeout, RequestStats(request_id(scope)))
+        headers = dict(reversed(scope["headers"]))
+        stats = RequestStats(_request_id(headers))
+        return cls(scope, receive, headers, authenticator, timeout, stats)
 
     @property
     def client(self) -> str:
@@ -90,13 +95,15 @@ class RequestContext:
     @property
     def has_body(self) -> bool:
         """Whether a body comes with the request; in HTTP/1, its headers say so (RFC 9112, 6.3)."""
-        headers: dict[bytes, bytes] = dict(self.scope["headers"])
+        headers = self.headers
         if b"transfer-encoding" in headers or self.scope.get("http_version") not in _HTTP_1:
             return True
         return headers.get(b"content-length", b"0") != b"0"
 
     def values(self, name: bytes) -> list[str]:
         """The values of all headers with this name, which is in lower case."""
+        if name not in self.headers:
+            return []
         return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name]
 
     def timeout(self) -> float:
@@ -131,12 +138,11 @@ class RequestContext:
         self._leases.clear()
 
 
-def request_id(scope: Scope) -> str:
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
     """The client's request id if it is a safe one, else a new one."""
-    for name, value in scope["headers"]:
-        if name == _REQUEST_ID and _SAFE_ID.fullmatch(value):
-            found: bytes = value
-            return found.decode()
+    received = headers.get(_REQUEST_ID)
+    if received and _SAFE_ID.fullmatch(received):
+        return received.decode()
     # It is unique, but no secret: asking the operating system took a tenth of a health check.
     return f"{random.getrandbits(64):016x}"
 

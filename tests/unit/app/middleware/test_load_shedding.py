@@ -45,7 +45,7 @@ def context(path: str, query: str = "", host: str = "192.0.2.1") -> RequestConte
     scope |= {"query_string": query.encode(), "http_version": "1.1"}
     scope |= {"headers": [], "client": (host, 1), "state": {}}
     authenticator, stats = Authenticator(Settings()), RequestStats("id")
-    created = RequestContext(scope, receive, authenticator, 30.0, stats)
+    created = RequestContext(scope, receive, {}, authenticator, 30.0, stats)
     scope["state"]["context"] = created
     return created
 
@@ -178,5 +178,5 @@ def test_a_body_may_name_the_model(
         admit(admission, context("/generate"), queue, 3)
     assert early(admission, context(path)) is not None
     request = context(path)
-    request.scope |= {"method": "POST", "headers": [header]}
+    request.scope["method"], request.headers = "POST", dict([header])
     assert early(admission, request) is None

@@ -23,7 +23,8 @@ def context(
     """The context of a request with these headers; its longest timeout is 9 seconds."""
     scope = {"type": "http", "headers": list(headers), "client": ("192.0.2.1", 5)}
     authenticator = Authenticator(Settings(api_keys=(SecretStr(KEY),)))
-    return RequestContext(scope, receive, authenticator, 9.0, RequestStats("id", began))
+    stats = RequestStats("id", began)
+    return RequestContext(scope, receive, dict(headers), authenticator, 9.0, stats)
 
 
 def test_the_client_is_named_by_its_key_or_its_address() -> None:
