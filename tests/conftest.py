@@ -18,9 +18,11 @@ from app.main import create_app
 from app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-BUSY = tuple(f"tests/{name}/" for name in ("bench", "browser", "deploy", "gpu", "process/faults"))
+TOGETHER = tuple(f"tests/{name}/" for name in ("browser", "deploy", "process/faults", "gpu"))
+"""Folders whose tests share what takes long to start, a browser or images, or load the machine."""
 SLOWEST = (
-    *BUSY,
+    *TOGETHER,
+    "tests/bench/",
     "tests/process/test_schemathesis.py",
     "tests/process/test_house.py",
     "tests/process/",
@@ -65,13 +67,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "ByFile
 class ByFile(LoadScopeScheduling):
     """Shares tests out by file, so that a fixture of a module is created once.
 
-    Tests that keep the whole machine busy stay on one worker, so that they do not disturb each
-    other: benchmarks, browsers, containers, GPUs, overload.
+    A folder of ``TOGETHER`` stays on one worker, each on the one that is free first.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "busy" if path.startswith(BUSY) else path
+        return next((folder for folder in TOGETHER if path.startswith(folder)), path)
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +102,15 @@ def client(models: Path) -> Iterator[TestClient]:
     app = create_app(Settings(models=models, provider="cpu", admin_keys=()))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def _no_trials() -> Iterator[None]:
+    """Servers load versions without a trial, whose process takes half the time of a start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DCGAN_LOAD_TIMEOUT", "0")
+        patch.setenv("DCGAN_LOAD_MEMORY", "0")
+        yield
 
 
 @pytest.fixture

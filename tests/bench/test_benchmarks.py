@@ -21,7 +21,7 @@ from training.data.avatars import dataset as avatars
 from training.data.avatars.faces import ATTRIBUTES
 from training.gan.gan import Gan
 
-pytestmark = pytest.mark.usefixtures("_no_coverage")
+pytestmark = pytest.mark.usefixtures("_no_coverage", "_no_trials")
 
 
 @pytest.fixture

@@ -16,6 +16,11 @@ from tests.waiting import until_loaded
 Server = tuple["subprocess.Popen[str]", str]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _fast_start(_no_trials: None) -> None:
+    """Servers load versions without a trial. Modules about loading replace this fixture."""
+
+
 @pytest.fixture
 def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
     """Starts a server with flags; gives its process and address once its models are loaded."""

@@ -52,15 +52,14 @@ def answers(address: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_it_serves_beside_an_app_of_the_user(
-    command: list[str], elsewhere: Path, models: Path, tmp_path: Path, workers: str
+def test_its_workers_serve_beside_an_app_of_the_user(
+    command: list[str], elsewhere: Path, models: Path, tmp_path: Path
 ) -> None:
-    flags = ["--models", str(models), "--workers", workers, "--default-model", "digits"]
+    flags = ["--models", str(models), "--workers", "2", "--default-model", "digits"]
     log = tmp_path / "log"
     with serving([*command, "serve", *flags], elsewhere, log) as address:
         eventually(partial(answers, address))
-        until_loaded(address, 4 * int(workers))
+        until_loaded(address, connections=8)
         ready = httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()
         assert ready["model"] == "digits"
         assert ready["refused"] == []
@@ -69,7 +68,7 @@ def test_it_serves_beside_an_app_of_the_user(
     assert "of the user" not in log.read_text()
 
 
-def test_the_server_ends_by_a_signal_with_status_0(
+def test_it_serves_beside_an_app_of_the_user_and_ends_by_a_signal_with_status_0(
     command: list[str], elsewhere: Path, models: Path
 ) -> None:
     process = subprocess.Popen(
@@ -80,7 +79,9 @@ def test_the_server_ends_by_a_signal_with_status_0(
     )
     assert process.stderr
     with process.stderr as lines:
-        assert next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
+        address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
+        until_loaded(address)
+        assert httpx.post(f"{address}/generate?n=1", timeout=PATIENCE).is_success
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
 

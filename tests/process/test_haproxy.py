@@ -17,26 +17,33 @@ from tests.waiting import eventually
 LIVE = b"GET /health/live HTTP/1.0\r\n\r\n"
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with started() as server:
+        yield server
+
+
 @pytest.fixture
-def balancer(root: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+def balancer(
+    server: Server, root: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[int]:
     """The port of HAProxy, whose time for a request head is the parameter, in seconds."""
     if not shutil.which("haproxy"):
         pytest.skip("haproxy is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    with started() as server:
-        file = tmp_path / "haproxy.cfg"
-        shipped = (root / "app/deploy/haproxy.cfg").read_text()
-        file.write_text(configuration(shipped, port, server, seconds=request.param))
-        with (tmp_path / "log").open("wb") as log:
-            process = subprocess.Popen(["haproxy", "-db", "-f", file], stdout=log, stderr=log)
-        try:
-            eventually(lambda: b" 200 " in answer(port, LIVE))
-            yield port
-        finally:
-            process.terminate()
-            process.wait(20)
+    file = tmp_path / "haproxy.cfg"
+    shipped = (root / "app/deploy/haproxy.cfg").read_text()
+    file.write_text(configuration(shipped, port, server, seconds=request.param))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(["haproxy", "-db", "-f", file], stdout=log, stderr=log)
+    try:
+        eventually(lambda: b" 200 " in answer(port, LIVE))
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def configuration(text: str, port: int, server: Server, *, seconds: int) -> str:

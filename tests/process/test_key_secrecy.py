@@ -11,15 +11,15 @@ KEYS = ("first-of-two-keys", "second-of-two-keys")
 ADMIN = "administrators-key"
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize(("log_format", "workers"), [("text", "2"), ("json", "1")])
 def test_no_key_is_ever_disclosed(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_format: str
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_format: str, workers: str
 ) -> None:
     """Neither the log, the metrics nor the responses of a server contain a key."""
     monkeypatch.setenv("DCGAN_API_KEYS", ",".join(KEYS))
     monkeypatch.setenv("DCGAN_ADMIN_KEYS", ADMIN)
     out, log = tmp_path / "out", tmp_path / "log"
-    server = [sys.executable, "-m", "app", "--log-format", log_format, "--workers", "2"]
+    server = [sys.executable, "-m", "app", "--log-format", log_format, "--workers", workers]
     command = ["sh", "-c", f'exec "$@" > {out}', "sh", *server]
     texts = []
     transport = httpx.HTTPTransport(retries=3)

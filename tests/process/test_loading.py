@@ -15,6 +15,11 @@ KEY = "administrators-key"
 BROKEN = "tests.process.faults.broken"
 
 
+@pytest.fixture(scope="module")
+def _no_trials() -> None:
+    """Replaces the fixture that disables trials."""
+
+
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
     publish(tmp_path / "models", "cats", 1)

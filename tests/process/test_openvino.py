@@ -25,9 +25,10 @@ SHEETS = ("fashion-mnist", "faces")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with that build of onnxruntime, and otherwise our packages."""
     folder = tmp_path_factory.mktemp("openvino")
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", BUILD], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "--quiet", BUILD], check=True)
     packages = next(folder.glob("lib/python*/site-packages"))
     # The new environment's own packages take precedence.
     ours = [path for path in sys.path if path.endswith("site-packages")]

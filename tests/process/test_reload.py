@@ -18,6 +18,11 @@ KEY = "administrators-key"
 ADMINISTRATOR = {"X-API-Key": KEY}
 
 
+@pytest.fixture(scope="module")
+def _no_trials() -> None:
+    """Replaces the fixture that disables trials: one worker tries a version for all."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A models folder with version 1 of two models."""

@@ -10,6 +10,11 @@ import pytest
 from tests.process.faults import figures, reload
 
 
+@pytest.fixture(scope="module")
+def _no_trials() -> None:
+    """Replaces the fixture that disables trials, which run under load here."""
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_request_fails_during_reloads(workers: int) -> None:
     tally, _, _ = reload.run(2, workers)
