@@ -3,53 +3,33 @@
 import asyncio
 import gc
 import math
-import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 
-from app import __version__, errors
-from app.api import openapi, points, problems, uploads
-from app.api.dependencies import Services, require_administrator, require_key
+from app import __version__
+from app.api import openapi, problems
+from app.api.all_endpoints import ENDPOINTS
+from app.api.dependencies import Services
 from app.api.direct_route import DirectRoutes
+from app.api.endpoints import Endpoints, folders, traits_by_path
 from app.api.fastapi_scope import FastAPIScope
 from app.api.image_cache import ImageCache
-from app.api.openai import images as openai_images
-from app.api.openai import models as openai_models
-from app.api.routes import (
-    access,
-    arithmetic,
-    encode,
-    generate,
-    grid,
-    health,
-    images,
-    interpolate,
-    kinds,
-    metrics,
-    models,
-    page,
-    variations,
-)
-from app.api.v2 import configuration as v2_configuration
-from app.api.v2 import inference as v2_inference
-from app.api.v2 import models as v2_models
-from app.api.v2 import repository as v2_repository
 from app.auth.addresses import TrustedProxies
 from app.auth.api_keys import Authenticator
 from app.auth.rate_limit import RateLimiter
 from app.errors import StartupError
-from app.middleware import body_limit
 from app.middleware.access_log import AccessLog
 from app.middleware.body_limit import BodyLimit
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
 from app.middleware.encoders import Encoders
+from app.middleware.endpoint_traits import TraitsByPath
 from app.middleware.load_shedding import Admission, LoadShedding
 from app.middleware.pipeline import Parts, Pipeline
 from app.middleware.proxy_headers import ProxyHeaders
@@ -74,42 +54,12 @@ from app.settings import Settings
 
 START_SECONDS = 2.0
 """How long a server waits for its models before it listens; usually they are loaded by then."""
-FOLDERS = {
-    "docs",
-    "health",
-    "images",
-    "models",
-    "problems",
-    "static-offline-docs",
-    "v1",
-    "v2",
-    "web",
-}
-"""The first names of all paths of routes that have several."""
-_DRAWING_ERRORS = openapi.problems(
-    errors.NotFoundError,
-    errors.NotAcceptableError,
-    errors.ParameterError,
-    errors.QueueShareError,
-    errors.RateLimitError,
-    errors.NotReadyError,
-    errors.OverloadedError,
-    errors.ShuttingDownError,
-    errors.EngineError,
-    errors.DeadlineError,
-)
-_DIRECT = (health.router, generate.router, images.router)
-"""Their direct routes are answered ahead of FastAPI's routing."""
+_DOCUMENTATION = frozenset({"docs", "static-offline-docs"})
+"""The first names of paths that FastAPIOffline adds."""
 _NEW_OBJECTS = 5000
 """After so many more containers, the garbage collector looks for cycles among the new ones."""
 _MEMORY_SHARE = 8
 """By default, all encoders of the server use this part of the memory."""
-_LATENT_PATHS = frozenset(
-    {"/generate", "/interpolate", "/grid", "/variations", "/arithmetic", "/web/morph"}
-)
-"""Bodies of these may have latents."""
-# These routes read their body with ``body_limit.read``: its bound depends on the model.
-_TENSOR_PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 
 @dataclass(frozen=True)
@@ -145,7 +95,10 @@ _WAIT_FOR_ALL = Start()
 
 
 def create_app(
-    settings: Settings, shared: Path | None = None, start: Start = _WAIT_FOR_ALL
+    settings: Settings,
+    shared: Path | None = None,
+    start: Start = _WAIT_FOR_ALL,
+    endpoints: Sequence[Endpoints] = ENDPOINTS,
 ) -> FastAPI:
     """The application, which loads, verifies and warms up its models when it starts.
 
@@ -155,8 +108,9 @@ def create_app(
     ``settings`` name a folder of models or a path prefix that cannot be meant.
     """
     malloc.limit_arenas()
-    _check_root_path(settings.root_path)
-    services, process = _build(settings, shared, start.trial_process)
+    _check_root_path(settings.root_path, folders(endpoints) | _DOCUMENTATION)
+    traits = traits_by_path(endpoints)
+    services, process = _build(settings, shared, start.trial_process, traits)
     app = FastAPIOffline(
         title="DCGAN server",
         summary="Generates images with DCGAN models: random, seeded, and along paths of latents.",
@@ -171,33 +125,38 @@ def create_app(
         lifespan=_lifespan(services, process, start),
     )
     app.state.services = services
-    _add_pipeline(app, _pipeline_parts(services, process.tracer))
+    direct = [one.router for one in endpoints if one.is_direct]
+    _add_pipeline(app, direct, _pipeline_parts(services, process.tracer, traits))
     problems.install(app)
     openapi.install(app, settings.timeout)
-    _add_routes(app, settings)
+    for one in endpoints:
+        one.add_to(app, settings)
     return app
 
 
-def _check_root_path(root_path: str) -> None:
-    """Raise StartupError if paths below ``root_path`` could be those of routes.
+def _check_root_path(root_path: str, own: set[str]) -> None:
+    """Raise StartupError if paths below ``root_path`` could be those of routes, in folders ``own``.
 
     A proxy may remove the prefix or not, so they would have two meanings.
     """
     first = root_path.removeprefix("/").partition("/")[0]
-    if first in FOLDERS:
-        own = ", ".join(f"/{name}" for name in sorted(FOLDERS))
-        reason = f"must not begin like paths of the server itself: {own}"
+    if first in own:
+        named = ", ".join(f"/{name}" for name in sorted(own))
+        reason = f"must not begin like paths of the server itself: {named}"
         raise StartupError(f"root_path is {root_path!r} but {reason}")
 
 
 def _build(
-    settings: Settings, shared: Path | None, trial_process: TrialProcess | None
+    settings: Settings,
+    shared: Path | None,
+    trial_process: TrialProcess | None,
+    traits: TraitsByPath,
 ) -> tuple[Services, _Process]:
     """All parts of a process. Raises StartupError as ``create_app``."""
     loader.check_models_folder(settings.models)
     loader.placements(settings)  # a provider that does not run ends the start even without models
     recorded = Metrics(shared)
-    admission = Admission(RateLimiter(settings.rate))
+    admission = Admission(RateLimiter(settings.rate), traits.queues)
     registry = Registry(settings.default_model, admission.forget_queues)
     state = settings.state_folder or (shared and shared / "state")
     versions = GuardedLoader(settings, recorded.image_counter, state, trial_process)
@@ -273,42 +232,38 @@ def _sample(services: Services) -> Sample:
     return Sample(ready, versions)
 
 
-def _add_pipeline(app: FastAPI, parts: Parts) -> None:
-    """Wrap everything in the pipeline, including the middleware that answers failures with 500."""
+def _add_pipeline(app: FastAPI, direct: Sequence[APIRouter], parts: Parts) -> None:
+    """Wrap everything in the pipeline, including the middleware that answers failures with 500.
+
+    The direct routes of the routers ``direct`` are answered ahead of FastAPI's routing.
+    """
     build = app.build_middleware_stack
 
     def stack() -> Pipeline:
         routing = FastAPIScope(build())
-        return Pipeline(DirectRoutes(routing, app.exception_handlers, _DIRECT), parts)
+        return Pipeline(DirectRoutes(routing, app.exception_handlers, direct), parts)
 
     app.build_middleware_stack = stack  # type: ignore[method-assign]
 
 
-def _pipeline_parts(services: Services, tracer: Tracer | None) -> Parts:
+def _pipeline_parts(services: Services, tracer: Tracer | None, traits: TraitsByPath) -> Parts:
     """What all requests pass through."""
     settings = services.settings
     return Parts(
         new_context=partial(RequestContext.open, services.authenticator, settings.timeout),
         proxy_headers=ProxyHeaders(TrustedProxies(), settings.root_path),
         cors=Cors(settings.cors_origins.split(",")),
-        load_shedding=LoadShedding(services.admission, problems.error_response),
-        body_limit=BodyLimit(partial(_body_bound, services)),
+        load_shedding=LoadShedding(services.admission, traits, problems.error_response),
+        body_limit=BodyLimit(partial(_body_bound, services, traits)),
         compression=Compression(services.encoders),
         access_log=AccessLog(services.metrics, tracer, write_lines=settings.access_log),
     )
 
 
-def _body_bound(services: Services, path: str) -> int | None:
+def _body_bound(services: Services, traits: TraitsByPath, path: str) -> int | None:
     """The longest body in bytes that a route accepts; None if the route bounds it itself."""
-    if _TENSOR_PATH.fullmatch(path):
-        return None
-    if path == "/encode":
-        return uploads.MAX_BYTES
-    if path not in _LATENT_PATHS:
-        return body_limit.LONGEST
     widest = max((version.card.latent.width for version in services.registry), default=0)
-    rows = services.settings.max_images if path == "/generate" else points.MAX_ROWS
-    return body_limit.longest_with(rows * widest)
+    return traits.of(path).body_bound(services.settings.max_images, widest)
 
 
 def _lifespan(
@@ -372,30 +327,3 @@ def _report(on_failure: Callable[[StartupError], object], loading: "asyncio.Task
     error = None if loading.cancelled() else loading.exception()
     if isinstance(error, StartupError):
         on_failure(error)
-
-
-def _add_routes(app: FastAPI, settings: Settings) -> None:
-    """Add all routes.
-
-    Those that generate images need an API key if the settings name any; those that load and unload
-    models always need an administrator's key.
-    """
-    needs_key = [Depends(require_key)] if settings.api_keys else []
-    key_errors = [errors.UnauthorizedError] if settings.api_keys else []
-    described = {**_DRAWING_ERRORS, **openapi.problems(*key_errors)}
-    for drawing in (generate, images, interpolate, grid, variations, arithmetic, encode):
-        app.include_router(drawing.router, responses=described, dependencies=needs_key)
-    described = openapi.protocol_errors(*key_errors)
-    app.include_router(v2_inference.router, responses=described, dependencies=needs_key)
-    described = openapi.openai_errors(*key_errors)
-    app.include_router(openai_images.router, responses=described, dependencies=needs_key)
-    app.include_router(access.router, dependencies=needs_key)
-    refusal = errors.UnauthorizedError if settings.admin_keys else errors.ForbiddenError
-    app.include_router(
-        v2_repository.administration,
-        responses=openapi.protocol_errors(refusal),
-        dependencies=[Depends(require_administrator)],
-    )
-    v2 = (v2_models, v2_configuration, v2_repository)
-    for module in (models, openai_models, *v2, health, metrics, kinds, page):
-        app.include_router(module.router)

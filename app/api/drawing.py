@@ -13,7 +13,20 @@ from fastapi import Depends, Request
 from app.api.dependencies import Services, accept_of, services_of
 from app.api.drawn import ENCODING, Drawn, Generation
 from app.api.parameters import Version
-from app.errors import ParameterError, invalid, parameter_error
+from app.errors import (
+    DeadlineError,
+    EngineError,
+    NotAcceptableError,
+    NotFoundError,
+    NotReadyError,
+    OverloadedError,
+    ParameterError,
+    QueueShareError,
+    RateLimitError,
+    ShuttingDownError,
+    invalid,
+    parameter_error,
+)
 from app.imaging.sheets import MAX_PIXELS, Sheet
 from app.latent.conditions import Conditions
 from app.latent.sampling import Latents, Points
@@ -23,6 +36,20 @@ from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.runtime import arrays
 from app.runtime.arrays import GraphInputs
+
+DRAWING_ERRORS = (
+    NotFoundError,
+    NotAcceptableError,
+    ParameterError,
+    QueueShareError,
+    RateLimitError,
+    NotReadyError,
+    OverloadedError,
+    ShuttingDownError,
+    EngineError,
+    DeadlineError,
+)
+"""The errors that all drawing routes may raise."""
 
 
 @dataclass(slots=True)

@@ -170,6 +170,11 @@ def openai_errors(*errors: type[AppError]) -> Responses:
     return _errors(errors, JSON, ErrorResponse, _openai_example, status_of)
 
 
+def errors_below(prefix: str, *errors: type[AppError]) -> Responses:
+    """The error responses of a route whose path has this prefix, in the format of its protocol."""
+    return _protocol_errors(*errors)[_error_model(prefix)]
+
+
 def _openai_example(error: type[AppError]) -> dict[str, Any]:
     return body(error.status, error.example, [])
 

@@ -102,9 +102,9 @@ class _Body:
             self._most = self._most if bound is None else bound
 
 
-def longest_with(numbers: int) -> int:
-    """The longest sensible body in bytes of a request with this many ``numbers``."""
-    return LONGEST + numbers * _BYTES_PER_NUMBER
+def longest_with(numbers: int, others: int = LONGEST) -> int:
+    """The longest sensible body in bytes with this many ``numbers``, and ``others`` bytes."""
+    return others + numbers * _BYTES_PER_NUMBER
 
 
 async def read(request: Request, most: int) -> bytes:

@@ -7,7 +7,7 @@ over its rate; other requests pay for being read, and for their images once thei
 
 import math
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -18,19 +18,13 @@ from app.auth.rate_limit import RateLimiter
 from app.batching.jobs import Claim
 from app.errors import AppError, OverloadedError, QueueShareError, RateLimitError
 from app.middleware import cost
+from app.middleware.endpoint_traits import QueueInQuery, TraitsByPath
 from app.middleware.request_context import RequestContext, context_of
 from app.registry.queued import Queued
 
 ErrorResponse = Callable[[str, AppError], Response]
 """Makes the response for an error from the request's path and the error."""
 
-_ENCODE = "/encode"
-_PATHS = frozenset({"/generate", _ENCODE, "/interpolate", "/grid", "/variations"})
-# These always have a body, which names the model, so only it says whose queue they need.
-_BODY_PATHS = frozenset({"/arithmetic", "/v1/images/generations"})
-_TENSORS = re.compile(r"/v2/models/.*/infer")
-# Cached images of single seeds are free, so these requests pay once they are refused.
-_IMAGES = "/images/"
 _QUEUE = re.compile(rb"(?:^|&)((?:model|version)=[^&]*)")
 # Full queues that are remembered at once: a bound on memory.
 _MOST_QUEUES = 100
@@ -50,8 +44,9 @@ class _FullQueue:
 class Admission:
     """Applies the rate limit, the bound of the queue, the client's share of it, and shutdown."""
 
-    def __init__(self, rates: RateLimiter) -> None:
-        self._rates = rates
+    def __init__(self, rates: RateLimiter, queues: Mapping[str, QueueInQuery]) -> None:
+        """``queues``: by the paths whose query names a queue."""
+        self._rates, self._queues = rates, queues
         self.has_rate = bool(rates.rate)
         """Whether there is a rate limit."""
         self._full: dict[Hashable, _FullQueue] = {}
@@ -108,8 +103,16 @@ class Admission:
         context.rate_checked = True
 
     def _remember(self, scope: Scope, full: _FullQueue) -> None:
-        if _names_queue(scope) and len(self._full) < _MOST_QUEUES:
-            self._full[_queue(scope)] = full
+        key = self._key(scope)
+        if key is not None and len(self._full) < _MOST_QUEUES:
+            self._full[key] = full
+
+    def _key(self, scope: Scope) -> Hashable | None:
+        """The queue that the query of a request names; None if it does not say which."""
+        queue = self._queues.get(scope["path"])
+        if queue is None or (queue.or_in_body and context_of(scope).has_body):
+            return None
+        return queue.of, tuple(_QUEUE.findall(scope["query_string"]))
 
     def forget_queues(self) -> None:
         """Forget which queues were full, as the same query may mean another version now."""
@@ -117,14 +120,12 @@ class Admission:
 
     def early_refusal(self, scope: Scope, respond: ErrorResponse) -> Response | None:
         """The refusal of a request whose queue still has no room; None if it must be read."""
-        if not self._full or not _names_queue(scope):
+        key = self._key(scope) if self._full else None
+        if key is None or (full := self._full.get(key)) is None:
             return None
-        queue, path = _queue(scope), scope["path"]
-        if (full := self._full.get(queue)) is None:
-            return None
-        context = context_of(scope)
+        context, path = context_of(scope), scope["path"]
         if not full.queue.is_full(full.images):
-            del self._full[queue]
+            del self._full[key]
             return None
         full.queue.note_refused(context.client)
         context.stats.refusal_reason = full.error.refusal_reason
@@ -136,8 +137,8 @@ class Admission:
 class LoadShedding:
     """Refuses requests before they are read, see ``Admission.early_refusal``."""
 
-    def __init__(self, admission: Admission, respond: ErrorResponse) -> None:
-        self._admission, self._respond = admission, respond
+    def __init__(self, admission: Admission, traits: TraitsByPath, respond: ErrorResponse) -> None:
+        self._admission, self._traits, self._respond = admission, traits, respond
 
     def refusal(self, scope: Scope, context: RequestContext) -> Response | None:
         """The refusal of a request; None if a route may read it, for which it has then paid."""
@@ -148,15 +149,15 @@ class LoadShedding:
 
     def settle(self, scope: Scope, context: RequestContext) -> None:
         """Charge a request that a route has refused, unless it has paid already."""
-        if not self._admission.has_rate or not scope["path"].startswith(_IMAGES):
+        if not self._admission.has_rate or not _is_refusal(context.stats.status):
             return
-        if _is_refusal(context.stats.status):
+        if self._traits.of(scope["path"]).pays == "if refused":
             self._admission.settle_refused(context)
 
     def _prepaid(self, scope: Scope, context: RequestContext) -> Response | None:
         """None once the request has paid for being read; the refusal of one over its rate."""
         path = scope["path"]
-        if path not in _PATHS | _BODY_PATHS and not _TENSORS.fullmatch(path):
+        if self._traits.of(path).pays != "first":
             return None
         try:
             self._admission.prepay(context)
@@ -168,20 +169,3 @@ class LoadShedding:
 
 def _is_refusal(status: int) -> bool:
     return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.TOO_MANY_REQUESTS
-
-
-def _names_queue(scope: Scope) -> bool:
-    """Whether the query of a request says which queue it needs: its body may name the model.
-
-    The body of ``/encode`` is images.
-    """
-    path = scope["path"]
-    return path == _ENCODE or (path in _PATHS and not context_of(scope).has_body)
-
-
-def _queue(scope: Scope) -> Hashable:
-    """The key of a request's queue: ``model`` and ``version`` as they are in its query.
-
-    An encoder has a queue of its own.
-    """
-    return scope["path"] == _ENCODE, tuple(_QUEUE.findall(scope["query_string"]))

@@ -13,6 +13,7 @@ from app.api.content_negotiation import JSON, WEBP, choose
 from app.api.dependencies import KeyRoute
 from app.api.drawing import Drawing, Route
 from app.api.drawn import Drawn
+from app.api.endpoints import Access, Endpoints
 from app.api.openai import prompts
 from app.api.openai.models import parse_id
 from app.api.openai.schemas import CreatedImage, ImageRequest, ImagesResponse
@@ -37,11 +38,17 @@ from app.imaging.sheets import MAX_SCALE, Sheet, square_columns
 from app.latent.choices import MAX_MIXED
 from app.latent.edits import NO_EDIT
 from app.latent.sampling import consecutive
+from app.middleware.endpoint_traits import EndpointTraits
 from app.registry.chosen_conditions import listed
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(prefix="/v1", tags=["openai"], route_class=KeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(prefix="/v1", tags=["openai"], route_class=KeyRoute),
+    access=Access.WITH_KEY,
+    traits=EndpointTraits(pays="first"),
+)
+router = ENDPOINTS.router
 
 _ERRORS = openapi.openai_errors(
     NotFoundError,

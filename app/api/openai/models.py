@@ -7,12 +7,14 @@ from fastapi import APIRouter, Path
 
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry
+from app.api.endpoints import Endpoints
 from app.api.openai.schemas import ModelList, ModelObject
 from app.errors import NotFoundError
 from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
 
-router = APIRouter(prefix="/v1", tags=["openai"])
+ENDPOINTS = Endpoints(APIRouter(prefix="/v1", tags=["openai"]))
+router = ENDPOINTS.router
 
 _VERSION = re.compile(r"(.+)/([1-9][0-9]{0,9})")
 

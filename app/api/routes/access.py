@@ -5,9 +5,13 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from app.api.dependencies import CurrentServices, KeyRoute
+from app.api.endpoints import Access, Endpoints
 from app.auth.api_keys import COOKIE, cookie, presented
 
-router = APIRouter(include_in_schema=False, route_class=KeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(include_in_schema=False, route_class=KeyRoute), access=Access.WITH_KEY
+)
+router = ENDPOINTS.router
 
 
 @router.post("/access")

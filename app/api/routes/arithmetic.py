@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from app.api import direct_route, merging, openapi, points, responses
 from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import RouteContext
+from app.api.drawing import DRAWING_ERRORS, RouteContext
+from app.api.endpoints import Access, Endpoints
 from app.api.formats import NEIGHBOURS, SheetFormat
 from app.api.numbers import decimal
 from app.api.parameters import FORMAT, ClassesQuery, EditQuery, ModelQuery, Radius, SheetQuery
@@ -17,8 +18,15 @@ from app.api.points import PointBody
 from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood, sum_of_means
+from app.middleware.endpoint_traits import EndpointTraits
 
-router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(tags=["images"], route_class=DirectKeyRoute),
+    access=Access.WITH_KEY,
+    errors=DRAWING_ERRORS,
+    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first"),
+)
+router = ENDPOINTS.router
 
 _ODD_SQUARES = [side**2 for side in range(1, 16, 2)]
 

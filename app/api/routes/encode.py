@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, Field
 
 from app.api import openapi, responses, uploads
 from app.api.dependencies import KeyRoute, Services
-from app.api.drawing import Route
+from app.api.drawing import DRAWING_ERRORS, Route
 from app.api.encoding import Encoding, Result
+from app.api.endpoints import Access, Endpoints
 from app.api.formats import ENCODED, SheetFormat
 from app.api.numbers import decimal
 from app.api.parameters import FORMAT, ClassesQuery, ModelQuery
@@ -23,11 +24,22 @@ from app.imaging.uploads import Invert
 from app.latent.refinement import MAX_STEPS
 from app.latent.sampling import Latents
 from app.middleware import cost
+from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry.draw_options import DrawOptions
 from app.registry.encoder import Encoder, squared_errors
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(tags=["images"], route_class=KeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(tags=["images"], route_class=KeyRoute),
+    access=Access.WITH_KEY,
+    errors=DRAWING_ERRORS,
+    traits=EndpointTraits(
+        longest_body=uploads.MAX_BYTES,
+        pays="first",
+        queue=QueueInQuery("encoder", or_in_body=False),
+    ),
+)
+router = ENDPOINTS.router
 
 _COPIES = 2
 """Bytes of memory for each byte of the files: as they were sent, and without metadata."""

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from app.api import direct_route, generated, merging, openapi, responses
 from app.api.bodies import EditBody, LatentRows
-from app.api.drawing import RouteContext, require_absent
+from app.api.drawing import DRAWING_ERRORS, RouteContext, require_absent
+from app.api.endpoints import Access, Endpoints
 from app.api.formats import GENERATED, SeedFormat
 from app.api.parameters import (
     FORMAT,
@@ -31,11 +32,19 @@ from app.api.schemas import Generated
 from app.errors import BodyTooLargeError, json_safe
 from app.imaging.sheets import square_columns
 from app.latent.sampling import Points, consecutive
+from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
-router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute),
+    access=Access.WITH_KEY,
+    errors=DRAWING_ERRORS,
+    traits=EndpointTraits(latents=None, pays="first", queue=QueueInQuery()),
+    is_direct=True,
+)
+router = ENDPOINTS.router
 
 
 class GenerateSeeds(ColumnsQuery):

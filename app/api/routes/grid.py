@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field
 from app.api import direct_route, generated, merging, openapi, points, responses
 from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import Drawing, RouteContext, require_absent
+from app.api.drawing import DRAWING_ERRORS, Drawing, RouteContext, require_absent
+from app.api.endpoints import Access, Endpoints
 from app.api.formats import GRID, SeedFormat
 from app.api.parameters import (
     FORMAT,
@@ -38,10 +39,17 @@ from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
 from app.latent.sampling import Points, consecutive
+from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
-router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(tags=["images"], route_class=DirectKeyRoute),
+    access=Access.WITH_KEY,
+    errors=DRAWING_ERRORS,
+    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first", queue=QueueInQuery()),
+)
+router = ENDPOINTS.router
 
 _SHEET = openapi.formats(GRID, "The images: one sheet, JSON, or a ZIP of PNG files")
 _SIDE = 4

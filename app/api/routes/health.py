@@ -7,11 +7,15 @@ from app.api import openapi
 from app.api.content_negotiation import JSON
 from app.api.dependencies import check_ready, services_of
 from app.api.direct_route import DirectRoute
+from app.api.endpoints import Endpoints
 from app.api.raw_response import RawResponse, entity_headers
 from app.api.schemas import Live, Ready, ReadyVersion, RefusedVersion
 from app.errors import NotReadyError
 
-router = APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(prefix="/health", tags=["health"], route_class=DirectRoute), is_direct=True
+)
+router = ENDPOINTS.router
 
 
 def _json(content: BaseModel) -> Response:

@@ -11,16 +11,25 @@ from pydantic import BaseModel, Field
 
 from app.api import direct_route, etags, openapi
 from app.api.content_negotiation import PNG, WEBP, choose
-from app.api.drawing import RouteContext, route_context
+from app.api.drawing import DRAWING_ERRORS, RouteContext, route_context
+from app.api.endpoints import Access, Endpoints
 from app.api.image_cache import ImageKey
 from app.api.parameters import ImageQuery, Seed, Version
 from app.api.raw_response import Headers, RawResponse, entity_headers, permanent, revalidated
 from app.artifact.card import ModelName
 from app.imaging.sheets import Sheet
+from app.middleware.endpoint_traits import EndpointTraits
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(tags=["images"], route_class=direct_route.DirectKeyRoute),
+    access=Access.WITH_KEY,
+    errors=DRAWING_ERRORS,
+    traits=EndpointTraits(pays="if refused"),
+    is_direct=True,
+)
+router = ENDPOINTS.router
 
 _PATH = "/images/{model}/{version}/{seed}.{form}"
 FileFormat = Literal["png", "webp"]

@@ -11,8 +11,9 @@ from app.api import direct_route, merging, openapi, points, responses, streaming
 from app.api.bodies import EditBody
 from app.api.condition_types import ClassText
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import RouteContext, require_absent
+from app.api.drawing import DRAWING_ERRORS, RouteContext, require_absent
 from app.api.drawn import Drawn
+from app.api.endpoints import Access, Endpoints
 from app.api.formats import PATH, Format, PathFormat
 from app.api.numbers import decimal
 from app.api.parameters import (
@@ -36,10 +37,17 @@ from app.latent import choices, interpolation
 from app.latent.choices import Choice
 from app.latent.interpolation import Easing
 from app.latent.sampling import SEEDS, Method, Points
+from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry import chosen_conditions
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(tags=["images"], route_class=DirectKeyRoute),
+    access=Access.WITH_KEY,
+    errors=DRAWING_ERRORS,
+    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first", queue=QueueInQuery()),
+)
+router = ENDPOINTS.router
 
 _ANIMATIONS: dict[Format, AnimationFormat] = {"gif": "gif", "webp": "webp", "apng": "apng"}
 _FRAMES = openapi.formats(PATH, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from app.api import openapi
+from app.api.endpoints import Endpoints
 from app.errors import (
     TYPES,
     AppError,
@@ -17,7 +18,8 @@ from app.errors import (
     kinds,
 )
 
-router = APIRouter(tags=["errors"])
+ENDPOINTS = Endpoints(APIRouter(tags=["errors"]))
+router = ENDPOINTS.router
 
 _EXAMPLE = "invalid-parameter"
 _KIND = Path(

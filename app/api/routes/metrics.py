@@ -3,9 +3,11 @@
 from fastapi import APIRouter, Response
 
 from app.api.dependencies import CurrentServices
+from app.api.endpoints import Endpoints
 from app.observability.metrics import MEDIA_TYPE
 
-router = APIRouter(tags=["health"])
+ENDPOINTS = Endpoints(APIRouter(tags=["health"]))
+router = ENDPOINTS.router
 
 _TEXT = {"schema": {"type": "string"}}
 

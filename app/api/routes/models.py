@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Request
 
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry
+from app.api.endpoints import Endpoints
 from app.api.routes.images import url
 from app.api.schemas import (
     RefusedVersion,
@@ -22,7 +23,8 @@ from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.registry.registry import Registry
 
-router = APIRouter(tags=["models"])
+ENDPOINTS = Endpoints(APIRouter(tags=["models"]))
+router = ENDPOINTS.router
 
 
 def _classes(version: ModelVersion, base: str) -> list[ServedClass]:

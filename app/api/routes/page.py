@@ -14,14 +14,14 @@ from fastapi import APIRouter, Request, Response
 from app.api import etags
 from app.api.dependencies import IfNoneMatch
 from app.api.drawing import Route
+from app.api.endpoints import Endpoints
 from app.api.page_preview import PAGE_NAME, preview
-from app.api.routes import page_images
 from app.artifact import card
 from app.errors import NotFoundError, error_naming, invalid
 from app.web.bundle import bundle
 
-router = APIRouter(include_in_schema=False)
-router.include_router(page_images.router)
+ENDPOINTS = Endpoints(APIRouter(include_in_schema=False))
+router = ENDPOINTS.router
 
 _INDEX, _STYLE, _SCRIPT, _MAIN = "index.html", "style.css", "page.js", "main"
 _TYPES = {

@@ -10,9 +10,10 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import ConfigDict, Field
 
-from app.api import direct_route, responses
+from app.api import direct_route, points, responses
 from app.api.bodies import LatentRows
 from app.api.drawing import route_context
+from app.api.endpoints import Access, Endpoints
 from app.api.parameters import FramesPerSecond, ImageQuery, ModelQuery, Scale, Version
 from app.api.raw_response import permanent
 from app.api.responses import Shown
@@ -21,11 +22,17 @@ from app.errors import invalid, parameter_error
 from app.imaging.animation import AnimationFormat
 from app.imaging.sheets import Sheet
 from app.latent.sampling import Latents
+from app.middleware.endpoint_traits import EndpointTraits
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
-router = APIRouter(include_in_schema=False, route_class=direct_route.DirectKeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(include_in_schema=False, route_class=direct_route.DirectKeyRoute),
+    access=Access.WITH_KEY,
+    traits=EndpointTraits(latents=points.MAX_ROWS),
+)
+router = ENDPOINTS.router
 
 _SHEET = Sheet(columns=1)
 _STEPS = 2048

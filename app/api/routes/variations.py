@@ -8,7 +8,8 @@ from pydantic import Field
 from app.api import direct_route, merging, openapi, points, responses
 from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import RouteContext, require_absent
+from app.api.drawing import DRAWING_ERRORS, RouteContext, require_absent
+from app.api.endpoints import Access, Endpoints
 from app.api.formats import NEIGHBOURS, SheetFormat
 from app.api.parameters import (
     FORMAT,
@@ -27,8 +28,15 @@ from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood
 from app.latent.sampling import Point
+from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 
-router = APIRouter(tags=["images"], route_class=DirectKeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(tags=["images"], route_class=DirectKeyRoute),
+    access=Access.WITH_KEY,
+    errors=DRAWING_ERRORS,
+    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first", queue=QueueInQuery()),
+)
+router = ENDPOINTS.router
 
 _IMAGES = openapi.formats(NEIGHBOURS, "The images: one sheet, JSON, or a ZIP of PNG files")
 

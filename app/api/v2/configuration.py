@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry, CurrentServices
+from app.api.endpoints import Endpoints
 from app.api.v2 import tensors
 from app.api.v2.models import DefaultVersion, ExactVersion
 from app.api.v2.schemas import (
@@ -22,7 +23,8 @@ from app.artifact.card import CLASSES, INPUT, OUTPUT
 from app.errors import NotFoundError, ParameterError
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+ENDPOINTS = Endpoints(APIRouter(prefix="/v2", tags=["open inference protocol"]))
+router = ENDPOINTS.router
 
 _NOT_FOUND = openapi.protocol_errors(NotFoundError, ParameterError)
 

@@ -13,6 +13,7 @@ from app.api.content_negotiation import JSON
 from app.api.dependencies import KeyRoute
 from app.api.drawing import Route, RouteContext
 from app.api.drawn import Drawn, Generation
+from app.api.endpoints import Access, Endpoints
 from app.api.numbers import decimal
 from app.api.responses import timing
 from app.api.v2 import tensors
@@ -33,10 +34,16 @@ from app.errors import (
 from app.middleware import body_limit, content_coding
 from app.middleware.content_coding import IDENTITY, Coding
 from app.middleware.encoders import SMALL_BYTES, Encoders
+from app.middleware.endpoint_traits import EndpointTraits
 from app.registry.draw_options import DEFAULT
 from app.registry.model_version import ModelVersion
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=KeyRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(prefix="/v2", tags=["open inference protocol"], route_class=KeyRoute),
+    access=Access.WITH_KEY,
+    traits=EndpointTraits(longest_body=None, pays="first"),
+)
+router = ENDPOINTS.router
 
 _INLINE_BYTES = 2**18
 """Writing a body of this length takes less time than waking a thread."""

@@ -8,6 +8,7 @@ from app import __version__
 from app.api import openapi
 from app.api.dependencies import CurrentRegistry, RequiresReady
 from app.api.drawing import Route
+from app.api.endpoints import Endpoints
 from app.api.parameters import Version
 from app.api.v2 import tensors
 from app.api.v2.schemas import (
@@ -27,7 +28,8 @@ from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.registry.model_version import ModelVersion
 from app.registry.statistics import Count
 
-router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+ENDPOINTS = Endpoints(APIRouter(prefix="/v2", tags=["open inference protocol"]))
+router = ENDPOINTS.router
 
 _EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 _NOT_FOUND = openapi.protocol_errors(NotFoundError, ParameterError)

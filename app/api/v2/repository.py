@@ -12,6 +12,7 @@ from app.api.dependencies import (
     check_administrator,
     checked_first,
 )
+from app.api.endpoints import Access, Endpoints
 from app.api.json_request import JsonRequest
 from app.api.v2.models import Name
 from app.api.v2.schemas import (
@@ -49,8 +50,15 @@ class AdministrationRoute(JsonRoute):
 
 
 _PREFIX = "/v2/repository"
-router = APIRouter(prefix=_PREFIX, tags=["open inference protocol"], route_class=JsonRoute)
-administration = APIRouter(prefix=_PREFIX, tags=["administration"], route_class=AdministrationRoute)
+ENDPOINTS = Endpoints(
+    APIRouter(prefix=_PREFIX, tags=["open inference protocol"], route_class=JsonRoute)
+)
+router = ENDPOINTS.router
+ADMINISTRATION = Endpoints(
+    APIRouter(prefix=_PREFIX, tags=["administration"], route_class=AdministrationRoute),
+    access=Access.ADMINISTRATORS,
+)
+administration = ADMINISTRATION.router
 
 _RELOAD_ERRORS = openapi.protocol_errors(
     NotFoundError, ModelsFolderError, BodyTooLargeError, ParameterError

@@ -4,6 +4,8 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message
 
+from app.api.all_endpoints import ENDPOINTS
+from app.api.endpoints import traits_by_path
 from app.auth.api_keys import Authenticator
 from app.auth.rate_limit import BURST, RateLimiter
 from app.errors import AppError, OverloadedError, QueueShareError, RateLimitError
@@ -12,6 +14,8 @@ from app.middleware.request_context import RequestContext
 from app.observability.request_stats import RequestStats
 from app.registry.model_version import ModelVersion
 from app.settings import Settings
+
+QUEUES = traits_by_path(ENDPOINTS).queues
 
 
 class Queue:
@@ -64,7 +68,7 @@ def admit(admission: Admission, request: RequestContext, queue: Queue, images: i
 
 @pytest.fixture
 def admission() -> Admission:
-    return Admission(RateLimiter(0))
+    return Admission(RateLimiter(0), QUEUES)
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ def test_a_request_with_room_is_admitted_under_its_claim(admission: Admission) -
 
 
 def test_a_client_over_its_rate_is_refused_but_a_request_that_has_begun_is_not() -> None:
-    admission = Admission(RateLimiter(1, lambda: 1000.0))
+    admission = Admission(RateLimiter(1, lambda: 1000.0), QUEUES)
     first, second = context("/generate"), context("/generate")
     admission.charge(first, 40)
     admission.charge(first, 10)

@@ -18,6 +18,7 @@ from app.middleware.body_limit import LONGEST, BodyLimit
 from app.middleware.compression import Compression
 from app.middleware.cors import Cors
 from app.middleware.encoders import Encoders
+from app.middleware.endpoint_traits import TraitsByPath
 from app.middleware.load_shedding import Admission, LoadShedding
 from app.middleware.pipeline import Parts, Pipeline
 from app.middleware.proxy_headers import ProxyHeaders
@@ -59,11 +60,12 @@ def answered(
     def new_context(scope: Scope, receive: Receive) -> RequestContext:
         return RequestContext.open(authenticator, 9.0, scope, receive)
 
+    admission = Admission(RateLimiter(0), {})
     parts = Parts(
         new_context=new_context,
         proxy_headers=ProxyHeaders(TrustedProxies("")),
         cors=Cors(["*"]),
-        load_shedding=LoadShedding(Admission(RateLimiter(0)), problems.error_response),
+        load_shedding=LoadShedding(admission, TraitsByPath({}), problems.error_response),
         body_limit=BodyLimit(lambda _: LONGEST),
         compression=Compression(Encoders(1, 2**20)),
         access_log=recorder,
