@@ -176,4 +176,4 @@ def test_a_failure_without_waiters_is_not_logged(
 
     running(test)
     gc.collect()  # asyncio logs a failure that nobody has seen when its task is deleted
-    assert caplog.records == []
+    assert "no luck" not in caplog.text  # other tests may leave tasks, too

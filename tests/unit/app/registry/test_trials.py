@@ -1,10 +1,12 @@
 """Trials in processes, which are scripts here, as they start faster."""
 
+import fcntl
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from app.registry.trials import Trials
 from app.runtime.providers import Placement
 from app.settings import Settings
 from tests.versions import publish
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 REQUEST = Request("models", "cats/1", ["generator.onnx"], "cpu", 1, 4, memory=0, seconds=0)
 KEY = VersionKey("cats", "1")
@@ -91,6 +93,18 @@ class Workers:
         self.sha256 = self._described.variants[0].sha256
         self.trials = [Trials(Settings(models=folder), folder / "passed") for _ in range(2)]
         self._threads = ThreadPoolExecutor(2)
+        self.one_waits = threading.Event()
+        """One worker has found that the other one tries the version."""
+        flock = fcntl.flock
+
+        def observed(file: Any, operation: int) -> None:
+            try:
+                flock(file, operation)
+            except BlockingIOError:
+                self.one_waits.set()
+                raise
+
+        monkeypatch.setattr(fcntl, "flock", observed)
 
     def check(self, worker: int) -> Future[set[str]]:
         return self._threads.submit(self.trials[worker].check, KEY, self._described, [Placement()])
@@ -99,6 +113,7 @@ class Workers:
         first = self.check(0)
         eventually(self.tried.exists)
         second = self.check(1)
+        assert self.one_waits.wait(PATIENCE)
         return [first, second]
 
     def release(self) -> None:
@@ -135,7 +150,7 @@ def test_one_worker_tries_a_version_for_all(workers: NewWorkers) -> None:
     both = workers("null")
     checks = both.check_both()
     both.release()
-    assert [check.result(60) for check in checks] == [{both.sha256}] * 2
+    assert [check.result(PATIENCE) for check in checks] == [{both.sha256}] * 2
     assert both.count == 1
 
 
@@ -144,11 +159,10 @@ def test_one_worker_refuses_a_version_for_those_that_wait_but_not_for_later_orde
 ) -> None:
     both = workers('"a reason"')
     checks = both.check_both()
-    time.sleep(0.1)  # so that the second waits by now
     both.release()
     for check in (*checks, both.check(1)):
         with pytest.raises(CardError, match="a reason"):
-            check.result(60)
+            check.result(PATIENCE)
     assert both.count == 2
 
 
@@ -157,19 +171,18 @@ def test_a_worker_that_shuts_down_refuses_nothing_for_the_others(workers: NewWor
     checks = both.check_both()
     both.trials[0].close()
     with pytest.raises(CardError, match="ended the process"):
-        checks[0].result(60)
+        checks[0].result(PATIENCE)
     both.release()
-    assert checks[1].result(60) == {both.sha256}
+    assert checks[1].result(PATIENCE) == {both.sha256}
     assert both.count == 2
 
 
 def test_a_worker_that_waits_for_another_can_shut_down(workers: NewWorkers) -> None:
     both = workers("null")
     _, waits = both.check_both()
-    time.sleep(0.1)
     both.trials[1].close()
     with pytest.raises(CardError, match="the server is shutting down"):
-        waits.result(60)
+        waits.result(PATIENCE)
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(
@@ -178,5 +191,5 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(
     both = workers("null")
     (tmp_path / "passed").touch()
     both.release()
-    assert [both.check(k).result(60) for k in range(2)] == [{both.sha256}] * 2
+    assert [both.check(k).result(PATIENCE) for k in range(2)] == [{both.sha256}] * 2
     assert both.count == 2
