@@ -1,5 +1,6 @@
 """Fixtures for every test, and how pytest-xdist shares the tests out."""
 
+import gc
 import io
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 from app.artifact import default_version
 from app.main import create_app
 from app.settings import Settings
+
+gc.disable()  # until all tests are collected: nothing of what is imported is garbage
 
 ROOT = Path(__file__).parent.parent
 TOGETHER = tuple(f"tests/{name}/" for name in ("browser", "deploy", "process/faults", "gpu"))
@@ -41,6 +44,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes; select it with -m slow"))
+
+
+def pytest_collection_finish() -> None:
+    """Hide modules and tests from the garbage collector, which would look at them again and again.
+
+    PyTorch alone has a million objects.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def _rank(nodeid: str) -> int:
@@ -93,6 +105,17 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, version in (("fashion-mnist", 2), ("faces", 1)):
         default_version.write(copy / name, version)
     return copy
+
+
+@pytest.fixture(scope="session")
+def clothes(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A models folder with version 2 of the clothes alone. Tests must not write to it.
+
+    An application with it starts in a fifth of the time that all shipped models take.
+    """
+    folder = tmp_path_factory.mktemp("clothes") / "models"
+    shutil.copytree(models / "fashion-mnist/2", folder / "fashion-mnist/2")
+    return folder
 
 
 @pytest.fixture(scope="session")

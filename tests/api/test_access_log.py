@@ -17,8 +17,8 @@ from app.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def app(models: Path) -> FastAPI:
-    app = create_app(Settings(models=models, provider="cpu"))
+def app(clothes: Path) -> FastAPI:
+    app = create_app(Settings(models=clothes, provider="cpu"))
 
     @app.get("/broken")
     async def broken() -> None:
@@ -180,8 +180,8 @@ def test_a_path_of_arbitrary_bytes_cannot_inject_a_line(
     assert f'- "GET {logged}" 404' in lines(caplog)[0]
 
 
-def test_the_access_log_can_be_disabled(models: Path, caplog: pytest.LogCaptureFixture) -> None:
-    app = create_app(Settings(models=models, provider="cpu", access_log=False))
+def test_the_access_log_can_be_disabled(clothes: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(Settings(models=clothes, provider="cpu", access_log=False))
     with caplog.at_level(logging.INFO), TestClient(app) as client:
         client.post("/generate?n=1")
     assert lines(caplog) == []

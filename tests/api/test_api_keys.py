@@ -49,10 +49,10 @@ PARAMETERS = {
 
 
 @pytest.fixture
-def client(models: Path) -> Iterator[TestClient]:
+def client(clothes: Path) -> Iterator[TestClient]:
     """A server with two API keys and an administrator's key."""
     keys, admin_keys = tuple(map(SecretStr, KEYS)), (SecretStr(ADMIN),)
-    settings = Settings(models=models, provider="cpu", api_keys=keys, admin_keys=admin_keys)
+    settings = Settings(models=clothes, provider="cpu", api_keys=keys, admin_keys=admin_keys)
     with TestClient(create_app(settings), base_url="https://testserver") as client:
         yield client
 
@@ -96,7 +96,7 @@ def test_the_key_is_checked_before_the_body_is_read(client: TestClient) -> None:
                 assert client.request(method, url, **BODIES).status_code == 401, path
 
 
-def test_no_shared_cache_stores_what_needs_a_key(client: TestClient, models: Path) -> None:
+def test_no_shared_cache_stores_what_needs_a_key(client: TestClient, clothes: Path) -> None:
     paths = (
         "/grid",
         "/grid?rows=0",
@@ -113,7 +113,7 @@ def test_no_shared_cache_stores_what_needs_a_key(client: TestClient, models: Pat
         "no-store"
     )
     assert "Cache-Control" not in client.get("/models").headers
-    with TestClient(create_app(Settings(models=models, provider="cpu"))) as public:
+    with TestClient(create_app(Settings(models=clothes, provider="cpu"))) as public:
         assert "Cache-Control" not in public.get("/grid").headers
 
 
@@ -148,8 +148,8 @@ def test_a_browser_that_has_sent_a_key_gets_a_cookie_for_image_urls(client: Test
     assert client.get(image).status_code == 401
 
 
-def test_a_server_without_keys_sets_no_cookie_and_documents_no_keys(models: Path) -> None:
-    with TestClient(create_app(Settings(models=models, provider="cpu"))) as client:
+def test_a_server_without_keys_sets_no_cookie_and_documents_no_keys(clothes: Path) -> None:
+    with TestClient(create_app(Settings(models=clothes, provider="cpu"))) as client:
         response = client.post("/access", headers={"X-API-Key": KEYS[0]})
         assert (response.status_code, "Set-Cookie" in response.headers) == (204, False)
         document = client.get("/openapi.json").json()

@@ -10,14 +10,14 @@ from app.main import create_app
 from app.settings import Settings
 
 FIRST, SECOND = "https://first.example", "http://localhost:3000"
-PATHS = ["/models", "/images/faces/1/1.png", "/generate", "/nothing"]
+PATHS = ["/models", "/images/fashion-mnist/2/1.png", "/generate", "/nothing"]
 EXPOSED = {"X-Seed", "X-Model", "Server-Timing", "ETag", "Retry-After"}
 
 
 @pytest.fixture(scope="module")
-def restricted(models: Path) -> Iterator[TestClient]:
+def restricted(clothes: Path) -> Iterator[TestClient]:
     """A server for pages of two origins."""
-    settings = Settings(models=models, provider="cpu", cors_origins=f"{FIRST}, {SECOND}")
+    settings = Settings(models=clothes, provider="cpu", cors_origins=f"{FIRST}, {SECOND}")
     with TestClient(create_app(settings)) as client:
         yield client
 
@@ -73,8 +73,10 @@ def test_a_preflight_of_another_origin_is_not_allowed(restricted: TestClient) ->
     assert "access-control-allow-origin" not in preflight(restricted, "https://evil.example")
 
 
-def test_an_empty_setting_allows_no_origin(models: Path) -> None:
-    with TestClient(create_app(Settings(models=models, provider="cpu", cors_origins=""))) as client:
+def test_an_empty_setting_allows_no_origin(clothes: Path) -> None:
+    with TestClient(
+        create_app(Settings(models=clothes, provider="cpu", cors_origins=""))
+    ) as client:
         for headers in ({}, {"Origin": FIRST}, {"Origin": ""}):
             response = client.get("/health/live", headers=headers)
             assert "Access-Control-Allow-Origin" not in response.headers

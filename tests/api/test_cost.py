@@ -31,9 +31,9 @@ RATE = 0.01
 
 
 @pytest.fixture
-def limited(models: Path) -> Iterator[TestClient]:
+def limited(clothes: Path) -> Iterator[TestClient]:
     """A server on which a client may generate nothing for minutes after one image."""
-    settings = Settings(models=models, provider="cpu", rate=RATE, cache_bytes=2**20)
+    settings = Settings(models=clothes, provider="cpu", rate=RATE, cache_bytes=2**20)
     with TestClient(create_app(settings)) as client:
         yield client
 
@@ -113,9 +113,9 @@ def test_refused_images_of_single_seeds_cost_their_client_too(limited: TestClien
 
 
 def test_a_request_without_room_in_the_queue_costs_no_images(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+    clothes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(models=models, provider="cpu", rate=0.01, max_images=16, max_queue=16)
+    settings = Settings(models=clothes, provider="cpu", rate=0.01, max_images=16, max_queue=16)
     with TestClient(create_app(settings)) as client:
         with occupied(client, BlockedEngine(client, monkeypatch), 16):
             assert client.post("/generate?n=16").status_code == 503
@@ -242,10 +242,10 @@ def test_large_tensors_are_sent_in_pieces(
     assert pieces.headers["Content-Type"] == whole.headers["Content-Type"]
 
 
-def test_large_sheets_wait_for_each_other(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_sheets_wait_for_each_other(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "LONGEST_WAIT", 300)  # this machine may be busy
-    settings = Settings(models=models, provider="cpu", threads=4, encode_bytes=1)
-    path = "/interpolate?from=1&to=2&steps=2&columns=56&padding=64&scale=8&model=faces"
+    settings = Settings(models=clothes, provider="cpu", threads=4, encode_bytes=1)
+    path = "/interpolate?from=1&to=2&steps=2&columns=56&padding=64&scale=8"
     with TestClient(create_app(settings)) as client, ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: client.get(path), range(8)))
         assert {answer.status_code for answer in answers} == {200}
@@ -253,11 +253,11 @@ def test_large_sheets_wait_for_each_other(models: Path, monkeypatch: pytest.Monk
 
 
 def test_work_that_would_wait_for_too_long_is_refused(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+    clothes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoders, "LONGEST_WAIT", 0)
-    settings = Settings(models=models, provider="cpu", encode_bytes=1)
-    path = "/interpolate?from=1&to=2&steps=2&columns=56&padding=64&scale=8&model=faces"
+    settings = Settings(models=clothes, provider="cpu", encode_bytes=1)
+    path = "/interpolate?from=1&to=2&steps=2&columns=56&padding=64&scale=8"
     may_end = threading.Event()
     with TestClient(create_app(settings)) as client:
         assert client.portal

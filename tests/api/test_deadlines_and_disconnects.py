@@ -18,8 +18,8 @@ GENERATE = "/generate?n=4&seed=1"
 
 
 @pytest.fixture
-def app(models: Path) -> FastAPI:
-    return create_app(Settings(models=models, provider="cpu", timeout=9, max_batch=2))
+def app(clothes: Path) -> FastAPI:
+    return create_app(Settings(models=clothes, provider="cpu", timeout=9, max_batch=2))
 
 
 async def generate(

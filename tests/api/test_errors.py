@@ -18,9 +18,9 @@ from tests.waiting import eventually
 
 
 @pytest.fixture
-def small(models: Path) -> Iterator[TestClient]:
+def small(clothes: Path) -> Iterator[TestClient]:
     """A server with 16 images per request, one per batch, and 20 in the queue."""
-    settings = Settings(models=models, provider="cpu", max_images=16, max_batch=1, max_queue=20)
+    settings = Settings(models=clothes, provider="cpu", max_images=16, max_batch=1, max_queue=20)
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         yield client
 
@@ -97,9 +97,9 @@ def test_a_failed_batch_is_500_without_a_traceback_and_the_next_one_works(
 
 
 def test_a_rule_that_json_schema_cannot_express_is_reported_in_pydantics_words(
-    models: Path,
+    clothes: Path,
 ) -> None:
-    app = create_app(Settings(models=models))
+    app = create_app(Settings(models=clothes))
 
     @app.post("/either")
     async def either(body: dict[str, int | bytes]) -> None: ...
@@ -123,8 +123,8 @@ def test_an_unexpected_exception_is_a_problem_without_a_traceback(
     assert "secret" not in response.text
 
 
-def test_after_the_shutdown_requests_for_images_are_refused(models: Path) -> None:
-    app = create_app(Settings(models=models))
+def test_after_the_shutdown_requests_for_images_are_refused(clothes: Path) -> None:
+    app = create_app(Settings(models=clothes))
     with TestClient(app) as client:
         assert client.post("/generate?n=1").is_success
     response = TestClient(app).post("/generate?n=1")

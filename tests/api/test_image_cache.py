@@ -22,14 +22,14 @@ PATH = "/images/fashion-mnist/2/7.png"
 PERMANENT = "max-age=31536000, immutable"
 
 
-def application(models: Path, **options: Any) -> FastAPI:
-    return create_app(Settings(models=models, provider="cpu", **options))
+def application(clothes: Path, **options: Any) -> FastAPI:
+    return create_app(Settings(models=clothes, provider="cpu", **options))
 
 
 @pytest.fixture
-def fresh(models: Path) -> Iterator[TestClient]:
+def fresh(clothes: Path) -> Iterator[TestClient]:
     """A server that has not generated any image yet."""
-    with TestClient(application(models), raise_server_exceptions=False) as client:
+    with TestClient(application(clothes), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -54,11 +54,11 @@ def test_an_image_is_generated_once_and_then_cached(fresh: TestClient) -> None:
 
 
 def test_another_kind_of_cpu_has_another_etag_and_gives_no_304(
-    fresh: TestClient, models: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: TestClient, clothes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = fresh.get(PATH)
     monkeypatch.setattr("app.runtime.providers.kind_of_cpu", lambda: "another kind")
-    with TestClient(application(models)) as other:
+    with TestClient(application(clothes)) as other:
         there = other.get(PATH, headers={"If-None-Match": here.headers["ETag"]})
         assert there.status_code == 200
         assert there.headers["ETag"] != here.headers["ETag"]
@@ -67,14 +67,14 @@ def test_another_kind_of_cpu_has_another_etag_and_gives_no_304(
         assert own.status_code == 304
 
 
-def test_without_a_cache_every_request_generates_the_image(models: Path) -> None:
-    with TestClient(application(models, cache_bytes=0)) as client:
+def test_without_a_cache_every_request_generates_the_image(clothes: Path) -> None:
+    with TestClient(application(clothes, cache_bytes=0)) as client:
         assert client.get(PATH).content == client.get(PATH).content
         assert computed(client) == 2
 
 
-def test_the_cache_is_bounded(models: Path) -> None:
-    with TestClient(application(models, cache_bytes=2500)) as client:
+def test_the_cache_is_bounded(clothes: Path) -> None:
+    with TestClient(application(clothes, cache_bytes=2500)) as client:
         for seed in (1, 2, 3, 4, 1):
             client.get(f"/images/fashion-mnist/2/{seed}.png")
         assert computed(client) == 5
@@ -165,9 +165,9 @@ def test_another_file_format_is_refused(client: TestClient) -> None:
     assert response.status_code == 406
 
 
-def test_images_that_need_a_key_are_private_to_the_client(models: Path) -> None:
+def test_images_that_need_a_key_are_private_to_the_client(clothes: Path) -> None:
     key = "k" * 20
-    with TestClient(application(models, api_keys=[key])) as client:
+    with TestClient(application(clothes, api_keys=[key])) as client:
         response = client.get(PATH, headers={"X-API-Key": key})
         assert response.headers["Cache-Control"] == f"private, {PERMANENT}"
 

@@ -15,19 +15,19 @@ from app.settings import Settings
 
 
 def test_the_garbage_collector_ignores_what_is_loaded_and_runs_seldom_while_serving(
-    models: Path,
+    clothes: Path,
 ) -> None:
     before = (700, 10, 10)
     gc.unfreeze()  # the application of a fixture may still be serving
     gc.set_threshold(*before)
-    with TestClient(create_app(Settings(models=models, provider="cpu"))):
+    with TestClient(create_app(Settings(models=clothes, provider="cpu"))):
         assert gc.get_freeze_count() > 10_000
         assert gc.get_threshold()[0] > before[0]
     assert (gc.get_freeze_count(), gc.get_threshold()) == (0, before)
 
 
 def test_a_provider_that_does_not_start_ends_the_process(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+    clothes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @asynccontextmanager
     async def failing(_: Reloader, seconds: float) -> AsyncIterator[None]:
@@ -41,7 +41,7 @@ def test_a_provider_that_does_not_start_ends_the_process(
         raise EndedError(str(error))
 
     monkeypatch.setattr(Reloader, "running", failing)
-    settings = Settings(models=models, provider="cpu")
+    settings = Settings(models=clothes, provider="cpu")
     with (
         pytest.raises(EndedError, match="it does not start within 5 s"),
         TestClient(create_app(settings, start=Start(5, end))),

@@ -19,9 +19,9 @@ VERSION = {"model": "fashion-mnist", "version": "2"}
 
 
 @pytest.fixture
-def client(models: Path) -> Iterator[TestClient]:
+def client(clothes: Path) -> Iterator[TestClient]:
     """A server whose counts are still zero."""
-    app = create_app(Settings(models=models, provider="cpu"))
+    app = create_app(Settings(models=clothes, provider="cpu"))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
@@ -118,20 +118,21 @@ def test_responses_of_middleware_have_the_label_of_their_route(client: TestClien
         assert value(found, "dcgan_requests_total", **labels) == 1
 
 
-def test_versions_in_service_are_listed(client: TestClient, models: Path) -> None:
+def test_versions_in_service_are_listed(client: TestClient, clothes: Path) -> None:
     found = text(client)
     assert value(found, "dcgan_ready") == 1
-    graph = digest((models / "fashion-mnist" / "2" / "generator.onnx").read_bytes())
+    graph = digest((clothes / "fashion-mnist" / "2" / "generator.onnx").read_bytes())
     labels = {"digest": graph, "provider": "cpu", "precision": "fp32", **VERSION}
     assert value(found, "dcgan_model_info", graph="generator.onnx", **labels) == 1
-    assert value(found, "dcgan_model_info") == len(list(models.glob("*/*/card.json")))
+    assert value(found, "dcgan_model_info") == len(list(clothes.glob("*/*/card.json")))
 
 
-def test_a_retired_version_is_listed_with_0(client: TestClient) -> None:
-    registry = client.app.state.services.registry  # type: ignore[attr-defined]
-    text(client)
-    assert registry.retire(VersionKey("faces", "1"))
-    found = text(client)
+def test_a_retired_version_is_listed_with_0(models: Path) -> None:
+    app = create_app(Settings(models=models, provider="cpu"))
+    with TestClient(app) as client:
+        text(client)
+        assert app.state.services.registry.retire(VersionKey("faces", "1"))
+        found = text(client)
     assert value(found, "dcgan_model_info", model="faces", version="1") == 0
     assert value(found, "dcgan_model_info", model="fashion-mnist", version="2") == 1
 
@@ -159,8 +160,8 @@ def test_failed_images_are_counted(client: TestClient, monkeypatch: pytest.Monke
     assert value(found, "dcgan_requests_total", route="/generate", status="500") == 1
 
 
-def test_refusals_are_counted_by_reason(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(models=models, provider="cpu", max_images=16, max_queue=16)
+def test_refusals_are_counted_by_reason(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(models=clothes, provider="cpu", max_images=16, max_queue=16)
     with TestClient(create_app(settings)) as client:
         with occupied(client, BlockedEngine(client, monkeypatch), 16):
             assert client.post("/generate?n=1").status_code == 503

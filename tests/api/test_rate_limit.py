@@ -41,10 +41,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     ],
 )
 def test_a_client_that_exceeds_its_rate_is_refused_until_retry_after(
-    models: Path, clock: Clock, method: str, path: str, images: int
+    clothes: Path, clock: Clock, method: str, path: str, images: int
 ) -> None:
     rate = 0.05  # so that the burst is half an image
-    settings = Settings(models=models, provider="cpu", rate=rate, cache_bytes=0)
+    settings = Settings(models=clothes, provider="cpu", rate=rate, cache_bytes=0)
     with TestClient(create_app(settings)) as client:
         assert client.request(method, path).status_code == 200
         refused = client.request(method, path)
@@ -62,8 +62,8 @@ def test_a_client_that_exceeds_its_rate_is_refused_until_retry_after(
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_stream_that_has_begun_is_completed(models: Path) -> None:
-    with TestClient(create_app(Settings(models=models, provider="cpu", rate=0.05))) as client:
+def test_a_stream_that_has_begun_is_completed(clothes: Path) -> None:
+    with TestClient(create_app(Settings(models=clothes, provider="cpu", rate=0.05))) as client:
         stream = {"Accept": "application/x-ndjson"}
         path = "/interpolate?from=1&to=2&steps=40"
         lines = client.get(path, headers=stream).text.splitlines()

@@ -47,8 +47,8 @@ class Stepped:
 
 
 @pytest.fixture
-def stepped(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stepped]:
-    app = create_app(Settings(models=models, provider="cpu"))
+def stepped(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stepped]:
+    app = create_app(Settings(models=clothes, provider="cpu"))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -13,7 +13,7 @@ MISSING = "OpenTelemetry is not installed; it is the extra otel"
 
 
 def test_an_error_of_the_server_marks_its_span(
-    models: Path, monkeypatch: pytest.MonkeyPatch
+    clothes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = pytest.importorskip(
         "opentelemetry.sdk.trace.export.in_memory_span_exporter", reason=MISSING
@@ -21,7 +21,7 @@ def test_an_error_of_the_server_marks_its_span(
     exporter = memory.InMemorySpanExporter()
     tracer = tracing.Tracer(exporter)
     monkeypatch.setattr(tracing, "from_environment", lambda: tracer)
-    app = create_app(Settings(models=models, provider="cpu"))
+    app = create_app(Settings(models=clothes, provider="cpu"))
 
     @app.get("/broken")
     async def broken() -> None:

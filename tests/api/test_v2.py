@@ -29,15 +29,15 @@ HEADER = "Inference-Header-Content-Length"
 
 
 @pytest.fixture
-def small(models: Path) -> Iterator[TestClient]:
-    settings = Settings(models=models, provider="cpu", max_images=16, max_queue=16)
+def small(clothes: Path) -> Iterator[TestClient]:
+    settings = Settings(models=clothes, provider="cpu", max_images=16, max_queue=16)
     with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def rows(models: Path) -> np.ndarray:
-    described = card.read(models / "fashion-mnist" / "2")
+def rows(clothes: Path) -> np.ndarray:
+    described = card.read(clothes / "fashion-mnist" / "2")
     return sampling.from_seeds([0, 1, 2], described.latent.width, described.latent.prior)
 
 
@@ -94,9 +94,11 @@ def test_the_index_has_the_reason_why_a_version_is_out_of_service(tmp_path: Path
     assert "no model is served" in ready.json()["error"]
 
 
-def test_pixels_are_those_of_the_engine(client: TestClient, rows: np.ndarray, models: Path) -> None:
-    described = card.read(models / "fashion-mnist" / "2")
-    graph = card.load_graph(models / "fashion-mnist/2", described.variants[0])
+def test_pixels_are_those_of_the_engine(
+    client: TestClient, rows: np.ndarray, clothes: Path
+) -> None:
+    described = card.read(clothes / "fashion-mnist" / "2")
+    graph = card.load_graph(clothes / "fashion-mnist/2", described.variants[0])
     engine = Engine(described, graph, Placement("cpu"))
     response = client.post(INFER, json=request(rows, id="mine"))
     assert response.json()["id"] == "mine"
@@ -264,10 +266,10 @@ def test_a_full_queue_is_503_with_retry_after(
 
 
 def test_errors_of_keys_rates_and_deadlines_have_the_format_of_the_protocol(
-    models: Path, rows: np.ndarray
+    clothes: Path, rows: np.ndarray
 ) -> None:
     key = "somebodys-drawing-key"
-    settings = Settings(models=models, provider="cpu", api_keys=(SecretStr(key),), rate=0.01)
+    settings = Settings(models=clothes, provider="cpu", api_keys=(SecretStr(key),), rate=0.01)
     app = create_app(settings)
     with TestClient(app, headers={"X-API-Key": key}) as client:
         responses = [
