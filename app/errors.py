@@ -62,6 +62,8 @@ class InvalidParameter(BaseModel):
     place: str = Field(alias="in", description="query, path, header or body")
     value: Any = Field(description="the value received")
     allowed: str
+    is_null: bool = Field(False, exclude=True)
+    """Whether the value is JSON's null; None alone is that of a missing parameter."""
 
 
 TYPES = "/problems"
@@ -357,12 +359,21 @@ No parameter of ours has such a name, but a client may send its key in the wrong
 """
 
 
-def invalid(parameter: str, place: str, value: object, allowed: str) -> InvalidParameter:
-    """One refused parameter of the request's ``place``: query, path, header or body."""
+def invalid(
+    parameter: str, place: str, value: object, allowed: str, *, is_null: bool = False
+) -> InvalidParameter:
+    """One refused parameter of the request's ``place``: query, path, header or body.
+
+    A ``value`` of None is a missing parameter, or null in JSON if ``is_null``.
+    """
     if SECRET_NAME.search(parameter):
         value = "***"
     return InvalidParameter(
-        parameter=parameter, place=place, value=json_safe(value), allowed=allowed
+        parameter=parameter,
+        place=place,
+        value=json_safe(value),
+        allowed=allowed,
+        is_null=is_null,
     )
 
 
@@ -377,7 +388,9 @@ def error_naming(kind: type[Refusal], *refused: InvalidParameter) -> Refusal:
 
 
 def _sentence(refused: InvalidParameter) -> str:
-    value = "missing" if refused.value is None else repr(refused.value)
+    value = repr(refused.value)
+    if refused.value is None:
+        value = "null" if refused.is_null else "missing"
     return f"{refused.parameter} is {value} but must be {refused.allowed}"
 
 

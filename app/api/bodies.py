@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticKnownError
 
 from app.api.condition_types import Amount, BodyClasses
+from app.api.json_body import JsonBody
 from app.api.numbers import integral
 from app.api.parameters import ATTRIBUTES, EDIT, MIXTURE, Parameters
 from app.api.points import MAX_ROWS, LatentRow
@@ -20,7 +21,7 @@ Strength = Annotated[
 ]
 
 
-class EditBody(Parameters):
+class EditBody(JsonBody, Parameters):
     """How images are edited, and which classes or attributes they have, in JSON."""
 
     # Strict: JSON distinguishes types, so neither a string nor true is accepted as a number.
@@ -34,7 +35,7 @@ class EditBody(Parameters):
         max_length=edits.MAX_ATTRIBUTES,
         description=f'{EDIT}, such as `{{"glasses": 2, "beard": -1.5}}`',
     )
-    classes: BodyClasses = Field(
+    classes: BodyClasses | None = Field(
         None,
         alias="class",
         description="classes, one for each image or point, repeated in turn, or the weights of a "

@@ -21,11 +21,9 @@ def _each_attribute_once(texts: list[str]) -> list[str]:
     return texts
 
 
-def _mixtures(received: object) -> list[Mixture] | None:
+def _mixtures(received: object) -> list[Mixture]:
     """The classes in a JSON body: text as in a query, an index, or the weights of a mixture."""
     match received:
-        case None:
-            return None
         case str():
             return _mixtures_of_text(received)
         case bool():
@@ -79,10 +77,9 @@ _ClassesSchema = (
     ]
     | Annotated[int, Field(ge=0, le=1023)]
     | Annotated[dict[str, _Weight], Field(min_length=1, max_length=choices.MAX_MIXED)]
-    | None
 )
 BodyClasses = Annotated[
-    list[Mixture] | None, PlainValidator(_mixtures, json_schema_input_type=_ClassesSchema)
+    list[Mixture], PlainValidator(_mixtures, json_schema_input_type=_ClassesSchema)
 ]
 AttributeTexts = Annotated[
     list[

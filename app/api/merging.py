@@ -61,14 +61,10 @@ _remembered = lru_cache(direct_route.REMEMBERED)(_of_query)
 
 
 def _merged(query: Parameters, body: Given) -> Given:
-    """The parameters of both. Raises ParameterError for one that both have, even if equal.
-
-    ``null`` in the body counts as absent.
-    """
+    """The parameters of both. Raises ParameterError for one that both have, even if equal."""
     if not query.model_fields_set:
         return body
     given = {name: getattr(body, name) for name in body.model_fields_set}
-    given = {name: value for name, value in given.items() if value is not None}
     twice = sorted(query.model_fields_set & given.keys())
     if twice:
         allowed = "left out where the body has it: in the query or in the body, not in both"

@@ -156,12 +156,13 @@ def _refused(
 ) -> InvalidParameter:
     """A validation error of ``error`` as a parameter, with what its schema allows."""
     place, *path = map(str, problem["loc"])
+    is_null = problem["type"] != "missing" and problem.get("input", "") is None
     if place == "body" and (not path or problem["type"] == "json_invalid"):
-        return invalid("body", place, error.body, _BODY)
+        return invalid("body", place, error.body, _BODY, is_null=is_null)
     schema, components = _schemas(request, error, place)
     if problem["type"] == "extra_forbidden":
         allowed = _right_place(request, error, place, path)
-        return invalid(_name(path), place, problem["input"], allowed)
+        return invalid(_name(path), place, problem["input"], allowed, is_null=is_null)
     if place == "query":
         path = path[:1]  # a list is one parameter, whichever of its values is wrong
     # For a missing parameter, FastAPI reports all other parameters as the input.
@@ -172,10 +173,19 @@ def _refused(
             value = ",".join(request.query_params.getlist(path[0]))
         allowed = words(found, separated=listed)
     except KeyError:
-        return invalid(_name(path), place, value, problem["msg"])
-    if problem["type"] == _RULE:  # a rule that JSON Schema cannot express
+        return invalid(_name(path), place, value, problem["msg"], is_null=is_null)
+    if is_null:
+        allowed += _or_absent(schema, path, components)
+    elif problem["type"] == _RULE:  # a rule that JSON Schema cannot express
         allowed += f"; {problem['ctx']['error']}"
-    return invalid(_name(path), place, value, allowed)
+    return invalid(_name(path), place, value, allowed, is_null=is_null)
+
+
+def _or_absent(schema: Schema, path: list[str], components: Schema) -> str:
+    """What to do in place of sending null at ``path``."""
+    parent = within(schema, path[:-1], components)
+    optional = path[-1] in parent.get("properties", {}).keys() - parent.get("required", [])
+    return ", or left out for its default" if optional else ""
 
 
 def _described(schema: Schema, path: list[str], components: Schema) -> tuple[list[str], Schema]:

@@ -166,7 +166,7 @@ def test_a_body_without_a_seed_or_with_minus_one_has_a_random_seed(client: TestC
         ("", {"model": "cats"}, 404, {"model": "body"}),
         ("model=grey", {"version": 9}, 404, {"version": "body"}),
         ("version=9", {"model": "grey"}, 404, {"version": "query"}),
-        ("version=9", {"version": None}, 404, {"version": "query"}),
+        ("version=9", {"version": None}, 422, {"version": "body"}),
         ("", {"seeds": [1], "seed": 1}, 422, {"seed": "body"}),
         ("seed=1", {"seeds": [1]}, 422, {"seed": "query"}),
         ("", {"latents": [[0] * WIDTH], "truncation": 0.5}, 422, {"truncation": "body"}),
@@ -179,7 +179,7 @@ def test_an_error_names_the_place_of_each_parameter(
     assert response.status_code == status
     found = {one["parameter"]: one["in"] for one in response.json()["errors"]}
     assert places.items() <= found.items()
-    assert all(place == ("body" if body.get(name) else "query") for name, place in found.items())
+    assert all(place == ("body" if name in body else "query") for name, place in found.items())
 
 
 NUMBER = "a number from -100 to 100"

@@ -115,6 +115,41 @@ def test_a_body_must_be_an_object(client: TestClient, path: str) -> None:
         assert response.json()["errors"][0]["allowed"] == "a JSON object, sent as application/json"
 
 
+@pytest.mark.parametrize("path", ["/generate", "/interpolate", "/grid", "/variations"])
+def test_a_parameter_that_is_null_is_refused(client: TestClient, path: str) -> None:
+    document = client.get("/openapi.json").json()
+    (content,) = document["paths"][path]["post"]["requestBody"]["content"].values()
+    fields = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+    body = dict.fromkeys(fields["properties"])
+    for name in body:
+        detail = client.post(path, json={name: None}).json()["detail"]
+        assert detail.startswith(f"{name} is null but must be ")
+        assert detail.endswith(", or left out for its default")
+    assert len(body) > 10
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        (
+            "/arithmetic",
+            '{"plus": null}',
+            "plus is null but must be a list of 1 to 8 values, each ",
+        ),
+        ("/generate", '{"seeds": [1, null]}', "seeds.1 is null but must be an integer from 0"),
+        ("/generate", '{"many": null}', "many is null but must be left out, as it is unknown"),
+        ("/generate", "null", "body is null but must be a JSON object, sent as application/json"),
+        ("/v2/repository/index", "null", "body is null but must be a JSON object"),
+        ("/v2/repository/index", '{"ready": null}', "ready is null but must be true or false, or"),
+    ],
+)
+def test_null_is_named_in_errors(client: TestClient, path: str, body: str, detail: str) -> None:
+    response = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    problem = response.json()
+    assert problem.get("detail", problem.get("error")).startswith(detail)
+
+
 @pytest.mark.parametrize(
     ("path", "name"),
     [

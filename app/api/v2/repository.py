@@ -1,5 +1,7 @@
 """``/v2/repository``: the protocol's model repository extension, on the models folder."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
@@ -13,6 +15,7 @@ from app.api.dependencies import (
     checked_first,
 )
 from app.api.endpoints import Access, Endpoints
+from app.api.json_body import NotNull
 from app.api.json_request import JsonRequest
 from app.api.v2.models import Name
 from app.api.v2.schemas import (
@@ -67,7 +70,7 @@ _RELOAD_ERRORS = openapi.protocol_errors(
 
 @router.post("/index", responses=openapi.protocol_errors(BodyTooLargeError, ParameterError))
 async def repository_index(
-    registry: CurrentRegistry, body: IndexRequest | None = None
+    registry: CurrentRegistry, body: Annotated[IndexRequest | None, NotNull()] = None
 ) -> list[IndexEntry]:
     """List every version in the models folder, and why one is not in service."""
     index = [
@@ -85,7 +88,7 @@ async def repository_index(
 
 @administration.post("/models/{model}/load", responses=_RELOAD_ERRORS)
 async def load_model(
-    model: Name, services: CurrentServices, body: LoadRequest | None = None
+    model: Name, services: CurrentServices, body: Annotated[LoadRequest | None, NotNull()] = None
 ) -> EmptyResponse:
     """Read a model's folder again: serve the versions in it, and retire those that are gone.
 
@@ -102,7 +105,7 @@ async def load_model(
 async def unload_model(
     model: Name,
     services: CurrentServices,
-    body: UnloadRequest | None = None,  # noqa: ARG001 # it is validated and has no effect
+    body: Annotated[UnloadRequest | None, NotNull()] = None,  # noqa: ARG001 # it is validated and has no effect
 ) -> EmptyResponse:
     """Take all versions of a model out of service until it is loaded again.
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.api.json_body import JsonBody
 from app.api.numbers import integral
 from app.artifact.card import VersionNumber
 
@@ -122,7 +123,7 @@ class ModelConfiguration(BaseModel):
     )
 
 
-class IndexRequest(BaseModel):
+class IndexRequest(JsonBody):
     """Body of ``POST /v2/repository/index``."""
 
     model_config = ConfigDict(strict=True)
@@ -130,7 +131,7 @@ class IndexRequest(BaseModel):
     ready: bool = Field(False, description="list only versions in service")
 
 
-class LoadParameters(BaseModel):
+class LoadParameters(JsonBody):
     """How to load a model. Triton's ``config`` and files are not accepted: the folder has both."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -140,13 +141,13 @@ class LoadParameters(BaseModel):
     )
 
 
-class LoadRequest(BaseModel):
+class LoadRequest(JsonBody):
     """Body of ``POST /v2/repository/models/{model}/load``."""
 
-    parameters: LoadParameters = Field(LoadParameters(versions=None), examples=[{}])
+    parameters: LoadParameters = Field(default_factory=LoadParameters, examples=[{}])
 
 
-class UnloadParameters(BaseModel):
+class UnloadParameters(JsonBody):
     """How to unload a model."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -154,7 +155,7 @@ class UnloadParameters(BaseModel):
     unload_dependents: bool = Field(False, description="has no effect: no model has dependents")
 
 
-class UnloadRequest(BaseModel):
+class UnloadRequest(JsonBody):
     """Body of ``POST /v2/repository/models/{model}/unload``."""
 
     parameters: UnloadParameters = Field(UnloadParameters(unload_dependents=False), examples=[{}])

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from app.api import json_text
+from app.api.json_body import JsonBody
 from app.api.json_text import TooManyPartsError
 from app.artifact.card import CLASSES, INPUT, OUTPUT, Card
 from app.imaging.sheets import MAX_PIXELS
@@ -45,15 +46,13 @@ _NUMBERS, _MATRIX = TypeAdapter(_Numbers), TypeAdapter(_Matrix)
 
 def _data(data: object) -> object:
     """``data`` validated as what its first value is: a row of a matrix, or a number."""
-    if data is None:
-        return None
     nested = isinstance(data, list) and data and isinstance(data[0], list)
     return _MATRIX.validate_python(data) if nested else _NUMBERS.validate_python(data)
 
 
 _Data = Annotated[
-    list[float] | list[list[float]] | None,
-    PlainValidator(_data, json_schema_input_type=_Numbers | _Matrix | None),
+    list[float] | list[list[float]],
+    PlainValidator(_data, json_schema_input_type=_Numbers | _Matrix),
 ]
 
 PIECE = 2**18
@@ -66,7 +65,7 @@ class TensorError(ValueError):
     """The request's tensors do not fit the model; the message says what would."""
 
 
-class _Part(BaseModel):
+class _Part(JsonBody):
     # Extensions of the protocol add members.
     model_config = ConfigDict(extra="ignore")
 
@@ -88,7 +87,7 @@ class InputTensor(_Part):
     )
     datatype: str = Field(json_schema_extra={"enum": [FLOATS]})
     parameters: dict[str, Any] = Field({}, description="`binary_data_size`: bytes after the JSON")
-    data: _Data = Field(
+    data: _Data | None = Field(
         None, description="row by row, nested or flat", examples=[[0.5, -1.25, 0.0, 2.0]]
     )
 

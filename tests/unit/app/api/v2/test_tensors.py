@@ -238,9 +238,8 @@ def test_the_longest_request_for_so_many_images_has_room(described: Card) -> Non
     assert more >= len(json.dumps([number] * MOST * 3))
 
 
-def test_data_of_null_are_absent(described: Card) -> None:
-    parsed = request(binary(24) | {"data": None})
-    sent = np.arange(6, dtype="<f4")
-    assert latents(described, parsed, sent.tobytes()).ravel().tolist() == sent.tolist()
-    with pytest.raises(TensorError, match="neither data nor parameter binary_data_size"):
-        latents(described, request(tensor() | {"data": None}))
+def test_null_is_refused() -> None:
+    with pytest.raises(TensorError, match=r"inputs\.0\.data must be a list of finite numbers"):
+        request(binary(24) | {"data": None})
+    with pytest.raises(TensorError, match="id: Input should be a valid string"):
+        request(tensor(), id=None)
