@@ -11,6 +11,7 @@ from app.batching.jobs import Claim
 from app.errors import DeadlineError, OverloadedError
 from app.middleware import encoders
 from app.middleware.encoders import SMALL_BYTES, Encoders
+from tests.waiting import PATIENCE
 
 MIB = 2**20
 
@@ -26,14 +27,14 @@ class Work:
         with self._lock:
             self.running += 1
             self.most = max(self.most, self.running)
-        assert self.may_end.wait(60)
+        assert self.may_end.wait(PATIENCE)
         with self._lock:
             self.running -= 1
         return 7
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 # threads change it
             await asyncio.sleep(0.001)
 
@@ -166,7 +167,7 @@ def test_work_that_is_cancelled_right_at_its_turn_gives_its_memory_back() -> Non
         assert await first == 7
         with pytest.raises(asyncio.CancelledError):
             await second
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert await pool.run(work, 8 * MIB) == 7
         pool.close()
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.server import shutdown
 from app.server.shutdown import GracefulShutdown
+from tests.waiting import PATIENCE
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,7 +39,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.Server]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 # signals change it
             await asyncio.sleep(0.001)
 
@@ -109,7 +110,7 @@ def test_where_handshakes_cannot_be_dropped_waiting_connections_are_accepted_and
             os.kill(os.getpid(), signal.SIGTERM)
             await until(lambda: graceful.started)
             one.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 received = b""
                 while piece := await loop.sock_recv(one, 1000):
                     received += piece
