@@ -105,7 +105,12 @@ def _time(start: Start, trial: Trial, done: int) -> str:
     whole = f"about {duration(left)}{' more' if done else ''}, {duration(epoch)} per epoch"
     speed = start.options.batch_size / trial.seconds
     stop = "; Ctrl-C saves and stops" if left > _LONG else ""
-    return f"{most}{whole}, at {speed:,.0f} images per second{stop}"
+    estimated = f", estimated from steps of {trial.images} images" if trial.images else ""
+    return f"{most}{whole}, at {_rounded(speed)} images per second{estimated}{stop}"
+
+
+def _rounded(speed: float) -> str:
+    return f"{speed:,.1f}" if speed < 10 else f"{speed:,.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -90,7 +90,7 @@ def fit(
         if tried:
             _announce(start, tried, gan.step, tell)
         if tried and dry_run:
-            _print(preview.lines(start, group.size, taught_by), tell)
+            _print(preview.lines(start, tried, group.size, taught_by), tell)
         if not dry_run:
             _train(start, gan, image_set, epoch, Watch(score, hooks.on_report))
 

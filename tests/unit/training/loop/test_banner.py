@@ -11,6 +11,7 @@ from app.artifact.card import ImageClass
 from training.config import Config, for_images, from_flags
 from training.gan.gan import Gan
 from training.loop import banner
+from training.loop import trial as trials
 from training.loop.banner import Start, duration
 from training.loop.threads import Threads
 from training.loop.trial import NetworkSize, Trial, trial
@@ -159,6 +160,33 @@ def test_a_trial_does_not_take_the_first_step_for_all_others(
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     options = make_gan(r1_gamma=0).config
     assert trial(options, summary(9), CPU, 1).seconds == pytest.approx(1.1)
+
+
+def test_a_trial_of_large_networks_estimates_the_time_from_few_images(
+    make_gan: Callable[..., Gan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, batches = 0.0, []
+
+    def update(_: Gan, images: torch.Tensor, with_penalty: bool) -> torch.Tensor:
+        nonlocal now
+        now += len(images) * (0.5 if with_penalty else 0.1)
+        batches.append(len(images))
+        return images
+
+    monkeypatch.setattr(Gan, "update", update)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    options = make_gan(r1_gamma=1, penalty_interval=8, batch_size=64).config
+    each = sum(size.mflop for size in trial(options, summary(99), CPU, 1)[:2])
+    for most, images in ((9 * each, 9), (each, 8), (63.5 * each, 63)):
+        monkeypatch.setattr(trials, "MOST_MFLOP", most)
+        batches.clear()
+        found = trial(options, summary(99), CPU, 1)
+        assert (found.images, {*batches}) == (images, {2, images})
+        assert found.seconds == pytest.approx(64 * 0.15)
+    start = Start(Run(Path("x")), options, summary(99), CPU, Threads(1))
+    assert "at 6.7 images per second, estimated from steps of 63 images;" in "\n".join(
+        banner.lines(start, found, 0)
+    )
 
 
 def test_a_trial_does_not_change_the_run(make_gan: Callable[..., Gan]) -> None:

@@ -1,5 +1,6 @@
 """``fit --dry-run``: what it says, that it writes nothing, and how it measures."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,16 @@ from training.__main__ import main
 from training.gan.gan import Gan
 from training.gan.networks import discriminator
 from training.image_size import ImageSize
+from training.loop import preview
+from training.loop.banner import Start
 from training.loop.network_table import Layer, layers, table
 from training.loop.tensor_memory import TensorMemory
+from training.loop.threads import Threads
+from training.loop.trial import NetworkSize, Trial
+from training.run.journal import DataSummary, Run
 
 Fit = Callable[..., int]
+MakeGan = Callable[..., Gan]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -109,6 +116,19 @@ def test_the_totals_are_those_of_the_layers() -> None:
     rows = [Layer("Linear", (12,), 1_200, 1.25), Layer("Unflatten", (3, 2, 2), 34, 0.5)]
     *_, last = table("generator", rows)
     assert last.split() == ["total", "1,234", "1.75"]
+
+
+def test_the_memory_of_a_large_step_is_estimated_from_small_ones(make_gan: MakeGan) -> None:
+    options = make_gan(batch_size=16, r1_gamma=1).config
+    data = DataSummary(name="x", licence="x", images=99, channels=1, height=96, width=96)
+    start = Start(Run(Path("x")), options, data, torch.device("cpu"), Threads(1))
+    tried = Trial(NetworkSize(1, 1.0), NetworkSize(1, 1.0), 1.0)
+    measured, estimated = (
+        next(iter(preview.lines(start, tried._replace(images=images), 1))) for images in (0, 8)
+    )
+    assert " (estimated from steps of 2 and 4 images); " in estimated
+    found = [float(re.findall(r"([\d.]+) MB", line)[1]) for line in (measured, estimated)]
+    assert found[1] == pytest.approx(found[0], rel=0.05)
 
 
 def test_memory_is_counted_while_tensors_live() -> None:
