@@ -53,7 +53,7 @@ class Services:
 
 def services_of(request: Request) -> Services:
     """The parts of the application, which ``create_app`` has built."""
-    services: Services = request.app.state.services
+    services: Services = request.scope["app"].state["services"]
     return services
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ def sheet(pixels: Pixels, columns: int, padding: int = 0) -> Pixels:
     return whole[: rows * tall - padding, : columns * wide - padding]
 
 
+@cache
 def square_columns(count: int) -> int:
     """Return the number of columns of the squarest sheet of ``count`` images."""
     return math.ceil(math.sqrt(count))

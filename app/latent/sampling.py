@@ -67,7 +67,9 @@ def random_seed() -> int:
 
 def consecutive(seed: int, count: int) -> list[int]:
     """Return the ``count`` seeds ``seed, seed + 1, …``, modulo 2**32."""
-    return [(seed + i) % SEEDS for i in range(count)]
+    first = seed % SEEDS
+    end = first + count
+    return [*range(first, min(end, SEEDS)), *range(end - SEEDS)]
 
 
 def random_words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:

@@ -4,6 +4,8 @@ uvicorn writes the head by itself, and checks it header by header. Head and body
 wake the client once instead of twice.
 """
 
+from collections.abc import Awaitable
+
 from uvicorn._types import (
     ASGI3Application,
     ASGIReceiveCallable,
@@ -33,11 +35,11 @@ class SingleWrite:
         """The start of a response with a known length, until its body follows."""
         self._headers: dict[bytes, bytes] = {}
 
-    async def __call__(
+    def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, _: ASGISendCallable
-    ) -> None:
+    ) -> Awaitable[None]:
         """Answer the request."""
-        await self._app(scope, receive, self._send)
+        return self._app(scope, receive, self._send)
 
     async def _send(self, message: ASGISendEvent) -> None:
         start, self._start = self._start, None
