@@ -37,6 +37,11 @@ def shorten_calibration(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("training.gan.gan.CALIBRATION_SEEDS", 512)
 
 
+def shorten_publication(patch: pytest.MonkeyPatch) -> None:
+    """Compare fewer images of the network and of its graph, which takes most of an export."""
+    patch.setattr("training.export.publish.PARITY_SEEDS", 64)
+
+
 def shorten_encoder_measures(patch: pytest.MonkeyPatch) -> None:
     """Measure an encoder with a few images and steps, not for minutes."""
     for name, value in (("GENERATED", 40), ("REFINED", 3), ("STEPS", 4)):

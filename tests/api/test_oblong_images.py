@@ -26,7 +26,7 @@ def _short_run() -> Iterator[None]:
         tiny_run.shorten_calibration(patch)
         tiny_run.skip_curves(patch)
         tiny_run.shorten_encoder_measures(patch)
-        patch.setattr("training.export.publish.PARITY_SEEDS", 64)
+        tiny_run.shorten_publication(patch)
         yield
 
 

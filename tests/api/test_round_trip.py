@@ -34,6 +34,7 @@ def write_idx(path: Path, values: Pixels) -> None:
 def _short_run() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         tiny_run.shorten_calibration(patch)
+        tiny_run.shorten_publication(patch)
         tiny_run.skip_curves(patch)
         yield
 

@@ -27,9 +27,12 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _quick_calibration() -> Iterator[None]:
+def _few_images() -> Iterator[None]:
+    """Calibrate, export and score with few images, which otherwise take most of a tiny run."""
     with pytest.MonkeyPatch.context() as patch:
         tiny_run.shorten_calibration(patch)
+        tiny_run.shorten_publication(patch)
+        patch.setattr("training.evaluation.scoring.SAMPLES", 200)
         yield
 
 

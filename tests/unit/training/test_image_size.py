@@ -19,8 +19,9 @@ from training.gan import networks
 from training.image_size import ImageSize, parsed
 from training.run.journal import Run
 
-SIZES = [*range(16, 129, 4), 192, 252, 256]
-OBLONG = ["64x96", "96x64", "16x256", "28x64", "20x36"]
+SIZES = ["16", "20", "28", "32", "36", "60", "64", "100", "124", "128", "192", "252", "256"]
+SIZES += ["64x96", "96x64", "16x256", "28x64", "20x36"]
+"""Powers of two, their neighbours, other multiples of powers of two, and sizes of two numbers."""
 MISFITS = ["-16", "0", "4", "12", "15", "17", "18", "30", "126", "258", "260"]
 MISFITS += ["64x", "64x30", "12x64", "64x96x3", "64.0", "large"]
 ALLOWED = (
@@ -31,10 +32,10 @@ ALLOWED = (
 # The option.
 
 
-@pytest.mark.parametrize("side", range(16, 257, 4))
-def test_every_multiple_of_four_in_range_is_accepted(side: int) -> None:
-    for given in (side, str(side), f"{side}x{side}", ImageSize.square(side)):
-        assert from_flags({"image_size": given}).image_size == ImageSize(side, side)
+def test_every_multiple_of_four_in_range_is_accepted() -> None:
+    for side in range(16, 257, 4):
+        for given in (side, str(side), f"{side}x{side}", ImageSize.square(side)):
+            assert from_flags({"image_size": given}).image_size == ImageSize(side, side)
 
 
 @pytest.mark.parametrize("text", ["64x96", "64×96"])
@@ -68,46 +69,38 @@ def test_any_other_size_is_an_error_that_says_what_is_allowed(
 # The networks.
 
 
-@pytest.mark.parametrize(
-    ("stack", "channels"), [("paper", 1), ("paper", 3), ("keras", 1), ("upsample", 3), ("lean", 3)]
-)
-@pytest.mark.parametrize("size", [*SIZES, *OBLONG])
-def test_every_generator_is_built_for_every_size(
-    stack: Any, size: int | str, channels: int
-) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_every_generator_is_built_for_every_size(size: str) -> None:
     torch.manual_seed(0)
     width, height = parsed(size)
-    network = networks.generator(3, channels, parsed(size), 1, Architecture(generator=stack))
-    images = network(100 * torch.randn(2, 3))
-    assert images.shape == (2, channels, height, width)
-    assert images.abs().max() <= 1
+    stacks: list[tuple[Any, int]]
+    stacks = [("paper", 1), ("paper", 3), ("keras", 1), ("upsample", 3), ("lean", 3)]
+    for stack, channels in stacks:
+        network = networks.generator(3, channels, parsed(size), 1, Architecture(generator=stack))
+        images = network(100 * torch.randn(2, 3))
+        assert images.shape == (2, channels, height, width), stack
+        assert images.abs().max() <= 1, stack
 
 
-@pytest.mark.parametrize("size", [*SIZES, *OBLONG])
-@pytest.mark.parametrize(
-    ("stack", "spectral_norm"),
-    [("paper", True), ("paper", False), ("deeper", False), ("keras", True), ("upsample", False)],
-)
-def test_every_discriminator_is_built_for_every_size(
-    stack: Any, size: int | str, spectral_norm: bool
-) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_every_discriminator_is_built_for_every_size(size: str) -> None:
     torch.manual_seed(0)
     width, height = parsed(size)
-    architecture = Architecture(discriminator=stack)
-    network = networks.discriminator(3, parsed(size), 1, spectral_norm, architecture)
-    logits = network(torch.rand(2, 3, height, width))
-    assert logits.shape == (2, 1)
-    assert logits.isfinite().all()
+    stacks: list[tuple[Any, bool]]
+    stacks = [("paper", True), ("paper", False), ("deeper", False), ("keras", True)]
+    for stack, spectral_norm in [*stacks, ("upsample", False)]:
+        architecture = Architecture(discriminator=stack)
+        network = networks.discriminator(3, parsed(size), 1, spectral_norm, architecture)
+        logits = network(torch.rand(2, 3, height, width))
+        assert logits.shape == (2, 1), stack
+        assert logits.isfinite().all(), stack
 
 
-@pytest.mark.parametrize("size", [*SIZES, *OBLONG])
 @pytest.mark.parametrize("stack", ["keras", "upsample"])
-def test_the_keras_and_upsample_stacks_begin_at_a_quarter_of_the_size(
-    stack: Any, size: int | str
-) -> None:
-    width, height = parsed(size)
-    network = networks.generator(3, 1, parsed(size), 2, Architecture(generator=stack))
-    assert network[1].unflattened_size == (4, height // 4, width // 4)
+def test_the_keras_and_upsample_stacks_begin_at_a_quarter_of_the_size(stack: Any) -> None:
+    for size in map(parsed, SIZES):
+        network = networks.generator(3, 1, size, 2, Architecture(generator=stack))
+        assert network[1].unflattened_size == (4, size.height // 4, size.width // 4)
 
 
 @pytest.mark.parametrize("size", [(30, 30), (260, 260), (0, 0), (64, 30), (12, 64)])
@@ -290,7 +283,6 @@ def fit_size(
 ) -> Callable[[str, str], Path]:
     """Trains for two steps with a preset's layers, but few filters; returns the folder."""
     monkeypatch.setattr("training.gan.gan.CALIBRATION_SEEDS", 64)
-    monkeypatch.setattr("training.export.publish.PARITY_SEEDS", 64)
 
     def fitted(size: str, preset: str) -> Path:
         run = tmp_path / "run"
@@ -304,7 +296,7 @@ def fit_size(
 
 
 @pytest.mark.parametrize(
-    ("size", "preset"), [("16", "dcgan-64"), ("256", "dcgan-64"), ("64x96", "dcgan-28")]
+    ("size", "preset"), [("16", "dcgan-64"), ("100", "dcgan-64"), ("24x36", "dcgan-28")]
 )
 def test_a_run_of_any_size_has_samples_and_an_exported_graph(
     size: str, preset: str, fit_size: Callable[[str, str], Path], tmp_path: Path

@@ -13,12 +13,6 @@ from training.__main__ import main
 from training.export.cpu_session import run_graph
 
 
-@pytest.fixture
-def fewer_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks the parity on fewer images, which takes less time."""
-    monkeypatch.setattr("training.export.publish.PARITY_SEEDS", 64)
-
-
 @pytest.fixture(scope="session")
 def version(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished run's generator, published."""

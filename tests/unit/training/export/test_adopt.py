@@ -23,8 +23,6 @@ from tests.dcgan_example import WIDTH, Example, expected, exported, trained
 
 Draw = Callable[[int], NDArray[np.uint8]]
 
-pytestmark = pytest.mark.usefixtures("fewer_seeds")
-
 
 @pytest.mark.parametrize(
     "options",

@@ -13,8 +13,6 @@ from app.latent import sampling
 from app.latent.conditions import one_hot
 from training.export.cpu_session import run_graph
 
-pytestmark = pytest.mark.usefixtures("fewer_seeds")
-
 TABLE = np.linspace(-1, 1, 36, dtype=np.float32).reshape(3, 12)
 """What each of three classes adds to the twelve numbers of a latent."""
 KINDS: dict[str, tuple[int, tuple[object, ...]]] = {

@@ -18,8 +18,6 @@ from tests.dcgan_example import WIDTH, Example, expected, trained
 State = dict[str, torch.Tensor]
 Draw = Callable[[int], NDArray[np.uint8]]
 
-pytestmark = pytest.mark.usefixtures("fewer_seeds")
-
 
 @pytest.fixture(scope="module")
 def network() -> Example:

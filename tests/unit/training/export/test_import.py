@@ -21,8 +21,6 @@ from tests.dcgan_example import WIDTH, Example, expected, trained
 Change = Callable[[dict[str, torch.Tensor]], object]
 Draw = Callable[[int], NDArray[np.uint8]]
 
-pytestmark = pytest.mark.usefixtures("fewer_seeds")
-
 
 @pytest.mark.parametrize(
     ("size", "channels", "norm", "parallel"),

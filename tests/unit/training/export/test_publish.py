@@ -93,7 +93,7 @@ def test_the_card_has_the_options_without_the_placement(version: Path, finished_
 def test_the_parity_is_measured_with_its_protocol(version: Path) -> None:
     parity = card.read(version).metrics["parity"]
     assert 0 <= parity.value <= 0.001
-    assert "1024 seeds" in parity.protocol
+    assert f"{publish.PARITY_SEEDS} seeds" in parity.protocol
 
 
 def test_the_graph_has_the_metadata_of_the_card(version: Path) -> None:

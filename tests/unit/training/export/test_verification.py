@@ -17,8 +17,6 @@ from tests.dcgan_example import WIDTH, Example
 from training.export.originals import tiles
 from training.export.two_samples import compare
 
-pytestmark = pytest.mark.usefixtures("fewer_seeds")
-
 KINDS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("example", {}, []),
     ("leaky", {"activation": lambda: nn.LeakyReLU(0.2)}, ["--activation", "leaky"]),

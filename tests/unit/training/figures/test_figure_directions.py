@@ -21,6 +21,11 @@ SIDE, SCALE = 16, 2
 METHODS = ("sefa", "pca")
 
 
+@pytest.fixture(autouse=True)
+def _few_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directions, "SEEDS", 256)
+
+
 @pytest.fixture
 def run(finished_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run, tmp_path / "run"))
