@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.bench import page, search
+from tests.bench import engine, few_images, page, png, search
 from tests.bench.requests import CASES
 from training.__main__ import parser
 from training.config import Config, from_flags
@@ -35,6 +36,23 @@ def grey_images(tmp_path: Path) -> Path:
             path = tmp_path / "data" / f"{part}-{name}-ubyte.gz"
             path.write_bytes(gzip.compress(header + values.tobytes()))
     return tmp_path / "data"
+
+
+@pytest.fixture
+def in_this_process(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., str]]:
+    """Runs a benchmark's ``main`` with flags; returns its output. Saves the import of PyTorch."""
+    threads = torch.get_num_threads()
+    monkeypatch.chdir(root)
+
+    def run(main: Callable[[], None], *flags: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["benchmark", *map(str, flags)])
+        main()
+        return capsys.readouterr().out
+
+    yield run
+    torch.set_num_threads(threads)
 
 
 needs_wrk = pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
@@ -103,37 +121,34 @@ def test_every_setting_of_a_search_is_valid_for_fit(dataset: str) -> None:
     assert len(seen) == len(settings)
 
 
-def test_augmentations_are_compared_on_few_images(root: Path, tmp_path: Path) -> None:
+def test_augmentations_are_compared_on_few_images(
+    in_this_process: Callable[..., str], tmp_path: Path
+) -> None:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (300, 3, 64, 64), dtype=np.uint8)
     attributes = {name: random.random(300) < 0.5 for name in ATTRIBUTES}
     avatars.write(tmp_path / avatars.FILE, avatars.Avatars(images, attributes, "none"), 0, {})
     few = ["--counts", "20", "--slice", "64", "--batch-size", "16", "--minutes", "0"]
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "tests.bench.few_images", "--data-dir", tmp_path, *few]
-    ended = subprocess.run(
-        [*command, "--out", out], cwd=root, check=True, capture_output=True, text=True
-    )
+    output = in_this_process(few_images.main, "--data-dir", tmp_path, *few, "--out", out)
     found = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
     assert [one["augment"] for one in found] == ["none", "color,translation,cutout", "ada"]
     assert {(one["images"], one["seen"]) for one in found} == {(20, 64)}
     for one in found:
-        assert f"| 20 | `{one['augment']}` | {one['fd_cnn']:.2f} |" in ended.stdout
+        assert f"| 20 | `{one['augment']}` | {one['fd_cnn']:.2f} |" in output
         assert (one["probability"] is not None) is (one["augment"] == "ada")
 
 
 def test_a_search_does_not_repeat_finished_runs(
-    root: Path, tmp_path: Path, grey_images: Path
+    in_this_process: Callable[..., str], tmp_path: Path, grey_images: Path
 ) -> None:
     out = tmp_path / "search"
     few = ["--epochs", "1", "--rounds", "1", "--only", "mirrored", "--out", out]
     small = ["--generator-filters=4", "--discriminator-filters=4", "--device=cpu", "--threads=1"]
-    command = [sys.executable, "-m", "tests.bench.search", *few, "--", *small]
 
     def searched() -> tuple[str, list[dict[str, object]]]:
-        command_here = [*command, "--data-dir", grey_images]
-        ended = subprocess.run(command_here, cwd=root, check=True, capture_output=True, text=True)
-        return ended.stdout, json.loads((out / "search.json").read_text())
+        output = in_this_process(search.main, *few, "--", *small, "--data-dir", grey_images)
+        return output, json.loads((out / "search.json").read_text())
 
     output, (one,) = searched()
     assert one["epochs"] == 1
@@ -171,26 +186,24 @@ def test_a_search_continues_with_the_better_settings(
 
 @pytest.mark.parametrize(("minutes", "reason"), [("9", "nowhere"), ("0", "no time was left")])
 def test_a_search_reports_runs_that_fail(
-    root: Path, tmp_path: Path, minutes: str, reason: str
+    in_this_process: Callable[..., str], tmp_path: Path, minutes: str, reason: str
 ) -> None:
-    command = [sys.executable, "-m", "tests.bench.search", "--only", "mirrored"]
-    command += ["--minutes", minutes]
     out = tmp_path / "search"
-    nowhere = ["--out", out, "--", "--device=cpu", "--data-dir", tmp_path / "nowhere"]
-    ended = subprocess.run(
-        [*command, *nowhere], cwd=root, check=True, capture_output=True, text=True
-    )
+    few = ["--only", "mirrored", "--minutes", minutes, "--out", out]
+    nowhere = ["--device=cpu", "--data-dir", tmp_path / "nowhere"]
+    output = in_this_process(search.main, *few, "--", *nowhere)
     (one,) = json.loads((out / "search.json").read_text())
     assert one["score"] is None
     assert reason in one["note"]
-    assert reason in ended.stdout
+    assert reason in output
 
 
-def test_the_engine_is_compared_with_plain_onnxruntime(root: Path, tmp_path: Path) -> None:
+def test_the_engine_is_compared_with_plain_onnxruntime(
+    in_this_process: Callable[..., str], tmp_path: Path
+) -> None:
     few = ["--rounds", "1", "--seconds", "0.001", "--images", "1,16", "--provider", "cpu"]
-    command = [sys.executable, "-m", "tests.bench.engine", *few, "--out", tmp_path / "engine.json"]
-    ended = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
-    assert "faces/1: generator.onnx on cpu in fp32" in ended.stdout
+    output = in_this_process(engine.main, *few, "--out", tmp_path / "engine.json")
+    assert "faces/1: generator.onnx on cpu in fp32" in output
     rows = json.loads((tmp_path / "engine.json").read_text())
     assert [(row["model"], row["images"]) for row in rows] == [
         (model, images) for model in ("fashion-mnist/2", "faces/1") for images in (1, 16)
@@ -198,10 +211,11 @@ def test_the_engine_is_compared_with_plain_onnxruntime(root: Path, tmp_path: Pat
     assert all(row["ratio"] == row["ours"] / row["plain"] > 0 for row in rows)
 
 
-def test_png_files_are_compared_with_pillows(root: Path, tmp_path: Path) -> None:
+def test_png_files_are_compared_with_pillows(
+    in_this_process: Callable[..., str], tmp_path: Path
+) -> None:
     few = ["--rounds", "1", "--seconds", "0.001"]
-    command = [sys.executable, "-m", "tests.bench.png", *few, "--out", tmp_path / "png.json"]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    in_this_process(png.main, *few, "--out", tmp_path / "png.json")
     result = json.loads((tmp_path / "png.json").read_text())
     assert len(result) == 3
     assert all(sides["ratio"] > 0 for sides in result.values())
