@@ -87,7 +87,8 @@ async def round_of(server: Server, seconds: float, rude_ones: int) -> list[float
     others = [
         asyncio.create_task(rude(server.port, KINDS[k % len(KINDS)])) for k in range(rude_ones)
     ]
-    await asyncio.sleep(1)
+    if others:
+        await asyncio.sleep(1)  # until they keep the server busy
     until = time.perf_counter() + seconds
     waited = await asyncio.gather(*(polite(server.port, until) for _ in range(POLITE)))
     for other in others:
