@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,15 @@ def image(engine: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     with containers.project(root, tmp_path_factory.mktemp("build")) as project:
         project.compose("build")
     return containers.IMAGE
+
+
+@pytest.fixture(scope="session")
+def up(
+    image: str, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[containers.Project]:
+    """One server, started by the README's first command. Other modules add services to it."""
+    assert image
+    profiles = ["monitoring", "scale"]
+    with containers.project(root, tmp_path_factory.mktemp("up"), profiles=profiles) as project:
+        project.call("docker compose up", "--detach", "--wait")
+        yield project

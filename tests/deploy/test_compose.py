@@ -2,22 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
-import pytest
 
-from tests.deploy.containers import PORTS, Project, await_healthy, kill, project, state
-
-
-@pytest.fixture(scope="module")
-def up(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """One server."""
-    assert image
-    with project(root, tmp_path_factory.mktemp("up")) as one:
-        one.call("docker compose up", "--detach", "--wait")
-        yield one
+from tests.deploy.containers import PORTS, Project, await_healthy, kill, state
 
 
 def test_it_is_healthy_and_generates_sixteen_images(up: Project) -> None:

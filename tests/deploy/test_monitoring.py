@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from tests.deploy.containers import Project, available, docker, project, stand_in
+from tests.deploy.containers import Project, available, docker, stand_in
 
 
 @pytest.fixture(scope="module")
@@ -115,15 +114,13 @@ def test_grafana_finds_prometheus_and_the_dashboard(deploy: Path, root: Path) ->
 
 
 @pytest.fixture(scope="module")
-def watched(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def watched(up: Project) -> Project:
     """Two servers that Prometheus scrapes."""
-    assert image
-    profiles = ["monitoring", "scale"]
-    with project(root, tmp_path_factory.mktemp("watched"), profiles=profiles) as one:
-        if not available(one.images()["prometheus"]):
-            one.environment["PROMETHEUS_IMAGE"] = stand_in("PROMETHEUS_IMAGE")
-        one.compose("up", "--detach", "--wait", "server", "app", "prometheus")
-        yield one
+    if not available(up.images()["prometheus"]):
+        up.environment["PROMETHEUS_IMAGE"] = stand_in("PROMETHEUS_IMAGE")
+    up.compose("up", "--detach", "--wait", "server")  # first, as test_scale.py expects
+    up.compose("up", "--detach", "--wait", "app", "prometheus")
+    return up
 
 
 def query_prometheus(address: str, query: str) -> list[dict[str, Any]]:

@@ -1,8 +1,5 @@
 """The profile ``scale``: several servers behind a load balancer."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
@@ -13,22 +10,19 @@ from tests.deploy.containers import (
     available,
     docker,
     kill,
-    project,
     stand_in,
     state,
 )
 
 
 @pytest.fixture(scope="module")
-def three(image: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def three(up: Project) -> Project:
     """The server, then three more beside it, all behind the load balancer."""
-    assert image
-    with project(root, tmp_path_factory.mktemp("scale"), profiles=["scale"]) as scaled:
-        if not available(scaled.images()["balancer"]):
-            scaled.environment["HAPROXY_IMAGE"] = stand_in("HAPROXY_IMAGE")
-        scaled.call("docker compose up", "--detach", "--wait")
-        scaled.call("docker compose --profile scale up --scale app=3", "--detach", "--wait")
-        yield scaled
+    if not available(up.images()["balancer"]):
+        up.environment["HAPROXY_IMAGE"] = stand_in("HAPROXY_IMAGE")
+    up.call("docker compose up", "--detach", "--wait")
+    up.call("docker compose --profile scale up --scale app=3", "--detach", "--wait")
+    return up
 
 
 def request_count(container: str) -> int:
