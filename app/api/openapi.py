@@ -79,15 +79,8 @@ _FRAME_LINE = {
     "description": "One line of a stream: a Frame, or at its end the Problem that ended it.",
     "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Frame", "Problem")],
 }
-_PATH_EXAMPLES = {
-    "model": "fashion-mnist",
-    "name": "fashion-mnist",
-    "version": 3,
-    "seed": 42,
-    "form": "png",
-    "kind": "invalid-parameter",
-}
-"""By the names of parameters in paths; the documentation page sends them."""
+_PATH_EXAMPLES = {"model": "fashion-mnist", "name": "fashion-mnist", "version": 3, "form": "png"}
+"""By the names of parameters in paths whose schemas have none."""
 _COMPONENT = "#/components/schemas/{model}"
 _OWN_SCHEMAS = "x-schemas"
 """The part of ``openapi_extra`` with schemas, by name, that ``install`` adds to the document."""
@@ -237,8 +230,8 @@ def _complete(operation: dict[str, Any], timeout: float) -> None:
         operation["summary"] = _summary(description)
     for parameter in operation.get("parameters", []):
         schema = parameter["schema"]
-        if parameter["in"] == "path" and parameter["name"] in _PATH_EXAMPLES:
-            example = _PATH_EXAMPLES[parameter["name"]]
+        if parameter["in"] == "path":  # the documentation page sends the example
+            (example,) = schema.get("examples") or [_PATH_EXAMPLES.get(parameter["name"])]
             parameter["example"] = str(example) if schema.get("type") == "string" else example
         # FastAPI gives optional parameters the type null too, which no URL or header can express.
         sent = [one for one in schema.pop("anyOf", []) if one.get("type") != "null"]

@@ -1,11 +1,8 @@
 """What the pipeline must know about an endpoint before its route reads a request."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
-
-from starlette.routing import compile_path
 
 from app.middleware.body_limit import LONGEST, longest_with
 
@@ -61,23 +58,33 @@ class TraitsByPath:
         Raises ValueError for a queue of a path with parameters, as they may name the model.
         """
         self._literal = {path: one for path, one in by_template.items() if "{" not in path}
-        special = [(path, one) for path, one in by_template.items() if one != PLAIN]
-        templates = [(path, one) for path, one in special if path not in self._literal]
-        self._of_templates = [one for _, one in templates]
-        self._templates = re.compile("|".join(f"({_pattern(path)})" for path, _ in templates))
-        self.queues = {path: one.queue for path, one in special if one.queue}
+        self.queues = {path: one.queue for path, one in by_template.items() if one.queue}
         """Of paths whose query names a queue."""
         if wrong := self.queues.keys() - self._literal:
             raise ValueError(f"queue in the query of {', '.join(wrong)}: not with a parameter")
+        templates = {path: one for path, one in by_template.items() if "{" in path}
+        special = [_ends(path) for path, one in templates.items() if one != PLAIN]
+        distinct = {
+            (*_ends(path), one)
+            for path, one in templates.items()
+            if any(path.startswith(beginning) and path.endswith(end) for beginning, end in special)
+        }
+        self._templates = sorted(distinct, key=lambda one: (-len(one[0] + one[1]), one[2] == PLAIN))
+        """The most specific first; without plain ones, unless they begin and end like another."""
 
     def of(self, path: str) -> EndpointTraits:
-        """The traits of the endpoint at ``path``."""
+        """The traits of the endpoint at ``path``.
+
+        A path with parameters is found by its beginning and its end: wrong paths pay, too.
+        """
         if found := self._literal.get(path):
             return found
-        matched = self._templates.fullmatch(path)
-        return self._of_templates[matched.lastindex - 1] if matched and matched.lastindex else PLAIN
+        for beginning, end, traits in self._templates:
+            if path.startswith(beginning) and path.endswith(end, len(beginning)):
+                return traits
+        return PLAIN
 
 
-def _pattern(template: str) -> str:
-    """The regular expression of a path with parameters, without groups."""
-    return re.sub(r"\(\?P<\w+>", "(?:", compile_path(template)[0].pattern)
+def _ends(template: str) -> tuple[str, str]:
+    """What comes before and after all parameters of a path."""
+    return template.partition("{")[0], template.rpartition("}")[2]

@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import count
+from pkgutil import walk_packages
 from typing import Any, ClassVar
 
 import httpx2 as httpx
@@ -12,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.testclient import TestClient
 from pydantic import Field
 
+from app import api
 from app.api import direct_route, merging, openapi, points, responses
 from app.api.all_endpoints import ENDPOINTS
 from app.api.bodies import EditBody, LatentRows
@@ -176,9 +179,20 @@ def test_every_endpoint_that_generates_images_has_a_price_before_it_is_read() ->
     assert traits.of("/images/digits/1/42.png").pays == "if refused"
 
 
-@pytest.mark.parametrize("path", ["/v2/models/a/b/infer", "/images/1.png", "/nothing", "/models/x"])
-def test_other_paths_are_plain(path: str) -> None:
-    assert traits_by_path(ENDPOINTS).of(path) == EndpointTraits()
+def test_every_endpoint_is_in_the_list() -> None:
+    modules = (import_module(one.name) for one in walk_packages(api.__path__, "app.api."))
+    values = (value for module in modules for value in vars(module).values())
+    found = {id(one) for one in values if isinstance(one, Endpoints)}
+    assert found == set(map(id, ENDPOINTS))
+
+
+def test_a_path_with_parameters_is_found_by_its_beginning_and_its_end() -> None:
+    paid = EndpointTraits(pays="first")
+    traits = TraitsByPath(
+        {"/a/{x}": paid, "/a/{x}/b": EndpointTraits(), "/a/c": EndpointTraits(), "/{x}": paid}
+    )
+    found = {path: traits.of(path) == paid for path in ("/a/1", "/a/1/2", "/a/1/b", "/a/c", "/d")}
+    assert found == {"/a/1": True, "/a/1/2": True, "/a/1/b": False, "/a/c": False, "/d": True}
 
 
 def test_a_path_that_names_the_model_has_no_queue_in_its_query() -> None:

@@ -8,10 +8,10 @@ from typing import Literal
 
 from fastapi import APIRouter, Response
 
-from app.api import openapi, responses
+from app.api import responses
 from app.api.content_negotiation import JSON, WEBP, choose
 from app.api.dependencies import KeyRoute
-from app.api.drawing import Drawing, Route
+from app.api.drawing import DRAWING_ERRORS, Drawing, Route
 from app.api.drawn import Drawn
 from app.api.endpoints import Access, Endpoints
 from app.api.openai import prompts
@@ -21,16 +21,6 @@ from app.api.parameters import start
 from app.api.routes.images import url
 from app.errors import (
     BodyTooLargeError,
-    DeadlineError,
-    EngineError,
-    NotAcceptableError,
-    NotFoundError,
-    NotReadyError,
-    OverloadedError,
-    ParameterError,
-    QueueShareError,
-    RateLimitError,
-    ShuttingDownError,
     invalid,
     parameter_error,
 )
@@ -46,23 +36,10 @@ from app.registry.model_version import ModelVersion
 ENDPOINTS = Endpoints(
     APIRouter(prefix="/v1", tags=["openai"], route_class=KeyRoute),
     access=Access.WITH_KEY,
+    errors=(*DRAWING_ERRORS, BodyTooLargeError),
     traits=EndpointTraits(pays="first"),
 )
 router = ENDPOINTS.router
-
-_ERRORS = openapi.openai_errors(
-    NotFoundError,
-    NotAcceptableError,
-    BodyTooLargeError,
-    ParameterError,
-    QueueShareError,
-    RateLimitError,
-    EngineError,
-    NotReadyError,
-    OverloadedError,
-    ShuttingDownError,
-    DeadlineError,
-)
 
 
 @dataclass(frozen=True)
@@ -130,7 +107,6 @@ _EXAMPLE = {"prompt": "a red sneaker", "model": "fashion-mnist", "n": 2, "seed":
 @router.post(
     "/images/generations",
     response_model=ImagesResponse,
-    responses=_ERRORS,
     openapi_extra={"requestBody": {"content": {JSON: {"example": _EXAMPLE}}}},
 )
 async def create_image(body: ImageRequest, route: Route) -> Response:
