@@ -8,7 +8,7 @@ from app.api.content_negotiation import APNG, GIF, JSON, NDJSON, PNG, WEBP, ZIP,
 
 SheetFormat = Literal["png", "webp", "json", "zip"]
 SeedFormat = Literal["png", "webp", "json", "zip", "urls"]
-PathFormat = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip"]
+PathFormat = Literal["png", "gif", "webp", "apng", "json", "ndjson", "zip", "urls"]
 Format = Literal[SheetFormat, SeedFormat, PathFormat]
 
 MEDIA_TYPES: dict[Format, str] = {
@@ -57,6 +57,7 @@ def _with_default(first: Format, literal: object) -> Formats:
 
 GENERATED = _with_default("json", SeedFormat)
 GRID = _with_default("png", SeedFormat)
-NEIGHBOURS = _with_default("png", SheetFormat)
+VARIATIONS = _with_default("png", SeedFormat)
+SUM = _with_default("png", SheetFormat)
 ENCODED = _with_default("json", SheetFormat)
 PATH = _with_default("png", PathFormat)

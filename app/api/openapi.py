@@ -42,7 +42,7 @@ _LINES = {
         "contentMediaType": NDJSON,
         "contentSchema": {"$ref": "#/components/schemas/FrameLine"},
     },
-    "example": '{"position":0.0,"png":"iVBORw0K…"}\n{"position":1.0,"png":"iVBORw0K…"}\n',
+    "example": '{"width":28,"height":28,"png":"iVBORw0K…","position":0.0}\n',
 }
 _IMAGE_HEADERS = {
     "X-Model": _header("the model that generated it, `name/version`", "fashion-mnist/3"),

@@ -18,13 +18,11 @@ from app.api.content_negotiation import JSON, PNG, WEBP, ZIP
 from app.api.drawn import ENCODING, Drawn
 from app.api.formats import MEDIA_TYPES, Format
 from app.api.raw_response import Headers, RawResponse, entity_headers
-from app.api.schemas import NeighbourImage, Neighbours
 from app.errors import invalid, parameter_error
 from app.imaging import animation, webp
 from app.imaging.animation import AnimationFormat
 from app.imaging.png import Text, encode, encode_all
 from app.imaging.sheets import Sheet
-from app.latent.arithmetic import Neighbourhood
 
 T = TypeVar("T")
 
@@ -256,26 +254,3 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
         for name, content in files.items():
             file.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
-
-
-async def neighbourhood(
-    form: Format, drawn: Drawn, layout: Neighbourhood, sheet: Sheet, seed: int | None
-) -> Response:
-    """The images of ``layout``, see ``images``; ``seed`` is the first in the request, if any."""
-
-    def body(files: Sequence[bytes]) -> Neighbours:
-        return Neighbours(
-            model=drawn.version.card.name,
-            version=drawn.version.card.version,
-            seed=layout.seed,
-            radius=layout.radius,
-            rows=layout.rows,
-            cols=layout.cols,
-            middle=layout.middle,
-            images=[
-                NeighbourImage(png=base64_text(file), **drawn.condition(k))
-                for k, file in enumerate(files)
-            ],
-        )
-
-    return await images(form, drawn, sheet, Shown(seed), body)

@@ -36,7 +36,8 @@ def _resolved(schema: Schema, components: Schema) -> Schema:
     """``schema`` with its reference resolved, and without the ``null`` of an optional value."""
     others = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
     if len(others) == 1:
-        return _resolved(others[0], components)
+        about = {name: value for name, value in schema.items() if name != "anyOf"}
+        return _resolved({**about, **others[0]}, components)
     reference = schema.get("$ref")
     return components[reference.rpartition("/")[2]] if reference else schema
 

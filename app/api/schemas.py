@@ -40,24 +40,29 @@ class FromVersion(BaseModel):
     version: int = Field(examples=[3])
 
 
-class GeneratedImage(Conditional):
-    """One image of a seed, or of a latent in the request."""
+class SomeImage(Conditional):
+    """One image, which has an address if it is that of a seed alone."""
 
     seed: int | None = Field(
-        None, description="the image's seed; absent if it is that of a latent", examples=[42]
+        None, description="the image's seed; absent if it is not that of a seed", examples=[42]
     )
     url: str | None = Field(
         None,
-        description="absolute URL of this image; absent if it is that of a latent",
+        description="absolute URL of this image; absent if it is not that of a seed",
         examples=["http://127.0.0.1:8000/images/fashion-mnist/3/42.png"],
-    )
-    latent: list[float] | None = Field(
-        None, description="the latent, rounded to 32-bit floats; absent if the image has a seed"
     )
     width: int = Field(description="in pixels", examples=[28])
     height: int = Field(description="in pixels", examples=[28])
     png: PngText | None = Field(
         None, description="the PNG file in base64; absent with `format=urls`"
+    )
+
+
+class GeneratedImage(SomeImage):
+    """One image of a seed, or of a latent in the request."""
+
+    latent: list[float] | None = Field(
+        None, description="the latent, rounded to 32-bit floats; absent if the image has a seed"
     )
 
 
@@ -94,11 +99,10 @@ class Encoded(FromVersion):
     images: list[EncodedImage]
 
 
-class Frame(Conditional):
-    """One frame of an interpolation."""
+class Frame(SomeImage):
+    """One frame of an interpolation; those at its seeds have an address."""
 
     position: float = Field(description="position on the path: 0 at its first seed, 1 at its end")
-    png: PngText
 
 
 class Interpolated(FromVersion):
@@ -115,10 +119,8 @@ class Interpolated(FromVersion):
     frames: list[Frame]
 
 
-class NeighbourImage(Conditional):
-    """One image of a neighbourhood."""
-
-    png: PngText
+class NeighbourImage(SomeImage):
+    """One image of a neighbourhood; that of the seed in the middle has an address."""
 
 
 class Neighbours(FromVersion):

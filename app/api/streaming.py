@@ -1,6 +1,7 @@
 """Streams images as lines of JSON (NDJSON) while later images are still being generated."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
 
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
@@ -22,18 +23,22 @@ _UNBUFFERED = (b"x-accel-buffering", b"no")
 
 
 async def frames(
-    drawing: Drawing, rows: GraphInputs, positions: Sequence[float], seed: int | None, path: str
+    drawing: Drawing,
+    rows: GraphInputs,
+    images: Sequence[Mapping[str, Any]],
+    seed: int | None,
+    path: str,
 ) -> StreamingResponse:
-    """One line for each image of ``rows``, with its position, once it is generated.
+    """One line for each image of ``rows``, once it is generated.
 
-    The stream pauses while the client does not read, and ends if it disconnects. Raises the errors
-    of ``Drawing.draw`` for the first image; a later error ends the stream with a Problem whose
-    ``instance`` is ``path``.
+    ``images`` have the other fields of ``schemas.Frame``. The stream pauses while the client does
+    not read, and ends if it disconnects. Raises the errors of ``Drawing.draw`` for the first image;
+    a later error ends the stream with a Problem whose ``instance`` is ``path``.
     """
-    rest, remaining_positions = pieces(rows), iter(positions)
+    rest, remaining = pieces(rows), iter(images)
     drawn = await drawing.draw(next(rest), on_sheet=False)
-    first = await _lines(drawn, remaining_positions)
-    lines = _stream(first, drawing, rest, remaining_positions, path)
+    first = await _lines(drawn, remaining)
+    lines = _stream(first, drawing, rest, remaining, path)
     about = *responses.image_headers(drawn, seed), _UNBUFFERED
     response = StreamingResponse(lines, media_type=NDJSON)
     response.raw_headers = [*about, *response.raw_headers]
@@ -52,25 +57,24 @@ async def _stream(
     first: str,
     drawing: Drawing,
     rest: Iterator[GraphInputs],
-    positions: Iterator[float],
+    images: Iterator[Mapping[str, Any]],
     path: str,
 ) -> AsyncIterator[str]:
     yield first
     try:
         for rows in rest:
-            yield await _lines(await drawing.draw(rows, on_sheet=False), positions)
+            yield await _lines(await drawing.draw(rows, on_sheet=False), images)
     except DisconnectedError:
         return  # nobody reads the rest
     except AppError as error:
         yield _line(problem(type(error), error.detail, path))
 
 
-async def _lines(drawn: Drawn, positions: Iterator[float]) -> str:
-    """One line for each image, at the next positions."""
+async def _lines(drawn: Drawn, images: Iterator[Mapping[str, Any]]) -> str:
+    """One line for each image, with its fields in ``images``."""
     files = map(responses.base64_text, await responses.pngs(drawn))
     return "".join(
-        _line(Frame(position=next(positions), png=file, **drawn.condition(k)))
-        for k, file in enumerate(files)
+        _line(Frame(**next(images), png=file, **drawn.condition(k))) for k, file in enumerate(files)
     )
 
 

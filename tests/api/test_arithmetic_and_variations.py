@@ -199,13 +199,13 @@ INVALID = [
         {"plus": [[1]], "model": "../x"},
         "model",
         "../x",
-        "text like ^[a-z0-9]",
+        "text like fashion-mnist, of the form ^[a-z0-9]",
     ),
     (
         {"plus": [[1]], "model": "\ud800"},
         "model",
         "'\\ud800'",
-        "text like ^[a-z0-9]",
+        "text like fashion-mnist, of the form ^[a-z0-9]",
     ),
     (
         {"plus": [[1]], "times": 2},

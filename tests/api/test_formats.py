@@ -72,7 +72,7 @@ def test_an_unknown_format_names_those_of_the_endpoint(client: TestClient, path:
     (error,) = problem["errors"]
     assert (problem["status"], error["parameter"]) == (422, "format")
     assert error["allowed"].startswith("one of png, ")
-    assert ("urls" in error["allowed"]) == (path in {"/generate", "/grid"})
+    assert ("urls" in error["allowed"]) == (path not in {"/arithmetic", "/encode"})
 
 
 @pytest.mark.parametrize("path", [path for path in REQUESTS if path != "/interpolate"])
@@ -113,6 +113,51 @@ def test_a_random_seed_of_urls_is_named(client: TestClient) -> None:
     seed = response.json()["images"][0]["seed"]
     assert response.headers["X-Seed"] == str(seed)
     assert f"/{seed}.png" in response.json()["images"][0]["url"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "images", "seeds"),
+    [
+        ("/interpolate", {"seeds": [3, 17, 99], "steps": 2}, "frames", [3, 17, 99]),
+        (
+            "/interpolate",
+            {"from": 3, "to": 17, "to_class": "0", "steps": 3},
+            "frames",
+            [3, 17],
+        ),
+        (
+            "/interpolate",
+            {"points": [3, [0.5] * conditional.WIDTH, 9], "class": "0,0,boot", "steps": 4}
+            | {"loop": True, "scale": 2},
+            "frames",
+            [3, 9],
+        ),
+        ("/variations", {"point": 7, "rows": 2, "class": "boot,0,0:0.5+boot:1"}, "images", [7]),
+        ("/variations", {"seed": 7, "cols": 2, "rows": 1, "radius": 0}, "images", [7, 7]),
+    ],
+)
+def test_json_has_the_url_of_each_image_of_a_seed(
+    client: TestClient, decode: Decode, path: str, body: dict[str, Any], images: str, seeds: object
+) -> None:
+    body = {**body, "model": "shoes"}
+    response = client.post(path, json={**body, "format": "json"})
+    listed = response.json()[images]
+    located = [one for one in listed if "url" in one]
+    assert [one["seed"] for one in located] == seeds
+    for one in located:
+        pixels = decode(base64.b64decode(one["png"]))
+        np.testing.assert_array_equal(decode(client.get(one["url"]).content), pixels)
+    assert {(one["height"], one["width"]) for one in listed} == {pixels.shape[:2]}
+
+    answer = client.post(path, json={**body, "format": "urls"})
+    if len(located) < len(listed):
+        others = f"{len(listed) - len(located)} of the {len(listed)} images are not those of a seed"
+        assert others in answer.json()["errors"][0]["allowed"]
+        return
+    assert answer.headers["X-Seed"] == response.headers["X-Seed"]
+    for one in listed:
+        del one["png"], one["class"]
+    assert answer.json() == response.json() | {images: listed}
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_the_format_is_chosen_by_parameter_or_by_accept(
 
 def test_an_unknown_format_is_refused_and_the_formats_are_listed(client: TestClient) -> None:
     problem = client.get(f"{PATH}&format=avif").json()
-    assert problem["detail"] == f"format is 'avif' but must be one of {', '.join(FORMATS)}"
+    assert problem["detail"] == f"format is 'avif' but must be one of {', '.join(FORMATS)}, urls"
 
 
 @pytest.mark.parametrize(("fps", "allowed"), [("0.5", "from 1 to 50"), ("51", "50"), ("nan", "50")])

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   }
 
   for (const line of await lines()) {
-    check("position" in line && line.png.length > 0, "a frame in every line");
+    check("position" in line && (line.png ?? "").length > 0, "a frame in every line");
   }
 
   try {

@@ -6,12 +6,13 @@ from typing import Annotated, Any, ClassVar
 from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from app.api import direct_route, merging, openapi, points, responses
+from app.api import direct_route, merging, neighbourhood, openapi, points
 from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import DRAWING_ERRORS, RouteContext
 from app.api.endpoints import Access, Endpoints
-from app.api.formats import NEIGHBOURS, SheetFormat
+from app.api.formats import SUM, SheetFormat
+from app.api.neighbourhood import Surrounded
 from app.api.numbers import decimal
 from app.api.parameters import FORMAT, ClassesQuery, EditQuery, ModelQuery, Radius, SheetQuery
 from app.api.points import PointBody
@@ -83,7 +84,7 @@ class ArithmeticBody(SumQuery, EditBody, ModelQuery):
     "/arithmetic",
     response_model=Neighbours,
     responses={
-        **openapi.formats(NEIGHBOURS, "The images: one sheet, JSON, or a ZIP of PNG files"),
+        **openapi.formats(SUM, "The images: one sheet, JSON, or a ZIP of PNG files"),
         **openapi.problems(BodyTooLargeError),
     },
     openapi_extra=direct_route.description(ArithmeticQuery, ArithmeticBody),
@@ -102,7 +103,7 @@ async def arithmetic(request: Request) -> Response:
 
 async def _sum(route: RouteContext, given: ArithmeticBody) -> Response:
     """The image of the sum, with its neighbours."""
-    form = NEIGHBOURS.chosen(given.format, route.accept)
+    form = SUM.chosen(given.format, route.accept)
     route.check_count(given.neighbours, neighbours=given.neighbours)
     version = route.find(given.model, given.version)
     for name, groups in (("plus", given.plus), ("minus", given.minus)):
@@ -119,5 +120,5 @@ async def _sum(route: RouteContext, given: ArithmeticBody) -> Response:
     latents = layout.latents_around(sum_of_means(plus, minus))
     conditions = version.sum_of_conditions(given.plus, given.minus).repeat(layout.count, axis=0)
     rows = drawing.rows(latents, choice(conditions))
-    drawn = await drawing.draw(rows, on_sheet=form in responses.SHEETS)
-    return await responses.neighbourhood(form, drawn, layout, sheet, seed)
+    shown = Surrounded(layout, sheet, seed, centre=None)
+    return await neighbourhood.response(form, drawing, rows, shown)

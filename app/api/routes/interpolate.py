@@ -1,23 +1,25 @@
 """``GET`` and ``POST /interpolate``: frames on a path through two or more points."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BeforeValidator, Field
 
-from app.api import direct_route, merging, openapi, points, responses, streaming
+from app.api import direct_route, generated, merging, openapi, points, responses, streaming
 from app.api.bodies import EditBody
 from app.api.condition_types import ClassText
 from app.api.direct_route import DirectKeyRoute
-from app.api.drawing import DRAWING_ERRORS, RouteContext, require_absent
-from app.api.drawn import Drawn
+from app.api.drawing import DRAWING_ERRORS, Drawing, RouteContext, require_absent
 from app.api.endpoints import Access, Endpoints
 from app.api.formats import PATH, Format, PathFormat
+from app.api.generated import Source
 from app.api.numbers import decimal
 from app.api.parameters import (
     FORMAT,
+    URLS,
     ClassesQuery,
     ColumnsQuery,
     EditQuery,
@@ -32,13 +34,13 @@ from app.api.responses import Shown
 from app.api.schemas import Frame, Interpolated
 from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.imaging.animation import AnimationFormat
-from app.imaging.sheets import Sheet
 from app.latent import choices, interpolation
 from app.latent.choices import Choice
 from app.latent.interpolation import Easing
 from app.latent.sampling import SEEDS, Method, Points
 from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry import chosen_conditions
+from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
 
 ENDPOINTS = Endpoints(
@@ -77,7 +79,7 @@ class PathQuery(Parameters):
         "or both",
     )
     format: PathFormat | None = Field(
-        None, description=f"{FORMAT}, else a strip as PNG; `webp` is an animation"
+        None, description=f"{FORMAT}, else a strip as PNG; `webp` is an animation; {URLS}"
     )
     fps: FramesPerSecond = Field(12, description="frames per second of an animation")
 
@@ -142,8 +144,9 @@ async def interpolate(request: Request) -> Response:
 
     `format`, or else `Accept`, selects the format: `png` (the default) is a strip; `gif`, `webp`
     and `apng` are animations with `fps` frames per second, which repeat permanently with `loop` and
-    otherwise play once; `json` has every frame as base64; `ndjson` has one line per frame, sent
-    while later frames are generated, and a last line that reports a failure, if any; `zip` has one
+    otherwise play once; `json` has every frame as base64, with the URL of those at seeds; `urls`
+    has URLs alone, if all frames have one (`steps=2`); `ndjson` has one line per frame, sent while
+    later frames are generated, and a last line that reports a failure, if any; `zip` has one
     PNG file per frame.
     """
     return await merging.answer(request, InterpolateQuery, InterpolateBody, _path)
@@ -178,14 +181,74 @@ async def _path(route: RouteContext, given: InterpolateBody) -> Response:
     sheet = given.sheet(given.columns or count)
     requested |= given.size_parameters
     drawing = route.drawing(version, options, sheet, count, **requested)
+    frames = _Frames(drawing, given, stops, count)
+    if form == "urls":
+        return generated.addresses(drawing, frames.sources, frames.options_of, frames.body)
     path = partial(interpolation.path, steps=steps, loop=loop, easing=easing)
     latents = path(drawing.latents(stops), method=given.method)
     rows = drawing.rows(latents, path(drawing.conditions(stops), method="lerp"))
+    seed = points.first_seed(stops)
     if form == "ndjson":
-        positions, seed = _positions(given, stops), points.first_seed(stops)
-        return await streaming.frames(drawing, rows, positions, seed, route.request.path)
+        images = frames.placed(frames.described())
+        return await streaming.frames(drawing, rows, images, seed, route.request.path)
     drawn = await drawing.draw(rows, on_sheet=form == "png")
-    return await _encoded(form, drawn, given, stops, sheet)
+    if animation := _ANIMATIONS.get(form):
+        return await responses.animated(animation, drawn, seed, given.fps, repeat=loop)
+
+    def body(files: Sequence[bytes]) -> Interpolated:
+        return frames.body(generated.with_files(frames.described(), drawn, files))
+
+    return await responses.images(form, drawn, sheet, Shown(seed), body)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """What JSON says about the frames of a path."""
+
+    drawing: Drawing
+    given: InterpolateBody
+    stops: Points
+    count: int
+
+    @property
+    def sources(self) -> list[Source]:
+        """The seeds of frames at stops; None for others."""
+        found: list[Source] = [None] * self.count
+        seeds = [stop if isinstance(stop, int) else None for stop in self.stops]
+        found[:: self.given.steps - 1] = seeds
+        return found
+
+    def options_of(self, frame: int) -> DrawOptions:
+        """The options of a frame at a stop."""
+        return self.drawing.options.of_image(frame // (self.given.steps - 1))
+
+    def described(self) -> list[dict[str, Any]]:
+        """See ``generated.described``."""
+        base = self.drawing.context.public_url
+        return generated.described(self.drawing.version, self.options_of, self.sources, base)
+
+    def placed(self, images: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """``images`` with their positions on the path, from 0 to 1."""
+        given = self.given
+        positions = interpolation.positions(
+            len(self.stops), given.steps, loop=given.loop, easing=given.easing
+        )
+        pairs = zip(positions, images, strict=True)
+        return [{"position": position, **image} for position, image in pairs]
+
+    def body(self, images: Sequence[dict[str, Any]]) -> Interpolated:
+        """The response with these ``images``."""
+        seeds = [stop for stop in self.stops if isinstance(stop, int)]
+        card = self.drawing.version.card
+        return Interpolated(
+            model=card.name,
+            version=card.version,
+            method=self.given.method,
+            seeds=seeds if len(seeds) == len(self.stops) else None,
+            loop=self.given.loop,
+            easing=self.given.easing,
+            frames=[Frame(**image) for image in self.placed(images)],
+        )
 
 
 def _choice(given: InterpolateBody, version: ModelVersion, stops: Points) -> Choice:
@@ -210,41 +273,6 @@ def _ends(given: InterpolateBody) -> dict[str, str]:
         if value is not None:
             require_absent(name, named)
     return named
-
-
-def _positions(given: InterpolateBody, stops: Points) -> list[float]:
-    """The position of each frame on the path, from 0 to 1."""
-    return interpolation.positions(len(stops), given.steps, loop=given.loop, easing=given.easing)
-
-
-async def _encoded(
-    form: Format, drawn: Drawn, given: InterpolateBody, stops: Points, sheet: Sheet
-) -> Response:
-    """The frames in the requested format."""
-    seed = points.first_seed(stops)
-    if animation := _ANIMATIONS.get(form):
-        return await responses.animated(animation, drawn, seed, given.fps, repeat=given.loop)
-    body = partial(_json, given, stops, drawn)
-    return await responses.images(form, drawn, sheet, Shown(seed), body)
-
-
-def _json(
-    given: InterpolateBody, stops: Points, drawn: Drawn, files: Sequence[bytes]
-) -> Interpolated:
-    """Every frame in JSON."""
-    seeds = [stop for stop in stops if isinstance(stop, int)]
-    return Interpolated(
-        model=drawn.version.card.name,
-        version=drawn.version.card.version,
-        method=given.method,
-        seeds=seeds if len(seeds) == len(stops) else None,
-        loop=given.loop,
-        easing=given.easing,
-        frames=[
-            Frame(position=position, png=responses.base64_text(file), **drawn.condition(k))
-            for k, (position, file) in enumerate(zip(_positions(given, stops), files, strict=True))
-        ],
-    )
 
 
 def _stops(given: InterpolateBody) -> tuple[Points, dict[str, object]]:

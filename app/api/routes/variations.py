@@ -5,15 +5,17 @@ from typing import Any, ClassVar
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from app.api import direct_route, merging, openapi, points, responses
+from app.api import direct_route, merging, neighbourhood, openapi, points
 from app.api.bodies import EditBody
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import DRAWING_ERRORS, RouteContext, require_absent
 from app.api.endpoints import Access, Endpoints
-from app.api.formats import NEIGHBOURS, SheetFormat
+from app.api.formats import VARIATIONS, SeedFormat
+from app.api.neighbourhood import Surrounded
 from app.api.parameters import (
     FORMAT,
     RANDOM_SEED,
+    URLS,
     ClassesQuery,
     Count,
     EditQuery,
@@ -38,13 +40,13 @@ ENDPOINTS = Endpoints(
 )
 router = ENDPOINTS.router
 
-_IMAGES = openapi.formats(NEIGHBOURS, "The images: one sheet, JSON, or a ZIP of PNG files")
+_IMAGES = openapi.formats(VARIATIONS, "The images: one sheet, JSON, or a ZIP of PNG files")
 
 
 class NeighbourhoodQuery(SheetQuery):
     """A sheet of neighbours."""
 
-    format: SheetFormat | None = Field(None, description=f"{FORMAT}, else PNG")
+    format: SeedFormat | None = Field(None, description=f"{FORMAT}, else PNG; {URLS}")
     radius: Radius = 0.25
     rows: Count = Field(3, description="rows; rows × cols is at most 256")
     cols: Count = Field(3, description="columns")
@@ -98,7 +100,7 @@ async def variations_of_point(request: Request) -> Response:
 
 async def _neighbourhood(route: RouteContext, given: VariationsBody) -> Response:
     """The image of a point, surrounded by its neighbours."""
-    form, point = NEIGHBOURS.chosen(given.format, route.accept), _point(given)
+    form, point = VARIATIONS.chosen(given.format, route.accept), _point(given)
     seed = points.first_seed([point])
     layout = Neighbourhood(seed or 0, given.radius, given.rows, given.cols)
     route.check_count(layout.count, rows=given.rows, cols=given.cols)
@@ -112,8 +114,8 @@ async def _neighbourhood(route: RouteContext, given: VariationsBody) -> Response
     (centre,) = drawing.latents([point])
     conditions = drawing.conditions([point] * layout.count)
     rows = drawing.rows(layout.latents_around(centre), conditions)
-    drawn = await drawing.draw(rows, on_sheet=form in responses.SHEETS)
-    return await responses.neighbourhood(form, drawn, layout, sheet, seed)
+    shown = Surrounded(layout, sheet, seed, centre=seed)
+    return await neighbourhood.response(form, drawing, rows, shown)
 
 
 def _point(given: VariationsBody) -> Point:

@@ -45,7 +45,8 @@ def test_a_stream_ends_without_a_problem_if_its_client_disconnects(
     async def lines() -> list[object]:
         drawing = cast("Drawing", Disconnecting())
         rows = {"latents": np.zeros((4, 2), np.float32)}
-        stream = await streaming.frames(drawing, rows, [0, 1, 2, 3], 7, "/interpolate")
+        images = [{"position": k, "width": 1, "height": 1} for k in range(4)]
+        stream = await streaming.frames(drawing, rows, images, 7, "/interpolate")
         return [line async for line in stream.body_iterator]
 
     simulated = SimpleNamespace(
