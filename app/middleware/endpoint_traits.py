@@ -61,7 +61,8 @@ class TraitsByPath:
         self.queues = {path: one.queue for path, one in by_template.items() if one.queue}
         """Of paths whose query names a queue."""
         if wrong := self.queues.keys() - self._literal:
-            raise ValueError(f"queue in the query of {', '.join(wrong)}: not with a parameter")
+            named = ", ".join(sorted(wrong))
+            raise ValueError(f"{named}: only paths without parameters may have a queue")
         templates = {path: one for path, one in by_template.items() if "{" in path}
         special = [_ends(path) for path, one in templates.items() if one != PLAIN]
         distinct = {

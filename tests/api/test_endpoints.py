@@ -196,5 +196,5 @@ def test_a_path_with_parameters_is_found_by_its_beginning_and_its_end() -> None:
 
 
 def test_a_path_that_names_the_model_has_no_queue_in_its_query() -> None:
-    with pytest.raises(ValueError, match=re.escape("queue in the query of /a/{model}")):
+    with pytest.raises(ValueError, match=re.escape("/a/{model}: only paths without")):
         TraitsByPath({"/a/{model}": EndpointTraits(queue=QueueInQuery())})
