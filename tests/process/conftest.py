@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.serving import serving
 from tests.waiting import until_loaded
 
 Server = tuple["subprocess.Popen[str]", str]
@@ -19,6 +20,14 @@ Server = tuple["subprocess.Popen[str]", str]
 @pytest.fixture(scope="module", autouse=True)
 def _fast_start(_no_trials: None) -> None:
     """Servers load versions without a trial. Modules about loading replace this fixture."""
+
+
+@pytest.fixture(scope="session")
+def plain_address(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server without flags but its provider, which tests do not change."""
+    command = [sys.executable, "-m", "app", "--provider", "cpu"]
+    with serving(command, root, tmp_path_factory.mktemp("plain") / "log") as address:
+        yield address
 
 
 @pytest.fixture

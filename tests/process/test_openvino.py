@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -36,23 +35,16 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
-@pytest.fixture(scope="module")
-def plain(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = [sys.executable, "-m", "app", "--provider", "cpu"]
-    with serving(command, root, tmp_path_factory.mktemp("cpu") / "log") as address:
-        yield address
-
-
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_its_images_equal_those_of_the_cpu_provider(
-    root: Path, python: Path, plain: str, precision: str, tmp_path: Path
+    root: Path, python: Path, plain_address: str, precision: str, tmp_path: Path
 ) -> None:
     if precision == "bf16" and not has_bfloat16():
         pytest.skip("this CPU has no bfloat16 units")
     options = ["--provider", "openvino", "--precision", precision]
     with serving([str(python), "-m", "app", *options], root, tmp_path / "log") as address:
         ready = httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()
-        differences = [sheet(address, model) - sheet(plain, model) for model in SHEETS]
+        differences = [sheet(address, model) - sheet(plain_address, model) for model in SHEETS]
     assert (ready["provider"], ready["precision"]) == ("openvino", precision)
     for difference in differences:
         if precision == "fp32":
@@ -63,7 +55,7 @@ def test_its_images_equal_those_of_the_cpu_provider(
 
 
 def test_another_kind_of_cpu_draws_the_same_within_one_grey_level(
-    root: Path, python: Path, plain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, python: Path, plain_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """oneDNN, which OpenVINO uses, can be limited to the instruction sets of older CPUs."""
     command = [str(python), "-m", "app", "--provider", "openvino", "--precision", "fp32"]
@@ -73,7 +65,7 @@ def test_another_kind_of_cpu_draws_the_same_within_one_grey_level(
         with serving(command, root, tmp_path / f"{limit}.log") as address:
             sheets = {model: sheet(address, model) for model in SHEETS}
         for model in SHEETS:
-            assert np.abs(sheets[model] - sheet(plain, model)).max() <= 1
+            assert np.abs(sheets[model] - sheet(plain_address, model)).max() <= 1
         found.add(sheets["faces"].tobytes())
     assert len(found) > 1
 

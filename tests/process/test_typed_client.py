@@ -10,7 +10,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api.uploads import MULTIPART
-from tests.serving import serving
 
 # The generator has no type for images; they are plain files to it.
 BYTES = "application/octet-stream"
@@ -54,6 +53,5 @@ def test_mypy_accepts_it(generated: Path) -> None:
     assert "no issues found" in run(generated, "mypy", *flags, "dcgan_client", "typed_client.py")
 
 
-def test_its_requests_succeed(generated: Path, root: Path, tmp_path: Path) -> None:
-    with serving([sys.executable, "-m", "app"], root, tmp_path / "log") as address:
-        assert run(generated, "typed_client", address) == "all responses are as expected\n"
+def test_its_requests_succeed(generated: Path, plain_address: str) -> None:
+    assert run(generated, "typed_client", plain_address) == "all responses are as expected\n"

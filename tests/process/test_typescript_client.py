@@ -3,13 +3,10 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-
-from tests.serving import serving
 
 pytestmark = [
     pytest.mark.network,
@@ -47,7 +44,6 @@ def test_a_field_of_a_wrong_type_is_an_error(compiled: Path) -> None:
         run(compiled, "npx", "tsc", *STRICT, "--noEmit", "wrong.ts")
 
 
-def test_its_requests_succeed(compiled: Path, root: Path, tmp_path: Path) -> None:
-    with serving([sys.executable, "-m", "app"], root, tmp_path / "log") as address:
-        printed = run(compiled, "node", "typescript_client.js", address)
+def test_its_requests_succeed(compiled: Path, plain_address: str) -> None:
+    printed = run(compiled, "node", "typescript_client.js", plain_address)
     assert printed == "all responses are as expected\n"
