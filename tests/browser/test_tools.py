@@ -73,19 +73,17 @@ def test_a_wider_difference_varies_more(open_page: Open, wait_until_idle: WaitUn
     assert spread() > 2 * near
 
 
-@pytest.mark.parametrize(("x", "y", "corner"), [(0, 0, 0), (1, 0, 1), (0, 1, 2), (1, 1, 3)])
-def test_the_corners_of_the_pad_are_the_pins(
-    open_page: Open, server: str, x: int, y: int, corner: int
-) -> None:
+def test_the_corners_of_the_pad_are_the_pins(open_page: Open, server: str) -> None:
     page = open_page(f"{CLOTHES}&tool=blend&pins={PINS}")
     pad = page.get_by_role("slider", name="Blend of the pictures")
     box = pad.bounding_box()
     assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-    page.mouse.up()
-    wait_for_stage(page, served(server, IMAGES[corner]))
+    for corner, (x, y) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        page.mouse.up()
+        wait_for_stage(page, served(server, IMAGES[corner]))
 
 
 def test_the_pad_is_the_plane_of_the_server(open_page: Open, server: str) -> None:
@@ -122,26 +120,24 @@ def test_keyboard_and_play_move_through_a_morph(
     expect(page).to_have_url(re.compile(r"&tool=morph&at=(?!0\.5&)"))
 
 
-@pytest.mark.parametrize(("format_", "ending"), [("GIF", "gif"), ("WebP", "webp"), ("APNG", "png")])
-def test_a_morph_of_seeds_and_blends_is_saved(
-    open_page: Open, server: str, format_: str, ending: str
-) -> None:
+def test_a_morph_of_seeds_and_blends_is_saved(open_page: Open, server: str) -> None:
     page = open_page(f"{CLOTHES}&tool=blend&pins=3~17;class=bag")
     page.locator("#blend-pad").press("ArrowRight")
     page.get_by_role("button", name="Pin", exact=True).click()
     page.get_by_role("link", name="Morph").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name=f"Save {format_}").click()
-    assert download.value.suggested_filename == f"clothes-1-morph.{ending}"
-    with Image.open(download.value.path()) as animation:
-        assert (animation.n_frames, animation.info["loop"]) == (72, 0)
-        animation.load()
-        assert animation.info["duration"] in range(40, 43)
-        first = np.asarray(animation.convert("RGB"))[::8, ::8]
-    # GIF has fewer colours.
-    wrong = np.abs(first.astype(int) - served(server, IMAGES[0])).mean()
-    assert wrong < (8 if format_ == "GIF" else 0.1)
-    expect(page.get_by_role("progressbar")).to_be_hidden()
+    for format_, ending in {"GIF": "gif", "WebP": "webp", "APNG": "png"}.items():
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Save {format_}").click()
+        assert download.value.suggested_filename == f"clothes-1-morph.{ending}"
+        with Image.open(download.value.path()) as animation:
+            assert (animation.n_frames, animation.info["loop"]) == (72, 0)
+            animation.load()
+            assert animation.info["duration"] in range(40, 43)
+            first = np.asarray(animation.convert("RGB"))[::8, ::8]
+        # GIF has fewer colours.
+        wrong = np.abs(first.astype(int) - served(server, IMAGES[0])).mean()
+        assert wrong < (8 if format_ == "GIF" else 0.1), format_
+        expect(page.get_by_role("progressbar")).to_be_hidden()
 
 
 def test_a_morph_between_edited_pictures_is_saved(open_page: Open, server: str) -> None:
