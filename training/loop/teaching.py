@@ -38,20 +38,21 @@ def find(options: Config, finder: FindTeacher) -> Teacher | None:
 def check_images(teacher: Teacher, options: Config, data: DataSummary) -> None:
     """Raise RunError unless ``teacher`` draws images as in ``data``, of the same labels."""
     theirs, ours = teacher.image_shape, data.shape
-    if theirs[1:] != ours[1:]:
+    if theirs[0] != ours[0]:
+        raise _misfit(options, f"its images are {_colour(theirs)}, here {_colour(ours)}")
+    if theirs != ours:
         size = ImageSize.of_shape(theirs)
         raise _misfit(
             options,
             f"its images have {size.width}×{size.height} pixels, here {data.width}×{data.height}",
             f"--image-size {size}",
         )
-    if theirs != ours:
-        raise _misfit(options, f"its images are {_colour(theirs)}, here {_colour(ours)}")
     if _labels(teacher.sampler) != _labels(data.sampler):
+        fitting = "auto" if teacher.sampler else "none"
         raise _misfit(
             options,
             f"it takes {_labels(teacher.sampler)}, this run {_labels(data.sampler)}",
-            "" if teacher.sampler else "--conditional none",
+            f"--conditional {fitting}" if "none" in {fitting, options.conditional} else "",
         )
 
 
