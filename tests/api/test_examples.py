@@ -22,6 +22,8 @@ UPLOADS = ("/encode",)
 """Its body is files, which the document cannot contain."""
 PLACES = {"seed", "seeds", "n", "points", "point", "corners", "from", "to", "latents"}
 """What says which images are drawn: an example of one stands in place of the others."""
+ENDS = {"from", "to"}
+"""A path between two seeds needs both; only such a path takes a class for each."""
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +84,11 @@ class Operation:
         if body := self.body():
             for name, field in self.fields().items():
                 for value in field.get("examples", []):
-                    alone = name in PLACES and self.path.count("/") == 1
-                    yield {}, {name: value} if alone else {**body, name: value}
+                    if name in ENDS or name.endswith("_class"):
+                        base = {end: self.fields()[end]["example"] for end in ENDS}
+                    else:
+                        base = {} if name in PLACES and self.path.count("/") == 1 else body
+                    yield {}, {**base, name: value}
 
 
 def _text(value: Any) -> Any:
