@@ -10,7 +10,7 @@ RELATIONS = re.compile(
     r"left out where [\w=]+ is given"
     r"|given instead of"
     r"|where corners is given"
-    r"|as some of these images are not those of a seed alone"
+    r"|of the \d+ images are not those of a seed alone"
     r"|no side of a WebP file has more than"
     r"|at most \d+ (images in all|pixels)"
     r"|left out: \S+ has no attributes to edit"
