@@ -28,11 +28,15 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_images() -> Iterator[None]:
-    """Calibrate, export and score with few images, which otherwise take most of a tiny run."""
+    """Calibrate, export and score with few images, which otherwise take most of a tiny run.
+
+    Its steps are as long as their trial, which takes two of them instead of four.
+    """
     with pytest.MonkeyPatch.context() as patch:
         tiny_run.shorten_calibration(patch)
         tiny_run.shorten_publication(patch)
         patch.setattr("training.evaluation.scoring.SAMPLES", 200)
+        patch.setattr("training.loop.trial.TIMES", 1)
         yield
 
 

@@ -69,7 +69,7 @@ def real_images(subject: Subject, count: int = 64) -> Images:
 def test_every_loss_falls(sampler: Sampler | None, real: bool) -> None:
     subject = make_subject(sampler)
     images = real_images(subject) if real else None
-    reports = list(loop.train(Trainer(subject, 16, 0), images, EncoderOptions(steps=120)))
+    reports = list(loop.train(Trainer(subject, 16, 0), images, EncoderOptions(steps=80)))
     first, last = (
         np.array([one.latents, one.reconstruction, one.conditions])
         for one in (reports[0], reports[-1])

@@ -245,9 +245,9 @@ def album(table: NDArray[np.uint8]) -> bytes:
     return content
 
 
-def publish(folder: Path, names: tuple[str, ...], rotate: int = 0) -> Path:
+def publish(folder: Path, data: Path, names: tuple[str, ...], rotate: int = 0) -> Path:
     """A version that draws training images of the classes ``names``, or of others by ``rotate``."""
-    pixels, labels = idx.labelled(idx.FASHION_MNIST, INSTALLED or Path())
+    pixels, labels = idx.labelled(idx.FASHION_MNIST, data)
     numbers = [idx.FASHION_MNIST.classes.index(name) for name in names]
     shown = numbers[rotate:] + numbers[:rotate]
     table = np.stack([pixels[labels == number][:WIDTH, 0, :, :, None] for number in shown])
@@ -304,7 +304,7 @@ def test_a_version_is_drawn_with_the_classes_of_its_seeds(
     least: float,
     most: float,
 ) -> None:
-    folder = publish(tmp_path / "album" / "1", idx.FASHION_MNIST.classes, rotate)
+    folder = publish(tmp_path / "album" / "1", data, idx.FASHION_MNIST.classes, rotate)
     found = evaluated(folder, data, 120)
     assert least <= found.metrics["class_agreement"].value <= most
     assert found.metrics["class_agreement"].floor == pytest.approx(0.94, abs=0.02)
@@ -321,7 +321,7 @@ def test_a_version_is_drawn_with_the_classes_of_its_seeds(
 def test_a_generator_of_some_classes_is_compared_with_images_of_these(
     tmp_path: Path, data: Path
 ) -> None:
-    folder = publish(tmp_path / "album" / "1", ("bag", "trouser"))
+    folder = publish(tmp_path / "album" / "1", data, ("bag", "trouser"))
     found = evaluated(folder, data, 100)
     labels = idx.labels(data, "t10k")
     assert found.test_images == np.isin(labels, [8, 1]).sum()
@@ -332,9 +332,9 @@ def test_a_generator_of_some_classes_is_compared_with_images_of_these(
 
 @needs_clothes
 def test_the_card_of_an_unconditional_generator_says_on_which_classes_it_was_trained(
-    tmp_path: Path,
+    tmp_path: Path, data: Path
 ) -> None:
-    folder = publish(tmp_path / "album" / "1", ("bag", "trouser"))
+    folder = publish(tmp_path / "album" / "1", data, ("bag", "trouser"))
     described = json.loads((folder / "card.json").read_text())
     described["training"]["options"] = {"classes": "bag,trouser"}
     described["classes"] = None

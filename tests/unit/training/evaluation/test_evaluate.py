@@ -50,13 +50,16 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="session")
 def clothes(encode: Callable[..., bytes]) -> Callable[..., Path]:
     """Writes a data set of the first images of Fashion-MNIST, cut to a size."""
+    real = {
+        split: (idx.images(INSTALLED, split)[:TRAIN, 0], idx.labels(INSTALLED, split)[:TRAIN])
+        for split in ("train", "t10k")
+    }
 
     def written(folder: Path, train: int = TRAIN, test: int = TEST, size: int = 28) -> Path:
         folder.mkdir(exist_ok=True)
         for split, count in (("train", train), ("t10k", test)):
-            images = idx.images(INSTALLED, split)[:count, 0, :size, :size]
-            (folder / f"{split}-images-idx3-ubyte").write_bytes(encode(images))
-            labels = idx.labels(INSTALLED, split)[:count]
+            images, labels = (values[:count] for values in real[split])
+            (folder / f"{split}-images-idx3-ubyte").write_bytes(encode(images[:, :size, :size]))
             (folder / f"{split}-labels-idx1-ubyte").write_bytes(encode(labels))
         return folder
 

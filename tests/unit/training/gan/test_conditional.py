@@ -113,7 +113,7 @@ def test_the_generator_learns_to_obey_its_condition(options: dict[str, object]) 
     conditions = torch.eye(2).repeat(8, 1)
     images = torch.full((16, 1, 16, 16), 40, dtype=torch.uint8)
     images[1::2] = 215
-    for _ in range(120):
+    for _ in range(60):
         gan.train_step(images, conditions)
     generator = gan.averaged_generator()
     latents = gan.sample_latents(50)
