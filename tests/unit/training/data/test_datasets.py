@@ -83,8 +83,9 @@ def test_any_other_name_is_refused_with_what_is_allowed(
     ):
         from_flags({"dataset": name})
     assert fit(tmp_path / "run", f"--dataset={name}") == 2
+    shown = name if name and name == name.strip() else repr(name)
     assert capsys.readouterr().err == (
-        f"error: --dataset {name}: must be fashion-mnist, mnist, avatars or folder:PATH\n"
+        f"error: --dataset {shown}: must be fashion-mnist, mnist, avatars or folder:PATH\n"
     )
 
 
