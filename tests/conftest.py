@@ -3,11 +3,12 @@
 import gc
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from coverage import CoverageData, CoverageException
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
@@ -53,6 +54,19 @@ def pytest_collection_finish() -> None:
     """
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Remove files of coverage of processes that were killed while they wrote them."""
+    result, config = (yield), session.config
+    if config.pluginmanager.hasplugin("_cov") and not hasattr(config, "workerinput"):
+        for path in config.rootpath.glob(".coverage.*"):
+            try:
+                CoverageData(no_disk=True).update(CoverageData(str(path), read_only=True))
+            except CoverageException:
+                path.unlink()
+    return result
 
 
 def _rank(nodeid: str) -> int:

@@ -1,13 +1,15 @@
-"""Starts a real server in a process of its own."""
+"""Starts a real server in a process of its own, and ends it with its workers."""
 
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.waiting import PATIENCE, until_loaded
+from tests.waiting import PATIENCE, scaled, until_loaded
 
 
 @contextmanager
@@ -24,3 +26,18 @@ def serving(command: Sequence[str], root: Path, log: Path, port: int = 0) -> Ite
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+def end_group(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
+    """Kill the process group that ``process`` leads, and wait for ``process``.
+
+    Once ``process`` has ended, the others may end by themselves within seconds: multiprocessing's
+    resource tracker then writes its coverage, into a file that would be damaged if it was killed.
+    """
+    end = time.monotonic() + scaled(5)
+    with suppress(ProcessLookupError):  # none is left
+        while process.poll() is not None and time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -16,6 +16,7 @@ from PIL import Image
 from app.main import create_app
 from app.settings import Settings
 from tests.engines import BlockedEngine
+from tests.waiting import PATIENCE
 
 Decode = Callable[[bytes], NDArray[np.uint8]]
 PATH = "/images/fashion-mnist/2/7.png"
@@ -178,10 +179,10 @@ def test_concurrent_requests_share_one_generated_image(
     engine = BlockedEngine(fresh, monkeypatch)
     with ThreadPoolExecutor(16) as pool:
         requests = [pool.submit(fresh.get, PATH) for _ in range(16)]
-        assert engine.entered.wait(60)
+        assert engine.entered.wait(PATIENCE)
         late = fresh.get(PATH, headers={"X-Request-Timeout": "0.05"})
         engine.release.set()
-        responses = [one.result(10) for one in requests]
+        responses = [one.result(PATIENCE) for one in requests]
     assert late.status_code == 504
     assert "still being computed" in late.json()["detail"]
     assert {response.status_code for response in responses} == {200}
@@ -196,8 +197,8 @@ def test_a_failure_is_reported_to_every_request_and_not_cached(
     engine.failure = RuntimeError("the engine broke")
     with ThreadPoolExecutor(4) as pool:
         requests = [pool.submit(fresh.get, PATH) for _ in range(4)]
-        assert engine.entered.wait(60)
+        assert engine.entered.wait(PATIENCE)
         engine.release.set()
-        assert {one.result(10).status_code for one in requests} == {500}
+        assert {one.result(PATIENCE).status_code for one in requests} == {500}
     engine.failure = None
     assert fresh.get(PATH).status_code == 200

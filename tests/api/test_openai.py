@@ -68,6 +68,7 @@ def refused(response: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def test_a_prompt_chooses_the_class(client: TestClient, decode: Decode) -> None:
+    before = int(time.time())
     found = create(client, "two red Sneakers", n=3, seed=2**32 - 1)
     seeds = [2**32 - 1, 0, 1]
     latents = sampling.from_seeds(seeds, WIDTH)
@@ -76,7 +77,7 @@ def test_a_prompt_chooses_the_class(client: TestClient, decode: Decode) -> None:
     assert [one["seed"] for one in found["data"]] == seeds
     assert {one["revised_prompt"] for one in found["data"]} == {"sneaker"}
     assert (found["model"], found["size"], found["output_format"]) == ("shoes/1", "4x3", "png")
-    assert abs(found["created"] - time.time()) < 60
+    assert before <= found["created"] <= time.time()
 
 
 def test_several_classes_are_mixed(client: TestClient, decode: Decode) -> None:
@@ -191,7 +192,7 @@ def test_models_have_an_id_for_each_version(client: TestClient) -> None:
         assert client.get(f"/v1/models/{one['id']}").json() == one
         assert client.get(f"/v1/models/{one['id'].replace('/', '%2F')}").json() == one
         assert (one["object"], one["owned_by"]) == ("model", "dcgan-server")
-        assert abs(one["created"] - time.time()) < 3600
+        assert 0 < one["created"] <= time.time()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from app.errors import Problem
 from app.main import create_app
 from app.settings import Settings
 from tests.engines import BlockedEngine
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 PATH = "/interpolate?from=3&to=17&format=ndjson&steps"
 
@@ -60,7 +60,7 @@ def stepped(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stepped]
     finally:
         engine.permit(100)  # so that the server can stop even after a failure
         server.should_exit = True
-        thread.join(20)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

@@ -1,17 +1,15 @@
 """A server in a process of its own."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.serving import serving
+from tests.serving import end_group, serving
 from tests.waiting import until_loaded
 
 Server = tuple["subprocess.Popen[str]", str]
@@ -47,8 +45,7 @@ def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
             until_loaded(address)
             yield process, address
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # workers too
-            process.communicate()
+            end_group(process)
+            process.stderr.close()
 
     return started

@@ -21,7 +21,7 @@ FACES = {"model": "faces", "version": "1"}
 
 def metrics(address: str) -> str:
     """Return ``/metrics`` of the worker that accepts a new connection."""
-    for _ in range(50):
+    for _ in range(600):
         try:
             return httpx.get(f"{address}/metrics", timeout=PATIENCE).raise_for_status().text
         except httpx.TransportError:  # the connection was the killed worker's

@@ -31,13 +31,13 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def patient() -> Iterator[Server]:
-    with started("--max-connections", "8", "--patience", "240") as server:
+    with started("--max-connections", "8", "--patience", "240", "--keep-alive", "240") as server:
         yield server
 
 
 def connected(server: Server, source: str = "127.0.0.1") -> socket.socket:
     address = ("127.0.0.1", server.port)
-    return socket.create_connection(address, timeout=20, source_address=(source, 0))
+    return socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0))
 
 
 def read_to_end(connection: socket.socket) -> bytes:
@@ -168,7 +168,7 @@ def test_a_connection_that_is_never_used_is_closed_sooner(server: Server) -> Non
 
 def test_time_in_which_the_server_is_stopped_does_not_count() -> None:
     head = b"POST /generate?n=1 HTTP/1.1\r\n" + JSON
-    with started("--patience", "2") as server, connected(server) as connection:
+    with started("--patience", "3") as server, connected(server) as connection:
         connection.sendall(head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
         assert b" 100 " in connection.recv(1000)
         server.process.send_signal(signal.SIGSTOP)
@@ -268,7 +268,7 @@ def test_a_byte_now_and_then_does_not_keep_a_connection_open(
             if content:
                 break
         assert content == b"" or problem_in(content)[0] == 408
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         assert read_to_end(connection) == b""
 
 
@@ -282,7 +282,7 @@ def is_established(server: Server, connection: socket.socket) -> bool:
 def test_a_response_that_is_not_read_is_aborted(server: Server) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         connection.connect(("127.0.0.1", server.port))
         requests = b"POST /generate?n=256 HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n"
         connection.sendall(requests * 30)
@@ -480,9 +480,7 @@ def test_a_client_that_sends_no_more_gets_all_responses(
     with connected(patient) as connection:
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        began = time.monotonic()
-        content = read_to_end(connection)
-        assert time.monotonic() - began < 4  # closed without waiting for another request
+        content = read_to_end(connection)  # does not wait for another request: see --keep-alive
     assert re.findall(rb"HTTP/1\.1 (\d+)", content) == statuses
 
 

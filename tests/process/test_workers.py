@@ -75,7 +75,7 @@ def test_a_shutdown_waits_for_a_request_in_progress(serve: Serve) -> None:
         started(process, 2)
         drawn(address)
         url = urlsplit(address)
-        with socket.create_connection((url.hostname, url.port), timeout=20) as connection:
+        with socket.create_connection((url.hostname, url.port), timeout=PATIENCE) as connection:
             head = "POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             head += "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
             connection.sendall(head.encode())
@@ -129,7 +129,7 @@ def test_workers_end_with_their_supervisor(serve: Serve) -> None:
         drawn(address)
         assert all(map(alive, both))
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
         eventually(lambda: not any(map(alive, both)))
         assert not any(map(alive, both))
 
@@ -154,11 +154,11 @@ def test_a_cleaned_temporary_folder_stops_nothing(
 
 
 def test_a_stopped_worker_is_replaced_late_and_delays_no_shutdown(serve: Serve) -> None:
-    with serve("--workers", "2", "--stalled", "4") as (process, address):
+    with serve("--workers", "2", "--stalled", "5") as (process, address):
         first, second = started(process, 2)
         drawn(address)
         with paused(first):
-            time.sleep(6)  # uvicorn itself would have killed it after five seconds
+            time.sleep(5.5)  # uvicorn itself would have killed it after five seconds
             assert alive(first)
         os.kill(second, signal.SIGSTOP)
         (third,) = started(process, 1)  # after twice --stalled

@@ -32,6 +32,8 @@ class Found:
     """Seconds of each ``GET /health/live`` meanwhile."""
     memory: int = 0
     """The most resident memory in bytes."""
+    seconds: float = 0.0
+    """How long the attack of ``bombs`` took."""
 
     def latency(self, share: float) -> float:
         """The quantile of ``probes``."""
@@ -41,7 +43,8 @@ class Found:
 def bombs(server: Server, seconds: float, clients: int = 3) -> Found:
     """Send BOMB from several connections at once, again and again."""
     found = Found()
-    end = time.monotonic() + seconds
+    began = time.monotonic()
+    end = began + seconds
     headers = {"Content-Encoding": "gzip"}
 
     def attack() -> None:
@@ -51,6 +54,7 @@ def bombs(server: Server, seconds: float, clients: int = 3) -> Found:
 
     with ThreadPoolExecutor(clients) as threads:
         _probe(server, [threads.submit(attack) for _ in range(clients)], found)
+    found.seconds = time.monotonic() - began
     return found
 
 
@@ -65,7 +69,7 @@ def sheets(server: Server, count: int) -> Found:
 
 
 def _probe(server: Server, attacks: "list[Future[None]] | list[Future[int]]", found: Found) -> None:
-    """Measure latency and memory until the attacks end."""
+    """Measure latency and memory until the attacks end. Every probe must succeed."""
     while not all(attack.done() for attack in attacks):
         began = time.perf_counter()
         assert _status(server, "GET", "/health/live") == 200

@@ -157,6 +157,9 @@ async def reload(server: Server, models: Path, numbers: range) -> Tally:
                     100 + number, list(DAMAGES)[number % len(DAMAGES)]
                 )
                 await administrator.publish_valid(number)
+                async with asyncio.timeout(PATIENCE):
+                    while number not in tally.versions:  # noqa: ASYNC110 # requests add to it
+                        await asyncio.sleep(0.01)
             await asyncio.sleep(1)
         finally:
             stop.set()

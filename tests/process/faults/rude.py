@@ -74,7 +74,7 @@ async def rude(port: int, kind: Callable[[Any, Any], Coroutine[Any, Any, None]])
 async def polite(port: int, until: float) -> list[float]:
     """Send one request after the other; returns the seconds that each took."""
     client, waited = Client(port), []
-    while time.perf_counter() < until:
+    while time.perf_counter() < until or not waited:
         answer = await client.send("POST", "/generate?n=1", Accept="image/png")
         assert answer.status == 200, answer
         waited.append(answer.seconds)

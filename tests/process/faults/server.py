@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from tests.waiting import PATIENCE, until_loaded
+from tests.serving import end_group
+from tests.waiting import PATIENCE, scaled, until_loaded
 
 _CONNECTIONS = 8
 """So many new connections most likely reach all workers."""
@@ -74,10 +74,8 @@ def started(
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                process.wait(scaled(10))
+            end_group(process)
 
 
 def family(pid: int) -> list[int]:

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from app.artifact import card
 from tests.process.faults.server import Server, started
 from tests.versions import graph, publish
-from tests.waiting import eventually
+from tests.waiting import eventually, scaled
 
 KEY = "the-administrators-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -208,8 +208,8 @@ def _remove(path: Path) -> None:
 def test_a_watched_folder_is_loaded_once_it_is_complete(models: Path, tmp_path: Path) -> None:
     whole = publish(tmp_path / "elsewhere", "cats", 2)
     served = shutil.copytree(models, tmp_path / "models")
-    content = (whole / GRAPH).read_bytes()
-    with started("--models", str(served), "--provider", "cpu", "--watch", "2") as server:
+    content, watch = (whole / GRAPH).read_bytes(), str(scaled(2))
+    with started("--models", str(served), "--provider", "cpu", "--watch", watch) as server:
         address = f"http://127.0.0.1:{server.port}"
         with httpx.Client(base_url=address, timeout=30) as client:
             copy = served / "cats/2"
@@ -221,7 +221,4 @@ def test_a_watched_folder_is_loaded_once_it_is_complete(models: Path, tmp_path: 
                     assert _served_version(client) == "cats/1"
                     assert client.get("/models").json()["refused"] == []
                     time.sleep(0.15)
-            end = time.monotonic() + 30
-            while _served_version(client) != "cats/2":
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            eventually(lambda: _served_version(client) == "cats/2")

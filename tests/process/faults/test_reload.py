@@ -19,7 +19,6 @@ def _no_trials() -> None:
 def test_no_request_fails_during_reloads(workers: int) -> None:
     tally, _, _ = reload.run(2, workers)
     assert tally.failures == []
-    assert tally.requests > 20
     assert tally.versions >= {4, 5}
 
 

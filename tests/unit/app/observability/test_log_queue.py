@@ -84,7 +84,7 @@ def test_the_end_of_the_process_does_not_wait_for_a_reader(
     log(handler, *["x" * 1000] * 100)
     closing = threading.Thread(target=handler.close)
     closing.start()
-    closing.join(5)
+    closing.join(PATIENCE)
     assert not closing.is_alive()
 
 

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 from app.observability import multiprocess
 from app.observability.multiprocess import SummedMetrics, join, renew, taken_slots
+from tests.waiting import PATIENCE
 
 _PROGRAM = """
 import sys
@@ -134,7 +135,7 @@ def test_a_full_folder_ends_no_worker(root: Path, tmp_path: Path) -> None:
         assert counted(process, 10).endswith("size 7.0")
         assert process.stdin
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr
         assert process.stderr.read().count("are not shared") == 1
 
