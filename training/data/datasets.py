@@ -31,7 +31,9 @@ def load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
     """
     found = _load(config, progress, on_skip)
     if config.test_share:
-        found, _ = held_out.split(found, _test_rows(found, config))
+        order = held_out.Order.of(found.pixels)
+        found, _ = held_out.split(found, _test_rows(order, config))
+        found = replace(found, near_duplicates=order.near_duplicates)
     return conditions.selected(found, config)
 
 
@@ -45,7 +47,8 @@ def load_with_reference(
     DataError as ``load`` does.
     """
     found = _load(config, progress, on_skip)
-    rows = _test_rows(found, config) if config.test_share else held_out.reference(found.pixels)
+    order = held_out.Order.of(found.pixels)
+    rows = _test_rows(order, config) if config.test_share else held_out.reference(order)
     train, test = held_out.split(found, rows)
     return (
         conditions.selected(train, config),
@@ -53,10 +56,10 @@ def load_with_reference(
     )
 
 
-def _test_rows(found: ImageSet, config: Config) -> held_out.Mask:
+def _test_rows(order: held_out.Order, config: Config) -> held_out.Mask:
     """Which images are test images. Raises DataError if there are too few to measure anything."""
-    share, count = config.test_share, len(found.pixels)
-    rows = held_out.test_images(found.pixels, share)
+    share, count = config.test_share, len(order.places)
+    rows = held_out.test_images(order, share)
     if (test := int(rows.sum())) < held_out.LEAST:
         enough = held_out.LEAST / count
         advice = f"use {enough:.2f} or more, or omit it" if enough <= MAX_TEST_SHARE else "omit it"

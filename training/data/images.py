@@ -28,6 +28,8 @@ class ImageSet:
     """The class or the attributes of each image; None if they are unknown."""
     held_out: int = 0
     """Number of images that were found, too, but are held out as test images."""
+    near_duplicates: int = 0
+    """Number of images found that are nearly equal to another one, if any are held out."""
 
     def subset(self, names: Sequence[str]) -> "ImageSet":
         """The images of the classes ``names`` only; for attributes, all images with only these.

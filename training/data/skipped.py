@@ -31,6 +31,8 @@ class SkipReport:
         yield f"{image_set.name}: {used + held_out + skipped} found, {used} used, {skipped} skipped"
         if held_out:
             yield f"{held_out:8} held out"
+        if near := image_set.near_duplicates:
+            yield f"{near:8} are nearly equal to others, which are on the same side"
         for reason, paths in sorted(self._skipped.items(), key=lambda each: -len(each[1])):
             names = [printable(path.name) for path in paths[:_EXAMPLES]]
             more = ", …" if len(paths) > _EXAMPLES else ""

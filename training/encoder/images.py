@@ -71,7 +71,7 @@ def load(subject: Subject, folder: Path, options: EncoderOptions) -> RealImages 
 def _split(found: ImageSet) -> tuple[ImageSet, ImageSet]:
     """The images to train on, and those that are set aside; always the same ones."""
     share = min(_HELD_OUT_SHARE, _MOST_HELD_OUT / len(found.pixels))
-    return held_out.split(found, held_out.test_images(found.pixels, share))
+    return held_out.split(found, held_out.test_images(held_out.Order.of(found.pixels), share))
 
 
 def _conditioned(model: LoadedModel, found: ImageSet) -> Images:

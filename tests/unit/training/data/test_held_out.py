@@ -1,14 +1,16 @@
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from app.imaging import png
 from training.config import Config
 from training.data import datasets, held_out
+from training.data.held_out import Order
 from training.data.images import ImageSet
 from training.data.labels import ImageLabels
 from training.data.skipped import SkipReport
@@ -43,44 +45,87 @@ def quiet(*_: object) -> None:
     pass
 
 
+def compressed(image: Image.Image) -> NDArray[np.uint8]:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=95)
+    return np.asarray(Image.open(file))
+
+
+def enlarged(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.resize((60, 60)).resize((48, 48)))
+
+
+def brightened(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(ImageEnhance.Brightness(image).enhance(1.1))
+
+
+def halved(image: Image.Image) -> NDArray[np.uint8]:
+    """Another picture, whose upper half is the same."""
+    pixels = np.array(image)
+    pixels[24:] = pixels[24:, ::-1]
+    return pixels
+
+
 def as_bytes(found: NDArray[np.uint8]) -> list[bytes]:
     return [image.tobytes() for image in found]
 
 
 def test_a_share_of_the_images_is_held_out(pixels: NDArray[np.uint8]) -> None:
     for share in (0.05, 0.1, 0.2):
-        assert held_out.test_images(pixels, share).sum() == round(share * COUNT)
-    assert not held_out.test_images(pixels, 0).any()
-    assert not held_out.test_images(pixels[:3], 0.1).any()
+        assert held_out.test_images(Order.of(pixels), share).sum() == round(share * COUNT)
+    assert not held_out.test_images(Order.of(pixels), 0).any()
+    assert not held_out.test_images(Order.of(pixels[:3]), 0.1).any()
 
 
 def test_the_parts_depend_on_the_images_not_on_their_order(pixels: NDArray[np.uint8]) -> None:
     order = np.random.default_rng(1).permutation(COUNT)
-    mask = held_out.test_images(pixels, 0.1)
-    np.testing.assert_array_equal(held_out.test_images(pixels[order], 0.1), mask[order])
+    mask = held_out.test_images(Order.of(pixels), 0.1)
+    np.testing.assert_array_equal(held_out.test_images(Order.of(pixels[order]), 0.1), mask[order])
 
 
 def test_equal_images_are_on_the_same_side(pixels: NDArray[np.uint8]) -> None:
-    mask = held_out.test_images(pixels, 0.1)
+    mask = held_out.test_images(Order.of(pixels), 0.1)
     first, others = pixels[mask][:1], pixels[~mask]
     repeated = np.concatenate([others, np.repeat(first, 30, axis=0)])
-    again = held_out.test_images(repeated, 0.02)
+    again = held_out.test_images(Order.of(repeated), 0.02)
     assert again[-30:].all() or not again[-30:].any()
     assert not {*as_bytes(repeated[again])} & {*as_bytes(repeated[~again])}
 
 
+def test_near_duplicates_are_on_the_same_side_and_counted() -> None:
+    random = np.random.default_rng(0)
+    small = random.integers(30, 200, (COUNT, 6, 6, 3), dtype=np.uint8)
+    drawn = [Image.fromarray(image).resize((48, 48), Image.Resampling.BICUBIC) for image in small]
+    kinds = [np.asarray(image) for image in drawn]
+    for changed in (compressed, enlarged, brightened, halved):
+        images = np.stack([*kinds, *map(changed, drawn[:50])]).transpose(0, 3, 1, 2)
+        order = Order.of(images)
+        assert order.near_duplicates == (0 if changed is halved else 100)
+        mask = held_out.test_images(order, 0.2)
+        together = mask[:50] == mask[COUNT:]
+        assert together.all() == (changed is not halved)
+        assert mask.sum() - round(0.2 * len(images)) in {0, 1}
+
+
+def test_images_of_one_colour_are_no_near_duplicates() -> None:
+    grey = np.arange(200, dtype=np.uint8)[:, None, None, None]
+    order = Order.of(np.broadcast_to(grey, (200, 1, SIZE, SIZE)))
+    assert order.near_duplicates == 0
+    assert held_out.test_images(order, 0.1).sum() == 20
+
+
 def test_no_feature_network_is_trained_on_test_images(pixels: NDArray[np.uint8]) -> None:
-    few = held_out.reference(pixels)
+    few = held_out.reference(Order.of(pixels))
     assert few.sum() == round(0.2 * COUNT)
-    assert held_out.reference(pixels[:300]).sum() == held_out.LEAST
+    assert held_out.reference(Order.of(pixels[:300])).sum() == held_out.LEAST
     for share in (0.02, 0.1, 0.2):
-        assert not (held_out.test_images(pixels, share) & ~few).any()
+        assert not (held_out.test_images(Order.of(pixels), share) & ~few).any()
 
 
 def test_labels_stay_with_their_images(pixels: NDArray[np.uint8]) -> None:
     values = np.arange(COUNT, dtype=np.uint8)
     labels = ImageLabels(tuple(map(str, range(256))), exclusive=True, values=values)
-    mask = held_out.test_images(pixels, 0.2)
+    mask = held_out.test_images(Order.of(pixels), 0.2)
     found = ImageSet("pictures", "mine", pixels, labels)
     kept, held = held_out.split(found, mask)
     assert kept.labels
@@ -125,7 +170,7 @@ def test_without_test_images_a_fifth_is_the_reference(folder: Path) -> None:
     assert everything.held_out == 0
     assert len(train.pixels) + len(reference.pixels) == len(everything.pixels) == COUNT + 20
     np.testing.assert_array_equal(
-        reference.pixels, everything.pixels[held_out.reference(everything.pixels)]
+        reference.pixels, everything.pixels[held_out.reference(Order.of(everything.pixels))]
     )
     assert reference.labels
     assert {*reference.labels.values.tolist()} == {0, 1}
