@@ -105,11 +105,13 @@ def _copy(
     copied = 0
     for number, (own, found) in enumerate(_pairs(network, layers)):
         if own is None or found is None or own.kind != found.kind:
-            here = f"{own.name}, {own.kind}" if own else "nothing"
-            there = f"{found.name}, {found.kind}" if found else "nothing"
+            here, there = (
+                f"{layer.kind} ({layer.name})" if layer else "missing" for layer in (own, found)
+            )
             raise RunError(
-                f"--init-from {source}: layer {number + 1} of its {title} is {there}, here "
-                f"{here}: the networks differ; use the same --preset, architecture and --image-size"
+                f"--init-from {source}: the networks differ: layer {number + 1} of the {title} is "
+                f"{there} there and {here} here; use the same --preset, architecture and "
+                "--image-size"
             )
         for name, values in own.tensors.items():
             given = found.tensors.get(name)

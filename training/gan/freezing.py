@@ -21,7 +21,8 @@ def freeze(discriminator: nn.Module, convolutions: int) -> None:
     count = sum(isinstance(layer, nn.Conv2d) for layer in layers)
     if convolutions > count:
         raise RunError(
-            f"--freeze-discriminator {convolutions}: the discriminator has {count} convolutions"
+            f"--freeze-discriminator {convolutions}: the discriminator has {count} convolutions, "
+            f"so use 0 to {count}"
         )
     for layer in layers:
         if isinstance(layer, nn.Conv2d):

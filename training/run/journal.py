@@ -232,7 +232,10 @@ class Run:
     def check_is_new(self) -> None:
         """Raise RunError if the folder contains a run already."""
         if self.options.exists():
-            raise RunError(f"{self.folder}: already contains a run; continue it with --resume")
+            raise RunError(
+                f"--out {self.folder}: already contains a run; continue it with --resume, or use "
+                "another folder"
+            )
 
     def create(self, config: Config, data: DataSummary) -> None:
         """Create the folder with the options and the data's summary.

@@ -147,11 +147,11 @@ def test_weights_of_another_shape_are_named_and_stay_new(finished_run: Path, fre
     [
         (
             {"generator": "keras"},
-            "layer . of its generator is .*: the networks differ; use the same --preset",
+            r"differ: layer . of the generator is .* here; use the same --preset",
         ),
         (
             {"batch_norm": True},
-            "layer 3 of its discriminator is 4, a convolution, here 3, batch norm: the",
+            r"layer 3 of the discriminator is a convolution \(4\) there and batch norm \(3\) here",
         ),
         ({"generator_filters": 3, "latent_dim": 5}, "no weight of its generator has a shape that"),
     ],
