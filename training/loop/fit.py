@@ -19,6 +19,7 @@ from training.data.skipped import SkipReport
 from training.errors import RunError, StoppedError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
+from training.gan.teacher import Teacher
 from training.loop import banner, checkpoint, device, execution, outcome, preview, teaching, threads
 from training.loop.banner import Start
 from training.loop.device import Notify
@@ -63,9 +64,7 @@ def fit(
     if not resume:
         run.check_is_new()
     check_installed(options.trackers)
-    teacher = teaching.find(options, hooks.find_teacher)
-    if teacher and resume:
-        teaching.check_same(teacher, options, run)
+    teacher = _find_teacher(options, hooks, run if resume else None)
     cpu_threads = threads.choose(options.threads, torch.get_num_threads())
     torch.set_num_threads(cpu_threads.number)
     with joined_group(device.resolve(options.device)) as (group, own_device):
@@ -89,10 +88,17 @@ def fit(
             _open(start, gan, resume)
         if tried:
             _announce(start, tried, gan.step, tell)
-        if tried and dry_run:
-            _print(preview.lines(start, tried, group.size, taught_by), tell)
+            _print(preview.lines(start, tried, group.size, taught_by) if dry_run else (), tell)
         if not dry_run:
             _train(start, gan, image_set, epoch, Watch(score, hooks.on_report))
+
+
+def _find_teacher(options: Config, hooks: Hooks, resumed: Run | None) -> Teacher | None:
+    """The teacher, which must be that of a run that is resumed."""
+    teacher = teaching.find(options, hooks.find_teacher)
+    if teacher and resumed:
+        teaching.check_same(teacher, options, resumed)
+    return teacher
 
 
 def _announce(start: Start, tried: Trial, done: int, tell: Notify) -> None:
