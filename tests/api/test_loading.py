@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from app.errors import StartupError
 from app.main import Start, create_app
-from app.registry import loader, trials
+from app.registry import loader, reloader, trials
 from app.registry.trial_client import TrialProcess
 from app.registry.trial_request import Request
 from app.settings import Settings
@@ -138,8 +138,10 @@ def test_other_orders_go_on_while_a_version_is_tried(
 
 
 def test_it_is_ready_when_the_default_model_is_and_reports_the_others_as_loading(
-    folder: Path, blocked: threading.Event
+    folder: Path, blocked: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However slow the machine is: versions are loaded one by one, and "slow" would be the first.
+    monkeypatch.setattr(reloader, "_HEAD_START", PATIENCE)
     publish(folder, "slow", 1)
     with application(folder, start_seconds=0, load_timeout=60) as client:
         eventually(lambda: client.get("/health/ready").status_code == 200)
