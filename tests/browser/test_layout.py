@@ -26,7 +26,7 @@ VIEWS = {
 }
 """What the address says beside the model."""
 TOOLS = ("Edit", "Vary", "Blend", "Morph", "Mix", "Numbers", "Yours")
-MAX_SHIFT = 0.001
+MAX_SHIFT = 0.02
 BORDER_CONTRASTS = """() => {
     const levels = (colour) => colour.match(/[\\d.]+/g).map(Number);
     const linear = (level) => ((level / 255 + 0.055) / 1.055) ** 2.4;

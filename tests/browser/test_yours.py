@@ -135,7 +135,7 @@ def test_a_file_takes_the_place_of_the_example(open_page: Open) -> None:
 def test_a_chosen_file_becomes_a_recipe_with_its_class(open_page: Open) -> None:
     page = open_page(SHOES)
     choose(page, png(SNEAKER))
-    expect(page.get_by_text("Looks like: sneaker (100%)")).to_be_visible()
+    expect(page.get_by_text("Looks like: sneaker (100%)", exact=True)).to_be_visible()
     assert difference(pixels(result(page)), in_colours(SNEAKER)) <= 1
     assert difference(pixels(pad(page)), in_colours(SNEAKER)) <= 1
     page.get_by_role("button", name="Edit it").click()
@@ -168,7 +168,7 @@ def test_two_brought_pictures_are_pinned_and_morphed(open_page: Open) -> None:
     page = open_page(SHOES)
     for levels, name in ((SNEAKER, "sneaker"), (BOOT, "boot")):
         choose(page, png(levels))
-        expect(page.get_by_text(f"Looks like: {name}")).to_be_visible()
+        expect(page.get_by_text(f"Looks like: {name} (100%)", exact=True)).to_be_visible()
         page.get_by_role("button", name="Pin it", exact=True).click()
         expect(page.get_by_role("button", name="Unpin it")).to_be_visible()
     page.get_by_role("link", name="Morph").click()
@@ -259,7 +259,8 @@ def test_other_models_say_which_ones_read_pictures(open_page: Open) -> None:
     assert {"colours", "clothes", "people"}.isdisjoint(offered)
     expect(page.get_by_role("button", name="Choose picture")).to_be_hidden()
     page.get_by_role("button", name="shoes").click()
-    expect(page.get_by_text("Looks like: sneaker")).to_be_visible()  # the same file
+    found = page.get_by_text("Looks like: sneaker (100%)", exact=True)
+    expect(found).to_be_visible()  # the same file
 
 
 def test_refused_files_are_explained(open_page: Open, console_errors: list[str]) -> None:
@@ -290,6 +291,7 @@ def test_the_tool_is_accessible_with_a_picture(
 ) -> None:
     options = {"viewport": {"width": width, "height": 640}, "color_scheme": scheme}
     page = open_page(f"?model={model}&seed=3&tool=yours", **options)
+    result(page)  # the example; meanwhile the tool is dimmed
     assert violations(page) == []
     choose(page, png(levels))
     result(page)
