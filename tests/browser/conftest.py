@@ -133,7 +133,7 @@ def violations() -> "Callable[[Page], list[str]]":
 
 @pytest.fixture
 def wait_until_idle(pending_requests: set[object]) -> "Callable[[Page], None]":
-    """Returns a function that waits until a page has rendered and sent no request for 0.1 s."""
+    """Returns a function that waits until a page has rendered and done nothing for 0.1 s."""
 
     def wait(page: "Page") -> None:
         page.wait_for_selector("body.ready")
@@ -141,7 +141,8 @@ def wait_until_idle(pending_requests: set[object]) -> "Callable[[Page], None]":
         while quiet < 4:
             assert time.monotonic() < end, pending_requests
             page.wait_for_timeout(25)
-            quiet = 0 if pending_requests else quiet + 1
+            working = pending_requests or page.locator("[aria-busy=true]").count()
+            quiet = 0 if working else quiet + 1
 
     return wait
 
