@@ -9,10 +9,13 @@ from app.api.numbers import integral
 from app.api.parameters import Seed
 from app.errors import invalid, parameter_error
 from app.latent.sampling import MAX_LATENT, SEEDS, Point, Points
+from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry.generator import Generator
 
 MAX_ROWS, MAX_NUMBERS = 256, 256 * 4096
 """The most latents in a body, and the numbers in them together."""
+TRAITS = EndpointTraits(latents=MAX_ROWS, pays="first", queue=QueueInQuery())
+"""Of endpoints that draw from points, which the query or the body has."""
 _Number = Annotated[float, Field(ge=-MAX_LATENT, le=MAX_LATENT, allow_inf_nan=False)]
 LatentRow = Annotated[
     list[_Number], Field(min_length=1, max_length=MAX_NUMBERS // MAX_ROWS, fail_fast=True)

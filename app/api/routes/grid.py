@@ -39,7 +39,6 @@ from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
 from app.latent import interpolation
 from app.latent.choices import ChosenClasses
 from app.latent.sampling import Points, consecutive
-from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
 
@@ -47,7 +46,7 @@ ENDPOINTS = Endpoints(
     APIRouter(tags=["images"], route_class=DirectKeyRoute),
     access=Access.WITH_KEY,
     errors=DRAWING_ERRORS,
-    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first", queue=QueueInQuery()),
+    traits=points.TRAITS,
 )
 router = ENDPOINTS.router
 

@@ -38,7 +38,6 @@ from app.latent import choices, interpolation
 from app.latent.choices import Choice
 from app.latent.interpolation import Easing
 from app.latent.sampling import SEEDS, Method, Points
-from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry import chosen_conditions
 from app.registry.draw_options import DrawOptions
 from app.registry.model_version import ModelVersion
@@ -47,7 +46,7 @@ ENDPOINTS = Endpoints(
     APIRouter(tags=["images"], route_class=DirectKeyRoute),
     access=Access.WITH_KEY,
     errors=DRAWING_ERRORS,
-    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first", queue=QueueInQuery()),
+    traits=points.TRAITS,
 )
 router = ENDPOINTS.router
 

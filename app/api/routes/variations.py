@@ -30,13 +30,12 @@ from app.api.schemas import Neighbours
 from app.errors import BodyTooLargeError
 from app.latent.arithmetic import Neighbourhood
 from app.latent.sampling import Point
-from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 
 ENDPOINTS = Endpoints(
     APIRouter(tags=["images"], route_class=DirectKeyRoute),
     access=Access.WITH_KEY,
     errors=DRAWING_ERRORS,
-    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first", queue=QueueInQuery()),
+    traits=points.TRAITS,
 )
 router = ENDPOINTS.router
 
