@@ -54,21 +54,28 @@ async function explain(response) {
   throw new RequestError(message, response.status);
 }
 
-/** Limits `work` to one run at a time. Calls during a run cause one more run: the latest wins. */
-export function coalesce(work) {
+/**
+ * Limits `work` to one run at a time. Calls during a run cause one more run: the latest wins.
+ * `element` is marked as busy (`aria-busy`) until all of it has ended, in whatever way.
+ */
+export function coalesce(work, element = null) {
   let running = false;
   let pending = false;
+  const setRunning = (value) => {
+    running = value;
+    if (element) element.ariaBusy = String(value);
+  };
   return async function run() {
     pending = true;
     if (running) return;
-    running = true;
+    setRunning(true);
     try {
       while (pending) {
         pending = false;
         await work().catch(showError);
       }
     } finally {
-      running = false;
+      setRunning(false);
     }
   };
 }

@@ -28,8 +28,9 @@ const drawBackground = coalesce(async () => {
     (k % SIDE) / (SIDE - 1),
     Math.floor(k / SIDE) / (SIDE - 1),
   ]);
-  const bitmaps = await drawAll(places.map((place) => blend(corners(), place)));
-  const { width, height } = imageSize();
+  const recipes = places.map((place) => blend(corners(), place));
+  const bitmaps = await drawAll(recipes);
+  const { width, height } = imageSize(recipes[0]);
   Object.assign(canvas, { width: SIDE * width, height: SIDE * height });
   const context = canvas.getContext("2d");
   bitmaps.forEach((bitmap, k) => {
@@ -37,7 +38,7 @@ const drawBackground = coalesce(async () => {
     bitmap.close();
   });
   shown = wanted;
-});
+}, $("blend"));
 
 export function render(settled) {
   if (state.tool !== "blend") return;

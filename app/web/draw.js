@@ -83,14 +83,14 @@ export async function drawAll(recipes, signal) {
 async function drawSheet(recipes, signal) {
   const { path, options } = latentsRequest(recipes, { columns: COLUMNS });
   const file = await (await request(path, { ...options, signal })).blob();
-  return cut(file, recipes.length, COLUMNS);
+  return cut(file, recipes);
 }
 
-/** The first `count` bitmaps of a sheet, row by row. */
-async function cut(file, count, columns) {
+/** The bitmaps of pictures on a sheet, row by row. */
+async function cut(file, recipes) {
   const sheet = await createImageBitmap(file);
-  const { width, height } = imageSize();
-  const places = Array.from({ length: count }, (_, k) => [k % columns, Math.floor(k / columns)]);
+  const { width, height } = imageSize(recipes[0]);
+  const places = recipes.map((_, k) => [k % COLUMNS, Math.floor(k / COLUMNS)]);
   const bitmaps = await Promise.all(
     places.map(([x, y]) => createImageBitmap(sheet, x * width, y * height, width, height)),
   );

@@ -22,8 +22,9 @@ export async function infer(recipes, signal) {
   });
   // JSON comes first, and the pixels behind it.
   const start = Number(response.headers.get("Inference-Header-Content-Length"));
+  const size = imageSize(recipes[0]);
   const pixels = new Uint8Array(await response.arrayBuffer(), start);
-  return Promise.all(recipes.map((_, k) => createImageBitmap(imageOf(pixels, k))));
+  return Promise.all(recipes.map((_, k) => createImageBitmap(imageOf(pixels, k, size))));
 }
 
 function tensor(name, rows) {
@@ -32,8 +33,7 @@ function tensor(name, rows) {
 }
 
 /** Image number `k` of those in `pixels`. */
-function imageOf(pixels, k) {
-  const { height, width, channels } = imageSize();
+function imageOf(pixels, k, { height, width, channels }) {
   const image = new ImageData(width, height);
   const first = k * width * height * channels;
   for (let place = 0; place < width * height; place += 1) {

@@ -14,6 +14,7 @@ import { showResult } from "./tiles.js";
 const EXAMPLE = [27, 8]; // seeds
 const BOXES = ["start", "minus", "plus"];
 let tile = null; // the result
+let shown = null; // the recipe of its picture
 
 /** The pictures in the boxes; while all are empty, an example. */
 function boxes() {
@@ -49,8 +50,10 @@ function result() {
 const drawLatest = coalesce(async () => {
   const recipe = result();
   if (!recipe || state.tool !== "mix") return;
+  if (shown && isSame(shown, recipe)) return;
   showOnce(tile.canvas, await drawOne(recipe));
-});
+  shown = recipe;
+}, $("mix"));
 
 export function render(settled) {
   if (!settled || state.tool !== "mix") return;
@@ -59,9 +62,8 @@ export function render(settled) {
   $("mix-empty").hidden = Boolean(recipe);
   $("mix-whole").hidden = !recipe;
   if (!recipe) return;
-  const isNew = !tile || !isSame(tile.recipe, recipe);
   tile = showResult($("mix-result"), recipe);
-  if (isNew) drawLatest();
+  drawLatest();
 }
 
 const boxOf = (name) => document.querySelector(`.box[data-name=${name}]`);

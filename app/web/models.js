@@ -29,8 +29,8 @@ export const versionOf = ({ model, version }) =>
 /** The model version on the stage. */
 export const currentVersion = () => versionOf(state.stage);
 
-/** The size of its pictures: `{ height, width, channels }`. */
-export const imageSize = () => currentVersion().card.image;
+/** The size of a recipe's picture: `{ height, width, channels }`. */
+export const imageSize = (recipe = state.stage) => versionOf(recipe).card.image;
 
 /** Replaces what is not served by what is: links outlive models. */
 export function resolve(settled) {

@@ -43,7 +43,6 @@ function recipeAt() {
 }
 
 const fetchFrames = coalesce(async () => {
-  $("morph").ariaBusy = "true";
   const wanted = segments();
   const keys = wanted.map(segmentKey);
   for (const [key, bitmaps] of frames) {
@@ -58,8 +57,7 @@ const fetchFrames = coalesce(async () => {
     if (frames.has(segmentKey(segment))) continue;
     frames.set(segmentKey(segment), await drawAll(frameRecipes(segment)));
   }
-  $("morph").ariaBusy = "false";
-});
+}, $("morph"));
 
 export function render(settled) {
   if (state.tool !== "morph") return pause();

@@ -22,7 +22,7 @@ const drawLatest = coalesce(async () => {
   const bitmaps = await drawAll(tilesIn(list).map((tile) => tile.recipe));
   bitmaps.forEach((bitmap, k) => showOnce(tilesIn(list)[k].canvas, bitmap));
   shown = wanted;
-});
+}, $("vary"));
 
 export function render(settled) {
   if (state.tool !== "vary") return;

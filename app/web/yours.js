@@ -73,28 +73,24 @@ function offerModels() {
 }
 
 const encodeLatest = coalesce(async () => {
+  if (shown !== currentVersion()) return; // its pad comes first, when the tool is opened
   const latest = brought;
   const { file, isExample } = latest ?? {};
   $("yours-invert").disabled = !file;
   if (!file && isEmpty()) return hideResult();
   const { model, version } = state.stage;
-  $("yours").ariaBusy = "true";
-  try {
-    const found = await encode(file ?? (await drawing()), {
-      model,
-      version,
-      invert: file ? invert : "false", // the pen is white on black, as the model's pictures are
-      refine: isExample ? 0 : STEPS,
-    });
-    // Meanwhile there may be something else on the pad.
-    if (versionOf({ model, version }) !== shown || brought !== latest) return;
-    isInverted = found.inverted;
-    if (file) await showFile(file, { isInverted, isExample });
-    await showFound(recipeOf(found, { model, version }), found.probabilities, isExample);
-  } finally {
-    $("yours").ariaBusy = "false";
-  }
-});
+  const found = await encode(file ?? (await drawing()), {
+    model,
+    version,
+    invert: file ? invert : "false", // the pen is white on black, as the model's pictures are
+    refine: isExample ? 0 : STEPS,
+  });
+  // Meanwhile there may be something else on the pad.
+  if (versionOf({ model, version }) !== shown || brought !== latest) return;
+  isInverted = found.inverted;
+  if (file) await showFile(file, { isInverted, isExample });
+  await showFound(recipeOf(found, { model, version }), found.probabilities, isExample);
+}, $("yours"));
 
 /** What the server finds for a picture. */
 async function encode(file, parameters) {

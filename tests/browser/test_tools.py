@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.pictures import (
     Pixels,
@@ -215,6 +215,31 @@ def test_a_sum_of_classes_is_a_class_of_the_recipe(open_page: Open) -> None:
     tile(page, 0, "#mix-result").click()
     # bag / 2 + coat / 2 - coat + dress, without negatives
     expect(page).to_have_url(re.compile(r"class=dress:0.667\+bag:0.333"))
+
+
+def test_a_tool_that_is_left_before_its_first_answer_ends_and_goes_on_later(
+    open_page: Open,
+) -> None:
+    page = open_page("?model=shoes&seed=3")
+    page.wait_for_selector("body.ready")
+    held: list[Route] = []
+    busy = page.locator("[aria-busy=true]")
+    path = re.compile("/(generate|encode)")
+    for name in ("Vary", "Blend four", "Morph", "Yours", "Mix"):
+        page.route(path, lambda route: held.append(route), times=1)  # noqa: PLW0108
+        with page.expect_request(path):
+            page.get_by_role("link", name=name, exact=True).click()
+        expect(busy).to_have_count(1)
+        if name == "Mix":
+            page.get_by_role("button", name="from “Subtract”").click()
+        page.get_by_role("link", name="Edit", exact=True).click()
+        held.pop().continue_()
+        expect(busy).to_have_count(0)
+    page.get_by_role("link", name="Mix", exact=True).click()
+    expect(busy).to_have_count(0)
+    shown = pixels(wait_for_tile(page, 0, "#mix-result"))
+    tile(page, 0, "#mix-result").click()
+    wait_for_stage(page, shown)  # of the boxes as they were changed meanwhile
 
 
 @pytest.mark.parametrize("model", ["colours", "clothes", "people", "fashion-mnist"])
