@@ -37,6 +37,16 @@ def _none_if_empty(text: object) -> object:
     return None if text == "" else text
 
 
+def _check_path(path: object) -> object:
+    """``path``, unless it is an empty text, which would mean the current folder."""
+    if path == "":
+        raise ValueError("must be a path")
+    return path
+
+
+GivenPath = Annotated[Path, BeforeValidator(_check_path)]
+
+
 def _check_key(key: SecretStr) -> SecretStr:
     secret = key.get_secret_value()
     if len(secret) < MIN_KEY_LENGTH or not re.fullmatch(r"[!-~]*", secret):
@@ -136,7 +146,7 @@ class GeneratorSettings(BaseSettings):
         hide_input_in_errors=True,  # the input may be a key
     )
 
-    models: Path = Field(
+    models: GivenPath = Field(
         Path("models"), description="models folder, with a folder <name>/<version>/ per version"
     )
     provider: Provider = Field("auto", description="execution provider; auto prefers a GPU")

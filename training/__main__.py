@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 
 from app import __version__
-from training.config import Architecture, CheckpointChoice, Config, from_flags
+from training.config import EMPTY_PATH, Architecture, CheckpointChoice, Config, from_flags
 from training.data.avatars.options import AvatarsOptions
 from training.encoder.options import EncoderOptions
 from training.errors import StoppedError, TrainingError
@@ -31,6 +31,12 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 # those of argparse
         super().__init__(allow_abbrev=False, **settings)
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError(EMPTY_PATH)
+    return Path(text)
 
 
 # The type that add_subparsers returns has no public name.
@@ -88,7 +94,7 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"{program} {__version__}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     fit = commands.add_parser("fit", help="train a generator")
-    fit.add_argument("--out", type=Path, required=True, help="folder of the run")
+    fit.add_argument("--out", type=_path, required=True, help="folder of the run")
     fit.add_argument("--resume", action="store_true", help="continue the run in --out")
     fit.add_argument(
         "--dry-run", action="store_true", help="describe the run, but train and write nothing"
@@ -96,7 +102,7 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
     encoder = commands.add_parser("encoder", help="train the encoder of a generator")
-    encoder.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
+    encoder.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     encoder.add_argument("--resume", action="store_true", help="continue the training in --out")
     _add_fields(encoder, EncoderOptions)
     encoder.set_defaults(command=_encoder)
@@ -112,7 +118,7 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
 def _add_publishing(commands: Commands) -> None:
     """Add the commands that publish a model version or change one."""
     export = commands.add_parser("export", help="publish a run's generator as a model version")
-    export.add_argument("run", type=Path, help="folder of the run")
+    export.add_argument("run", type=_path, help="folder of the run")
     export.add_argument("--name", required=True, help="name of the model")
     export.add_argument("--version", type=int, required=True, help="number of the version, from 1")
     _add_models(export)
@@ -161,29 +167,29 @@ def _add_importing(commands: Commands) -> None:
 def _add_measuring(commands: Commands) -> None:
     """Add the commands that measure a run or show what it has learned."""
     evaluate = commands.add_parser("evaluate", help="measure a run or a published version")
-    evaluate.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
+    evaluate.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(evaluate, EvaluateOptions)
     evaluate.set_defaults(command=_evaluate)
     attributes = commands.add_parser(
         "attributes", help="find latent directions that add attributes to images"
     )
-    attributes.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
+    attributes.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(attributes, AttributesOptions)
     attributes.set_defaults(command=_attributes)
     directions = commands.add_parser(
         "directions", help="find latent directions that edit images, without labels"
     )
-    directions.add_argument("folder", type=Path, help="folder of a run, or models/NAME/VERSION")
+    directions.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(directions, DirectionsOptions)
     directions.set_defaults(command=_directions)
     probe = commands.add_parser(
         "probe", help="measure how well a run's discriminator separates classes (linear probe)"
     )
-    probe.add_argument("run", type=Path, help="folder of the run")
+    probe.add_argument("run", type=_path, help="folder of the run")
     _add_fields(probe, ProbeOptions)
     probe.set_defaults(command=_probe)
     figures = commands.add_parser("figures", help="draw figures of what a generator has learned")
-    figures.add_argument("run", type=Path, help="folder of a run, or models/NAME/VERSION")
+    figures.add_argument("run", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(figures, FiguresOptions)
     figures.set_defaults(command=_figures)
     features = commands.add_parser("features", help="train the feature network of evaluate")
@@ -193,7 +199,7 @@ def _add_measuring(commands: Commands) -> None:
 
 def _add_foreign(command: argparse.ArgumentParser) -> None:
     """Add the flags that describe a generator trained elsewhere."""
-    command.add_argument("path", type=Path, help="file of the generator")
+    command.add_argument("path", type=_path, help="file of the generator")
     command.add_argument("--name", required=True, help="name of the model")
     command.add_argument("--version", type=int, help="number of the version (default: the next)")
     _add_models(command)
@@ -216,7 +222,7 @@ def _add_foreign(command: argparse.ArgumentParser) -> None:
 
 def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--models", type=Path, default=Path("models"), help="folder of models (default: models)"
+        "--models", type=_path, default=Path("models"), help="folder of models (default: models)"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from app.latent.sampling import Prior
@@ -79,6 +79,17 @@ def _check_policy(augment: str) -> str:
     return augment
 
 
+EMPTY_PATH = "must be a path, but is empty"
+
+
+def _check_path(path: object) -> object:
+    """``path``, unless it is an empty text, which would mean the current folder."""
+    if path == "":
+        raise PydanticCustomError("path", EMPTY_PATH)
+    return path
+
+
+GivenPath = Annotated[Path, BeforeValidator(_check_path)]
 Trackers = Annotated[str, AfterValidator(_check_trackers)]
 Policy = Annotated[str, AfterValidator(_check_policy)]
 Dataset = Annotated[str, AfterValidator(_check_dataset)]
@@ -155,7 +166,7 @@ class Config(Architecture):
         0, ge=0, lt=2**32, description="decides initial weights, order of images and latents"
     )
 
-    init_from: Path | None = Field(
+    init_from: GivenPath | None = Field(
         None,
         description="begin with the weights of a run, of a published model such as models/digits, "
         "or of a state dict of PyTorch's DCGAN example (default: random weights)",
@@ -167,7 +178,7 @@ class Config(Architecture):
         "of --init-from (FreezeD, Mo et al. 2020)",
     )
 
-    teacher: Path | None = Field(
+    teacher: GivenPath | None = Field(
         None,
         description="a run, or a published model such as models/digits, whose images the generator "
         "also learns to reproduce from the same latents (distillation, Aguinaldo et al. 2019)",
@@ -266,7 +277,7 @@ class Config(Architecture):
         "last epoch is always scored; 0 disables scores",
     )
 
-    features: Path | None = Field(
+    features: GivenPath | None = Field(
         None,
         description="feature network of a folder, by python -m training features, for scores "
         "(default: the one beside the folder)",
@@ -280,7 +291,7 @@ class Config(Architecture):
         description="what gets options, figures, samples and summary of the run: tensorboard, in "
         "its folder, mlflow and wandb, separated by commas, or none",
     )
-    data_dir: Path | None = Field(None, description="folder of the data set's files")
+    data_dir: GivenPath | None = Field(None, description="folder of the data set's files")
     device: Device = Field("auto", description="auto uses the GPU if there is one")
     precision: ComputePrecision = Field(
         "auto", description="auto uses bf16 if the device has units for it, else fp32"

@@ -1,6 +1,5 @@
 """Settings of ``python -m app pull`` and ``python -m app push``, by flag or environment."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -8,7 +7,7 @@ from pydantic_settings import BaseSettings, CliImplicitFlag, CliPositionalArg, S
 
 from app.artifact.card import ModelName
 from app.exchange import address
-from app.settings import PREFIX, GeneratorSettings
+from app.settings import PREFIX, GeneratorSettings, GivenPath
 
 
 def _source(text: str) -> str:
@@ -46,7 +45,7 @@ class PushSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    folder: CliPositionalArg[Path] = Field(description="the version, such as models/digits/1")
+    folder: CliPositionalArg[GivenPath] = Field(description="the version, such as models/digits/1")
     target: CliPositionalArg[Annotated[str, AfterValidator(_target)]] = Field(
         description=address.PUSHED
     )

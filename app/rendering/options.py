@@ -1,7 +1,6 @@
 """Settings of ``python -m app render``, by flag (``--count 100``) or environment."""
 
 import re
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -12,7 +11,7 @@ from app.imaging.sheets import MAX_SCALE
 from app.latent import choices, edits
 from app.latent.choices import Amounts, Mixture
 from app.latent.sampling import MAX_TRUNCATION, SEEDS
-from app.settings import GeneratorSettings
+from app.settings import GeneratorSettings, GivenPath
 
 
 def _step(text: str) -> str:
@@ -66,7 +65,7 @@ class RenderSettings(GeneratorSettings):
         cli_prog_name="python -m app render", cli_shortcuts={"classes": "class"}
     )
 
-    out: Path = Field(description="folder for PNG files, or one file that ends in .npz")
+    out: GivenPath = Field(description="folder for PNG files, or one file that ends in .npz")
     model: ModelName | None = Field(None, description="name of a model; default: the server's")
     version: VersionNumber | None = Field(
         None, description="its version; default: the model's default version"

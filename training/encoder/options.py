@@ -3,11 +3,9 @@
 Does not import torch, so that the command line starts quickly.
 """
 
-from pathlib import Path
-
 from pydantic import Field
 
-from training.config import CheckpointChoice, Dataset
+from training.config import CheckpointChoice, Dataset, GivenPath
 from training.evaluation.options import DatasetOptions
 
 
@@ -34,7 +32,7 @@ class EncoderOptions(DatasetOptions):
         None, description="a run's checkpoint; without it the best if there is one, else the last"
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as are idle")
-    out: Path | None = Field(
+    out: GivenPath | None = Field(
         None,
         description="folder of its training; without it encoder in the run's folder, or "
         "runs/encoder-NAME-VERSION for a published version",

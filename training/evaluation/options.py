@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.config import CheckpointChoice, Conditional, Dataset, Device, folder_of
+from training.config import CheckpointChoice, Conditional, Dataset, Device, GivenPath, folder_of
 from training.data.held_out import LEAST
 from training.image_size import ALLOWED_SIZES, ImageSizeOption
 
@@ -31,7 +31,7 @@ class DeviceOptions(BaseModel):
 class DatasetOptions(DeviceOptions):
     """The options of commands that read a data set."""
 
-    data_dir: Path | None = Field(None, description="folder of the data set's files")
+    data_dir: GivenPath | None = Field(None, description="folder of the data set's files")
 
 
 class FeaturesOptions(DatasetOptions):
@@ -56,7 +56,7 @@ class FeaturesOptions(DatasetOptions):
         "images)",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="determines weights, order and shifts")
-    out: Path | None = Field(
+    out: GivenPath | None = Field(
         None,
         description="output file of the weights (default: runs/features.pt; for a folder, the file "
         "beside it where fit and evaluate look for it)",
@@ -83,7 +83,7 @@ class RecordOptions(DeviceOptions):
     checkpoint: CheckpointChoice | None = Field(
         None, description="a run's checkpoint; without it the best if there is one, else the last"
     )
-    out: Path | None = Field(
+    out: GivenPath | None = Field(
         None, description="output file of the record; without it a file in the run's folder"
     )
 
@@ -91,7 +91,7 @@ class RecordOptions(DeviceOptions):
 class ReferenceOptions(DatasetOptions):
     """The options of commands that measure a generator by real images."""
 
-    features: Path | None = Field(
+    features: GivenPath | None = Field(
         None,
         description="feature network of a folder (default: the run's, else that beside the folder)",
     )
@@ -106,7 +106,7 @@ class EvaluateOptions(RecordOptions, ReferenceOptions):
         description="number of generated images, from seed 0 on (default: 10000, or half of the "
         "training images if these are fewer)",
     )
-    inception: Path | None = Field(
+    inception: GivenPath | None = Field(
         None,
         description="file pt_inception-2015-12-05, to measure the true FID too, of images of any "
         "size, also without a feature network",
@@ -134,7 +134,7 @@ class DirectionsOptions(EditOptions):
     )
     count: int = Field(5, ge=1, le=99, description="number of directions")
     seed: int = Field(0, ge=0, lt=2**32, description="first seed of the figure")
-    figure: Path | None = Field(
+    figure: GivenPath | None = Field(
         None,
         description="output file of the figure; without it directions-sefa.png or "
         "directions-pca.png in the run's figures, or in runs/figures for a published version",
@@ -144,7 +144,7 @@ class DirectionsOptions(EditOptions):
 class AttributesOptions(EditOptions, ReferenceOptions):
     """The options of ``attributes``."""
 
-    labels: Path | None = Field(
+    labels: GivenPath | None = Field(
         None,
         description="CSV file with attributes of real images, one image a line: a file of the "
         "folder, or the index of a training image of another data set, then its attributes",

@@ -3,12 +3,11 @@
 Does not import torch, so that the command line starts quickly.
 """
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.config import Activation
+from training.config import Activation, GivenPath
 
 Range = Literal["tanh", "sigmoid"]
 
@@ -35,9 +34,9 @@ class ImportOptions(BaseModel):
         description="height and width of its images, such as 28 (default: 4, doubled by every "
         "layer but the first)",
     )
-    check: Path | None = Field(
+    check: GivenPath | None = Field(
         None, description="NPZ file with its latents and images, which are compared"
     )
-    reference: Path | None = Field(
+    reference: GivenPath | None = Field(
         None, description="picture of its samples in a grid, whose colours are compared"
     )

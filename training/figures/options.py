@@ -1,9 +1,8 @@
 """The options of ``figures``; their fields are its flags."""
 
-from pathlib import Path
-
 from pydantic import Field
 
+from training.config import GivenPath
 from training.evaluation.options import DatasetOptions
 
 
@@ -11,7 +10,7 @@ class FiguresOptions(DatasetOptions):
     """The options of ``figures``."""
 
     seed: int = Field(0, ge=0, lt=2**32, description="first seed")
-    out: Path | None = Field(
+    out: GivenPath | None = Field(
         None,
         description="output folder; without it figures in the run's folder, or runs/figures for "
         "a published version",

@@ -110,6 +110,18 @@ def test_a_models_folder_that_cannot_be_meant_is_an_error_with_the_right_one(
     assert words.endswith("write --models models\n")
 
 
+def test_an_empty_path_is_an_error_that_names_its_setting(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for arguments, name in (
+        (["--models="], "models"),
+        (["render", "--out=", "--count=1"], "out"),
+        (["push", "", "hf://person/repository"], "folder"),
+    ):
+        assert __main__.main(arguments) == 2
+        assert capsys.readouterr().err == f"error: {name}: must be a path, not ''\n"
+
+
 def test_the_application_refuses_such_a_folder_too(root: Path) -> None:
     with pytest.raises(StartupError, match="which is the folder of one model"):
         create_app(Settings(models=root / "models" / "faces", provider="cpu"))

@@ -550,6 +550,24 @@ def test_all_invalid_values_are_reported_together(
     assert_error(capsys, "--epochs 0: ", "--loss wgan: ")
 
 
+def test_an_empty_path_is_an_error_that_names_its_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    for command, flag in {
+        "fit": "--out=",
+        "fit --out=x": "--init-from=",
+        "features": "--out=",
+        "avatars": "--out=",
+        "default --name=x --version=1": "--models=",
+    }.items():
+        try:
+            status: object = main([*command.split(), flag])
+        except SystemExit as ended:  # of a flag without which no command begins
+            status = ended.code
+        assert status == 2
+        said = capsys.readouterr().err
+        assert flag.removesuffix("=") in said.splitlines()[-1]
+        assert said.endswith("must be a path, but is empty\n")
+
+
 def test_a_folder_with_a_run_needs_resume(
     fit: Fit, finished_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
