@@ -197,6 +197,8 @@ def _arguments(
     tensorrt_options: Mapping[str, str],
 ) -> dict[str, Any]:
     """InferenceSession's arguments that select the provider; the plugin is added to ``options``."""
+    if placement.provider in {"cuda", "tensorrt"}:
+        _load_cuda()
     if placement.provider == "cuda":
         return {"providers": [_cuda(capture=capture), _CPU]}
     if placement.provider == "tensorrt":
@@ -212,6 +214,15 @@ def _arguments(
         return {"providers": [(_OPENVINO, {"device_type": "CPU", **config})]}
     options.add_provider_for_devices(openvino_devices()[:1], config)
     return {}
+
+
+@cache
+def _load_cuda() -> None:
+    """Load CUDA and cuDNN from pip's packages, which the system does not find, if there are any.
+
+    onnxruntime prints the name of a library that is neither there nor in the system.
+    """
+    ort.preload_dlls()
 
 
 def _cuda(*, capture: bool) -> tuple[str, dict[str, str]]:

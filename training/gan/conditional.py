@@ -36,6 +36,14 @@ class Judgement(NamedTuple):
     predictions: Tensor | None = None
     """Logits of the images' conditions, ``(n, k)``; None from an unconditional discriminator."""
 
+    def halves(self) -> tuple["Judgement", "Judgement"]:
+        """What it says about the first half of the images, and about the second."""
+        logits = self.logits.chunk(2)
+        if self.predictions is None:
+            return Judgement(logits[0]), Judgement(logits[1])
+        predictions = self.predictions.chunk(2)
+        return Judgement(logits[0], predictions[0]), Judgement(logits[1], predictions[1])
+
 
 class Projection(nn.Module):
     """A projection discriminator with an auxiliary classifier.

@@ -59,6 +59,9 @@ class Gan:
         generator, discriminator = _networks(config, image_shape, sampler)
         self.generator = channels_last(generator).to(device)
         self.discriminator = channels_last(discriminator).to(device)
+        self._has_batch_norm = any(
+            isinstance(layer, nn.BatchNorm2d) for layer in discriminator.modules()
+        )
         freeze(self.discriminator, config.freeze_discriminator)
         betas = (config.beta1, config.beta2)
         self.generator_adam = adam.adam(self.generator, config.generator_lr, betas)
@@ -89,23 +92,27 @@ class Gan:
         """The part of ``train_step`` that runs on the device, for tensors that are already there.
 
         Nothing here waits for the device or branches on its results, so it can be a CUDA graph.
+        Both networks learn from the same generated images, so the generator runs only once.
         Generated images have the conditions of the real ones, and therefore their distribution.
         """
         images = self._scaled(real)
-        d_loss, accuracies = self._train_discriminator(images, conditions, with_penalty)
-        g_loss = self._train_generator(images, conditions)
+        with autocast(self.device, self.config.precision):
+            rows = self._rows(len(images), conditions)
+            generated = self._forward(self.generator, rows)
+        d_loss, accuracies = self._train_discriminator(
+            images, generated.detach(), conditions, with_penalty
+        )
+        g_loss = self._train_generator(images, rows, generated, conditions)
         self.average.update(self.generator)
         return torch.stack([d_loss, g_loss, *accuracies])
 
     def _train_discriminator(
-        self, images: Tensor, conditions: Tensor | None, with_penalty: bool
+        self, images: Tensor, generated: Tensor, conditions: Tensor | None, with_penalty: bool
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Update the discriminator. Returns its loss and its accuracies on real and generated."""
         with autocast(self.device, self.config.precision):
-            with torch.no_grad():
-                generated = self._augmented(self._generate(len(images), conditions))
-            images = self._augmented(images)
-            real, fake = (self._judge(batch, conditions) for batch in (images, generated))
+            images, generated = self._augmented(images), self._augmented(generated)
+            real, fake = self._judge_both(images, generated, conditions)
         loss = losses.discriminator_loss(real.logits, fake.logits, self.config.loss)
         penalty = self._penalty(images, generated, conditions) if with_penalty else 0.0
         others = penalty + self._auxiliary_loss(real, conditions)
@@ -115,12 +122,12 @@ class Gan:
             self.adaptive.observe(self.group.mean(accuracies[0].clone()))
         return loss.detach(), accuracies
 
-    def _train_generator(self, images: Tensor, conditions: Tensor | None) -> Tensor:
-        """Update the generator. Returns its loss."""
+    def _train_generator(
+        self, images: Tensor, rows: Tensor, generated: Tensor, conditions: Tensor | None
+    ) -> Tensor:
+        """Update the generator, which made ``generated`` of ``rows``. Returns its loss."""
         with _frozen(self.discriminator):
             with autocast(self.device, self.config.precision):
-                rows = self._rows(len(images), conditions)
-                generated = self._forward(self.generator, rows)
                 fake = real = self._judge(self._augmented(generated), conditions)
                 if self.config.loss == "relativistic":  # the only loss here that uses real images
                     real = self._judge(self._augmented(images), conditions)
@@ -133,6 +140,18 @@ class Gan:
     def _judge(self, images: Tensor, conditions: Tensor | None) -> Judgement:
         logits, predictions = self._judgement(self.discriminator, images, conditions)
         return Judgement(logits.float(), None if predictions is None else predictions.float())
+
+    def _judge_both(
+        self, images: Tensor, generated: Tensor, conditions: Tensor | None
+    ) -> tuple[Judgement, Judgement]:
+        """The judgements of real and of generated images, in one batch where that is the same.
+
+        With batch norm it is not: real images would be normalised with generated ones.
+        """
+        if self._has_batch_norm:
+            return self._judge(images, conditions), self._judge(generated, conditions)
+        doubled = None if conditions is None else torch.cat([conditions, conditions])
+        return self._judge(torch.cat([images, generated]), doubled).halves()
 
     def _auxiliary_loss(self, judged: Judgement, conditions: Tensor | None) -> Tensor | float:
         if judged.predictions is None or conditions is None:
@@ -194,9 +213,6 @@ class Gan:
         if self.adaptive:
             return self.adaptive.augmented(images)
         return augmented(images, self.config.policy)
-
-    def _generate(self, count: int, conditions: Tensor | None) -> Tensor:
-        return self._forward(self.generator, self._rows(count, conditions))
 
     def _rows(self, count: int, conditions: Tensor | None) -> Tensor:
         return conditional.input_rows(self.sample_latents(count), conditions)

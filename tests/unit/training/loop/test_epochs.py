@@ -420,7 +420,7 @@ def test_the_generator_learns_a_constant_grey(make_gan: MakeGan, loss: str, grey
         discriminator_filters=4,
     )
     constant = torch.full((160, 1, 16, 16), grey, dtype=torch.uint8)
-    run_to(gan, constant, 100)
+    run_to(gan, constant, 200)
     with torch.no_grad():
         drawn = gan.averaged_generator()(gan.sample_latents(64))
     assert (127.5 * (drawn + 1)).mean().item() == pytest.approx(grey, abs=25)

@@ -1,7 +1,7 @@
 """Eager, compiled and graphed steps, as far as a CPU can test them; the rest is in tests/gpu."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,17 +72,22 @@ class Plain:
 
     def step(self, pixels: Tensor, number: int) -> tuple[float, float]:
         real = pixels.float() / 127.5 - 1
-        fake = self.generator(torch.randn(len(real), self.config.latent_dim)).detach()
-        d_loss = self.loss(self.discriminator(real), 1) + self.loss(self.discriminator(fake), 0)
+        fake = self.generator(torch.randn(len(real), self.config.latent_dim))
+        judged_real, judged_fake = self.judge(real, fake.detach())
+        d_loss = self.loss(judged_real, 1) + self.loss(judged_fake, 0)
         total = d_loss
         if self.config.r1_gamma and number % self.config.penalty_interval == 0:
             total = d_loss + self.config.penalty_interval * self.penalty(real)
         self.update(self.discriminator, total)
-        fake = self.generator(torch.randn(len(real), self.config.latent_dim))
         logits = self.discriminator(fake)
         g_loss = -logits.mean() if self.config.loss == "hinge" else self.loss(logits, 1)
         self.update(self.generator, g_loss)
         return d_loss.item(), g_loss.item()
+
+    def judge(self, real: Tensor, fake: Tensor) -> Sequence[Tensor]:
+        if self.config.spectral_norm:  # each forward pass is an iteration of the power method
+            return self.discriminator(torch.cat([real, fake])).chunk(2)
+        return self.discriminator(real), self.discriminator(fake)
 
     def loss(self, logits: Tensor, target: int) -> Tensor:
         if self.config.loss == "hinge":
