@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import Receive, Scope, Send
 
 from app import __version__
 from app.api import openapi, problems
@@ -48,6 +49,7 @@ from app.registry.trial_client import TrialProcess
 from app.runtime import cpus, memory
 from app.server import descriptors, malloc
 from app.server.connections import ConnectionLimits, ConnectionTable
+from app.server.protocol import APPLICATION, Application
 from app.server.shutdown import GracefulShutdown
 from app.server.watchdog import Watchdog
 from app.settings import Settings
@@ -270,16 +272,11 @@ def _lifespan(
     services: Services, process: _Process, start: Start
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[dict[str, object]]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, object]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         with process.watchdog.watching(), process.shutdown.handling_signals():
             async with services.metrics.sampling(), _models_loaded(services.reloader, start):
                 # The web server resumes here once all its connections are closed.
-                yield {
-                    "connections": process.connections,
-                    "shutdown": process.shutdown,
-                    "error_response": problems.error_response,
-                    "root_path": services.settings.root_path,
-                }
+                yield {APPLICATION: _application(app, services, process)}
             await services.registry.close()
             services.encoders.close()
             process.crash_log.close()
@@ -287,6 +284,26 @@ def _lifespan(
                 await asyncio.to_thread(process.tracer.close)
 
     return lifespan
+
+
+def _application(app: FastAPI, services: Services, process: _Process) -> Application:
+    """What connections need of ``app``.
+
+    FastAPI and Starlette put two coroutines around every request, which only name the application.
+    """
+    stack = app.middleware_stack or app.build_middleware_stack()
+
+    def handle(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scope["app"] = app
+        return stack(scope, receive, send)
+
+    return Application(
+        handle,
+        process.connections,
+        process.shutdown,
+        problems.error_response,
+        services.settings.root_path,
+    )
 
 
 @asynccontextmanager

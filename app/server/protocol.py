@@ -7,10 +7,12 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.responses import Response
+from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -51,6 +53,22 @@ class ShutdownState(Protocol):
         """Whether every response is to close its connection."""
 
 
+@dataclass(frozen=True)
+class Application:
+    """What connections need of the application."""
+
+    handle: ASGIApp
+    """Answers requests; uvicorn's own reference to the application only starts and ends it."""
+    connections: ConnectionTable
+    shutdown: ShutdownState
+    error_response: ErrorResponse
+    root_path: str
+
+
+APPLICATION: Final = "application"
+"""Name of the Application in the state that the lifespan gives."""
+
+
 class _RefusedError(Exception):
     """Stops the parser."""
 
@@ -70,13 +88,14 @@ class HttpConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """``app_state``, from the lifespan: what the attributes below are taken from."""
+        """``app_state``, from the lifespan, has an Application as APPLICATION."""
         super().__init__(config, server_state, app_state, _loop)
-        self._table: ConnectionTable = app_state["connections"]
+        served: Application = app_state[APPLICATION]
+        self.app = served.handle
+        self._table = served.connections
         self._patience = self._table.limits.patience
-        self._shutdown: ShutdownState = app_state["shutdown"]
-        self._error_response: ErrorResponse = app_state["error_response"]
-        self._root_path: bytes = app_state["root_path"].encode()
+        self._shutdown, self._error_response = served.shutdown, served.error_response
+        self._root_path = served.root_path.encode()
         self._refused: AppError | None = None
         self._timer: asyncio.TimerHandle
         self._checks: int | None = None

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from app.server import protocol as protocol_module
 from app.server.connections import ConnectionLimits, ConnectionTable
-from app.server.protocol import HttpConnection
+from app.server.protocol import APPLICATION, Application, HttpConnection
 from app.settings import UNIX_CLIENT
 from tests.waiting import PATIENCE
 
@@ -46,16 +46,12 @@ def connected_to(
         limits = ConnectionLimits(
             connections=10, reserve=10, per_client=0, patience=patience, unsent_bytes=2**30
         )
-        app_state = {
-            "connections": ConnectionTable(limits, str),
-            "shutdown": SimpleNamespace(started=False),
-            "error_response": lambda *_: Response(),
-            "root_path": "",
-        }
+        table, shutdown = ConnectionTable(limits, str), SimpleNamespace(started=False)
+        served = Application(config.loaded_app, table, shutdown, lambda *_: Response(), "")
         loop = asyncio.get_running_loop()
 
         def protocol() -> HttpConnection:
-            return HttpConnection(config, server_state, app_state)
+            return HttpConnection(config, server_state, {APPLICATION: served})
 
         if path:
             server = await loop.create_unix_server(protocol, path)

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from app.server.connections import ConnectionLimits, ConnectionTable
-from app.server.protocol import HttpConnection
+from app.server.protocol import APPLICATION, Application, HttpConnection
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -57,13 +57,9 @@ def answered(
         config.server_header = False
         config.load()
         limits = ConnectionLimits(10, 10, per_client=0, patience=60, unsent_bytes=2**30)
-        state = {
-            "connections": ConnectionTable(limits, str),
-            "shutdown": SimpleNamespace(started=False),
-            "error_response": lambda *_: Response(),
-            "root_path": "",
-        }
-        connection = HttpConnection(config, ServerState(), state)
+        table, shutdown = ConnectionTable(limits, str), SimpleNamespace(started=False)
+        served = Application(config.loaded_app, table, shutdown, lambda *_: Response(), "")
+        connection = HttpConnection(config, ServerState(), {APPLICATION: served})
         connection.connection_made(transport)
         for request in requests or [REQUEST]:
             connection.data_received(request)
