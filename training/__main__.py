@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 
 from app import __version__
-from training.config import EMPTY_PATH, Architecture, CheckpointChoice, Config, from_flags
+from training.config import EMPTY_PATH, Architecture, CheckpointChoice, Config
 from training.data.avatars.options import AvatarsOptions
 from training.encoder.options import EncoderOptions
 from training.errors import StoppedError, TrainingError
@@ -260,18 +260,18 @@ def _add_fields(command: argparse.ArgumentParser, options: type[BaseModel]) -> N
 
 
 def _fit(options: dict[str, Any]) -> None:
-    from training.loop import threads
-    from training.run.tracker_library import check_installed
+    from training.export.source_folder import check_weights
+    from training.export.teacher import find
+    from training.loop import beginning, threads
 
     out, resume, dry_run = (options.pop(name) for name in ("out", "resume", "dry_run"))
-    validated = from_flags(options)
-    if "track" in options:  # else the resumed run decides
-        check_installed(validated.trackers)
+    _, validated, _ = beginning.begin(out, options, resume, find)
+    if validated.init_from and not resume:
+        check_weights(validated.init_from)
     threads.wait_passively_if_busy()
 
     from training.evaluation.scoring import scorer
     from training.export.initial_weights import begin
-    from training.export.teacher import find
     from training.loop.fit import Hooks, fit
 
     fit(out, options, resume, Hooks(scorer, begin, find), dry_run=dry_run)

@@ -9,7 +9,7 @@ from training.config import LABELLED, MAX_TEST_SHARE, Config
 from training.data import conditions, folder, held_out, idx
 from training.data.avatars import dataset as avatars
 from training.data.folder import FolderOptions
-from training.data.folder_files import OnSkip, ignore_skipped
+from training.data.folder_files import OnSkip, check_folder, ignore_skipped
 from training.data.idx import LabelledImages, PublishedDataset
 from training.data.images import ByteCount, ImageSet, resize
 from training.errors import DataError
@@ -20,6 +20,22 @@ DEFAULT = idx.FASHION_MNIST.name
 
 FOLDER_IMAGE_SIZE = ImageSize.square(64)
 """Default size for an image folder, whose images have no common size."""
+
+
+def check(config: Config) -> None:
+    """Raise DataError if options contradict the data set, or name no folder. Reads no file."""
+    if config.folder is None:
+        own = f"{config.dataset or DEFAULT} has its own; omit it"
+        if config.test_share:
+            raise DataError(f"--test-share {config.test_share:g}: test images: {own}")
+        if config.features:
+            raise DataError(f"--features {config.features}: a feature network: {own}")
+        if config.data_dir is not None:
+            check_folder(f"--data-dir {config.data_dir}", config.data_dir)
+        return
+    if config.data_dir is not None:
+        raise DataError(f"--data-dir {config.data_dir}: --dataset already names a folder")
+    check_folder(f"--dataset {config.dataset}", config.folder)
 
 
 def load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
@@ -71,18 +87,11 @@ def _test_rows(order: held_out.Order, config: Config) -> held_out.Mask:
 
 
 def _load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
-    if config.folder is None:
-        own = f"{config.dataset or DEFAULT} has its own; omit it"
-        if config.test_share:
-            raise DataError(f"--test-share {config.test_share:g}: test images: {own}")
-        if config.features:
-            raise DataError(f"--features {config.features}: a feature network: {own}")
+    check(config)
     if config.dataset == avatars.NAME:
         return _resized(avatars.load(config.data_dir), config.image_size)
     if config.folder is None:
         return _load_published(config, progress)
-    if config.data_dir is not None:
-        raise DataError(f"--data-dir {config.data_dir}: --dataset already names a folder")
     size = config.image_size or FOLDER_IMAGE_SIZE
     options = FolderOptions(size, config.batch_size, labelled=config.conditional != "none")
     return folder.load(config.folder, options, progress, on_skip)

@@ -12,6 +12,12 @@ OnSkip = Callable[[Path, str], None]
 """Called with the path of every file and folder that cannot be used, and the reason."""
 
 
+def check_folder(option: str, folder: Path) -> None:
+    """Raise DataError unless ``folder``, which ``option`` names, is a folder."""
+    if not folder.is_dir():
+        raise DataError(f"{option}: not a folder")
+
+
 def ignore_skipped(_path: Path, _reason: str) -> None:
     """An ``OnSkip`` that reports nothing, for images that another reading has reported."""
 
@@ -73,6 +79,5 @@ def files(folder: Path, on_skip: OnSkip) -> list[Path]:
 
     What cannot be read is reported by ``on_skip``. Raises DataError if ``folder`` is not a folder.
     """
-    if not folder.is_dir():
-        raise DataError(f"--dataset {FOLDER}{folder}: not a folder")
+    check_folder(f"--dataset {FOLDER}{folder}", folder)
     return FolderReader(on_skip).files(folder)

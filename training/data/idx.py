@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.folder_files import check_folder
 from training.data.images import ByteCount, ImageSet
 from training.data.labels import ImageLabels
 from training.errors import DataError
@@ -267,8 +268,7 @@ def locate(published: PublishedDataset, data_dir: Path | None, progress: ByteCou
     Raises DataError if ``data_dir`` is not a folder or a download fails.
     """
     if data_dir is not None:
-        if not data_dir.is_dir():
-            raise DataError(f"--data-dir {data_dir}: not a folder")
+        check_folder(f"--data-dir {data_dir}", data_dir)
         inner = data_dir / published.torchvision
         return inner if inner.is_dir() and not _found(data_dir, images_name("train")) else data_dir
     if published.installed is not None and published.installed.is_dir():

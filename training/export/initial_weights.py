@@ -163,19 +163,12 @@ def _layers(state: State) -> Layers:
 
 
 def _read(source: Path) -> Weights:
+    source_folder.check_weights(source)
     if source.is_file():
         return _of_file(source)
-    if Run(source).options.exists():
-        return _of_run(Run(source))
-    try:
-        if folder := source_folder.version_in(source):
-            return _of_version(folder)
-    except CardError as error:
-        raise RunError(f"--init-from {error}") from error
-    raise RunError(
-        f"--init-from {source}: neither a run, nor a published model such as models/digits, nor "
-        "the file of a state dict"
-    )
+    if folder := source_folder.version_in(source):
+        return _of_version(folder)
+    return _of_run(Run(source))
 
 
 def _of_run(run: Run) -> Weights:

@@ -1,18 +1,21 @@
-"""``fit --teacher``: the trained generator that a run or a published version has."""
+"""``fit --teacher``: the trained generator that a run or a published version has.
+
+Imports torch only to load it, so that a wrong teacher is refused quickly.
+"""
 
 from pathlib import Path
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from app.artifact import card
 from app.artifact.card import CardError, Latent
 from training.errors import ExportError, RunError
-from training.evaluation import loaded_model
-from training.export import read_back, source_folder
-from training.gan.hardware import channels_last
+from training.export import source_folder
 from training.gan.teacher import Teacher
 from training.run.journal import Run
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 def find(source: Path) -> Teacher:
@@ -20,9 +23,8 @@ def find(source: Path) -> Teacher:
 
     Its weights are only hashed. Raises RunError if it is none of these or damaged.
     """
-    run = Run(source)
-    if run.options.exists():
-        return _of_run(run)
+    if source_folder.is_run(source):
+        return _of_run(Run(source))
     try:
         if folder := source_folder.version_in(source):
             return _of_version(folder, source)
@@ -41,7 +43,9 @@ def _of_run(run: Run) -> Teacher:
         ) from error
     config, data = run.config(), run.data()
 
-    def load(device: torch.device) -> nn.Module:
+    def load(device: "torch.device") -> "nn.Module":
+        from training.evaluation import loaded_model
+
         generator = loaded_model.load_run(run, device).generator
         assert generator is not None  # noqa: S101 a run has one
         return _frozen(generator, device)
@@ -60,7 +64,9 @@ def _of_version(folder: Path, source: Path) -> Teacher:
     described = card.read(folder)
     image = described.image
 
-    def load(device: torch.device) -> nn.Module:
+    def load(device: "torch.device") -> "nn.Module":
+        from training.export import read_back
+
         try:
             return _frozen(read_back.generator(folder), device)
         except (CardError, ExportError) as error:
@@ -76,7 +82,9 @@ def _of_version(folder: Path, source: Path) -> Teacher:
     )
 
 
-def _frozen(generator: nn.Module, device: torch.device) -> nn.Module:
+def _frozen(generator: "nn.Module", device: "torch.device") -> "nn.Module":
+    from training.gan.hardware import channels_last
+
     return channels_last(generator.requires_grad_(False)).to(device).eval()
 
 

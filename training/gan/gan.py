@@ -18,10 +18,10 @@ from training.gan import adam, averaging, conditional, losses, networks, penalti
 from training.gan.adaptive import AdaptiveAugmentation
 from training.gan.augmentation import augmented, mirrored
 from training.gan.conditional import Judgement
+from training.gan.distillation import image_distance
 from training.gan.freezing import freeze
 from training.gan.hardware import autocast, channels_last, to_device
 from training.gan.process_group import SINGLE_PROCESS, ProcessGroup
-from training.gan.teacher import image_distance
 from training.image_size import ImageSize
 
 CALIBRATION_SEEDS = 4096

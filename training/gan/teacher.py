@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from typing import TYPE_CHECKING
 
 from app.artifact.card import Latent
 from app.latent.conditions import Sampler
+
+if TYPE_CHECKING:  # a wrong teacher is found before torch is imported
+    import torch
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -24,14 +25,5 @@ class Teacher:
     """(channels, height, width)."""
     sampler: Sampler | None
     """Its classes or attributes; None for an unconditional generator."""
-    load: Callable[[torch.device], nn.Module]
+    load: "Callable[[torch.device], nn.Module]"
     """Loads it: a frozen module from rows ``(n, z + k)`` to images ``(n, c, h, w)`` in [-1, 1]."""
-
-
-def image_distance(images: Tensor, taught: Tensor) -> Tensor:
-    """The mean absolute difference of two batches ``(n, c, h, w)`` on two scales, a scalar.
-
-    It is the sum of that of the pixels and of that of the means of 2×2 pixels.
-    """
-    difference = images - taught
-    return difference.abs().mean() + avg_pool2d(difference, 2).abs().mean()

@@ -19,9 +19,9 @@ from training.data.skipped import SkipReport
 from training.errors import RunError, StoppedError
 from training.gan.gan import Gan
 from training.gan.process_group import ProcessGroup
-from training.gan.teacher import Teacher
 from training.loop import banner, checkpoint, device, execution, outcome, preview, teaching, threads
 from training.loop.banner import Start
+from training.loop.beginning import begin
 from training.loop.device import Notify
 from training.loop.distributed import check_batch_size, joined_group, main_first
 from training.loop.epochs import Control, TrainingData, train
@@ -33,7 +33,6 @@ from training.loop.teaching import FindTeacher
 from training.loop.trial import Trial, trial
 from training.run.journal import DataSummary, Run
 from training.run.report import OnReport, Report, ignore_report
-from training.run.tracker_library import check_installed
 
 MakeScore: TypeAlias = Callable[[Config, ImageSet, torch.device], Score]
 """Makes the ``Score`` of a run, if its options ask for scores."""
@@ -59,12 +58,8 @@ def fit(
     If ``torchrun`` started several processes, this is one of them. All of them train; the main
     process writes the run folder. With ``dry_run`` the run is only described: nothing is written.
     """
-    run, tell = Run(out), tqdm.write if dry_run else _warn
-    options = config.resumed(run.config(), flags) if resume else config.from_flags(flags)
-    if not resume:
-        run.check_is_new()
-    check_installed(options.trackers)
-    teacher = _find_teacher(options, hooks, run if resume else None)
+    tell: Notify = tqdm.write if dry_run else _warn
+    run, options, teacher = begin(out, flags, resume, hooks.find_teacher)
     cpu_threads = threads.choose(options.threads, torch.get_num_threads())
     torch.set_num_threads(cpu_threads.number)
     with joined_group(device.resolve(options.device)) as (group, own_device):
@@ -91,14 +86,6 @@ def fit(
             _print(preview.lines(start, tried, group.size, taught_by) if dry_run else (), tell)
         if not dry_run:
             _train(start, gan, image_set, epoch, Watch(score, hooks.on_report))
-
-
-def _find_teacher(options: Config, hooks: Hooks, resumed: Run | None) -> Teacher | None:
-    """The teacher, which must be that of a run that is resumed."""
-    teacher = teaching.find(options, hooks.find_teacher)
-    if teacher and resumed:
-        teaching.check_same(teacher, options, resumed)
-    return teacher
 
 
 def _announce(start: Start, tried: Trial, done: int, tell: Notify) -> None:
@@ -164,9 +151,7 @@ def _summary(image_set: ImageSet, resumed: Run | None) -> DataSummary:
 
 def _begin(gan: Gan, begin: Begin) -> None:
     """Give new networks the weights that the options name, if any. Raises RunError."""
-    source, frozen = gan.config.init_from, gan.config.freeze_discriminator
-    if frozen and not source:
-        raise RunError(f"--freeze-discriminator {frozen}: needs --init-from, to keep its weights")
+    source = gan.config.init_from
     for line in begin(gan, source) if source else ():
         if gan.group.is_main:
             tqdm.write(line)

@@ -17,6 +17,7 @@ from training.loop.length import epochs_of
 from training.loop.reporting import EpochSoFar, check_weights
 from training.loop.stop_signals import StopSignals
 from training.loop.time_share import TimeShare
+from training.run import samples
 from training.run.display import Display
 from training.run.journal import SCORE, Run
 from training.run.report import Report
@@ -80,9 +81,8 @@ class Recorder:
         if look or score:
             generator = self._gan.averaged_generator()
             if look:
-                self._run.write_samples(
-                    generator, self._gan.config, self._gan.sampler, report.epoch
-                )
+                sampler = self._gan.sampler
+                samples.write(self._run, generator, self._gan.config, sampler, report.epoch)
             if score:
                 value, scoring = _timed(score, generator)
         best = value is not None and value < self._run.best_score()

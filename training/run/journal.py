@@ -19,6 +19,8 @@ sefa.json, pca.json     results of ``directions``
 probe.json              results of ``probe``
 encoder/                training and results of ``encoder``
 figures/                pictures by ``figures``
+
+Does not import torch, so that a command that is given a wrong folder says so quickly.
 """
 
 import dataclasses
@@ -30,20 +32,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from pydantic import BaseModel, ValidationError
-from torch import nn
 
 from app.artifact import atomic_files
-from app.artifact.card import Attributes, ImageClass, Latent, sampler_of
-from app.imaging import png, sheets
+from app.artifact.card import Attributes, ImageClass, sampler_of
 from app.latent.conditions import Sampler
 from training.config import PLACEMENT, CheckpointChoice, Config
 from training.data import conditions
 from training.data.images import ImageSet
 from training.errors import RunError
-from training.gan.conditional import SHEET_COLUMNS, sheet_rows
-from training.gan.pixels import to_pixels
 from training.gan.teacher import Teacher
 from training.run import full_disk
 from training.run.report import Report
@@ -256,6 +253,8 @@ class Run:
 
     def config(self) -> Config:
         """The run's options. Raises RunError if they are missing or damaged."""
+        if not self.options.exists():
+            raise RunError(f"no run in {self.folder}; name a folder that fit has made, by --out")
         saved = _read(self.options, Config)
         # Early versions had no such option; their networks were unconditional.
         early = "conditional" not in saved.model_fields_set
@@ -324,23 +323,11 @@ class Run:
         numbers = sorted(int(match[1]) for match in found if match)
         return {number: self.samples(number) for number in numbers}
 
-    def write_samples(
-        self, generator: nn.Module, config: Config, sampler: Sampler | None, epoch: int
-    ) -> None:
-        """Write the sample grid of ``epoch``: the images of ``conditional.sheet_rows``."""
-        device = next(generator.parameters()).device
-        rows = sheet_rows(Latent(width=config.latent_dim, prior=config.prior), sampler)
-        pixels = to_pixels(generator, torch.from_numpy(rows).to(device))
-        path = self.samples(epoch)
-        with self.writing(path):
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(png.encode(sheets.sheet(pixels, SHEET_COLUMNS)))
-
 
 def _read(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise RunError(f"{path}: not a run folder: {error.strerror}") from error
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise RunError(f"{path}: {error}") from error

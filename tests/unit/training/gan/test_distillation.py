@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from training.gan.distillation import image_distance
 from training.gan.gan import Gan
-from training.gan.teacher import image_distance
 
 
 def test_the_distance_adds_that_of_pixels_and_that_of_means_of_four() -> None:
