@@ -56,6 +56,15 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Hide them again, before any fixture: an application that ends has shown them all.
+
+    The start of the next one would collect, which takes a second, longer than to load all models.
+    """
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Remove files of coverage of processes that were killed while they wrote them."""

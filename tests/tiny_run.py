@@ -34,7 +34,7 @@ def skip_curves(patch: pytest.MonkeyPatch) -> None:
 
 def shorten_calibration(patch: pytest.MonkeyPatch) -> None:
     """Calibrate on fewer latents, which would take most of the time of a tiny run."""
-    patch.setattr("training.gan.gan.CALIBRATION_SEEDS", 512)
+    patch.setattr("training.gan.gan.CALIBRATION_SEEDS", 64)
 
 
 def shorten_publication(patch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Fixtures for tests of the application with the shipped models."""
 
-import gc
 from collections.abc import Callable
 
 import numpy as np
@@ -12,15 +11,6 @@ from numpy.typing import NDArray
 @pytest.fixture(scope="module", autouse=True)
 def _fast_start(_no_trials: None) -> None:
     """Load versions without a trial. Modules about loading replace this fixture."""
-
-
-@pytest.fixture(autouse=True)
-def _frozen() -> None:
-    """Hide what is loaded from the garbage collector, which runs at every start.
-
-    The test process has loaded PyTorch, so a collection takes longer than loading a model.
-    """
-    gc.freeze()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A tiny data set, the command line on it, one finished run and tiny networks."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from tests import tiny_run
-from training.__main__ import main
+from training.__main__ import main, parser
 from training.config import Config
 from training.gan.gan import Gan
 from training.loop import recorder
+from training.loop.trial import NetworkSize, Trial
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,21 +25,35 @@ def _one_thread() -> Iterator[None]:
     # have equal bits on every machine.
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1, user_api="blas"):  # NumPy's and SciPy's
+        yield
     torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_images() -> Iterator[None]:
-    """Calibrate, export and score with few images, which otherwise take most of a tiny run.
-
-    Its steps are as long as their trial, which takes two of them instead of four.
-    """
+    """Calibrate, export and score with few images, which otherwise take most of a tiny run."""
     with pytest.MonkeyPatch.context() as patch:
         tiny_run.shorten_calibration(patch)
         tiny_run.shorten_publication(patch)
         patch.setattr("training.evaluation.scoring.SAMPLES", 200)
-        patch.setattr("training.loop.trial.TIMES", 1)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_trial() -> Iterator[None]:
+    """Do not try a run out, which takes longer than a tiny run; test_banner.py tests the trial."""
+    size = NetworkSize(parameters=1, mflop=1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.loop.fit.trial", lambda *_: Trial(size, size, seconds=0.01))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_parser() -> Iterator[None]:
+    """Make the parser of the command line once, not for each of a thousand commands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.__main__.parser", functools.cache(parser))
         yield
 
 
@@ -48,9 +65,11 @@ def _every_epoch_is_looked_at() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny_run.skip_curves(monkeypatch)
+@pytest.fixture(scope="module", autouse=True)
+def _no_curves() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        tiny_run.skip_curves(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

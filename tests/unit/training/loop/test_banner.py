@@ -189,6 +189,20 @@ def test_a_trial_of_large_networks_estimates_the_time_from_few_images(
     )
 
 
+def test_a_trial_takes_the_steps_of_any_run(make_gan: Callable[..., Gan]) -> None:
+    """The tests of whole runs have none."""
+    teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 256), torch.nn.Tanh())
+    teacher.append(torch.nn.Unflatten(1, (1, 16, 16)))
+    data = summary(9).model_copy(update={"channels": 1, "height": 16, "width": 16})
+    options: dict[str, Any]
+    for options, taught_by in (
+        ({"r1_gamma": 1.0, "penalty_interval": 2, "augment": "ada"}, None),
+        ({}, teacher),
+    ):
+        config = make_gan(**options).config
+        assert trial(config, data, CPU, 1, taught_by).seconds > 0
+
+
 def test_a_trial_does_not_change_the_run(make_gan: Callable[..., Gan]) -> None:
     before, random = make_gan(seed=3).state_dict(), torch.rand(3)
     trial(make_gan(seed=3).config, summary(9), CPU, 1)

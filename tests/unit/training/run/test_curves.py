@@ -40,7 +40,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _no_curves() -> None:
     """Overrides the fixture that replaces the curves: here they are drawn."""
 
@@ -146,8 +146,11 @@ def test_large_grids_are_scaled_down(grid: Callable[..., Path]) -> None:
 # The run's folder.
 
 
-def test_a_finished_run_has_curves_and_an_animation(finished_run: Path) -> None:
-    run = Run(finished_run)
+def test_a_finished_run_has_curves_and_an_animation(
+    fit: Callable[..., int], tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run")
+    assert fit(run.folder) == 0
     assert run.losses.read_bytes() == curves.losses(run.epochs(), "bce")
     assert run.accuracy.read_bytes() == curves.accuracy(run.epochs())
     with Image.open(run.animation) as image:
