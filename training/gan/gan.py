@@ -78,9 +78,9 @@ class Gan:
         """Train both networks for one step on ``real``, uint8 ``(n, channels, height, width)``.
 
         ``real`` is this process's share of the batch, and ``conditions``, float32 ``(n, k)``, are
-        its classes or attributes if the networks are conditional. Returns one tensor (4,), still on
-        the device: discriminator loss, generator loss, accuracy on real and accuracy on generated
-        images.
+        its classes or attributes if the networks are conditional. Returns one tensor, still on the
+        device, of ``figures`` numbers: discriminator loss, generator loss, accuracy on real and
+        accuracy on generated images, and with a teacher the distance to its images.
         """
         if conditions is not None:
             conditions = to_device(conditions, self.device)
@@ -99,12 +99,18 @@ class Gan:
         with autocast(self.device, self.config.precision):
             rows = self._rows(len(images), conditions)
             generated = self._forward(self.generator, rows)
+            distance = self._distance_to_teacher(rows, generated)
         d_loss, accuracies = self._train_discriminator(
             images, generated.detach(), conditions, with_penalty
         )
-        g_loss = self._train_generator(images, rows, generated, conditions)
+        g_loss = self._train_generator(images, generated, conditions, sum(distance))
         self.average.update(self.generator)
-        return torch.stack([d_loss, g_loss, *accuracies])
+        return torch.stack([d_loss, g_loss, *accuracies, *(one.detach() for one in distance)])
+
+    @property
+    def figures(self) -> int:
+        """How many numbers ``train_step`` returns."""
+        return 4 if self.teacher is None else 5
 
     def _train_discriminator(
         self, images: Tensor, generated: Tensor, conditions: Tensor | None, with_penalty: bool
@@ -123,17 +129,23 @@ class Gan:
         return loss.detach(), accuracies
 
     def _train_generator(
-        self, images: Tensor, rows: Tensor, generated: Tensor, conditions: Tensor | None
+        self,
+        images: Tensor,
+        generated: Tensor,
+        conditions: Tensor | None,
+        distance: Tensor | float,
     ) -> Tensor:
-        """Update the generator, which made ``generated`` of ``rows``. Returns its loss."""
+        """Update the generator, which made ``generated``. Returns its loss.
+
+        ``distance`` is that of ``generated`` to the teacher's images, 0 without a teacher.
+        """
         with _frozen(self.discriminator):
             with autocast(self.device, self.config.precision):
                 fake = real = self._judge(self._augmented(generated), conditions)
                 if self.config.loss == "relativistic":  # the only loss here that uses real images
                     real = self._judge(self._augmented(images), conditions)
-                distance = self._distance_to_teacher(rows, generated)
             loss = losses.generator_loss(real.logits, fake.logits, self.config.loss)
-            others = self._auxiliary_loss(fake, conditions) + distance
+            others = self._auxiliary_loss(fake, conditions) + self.config.teacher_weight * distance
             self._minimise(loss + others, self.generator_adam)
         return loss.detach()
 
@@ -160,14 +172,13 @@ class Gan:
         loss = losses.auxiliary_loss(judged.predictions, conditions, exclusive)
         return self.config.auxiliary * loss
 
-    def _distance_to_teacher(self, rows: Tensor, generated: Tensor) -> Tensor | float:
-        """The weighted distance of ``generated`` to the teacher's images of the same rows."""
+    def _distance_to_teacher(self, rows: Tensor, generated: Tensor) -> list[Tensor]:
+        """The distance of ``generated`` to the teacher's images of the same rows, if any."""
         if self.teacher is None:
-            return 0.0
+            return []
         with torch.no_grad():
             taught: Tensor = self.teacher(rows)
-        distance = image_distance(generated.float(), taught.float())
-        return self.config.teacher_weight * distance
+        return [image_distance(generated.float(), taught.float())]
 
     def _minimise(self, loss: Tensor, optimiser: Adam) -> None:
         optimiser.zero_grad()

@@ -102,7 +102,7 @@ def train(
     check_count(len(images), batch_size)
     order = ImageOrder(len(images), config.seed, gan.device, images.device)
     train_step = select_step(gan, config.execution, control.notify)
-    epoch = control.epoch or EpochSoFar.restored({}, gan.device)
+    epoch = control.epoch or EpochSoFar.restored({}, gan)
     reporter = Reporter(gan, len(images), epoch, report_every)
     while gan.step < steps:
         gan.set_rate_factor(rate_factor(gan.step, steps, config.decay_from))

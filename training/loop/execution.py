@@ -154,7 +154,7 @@ class GraphedSteps:
         """
         self._gan, self._notify = gan, notify
         self._batch = StaticBatch(gan.device)
-        self._values = torch.zeros(4, device=gan.device)
+        self._values = torch.zeros(gan.figures, device=gan.device)
         self._work = {
             with_penalty: RecordedWork(partial(self._update, with_penalty), capturer, self._fail)
             for with_penalty in (False, True)

@@ -189,7 +189,7 @@ def _first_state(start: Start, gan: Gan, resume: bool, begin: Begin) -> EpochSoF
     if resume and start.run.checkpoint.exists():
         return _restored(start, gan)
     _begin(gan, begin)  # also of a run that was killed before its first checkpoint
-    return EpochSoFar.restored({}, gan.device)
+    return EpochSoFar.restored({}, gan)
 
 
 def _restored(start: Start, gan: Gan) -> EpochSoFar:
@@ -198,7 +198,7 @@ def _restored(start: Start, gan: Gan) -> EpochSoFar:
     gan.load_state_dict(state)
     if gan.step > start.steps:
         raise RunError(f"--epochs {start.epochs}: the run has done more epochs already")
-    return EpochSoFar.restored(state.get("epoch", {}), gan.device)
+    return EpochSoFar.restored(state.get("epoch", {}), gan)
 
 
 def _follow(reports: Iterable[Report], steps: int, signals: StopSignals) -> None:

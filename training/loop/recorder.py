@@ -139,8 +139,10 @@ def _timed(score: Score, generator: nn.Module) -> tuple[float, float]:
 def _line(report: Report) -> str:
     p = report.augment_probability
     augmented = "" if p is None else f"p {p:.3f} "
+    distance = report.teacher_distance
+    taught = "" if distance is None else f"teacher {distance:.3f} "
     return (
-        f"D {report.discriminator_loss:.3f} G {report.generator_loss:.3f} "
+        f"D {report.discriminator_loss:.3f} G {report.generator_loss:.3f} {taught}"
         f"real {report.accuracy_real:.0%} fake {report.accuracy_fake:.0%} "
         f"{augmented}{report.images_per_second:.0f} img/s"
     )

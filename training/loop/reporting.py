@@ -36,16 +36,19 @@ class EpochSoFar:
     """What the report of the current epoch is made of; a checkpoint inside an epoch holds it."""
 
     totals: Tensor
-    """The sums of what its steps returned, ``(4,)``, on the training's device."""
+    """The sums of what its steps returned, on the training's device."""
     steps: int = 0
     seconds: float = 0.0
 
     @classmethod
-    def restored(cls, state: dict[str, Any], device: torch.device) -> "EpochSoFar":
+    def restored(cls, state: dict[str, Any], gan: Gan) -> "EpochSoFar":
         """The epoch whose ``state`` is in a checkpoint; one that begins if it is empty."""
+        totals = torch.zeros(gan.figures, device=gan.device)
         if not state:
-            return cls(torch.zeros(4, device=device))
-        return cls(state["totals"].to(device), state["steps"], state["seconds"])
+            return cls(totals)
+        saved = state["totals"].to(gan.device)
+        totals[: len(saved)] = saved  # early versions did not have the distance to a teacher
+        return cls(totals, state["steps"], state["seconds"])
 
     def state(self) -> dict[str, Any]:
         """The values for a checkpoint."""
@@ -127,10 +130,13 @@ class Reporter:
         own = torch.tensor([self._seconds_per_step, stop], device=gan.device)
         adaptive = [gan.adaptive.probability] if gan.adaptive else []
         values = gan.group.mean(torch.cat([epoch.totals, own, *adaptive]))
-        epoch.totals, found = values[:4], values.tolist()
-        seconds_per_step, stopping, *probability = found[4:]
+        count, found = gan.figures, values.tolist()
+        epoch.totals = values[:count]
+        seconds_per_step, stopping, *probability = found[count:]
         self._measure(seconds_per_step)
-        d_loss, g_loss, real, fake = means = [total / epoch.steps for total in found[:4]]
+        d_loss, g_loss, real, fake, *distance = means = [
+            total / epoch.steps for total in found[:count]
+        ]
         if not max(map(abs, means)) <= MOST_LOSS:  # nor NaN
             raise DivergedError(
                 f"step {gan.step}: the losses are {d_loss:.3g} and {g_loss:.3g}; {_ADVICE}"
@@ -143,7 +149,9 @@ class Reporter:
         speed = steps_per_second * gan.config.batch_size
         number = self._epochs_done(gan.step - 1) + 1
         figures = (d_loss, g_loss, real, fake, speed, stopping > 0)
-        return Report(number, gan.step, done, *figures, *probability)
+        optional = {"augment_probability": probability, "teacher_distance": distance}
+        known = {name: value for name, values in optional.items() for value in values}
+        return Report(number, gan.step, done, *figures, **known)
 
     def resume(self) -> None:
         """Continue after a report: the time that it took the caller does not count."""

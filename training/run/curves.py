@@ -18,12 +18,17 @@ _GREY = "#888888"
 
 
 def losses(epochs: Epochs, loss: Loss) -> bytes:
-    """A PNG with both networks' mean loss by epoch. Only the cross-entropy has a unit, nats."""
+    """A PNG with both networks' mean loss by epoch. Only the cross-entropy has a unit, nats.
+
+    With a teacher it also shows the distance to its images.
+    """
     unit = "nats" if loss == "bce" else f"{loss} loss, no unit"
     curves = {
         "discriminator": _column(epochs, "discriminator_loss"),
         "generator": _column(epochs, "generator_loss"),
     }
+    if all("teacher_distance" in line for line in epochs):
+        curves["distance to the teacher (no unit)"] = _column(epochs, "teacher_distance")
     return _plot(epochs, curves, f"mean loss ({unit})", percent=False)
 
 

@@ -292,8 +292,7 @@ class Run:
         """Append an epoch's line. ``seconds`` includes the time for its samples and its score."""
         line = {**dataclasses.asdict(report), "seconds": round(seconds, 2), "device": device}
         del line["epoch_done"], line["stopping"]
-        if report.augment_probability is None:
-            del line["augment_probability"]
+        line = {name: value for name, value in line.items() if value is not None}
         if score is not None:
             line[SCORE] = score
         with self.writing(self.metrics), self.metrics.open("a") as file:

@@ -27,6 +27,8 @@ class Report:
     """Whether the run stops after this report, because a signal asks for it."""
     augment_probability: float | None = None
     """The probability of adaptive augmentation at this step; None without it."""
+    teacher_distance: float | None = None
+    """The distance to the teacher's images, see ``distillation``; None without a teacher."""
 
 
 OnReport: TypeAlias = Callable[[Report], object]

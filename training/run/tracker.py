@@ -21,6 +21,8 @@ TAGS: Final = {
 """The name of each figure of a Report."""
 SCORE_TAG, PROBABILITY_TAG = f"score/{SCORE}", "augmentation/probability"
 """The names of the score, and of the probability of adaptive augmentation."""
+DISTANCE_TAG: Final = "distance/teacher"
+"""The name of the distance to the teacher's images."""
 SAMPLES: Final = "samples"
 """The name of the sample grids."""
 
@@ -32,7 +34,7 @@ class TrackedEpoch:
     number: int
     step: int
     figures: dict[str, float]
-    """By the names in ``TAGS``; also the score and the probability, if the epoch has them."""
+    """By the names in ``TAGS``; also the score, the probability and the distance, if any."""
     grid: Path | None
     """Its sample grid, a PNG file, if the epoch has one."""
 
@@ -41,7 +43,11 @@ class TrackedEpoch:
         """The epoch that ``report`` ends."""
         values = asdict(report)
         figures = {tag: float(values[name]) for name, tag in TAGS.items()}
-        optional = {SCORE_TAG: score, PROBABILITY_TAG: report.augment_probability}
+        optional = {
+            SCORE_TAG: score,
+            PROBABILITY_TAG: report.augment_probability,
+            DISTANCE_TAG: report.teacher_distance,
+        }
         known = {tag: value for tag, value in optional.items() if value is not None}
         return cls(report.epoch, report.step, figures | known, grid)
 

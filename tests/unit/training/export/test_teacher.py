@@ -33,6 +33,13 @@ def test_a_taught_run_is_resumed_and_its_card_names_the_teacher(
         checkpoint.load(Run(tmp_path / name).checkpoint)["generator"] for name in ("whole", "run")
     )
     torch.testing.assert_close(run, whole, rtol=0, atol=0)
+    found, expected = (
+        [line["teacher_distance"] for line in Run(tmp_path / name).epochs()]
+        for name in ("run", "whole")
+    )
+    assert found == expected
+    assert all(0 < distance < 4 for distance in found)  # at most 2 on each of two scales
+    assert f"teacher {found[-1]:.3f} " in capsys.readouterr().err
     flags = ["--name", "student", "--version", "1", "--models", str(tmp_path)]
     assert main(["export", str(tmp_path / "run"), *flags]) == 0
     options = card.read(tmp_path / "student" / "1").training.options

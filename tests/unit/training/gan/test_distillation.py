@@ -33,8 +33,11 @@ def test_a_student_approaches_its_teacher(make_gan: Callable[..., Gan]) -> None:
     distances = []
     for gan in (taught, alone):
         for _ in range(25):
-            gan.train_step(torch.full((4, 1, 16, 16), 128, dtype=torch.uint8))
+            figures = gan.train_step(torch.full((4, 1, 16, 16), 128, dtype=torch.uint8))
+            assert len(figures) == (4 if gan is alone else 5)
         rows = torch.randn(256, 4, generator=torch.Generator().manual_seed(0))
+        if gan is taught:  # four images of this step, before it
+            assert figures[4].item() < 0.5
         with torch.no_grad():
             distances.append(image_distance(gan.generator(rows), teacher(rows)).item())
     assert distances[0] < distances[1] / 2

@@ -116,7 +116,7 @@ def test_training_stops_after_a_report_and_the_epoch_so_far_is_kept(
     seconds: Seconds,
 ) -> None:
     gan = seconds(2.0)
-    epoch = EpochSoFar.restored({}, gan.device)
+    epoch = EpochSoFar.restored({}, gan)
     control = Control(stop=lambda: gan.step == 7, epoch=epoch)
     reports = list(train(gan, TrainingData(IMAGES), 1000, control=control))
     assert [report.stopping for report in reports] == [False] * 6 + [True]

@@ -79,6 +79,13 @@ def test_the_probability_of_adaptive_augmentation_is_beside_the_accuracies(
     assert axes.get_ylabel() == "accuracy, probability of augmentation (%)"
 
 
+def test_the_distance_to_a_teacher_is_beside_the_losses(drawn: list[Figure]) -> None:
+    curves.losses([{**line, "teacher_distance": 0.1 * line["epoch"]} for line in lines(3)], "bce")
+    *_, distance = drawn[0].axes[0].get_lines()
+    assert distance.get_label() == "distance to the teacher (no unit)"
+    np.testing.assert_allclose(distance.get_ydata(), [0.1, 0.2, 0.3])
+
+
 def test_the_axes_are_labelled_with_units(drawn: list[Figure]) -> None:
     curves.losses(lines(2), "bce")
     curves.losses(lines(2), "hinge")
