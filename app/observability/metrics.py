@@ -84,6 +84,10 @@ class Metrics:
         """The event loop of a process that samples."""
         self._ended: list[tuple[str, str, RequestStats]] = []
         """Requests that are not counted yet, with their methods and routes."""
+        self._batches: defaultdict[tuple[Counter, _Histogram], list[int]] = defaultdict(list)
+        """The sizes of batches that are not counted yet, by where they count."""
+        self._is_due = False
+        """Whether all of these will be counted soon."""
 
     async def current_text(self) -> bytes:
         """Return what ``text`` does, with all requests that have ended by now in any worker."""
@@ -102,12 +106,18 @@ class Metrics:
         While the process samples, requests are counted together, a moment later.
         """
         self._ended.append((method, route, stats))
+        self._count_soon()
+
+    def _count_soon(self) -> None:
         if self._loop is None:
             self._count_ended()
-        elif len(self._ended) == 1:
+        elif not self._is_due:
+            self._is_due = True
             self._loop.call_later(_SOON, self._count_ended)
 
     def _count_ended(self) -> None:
+        self._is_due = False
+        self._count_batches()
         ended, self._ended = self._ended, []
         seconds, drawn = defaultdict(list), defaultdict(list)
         for method, route, stats in ended:
@@ -126,12 +136,19 @@ class Metrics:
             compute.observe_all([stats.compute for stats in requests])
             encode.observe_all([stats.encode for stats in requests])
 
+    def _count_batches(self) -> None:
+        for (images, sizes), counted in self._batches.items():
+            images.inc(sum(counted))
+            sizes.observe_all(counted)
+        self._batches.clear()
+
     def image_counter(
         self, model: str, version: int, /, *, encoder: bool = False
     ) -> Callable[[Outcome, int], None]:
         """Return the function by which a version's batcher counts images by their outcome.
 
-        ``encoder`` is for the batcher of its encoder.
+        ``encoder`` is for the batcher of its encoder. Computed batches are counted together, as
+        requests are.
         """
         labels = (model, str(version))
         sizes = self._versions.batches.labels(*labels)
@@ -143,12 +160,14 @@ class Metrics:
             self._versions.images.labels(*labels),
             self._versions.encoded.labels(*labels),
         )
-        counts["computed"] = encoded if encoder else images
+        computed = encoded if encoder else images, sizes
 
         def count(outcome: Outcome, images: int) -> None:
-            counts[outcome].inc(images)
             if outcome == "computed":
-                sizes.observe(images)
+                self._batches[computed].append(images)
+                self._count_soon()
+            else:
+                counts[outcome].inc(images)
 
         return count
 
@@ -251,7 +270,7 @@ class _VersionMetrics:
 
     def __init__(self, own: CollectorRegistry) -> None:
         self._stages = _stage_histograms(own)
-        self.batches = Histogram(
+        self.batches = _Histogram(
             "dcgan_batch_images",
             "Number of images in a batch.",
             _VERSION,
