@@ -40,9 +40,11 @@ _CONSTANTS = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _WORD = 2**64 - 1
 # Operations with arrays without an axis take a third less time than those with NumPy's scalars.
 _GAMMA, _MIX_1, _MIX_2 = (np.array(word, dtype=np.uint64) for word in _CONSTANTS)
-_SHIFT_27, _SHIFT_30, _SHIFT_31, _SHIFT_32 = (
-    np.array(bits, dtype=np.uint64) for bits in (27, 30, 31, 32)
-)
+_SHIFT_27, _SHIFT_30, _SHIFT_31 = (np.array(bits, dtype=np.uint64) for bits in (27, 30, 31))
+_HALF, _STEP = np.array(0.5), np.array(2.0**-32)
+_UINT64, _UINT32 = np.dtype("<u8"), np.dtype("<u4")
+# The words of one seed begin 2**32 places after those of the seed before it.
+_SEED_GAMMA = np.array(_CONSTANTS[0] << 32 & _WORD, dtype=np.uint64)
 
 # The noise of a seed starts half-way through its words. Every neighbour owns as many words as the
 # widest latent needs, at two numbers per word.
@@ -51,7 +53,7 @@ _NOISE, _NEIGHBOUR = np.uint64(2**31), np.uint64(2**11)
 # Position of the word that decides the class or the attributes of a seed.
 _CONDITION_WORD = 2**30
 _CONDITION = np.uint64(_CONDITION_WORD)
-_SHIFT_11, _DOUBLES = np.uint64(11), 2.0**53
+_SHIFT_11, _SHIFT_32, _DOUBLES = np.uint64(11), np.uint64(32), 2.0**53
 
 _FEW = 16
 """For up to this many seeds, Python computes one number of each faster than NumPy does."""
@@ -74,12 +76,16 @@ def consecutive(seed: int, count: int) -> list[int]:
 
 def random_words(seeds: Sequence[int], count: int) -> NDArray[np.uint64]:
     """Return the first ``count`` random 64-bit words of every seed: ``(len(seeds), count)``."""
-    return _words_from(np.array(seeds, dtype=np.uint64) << _SHIFT_32, count)
+    return _mixed(np.array(seeds, dtype=np.uint64)[:, None] * _SEED_GAMMA + _gammas(count))
 
 
 def _words_from(first: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
     """Return the ``count`` words after each position in ``first``: ``(len(first), count)``."""
-    z: NDArray[np.uint64] = np.add((first * _GAMMA)[:, None], _gammas(count))
+    return _mixed(first[:, None] * _GAMMA + _gammas(count))
+
+
+def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the words whose positions, times gamma, are ``z``, in its place."""
     z ^= z >> _SHIFT_30
     z *= _MIX_1
     z ^= z >> _SHIFT_27
@@ -95,9 +101,9 @@ def _gammas(count: int) -> NDArray[np.uint64]:
 
 def _unit_pairs(random: NDArray[np.uint64]) -> tuple[Float64Array, Float64Array]:
     """Return two numbers in (0, 1) per word, from its upper and from its lower 32 bits."""
-    both = random.astype("<u8", copy=False).view("<u4").astype(np.float64)
-    both += 0.5  # half a step above zero, so that the logarithm is finite
-    both /= SEEDS
+    both = random.astype(_UINT64, copy=False).view(_UINT32) + _HALF
+    # Half a step above zero, so that the logarithm is finite.
+    both *= _STEP
     return both[:, 1::2], both[:, ::2]
 
 
