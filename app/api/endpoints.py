@@ -57,8 +57,13 @@ class Endpoints:
 
 
 def traits_by_path(endpoints: Iterable[Endpoints]) -> TraitsByPath:
-    """The traits of ``endpoints``."""
-    return TraitsByPath({path: one.traits for one in endpoints for path in one.paths})
+    """The traits of ``endpoints``. Raises ValueError if two have one path with other traits."""
+    found: dict[str, EndpointTraits] = {}
+    for one in endpoints:
+        for path in one.paths:
+            if found.setdefault(path, one.traits) != one.traits:
+                raise ValueError(f"{path}: two routers have this path, with different traits")
+    return TraitsByPath(found)
 
 
 def folders(endpoints: Iterable[Endpoints]) -> set[str]:

@@ -56,8 +56,9 @@ def addresses(
     context.timeout()  # so that a wrong one is refused, although nothing takes time
     others = sum(not isinstance(source, int) for source in sources)
     if others:
-        allowed = f"another, such as json: {others} of the {len(sources)} images are not those of "
-        allowed += "a seed alone and have no URL"
+        allowed = "json, or another format with the images themselves: "
+        allowed += f"{others} of the {len(sources)} images are not those of a seed alone and have "
+        allowed += "no URL"
         raise parameter_error(invalid("format", "query", "urls", allowed))
     found = build(described(version, options_of, sources, context.public_url))
     content = found.model_dump_json(by_alias=True, exclude_none=True).encode()

@@ -174,9 +174,22 @@ def test_every_endpoint_that_generates_images_has_a_price_before_it_is_read() ->
     paid = {path for one in ENDPOINTS for path in one.paths if traits.of(path).pays == "first"}
     infer = {f"/v2/models/{{model}}{version}/infer" for version in ("", "/versions/{version}")}
     named = {"generate", "interpolate", "grid", "variations", "arithmetic", "encode"}
-    assert paid == infer | {f"/{name}" for name in named} | {"/v1/images/generations"}
+    others = {"/v1/images/generations", "/web/latent.png", "/web/morph"}
+    assert paid == infer | {f"/{name}" for name in named} | others
     assert traits.of("/v2/models/digits/versions/1/infer").longest_body is None
     assert traits.of("/images/digits/1/42.png").pays == "if refused"
+
+
+def test_two_routers_with_one_path_must_have_the_same_traits() -> None:
+    def endpoints(traits: EndpointTraits) -> Endpoints:
+        made = Endpoints(APIRouter(), traits=traits)
+        made.router.get("/a")(lambda: None)
+        return made
+
+    one, same = (endpoints(EndpointTraits(pays="first")) for _ in range(2))
+    assert traits_by_path([one, same]).of("/a").pays == "first"
+    with pytest.raises(ValueError, match="/a: two routers have this path, with different traits"):
+        traits_by_path([one, endpoints(EndpointTraits())])
 
 
 def test_every_endpoint_is_in_the_list() -> None:

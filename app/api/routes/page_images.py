@@ -8,7 +8,7 @@ import binascii
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api import direct_route, points, responses
 from app.api.bodies import LatentRows
@@ -30,7 +30,7 @@ from app.runtime.arrays import GraphInputs
 ENDPOINTS = Endpoints(
     APIRouter(include_in_schema=False, route_class=direct_route.DirectKeyRoute),
     access=Access.WITH_KEY,
-    traits=EndpointTraits(latents=points.MAX_ROWS),
+    traits=EndpointTraits(latents=points.MAX_ROWS, pays="first"),
 )
 router = ENDPOINTS.router
 
@@ -45,6 +45,12 @@ class LatentQuery(ImageQuery):
     model: ModelName
     version: Version
     latent: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+
+
+class NoQuery(BaseModel):
+    """Query of ``POST /web/morph``, whose parameters are all in the body."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class MorphBody(ModelQuery):
@@ -92,6 +98,7 @@ async def latent_image(request: Request) -> Response:
 @router.post("/web/morph")
 async def morph(request: Request) -> Response:
     """Return an animation of frames, each of which may have its own classes or attributes."""
+    direct_route.parse_query(request, NoQuery)
     body = await direct_route.parse_body(request, MorphBody)
     if body is None:
         raise parameter_error(invalid("frames", "body", None, "a list of lists of numbers"))
