@@ -73,6 +73,8 @@ TYPES = "/problems"
 class Problem(BaseModel):
     """Body of every error response (RFC 9457)."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     type: str = Field(
         description="the kind of error, a path on every server; `GET` it for an explanation",
         examples=["/problems/invalid-parameter"],

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.response_body import SparseBody, WholeBody
 from app.artifact.card import AttributeName, Card, Effect, ImageAttribute, ImageClass
 from app.latent.interpolation import Easing
 from app.latent.sampling import Method
@@ -13,7 +14,7 @@ PngText = Annotated[
 ]
 
 
-class Conditional(BaseModel):
+class Conditional(SparseBody):
     """The class or the attributes of one image of a conditional model."""
 
     model_config = ConfigDict(extra="ignore")
@@ -33,7 +34,7 @@ class Conditional(BaseModel):
     )
 
 
-class FromVersion(BaseModel):
+class FromVersion(SparseBody):
     """The version that generated the images of a response."""
 
     model: str = Field(examples=["fashion-mnist"])
@@ -206,7 +207,7 @@ class ReadyVersion(BaseModel):
     experimental: bool = Field(description="whether no GPU has run this provider yet")
 
 
-class Ready(BaseModel):
+class Ready(WholeBody):
     """Response of ``GET /health/ready``."""
 
     status: str = "ready"
@@ -219,7 +220,7 @@ class Ready(BaseModel):
     refused: list[RefusedVersion]
 
 
-class Live(BaseModel):
+class Live(WholeBody):
     """Response of ``GET /health/live``."""
 
     status: str = "live"

@@ -288,16 +288,43 @@ def test_no_field_of_a_body_has_a_default_or_null_which_generated_clients_would_
     document: dict[str, Any],
 ) -> None:
     """But OpenAI's API has null for the default of a parameter."""
-    schemas, seen = document["components"]["schemas"], set()
-    waiting = [one.get("requestBody", {}) for one in operations(document).values()]
-    while waiting:
-        text = json.dumps(waiting.pop())
+    bodies = [one.get("requestBody") for one in operations(document).values()]
+    assert '"default":' not in json.dumps(bodies)
+    found = schemas_within(document, "requestBody")
+    for name, schema in found.items():
+        text = json.dumps(schema)
         assert '"default":' not in text
-        assert '"null"' not in text or '"title": "ImageRequest"' in text
-        names = set(re.findall(r"#/components/schemas/(\w+)", text)) - seen
-        waiting += [schemas[name] for name in names]
-        seen |= names
-    assert {"GenerateBody", "LoadParameters", "InputTensor", "ImageRequest"} <= seen
+        assert '"null"' not in text or name == "ImageRequest"
+    assert {"GenerateBody", "LoadParameters", "InputTensor", "ImageRequest"} <= found.keys()
+
+
+def test_a_field_of_a_response_is_null_or_absent_but_not_either(document: dict[str, Any]) -> None:
+    found = schemas_within(document, "responses")
+    for name, schema in found.items():
+        optional = schema.get("properties", {}).keys() - schema.get("required", [])
+        for field in optional:
+            text = json.dumps(schema["properties"][field])
+            assert '"null"' not in text, (name, field)
+            assert '"default":' not in text, (name, field)
+    assert {"GeneratedImage", "Card", "Problem", "ErrorDetail", "InferenceResponse"} <= found.keys()
+    frame = found["Frame"]
+    assert set(frame["required"]) == {"width", "height", "position"}
+    assert frame["properties"].keys() - frame["required"] == {
+        *("class", "attributes", "seed", "url", "png")
+    }
+    assert {"schema_version", "classes", "attributes", "encoder"} <= {*found["Card"]["required"]}
+
+
+def schemas_within(document: dict[str, Any], part: str) -> dict[str, dict[str, Any]]:
+    """The schemas to which this part of any operation refers, by name."""
+    schemas, found = document["components"]["schemas"], dict[str, dict[str, Any]]()
+    waiting: list[object] = [one.get(part, {}) for one in operations(document).values()]
+    while waiting:
+        names = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(waiting.pop())))
+        new = {name: schemas[name] for name in names - found.keys()}
+        found |= new
+        waiting += new.values()
+    return found
 
 
 def test_each_media_type_has_one_schema_and_lines_of_json_have_theirs(

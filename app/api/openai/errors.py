@@ -6,13 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from app.api.response_body import WholeBody
 from app.errors import InvalidParameter
 
 _PREFIX = "/v1"
 _REQUEST, _SERVER = "invalid_request_error", "server_error"
 
 
-class ErrorDetail(BaseModel):
+class ErrorDetail(WholeBody):
     """What is wrong with a request."""
 
     message: str

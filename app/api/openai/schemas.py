@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from app.api.numbers import integral
 from app.api.parameters import Parameters, StartSeed
+from app.api.response_body import SparseBody, WholeBody
 from app.api.schema_words import FORM
 
 _MODEL = Field(examples=["fashion-mnist", "fashion-mnist/3"])
@@ -77,7 +78,7 @@ class ImageRequest(Parameters):
     _integers = field_validator("*", mode="before")(integral)
 
 
-class CreatedImage(BaseModel):
+class CreatedImage(SparseBody):
     """One image of a response."""
 
     b64_json: str | None = Field(
@@ -97,7 +98,7 @@ class CreatedImage(BaseModel):
     seed: int = Field(description="the image's seed", examples=[42])
 
 
-class ImagesResponse(BaseModel):
+class ImagesResponse(SparseBody):
     """Response of ``POST /v1/images/generations``."""
 
     created: int = Field(description="now, in seconds since 1970", examples=[1800000000])
@@ -108,7 +109,7 @@ class ImagesResponse(BaseModel):
     data: list[CreatedImage]
 
 
-class ModelObject(BaseModel):
+class ModelObject(WholeBody):
     """One model, or one version of it."""
 
     id: str = _MODEL
@@ -117,7 +118,7 @@ class ModelObject(BaseModel):
     owned_by: str = "dcgan-server"
 
 
-class ModelList(BaseModel):
+class ModelList(WholeBody):
     """Response of ``GET /v1/models``."""
 
     object: Literal["list"] = "list"

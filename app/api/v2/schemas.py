@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.json_body import JsonBody
 from app.api.numbers import integral
+from app.api.response_body import WholeBody
 from app.artifact.card import VersionNumber
 
 _NAME, _VERSION = Field(examples=["fashion-mnist"]), Field(examples=["3"])
@@ -23,7 +24,7 @@ def is_v2(path: str) -> bool:
     return path == "/v2" or path.startswith("/v2/")
 
 
-class ServerMetadata(BaseModel):
+class ServerMetadata(WholeBody):
     """Response of ``GET /v2``."""
 
     name: str = "dcgan-server"
@@ -31,13 +32,13 @@ class ServerMetadata(BaseModel):
     extensions: list[str] = Field(examples=[["binary_tensor_data", "statistics"]])
 
 
-class ServerLive(BaseModel):
+class ServerLive(WholeBody):
     """Response of ``GET /v2/health/live``."""
 
     live: Literal[True] = True
 
 
-class ServerReady(BaseModel):
+class ServerReady(WholeBody):
     """Response of ``GET /v2/health/ready``."""
 
     ready: Literal[True] = True
@@ -57,7 +58,7 @@ class TensorMetadata(BaseModel):
     shape: list[int] = Field(description="-1 is the number of images", examples=[[-1, 64]])
 
 
-class ModelMetadata(BaseModel):
+class ModelMetadata(WholeBody):
     """Response of ``GET /v2/models/{model}``."""
 
     name: str = _NAME
@@ -93,7 +94,7 @@ class VersionPolicy(BaseModel):
     specific: SpecificVersions
 
 
-class DynamicBatching(BaseModel):
+class DynamicBatching(WholeBody):
     """How requests share batches."""
 
     max_queue_delay_microseconds: int = Field(0, description="0: requests wait for no others")
@@ -105,7 +106,7 @@ class ConfiguredText(BaseModel):
     string_value: str
 
 
-class ModelConfiguration(BaseModel):
+class ModelConfiguration(WholeBody):
     """Response of ``GET /v2/models/{model}/config``: the ``ModelConfig`` of Triton."""
 
     name: str = _NAME
@@ -165,7 +166,7 @@ class EmptyResponse(BaseModel):
     """Empty response."""
 
 
-class IndexEntry(BaseModel):
+class IndexEntry(WholeBody):
     """One version in the models folder."""
 
     name: str = _NAME
@@ -181,7 +182,7 @@ class Duration(BaseModel):
     ns: int
 
 
-class InferenceStatistics(BaseModel):
+class InferenceStatistics(WholeBody):
     """How long requests spent in each stage."""
 
     success: Duration

@@ -16,7 +16,6 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     FiniteFloat,
@@ -28,6 +27,7 @@ from pydantic import (
 from app.api import json_text
 from app.api.json_body import JsonBody
 from app.api.json_text import TooManyPartsError
+from app.api.response_body import SparseBody
 from app.artifact.card import CLASSES, INPUT, OUTPUT, Card
 from app.imaging.sheets import MAX_PIXELS
 from app.latent.conditions import Conditions
@@ -129,7 +129,7 @@ class InferenceRequest(_Part):
         return bool(next(requested, default))
 
 
-class OutputTensor(BaseModel):
+class OutputTensor(SparseBody):
     """The only tensor of a response."""
 
     name: Literal["pixels"]
@@ -141,7 +141,7 @@ class OutputTensor(BaseModel):
     data: list[Annotated[int, Field(ge=0, le=255)]] | None = Field(None, description="flat")
 
 
-class InferenceResponse(BaseModel):
+class InferenceResponse(SparseBody):
     """Response of ``POST /v2/models/{model}/infer``."""
 
     model_config = ConfigDict(protected_namespaces=())
