@@ -57,11 +57,6 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def accept_of(request: Request) -> str | None:
-    """The value of all ``Accept`` headers; None without one."""
-    return ", ".join(context_of(request.scope).values(b"accept")) or None
-
-
 async def _services(request: Request) -> Services:
     return services_of(request)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.api.dependencies import Services, accept_of, services_of
+from app.api.dependencies import Services, services_of
 from app.api.drawn import ENCODING, Drawn, Generation
 from app.api.parameters import Version
 from app.errors import (
@@ -102,6 +102,7 @@ class RouteContext:
     request: RequestContext
     services: Services
     accept: str | None
+    """The header ``Accept``; None without one."""
 
     def find(self, name: str | None, version: Version | None, place: str = "query") -> ModelVersion:
         """The requested version, leased until the request ends.
@@ -144,7 +145,8 @@ class RouteContext:
 
 def route_context(request: Request) -> RouteContext:
     """The context of ``request``."""
-    return RouteContext(context_of(request.scope), services_of(request), accept_of(request))
+    context = context_of(request.scope)
+    return RouteContext(context, services_of(request), context.header(b"accept"))
 
 
 async def _route_context(request: Request) -> RouteContext:

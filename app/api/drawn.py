@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from app.artifact.card import CLASSES
 from app.batching.jobs import Claim, Computed
@@ -105,13 +105,12 @@ class Generation:
         ``price`` is their cost, see ``cost.images``. Raises the errors of ``Queued.compute``.
         """
         computed = await self.version.compute(rows, claim, price)
-        conditions = cast("Conditions | None", rows.get(CLASSES))
-        return self.drawn(computed, conditions, claim)
+        return self.drawn(computed, rows.get(CLASSES), claim)
 
     def drawn(self, computed: Computed, conditions: Conditions | None, claim: Claim) -> Drawn:
         """The images in ``computed``, with their ``conditions``, counted in the statistics."""
-        pixels, card = cast("Pixels", computed.results), self.version.card
-        queue, compute = computed.queue, computed.compute
+        pixels: Pixels = computed.results
+        card, queue, compute = self.version.card, computed.queue, computed.compute
         self.stats.add_images(card.name, card.version, len(pixels), queue, compute)
         return Drawn(
             self.version,

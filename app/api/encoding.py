@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
 
 import numpy as np
 
@@ -115,7 +114,8 @@ class _Canvas:
         computed = await version.compute(rows, self.encoding.claim, count)
         self.queue += computed.queue
         self.compute += computed.compute
-        return cast("Pixels", computed.results)
+        pixels: Pixels = computed.results
+        return pixels
 
     def drawn(self, images: Pixels, conditions: Conditions) -> Drawn:
         """``images``, ready to be encoded, and counted in the statistics."""

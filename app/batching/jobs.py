@@ -5,12 +5,12 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Rows = Mapping[str, Array]
 """Inputs of a model by name; the first axis of every array counts the rows, one per image."""
 

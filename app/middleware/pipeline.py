@@ -7,7 +7,6 @@ each request would go through all of them. Here both are wrapped once.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.middleware.access_log import AccessLog
@@ -55,7 +54,7 @@ class Pipeline:
         scope.setdefault("state", {})["context"] = context
         outgoing = _Outgoing(send, context, parts)
         try:
-            early = self._early_response(scope, context)
+            early = parts.cors.preflight(scope) or parts.load_shedding.refusal(scope, context)
             limited = parts.body_limit.limited(scope, receive)
             await (early or self._app)(scope, limited, outgoing.send)
             parts.load_shedding.settle(scope, context)
@@ -65,11 +64,6 @@ class Pipeline:
             # The context refers to the scope, too. Such a cycle would keep them, and all that they
             # refer to, until the garbage collector runs, which takes longer the more there are.
             del scope["state"]["context"]
-
-    def _early_response(self, scope: Scope, context: RequestContext) -> Response | None:
-        """The response to a request that no route sees; None if a route answers it."""
-        preflight = self._parts.cors.preflight(scope)
-        return preflight or self._parts.load_shedding.refusal(scope, context)
 
 
 class _Outgoing:

@@ -100,18 +100,24 @@ class RequestContext:
             return True
         return headers.get(b"content-length", b"0") != b"0"
 
-    def values(self, name: bytes) -> list[str]:
-        """The values of all headers with this name, which is in lower case."""
-        if name not in self.headers:
-            return []
-        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name]
+    def header(self, name: bytes) -> str | None:
+        """The value of the header with this name, which is in lower case; None without one.
+
+        Several of them count as one, with commas between their values (RFC 9110, section 5.3).
+        """
+        value = self.headers.get(name)
+        if value is None:
+            return None
+        received = self.scope["headers"]
+        if len(self.headers) < len(received):  # some header occurs several times
+            value = b", ".join(value for key, value in received if key == name)
+        return value.decode("latin-1")
 
     def timeout(self) -> float:
         """The seconds that the client waits. Raises ParameterError if its header is not allowed."""
-        values = self.values(_TIMEOUT)
-        if not values:
+        text = self.header(_TIMEOUT)
+        if text is None:
             return self.longest_timeout
-        text = ", ".join(values)
         seconds = _number(text)
         if not 0 < seconds <= self.longest_timeout:
             allowed = f"a number of seconds above 0, at most {self.longest_timeout:g}"

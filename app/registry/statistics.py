@@ -28,10 +28,12 @@ class Statistics:
     """Requests, batches and images of one version, in this process."""
 
     def __init__(self) -> None:
-        self.succeeded, self.failed = Count(), Count()
-        """Requests, from their arrival in the queue to their images."""
-        self.queued, self.computed = Count(), Count()
-        """How long the rows of requests waited in the queue, and were in the engine."""
+        self.failed = Count()
+        """Requests, from their arrival in the queue to their failure."""
+        self.succeeded = 0
+        """Requests that got their images."""
+        self.queue_seconds, self.compute_seconds = 0.0, 0.0
+        """How long their rows waited in the queue, and were in the engine."""
         self.batches, self.images = 0, 0
         self.last: float | None = None
         """When the last batch ended, in seconds since 1970."""
@@ -50,6 +52,6 @@ class Statistics:
 
     def succeed(self, queue: float, compute: float) -> None:
         """Count a request that got its images after these seconds in the queue and the engine."""
-        self.succeeded.add(queue + compute)
-        self.queued.add(queue)
-        self.computed.add(compute)
+        self.succeeded += 1
+        self.queue_seconds += queue
+        self.compute_seconds += compute

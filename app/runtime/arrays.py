@@ -1,11 +1,12 @@
 """The arrays that a generator's graph takes."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-GraphInputs = Mapping[str, NDArray[np.generic]]
+GraphInputs = Mapping[str, NDArray[Any]]
 """Arrays by the names of the graph's inputs; the first axis of each counts the images."""
 
 

@@ -133,8 +133,8 @@ def _requested(request: Request) -> _RequestedImage:
     url.meaning = meaning
     route.request.timeout()  # so that a wrong one is refused even if the image is cached
     choose(route.accept, (meaning.media_type,))
-    if_none_match = route.request.values(b"if-none-match")
-    not_modified = bool(if_none_match) and etags.matches(if_none_match, meaning.etag)
+    if_none_match = route.request.header(b"if-none-match")
+    not_modified = if_none_match is not None and etags.matches([if_none_match], meaning.etag)
     return _RequestedImage(route, version, meaning, not_modified)
 
 

@@ -26,7 +26,6 @@ from app.api.v2.schemas import (
 from app.artifact.card import OUTPUT, Card, ModelName
 from app.errors import NotFoundError, NotReadyError, ParameterError
 from app.registry.model_version import ModelVersion
-from app.registry.statistics import Count
 
 ENDPOINTS = Endpoints(APIRouter(prefix="/v2", tags=["open inference protocol"]))
 router = ENDPOINTS.router
@@ -133,8 +132,9 @@ def _metadata(card: Card, versions: list[int]) -> ModelMetadata:
 
 def _statistics(version: ModelVersion) -> ModelStatistics:
     counts = version.statistics
+    succeeded, queue, compute = counts.succeeded, counts.queue_seconds, counts.compute_seconds
     # Tensors are neither copied to a device nor back, so these stages take no time.
-    none = Duration(count=counts.succeeded.times, ns=0)
+    none = _duration(succeeded, 0)
     return ModelStatistics(
         name=version.card.name,
         version=str(version.card.version),
@@ -142,15 +142,15 @@ def _statistics(version: ModelVersion) -> ModelStatistics:
         inference_count=counts.images,
         execution_count=counts.batches,
         inference_stats=InferenceStatistics(
-            success=_duration(counts.succeeded),
-            fail=_duration(counts.failed),
-            queue=_duration(counts.queued),
+            success=_duration(succeeded, queue + compute),
+            fail=_duration(counts.failed.times, counts.failed.seconds),
+            queue=_duration(succeeded, queue),
             compute_input=none,
-            compute_infer=_duration(counts.computed),
+            compute_infer=_duration(succeeded, compute),
             compute_output=none,
         ),
     )
 
 
-def _duration(count: Count) -> Duration:
-    return Duration(count=count.times, ns=round(1e9 * count.seconds))
+def _duration(count: int, seconds: float) -> Duration:
+    return Duration(count=count, ns=round(1e9 * seconds))
