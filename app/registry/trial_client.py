@@ -4,6 +4,7 @@ It imports little, so that the server can start the first process before it impo
 """
 
 import json
+import logging
 import os
 import selectors
 import signal
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import IO, cast
 
 import app
-from app.registry.trial_request import READY, Request
+from app.registry.trial_request import READY, UNTRIED, Request
 from app.settings import PREFIX
+
+logger = logging.getLogger(__name__)
 
 _START_SECONDS = 60.0
 
@@ -56,7 +59,7 @@ class TrialProcess:
         return self._process.poll() is None
 
     def ask(self, request: Request) -> str | None:
-        """The reason why a version cannot be served; None if it can.
+        """The reason why a version cannot be served; None if it can. Logs what was not tried of it.
 
         Raises TrialProcessError if the process has not started properly.
         """
@@ -69,8 +72,12 @@ class TrialProcess:
             self._requests.flush()
         line = self._line(request.seconds or None)
         if line:
-            reason: str | None = json.loads(line)
-            return reason
+            answer: str | dict[str, list[str]] | None = json.loads(line)
+            if not isinstance(answer, dict):
+                return answer
+            for one in answer[UNTRIED]:
+                logger.warning("%s passed its trial, which left this out: %s", request.version, one)
+            return None
         self.kill()
         if line is None:
             limit = f"{request.seconds:g} s (load_timeout)"

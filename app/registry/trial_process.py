@@ -2,7 +2,8 @@
 
 A graph is a program: it may loop without end, or allocate any amount of memory. So the server lets
 this process load each version first. It reads one request in JSON from each line of its standard
-input, and writes one line for it: the reason why the version cannot be served, or null.
+input, and writes one line for it: the reason why the version cannot be served, or null, or an
+object that says what was not tried.
 """
 
 import json
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from app.artifact import card, graph_safety, version_folders
 from app.artifact.card import IMAGES, OUTPUT, Card, CardError
-from app.registry.trial_request import READY, Request
+from app.registry.trial_request import READY, UNTRIED, Request
 from app.runtime import engine, image_encoder, providers
 from app.runtime.providers import Placement
 
@@ -56,33 +57,35 @@ def main() -> None:
         if request.seconds and sys.platform != "win32":
             signal.setitimer(signal.ITIMER_REAL, request.seconds + _ALARM_SECONDS)
         _limit_memory(request)
-        print(json.dumps(_reason(request)), file=answers)
+        print(json.dumps(_answer(request)), file=answers)
         if sys.platform != "win32":
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _reason(request: Request) -> str | None:
-    """Why the version cannot be served; None if it can."""
+def _answer(request: Request) -> str | dict[str, list[str]] | None:
+    """Why the version cannot be served; None if it can; else what was not tried of it."""
+    untried = list[str]()
     began, folder = time.monotonic(), Path(request.models, request.version)
     try:
         version_folders.check_inside(folder, Path(request.models))
         described = card.read(folder)
         for file in request.files:
-            _try(folder / file, described, request, began)
+            untried += _try(folder / file, described, request, began)
     except CardError as error:
         return str(error)[:_LONGEST_REASON]
-    return None
+    return {UNTRIED: untried} if untried else None
 
 
-def _try(path: Path, described: Card, request: Request, began: float) -> None:
-    """Load and run one model file. Raises CardError if it fails."""
+def _try(path: Path, described: Card, request: Request, began: float) -> list[str]:
+    """Load and run one model file; returns what was not tried. Raises CardError if it fails."""
     encoder = described.encoder
     is_encoder = encoder is not None and encoder.file == path.name
     files = [encoder] if encoder and is_encoder else described.variants
     graph = card.load_graph(path.parent, next(one for one in files if one.file == path.name))
     try:
         graph_safety.check(graph)
-        _run(graph, _Encoder(described) if is_encoder else _Generator(described), request, began)
+        tried = _Encoder(described) if is_encoder else _Generator(described)
+        return [f"{path} with {one}" for one in _run(graph, tried, request, began)]
     except CardError as error:
         raise CardError(f"{path}: {error}") from error
     except Exception as error:
@@ -90,7 +93,7 @@ def _try(path: Path, described: Card, request: Request, began: float) -> None:
         if isinstance(error, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
             text = f"needs more than {request.memory} bytes (load_memory): {text}"
         elif request.provider != "cpu" and "NotImplemented" in repr([error, error.__cause__]):
-            return  # the CPU provider lacks an operator, which says nothing about the other one
+            return []  # the CPU lacks an operator, which says nothing about the other provider
         raise CardError(f"{path}: the model does not run: {text}") from error
 
 
@@ -142,7 +145,7 @@ class _Encoder:
         return {name: (images, width) for name, width in self.described.inputs.items()}
 
 
-def _run(graph: bytes, tried: _Graph, request: Request, began: float) -> None:
+def _run(graph: bytes, tried: _Graph, request: Request, began: float) -> list[str]:
     session = providers.session(graph, Placement("cpu", request.threads))
     tried.check_signature(session)
 
@@ -158,8 +161,14 @@ def _run(graph: bytes, tried: _Graph, request: Request, began: float) -> None:
     # A full batch, unless it takes so long that it would use up the deadline.
     expected = seconds[-1] / _WARM_UP[-1] * request.max_batch
     left = request.seconds - (time.monotonic() - began) if request.seconds else math.inf
-    if request.provider == "cpu" and expected < left / 2:
+    if request.provider != "cpu":
+        return []
+    if expected < left / 2:
         compute(request.max_batch)
+        return []
+    left_out = f"{request.max_batch} images, which would take about {expected:.1f} s, more than "
+    left_out += f"half of the {max(left, 0):.1f} s that are left of {request.seconds:g} s"
+    return [f"{left_out} (load_timeout)"]
 
 
 def _be_ended_first() -> None:

@@ -8,6 +8,9 @@ from typing import Final
 
 READY: Final = "ready"
 """The first line that such a process writes."""
+UNTRIED: Final = "untried"
+"""The only key of the answer about a version that has passed, but not in everything: what is
+missing, as lines of text."""
 
 
 @dataclass(frozen=True)

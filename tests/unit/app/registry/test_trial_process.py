@@ -70,7 +70,7 @@ class Trial:
         """The reason why a version with this graph cannot be served; empty if it can."""
         publish(self.models, "cats", 1, content)
         (reason,) = self.ask(replace(self.request(), **changes))  # type: ignore[arg-type]
-        return reason or ""
+        return str(reason or "")
 
 
 @pytest.fixture
@@ -153,6 +153,7 @@ def test_a_full_batch_is_tried_on_the_cpu_if_the_time_allows(
     graph = hostile.failing("cats", 1, 4)
     reason = trial.ask_about(graph, provider=provider, seconds=seconds, max_batch=max_batch)
     assert ("the model does not run" in reason) == tried
+    assert ("generator.onnx with 4 images, which would take about " in reason) == (seconds == 1e-9)
 
 
 @pytest.mark.parametrize("provider", ["cpu", "cuda"])

@@ -44,6 +44,18 @@ def test_without_a_deadline_the_answer_is_awaited(
     assert not process.alive
 
 
+def test_what_was_not_tried_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = '{"untried": ["generator.onnx with 64 images"]}'
+    script(tmp_path, monkeypatch, f"echo ready; read request; echo '{answer}'; cat")
+    process = TrialProcess()
+    assert process.ask(REQUEST) is None
+    process.dispose()
+    left_out = "cats/1 passed its trial, which left this out: generator.onnx with 64 images"
+    assert caplog.messages == [left_out]
+
+
 def test_a_process_that_does_not_start_blames_no_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
