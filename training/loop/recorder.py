@@ -46,7 +46,8 @@ class Recorder:
         self._detector = CollapseDetector(gan.config.collapse_epochs, gan.step)
         self._looks, self._collapsed = TimeShare(LOOKS_SHARE), False
         self._saved = time.monotonic()
-        self._began = time.perf_counter() - epoch.seconds
+        self._began = 0.0
+        """When the epoch began, had it not been interrupted."""
 
     def record(self, reports: Iterable[Report], score: Score | None, signals: StopSignals) -> None:
         """Train by consuming ``reports``. Raises StoppedError after a signal, once all is saved."""
@@ -58,6 +59,8 @@ class Recorder:
             Trackers(self._run, options, names, step) as trackers,
             tqdm(total=self._steps, initial=step, unit="step") as bar,
         ):
+            # Neither the time between two sessions nor that until trackers are ready counts.
+            self._began = time.perf_counter() - self._epoch.seconds
             for report in reports:
                 bar.update(report.step - bar.n)
                 bar.set_postfix_str(_line(report))

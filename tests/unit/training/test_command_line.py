@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -27,10 +28,14 @@ from training.config import Config
 from training.data import idx
 from training.gan.gan import Gan
 from training.loop import checkpoint, outcome, recorder, reporting
+from training.run.display import Display
 from training.run.journal import Run
 
 Fit = Callable[..., int]
 WriteData = Callable[..., Path]
+
+PAUSE = 10_000.0
+"""Seconds before a run goes on, none of which it may count."""
 
 
 def last(run: Path) -> dict[str, Any]:
@@ -335,8 +340,18 @@ def test_a_stopped_run_saves_at_once_and_continues_with_the_printed_command(
     assert last(run)["step"] == step + 1
     assert len(Run(run).epochs()) == step // 5
     command = shlex.split(advice.removeprefix("continue with: "))
-    assert main(command[command.index("fit") :]) == 0
+    clock, passed = time.perf_counter, [PAUSE]
+
+    def begin_slowly(shown: Display) -> Display:
+        passed.append(PAUSE)
+        return shown
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "perf_counter", lambda: clock() + sum(passed))
+        patch.setattr(Display, "__enter__", begin_slowly)
+        assert main(command[command.index("fit") :]) == 0
     assert_equal_runs(run, finished_run)
+    assert all(line["seconds"] < PAUSE / 2 for line in Run(run).epochs())
 
 
 def test_a_run_that_stops_at_the_end_of_an_epoch_saves_without_looking(
