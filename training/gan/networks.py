@@ -223,9 +223,11 @@ def discriminator(
     sides, width_in = [*image_size], channels
     for number, (kernel, stride) in enumerate(_convolutions(image_size, architecture)):
         width = filters * min(2**number, WIDEST) if stride > 1 else 2 * width_in
-        padding = (kernel - 1) // 2
-        layers.append(nn.Conv2d(width_in, width, kernel, stride=stride, padding=padding))
-        if batch_norm and len(layers) > 1:
+        padding, normed = (kernel - 1) // 2, batch_norm and number > 0
+        # A batch norm subtracts any bias before it with the mean. Keras has one all the same.
+        bias = not normed or architecture.discriminator == "upsample"
+        layers.append(nn.Conv2d(width_in, width, kernel, stride=stride, padding=padding, bias=bias))
+        if normed:
             layers.append(_norm(width, architecture))
         layers.append(nn.LeakyReLU(0.2))
         if architecture.dropout:
