@@ -86,9 +86,10 @@ def test_a_graph_that_never_ends_is_refused_with_its_reason(folder: Path, images
         (reason,) = refused(client).values()
         assert reason == f"endless/1: does not load and run within {limit:g} s (load_timeout)"
         assert client.post("/generate?n=1").headers["X-Model"] == "cats/1"
-        answer = load(client, "endless")
-        assert answer.status_code == 409
-        assert "load_timeout" in answer.json()["error"]
+        if images == 1:  # one order is enough: it is tried in the same way
+            answer = load(client, "endless")
+            assert answer.status_code == 409
+            assert "load_timeout" in answer.json()["error"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's data")

@@ -82,7 +82,7 @@ def test_a_version_that_ended_two_processes_is_left_out_until_it_is_cleared(
     ids=["killed by somebody", "second SIGTERM", "crash outside of a batch", "regular exit"],
 )
 def test_other_ends_blame_no_version(tmp_path: Path, root: Path, end: str, after: str) -> None:
-    for _ in range(3):
+    for _ in range(2):  # as many as are enough to blame one
         run(tmp_path, root, end, after)
     log = CrashLog(tmp_path)
     assert log.reason("hash-of-cats") is None

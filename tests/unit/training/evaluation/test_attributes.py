@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from app.artifact import card
 from app.artifact.card import Direction, Latent
@@ -13,10 +15,17 @@ from app.latent.sampling import Latents, from_seeds
 from training.__main__ import main
 from training.data.avatars import parts
 from training.data.avatars.faces import Face, sample_face
-from training.evaluation import attributes, directions, loaded_model, recogniser, steering
+from training.evaluation import (
+    attributes,
+    directions,
+    features,
+    loaded_model,
+    recogniser,
+    steering,
+)
 from training.evaluation.attributes import Examples
 from training.evaluation.directions import Attributes
-from training.evaluation.features import AVATARS
+from training.evaluation.features import AVATARS, Extracted, NetworkSpec
 from training.evaluation.loaded_model import LoadedModel
 from training.evaluation.options import AttributesOptions
 from training.evaluation.records import AttributeEdit, AttributesRecord, FeatureNetwork
@@ -28,6 +37,7 @@ from training.run.journal import Run
 CPU = torch.device("cpu")
 
 COUNT, WIDTH = 320, 8
+EXTRACT = features.extract
 NAMES = ("first", "second", "third")
 
 
@@ -126,12 +136,24 @@ def hidden(face: Face) -> tuple[str, ...]:
     return face.hat, face.beard, face.moustache, face.glasses
 
 
+def extract_distinct(
+    network: nn.Sequential, pixels: NDArray[np.uint8], spec: NetworkSpec, *_: object
+) -> Extracted:
+    """What ``features.extract`` returns, computed once for all images that are the same."""
+    places: dict[bytes, int] = {}
+    rows = [places.setdefault(image.tobytes(), len(places)) for image in pixels]
+    _, first = np.unique(rows, return_index=True)
+    found = EXTRACT(network, pixels[first], spec)
+    return Extracted(found.features[rows], found.labels[rows])
+
+
 def measure(model: LoadedModel) -> AttributesRecord:
     """The edits of ``model``, found and measured on few images, which takes less time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attributes, "LENGTH_IMAGES", 80)
         patch.setattr(attributes, "EFFECT_IMAGES", 100)
         patch.setattr(directions, "BISECTIONS", 6)
+        patch.setattr(features, "extract", extract_distinct)
         by = recogniser.of(model, AttributesOptions())
         return attributes.measure(model, by, CPU, COUNT)
 
@@ -181,7 +203,7 @@ def test_directions_are_found_from_the_attributes_of_generated_images(
     assert f"seeds {COUNT // 2} to {COUNT - 1}" in for_card.protocol
 
 
-class Blend(torch.nn.Module):
+class Blend(nn.Module):
     """Draws the faces of ``drawer`` with PyTorch, differentiably."""
 
     def __init__(self, faces: Pixels) -> None:

@@ -1,7 +1,7 @@
 """The score of a generator, and the checkpoint that is selected by it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from training.gan.pixels import of_seeds, to_pixels
 from training.image_size import ImageSize
 from training.loop import checkpoint
 from training.loop.fit import Score
-from training.run import curves
 from training.run.journal import Run
 
 Fit = Callable[..., int]
@@ -99,15 +98,6 @@ def test_a_run_that_cannot_be_scored_is_not_started(
 
 
 # The best checkpoint.
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_curves(finished_run: Path) -> Iterator[None]:  # noqa: ARG001 which has its curves by now
-    """Drawing curves takes most of the time of such short runs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curves, "losses", lambda *_: b"")
-        patch.setattr(curves, "accuracy", lambda *_: b"")
-        yield
 
 
 @pytest.fixture
