@@ -56,15 +56,6 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
-    """Hide them again, before any fixture: an application that ends has shown them all.
-
-    The start of the next one would collect, which takes a second, longer than to load all models.
-    """
-    gc.freeze()
-
-
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
     """Remove files of coverage of processes that were killed while they wrote them."""
@@ -108,6 +99,18 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         return next((folder for folder in TOGETHER if path.startswith(folder)), path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hidden() -> Iterator[None]:
+    """What is hidden from the garbage collector stays so when an application ends.
+
+    The start of the next one would look at it, for a second: longer than it takes to load all
+    models.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gc, "unfreeze", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="session")
