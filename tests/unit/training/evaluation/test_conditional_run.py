@@ -155,7 +155,7 @@ def test_a_conditional_discriminator_is_probed_without_classes(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(linear_classifier, "MIN_STEPS", 100)
+    monkeypatch.setattr(linear_classifier, "MIN_STEPS", 20)
     call = ["probe", str(run), f"--data-dir={clothes}", "--labels=100", "--device=cpu"]
     assert main(call) == 0
     assert "discriminator" in capsys.readouterr().out

@@ -26,7 +26,7 @@ from training.evaluation.options import FeaturesOptions
 from training.evaluation.records import EvaluationRecord
 from training.run.journal import Run
 
-COUNT, LEARNED, TESTED, SAMPLES = 500, 400, 100, 120
+COUNT, LEARNED, TESTED, SAMPLES = 500, 400, 100, 100
 MEASURES = [
     "fd_cnn",
     "kid_cnn",
@@ -151,7 +151,7 @@ def test_attributes_are_learned_independently() -> None:
     pixels[labels[:, 0], 1:] = 200
     pixels[labels[:, 1], 0] = 200
     learned = feature_training.fit(
-        LabelledImages(pixels, labels), shipped, FeaturesOptions(epochs=20), CPU
+        LabelledImages(pixels, labels), shipped, FeaturesOptions(epochs=10), CPU
     )
     extracted = features.extract(learned, pixels, shipped)
     np.testing.assert_array_equal(extracted.labels, labels)

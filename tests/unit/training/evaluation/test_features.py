@@ -77,7 +77,7 @@ def test_the_shipped_network_classifies_test_images_correctly(network: nn.Sequen
     """``tests/process/test_feature_networks.py`` measures its exact accuracy."""
     if not INSTALLED.is_dir():
         pytest.skip(f"Fashion-MNIST is not installed in {INSTALLED}")
-    images, labels = idx.images(INSTALLED, "t10k")[:1000], idx.labels(INSTALLED, "t10k")[:1000]
+    images, labels = idx.images(INSTALLED, "t10k")[:500], idx.labels(INSTALLED, "t10k")[:500]
     extracted = features.extract(network, images, FASHION_MNIST)
     accuracy = float((extracted.labels == labels).mean())
     assert accuracy == pytest.approx(FASHION_MNIST.accuracy, abs=0.02)
@@ -208,7 +208,7 @@ def test_a_network_learns_to_separate_black_from_white() -> None:
     labels = np.arange(COUNT, dtype=np.uint8) % 2
     pixels = np.full((1, 28, 28), 255, np.uint8) * labels[:, None, None, None]
     learned = feature_training.fit(
-        LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(epochs=8), CPU
+        LabelledImages(pixels, labels), FASHION_MNIST, FeaturesOptions(epochs=4), CPU
     )
     extracted = features.extract(learned, pixels, FASHION_MNIST)
     np.testing.assert_array_equal(extracted.labels, labels)
