@@ -1,8 +1,9 @@
 """``POST /generate``: many images at once."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -10,7 +11,7 @@ from pydantic import Field
 
 from app.api import direct_route, generated, merging, openapi, responses
 from app.api.bodies import EditBody, LatentRows
-from app.api.drawing import DRAWING_ERRORS, RouteContext, require_absent
+from app.api.drawing import DRAWING_ERRORS, Drawing, RouteContext, require_absent
 from app.api.endpoints import Access, Endpoints
 from app.api.formats import GENERATED, SeedFormat
 from app.api.parameters import (
@@ -30,7 +31,7 @@ from app.api.points import check_width, named
 from app.api.responses import Shown
 from app.api.schemas import Generated
 from app.errors import BodyTooLargeError, json_safe
-from app.imaging.sheets import square_columns
+from app.imaging.sheets import Sheet, square_columns
 from app.latent.sampling import Points, consecutive
 from app.middleware.endpoint_traits import EndpointTraits, QueueInQuery
 from app.registry.draw_options import DrawOptions
@@ -58,6 +59,18 @@ class GenerateSeeds(ColumnsQuery):
     )
 
 
+@dataclass(slots=True)
+class _Plan:
+    """How one version generates the images of requests with equal parameters, but for seeds.
+
+    It does not refer to the version, so that it does not keep a retired one in memory.
+    """
+
+    options: DrawOptions
+    sheet: Sheet
+    sheet_pixels: int
+
+
 class GenerateQuery(GenerateSeeds, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``POST /generate``."""
 
@@ -72,6 +85,11 @@ class GenerateBody(GenerateSeeds, EditBody, ModelQuery):
         description="one latent per image, instead of seeds; each has as many numbers from -100 "
         "to 100 as the model's card says",
     )
+
+    @cached_property
+    def plans(self) -> WeakKeyDictionary[ModelVersion, _Plan]:
+        """The plans for the versions that have been requested; equal requests share them."""
+        return WeakKeyDictionary()
 
 
 @dataclass(slots=True)
@@ -139,20 +157,31 @@ async def generate(request: Request) -> Response:
 async def _images(route: RouteContext, given: GenerateBody) -> Response:
     """The images that are requested."""
     form, source = GENERATED.chosen(given.format, route.accept), _source(given)
-    count = source.count
-    route.check_count(count, **source.parameters)
+    route.check_count(source.count, **source.parameters)
     version = route.find(given.model, given.version)
-    choice = version.choice(given.mixtures, given.amounts, count)
-    options = given.options(version.edit(given.strengths), choice)
-    sheet = given.sheet(given.columns or square_columns(count))
-    requested = {**source.parameters, **given.size_parameters}
-    drawing = route.drawing(version, options, sheet, count, **requested)
+    plan = given.plans.get(version)
+    if plan is None:
+        plan = given.plans[version] = _plan(route, version, given, source)
+    options, sheet = plan.options, plan.sheet
+    drawing = Drawing(route.request, route.services, version, options, plan.sheet_pixels)
     if form == "urls":
         return generated.urls(drawing, source.points)
     drawn = await drawing.draw(source.rows(version, options), on_sheet=form in responses.SHEETS)
     shown = Shown(source.first, source.seeds, consecutive=not source.mixed)
     body = partial(generated.body, drawn, source.points, route.request)
     return await responses.images(form, drawn, sheet, shown, body)
+
+
+def _plan(
+    route: RouteContext, version: ModelVersion, given: GenerateBody, source: _Source
+) -> _Plan:
+    """The plan of a request. Raises ParameterError for what the version cannot do."""
+    choice = version.choice(given.mixtures, given.amounts, source.count)
+    options = given.options(version.edit(given.strengths), choice)
+    sheet = given.sheet(given.columns or square_columns(source.count))
+    requested = {**source.parameters, **given.size_parameters}
+    drawing = route.drawing(version, options, sheet, source.count, **requested)
+    return _Plan(options, sheet, drawing.sheet_pixels)
 
 
 def _source(given: GenerateBody) -> _Source:
