@@ -68,16 +68,13 @@ class Drawn:
     @property
     def common_condition(self) -> Mapping[str, str]:
         """The ``condition_text`` of all images; empty if they differ."""
-        if self._common_condition is None:
-            self._common_condition = self.version.condition_text(self._first_if_equal())
-        return self._common_condition
-
-    def _first_if_equal(self) -> Conditions | None:
         if self.conditions is None:
-            return None
-        first: Conditions = self.conditions[0]
-        differ = len(self.conditions) > 1 and (self.conditions != first).any()
-        return None if differ else first
+            return {}
+        if self._common_condition is None:
+            first: Conditions = self.conditions[0]
+            differ = len(self.conditions) > 1 and (self.conditions != first).any()
+            self._common_condition = self.version.condition_text(None if differ else first)
+        return self._common_condition
 
     @property
     def enlarged_bytes(self) -> int:
