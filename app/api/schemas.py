@@ -204,7 +204,7 @@ class ReadyVersion(BaseModel):
     version: int
     provider: str = Field(description="the provider that is running")
     precision: str = Field(description="precision of its arithmetic")
-    experimental: bool = Field(description="whether no GPU has run this provider yet")
+    experimental: bool = Field(description="whether this provider has not run on its hardware yet")
 
 
 class Ready(WholeBody):

@@ -25,8 +25,8 @@ _CPU, _CUDA, _OPENVINO, _TENSORRT = (
     "OpenVINOExecutionProvider",
     "TensorrtExecutionProvider",
 )
-EXPERIMENTAL: frozenset[ProviderName] = frozenset({"cuda", "tensorrt"})
-"""The providers that no GPU has run yet."""
+EXPERIMENTAL: frozenset[ProviderName] = frozenset({"tensorrt"})
+"""The providers that have not run on their hardware yet."""
 _ON_CPU: frozenset[ProviderName] = frozenset({"cpu", "openvino"})
 _OPENVINO_PLUGIN = "onnxruntime_ep_openvino"
 _TENSORRT_LIBRARIES = "tensorrt_libs"
