@@ -236,10 +236,14 @@ def discriminator(
         width_in = width
     layers += [nn.Flatten(), nn.Linear(width_in * math.prod(sides), 1)]
     network = initialised(nn.Sequential(*layers), architecture.initialisation)
-    if spectral_norm:
-        for layer in network:
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                normalise(layer)
+    return _normalised(network) if spectral_norm else network
+
+
+def _normalised(network: nn.Sequential) -> nn.Sequential:
+    """``network`` itself, with the weights of its layers divided by their spectral norms."""
+    for layer in network:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            normalise(layer)
     return network
 
 
