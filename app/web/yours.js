@@ -73,7 +73,7 @@ function offerModels() {
 }
 
 const encodeLatest = coalesce(async () => {
-  if (shown !== currentVersion()) return; // its pad comes first, when the tool is opened
+  if (shown !== currentVersion()) return; // opening the tool shows its own pad first
   const latest = brought;
   const { file, isExample } = latest ?? {};
   $("yours-invert").disabled = !file;

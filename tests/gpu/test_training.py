@@ -81,9 +81,10 @@ def test_graphs_and_eager_steps_have_equal_losses(
     eager = losses(make_gan(execution="eager", **options), images, 200)
     assert np.isfinite(graph).all()
     np.testing.assert_allclose(graph[:8], eager[:8], rtol=0.02, atol=0.01)
-    # Rounding errors grow from step to step, most where generated images decide what is done.
-    means = [curve.reshape(4, 50, 2).mean(axis=1) for curve in (graph, eager)]
-    np.testing.assert_allclose(*means, rtol=0.3, atol=0.1)
+    # Rounding errors grow from step to step, and faster if accuracies decide on the augmentation.
+    compared = 2 if options.get("augment") == "ada" else 4
+    means = [curve.reshape(4, 50, 2).mean(axis=1)[:compared] for curve in (graph, eager)]
+    np.testing.assert_allclose(*means, rtol=0.15, atol=0.05)
 
 
 @pytest.mark.parametrize("execution", ["graph", "eager"])

@@ -7,7 +7,7 @@ from torch.nn.functional import avg_pool2d
 def image_distance(images: Tensor, taught: Tensor) -> Tensor:
     """The mean absolute difference of two batches ``(n, c, h, w)`` on two scales, a scalar.
 
-    It is the sum of that of the pixels and of that of the means of 2×2 pixels.
+    The distance of the pixels, plus that of the means of 2×2 pixels.
     """
     difference = images - taught
     return difference.abs().mean() + avg_pool2d(difference, 2).abs().mean()

@@ -25,8 +25,8 @@ class Beginning(NamedTuple):
 def begin(out: Path, flags: dict[str, Any], resume: bool, find_teacher: FindTeacher) -> Beginning:
     """The run in ``out`` with ``flags``: a new one, or with ``resume`` the one that is there.
 
-    Raises TrainingError if it cannot begin, as far as its options, its folder and the names of its
-    files tell, and ValidationError for invalid flags.
+    Raises TrainingError if the options contradict each other, or if a folder or a file that they
+    name is missing or of another kind; ValidationError for invalid flags.
     """
     run = Run(out)
     if resume:
