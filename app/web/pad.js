@@ -48,8 +48,8 @@ export function clear() {
 /** The pixels of the pad as a PNG file. */
 export const drawing = () => new Promise((resolve) => canvas.toBlob(resolve));
 
-/** Shows the centre of a picture, as the network gets it; the first stroke removes an example. */
-export async function showPicture(file, { isInverted, isExample: isRemovable }) {
+/** The bitmap of the centre of a picture, in the model's size and colours. */
+export async function bitmapOf(file, isInverted) {
   const whole = await createImageBitmap(file);
   const { width, height } = imageSize();
   const scale = Math.min(whole.width / width, whole.height / height);
@@ -58,8 +58,13 @@ export async function showPicture(file, { isInverted, isExample: isRemovable }) 
   const size = { resizeWidth: width, resizeHeight: height, resizeQuality: "high" };
   const scaled = await createImageBitmap(whole, ...corner, ...sides, size);
   whole.close();
+  return recoloured(scaled, isInverted);
+}
+
+/** Puts a bitmap on the empty pad; the first stroke removes an example. */
+export function showPicture(bitmap, isRemovable) {
   clear();
-  picture = await recoloured(scaled, isInverted);
+  picture = bitmap;
   isExample = isRemovable;
   paint();
 }
@@ -119,9 +124,12 @@ function extend(place) {
   paint();
 }
 
-/** Calls `onChange` after every stroke, and when strokes are removed. */
-export function bindPad(onChange) {
-  bindPointer(onChange);
+/**
+ * Calls `onBegin` when a stroke begins, and `onChange` after every stroke and when strokes are
+ * removed.
+ */
+export function bindPad(onBegin, onChange) {
+  bindPointer(onBegin, onChange);
   const undo = () => {
     strokes.pop();
     continues = false;
@@ -140,10 +148,11 @@ export function bindPad(onChange) {
   });
 }
 
-function bindPointer(onChange) {
+function bindPointer(onBegin, onChange) {
   canvas.addEventListener("pointerdown", (event) => {
     if (!hasPen() || !event.isPrimary || event.button) return;
     canvas.setPointerCapture(event.pointerId);
+    onBegin();
     begin([]);
     continues = false;
     extend(placeOf(event));

@@ -11,7 +11,7 @@ import { toText } from "./latents.js";
 import { currentVersion, encodingVersions, switchTo, versionOf } from "./models.js";
 import { words } from "./names.js";
 import { RequestError, showError } from "./notice.js";
-import { bindPad, clear, drawing, hasPen, isEmpty, showPicture } from "./pad.js";
+import { bindPad, bitmapOf, clear, drawing, hasPen, isEmpty, showPicture } from "./pad.js";
 import { isPinned, togglePin } from "./pins.js";
 import { makeRecipe } from "./recipe.js";
 import { change, state } from "./state.js";
@@ -85,11 +85,20 @@ const encodeLatest = coalesce(async () => {
     invert: file ? invert : "false", // the pen is white on black, as the model's pictures are
     refine: isExample ? 0 : STEPS,
   });
-  // Meanwhile there may be something else on the pad.
-  if (versionOf({ model, version }) !== shown || brought !== latest) return;
+  const recipe = recipeOf(found, { model, version });
+  const [picture, result] = await Promise.all([
+    file ? readable(file, found.inverted) : null,
+    drawOne(recipe),
+  ]);
+  // Meanwhile there may be something else on the pad, or nothing.
+  if (versionOf({ model, version }) !== shown || brought !== latest) {
+    picture?.close();
+    result.close();
+    return;
+  }
   isInverted = found.inverted;
-  if (file) await showFile(file, { isInverted, isExample });
-  await showFound(recipeOf(found, { model, version }), found.probabilities, isExample);
+  if (picture) showPicture(picture, isExample);
+  showFound(recipe, result, found.probabilities, isExample);
 }, $("yours"));
 
 /** What the server finds for a picture. */
@@ -101,8 +110,9 @@ async function encode(file, parameters) {
   return images[0];
 }
 
-const showFile = (file, options) =>
-  showPicture(file, options).catch(() => {
+/** The bitmap of a file for the pad. Throws RequestError if the browser cannot read it. */
+const readable = (file, isInverted) =>
+  bitmapOf(file, isInverted).catch(() => {
     throw new RequestError("This browser cannot show that picture.");
   });
 
@@ -115,8 +125,7 @@ const recipeOf = (found, { model, version }) =>
     attributes: found.attributes ?? {},
   });
 
-async function showFound(recipe, probabilities, isExample) {
-  const bitmap = await drawOne(recipe);
+function showFound(recipe, bitmap, probabilities, isExample) {
   tile = showResult($("yours-result"), recipe);
   showOnce(tile.canvas, bitmap);
   const text = described(probabilities ?? {});
@@ -159,8 +168,11 @@ function bring(file) {
 
 bindFiles($("yours-pad"), bring);
 on("yours-example", "click", showExample);
-bindPad(() => {
+const forget = () => {
   brought = null;
+};
+bindPad(forget, () => {
+  forget();
   encodeLatest();
 });
 on("yours-invert", "click", () => {

@@ -61,6 +61,20 @@ RECORD = """() => {
     };
 }"""
 
+HOLD = """() => {
+    const make = createImageBitmap;
+    const gate = new Promise((open) => { window.release = open; });
+    window.made = [];
+    window.begun = new Promise((resolve) => {
+        window.createImageBitmap = (...options) => {
+            resolve();
+            made.push(gate.then(() => make(...options)));
+            return made.at(-1);
+        };
+    });
+}"""
+RELEASE = "async () => { release(); for (const one of made) await one; }"
+
 
 def png(levels: object) -> bytes:
     """A file with these pixels."""
@@ -232,6 +246,28 @@ def test_a_pen_on_a_brought_picture_changes_it(open_page: Open) -> None:
     assert difference(changed, in_colours(SNEAKER)) > 0
     page.get_by_role("button", name="Undo").click()
     assert difference(pixels(pad(page)), in_colours(SNEAKER)) <= 1
+
+
+def test_a_stroke_stays_where_a_picture_arrives_later(open_page: Open) -> None:
+    page = open_page(SHOES)
+    result(page)
+    page.evaluate(HOLD)
+    choose(page, png(SNEAKER))
+    page.evaluate("() => begun")  # the server has answered
+    box = pad(page).bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.3 * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], middle)
+    page.evaluate(RELEASE)
+    page.mouse.move(box["x"] + 0.7 * box["width"], middle)
+    page.mouse.up()
+    result(page)
+    expect(page.locator("#yours-found")).not_to_have_text(re.compile("^An example"))
+    levels = pixels(pad(page))
+    assert levels[1, 1:3].min() > 0  # the whole stroke
+    assert levels[[0, 2]].max() == 0  # nothing of the picture
 
 
 def test_light_and_dark_of_a_file_can_be_swapped(open_page: Open) -> None:
