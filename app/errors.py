@@ -235,7 +235,7 @@ class RateLimitError(OverloadedError):
 
     kind = "rate-limit"
     status = HTTPStatus.TOO_MANY_REQUESTS
-    example = "the rate limit is 10 images a second on average"
+    example = "the rate limit is 10 images per second on average"
     refusal_reason = "rate"
 
 

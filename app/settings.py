@@ -164,7 +164,7 @@ class GeneratorSettings(BaseSettings):
 
 
 class Settings(GeneratorSettings):
-    """Serve DCGAN image generators over HTTP; `python -m app render` writes files instead."""
+    """Serve DCGAN image generators over HTTP. Other commands: render, pull, push."""
 
     model_config = SettingsConfigDict(cli_prog_name="python -m app")
 

@@ -1,4 +1,4 @@
-"""A rate limit in images a second: one token bucket for each client.
+"""A rate limit in images per second: one token bucket for each client.
 
 A client may start a request while its bucket is not empty, and is charged for its whole cost even
 if that exceeds the rest. So a large request is never impossible, but its client waits longer
@@ -17,7 +17,7 @@ class RateLimiter:
     """The buckets of all clients that generated images recently."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """``rate`` in images a second; 0 disables the limit."""
+        """``rate`` in images per second; 0 disables the limit."""
         self.rate, self._clock = rate, clock
         # The time at which each bucket is full again. A client without an entry has a full bucket.
         self._full_at: OrderedDict[Hashable, float] = OrderedDict()

@@ -98,7 +98,7 @@ class Admission:
 
     def _check_rate(self, context: RequestContext) -> None:
         if not context.rate_checked and (wait := self._rates.wait(context.client)):
-            limit = f"the rate limit is {self._rates.rate:g} images a second on average"
+            limit = f"the rate limit is {self._rates.rate:g} images per second on average"
             raise RateLimitError(limit, math.ceil(wait))
         context.rate_checked = True
 

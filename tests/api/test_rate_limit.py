@@ -50,7 +50,7 @@ def test_a_client_that_exceeds_its_rate_is_refused_until_retry_after(
         refused = client.request(method, path)
         assert refused.status_code == 429
         assert refused.headers["Content-Type"] == "application/problem+json"
-        assert "0.05 images a second" in refused.json()["detail"]
+        assert "0.05 images per second" in refused.json()["detail"]
         wait = int(refused.headers["Retry-After"])
         assert wait == math.ceil(images / rate - BURST)
         clock.now += wait - 1

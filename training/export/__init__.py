@@ -1,1 +1,1 @@
-"""Export of generators: ONNX graph, parity check, publication, import, graph optimisation."""
+"""Export of generators: ONNX graph, parity check, publication, foreign models, teachers."""

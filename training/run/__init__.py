@@ -1,1 +1,1 @@
-"""The run folder: journal, curves, sample grids, animation, trackers."""
+"""The run folder: journal, curves, sample sheets, animation, trackers."""

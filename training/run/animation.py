@@ -1,4 +1,4 @@
-"""The animation of a run: its sample grids, one frame for each epoch."""
+"""The animation of a run: its sample sheets, one frame for each epoch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ def shown_frames(count: int) -> list[int]:
 
 
 def gif(grids: Sequence[tuple[int, Path]]) -> bytes:
-    """The sample grids, one or more pairs ``(epoch, file)``, as a GIF that loops."""
+    """The sample sheets, one or more pairs ``(epoch, file)``, as a GIF that loops."""
     frames = [_frame(*grids[k]) for k in shown_frames(len(grids))]
     durations = [FRAME_DURATION] * (len(frames) - 1) + [LAST_FRAME_DURATION]
     return encode_frames(frames, "gif", durations, repeat=True)

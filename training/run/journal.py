@@ -223,7 +223,7 @@ class Run:
         return self.folder / "figures"
 
     def samples(self, epoch: int) -> Path:
-        """The sample grid of ``epoch``."""
+        """The sample sheet of ``epoch``."""
         return self.folder / "samples" / f"epoch-{epoch:03d}.png"
 
     def check_is_new(self) -> None:
@@ -254,7 +254,7 @@ class Run:
     def config(self) -> Config:
         """The run's options. Raises RunError if they are missing or damaged."""
         if not self.options.exists():
-            raise RunError(f"no run in {self.folder}; name a folder that fit has made, by --out")
+            raise RunError(f"no run in {self.folder}; name the folder that fit wrote, its --out")
         saved = _read(self.options, Config)
         # Early versions had no such option; their networks were unconditional.
         early = "conditional" not in saved.model_fields_set
@@ -316,7 +316,7 @@ class Run:
             path.unlink()
 
     def sheets(self) -> dict[int, Path]:
-        """The sample grids that were drawn, by their epoch, in its order."""
+        """The sample sheets that were drawn, by their epoch, in its order."""
         names = (path.name for path in (self.folder / "samples").glob("epoch-*.png"))
         found = (re.fullmatch(r"epoch-(\d{3,})\.png", name) for name in names)
         numbers = sorted(int(match[1]) for match in found if match)

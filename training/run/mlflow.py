@@ -41,7 +41,7 @@ class MlflowRun:
         return f"MLflow run {self._id} at {self._client.tracking_uri}"
 
     def log(self, epochs: Sequence[TrackedEpoch]) -> None:
-        """Log figures as metrics, by step, and sample grids as artifacts."""
+        """Log figures as metrics, by step, and sample sheets as artifacts."""
         metrics = [*_metrics(epochs)]
         for first in range(0, len(metrics), MOST_METRICS):
             self._client.log_batch(self._id, metrics[first : first + MOST_METRICS])

@@ -1,4 +1,4 @@
-"""The sample grid of a run after an epoch."""
+"""The sample sheet of a run after an epoch."""
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from training.run.journal import Run
 def write(
     run: Run, generator: nn.Module, config: Config, sampler: Sampler | None, epoch: int
 ) -> None:
-    """Write the sample grid of ``epoch``: the images of ``conditional.sheet_rows``."""
+    """Write the sample sheet of ``epoch``: the images of ``conditional.sheet_rows``."""
     device = next(generator.parameters()).device
     rows = sheet_rows(Latent(width=config.latent_dim, prior=config.prior), sampler)
     pixels = to_pixels(generator, torch.from_numpy(rows).to(device))

@@ -28,7 +28,7 @@ class Events:
         return ""
 
     def log(self, epochs: Sequence[TrackedEpoch]) -> None:
-        """Write figures and sample grids, and flush the file."""
+        """Write figures and sample sheets, and flush the file."""
         for epoch in epochs:
             self._step = epoch.step
             for tag, value in epoch.figures.items():

@@ -24,7 +24,7 @@ SCORE_TAG, PROBABILITY_TAG = f"score/{SCORE}", "augmentation/probability"
 DISTANCE_TAG: Final = "distance/teacher"
 """The name of the distance to the teacher's images."""
 SAMPLES: Final = "samples"
-"""The name of the sample grids."""
+"""The name of the sample sheets."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TrackedEpoch:
     figures: dict[str, float]
     """By the names in ``TAGS``; also the score, the probability and the distance, if any."""
     grid: Path | None
-    """Its sample grid, a PNG file, if the epoch has one."""
+    """Its sample sheet, a PNG file, if the epoch has one."""
 
     @classmethod
     def of(cls, report: Report, score: float | None, grid: Path | None) -> "TrackedEpoch":

@@ -38,7 +38,7 @@ class WandbRun:
         return f"wandb run {self._id}"
 
     def log(self, epochs: Sequence[TrackedEpoch]) -> None:
-        """Log figures and sample grids."""
+        """Log figures and sample sheets."""
         for epoch in epochs:
             grid = {SAMPLES: wandb.Image(str(epoch.grid))} if epoch.grid else {}
             values = {"epoch": epoch.number, "step": epoch.step}
