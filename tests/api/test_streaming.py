@@ -93,7 +93,7 @@ def test_no_more_images_are_computed_once_the_client_disconnects(
         eventually(lambda: len(engine.batches) == 2)
     eventually(lambda: not stepped.server.server_state.tasks)
     engine.permit(10)
-    assert httpx.get(f"{address}/images/fashion-mnist/2/5.png").is_success
+    assert httpx.get(f"{address}/images/fashion-mnist/2/5.png", timeout=PATIENCE).is_success
     assert engine.batches == [1, 2, 1]  # three of 200 images, and the other request's
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
@@ -114,7 +114,7 @@ def test_the_failure_of_a_later_image_is_the_last_line(stepped: Stepped) -> None
 def test_the_failure_of_the_first_image_is_the_status_of_the_response(stepped: Stepped) -> None:
     stepped.engine.failure = RuntimeError("the engine broke")
     stepped.engine.permit()
-    response = httpx.get(f"{stepped.address}{PATH}=8")
+    response = httpx.get(f"{stepped.address}{PATH}=8", timeout=PATIENCE)
     assert response.status_code == 500
     assert response.headers["Content-Type"] == "application/problem+json"
 

@@ -15,6 +15,7 @@ import pytest
 from tests import conditional, encoding, painting
 from tests.browser.generators import publish
 from tests.serving import serving
+from tests.waiting import PATIENCE, scaled
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -70,7 +71,9 @@ def browser() -> "Iterator[Browser]":
     if (chromium := shutil.which("chromium")) is None:
         pytest.skip("chromium is not installed; on Debian: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=[*FLAGS])
+        browser = driver.chromium.launch(
+            executable_path=chromium, args=[*FLAGS], timeout=1000 * scaled(PATIENCE)
+        )
         yield browser
         browser.close()
 

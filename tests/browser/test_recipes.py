@@ -15,6 +15,7 @@ from app.latent import sampling
 from app.latent.sampling import Prior
 from tests.browser.generators import CLASSES
 from tests.browser.pictures import served, tile, wait_for_stage, wait_for_tile
+from tests.waiting import PATIENCE
 
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
@@ -105,7 +106,7 @@ def test_pictures_are_named_by_the_classes_that_the_server_draws(
     expect(tile(page, 29)).to_be_visible()
     labels = page.locator("#sheets .open").evaluate_all("(all) => all.map((one) => one.ariaLabel)")
     seeds = [(4294967290 + k) % 2**32 for k in range(30)]
-    answer = httpx.post(f"{server}/generate?model=clothes", json={"seeds": seeds})
+    answer = httpx.post(f"{server}/generate?model=clothes", json={"seeds": seeds}, timeout=PATIENCE)
     drawn = [f"Picture {one['seed']} ({one['class']})" for one in answer.json()["images"]]
     assert labels[:30] == drawn
     assert len({one["class"] for one in answer.json()["images"]}) > 4
@@ -146,7 +147,8 @@ def test_a_row_for_each_class(open_page: Open, wait_until_idle: WaitUntilIdle, s
 def test_sliders_set_the_attributes_of_a_conditional_model(open_page: Open, server: str) -> None:
     page = open_page(f"{PEOPLE}&seed=5")
     glasses = page.get_by_role("slider", name="glasses")
-    own = httpx.get(f"{server}/images/people/1/5.png").headers["X-Attributes"].split(",")
+    answer = httpx.get(f"{server}/images/people/1/5.png", timeout=PATIENCE)
+    own = answer.headers["X-Attributes"].split(",")
     expect(glasses).to_have_value("1" if "glasses" in own else "0")
     expect(glasses).to_have_attribute("aria-valuetext", re.compile("as the seed has it$"))
     percentage = page.locator("label", has=glasses).locator("output")
@@ -176,7 +178,8 @@ def test_pictures_are_named_by_the_attributes_that_the_server_draws(
     page = open_page(f"{PEOPLE}&seed=5")
     wait_for_tile(page, 9)
     for seed in range(10):
-        drawn = httpx.get(f"{server}/images/people/1/{seed}.png").headers["X-Attributes"].split(",")
+        answer = httpx.get(f"{server}/images/people/1/{seed}.png", timeout=PATIENCE)
+        drawn = answer.headers["X-Attributes"].split(",")
         seen = [name.replace("_", " ") for name in drawn if not name.startswith("-")]
         expect(tile(page, seed)).to_have_accessible_name(", ".join([f"Picture {seed}", *seen]))
 

@@ -10,6 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.pictures import served, stage, wait_for_stage
+from tests.waiting import PATIENCE
 
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
@@ -40,7 +41,8 @@ def test_the_picture_is_saved_enlarged(open_page: Open, server: str) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Save", exact=True).click()
     assert download.value.suggested_filename == "colours-1-3-edit-bright-1.5.png"
-    content = httpx.get(f"{server}/images/colours/1/3.png?edit=bright:1.5&scale=8").content
+    url = f"{server}/images/colours/1/3.png?edit=bright:1.5&scale=8"
+    content = httpx.get(url, timeout=PATIENCE).content
     assert download.value.path().read_bytes() == content
 
 
@@ -93,9 +95,9 @@ def test_the_code_draws_what_is_shown(
     if "-d '" in command:
         body = re.findall(r"-d '(.+)'$", command)[0]
         headers = {"Content-Type": "application/json", "Accept": "image/png"}
-        answer = httpx.post(url, content=body, headers=headers)
+        answer = httpx.post(url, content=body, headers=headers, timeout=PATIENCE)
     else:
-        answer = httpx.get(url)
+        answer = httpx.get(url, timeout=PATIENCE)
     assert answer.headers["Content-Type"] == "image/png"
     assert url in page.locator("#code-javascript").inner_text()
     compile(page.locator("#code-python").inner_text(), "python", "exec")

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.pictures import served, tile, wait_for_stage, wait_for_tile
+from tests.waiting import PATIENCE
 
 Open = Callable[..., Page]
 Press = Callable[[Locator], object]
@@ -32,7 +33,8 @@ def test_a_stranger_needs_no_instructions(open_page: Open, server: str, way: str
     def button(name: str) -> Locator:
         return page.get_by_role("button", name=name, exact=True)
 
-    found = (httpx.get(f"{server}/images/people/1/{seed}.png").headers for seed in range(8))
+    urls = (f"{server}/images/people/1/{seed}.png" for seed in range(8))
+    found = (httpx.get(url, timeout=PATIENCE).headers for url in urls)
     seed = next(k for k, one in enumerate(found) if "-glasses" in one["X-Attributes"])
     wait_for_tile(page, seed)
     press(tile(page, seed))

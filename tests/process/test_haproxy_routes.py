@@ -40,14 +40,14 @@ def balancer(server: Server, root: Path, tmp_path_factory: pytest.TempPathFactor
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def status(port: int, path: str, method: str = "GET") -> int:
     """The status of the response; 0 if nothing listens yet."""
     try:
         url = httpx.URL("http://127.0.0.1", port=port, raw_path=path.encode())
-        return httpx.request(method, url, headers={"X-API-Key": KEY}).status_code
+        return httpx.request(method, url, headers={"X-API-Key": KEY}, timeout=PATIENCE).status_code
     except httpx.TransportError:
         return 0
 

@@ -57,11 +57,13 @@ def test_a_version_that_ended_its_process_twice_is_left_out_until_it_is_loaded(
         with started(*flags, program=(BROKEN, str(broken))) as server:
             (broken / "stall").touch()
             with pytest.raises(httpx.HTTPError):
-                httpx.post(f"http://127.0.0.1:{server.port}/generate?n=1&model=cats", timeout=30)
+                httpx.post(
+                    f"http://127.0.0.1:{server.port}/generate?n=1&model=cats", timeout=PATIENCE
+                )
             assert server.ends() == 70
             (broken / "stall").unlink()
     with started(*flags, program=(BROKEN, str(broken))) as server:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=PATIENCE)
         (refused,) = client.get("/models").json()["refused"]
         assert refused["folder"] == "cats/1"
         assert "it ended a process 2 times" in refused["reason"]

@@ -17,6 +17,7 @@ from PIL import Image
 from app.latent import sampling
 from tests import conditional
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 openai = pytest.importorskip("openai", reason="openai is not installed")
 
@@ -64,7 +65,8 @@ def test_it_gets_urls_of_the_same_files(client: Any, address: str) -> None:
     (file,) = client.images.generate(**request, response_format="b64_json").data
     (link,) = client.images.generate(**request, response_format="url").data
     assert link.url == f"{address}/images/{MODEL}/2/42.png"
-    content = httpx.get(link.url, headers={"Authorization": f"Bearer {KEY}"}).content
+    headers = {"Authorization": f"Bearer {KEY}"}
+    content = httpx.get(link.url, headers=headers, timeout=PATIENCE).content
     assert content == base64.b64decode(file.b64_json)
     with Image.open(io.BytesIO(content)) as image:
         assert image.size == (28, 28)

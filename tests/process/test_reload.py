@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.versions import publish
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 KEY = "administrators-key"
 ADMINISTRATOR = {"X-API-Key": KEY}
@@ -33,10 +33,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_sighup_loads_new_versions(serve: Callable[..., Any], folder: Path) -> None:
     with serve("--models", str(folder), "--default-model", "cats") as (process, address):
-        assert httpx.get(f"{address}/images/cats/2/0.png", timeout=60).status_code == 404
+        assert httpx.get(f"{address}/images/cats/2/0.png", timeout=PATIENCE).status_code == 404
         publish(folder, "cats", 2)
         process.send_signal(signal.SIGHUP)
-        eventually(lambda: httpx.get(f"{address}/images/cats/2/0.png", timeout=60).is_success)
+        eventually(lambda: httpx.get(f"{address}/images/cats/2/0.png", timeout=PATIENCE).is_success)
         assert process.poll() is None
 
 
@@ -51,11 +51,11 @@ def test_loads_and_unloads_reach_every_worker(serve: Callable[..., Any], folder:
     with serve(*flags, "--admin-keys", KEY) as (process, address):
         eventually(lambda: statuses("/v2/models/dogs/ready") == {200})
         model = f"{address}/v2/repository/models/dogs"
-        assert httpx.post(f"{model}/unload", headers=ADMINISTRATOR, timeout=60).is_success
+        assert httpx.post(f"{model}/unload", headers=ADMINISTRATOR, timeout=PATIENCE).is_success
         assert statuses("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{model}/load", headers=ADMINISTRATOR, timeout=60).is_success
+        assert httpx.post(f"{model}/load", headers=ADMINISTRATOR, timeout=PATIENCE).is_success
         assert statuses("/v2/models/dogs/ready") == {200}
-        assert httpx.post(f"{model}/unload", headers=ADMINISTRATOR, timeout=60).is_success
+        assert httpx.post(f"{model}/unload", headers=ADMINISTRATOR, timeout=PATIENCE).is_success
         publish(folder, "cats", 2)
         process.send_signal(signal.SIGHUP)
         eventually(lambda: statuses("/v2/models/cats/versions/2/ready") == {200})
@@ -65,13 +65,13 @@ def test_loads_and_unloads_reach_every_worker(serve: Callable[..., Any], folder:
         eventually(lambda: len(set(children(process.pid)) - set(before)) == 1)
         eventually(lambda: statuses("/v2/models/cats/versions/2/ready") == {200})
         assert statuses("/v2/models/dogs/ready") == {404}
-        assert httpx.post(f"{model}/load", headers=ADMINISTRATOR, timeout=60).is_success
+        assert httpx.post(f"{model}/load", headers=ADMINISTRATOR, timeout=PATIENCE).is_success
         assert statuses("/v2/models/dogs/ready") == {200}
 
 
 def status(address: str, path: str) -> int:
     """The status of one GET over a new connection."""
-    connection = HTTPConnection(address.removeprefix("http://"), timeout=20)
+    connection = HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE)
     with closing(connection):
         connection.request("GET", path)
         return connection.getresponse().status

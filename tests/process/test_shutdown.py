@@ -28,7 +28,7 @@ def waiting_for_body(server: Server) -> socket.socket:
 def test_during_the_grace_period_it_is_not_ready_but_serves() -> None:
     with started("--grace", "60") as server:
         address = f"http://127.0.0.1:{server.port}"
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=PATIENCE) as client:
             assert client.get(f"{address}/health/ready").is_success
             server.process.send_signal(signal.SIGTERM)
             eventually(lambda: client.get(f"{address}/health/ready").is_error)

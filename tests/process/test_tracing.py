@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.serving import serving
+from tests.waiting import PATIENCE
 
 Serve = Callable[..., AbstractContextManager[Any]]
 
@@ -52,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
 def collector() -> Iterator[Collector]:
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason=MISSING)
     with Collector() as collector:
-        thread = threading.Thread(target=collector.serve_forever)
+        thread = threading.Thread(target=collector.serve_forever, args=(0.01,))
         thread.start()
         yield collector
         collector.shutdown()
@@ -83,7 +84,7 @@ def run(root: Path, tmp_path: Path, *requests: tuple[str, str, dict[str, str]]) 
     command = [sys.executable, "-m", "app", "--provider", "cpu"]
     with serving(command, root, tmp_path / "log") as address:
         for method, path, headers in requests:
-            httpx.request(method, address + path, headers=headers)
+            httpx.request(method, address + path, headers=headers, timeout=PATIENCE)
 
 
 def test_a_request_is_a_span_with_its_stages_as_children(

@@ -79,7 +79,7 @@ def test_a_hanging_engine_ends_its_process(tmp_path: Path, workers: int) -> None
     with started(*flags, program=(BROKEN, str(tmp_path))) as server:
         url = f"http://127.0.0.1:{server.port}/generate?n=1"
         (tmp_path / "stall").touch()
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=PATIENCE) as client:
             assert client.post(url).status_code == 504
             health = f"http://127.0.0.1:{server.port}/health/ready"
             answers: list[httpx.Response] = []

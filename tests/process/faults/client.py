@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from tests.waiting import PATIENCE
+
 LIMIT = 2**16
 
 
@@ -66,7 +68,7 @@ class Client:
                 opened = asyncio.open_connection(
                     "127.0.0.1", self._port, limit=LIMIT, local_addr=(self._address, 0)
                 )
-                self._streams = await asyncio.wait_for(opened, 5)
+                self._streams = await asyncio.wait_for(opened, PATIENCE)
             except (OSError, TimeoutError) as error:
                 raise UnreachableError(repr(error)) from error
         return self._streams

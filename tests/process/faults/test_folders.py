@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from app.artifact import card
 from tests.process.faults.server import Server, started
 from tests.versions import graph, publish
-from tests.waiting import eventually, scaled
+from tests.waiting import PATIENCE, eventually, scaled
 
 KEY = "the-administrators-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -163,7 +163,7 @@ def server(models: Path) -> Iterator[Server]:
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     address = f"http://127.0.0.1:{server.port}"
-    with httpx.Client(base_url=address, headers=HEADERS, timeout=30) as client:
+    with httpx.Client(base_url=address, headers=HEADERS, timeout=PATIENCE) as client:
         yield client
 
 
@@ -211,7 +211,7 @@ def test_a_watched_folder_is_loaded_once_it_is_complete(models: Path, tmp_path: 
     content, watch = (whole / GRAPH).read_bytes(), str(scaled(2))
     with started("--models", str(served), "--provider", "cpu", "--watch", watch) as server:
         address = f"http://127.0.0.1:{server.port}"
-        with httpx.Client(base_url=address, timeout=30) as client:
+        with httpx.Client(base_url=address, timeout=PATIENCE) as client:
             copy = served / "cats/2"
             copy.mkdir()
             shutil.copy(whole / CARD, copy)
