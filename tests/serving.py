@@ -21,11 +21,16 @@ def serving(command: Sequence[str], root: Path, log: Path, port: int = 0) -> Ite
             while not (found := re.search(r"http://\S+", log.read_text())):
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.05)
-            until_loaded(found[0])
+            until_loaded(found[0], workers_in(command))
             yield found[0]
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+def workers_in(command: Sequence[str]) -> int:
+    """The number of workers of a server that ``command`` starts, or that flags ask for."""
+    return int(command[command.index("--workers") + 1]) if "--workers" in command else 1
 
 
 def end_group(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:

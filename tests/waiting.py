@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import urlsplit
 
 PATIENCE = 60
@@ -40,13 +42,23 @@ def eventually(holds: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def until_loaded(address: str, connections: int = 1) -> None:
-    """Wait until the server at ``address`` has loaded all its models.
+def until_loaded(address: str, workers: int = 1) -> None:
+    """Wait until all ``workers`` at ``address`` listen and have loaded all their models.
 
-    It listens earlier on a busy machine. Several connections reach several workers.
+    They listen earlier on a busy machine, and one of them earlier than the others. So many new
+    connections reach every worker.
     """
-    for _ in range(connections):
+    if workers > 1 and sys.platform == "linux":
+        eventually(lambda: _listening(address) >= workers)
+    for _ in range(8 * workers if workers > 1 else 1):
         eventually(lambda: not _loading(address))
+
+
+def _listening(address: str) -> int:
+    """How many sockets listen at the port of ``address``, by Linux's table of connections."""
+    port, listens = urlsplit(address).port or 0, "0A"
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == listens for row in rows)
 
 
 def _loading(address: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import end_group, serving
+from tests.serving import end_group, serving, workers_in
 from tests.waiting import until_loaded
 
 Server = tuple["subprocess.Popen[str]", str]
@@ -42,7 +42,7 @@ def serve(root: Path) -> Callable[..., AbstractContextManager[Server]]:
             assert process.stderr
             lines = iter(process.stderr.readline, "")
             address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
-            until_loaded(address)
+            until_loaded(address, workers_in(flags))
             yield process, address
         finally:
             end_group(process)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tomllib
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,7 +14,7 @@ import pytest
 
 from app import __version__, console
 from tests.serving import serving
-from tests.waiting import PATIENCE, eventually, until_loaded
+from tests.waiting import PATIENCE, until_loaded
 
 
 @pytest.fixture
@@ -44,22 +43,12 @@ def elsewhere(tmp_path: Path) -> Path:
     return place
 
 
-def answers(address: str) -> bool:
-    """Whether a worker listens yet, which the supervisor's first line does not promise."""
-    try:
-        return httpx.get(f"{address}/health/live", timeout=PATIENCE).is_success
-    except httpx.TransportError:
-        return False
-
-
 def test_its_workers_serve_beside_an_app_of_the_user(
     command: list[str], elsewhere: Path, models: Path, tmp_path: Path
 ) -> None:
     flags = ["--models", str(models), "--workers", "2", "--default-model", "digits"]
     log = tmp_path / "log"
     with serving([*command, "serve", *flags], elsewhere, log) as address:
-        eventually(partial(answers, address))
-        until_loaded(address, connections=8)
         ready = httpx.get(f"{address}/health/ready", timeout=PATIENCE).json()
         assert ready["model"] == "digits"
         assert ready["refused"] == []

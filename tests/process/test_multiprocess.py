@@ -17,6 +17,7 @@ from tests.waiting import PATIENCE, eventually, until_loaded
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
 FACES = {"model": "faces", "version": "1"}
+ROUTE = "/images/{model}/{version}/{seed}.{form}"
 
 
 def metrics(address: str) -> str:
@@ -29,11 +30,21 @@ def metrics(address: str) -> str:
     raise AssertionError("no worker answers")
 
 
-def await_models(address: str) -> str:
-    """``/metrics`` as soon as all workers have loaded their models."""
-    eventually(lambda: value(metrics(address), "dcgan_ready") == 1)
-    until_loaded(address, connections=8)  # all models: a worker is ready with its default model
-    return metrics(address)
+def await_metrics(address: str, holds: Callable[[str], bool]) -> str:
+    """``/metrics`` once ``holds`` is true of it: every worker counts a moment after it answers."""
+    texts: list[str] = []
+
+    def found() -> bool:
+        texts.append(metrics(address))
+        return holds(texts[-1])
+
+    eventually(found)
+    return texts[-1]
+
+
+def answered(text: str) -> float:
+    """How many requests for single images all workers have answered."""
+    return value(text, "dcgan_request_seconds_count", route=ROUTE)
 
 
 def request_images(address: str, count: int) -> None:
@@ -56,20 +67,23 @@ def workers(text: str) -> set[str]:
 def test_counts_are_summed_over_workers_and_survive_a_killed_one(serve: Serve) -> None:
     with serve("--workers", "2", "--cache-bytes", "0") as (process, address):
         first, _ = started(process, 2)
-        await_models(address)
         request_images(address, 40)
+        await_metrics(address, lambda text: answered(text) == 40)
         texts = [metrics(address) for _ in range(8)]
         assert {value(t, "dcgan_images_computed_total", **FACES) for t in texts} == {40}
         assert all(workers(t) == {"0", "1"} for t in texts)
         os.kill(first, signal.SIGKILL)
         started(process, 1)
-        await_models(address)
+        until_loaded(address, workers=2)
         request_images(address, 10)
-        text = await_models(address)
+
+        def settled(text: str) -> bool:
+            gauges = [value(text, "dcgan_ready"), value(text, "dcgan_model_info", **FACES)]
+            return answered(text) == 50 and gauges == [1, 1]
+
+        text = await_metrics(address, settled)
         assert workers(text) == {"0", "1"}
-        route = "/images/{model}/{version}/{seed}.{form}"
-        assert value(text, "dcgan_requests_total", route=route, status="200") == 50
-        assert value(text, "dcgan_request_seconds_count", route=route) == 50
+        assert value(text, "dcgan_requests_total", route=ROUTE, status="200") == 50
         for name in ("images_computed_total", "batch_images_sum", "queue_seconds_count"):
             assert value(text, f"dcgan_{name}", **FACES) == 50
         # Gauges include living workers only.

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.versions import publish
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually, until_loaded
 
 KEY = "administrators-key"
 ADMINISTRATOR = {"X-API-Key": KEY}
@@ -42,14 +42,12 @@ def test_sighup_loads_new_versions(serve: Callable[..., Any], folder: Path) -> N
 
 def test_loads_and_unloads_reach_every_worker(serve: Callable[..., Any], folder: Path) -> None:
     def statuses(path: str) -> set[int]:
-        """Statuses over new connections, which reach all workers; empty while nothing listens."""
-        with suppress(OSError):
-            return {status(address, path) for _ in range(24)}
-        return set()
+        """Statuses over new connections, which reach all workers."""
+        return {status(address, path) for _ in range(24)}
 
     flags = ("--models", str(folder), "--default-model", "cats", "--workers", "2")
     with serve(*flags, "--admin-keys", KEY) as (process, address):
-        eventually(lambda: statuses("/v2/models/dogs/ready") == {200})
+        assert statuses("/v2/models/dogs/ready") == {200}
         model = f"{address}/v2/repository/models/dogs"
         assert httpx.post(f"{model}/unload", headers=ADMINISTRATOR, timeout=PATIENCE).is_success
         assert statuses("/v2/models/dogs/ready") == {404}
@@ -63,7 +61,8 @@ def test_loads_and_unloads_reach_every_worker(serve: Callable[..., Any], folder:
         before = children(process.pid)
         os.kill(before[-1], signal.SIGKILL)  # the worker that replaces it knows the orders, too
         eventually(lambda: len(set(children(process.pid)) - set(before)) == 1)
-        eventually(lambda: statuses("/v2/models/cats/versions/2/ready") == {200})
+        until_loaded(address, workers=2)
+        assert statuses("/v2/models/cats/versions/2/ready") == {200}
         assert statuses("/v2/models/dogs/ready") == {404}
         assert httpx.post(f"{model}/load", headers=ADMINISTRATOR, timeout=PATIENCE).is_success
         assert statuses("/v2/models/dogs/ready") == {200}

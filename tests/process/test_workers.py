@@ -19,7 +19,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app.server import workers
 from app.settings import Settings
-from tests.waiting import PATIENCE, eventually, until_loaded
+from tests.waiting import PATIENCE, eventually, scaled
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
 
@@ -43,18 +43,21 @@ def paused(worker: int) -> Iterator[None]:
 
 def drawn(address: str) -> bytes:
     """An image from a worker that is not paused; a paused one gets every other connection."""
-    for _ in range(200):
+    images: list[bytes] = []
+
+    def answered() -> bool:
         with suppress(httpx.HTTPError):  # 503 while it loads its models
-            response = httpx.get(f"{address}/images/fashion-mnist/3/42.png", timeout=0.3)
-            return response.raise_for_status().content
-        time.sleep(0.1)
-    raise AssertionError("no worker answers")
+            response = httpx.get(f"{address}/images/fashion-mnist/3/42.png", timeout=scaled(0.3))
+            images.append(response.raise_for_status().content)
+        return bool(images)
+
+    eventually(answered)
+    return images[0]
 
 
 def test_each_worker_serves_and_a_dead_one_is_replaced(serve: Serve) -> None:
     with serve("--workers", "2") as (process, address):
         first, second = started(process, 2)
-        until_loaded(address, 8)
         answers = []
         for other in (first, second):
             drawn(address)

@@ -12,11 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from tests.serving import end_group
+from tests.serving import end_group, workers_in
 from tests.waiting import PATIENCE, scaled, until_loaded
 
-_CONNECTIONS = 8
-"""So many new connections most likely reach all workers."""
 ROOT = Path(__file__).parents[3]
 
 
@@ -67,9 +65,7 @@ def started(
         try:
             port = _port(process, log)
             if wait:
-                until_loaded(
-                    f"http://127.0.0.1:{port}", _CONNECTIONS if "--workers" in flags else 1
-                )
+                until_loaded(f"http://127.0.0.1:{port}", workers_in(flags))
             yield Server(process, port, log)
         finally:
             process.terminate()
