@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 from app.api.v2.schemas import ProtocolError
 from app.errors import MEDIA_TYPE, Problem
 from tests.process.faults.server import Server, started
-from tests.waiting import PATIENCE, eventually
+from tests.waiting import PATIENCE, eventually, slowness
 
 HOST = b"Host: x\r\n"
 JSON = HOST + b"Content-Type: application/json\r\n"
@@ -38,6 +38,26 @@ def patient() -> Iterator[Server]:
 def connected(server: Server, source: str = "127.0.0.1") -> socket.socket:
     address = ("127.0.0.1", server.port)
     return socket.create_connection(address, timeout=PATIENCE, source_address=(source, 0))
+
+
+@contextmanager
+def held(server: Server) -> Iterator[None]:
+    """Stops the server: what clients do meanwhile, however slowly, it finds at once afterwards."""
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def sending(server: Server, content: bytes) -> Iterator[socket.socket]:
+    """A connection whose first bytes arrive in time, however short the patience is."""
+    with held(server):
+        connection = connected(server)
+        connection.sendall(content)
+    with connection:
+        yield connection
 
 
 def read_to_end(connection: socket.socket) -> bytes:
@@ -153,8 +173,7 @@ def test_trailers_after_a_chunked_body_are_limited_too(patient: Server) -> None:
     ],
 )
 def test_a_request_that_does_not_arrive_is_408(server: Server, sent: bytes) -> None:
-    with connected(server) as connection:
-        connection.sendall(sent)
+    with sending(server, sent) as connection:
         assert problem_in(read_to_end(connection)) == (
             408,
             "the request did not arrive within 0.4 s",
@@ -211,8 +230,7 @@ def test_errors_of_the_protocol_have_the_documented_format(
     reference = document["paths"][path]["get"]["responses"][str(status)]["$ref"]
     content = document["components"]["responses"][reference.rpartition("/")[2]]["content"]
     assert content[media_type]["schema"]["$ref"].endswith(f"/{model.__name__}")
-    with connected(server) as connection:
-        connection.sendall(b"GET " + path.encode() + sent)
+    with sending(server, b"GET " + path.encode() + sent) as connection:
         head, _, body = read_to_end(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert f"content-type: {media_type}\r\n".encode() in head + b"\r\n"
@@ -283,10 +301,11 @@ def test_a_response_that_is_not_read_is_aborted(server: Server) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE)
-        connection.connect(("127.0.0.1", server.port))
         requests = b"POST /generate?n=256 HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n"
-        connection.sendall(requests * 30)
-        assert is_established(server, connection)
+        with held(server):
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall(requests * 30)
+            assert is_established(server, connection)
         eventually(lambda: not is_established(server, connection))
         content = read_to_end(connection)  # already in transit
     assert 1 <= content.count(b"HTTP/1.1 200 ") < 30
@@ -485,25 +504,30 @@ def test_a_client_that_sends_no_more_gets_all_responses(
 
 
 @pytest.mark.parametrize(
-    ("patience", "piece"), [("0.8", 2**17), pytest.param("20", 5000, marks=pytest.mark.slow)]
+    ("patience", "piece"), [(0.8, 2**17), pytest.param(20, 5000, marks=pytest.mark.slow)]
 )
-def test_a_slow_but_steady_client_gets_a_whole_response(patience: str, piece: int) -> None:
-    """12 MB at 2.6 MB/s or 100 KB/s.
+def test_a_slow_but_steady_client_gets_a_whole_response(patience: float, piece: int) -> None:
+    """12 MB at 2.6 MB/s or 100 KB/s on a quiet machine, and both times longer on a slow one.
 
     Our buffer stands still for longer than the patience while the kernel empties its own.
     """
-    with started("--patience", patience) as server, connected(server) as connection:
-        path = b"/static-offline-docs/swagger-ui-bundle.js"
-        connection.sendall((b"GET %b HTTP/1.1\r\n" % path + HOST + b"\r\n") * 8)
-        expected = httpx.get(
-            f"http://127.0.0.1:{server.port}{path.decode()}", timeout=PATIENCE
-        ).content
-        received = 0
-        while received < 8 * len(expected):
-            data = connection.recv(piece)
-            assert data, f"closed after {received} bytes"
-            received += len(data)
-            time.sleep(0.05)
+    factor, path = slowness(), "/static-offline-docs/swagger-ui-bundle.js"
+    with started("--patience", f"{factor * patience:.1f}") as server:
+        url = f"http://127.0.0.1:{server.port}{path}"
+        expected = httpx.get(url, timeout=PATIENCE).content
+        request = b"GET %b HTTP/1.1\r\n" % path.encode() + HOST + b"\r\n"
+        with sending(server, request * 8) as connection:
+            read_slowly(connection, 8 * len(expected), piece, 0.05 * factor)
+
+
+def read_slowly(connection: socket.socket, size: int, piece: int, pause: float) -> None:
+    """Read ``size`` bytes in pieces."""
+    received = 0
+    while received < size:
+        data = connection.recv(piece)
+        assert data, f"closed after {received} bytes"
+        received += len(data)
+        time.sleep(pause)
 
 
 def test_a_request_of_ordinary_size_succeeds(patient: Server) -> None:
