@@ -88,7 +88,7 @@ async def round_of(server: Server, seconds: float, rude_ones: int) -> list[float
         asyncio.create_task(rude(server.port, KINDS[k % len(KINDS)])) for k in range(rude_ones)
     ]
     if others:
-        await asyncio.sleep(1)  # until they keep the server busy
+        await asyncio.sleep(min(1, seconds))  # until they keep the server busy
     until = time.perf_counter() + seconds
     waited = await asyncio.gather(*(polite(server.port, until) for _ in range(POLITE)))
     for other in others:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.process.faults import costly, noise, overload, quota, rude, signals, starved, steady
 from tests.process.faults.server import started
+from tests.waiting import scaled
 
 SLOW = pytest.mark.slow
 
@@ -62,7 +63,8 @@ def test_sighup_fails_no_request(workers: str) -> None:
 
 @sized(2, 20)
 def test_polite_clients_get_responses_beside_rude_ones(size: float) -> None:
-    with started("--patience", "1") as server:
+    # The polite ones open connections, too, and have a quarter of it for the first byte of each.
+    with started("--patience", f"{scaled(4):.0f}") as server:
         alone, beside = asyncio.run(rude.compared(server, size, 12))
     assert min(len(alone), len(beside)) >= 4 * rude.POLITE  # one for each in four rounds
 
@@ -70,7 +72,7 @@ def test_polite_clients_get_responses_beside_rude_ones(size: float) -> None:
 @sized(2, 30)
 def test_a_light_client_gets_images_beside_a_heavy_one(size: float) -> None:
     """The unit tests of the fair queue count for how many batches it waits."""
-    with started(program=starved.PROGRAM) as server:
+    with started("--timeout", "600", program=starved.PROGRAM) as server:
         found = asyncio.run(starved.measured(server, size, 9))
     assert found.heavy.keys() <= {200, 429}
     assert found.heavy[200] > 0
@@ -104,12 +106,12 @@ def test_half_a_core_and_300_mb_are_enough(monkeypatch: pytest.MonkeyPatch) -> N
     assert threads <= models + 4 + min(32, (os.cpu_count() or 1) + 4) + 4
 
 
-@sized(3, 30)
+@sized(2, 30)
 def test_wrong_tensors_cost_their_client_and_nobody_else(size: float) -> None:
-    with started("--rate", "10") as server:
-        found = costly.bombs(server, size)
+    with started("--rate", "1") as server:  # fewer than even a slow machine answers
+        found = costly.bombs(server, scaled(size))
     assert found.statuses.keys() == {422, 429}
-    assert found.statuses[422] <= 100 + 10 * found.seconds + 10
+    assert found.statuses[422] <= 10 + found.seconds + 10
     assert found.memory < 600 * 2**20  # without limits, one of them takes 490 MB
 
 
