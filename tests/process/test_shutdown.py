@@ -3,9 +3,9 @@
 import ctypes
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -45,8 +45,8 @@ def test_during_the_grace_period_it_is_not_ready_but_serves() -> None:
 
 def accepts_connections(server: Server) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", server.port), timeout=2).close()
-    except OSError:  # refused, or dropped
+        socket.create_connection(("127.0.0.1", server.port), timeout=0.2).close()
+    except OSError:  # refused, or dropped: otherwise Linux itself connects, at once
         return False
     return True
 
@@ -91,8 +91,8 @@ def test_a_second_signal_ends_the_server_at_once(workers: str) -> None:
     flags = ("--workers", workers, "--patience", "600")
     with started(*flags) as server, waiting_for_body(server):
         server.process.send_signal(signal.SIGTERM)
-        with pytest.raises(subprocess.TimeoutExpired):
-            server.ends(1.5)
+        eventually(lambda: "Waiting for connections to close" in server.output)
+        assert server.process.poll() is None
         server.process.send_signal(signal.SIGTERM)
         assert server.ends(PATIENCE) == (143 if workers == "1" else 0)
         assert "second signal received: exiting at once" in server.output
@@ -118,6 +118,7 @@ def test_a_slow_reader_delays_the_end_by_no_more_than_timeout_and_patience(worke
         server.process.send_signal(signal.SIGTERM)
         until = time.monotonic() + PATIENCE  # reading everything would take four times as long
         while time.monotonic() < until and server.process.poll() is None:
-            connection.recv(2**10)
+            with suppress(ConnectionResetError):
+                connection.recv(2**10)
             time.sleep(0.02)
         assert server.process.poll() == 0
