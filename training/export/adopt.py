@@ -96,8 +96,8 @@ class AdoptedGenerator:
             return self.values(latent)
         except ExportError as error:
             raise ExportError(
-                f"it cannot draw a single image, perhaps because another batch size is baked in; "
-                f"{self._remedy()}: {error}"
+                "it cannot draw a single image, perhaps because its batch size is fixed "
+                f"at another; {self._remedy()}: {error}"
             ) from error
 
     def _format(self, values: NDArray[np.float32]) -> Image:
@@ -151,12 +151,13 @@ class AdoptedGenerator:
             together = self.values(latents)
         except ExportError as error:
             raise ExportError(
-                f"draws one image at a time, because a batch of one is baked in; {self._remedy()}"
+                "draws one image at a time, because its batch size is fixed at one; "
+                f"{self._remedy()}"
             ) from error
         if together.shape != values.shape:
             raise ExportError(
-                f"draws {_text(together.shape)} for two latents, because a batch of one is baked "
-                f"in; {self._remedy()}"
+                f"draws {_text(together.shape)} for two latents, because its batch size is fixed "
+                f"at one; {self._remedy()}"
             )
         lowest, highest = BOUNDS[self.value_range]
         if np.abs(together - values).max() > _SAME * (highest - lowest):

@@ -241,7 +241,7 @@ REFUSED: list[Case] = [
             written(p, node("Reshape", "z", "fixed", "x"), shape=(8, 12)), fixed=[8, 2, 2, 3]
         ),
         ["--layout", "nhwc"],
-        "it cannot draw a single image, perhaps because another batch size is baked in",
+        "it cannot draw a single image, perhaps because its batch size is fixed at another",
     ),
     (
         "batch of one",
@@ -249,7 +249,7 @@ REFUSED: list[Case] = [
             written(p, node("Reshape", "z", "one", "y"), node("Tanh", "y", "x")), one=[1, 2, 2, 3]
         ),
         ["--layout", "nhwc"],
-        "draws one image at a time, because a batch of one is baked in; export it with a free",
+        "draws one image at a time, because its batch size is fixed at one; export it with a free",
     ),
     (
         "first of a batch",
@@ -258,7 +258,7 @@ REFUSED: list[Case] = [
                     node("Tanh", "y", "x")), row=[0]
         ),
         ["--layout", "nhwc"],
-        "draws (1, 2, 2, 3) for two latents, because a batch of one is baked in",
+        "draws (1, 2, 2, 3) for two latents, because its batch size is fixed at one",
     ),
     (
         "mean of a batch",
