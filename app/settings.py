@@ -149,7 +149,11 @@ class GeneratorSettings(BaseSettings):
     models: GivenPath = Field(
         Path("models"), description="models folder, with a folder <name>/<version>/ per version"
     )
-    provider: Provider = Field("auto", description="execution provider; auto prefers a GPU")
+    provider: Provider = Field(
+        "auto",
+        description="execution provider; auto takes cuda if it works, else openvino on CPUs with "
+        "bfloat16 units, else cpu",
+    )
     precision: Precision = Field(
         "auto",
         description="arithmetic precision; auto is bf16 for openvino if the CPU has units for it",

@@ -93,7 +93,7 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     )
     root.add_argument("--version", action="version", version=f"{program} {__version__}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    fit = commands.add_parser("fit", help="train a generator")
+    fit = _add_command(commands, "fit", "train a generator on images")
     fit.add_argument("--out", type=_path, required=True, help="folder of the run")
     fit.add_argument("--resume", action="store_true", help="continue the run in --out")
     fit.add_argument(
@@ -101,12 +101,14 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     )
     _add_fields(fit, Config)
     fit.set_defaults(command=_fit)
-    encoder = commands.add_parser("encoder", help="train the encoder of a generator")
+    encoder = _add_command(
+        commands, "encoder", "train a generator's encoder, from images to latents"
+    )
     encoder.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     encoder.add_argument("--resume", action="store_true", help="continue the training in --out")
     _add_fields(encoder, EncoderOptions)
     encoder.set_defaults(command=_encoder)
-    avatars = commands.add_parser("avatars", help="generate the faces for --dataset avatars")
+    avatars = _add_command(commands, "avatars", "generate the cartoon faces for --dataset avatars")
     _add_fields(avatars, AvatarsOptions)
     avatars.set_defaults(command=_avatars)
     _add_publishing(commands)
@@ -115,9 +117,15 @@ def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:
     return root
 
 
+def _add_command(commands: Commands, name: str, purpose: str) -> Parser:
+    """Add the command ``name``; its help begins with its ``purpose``, a clause."""
+    description = f"{purpose[0].upper()}{purpose[1:]}."
+    return commands.add_parser(name, help=purpose, description=description)
+
+
 def _add_publishing(commands: Commands) -> None:
     """Add the commands that publish a model version or change one."""
-    export = commands.add_parser("export", help="publish a run's generator as a model version")
+    export = _add_command(commands, "export", "publish a run's generator as a model version")
     export.add_argument("run", type=_path, help="folder of the run")
     export.add_argument("--name", required=True, help="name of the model")
     export.add_argument("--version", type=int, required=True, help="number of the version, from 1")
@@ -129,7 +137,7 @@ def _add_publishing(commands: Commands) -> None:
     )
     _add_default(export)
     export.set_defaults(command=_export)
-    default = commands.add_parser("default", help="choose the default version of a model")
+    default = _add_command(commands, "default", "choose the default version of a model")
     default.add_argument("--name", required=True, help="name of the model")
     default.add_argument("--version", type=int, required=True, help="number of the version")
     _add_models(default)
@@ -138,11 +146,11 @@ def _add_publishing(commands: Commands) -> None:
 
 def _add_importing(commands: Commands) -> None:
     """Add the commands that publish a generator from elsewhere."""
-    imported = commands.add_parser("import", help="publish a state dict of PyTorch's DCGAN example")
+    imported = _add_command(commands, "import", "publish a state dict of PyTorch's DCGAN example")
     _add_foreign(imported)
     _add_fields(imported, ImportOptions)
     imported.set_defaults(command=_import)
-    adopt = commands.add_parser("adopt", help="publish an ONNX generator from elsewhere")
+    adopt = _add_command(commands, "adopt", "publish an ONNX generator from elsewhere")
     _add_foreign(adopt)
     adopt.add_argument(
         "--range",
@@ -166,33 +174,31 @@ def _add_importing(commands: Commands) -> None:
 
 def _add_measuring(commands: Commands) -> None:
     """Add the commands that measure a run or show what it has learned."""
-    evaluate = commands.add_parser("evaluate", help="measure a run or a published version")
+    evaluate = _add_command(commands, "evaluate", "measure a run or a published version")
     evaluate.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(evaluate, EvaluateOptions)
     evaluate.set_defaults(command=_evaluate)
-    attributes = commands.add_parser(
-        "attributes", help="find latent directions that add attributes to images"
-    )
+    attributes = _add_command(commands, "attributes", "find latent directions that add attributes")
     attributes.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(attributes, AttributesOptions)
     attributes.set_defaults(command=_attributes)
-    directions = commands.add_parser(
-        "directions", help="find latent directions that edit images, without labels"
+    directions = _add_command(
+        commands, "directions", "find latent directions for edits, without labels"
     )
     directions.add_argument("folder", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(directions, DirectionsOptions)
     directions.set_defaults(command=_directions)
-    probe = commands.add_parser(
-        "probe", help="measure how well a run's discriminator separates classes (linear probe)"
-    )
+    probe = _add_command(commands, "probe", "measure a discriminator's features by a linear probe")
     probe.add_argument("run", type=_path, help="folder of the run")
     _add_fields(probe, ProbeOptions)
     probe.set_defaults(command=_probe)
-    figures = commands.add_parser("figures", help="draw figures of what a generator has learned")
+    figures = _add_command(commands, "figures", "draw interpolations, arithmetic, edits and more")
     figures.add_argument("run", type=_path, help="folder of a run, or models/NAME/VERSION")
     _add_fields(figures, FiguresOptions)
     figures.set_defaults(command=_figures)
-    features = commands.add_parser("features", help="train the feature network of evaluate")
+    features = _add_command(
+        commands, "features", "train the feature network of evaluate and of scores"
+    )
     _add_fields(features, FeaturesOptions)
     features.set_defaults(command=_features)
 

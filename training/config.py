@@ -149,7 +149,7 @@ class Config(Architecture):
     )
     preset: Preset = Field(
         "dcgan-28",
-        description="recipe that sets the defaults of other flags; that of a folder and of avatars "
+        description="recipe that sets the defaults of other flags; for a folder and for avatars it "
         "is dcgan-64",
     )
     epochs: int | None = Field(
@@ -168,8 +168,8 @@ class Config(Architecture):
 
     init_from: GivenPath | None = Field(
         None,
-        description="begin with the weights of a run, of a published model such as models/digits, "
-        "or of a state dict of PyTorch's DCGAN example (default: random weights)",
+        description="initial weights: those of a run, of a published model such as models/digits, "
+        "or of a state dict of PyTorch's DCGAN example (default: random)",
     )
     freeze_discriminator: int = Field(
         0,
@@ -267,8 +267,8 @@ class Config(Architecture):
     collapse_epochs: int = Field(
         3,
         ge=0,
-        description="end the run after so many epochs in a row in which the discriminator is "
-        "always right; 0 disables this",
+        description="consecutive epochs with a discriminator that is always right after which the "
+        "run ends; 0 disables this",
     )
     score_every: int = Field(
         0,
@@ -288,13 +288,13 @@ class Config(Architecture):
 
     track: Trackers = Field(
         "tensorboard",
-        description="what gets options, figures, samples and summary of the run: tensorboard, in "
-        "its folder, mlflow and wandb, separated by commas, or none",
+        description="trackers of the run, which get its options, figures, samples and summary: "
+        "tensorboard (in its folder), mlflow and wandb, separated by commas, or none",
     )
     data_dir: GivenPath | None = Field(None, description="folder of the data set's files")
-    device: Device = Field("auto", description="auto uses the GPU if there is one")
+    device: Device = Field("auto", description="where to train; auto uses the GPU if there is one")
     precision: ComputePrecision = Field(
-        "auto", description="auto uses bf16 if the device has units for it, else fp32"
+        "auto", description="precision; auto uses bf16 if the device has units for it, else fp32"
     )
     execution: Execution = Field(
         "auto",

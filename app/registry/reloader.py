@@ -229,7 +229,7 @@ class Reloader:
                 while not self._log.done_by_all(number):  # noqa: ASYNC110 # other processes
                     await asyncio.sleep(_POLL_SECONDS / 4)
         except TimeoutError as error:
-            raise ModelsFolderError("not every worker has followed yet") from error
+            raise ModelsFolderError("not every worker has reloaded the models yet") from error
         # Another task may have carried the order out and found that the folder is unreadable.
         if reasons := [one.reason for one in self._registry.refused if one.key is None]:
             raise ModelsFolderError("; ".join(reasons))

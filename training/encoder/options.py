@@ -13,7 +13,7 @@ class EncoderOptions(DatasetOptions):
     """The options of ``encoder``."""
 
     minutes: float = Field(
-        30, gt=0, allow_inf_nan=False, description="time to train, over all calls"
+        30, gt=0, allow_inf_nan=False, description="minutes to train, over all calls"
     )
     steps: int | None = Field(None, ge=1, description="steps to train, in place of --minutes")
     batch_size: int = Field(

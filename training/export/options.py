@@ -18,7 +18,7 @@ class ImportOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     key: str | None = Field(
-        None, description="where the generator is in the file, if there are several: netG_ema"
+        None, description="key of the generator in the file, if it has several, such as netG_ema"
     )
     activation: Activation = Field(
         "relu", description="activation function between its layers; leaky is LeakyReLU(0.2)"

@@ -148,7 +148,7 @@ def test_an_order_that_is_lost_fails_after_the_time_limit(
         orders = tmp_path / "orders"
         log = DisturbedLog(orders, lambda: shutil.rmtree(orders))
         registry, reloader = reloading(models, log)
-        with pytest.raises(ModelsFolderError, match="not every worker has followed yet"):
+        with pytest.raises(ModelsFolderError, match="not every worker has reloaded the models yet"):
             await reloader.load("cats")
         assert not registry.models
 
