@@ -42,7 +42,7 @@ class FromVersion(SparseBody):
 
 
 class SomeImage(Conditional):
-    """One image, which has an address if it is that of a seed alone."""
+    """One image, which has a URL if it is that of a seed alone."""
 
     seed: int | None = Field(
         None, description="the image's seed; absent if it is not that of a seed", examples=[42]
@@ -101,7 +101,7 @@ class Encoded(FromVersion):
 
 
 class Frame(SomeImage):
-    """One frame of an interpolation; those at its seeds have an address."""
+    """One frame of an interpolation; those at its seeds have a URL."""
 
     position: float = Field(description="position on the path: 0 at its first seed, 1 at its end")
 
@@ -121,7 +121,7 @@ class Interpolated(FromVersion):
 
 
 class NeighbourImage(SomeImage):
-    """One image of a neighbourhood; that of the seed in the middle has an address."""
+    """One image of a neighbourhood; that of the seed in the middle has a URL."""
 
 
 class Neighbours(FromVersion):

@@ -55,7 +55,7 @@ async function explain(response) {
 }
 
 /**
- * Limits `work` to one run at a time. Calls during a run cause one more run: the latest wins.
+ * Limits `work` to one run at a time. Calls during a run cause one more run after it.
  * `element` is marked as busy (`aria-busy`) until all of it has ended, in whatever way.
  */
 export function coalesce(work, element = null) {
