@@ -33,13 +33,20 @@ def scaled(seconds: float) -> float:
     return seconds * slowness()
 
 
-def eventually(holds: Callable[[], object]) -> None:
-    """Return once ``holds()`` is true. Raises AssertionError after PATIENCE, scaled."""
+def _sleep() -> None:
+    time.sleep(0.02)
+
+
+def eventually(holds: Callable[[], object], pause: Callable[[], object] = _sleep) -> None:
+    """Return once ``holds()`` is true. Raises AssertionError after PATIENCE, scaled.
+
+    ``pause()`` passes the time between two looks.
+    """
     limit = scaled(PATIENCE)
     end = time.monotonic() + limit
     while not holds():
         assert time.monotonic() < end, f"still false after {limit:.0f} seconds"
-        time.sleep(0.02)
+        pause()
 
 
 def until_loaded(address: str, workers: int = 1) -> None:

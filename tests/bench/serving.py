@@ -8,6 +8,7 @@ percent of one CPU from every server alike.
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -166,10 +167,13 @@ def await_answer(server: Server, target: Target, log: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+    """A port that is free now, below those that the system itself gives to other processes."""
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")  # only on Linux
+    lowest = int(given.read_text().split()[0]) if given.exists() else 49152
+    while True:
+        port = 10_000 + secrets.randbelow(max(lowest, 20_000) - 10_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def require_wrk() -> None:

@@ -1,4 +1,4 @@
-"""Small ONNX generators for browser tests: editable, conditional, and with slow inference."""
+"""Small ONNX generators for browser tests: editable, and conditional."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +30,6 @@ CONSTANTS = {
     "grey": np.float32(128),
     "black": np.float32(0),
     "white": np.float32(255),
-    "square": np.array([1500, 1500]),
-    "nothing": np.float32(0),
 }
 CLASSES = {
     "t-shirt": 0.1,
@@ -52,27 +50,25 @@ CONDITIONS = {"clothes": len(CLASSES), "people": len(ATTRIBUTES)}
 """The width of the second input of conditional generators."""
 
 
-def publish(models: Path, name: str, *, products: int = 0) -> None:
-    """Publish a generator of smooth colours. Each of the `products` takes time.
+def publish(models: Path, name: str) -> None:
+    """Publish a generator of smooth colours.
 
     "clothes" has a colour pattern for each of its classes, "people" for each of its attributes.
     """
     folder = models / name / "1"
     folder.mkdir(parents=True)
-    content = _graph(name, products)
+    content = _graph(name)
     (folder / "generator.onnx").write_bytes(content)
     card.write(_card(name, content), folder)
 
 
-def _graph(name: str, products: int) -> bytes:
+def _graph(name: str) -> bytes:
     """The ONNX graph: latents are 4×4 colours, enlarged by linear interpolation."""
     node = helper.make_node
     width = CONDITIONS.get(name, 0)
-    latents = "delayed" if products else "latents"
     nodes = [
-        *(_delay(products) if products else []),
-        *(_painted(latents) if width else []),
-        node("Reshape", ["painted" if width else latents, "coarse"], ["planes"]),
+        *(_painted() if width else []),
+        node("Reshape", ["painted" if width else "latents", "coarse"], ["planes"]),
         node("Resize", ["planes", "", "larger"], ["stretched"], mode="linear"),
         node("Transpose", ["stretched"], ["image"], perm=[0, 2, 3, 1]),
         node("Mul", ["image", "contrast"], ["scaled"]),
@@ -100,29 +96,12 @@ def _graph(name: str, products: int) -> bytes:
     return content
 
 
-def _painted(latents: str) -> list[NodeProto]:
+def _painted() -> list[NodeProto]:
     """Nodes that add the patterns of classes or attributes to the latents."""
     return [
         helper.make_node("MatMul", ["classes", "patterns"], ["pattern"]),
-        helper.make_node("Mul", [latents, "few"], ["noise"]),
+        helper.make_node("Mul", ["latents", "few"], ["noise"]),
         helper.make_node("Add", ["noise", "pattern"], ["painted"]),
-    ]
-
-
-def _delay(products: int) -> list[NodeProto]:
-    """Nodes that add zero to the latents, computed from slow matrix products of them."""
-    node = helper.make_node
-    last = f"product{products}"
-    return [
-        node("ReduceSum", ["latents"], ["sum"], keepdims=0),
-        node("Expand", ["sum", "square"], ["product0"]),
-        *(
-            node("MatMul", [f"product{k}", "product0"], [f"product{k + 1}"])
-            for k in range(products)
-        ),
-        node("ReduceMax", [last], ["most"], keepdims=0),
-        node("Clip", ["most", "nothing", "nothing"], ["zero"]),
-        node("Add", ["latents", "zero"], ["delayed"]),
     ]
 
 

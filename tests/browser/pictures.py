@@ -1,12 +1,15 @@
 """Helpers of the browser tests: the pixels that a page shows, and those of the server."""
 
 import io
+from collections.abc import Callable
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+
+from tests.waiting import eventually
 
 Pixels = NDArray[np.uint8]
 
@@ -46,13 +49,17 @@ def wait_for_stage(page: Page, expected: Pixels, most: int = 1) -> None:
 
     Latents that the page computes may be rounded to other numbers than the server's.
     """
-    shown = pixels(stage(page))
-    for _ in range(200):
-        if shown.shape == expected.shape and difference(shown, expected) <= most:
-            return
-        page.wait_for_timeout(25)
+
+    def shows() -> bool:
         shown = pixels(stage(page))
-    raise AssertionError("the stage shows another picture")
+        return shown.shape == expected.shape and difference(shown, expected) <= most
+
+    wait_for(page, shows)
+
+
+def wait_for(page: Page, holds: Callable[[], object]) -> None:
+    """Wait until ``holds()`` is true; meanwhile Playwright handles the events of ``page``."""
+    eventually(holds, lambda: page.wait_for_timeout(25))
 
 
 def difference(one: Pixels, other: Pixels) -> int:

@@ -28,7 +28,7 @@ def other_site(root: Path, server: str, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "index.html").write_text(icon + example.replace(ADDRESS, server))
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
-        thread = Thread(target=site.serve_forever)
+        thread = Thread(target=site.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{site.server_port}"
         site.shutdown()

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.pictures import served, stage, wait_for_stage
+from tests.browser.pictures import served, stage, wait_for, wait_for_stage
 from tests.waiting import PATIENCE
 
 Open = Callable[..., Page]
@@ -175,6 +175,7 @@ def test_changes_before_the_server_responds_are_respected(open_page: Open, serve
     page.goto("about:blank")
     page.goto(f"{server}/{COLOURS}&pins=3~17", wait_until="load")
     page.get_by_role("slider", name="Variety").press("ArrowLeft")
+    wait_for(page, lambda: held)
     held[0].continue_()
     wait_for_stage(page, served(server, "images/colours/1/3.png?truncation=0.95"))
     expect(page).to_have_url(re.compile("truncation=0.95&pins=3~17"))

@@ -19,6 +19,7 @@ from tests.browser.pictures import (
     served,
     stage,
     tile,
+    wait_for,
     wait_for_stage,
     wait_for_tile,
 )
@@ -114,9 +115,8 @@ def test_keyboard_and_play_move_through_a_morph(
     assert [url for url in urls if "/web/" not in url] == []  # frames were fetched before
     page.get_by_role("button", name="Play").click()
     before = pixels(stage(page))
-    page.wait_for_timeout(300)
+    wait_for(page, lambda: difference(pixels(stage(page)), before) > 0)
     page.get_by_role("button", name="Pause").click()
-    assert difference(pixels(stage(page)), before) > 0
     expect(page).to_have_url(re.compile(r"&tool=morph&at=(?!0\.5&)"))
 
 
@@ -230,6 +230,7 @@ def test_a_tool_that_is_left_before_its_first_answer_ends_and_goes_on_later(
         with page.expect_request(path):
             page.get_by_role("link", name=name, exact=True).click()
         expect(busy).to_have_count(1)
+        wait_for(page, lambda: held)
         if name == "Mix":
             page.get_by_role("button", name="from “Subtract”").click()
         page.get_by_role("link", name="Edit", exact=True).click()

@@ -1,8 +1,10 @@
 """A server that is busy, not ready or unreachable: the page says so, retries and recovers."""
 
 import re
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,13 +13,32 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from playwright.sync_api import Page, expect
 
+from tests.bench.serving import free_port
 from tests.browser.console import ignore_failed_requests
 from tests.browser.generators import publish
 from tests.browser.pictures import difference, pixels, stage, wait_for_tile
+from tests.prometheus import value
 from tests.serving import serving
+from tests.waiting import PATIENCE, eventually
 
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
+
+
+@contextmanager
+def stalled(folder: Path) -> Iterator[None]:
+    """The engine of a server that is broken on demand stands still meanwhile."""
+    (folder / "stall").touch()
+    try:
+        yield
+    finally:
+        (folder / "stall").unlink()
+
+
+def waiting(address: str) -> float:
+    """The length of the queue."""
+    text = httpx.get(f"{address}/metrics", timeout=PATIENCE).text
+    return value(text, "dcgan_queue_images")
 
 
 def port(address: str) -> int:
@@ -25,19 +46,24 @@ def port(address: str) -> int:
 
 
 def test_the_page_retries_while_the_server_is_busy(
-    open_page: Open, console_errors: list[str], root: Path, command: list[str], tmp_path: Path
+    open_page: Open,
+    console_errors: list[str],
+    wait_until_idle: WaitUntilIdle,
+    root: Path,
+    tmp_path: Path,
 ) -> None:
-    publish(tmp_path, "heavy", products=1)
-    flags = ["--models", str(tmp_path), "--max-images", "16", "--max-queue", "16"]
-    with serving([*command, *flags, "--max-batch", "1"], root, tmp_path / "log") as address:
+    publish(tmp_path / "models", "colours")
+    command = [sys.executable, "-m", "tests.process.faults.broken", str(tmp_path)]
+    flags = ["--models", str(tmp_path / "models"), "--provider", "cpu", "--max-batch", "1"]
+    flags += ["--max-images", "16", "--max-queue", "16", "--timeout", "600", "--stalled", "600"]
+    with serving([*command, *flags], root, tmp_path / "log") as address:
         page = open_page("?seed=1", base=address)
         wait_for_tile(page, 15)  # of a sheet with as few pictures as the server allows
+        wait_until_idle(page)
         before = pixels(stage(page))
-        with ThreadPoolExecutor(2) as others:
-            sent = [others.submit(httpx.post, f"{address}/generate?n=16", timeout=60) for _ in "12"]
-            # The queue has room for one of them: it is full once the other one is refused.
-            refused, _ = wait(sent, return_when=FIRST_COMPLETED)
-            assert [answer.result().status_code for answer in refused] == [503]
+        with ThreadPoolExecutor(1) as others, stalled(tmp_path):
+            other = others.submit(httpx.post, f"{address}/generate?n=16", timeout=600)
+            eventually(lambda: waiting(address) == 15)
             # A sheet of 16 images has no room before the other request has ended.
             page.get_by_role("button", name="Random").click()
             expect(page.get_by_text("The server is busy.")).to_be_visible()
@@ -45,6 +71,7 @@ def test_the_page_retries_while_the_server_is_busy(
             # The old picture stays, dimmed.
             assert difference(pixels(stage(page)), before) == 0
             expect(stage(page)).to_have_css("opacity", "0.55")
+        assert other.result().is_success
         expect(page.get_by_text("The server is busy.")).to_be_hidden()
         expect(stage(page)).to_have_css("opacity", "1")
     ignore_failed_requests(console_errors)
@@ -59,7 +86,8 @@ def test_the_page_retries_while_no_model_is_served(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "none").mkdir()
-    with serving([*command, "--models", str(tmp_path / "none")], root, tmp_path / "log") as address:
+    none = [*command, "--models", str(tmp_path / "none")]
+    with serving(none, root, tmp_path / "log", free_port()) as address:
         page = open_page("?seed=42", base=address)
         expect(page.get_by_text("The server is not ready: no model is served")).to_be_visible()
     full = [*command, "--models", str(served_models)]
@@ -80,7 +108,7 @@ def test_a_server_that_restarts_without_the_model_is_reported(
     tmp_path: Path,
 ) -> None:
     start = [*command, "--models", str(served_models)]
-    with serving(start, root, tmp_path / "first") as address:
+    with serving(start, root, tmp_path / "first", free_port()) as address:
         page = open_page("?model=colours", base=address)
         wait_until_idle(page)
     page.get_by_role("button", name="Shuffle").click()

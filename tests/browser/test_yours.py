@@ -22,6 +22,7 @@ from tests.browser.pictures import (
     pixels,
     stage,
     tile,
+    wait_for,
     wait_for_stage,
     wait_for_tile,
 )
@@ -194,8 +195,7 @@ def test_two_brought_pictures_are_pinned_and_morphed(open_page: Open) -> None:
     slider.fill("0.5")
     middle = [FULL // 2, FULL // 2, 0, 0]
     expect(page).to_have_url(re.compile(r"class=boot:0.5\+sneaker:0.5|class=sneaker:0.5\+boot:0.5"))
-    page.wait_for_timeout(100)
-    assert difference(pixels(stage(page))[:1], in_colours([middle])) <= 1
+    wait_for(page, lambda: difference(pixels(stage(page))[:1], in_colours([middle])) <= 1)
 
 
 def test_the_pen_sends_what_is_on_the_pad(open_page: Open) -> None:

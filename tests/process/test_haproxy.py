@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.serving import free_port
 from tests.process.faults.server import Server, started
 from tests.waiting import PATIENCE, eventually
 
@@ -29,9 +30,7 @@ def balancer(
     """The port of HAProxy, whose time for a request head is the parameter, in seconds."""
     if not shutil.which("haproxy"):
         pytest.skip("haproxy is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     file = tmp_path / "haproxy.cfg"
     shipped = (root / "app/deploy/haproxy.cfg").read_text()
     file.write_text(configuration(shipped, port, server, seconds=request.param))
