@@ -289,7 +289,6 @@ def test_an_order_that_another_worker_does_not_carry_out_is_an_error(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = tmp_path_factory.mktemp("shared")
-    monkeypatch.setattr(reloader, "_WORKER_TIMEOUT", 0.3)
     settings = Settings(models=folder, provider="cpu")
     registry = Registry.load(settings)
     reloads = Reloader(registry, settings, ReloadLog(shared), GuardedLoader(settings))
@@ -298,8 +297,10 @@ def test_an_order_that_another_worker_does_not_carry_out_is_an_error(
         async with reloads.running():
             await reloads.unload("cats")
             (shared / f"done-{other.pid}").write_text("[1, []]")
-            with pytest.raises(ModelsFolderError, match="not every worker has followed"):
-                await reloads.load("cats")
+            with monkeypatch.context() as patch:
+                patch.setattr(reloader, "_WORKER_TIMEOUT", 0.3)
+                with pytest.raises(ModelsFolderError, match="not every worker has followed"):
+                    await reloads.load("cats")
             other.communicate(b"\n")
             await reloads.load("cats")
 

@@ -160,7 +160,10 @@ async def reload(server: Server, models: Path, numbers: range) -> Tally:
                 async with asyncio.timeout(PATIENCE):
                     while number not in tally.versions:  # noqa: ASYNC110 # requests add to it
                         await asyncio.sleep(0.01)
-            await asyncio.sleep(1)
+            seen = tally.requests
+            async with asyncio.timeout(PATIENCE):
+                while tally.requests < seen + 10 * CONNECTIONS:  # noqa: ASYNC110 # as above
+                    await asyncio.sleep(0.01)
         finally:
             stop.set()
     return tally
@@ -172,6 +175,7 @@ def run(times: int, workers: int) -> tuple[Tally, int, int]:
         models = Path(folder) / "models"
         publish(models, MODEL, 1)
         flags = ("--models", str(models), "--workers", str(workers), "--admin-keys", KEY)
+        flags += ("--keep-alive", str(PATIENCE))  # no client sends while its connection is closed
         with started(*flags, "--provider", "cpu") as server:
             asyncio.run(reload(server, models, range(2, 4)))  # memory settles
             before = server.resident()
