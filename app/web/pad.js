@@ -48,17 +48,16 @@ export function clear() {
 /** The pixels of the pad as a PNG file. */
 export const drawing = () => new Promise((resolve) => canvas.toBlob(resolve));
 
-/** The bitmap of the centre of a picture, in the model's size and colours. */
-export async function bitmapOf(file, isInverted) {
+/** The bitmap of the centre of a picture, in a model's size and colours. */
+export async function bitmapOf(file, { width, height, channels }, isInverted) {
   const whole = await createImageBitmap(file);
-  const { width, height } = imageSize();
   const scale = Math.min(whole.width / width, whole.height / height);
   const sides = [width, height].map((side) => Math.max(1, Math.round(side * scale)));
   const corner = [whole.width - sides[0], whole.height - sides[1]].map((rest) => rest / 2);
   const size = { resizeWidth: width, resizeHeight: height, resizeQuality: "high" };
   const scaled = await createImageBitmap(whole, ...corner, ...sides, size);
   whole.close();
-  return recoloured(scaled, isInverted);
+  return recoloured(scaled, channels === 1, isInverted);
 }
 
 /** Puts a bitmap on the empty pad; the first stroke removes an example. */
@@ -69,11 +68,11 @@ export function showPicture(bitmap, isRemovable) {
   paint();
 }
 
-/** A bitmap in the model's colours. */
-async function recoloured(bitmap, isInverted) {
+/** A bitmap in a model's colours. */
+async function recoloured(bitmap, isGrey, isInverted) {
   const copy = new OffscreenCanvas(bitmap.width, bitmap.height);
   const context = copy.getContext("2d");
-  context.filter = `grayscale(${Number(hasPen())}) invert(${Number(isInverted)})`;
+  context.filter = `grayscale(${Number(isGrey)}) invert(${Number(isInverted)})`;
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return createImageBitmap(copy);
@@ -149,18 +148,21 @@ export function bindPad(onBegin, onChange) {
 }
 
 function bindPointer(onBegin, onChange) {
+  let stroke = null; // of the pointer that is held down
+  const isDrawn = () => strokes.at(-1) === stroke; // it may have been removed meanwhile
   canvas.addEventListener("pointerdown", (event) => {
     if (!hasPen() || !event.isPrimary || event.button) return;
     canvas.setPointerCapture(event.pointerId);
     onBegin();
-    begin([]);
+    stroke = [];
+    begin(stroke);
     continues = false;
     extend(placeOf(event));
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (canvas.hasPointerCapture(event.pointerId)) extend(placeOf(event));
+    if (canvas.hasPointerCapture(event.pointerId) && isDrawn()) extend(placeOf(event));
   });
-  canvas.addEventListener("lostpointercapture", onChange);
+  canvas.addEventListener("lostpointercapture", () => isDrawn() && onChange());
 }
 
 /** Moves the pen by a pixel; with Shift it draws. */

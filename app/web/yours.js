@@ -8,7 +8,7 @@ import { drawOne, fileOf, showOnce } from "./draw.js";
 import { examples } from "./examples.js";
 import { bindFiles } from "./files.js";
 import { toText } from "./latents.js";
-import { currentVersion, encodingVersions, switchTo, versionOf } from "./models.js";
+import { currentVersion, encodingVersions, imageSize, switchTo, versionOf } from "./models.js";
 import { words } from "./names.js";
 import { RequestError, showError } from "./notice.js";
 import { bindPad, bitmapOf, clear, drawing, hasPen, isEmpty, showPicture } from "./pad.js";
@@ -23,12 +23,14 @@ const MOST = 4; // classes or attributes that are named
 let shown = null; // the model version that the pad belongs to
 let brought = null; // `{ file, isExample }` for the file on the pad; null once it is drawn on
 let invert = "auto"; // whether that file is a dark drawing on light paper
-let isInverted = false; // what the server has decided
+let isInverted = false; // what the server has decided, or the person since then
+let isDue = false; // whether the pad still waits for its result
 let tile = null; // the result
 
 export function render() {
   if (state.tool !== "yours") return;
   if (shown !== currentVersion()) reset();
+  else if (isDue) encodeLatest();
   if (!tile) return;
   showResult($("yours-result"), tile.recipe);
   $("yours-pin").textContent = isPinned(tile.recipe) ? "Unpin it" : "Pin it";
@@ -73,7 +75,8 @@ function offerModels() {
 }
 
 const encodeLatest = coalesce(async () => {
-  if (shown !== currentVersion()) return; // opening the tool shows its own pad first
+  isDue = shown !== currentVersion(); // until the tool is open with this pad
+  if (isDue) return;
   const latest = brought;
   const { file, isExample } = latest ?? {};
   $("yours-invert").disabled = !file;
@@ -87,11 +90,12 @@ const encodeLatest = coalesce(async () => {
   });
   const recipe = recipeOf(found, { model, version });
   const [picture, result] = await Promise.all([
-    file ? readable(file, found.inverted) : null,
+    file ? readable(file, recipe, found.inverted) : null,
     drawOne(recipe),
   ]);
-  // Meanwhile there may be something else on the pad, or nothing.
-  if (versionOf({ model, version }) !== shown || brought !== latest) {
+  // Meanwhile there may be something else on the pad, or nothing, or another model on the stage.
+  isDue = shown !== currentVersion();
+  if (isDue || versionOf(recipe) !== shown || brought !== latest) {
     picture?.close();
     result.close();
     return;
@@ -111,8 +115,8 @@ async function encode(file, parameters) {
 }
 
 /** The bitmap of a file for the pad. Throws RequestError if the browser cannot read it. */
-const readable = (file, isInverted) =>
-  bitmapOf(file, isInverted).catch(() => {
+const readable = (file, recipe, isInverted) =>
+  bitmapOf(file, imageSize(recipe), isInverted).catch(() => {
     throw new RequestError("This browser cannot show that picture.");
   });
 
@@ -158,7 +162,7 @@ function described(probabilities) {
 function put(file, isExample) {
   brought = { file, isExample };
   invert = "auto";
-  if (currentVersion().card.encoder) encodeLatest();
+  if (shown?.card.encoder) encodeLatest(); // or else once the tool is open
 }
 
 function bring(file) {
@@ -176,7 +180,8 @@ bindPad(forget, () => {
   encodeLatest();
 });
 on("yours-invert", "click", () => {
-  invert = String(!isInverted);
+  isInverted = !isInverted;
+  invert = String(isInverted);
   encodeLatest();
 });
 on("yours-edit", "click", () => change({ stage: tile.recipe, tool: "edit" }));

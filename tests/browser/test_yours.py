@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from PIL import Image
-from playwright.sync_api import FilePayload, Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.browser.console import ignore_failed_requests
 from tests.browser.pictures import (
@@ -170,7 +170,13 @@ def test_a_chosen_file_becomes_a_recipe_with_its_class(open_page: Open) -> None:
 def test_a_pasted_or_dropped_file_opens_the_tool(open_page: Open, way: str) -> None:
     page = open_page("?model=colour&seed=3")
     page.wait_for_selector("body.ready")
+    held: list[Route] = []
+    if way == "paste":  # before the server has responded
+        page.route("**/models", lambda route: held.append(route))  # noqa: PLW0108
+        page.reload(wait_until="load")
     page.evaluate(BRING, [way, list(png(COLOUR))])
+    for route in held:
+        route.continue_()
     expected = np.array(COLOUR, np.uint8)
     assert difference(pixels(result(page)), expected) <= 1
     assert difference(pixels(pad(page)), expected) <= 1
@@ -270,6 +276,46 @@ def test_a_stroke_stays_where_a_picture_arrives_later(open_page: Open) -> None:
     assert levels[[0, 2]].max() == 0  # nothing of the picture
 
 
+def test_a_stroke_that_is_removed_while_it_is_drawn_ends(open_page: Open) -> None:
+    page = open_page("?model=colour&seed=3&tool=yours")
+    page.wait_for_selector("body.ready")
+    page.get_by_role("combobox", name="Model").select_option("shoes")
+    result(page)
+    box = pad(page).bounding_box()
+    assert box is not None
+    for way in ("undo", "back"):
+        page.mouse.move(box["x"] + 20, box["y"] + 20)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 40, box["y"] + 20)
+        if way == "undo":
+            page.keyboard.press("Control+z")
+        else:
+            page.go_back()
+        page.mouse.move(box["x"] + 60, box["y"] + 20)
+        page.mouse.up()
+    expect(page).to_have_url(re.compile("model=colour&"))
+    expect(page.locator("#yours-found")).to_have_text(re.compile("^An example"))
+
+
+def test_a_file_waits_until_its_model_is_back(open_page: Open) -> None:
+    page = open_page(SHOES)
+    result(page)
+    held: list[Route] = []
+    page.route("**/encode?*", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    with page.expect_request("**/encode?*"):
+        choose(page, png(SNEAKER))
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.get_by_role("combobox", name="Model").select_option("colours")
+    held.pop().continue_()
+    expect(page.locator("#yours")).to_have_attribute("aria-busy", "false")
+    page.get_by_role("combobox", name="Model").select_option("shoes")
+    page.get_by_role("link", name="Yours").click()
+    expect(page.get_by_text("Looks like: sneaker (100%)", exact=True)).to_be_visible()
+    shown = pixels(pad(page))
+    assert shown.shape == in_colours(SNEAKER).shape  # those of "colours" are larger
+    assert difference(shown, in_colours(SNEAKER)) <= 1
+
+
 def test_light_and_dark_of_a_file_can_be_swapped(open_page: Open) -> None:
     page = open_page(SHOES)
     swap = page.get_by_role("button", name="Invert")
@@ -283,6 +329,9 @@ def test_light_and_dark_of_a_file_can_be_swapped(open_page: Open) -> None:
             swap.click()
         result(page)
         assert difference(pixels(pad(page)), expected) <= 1
+    swap.dblclick()
+    result(page)
+    assert difference(pixels(pad(page)), expected) <= 1
 
 
 def test_other_models_say_which_ones_read_pictures(open_page: Open) -> None:
