@@ -12,16 +12,21 @@ import {
 const MAX_DELAY = 15; // seconds between two attempts
 const UNREACHABLE = "Can't reach the server.";
 
-/** The successful response, after retries if needed. Throws RequestError, or AbortError. */
-export async function request(path, options = {}) {
+/**
+ * The successful response, after retries if needed. Throws RequestError, or AbortError.
+ * `read` receives all of its body, so that a connection that is lost meanwhile is a reason to retry.
+ */
+export async function request(path, options = {}, read = whole) {
   for (let attempt = 0; ; attempt += 1) {
     await untilRetry();
     options.signal?.throwIfAborted();
     const keys = keyCount();
-    const response = await fetch(path, options).catch((error) => {
-      if (error.name === "AbortError") throw error;
-      return null;
-    });
+    const response = await fetch(path, options)
+      .then(read)
+      .catch((error) => {
+        if (error.name === "AbortError") throw error;
+        return null;
+      });
     if (response?.ok) {
       serverAvailable();
       return response;
@@ -35,6 +40,8 @@ export async function request(path, options = {}) {
     serverUnavailable(message, Math.min(seconds || 2 ** attempt, MAX_DELAY));
   }
 }
+
+const whole = async (response) => new Response(await response.blob(), response);
 
 /** The JSON of a response. */
 export const requestJson = async (path) => (await request(path)).json();

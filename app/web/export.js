@@ -2,7 +2,7 @@
 
 import { jsonOptions, request } from "./api.js";
 import { pointOf } from "./derive.js";
-import { $ } from "./dom.js";
+import { $, make } from "./dom.js";
 import { imageSize } from "./models.js";
 import { showError } from "./notice.js";
 import { download, fileScale } from "./save.js";
@@ -27,22 +27,21 @@ function exportRequest(frames, format, fps) {
 
 /** Saves the morph with these frames, which are recipes, and shows the progress. */
 export async function exportMorph(frames, format, fps) {
-  const bar = $("morph-progress");
-  bar.hidden = false;
-  bar.removeAttribute("value"); // until the first byte arrives nobody knows
+  const bar = make("progress", { ariaLabel: "Progress of the file" });
+  $("morph-files").append(bar);
   try {
-    const response = await request("web/morph", exportRequest(frames, format, fps));
-    const file = await received(response, bar);
+    const options = exportRequest(frames, format, fps);
+    const response = await request("web/morph", options, (answer) => received(answer, bar));
     const [{ model, version }] = frames;
-    download(file, `${model}-${version}-morph.${ENDINGS[format]}`);
+    download(await response.blob(), `${model}-${version}-morph.${ENDINGS[format]}`);
   } catch (error) {
     showError(error);
   } finally {
-    bar.hidden = true;
+    bar.remove();
   }
 }
 
-/** The body of a response; the bar shows how much of it has arrived. */
+/** A response with all of its body; the bar shows how much of that has arrived. */
 async function received(response, bar) {
   const total = Number(response.headers.get("Content-Length"));
   const parts = [];
@@ -53,5 +52,5 @@ async function received(response, bar) {
     size += part.value.length;
     if (total) bar.value = size / total;
   }
-  return new Blob(parts, { type: response.headers.get("Content-Type") });
+  return new Response(new Blob(parts), response);
 }

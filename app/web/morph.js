@@ -7,7 +7,7 @@ import { drawAll } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
 import { exportMorph } from "./export.js";
 import { nameOf } from "./names.js";
-import { keyOf } from "./recipe.js";
+import { isSame, keyOf } from "./recipe.js";
 import { showOnStage } from "./stage.js";
 import { change, state, toStage } from "./state.js";
 import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
@@ -17,6 +17,7 @@ const MAX_FRAMES = 256; // of a file
 const slider = $("morph-slider");
 const frames = new Map(); // the key of a segment → its bitmaps
 let timer = null; // while the morph plays
+let placed = null; // the recipe that it has put on the stage
 
 /** The pictures that the morph goes through. */
 const stops = () => pinsOrExamples(state.pins.length < 2 ? 3 : 2);
@@ -42,25 +43,30 @@ function recipeAt() {
   return between(start, end, frame / FRAMES);
 }
 
-const fetchFrames = coalesce(async () => {
+/** A segment that has no frames yet, if any: that in sight comes first. */
+function missing() {
+  if (state.tool !== "morph") return undefined;
   const wanted = segments();
-  const keys = wanted.map(segmentKey);
+  const [current] = place();
+  return [wanted[current], ...wanted].find((ends) => !frames.has(segmentKey(ends)));
+}
+
+const fetchFrames = coalesce(async () => {
+  const keys = segments().map(segmentKey);
   for (const [key, bitmaps] of frames) {
     if (keys.includes(key)) continue;
     for (const bitmap of bitmaps) bitmap.close();
     frames.delete(key);
   }
-  // The segment in sight comes first.
-  const [current] = place();
-  for (const segment of [wanted[current], ...wanted]) {
-    if (state.tool !== "morph") return;
-    if (frames.has(segmentKey(segment))) continue;
-    frames.set(segmentKey(segment), await drawAll(frameRecipes(segment)));
+  for (let ends = missing(); ends; ends = missing()) {
+    frames.set(segmentKey(ends), await drawAll(frameRecipes(ends)));
   }
 }, $("morph"));
 
 export function render(settled) {
   if (state.tool !== "morph") return pause();
+  // A picture that is chosen while the morph plays stays on the stage.
+  if (timer !== null && !isSame(state.stage, placed)) pause();
   const [segment, frame] = place();
   const [start, end] = segments()[segment].map(nameOf);
   slider.max = stops().length;
@@ -87,6 +93,7 @@ function moveTo(at, options) {
   state.at = Number(at.toFixed(3));
   const [segment, frame] = place();
   const recipe = recipeAt();
+  placed = recipe;
   const bitmap = frames.get(segmentKey(segments()[segment]))?.[frame];
   if (bitmap) showOnStage(bitmap, recipe);
   change({ stage: recipe }, options);
@@ -94,6 +101,7 @@ function moveTo(at, options) {
 
 function play() {
   $("morph-play").textContent = "Pause";
+  placed = state.stage;
   timer = setInterval(() => {
     const [segment] = place();
     // Wait for frames that are not there yet.
@@ -127,5 +135,8 @@ for (const button of document.querySelectorAll("#morph [data-format]")) {
   button.addEventListener("click", save);
 }
 on("morph-play", "click", toggle);
-slider.addEventListener("input", () => moveTo(slider.valueAsNumber, { settled: false }));
+slider.addEventListener("input", () => {
+  pause();
+  moveTo(slider.valueAsNumber, { settled: false });
+});
 slider.addEventListener("change", () => moveTo(slider.valueAsNumber, { step: false }));

@@ -16,12 +16,21 @@ export function placeOn(element, { clientX, clientY }) {
 
 /** Calls `follow(place, settled)` while a pointer is held down on an element, also outside it. */
 export function bindPointer(element, follow) {
+  let place = null; // the latest
+  const go = (event) => {
+    place = placeOn(element, event);
+    follow(place, false);
+  };
   element.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return;
     element.setPointerCapture(event.pointerId);
-    follow(placeOn(element, event), false);
+    go(event);
   });
+  // Back may hide the element while the pointer is held down.
   element.addEventListener("pointermove", (event) => {
-    if (element.hasPointerCapture(event.pointerId)) follow(placeOn(element, event), false);
+    if (element.hasPointerCapture(event.pointerId) && element.checkVisibility()) go(event);
   });
-  element.addEventListener("pointerup", (event) => follow(placeOn(element, event), true));
+  element.addEventListener("lostpointercapture", () => {
+    if (element.checkVisibility()) follow(place, true);
+  });
 }

@@ -2,7 +2,7 @@
 
 import { coalesce } from "./api.js";
 import { $, on } from "./dom.js";
-import { drawOne, show, showOnce } from "./draw.js";
+import { drawOne, show } from "./draw.js";
 import { imageSize } from "./models.js";
 import { description, nameOf } from "./names.js";
 import { isPinned, togglePin } from "./pins.js";
@@ -19,10 +19,11 @@ let shown = null; // the recipe of the picture in sight
 const drawLatest = coalesce(async () => {
   const recipe = state.stage;
   if (shown && isSame(shown, recipe)) return;
+  const before = shown;
   const bitmap = await drawOne(recipe);
-  showOnce(canvas, bitmap);
-  shown = recipe;
-  $("stage-first")?.remove(); // the server's picture, which was there before this script
+  // A morph may have gone on meanwhile.
+  if (shown === before) showOnStage(bitmap, recipe);
+  bitmap.close();
 });
 
 export function render(settled) {
@@ -42,10 +43,11 @@ function describe() {
   document.title = `${state.stage.model} ${name} – AI pictures of things that do not exist`;
 }
 
-/** Shows a bitmap that was drawn before, of a recipe that becomes the state later. */
+/** Shows the bitmap of a recipe, which may become the state later. */
 export function showOnStage(bitmap, recipe) {
   show(canvas, bitmap);
   shown = recipe;
+  $("stage-first")?.remove(); // the server's picture, which was there before this script
 }
 
 /** Another seed, with the same edits, and with the class and the attributes that were chosen. */

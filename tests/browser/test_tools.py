@@ -30,6 +30,14 @@ WaitUntilIdle = Callable[[Page], None]
 COLOURS = "?model=colours&version=1&seed=3"
 CLOTHES = "?model=clothes&version=1&seed=3"
 PINS = "3~17;class=bag~99;class=sneaker:0.7+bag:0.3~4;class=dress"
+CUT = """(start) => {
+    const send = fetch;
+    window.fetch = async (path, options) => {
+        if (!path.startsWith(start)) return send(path, options);
+        window.fetch = send;
+        return new Response(new ReadableStream({ pull: (body) => body.error(new TypeError()) }));
+    };
+}"""
 IMAGES = [
     "images/clothes/1/3.png",
     "images/clothes/1/17.png?class=bag",
@@ -97,6 +105,32 @@ def test_the_pad_is_the_plane_of_the_server(open_page: Open, server: str) -> Non
     wait_for_stage(page, sheet[32:64, 32:64])
 
 
+def test_a_drag_ends_with_its_pointer_or_its_tool(open_page: Open) -> None:
+    page = open_page(f"{COLOURS}&tool=numbers", has_touch=True)
+    page.wait_for_selector("body.ready")
+    box = page.locator("#bars").bounding_box()
+    assert box is not None
+    x, y = box["x"] + 20, box["y"] + 20
+    page.mouse.click(x, y, button="right")
+    name = page.locator("#stage-name")
+    expect(name).to_have_text("Picture 3")
+    touch = page.context.new_cdp_session(page)
+    for kind, points in {"touchStart": [{"x": x, "y": y}], "touchCancel": []}.items():
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    expect(name).to_have_text("Picture without a seed")
+    expect(page).to_have_url(re.compile("latent="))
+    page.get_by_role("link", name="Blend four").click()
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.go_back()
+    expect(page.locator("#blend")).to_be_hidden()
+    start = page.url
+    page.mouse.move(x + 20, y)
+    page.mouse.up()
+    page.get_by_role("button", name="Pixels").click()  # every change writes the address
+    expect(page).to_have_url(f"{start}&pixels=1")
+
+
 def test_keyboard_and_play_move_through_a_morph(
     open_page: Open, wait_until_idle: WaitUntilIdle, server: str
 ) -> None:
@@ -118,6 +152,60 @@ def test_keyboard_and_play_move_through_a_morph(
     wait_for(page, lambda: difference(pixels(stage(page)), before) > 0)
     page.get_by_role("button", name="Pause").click()
     expect(page).to_have_url(re.compile(r"&tool=morph&at=(?!0\.5&)"))
+
+
+def test_a_morph_stops_for_what_a_person_chooses(
+    open_page: Open, wait_until_idle: WaitUntilIdle, server: str
+) -> None:
+    page = open_page(f"{COLOURS}&tool=morph&pins=3~17")
+    wait_until_idle(page)
+    held: list[Route] = []
+    page.route("**/images/**", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    with page.expect_request("**/images/**"):
+        page.get_by_role("button", name="Shuffle").click()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    play = page.locator("#morph-play")
+    play.click()
+    expect(page.locator("#morph-position")).not_to_have_text("0%")
+    with page.expect_response("**/images/**"):
+        held.pop().continue_()
+    wait_until_idle(page)
+    page.get_by_role("slider", name="Position in the morph").fill("0.5")
+    expect(play).to_have_text("Play")
+    assert [url for url in sent if "/web/" not in url] == []  # the late picture stays away
+    play.click()
+    expect(page.locator("#morph-position")).not_to_have_text("50%")
+    tile(page, 5).click()
+    expect(play).to_have_text("Play")
+    wait_for_stage(page, served(server, "images/colours/1/5.png"))
+
+
+def test_each_file_of_a_morph_has_its_own_progress(open_page: Open) -> None:
+    page = open_page(f"{COLOURS}&tool=morph&pins=3~17")
+    held: list[Route] = []
+    page.route("**/web/morph", lambda route: held.append(route))  # noqa: PLW0108
+    for format_ in ("GIF", "WebP"):
+        with page.expect_request("**/web/morph"):
+            page.get_by_role("button", name=f"Save {format_}").click()
+    for left in (1, 0):
+        with page.expect_download():
+            held.pop().continue_()
+        expect(page.get_by_role("progressbar")).to_have_count(left)
+
+
+@pytest.mark.parametrize(("path", "button"), [("images", "Shuffle"), ("web/morph", "Save GIF")])
+def test_a_connection_that_is_lost_in_an_answer_is_a_reason_to_retry(
+    open_page: Open, wait_until_idle: WaitUntilIdle, path: str, button: str
+) -> None:
+    page = open_page(f"{COLOURS}&tool=morph&pins=3~17")
+    wait_until_idle(page)
+    page.evaluate(CUT, path)
+    page.get_by_role("button", name=button).click()
+    expect(page.get_by_text("Can't reach the server.")).to_be_visible()
+    with page.expect_response(f"**/{path}**"):
+        page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_text("Can't reach the server.")).to_be_hidden()
 
 
 def test_a_morph_of_seeds_and_blends_is_saved(open_page: Open, server: str) -> None:
@@ -178,6 +266,15 @@ def test_a_morph_between_attributes_needs_one_request_for_each_segment(
     page.get_by_role("slider", name="Position in the morph").fill("0.5")
     strip = served(server, "interpolate?model=people&from=3&to=17&steps=3")
     wait_for_stage(page, strip[:, 32:64])
+    held: list[Route] = []
+    frames = re.compile("/v2/|/generate.*people")
+    page.route(frames, lambda route: held.append(route))  # noqa: PLW0108
+    with page.expect_request(frames):
+        page.get_by_role("button", name="Unpin all").click()
+    page.get_by_role("combobox", name="Model").select_option("colours")
+    held[0].continue_()
+    expect(page.locator("#morph")).to_have_attribute("aria-busy", "false")
+    assert len(held) == 1  # segments that were left behind are not drawn
 
 
 def summed(server: str, plus: list[list[int]], minus: list[list[int]]) -> Pixels:
