@@ -1,9 +1,11 @@
 /* The form for the API key. The server exchanges a key for a cookie, which scripts cannot read. */
 
 import { $, on } from "./dom.js";
-import { RequestError, show } from "./notice.js";
+import { RequestError, show, showError } from "./notice.js";
 import { notify } from "./state.js";
 
+const WRONG = "This key is wrong.";
+const UNCHECKED = "The server could not check the key. Try again.";
 let waiting = null; // { promise, resolve, reject } while the form is open
 let isCancelled = false;
 let keys = 0; // accepted so far
@@ -13,7 +15,10 @@ export const keyCount = () => keys;
 
 /** Resolves when the server has accepted a key. Throws RequestError if the form is cancelled. */
 export async function untilKey() {
-  if (isCancelled) throw missing();
+  if (isCancelled) {
+    offer(); // another message may have taken its place
+    throw missing();
+  }
   if (!waiting) open();
   return waiting.promise;
 }
@@ -33,24 +38,34 @@ function makeWaiting() {
   return made;
 }
 
-/** Whether the server accepts a key. */
-async function isAccepted(key) {
+/** Why the server does not accept a key; "" if it does. */
+async function problemWith(key) {
+  let headers;
   try {
-    const headers = { Authorization: `Bearer ${key}` };
-    return (await fetch("access", { method: "POST", headers })).ok;
+    headers = new Headers({ Authorization: `Bearer ${key}` });
   } catch {
-    return false; // also for letters that no header may have
+    return WRONG; // no header may have such letters
   }
+  const response = await fetch("access", { method: "POST", headers }).catch(() => null);
+  if (response?.ok) return "";
+  return response?.status === 401 ? WRONG : UNCHECKED;
 }
 
 async function submit(event) {
   event.preventDefault();
-  const accepted = await isAccepted($("key-field").value);
-  $("key-error").textContent = accepted ? "" : "This key is wrong.";
-  $("key-field").ariaInvalid = String(!accepted);
-  if (!accepted) return $("key-field").select();
+  const asked = waiting;
+  const key = $("key-field").value;
+  const problem = await problemWith(key);
+  if (waiting !== asked) return; // cancelled, or accepted by the answer to an earlier click
+  showProblem(problem);
+  if (problem) return $("key-field").value === key && $("key-field").select();
   keys += 1;
   close().resolve();
+}
+
+function showProblem(problem) {
+  $("key-error").textContent = problem;
+  $("key-field").ariaInvalid = String(Boolean(problem));
 }
 
 function close() {
@@ -58,15 +73,21 @@ function close() {
   waiting = null;
   $("key").hidden = true;
   $("key-field").value = "";
+  showProblem("");
   return closed;
 }
 
 function cancel() {
   isCancelled = true;
   close().reject(missing());
+  offer();
+}
+
+/** Offers the form again. What ended for want of a key begins again with one. */
+function offer() {
   show("No key, so no pictures yet.", "Enter key", () => {
     isCancelled = false;
-    notify(true);
+    untilKey().then(() => notify(true), showError);
   });
 }
 

@@ -8,6 +8,7 @@ import * as gallery from "./gallery.js";
 import * as mix from "./mix.js";
 import { fetchModels, imageSize, resolve } from "./models.js";
 import * as morph from "./morph.js";
+import { showError } from "./notice.js";
 import * as numbers from "./numbers.js";
 import * as pins from "./pins.js";
 import "./shortcuts.js";
@@ -24,12 +25,15 @@ function shape(settled) {
   document.documentElement.style.setProperty("--shape", height / width);
 }
 
-await fetchModels();
-// First the model is resolved and the tool shown, then its content is measured.
-[resolve, pins.render, shape, tools.render].forEach(subscribe);
-for (const part of [stage, classes, edit, vary, blend, morph, mix, numbers, yours, code, tray, gallery]) {
-  subscribe(part.render);
+function start() {
+  // First the model is resolved and the tool shown, then its content is measured.
+  [resolve, pins.render, shape, tools.render].forEach(subscribe);
+  for (const part of [stage, classes, edit, vary, blend, morph, mix, numbers, yours, code, tray, gallery]) {
+    subscribe(part.render);
+  }
+  openAddress();
+  document.querySelector(".actions").inert = false;
+  document.body.classList.add("ready");
 }
-openAddress();
-document.querySelector(".actions").inert = false;
-document.body.classList.add("ready");
+
+fetchModels().then(start).catch(showError);

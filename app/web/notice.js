@@ -21,8 +21,6 @@ export const untilRetry = () => retry ?? Promise.resolve();
 
 /** Says why the server is unavailable, and pauses all requests for so many seconds. */
 export function serverUnavailable(message, seconds) {
-  unavailable = true;
-  document.body.classList.add("busy");
   // A request that fails meanwhile joins the wait in progress.
   retry ??= wait(message, seconds).then(() => {
     retry = null;
@@ -32,17 +30,14 @@ export function serverUnavailable(message, seconds) {
 /** Hides the notice that the server is unavailable. */
 export function serverAvailable() {
   if (!unavailable || retry) return;
-  unavailable = false;
-  document.body.classList.remove("busy");
   show("");
 }
 
 /** Shows a message until it is dismissed. */
 export function showMessage(message) {
-  unavailable = false;
-  document.body.classList.remove("busy");
   // Many pictures may fail for one reason, some after the message was dismissed.
-  if (message === dismissed.message && performance.now() - dismissed.at < 10_000) return;
+  const isOld = message === dismissed.message && performance.now() - dismissed.at < 10_000;
+  if (isOld) return serverAvailable();
   show(message, "Dismiss", () => {
     dismissed = { message, at: performance.now() };
     show("");
@@ -60,6 +55,7 @@ function wait(message, seconds) {
   return new Promise((resolve) => {
     let left = Math.ceil(seconds);
     const tick = () => {
+      if (!unavailable) return; // another message has taken the place of this one
       $("notice-wait").textContent = left > 0 ? `Retrying in ${left} s…` : "Retrying…";
       left -= 1;
     };
@@ -69,13 +65,17 @@ function wait(message, seconds) {
       resolve();
     };
     show(message, "Try now", end);
+    unavailable = true;
+    document.body.classList.add("busy");
     tick();
     const timer = setInterval(() => (left > 0 ? tick() : end()), 1000);
   });
 }
 
-/** Shows a message with a button, or nothing. */
+/** Shows a message with a button, or nothing, in place of what was there. */
 export function show(message, label = "", action = null) {
+  unavailable = false;
+  document.body.classList.remove("busy");
   // Screen readers would repeat a text that is set again.
   if ($("notice-message").textContent !== message) $("notice-message").textContent = message;
   $("notice-wait").textContent = "";

@@ -1,14 +1,16 @@
 """A server that requires an API key: the page asks for it and shows pictures."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.console import ignore_failed_requests
+from tests.browser.files import PASTE_TEXT
 from tests.browser.pictures import stage, wait_for_tile
 from tests.serving import serving
 
@@ -35,12 +37,23 @@ def test_the_form_says_when_a_key_is_wrong(
     page = open_page("?model=colours&seed=5", base=locked_server)
     field = page.get_by_label("This server needs an API key.")
     expect(field).to_be_focused()
+    page.route("**/access", lambda route: route.abort(), times=1)
+    field.fill(KEY)
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("^The server could not check"))
     for wrong in ("not-the-right-key", "no key in any ¢å§€"):
         field.fill(wrong)
         field.press("Enter")
         expect(page.get_by_role("alert")).to_have_text("This key is wrong.")
     field.fill(KEY)
-    page.get_by_role("button", name="Use key").click()
+    held: list[Route] = []
+    page.route("**/access", lambda route: held.append(route))  # noqa: PLW0108
+    for _ in range(2):
+        with page.expect_request("**/access"):
+            page.get_by_role("button", name="Use key").click()
+    for route in held:
+        with page.expect_event("requestfinished"):
+            route.continue_()
     expect(field).to_be_hidden()
     expect(stage(page)).to_have_js_property("width", 32)
     wait_for_tile(page, 0)
@@ -58,12 +71,23 @@ def test_a_cancelled_form_can_be_opened_later(
 ) -> None:
     page = open_page("?model=colours&seed=5", base=locked_server)
     field = page.get_by_label("This server needs an API key.")
+    held: list[Route] = []
+    page.route("**/access", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    with page.expect_request("**/access"):
+        field.fill("not-the-right-key")
+        field.press("Enter")
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("No key, so no pictures yet.")).to_be_visible()
+    held.pop().continue_()  # too late
+    missing = page.get_by_text("No key, so no pictures yet.")
+    expect(missing).to_be_visible()
+    page.evaluate(PASTE_TEXT)
+    page.get_by_role("button", name="Dismiss").click()  # a message took the place of the button
     page.get_by_role("button", name="Shuffle").click()
     wait_until_idle(page)
+    expect(missing).to_be_visible()
     expect(field).to_be_hidden()  # it does not insist
     page.get_by_role("button", name="Enter key").click()
+    expect(page.locator("#key-error")).to_be_empty()
     field.fill(KEY)
     field.press("Enter")
     expect(stage(page)).to_have_js_property("width", 32)

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.bench.serving import free_port
 from tests.browser.console import ignore_failed_requests
+from tests.browser.files import PASTE_TEXT
 from tests.browser.generators import publish
 from tests.browser.pictures import difference, pixels, stage, wait_for_tile
 from tests.prometheus import value
@@ -74,6 +75,27 @@ def test_the_page_retries_while_the_server_is_busy(
         assert other.result().is_success
         expect(page.get_by_text("The server is busy.")).to_be_hidden()
         expect(stage(page)).to_have_css("opacity", "1")
+    ignore_failed_requests(console_errors)
+
+
+def test_a_failure_is_told_without_the_countdown_of_another(
+    open_page: Open, console_errors: list[str]
+) -> None:
+    page = open_page("?model=colours&seed=3")
+    wait_for_tile(page, 0)
+    page.clock.install()
+    busy = {"Retry-After": "9"}
+    page.route("**/images/**", lambda route: route.fulfill(status=503, headers=busy, json={}))
+    page.get_by_role("button", name="Shuffle").click()
+    wait = page.locator("#notice-wait")
+    expect(wait).not_to_be_empty()
+    page.evaluate(PASTE_TEXT)
+    expect(page.get_by_role("button", name="Dismiss")).to_be_visible()
+    page.clock.run_for(1500)
+    expect(wait).to_be_empty()
+    page.route("**/models", lambda route: route.fulfill(status=500, json={"detail": "broken"}))
+    page.reload()
+    expect(page.locator("#notice-message")).to_have_text("broken")
     ignore_failed_requests(console_errors)
 
 
