@@ -18,12 +18,14 @@ async function write(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without TLS, browsers offer only this deprecated way.
+    // Without TLS, browsers offer only this deprecated way, which needs the focus for a moment.
+    const focused = document.activeElement;
     const field = make("textarea", { value: text });
     const place = document.querySelector("dialog[open]") ?? document.body;
     place.append(field);
     field.select();
     document.execCommand("copy");
     field.remove();
+    focused.focus();
   }
 }

@@ -22,6 +22,7 @@ const SHEET = { rows: 6, cols: 10 };
 const SMALL_SHEET = { rows: 2, cols: FEW / 2 };
 let layout = SHEET;
 let shown = ""; // what the sheets are for
+let first = null; // the seed in the field
 const list = $("sheets");
 
 const observer = new IntersectionObserver(
@@ -35,7 +36,7 @@ const observer = new IntersectionObserver(
 
 export function render(settled) {
   if (!settled) return;
-  $("gallery-seed").value = state.first;
+  if (first !== state.first) showFirst(); // or else a person may be typing
   $("gallery-rows").parentElement.hidden = currentVersion().classes.length < 2;
   $("gallery-rows").checked = state.rows;
   if (shown !== key()) {
@@ -45,6 +46,11 @@ export function render(settled) {
   }
   for (const tile of tilesIn(list)) setRecipe(tile, tile.recipe);
   for (const sheet of list.children) if (sheet.wanted) fill(sheet);
+}
+
+function showFirst() {
+  first = state.first;
+  $("gallery-seed").value = first;
 }
 
 /** The options of all pictures: those of the stage, if they apply to the gallery. */
@@ -144,7 +150,7 @@ async function draw(sheet, signal) {
   const file = await (await request(path(sheet), { signal })).blob();
   const canvases = tilesIn(sheet).map((tile) => tile.canvas);
   await showSheet(canvases, file, state.rows ? sheet.columns : layout.cols);
-  sheet.drawn = sheet.wanted;
+  if (!signal.aborted) sheet.drawn = true; // or else these canvases may have gone
 }
 
 /** A server may allow fewer images in one request than most do. */
@@ -201,7 +207,8 @@ addEventListener("scroll", () => {
 });
 
 on("gallery-seed", "change", ({ target }) => {
-  start(target.value && target.checkValidity() ? target.valueAsNumber : state.first);
+  if (target.value && target.checkValidity()) start(target.valueAsNumber);
+  else showFirst();
 });
 on("gallery-random", "click", () => start(randomSeed()));
 on("gallery-rows", "change", ({ target }) => change({ rows: target.checked }));

@@ -22,19 +22,19 @@ export function pin(recipe, index = MAX_PICTURES) {
 }
 
 const keyOf = ({ model, version }) => `pins/${model}/${version}`;
-let stored = null; // the key under which the pins in the state are stored
+let shown = { key: null, text: "" }; // whose pins are in the tray, and their text
 
-/** Loads the pins of another model version, and stores those of this one. */
+/** Loads the pins of another model version, and stores those of this one if they have changed. */
 export function render(settled) {
   if (!settled) return;
   const key = keyOf(state.stage);
-  if (key !== stored) {
-    const isFirst = stored === null;
-    stored = key;
-    if (!state.pins.length && !(isFirst && isGiven("pins"))) state.pins = load(key);
-    return;
-  }
-  store(key, state.pins.map(textOf).join("~"));
+  const isOther = key !== shown.key;
+  const isGivenFirst = shown.key === null && isGiven("pins");
+  if (isOther && !state.pins.length && !isGivenFirst) state.pins = load(key);
+  const text = state.pins.map(textOf).join("~");
+  // Another window may have stored more since then.
+  if (!isOther && text !== shown.text) store(key, text);
+  shown = { key, text };
 }
 
 function load(key) {

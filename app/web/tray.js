@@ -50,10 +50,10 @@ function drop(recipe) {
     const target = others.findIndex((one) => isSame(one, hovered.recipe));
     pin(recipe, target + Number(hovered.dataset.side));
   }
-  unmarkSide();
 }
 
 on("pins-clear", "click", () => change({ pins: [] }));
 on("pins", "dragover", markSide);
 on("pins", "dragleave", unmarkSide);
 makeDropTarget($("pins"), drop);
+on("pins", "drop", unmarkSide); // also for files

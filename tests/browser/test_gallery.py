@@ -9,6 +9,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 import numpy as np
 from playwright.sync_api import Page, expect
 
+from tests.browser.files import TEXT
 from tests.browser.pictures import pixels, served, tile, wait_for_stage, wait_for_tile
 
 Open = Callable[..., Page]
@@ -168,6 +169,10 @@ def test_the_gallery_starts_at_a_given_or_a_random_seed(open_page: Open) -> None
     seed.fill("4294967296")
     seed.press("Enter")
     expect(seed).to_have_value("4294967295")
+    seed.fill("12")
+    page.mouse.wheel(0, 2000)
+    expect(page).to_have_url(re.compile("scroll="))
+    expect(seed).to_have_value("12")  # what a person types stays
     page.get_by_role("button", name="Random").click()
     expect(tile(page, 0)).not_to_have_accessible_name("Picture 4294967295")
 
@@ -181,8 +186,15 @@ def test_pins_are_remembered_for_each_model(open_page: Open) -> None:
     expect(page.get_by_text("Nothing pinned yet.")).to_be_visible()
     page.get_by_role("combobox", name="Model").select_option("colours")
     expect(page.get_by_role("button", name="Pinned picture 3")).to_be_visible()
-    page.goto(page.url.partition("?")[0] + "?model=colours")
-    expect(page.get_by_role("button", name="Pinned picture 3")).to_be_visible()
+    start = page.url.partition("?")[0] + "?model=colours"
+    other = page.context.new_page()
+    other.goto(start + "&seed=7")
+    other.get_by_role("button", name="Pin", exact=True).click()
+    expect(other.get_by_role("button", name="Pinned picture 7")).to_be_visible()
+    page.get_by_role("button", name="Pixels").click()  # does not store the older pins again
+    page.goto(start)
+    for number in (3, 7):
+        expect(page.get_by_role("button", name=f"Pinned picture {number}")).to_be_visible()
     page.get_by_role("button", name="Unpin all").click()
     expect(page.get_by_text("Nothing pinned yet.")).to_be_visible()
 
@@ -220,6 +232,10 @@ def test_mouse_reorders_pins(open_page: Open, wait_until_idle: WaitUntilIdle) ->
     for event in ("dragover", "drop"):
         target.dispatch_event(event, moved)
     expect_pins(page, "3~2~17~4~99")
+    moved["dataTransfer"] = page.evaluate_handle(TEXT)
+    for event in ("dragover", "drop"):
+        target.dispatch_event(event, moved)
+    expect(page.locator("#notice-message")).to_contain_text("is not a PNG")
     expect(page.locator("#pins-list [data-side]")).to_have_count(0)
     page.go_back()
     expect_pins(page, "3~17~4~99")
