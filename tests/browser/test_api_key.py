@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.console import ignore_failed_requests
 from tests.browser.files import PASTE_TEXT
-from tests.browser.pictures import stage, wait_for_tile
+from tests.browser.pictures import stage, wait_for, wait_for_tile
 from tests.serving import serving
 
 Open = Callable[..., Page]
@@ -51,6 +51,7 @@ def test_the_form_says_when_a_key_is_wrong(
     for _ in range(2):
         with page.expect_request("**/access"):
             page.get_by_role("button", name="Use key").click()
+    wait_for(page, lambda: len(held) == 2)
     for route in held:
         with page.expect_event("requestfinished"):
             route.continue_()
@@ -77,6 +78,7 @@ def test_a_cancelled_form_can_be_opened_later(
         field.fill("not-the-right-key")
         field.press("Enter")
     page.get_by_role("button", name="Cancel").click()
+    wait_for(page, lambda: held)
     held.pop().continue_()  # too late
     missing = page.get_by_text("No key, so no pictures yet.")
     expect(missing).to_be_visible()

@@ -168,6 +168,7 @@ def test_a_morph_stops_for_what_a_person_chooses(
     play = page.locator("#morph-play")
     play.click()
     expect(page.locator("#morph-position")).not_to_have_text("0%")
+    wait_for(page, lambda: held)
     with page.expect_response("**/images/**"):
         held.pop().continue_()
     wait_until_idle(page)
@@ -188,6 +189,7 @@ def test_each_file_of_a_morph_has_its_own_progress(open_page: Open) -> None:
     for format_ in ("GIF", "WebP"):
         with page.expect_request("**/web/morph"):
             page.get_by_role("button", name=f"Save {format_}").click()
+    wait_for(page, lambda: len(held) == 2)
     for left in (1, 0):
         with page.expect_download():
             held.pop().continue_()
@@ -272,6 +274,7 @@ def test_a_morph_between_attributes_needs_one_request_for_each_segment(
     with page.expect_request(frames):
         page.get_by_role("button", name="Unpin all").click()
     page.get_by_role("combobox", name="Model").select_option("colours")
+    wait_for(page, lambda: held)
     held[0].continue_()
     expect(page.locator("#morph")).to_have_attribute("aria-busy", "false")
     assert len(held) == 1  # segments that were left behind are not drawn

@@ -174,6 +174,7 @@ def test_a_pasted_or_dropped_file_opens_the_tool(open_page: Open, way: str) -> N
     if way == "paste":  # before the server has responded
         page.route("**/models", lambda route: held.append(route))  # noqa: PLW0108
         page.reload(wait_until="load")
+        wait_for(page, lambda: held)
     page.evaluate(BRING, [way, list(png(COLOUR))])
     for route in held:
         route.continue_()
@@ -306,6 +307,7 @@ def test_a_file_waits_until_its_model_is_back(open_page: Open) -> None:
         choose(page, png(SNEAKER))
     page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_role("combobox", name="Model").select_option("colours")
+    wait_for(page, lambda: held)
     held.pop().continue_()
     expect(page.locator("#yours")).to_have_attribute("aria-busy", "false")
     page.get_by_role("combobox", name="Model").select_option("shoes")
