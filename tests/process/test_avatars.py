@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def started(
             [sys.executable, "-m", "training", *call], cwd=root, stderr=file, start_new_session=True
         )
     try:
-        eventually(lambda: "32/100000" in log.read_text())
+        eventually(lambda: re.search(r"\b[1-9]\d*/100000", log.read_text()))
         workers = children(process.pid)
         assert len(workers) >= 2
         yield process, workers

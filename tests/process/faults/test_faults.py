@@ -34,7 +34,7 @@ def test_memory_does_not_grow_in_half_an_hour_of_mixed_load() -> None:
     assert found.growth(steady.SETTLED) <= 2
 
 
-@sized(2, 60)
+@sized(1, 60)
 def test_overload_is_refused_with_retry_after(size: float) -> None:
     with started("--max-queue", "512") as server:
         alone = asyncio.run(overload.saturate(server, min(2, size), 64))
@@ -69,7 +69,7 @@ def test_polite_clients_get_responses_beside_rude_ones(size: float) -> None:
     assert min(len(alone), len(beside)) >= 4 * rude.POLITE  # one for each in four rounds
 
 
-@sized(2, 30)
+@sized(0.5, 30)
 def test_a_light_client_gets_images_beside_a_heavy_one(size: float) -> None:
     """The unit tests of the fair queue count for how many batches it waits."""
     with started("--timeout", "600", program=starved.PROGRAM) as server:
