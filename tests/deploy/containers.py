@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.bench.serving import free_port
+from tests.waiting import scaled
 
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
 IMAGE = "dcgan-server:cpu"
@@ -179,7 +180,7 @@ def state(container: str) -> dict[str, Any]:
 
 
 def await_healthy(container: str, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
+    until = time.monotonic() + scaled(seconds)
     while (health := state(container)["State"].get("Health", {})).get("Status") != "healthy":
         assert time.monotonic() < until, health
         time.sleep(0.2)

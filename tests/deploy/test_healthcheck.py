@@ -11,6 +11,7 @@ from threading import Thread
 from app.deploy.healthcheck import is_ready
 from tests.bench.serving import free_port
 from tests.serving import serving
+from tests.waiting import eventually
 
 
 def exit_status(root: Path, port: str) -> int:
@@ -23,7 +24,8 @@ def test_a_server_is_healthy_only_with_a_model(root: Path, tmp_path: Path) -> No
     for models, status in ((root / "models", 0), (tmp_path / "none", 1)):
         command = [sys.executable, "-m", "app", "--provider", "cpu", "--models", str(models)]
         with serving(command, root, tmp_path / "log") as address:
-            assert exit_status(root, address.rpartition(":")[2]) == status
+            port = address.rpartition(":")[2]
+            eventually(lambda port=port, status=status: exit_status(root, port) == status)
 
 
 def test_a_port_without_a_server_is_not_healthy(root: Path) -> None:
