@@ -24,8 +24,18 @@ def serving(command: Sequence[str], root: Path, log: Path, port: int = 0) -> Ite
             until_loaded(found[0], workers_in(command))
             yield found[0]
         finally:
-            process.terminate()
-            process.wait(PATIENCE)
+            with ended(process):
+                process.terminate()
+                process.wait(PATIENCE)
+
+
+@contextmanager
+def ended(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> Iterator[None]:
+    """Kill ``process`` in the end: a test that has failed would wait for it for ever."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def workers_in(command: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app import __main__, __version__
+from tests.serving import ended
 from tests.waiting import PATIENCE, eventually
 
 Serve = Callable[..., AbstractContextManager[tuple["subprocess.Popen[str]", str]]]
@@ -76,6 +77,7 @@ def test_a_server_at_a_unix_socket_believes_its_proxy(
     transport = httpx.HTTPTransport(uds=str(path))
     with (
         subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process,
+        ended(process),
         httpx.Client(transport=transport, base_url="http://x", timeout=PATIENCE) as client,
     ):
         assert process.stderr

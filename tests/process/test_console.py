@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from app import __version__, console
-from tests.serving import serving
+from tests.serving import ended, serving
 from tests.waiting import PATIENCE, until_loaded
 
 
@@ -67,7 +67,7 @@ def test_it_serves_beside_an_app_of_the_user_and_ends_by_a_signal_with_status_0(
         text=True,
     )
     assert process.stderr
-    with process.stderr as lines:
+    with process.stderr as lines, ended(process):
         address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
         until_loaded(address)
         assert httpx.post(f"{address}/generate?n=1", timeout=PATIENCE).is_success

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving import serving
+from tests.serving import ended, serving
 from tests.waiting import PATIENCE, eventually
 
 
@@ -74,7 +74,7 @@ def test_a_log_that_nobody_reads_stops_no_request_and_no_shutdown(root: Path) ->
     process = subprocess.Popen(command, cwd=root, stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(writer)
     assert process.stderr
-    with process:
+    with process, ended(process):
         lines = iter(process.stderr.readline, "")
         address = next(m[0] for line in lines if (m := re.search(r"http://\S+", line)))
         with httpx.Client(timeout=PATIENCE) as client:
