@@ -118,6 +118,9 @@ def _parse(kind: type[_Options], arguments: list[str], program: str) -> _Options
 def _print_errors(error: ValidationError) -> None:
     for problem in error.errors():
         name = ".".join(map(str, problem["loc"])) or "settings"
+        if problem["type"] == "missing":
+            print(f"error: --{name.replace('_', '-')} is required", file=sys.stderr)
+            continue
         value = problem["input"]
         # Never print a key, nor a collection, which may be long or contain keys.
         printable = isinstance(value, str | int | float) and not name.startswith(_SECRET)

@@ -143,6 +143,7 @@ class GeneratorSettings(BaseSettings):
         frozen=True,
         cli_kebab_case=True,
         cli_hide_none_type=True,
+        cli_parse_none_str="none",  # the help says "(default: none)"
         hide_input_in_errors=True,  # the input may be a key
     )
 

@@ -246,7 +246,7 @@ def test_other_files_are_not_touched(
 @pytest.mark.parametrize(
     ("flags", "status", "message"),
     [
-        ([], 2, "error: count: Field required"),
+        ([], 2, "error: --count is required"),
         (["--count", 0], 2, "error: count: Input should be greater than or equal to 1, not '0'"),
         (["--count", 1, "--model", "cats"], 1, "model is 'cats' but must be one of digits,"),
         (["--count", 1, "--version", 77], 1, "version of fashion-mnist is 77 but must be one of"),

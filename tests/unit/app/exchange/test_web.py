@@ -237,7 +237,7 @@ def test_the_password_is_that_of_netrc(tmp_path: Path) -> None:
         (["ftp://a/b", "--name", "x"], "error: source: is 'ftp://a/b' but must be https://HOST"),
         (["https://a:hush@b/c", "--name", "x"], "error: source: has a user name or a password"),
         (["https://a/b", "--name", "X"], "error: name: String should match pattern"),
-        (["https://a/b"], "error: name: Field required"),
+        (["https://a/b"], "error: --name is required"),
     ],
 )
 def test_an_argument_that_is_not_allowed_is_named(
