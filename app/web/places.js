@@ -28,9 +28,9 @@ export function bindPointer(element, follow) {
   });
   // Back may hide the element while the pointer is held down.
   element.addEventListener("pointermove", (event) => {
-    if (element.hasPointerCapture(event.pointerId) && element.checkVisibility()) go(event);
+    if (element.hasPointerCapture(event.pointerId) && element.clientWidth) go(event);
   });
   element.addEventListener("lostpointercapture", () => {
-    if (element.checkVisibility()) follow(place, true);
+    if (element.clientWidth) follow(place, true);
   });
 }

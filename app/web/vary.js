@@ -4,6 +4,7 @@ import { coalesce } from "./api.js";
 import { relatives } from "./derive.js";
 import { $ } from "./dom.js";
 import { drawAll, showOnce } from "./draw.js";
+import { currentVersion, versionOf } from "./models.js";
 import { keyOf } from "./recipe.js";
 import { bindSlider } from "./sliders.js";
 import { state } from "./state.js";
@@ -13,14 +14,21 @@ const SIDE = 5; // pictures; the one in the middle is on the stage
 const MIDDLE = (SIDE * SIDE - 1) / 2;
 const list = $("vary-tiles");
 let shown = ""; // what the pictures are of
+let model = null; // the model version of the tiles
 
 const key = () => [keyOf(state.stage), state.radius].join();
 
 const drawLatest = coalesce(async () => {
   const wanted = key();
   if (state.tool !== "vary" || shown === wanted) return;
-  const bitmaps = await drawAll(tilesIn(list).map((tile) => tile.recipe));
-  bitmaps.forEach((bitmap, k) => showOnce(tilesIn(list)[k].canvas, bitmap));
+  const recipes = around();
+  const bitmaps = await drawAll(recipes);
+  if (versionOf(recipes[0]) !== model) return bitmaps.forEach((bitmap) => bitmap.close());
+  // Until here, a click shows the picture that is in sight.
+  tilesIn(list).forEach((tile, k) => {
+    setRecipe(tile, recipes[k]);
+    showOnce(tile.canvas, bitmaps[k]);
+  });
   shown = wanted;
 }, $("vary"));
 
@@ -29,16 +37,22 @@ export function render(settled) {
   $("vary-radius").value = state.radius;
   $("vary-radius").nextElementSibling.textContent = state.radius;
   if (!settled) return;
-  if (shown !== key()) setRecipes();
+  if (model !== currentVersion()) build();
   for (const tile of tilesIn(list)) setRecipe(tile, tile.recipe);
   drawLatest();
 }
 
-function setRecipes() {
+/** The recipe on the stage in the middle, and its relatives around it. */
+function around() {
   const recipes = relatives(state.stage, state.radius, SIDE * SIDE - 1);
-  recipes.splice(MIDDLE, 0, state.stage);
-  if (!list.childElementCount) list.append(...recipes.map(makeTile));
-  tilesIn(list).forEach((tile, k) => setRecipe(tile, recipes[k]));
+  return recipes.toSpliced(MIDDLE, 0, state.stage);
+}
+
+/** Makes the tiles of another model version, whose pictures follow. */
+function build() {
+  model = currentVersion();
+  shown = "";
+  list.replaceChildren(...around().map(makeTile));
   enableTab(list);
 }
 

@@ -55,15 +55,23 @@ def test_a_relative_goes_on_and_back_returns(
     assert difference(pixels(wait_for_tile(page, 12, "#vary-tiles")), start) <= 1
     relative = pixels(wait_for_tile(page, 3, "#vary-tiles"))
     assert difference(relative, start) > 4
-    tile(page, 3, "#vary-tiles").click()
+    later = pixels(wait_for_tile(page, 7, "#vary-tiles"))
+    held: list[Route] = []
+    page.route("**/generate?*columns*", lambda route: held.append(route), times=1)  # noqa: PLW0108
+    with page.expect_request("**/generate?*columns*"):
+        tile(page, 7, "#vary-tiles").click()
+    wait_for_stage(page, later)
+    tile(page, 3, "#vary-tiles").click()  # what is in sight goes on
     wait_for_stage(page, relative)
+    held.pop().continue_()
     expect(page).to_have_url(re.compile("latent=.*&edit=bright:1&tool=vary$"))
     wait_until_idle(page)
     assert difference(pixels(wait_for_tile(page, 12, "#vary-tiles")), relative) <= 1
     page.reload()
     wait_for_stage(page, relative)
-    page.go_back()
-    wait_for_stage(page, start)
+    for before in (later, start):
+        page.go_back()
+        wait_for_stage(page, before)
 
 
 def test_a_wider_difference_varies_more(open_page: Open, wait_until_idle: WaitUntilIdle) -> None:
