@@ -56,9 +56,12 @@ function showFirst() {
 /** The options of all pictures: those of the stage, if they apply to the gallery. */
 const options = () => (state.apply ? state.stage : plain(state.stage, 0));
 
+/** The same as parameters of the API. In rows, each row has its own class. */
+const parameters = () => ({ ...optionsOf(options()), ...(state.rows && { class: "" }) });
+
 const key = () => {
   const { model, version, first, rows } = { ...state.stage, ...state };
-  return [model, version, first, rows, columnCount(), pathOf("", optionsOf(options()))].join();
+  return [model, version, first, rows, columnCount(), pathOf("", parameters())].join();
 };
 
 const imageCount = () => layout.rows * layout.cols;
@@ -121,10 +124,8 @@ function recipes({ first, columns, rows }) {
 
 function path({ first, columns }) {
   const { model, version } = state.stage;
-  const given = optionsOf(options());
-  if (state.rows) given.class = "";
   const size = state.rows ? { rows: "classes", cols: columns } : layout;
-  return pathOf("grid", { model, version, ...size, seed: first, ...given });
+  return pathOf("grid", { model, version, ...size, seed: first, ...parameters() });
 }
 
 /** Fetches the pictures of a sheet that comes into sight. */
@@ -157,7 +158,7 @@ async function draw(sheet, signal) {
 function failed(error) {
   if (error.status !== 422 || layout === SMALL_SHEET) return showError(error);
   layout = SMALL_SHEET;
-  restart();
+  restartInPlace();
 }
 
 /** Forgets the pictures of a sheet out of sight. Its size stays. */
@@ -185,11 +186,18 @@ function scrollPlace() {
 /** Scrolls to the place in the address, which counts the pictures above it. */
 function scrollToState() {
   if (!state.scroll) return;
-  const { columns, rows, pitch, above } = scrollPlace();
+  const { columns, rows, pitch } = scrollPlace();
   const row = Math.floor(state.scroll / columns);
   const needed = row + innerHeight / pitch; // the last screenful included
   while (list.childElementCount * rows < needed) append();
-  scrollBy({ top: row * pitch - above, behavior: "instant" });
+  // A page without these sheets may have been too short to keep its place.
+  scrollBy({ top: row * pitch - scrollPlace().above, behavior: "instant" });
+}
+
+/** Makes other sheets of the same pictures, with the same one at the top of the window. */
+function restartInPlace() {
+  restart();
+  scrollToState();
 }
 
 function noteScroll() {
@@ -213,6 +221,6 @@ on("gallery-seed", "change", ({ target }) => {
 on("gallery-random", "click", () => start(randomSeed()));
 on("gallery-rows", "change", ({ target }) => change({ rows: target.checked }));
 addEventListener("resize", () => {
-  if (shown && shown !== key()) restart();
+  if (shown && shown !== key()) restartInPlace();
 });
 bindTiles(list, () => list.firstChild.columns);

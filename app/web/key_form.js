@@ -7,6 +7,7 @@ import { notify } from "./state.js";
 const WRONG = "This key is wrong.";
 const UNCHECKED = "The server could not check the key. Try again.";
 let waiting = null; // { promise, resolve, reject } while the form is open
+let focused = null; // what had the focus before the form
 let isCancelled = false;
 let keys = 0; // accepted so far
 
@@ -27,6 +28,7 @@ const missing = () => new RequestError("No key", 401);
 
 function open() {
   waiting = makeWaiting();
+  focused = document.activeElement;
   show("");
   $("key").hidden = false;
   $("key-field").focus();
@@ -74,6 +76,7 @@ function close() {
   $("key").hidden = true;
   $("key-field").value = "";
   showProblem("");
+  focused.focus();
   return closed;
 }
 

@@ -65,6 +65,15 @@ def test_the_form_says_when_a_key_is_wrong(
     page.reload()
     expect(stage(page)).to_have_js_property("width", 32)
     expect(field).to_be_hidden()
+    page.context.clear_cookies()
+    shuffle = page.get_by_role("button", name="Shuffle")
+    shuffle.press("Enter")
+    page.unroute("**/access")
+    field.fill(KEY)
+    field.press("Enter")
+    expect(shuffle).to_be_focused()
+    wait_until_idle(page)
+    ignore_failed_requests(console_errors)
 
 
 def test_a_cancelled_form_can_be_opened_later(

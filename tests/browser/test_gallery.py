@@ -9,6 +9,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 import numpy as np
 from playwright.sync_api import Page, expect
 
+from tests.browser.console import ignore_failed_requests
 from tests.browser.files import TEXT
 from tests.browser.pictures import pixels, served, tile, wait_for_stage, wait_for_tile
 
@@ -16,6 +17,13 @@ Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
 
 COLOURS = "?model=colours&version=1&seed=3"
+TOP = """() => {
+    const { bottom } = document.getElementById('stage').getBoundingClientRect();
+    const tiles = [...document.querySelectorAll('#sheets .tile')];
+    const seen = tiles.find((tile) => tile.getBoundingClientRect().top >= Math.max(0, bottom));
+    return seen.recipe.seed;
+}"""
+"""Finds the seed of the first picture in sight."""
 
 
 def test_a_screenful_is_one_request_that_is_cached(
@@ -74,13 +82,7 @@ def test_the_address_holds_the_place_in_the_gallery(
 ) -> None:
     page = open_page(f"{COLOURS}&scroll=120", viewport={"width": width, "height": 800})
     wait_until_idle(page)
-    top = """() => {
-        const { bottom } = document.getElementById('stage').getBoundingClientRect();
-        const tiles = [...document.querySelectorAll('#sheets .tile')];
-        const seen = tiles.find((tile) => tile.getBoundingClientRect().top >= Math.max(0, bottom));
-        return seen.recipe.seed;
-    }"""
-    assert page.evaluate(top) == 120
+    assert page.evaluate(TOP) == 120
     page.evaluate("scrollBy(0, -innerHeight / 2)")
     expect(page).not_to_have_url(re.compile("scroll=120"))
     (place,) = re.findall(r"scroll=(\d+)$", page.url)
@@ -88,9 +90,25 @@ def test_the_address_holds_the_place_in_the_gallery(
     link = page.url.partition("/?")[2]
     page = open_page(f"?{link}", viewport={"width": width, "height": 800})
     wait_until_idle(page)
-    assert page.evaluate(top) == int(place)
+    assert page.evaluate(TOP) == int(place)
     page.evaluate("scrollTo(0, 0)")
     expect(page).to_have_url(re.compile("seed=3$"))
+
+
+def test_other_sheets_keep_the_place(
+    open_page: Open, wait_until_idle: WaitUntilIdle, console_errors: list[str]
+) -> None:
+    page = open_page(f"{COLOURS}&scroll=120")
+    wait_until_idle(page)
+    page.set_viewport_size({"width": 700, "height": 800})
+    wait_until_idle(page)
+    assert page.evaluate(TOP) == 120
+    refusal = {"detail": "too many"}  # until the page asks for fewer at once
+    page.route("**/grid?*rows=6*", lambda route: route.fulfill(status=422, json=refusal))
+    page.reload()
+    wait_until_idle(page)
+    assert page.evaluate(TOP) == 120
+    ignore_failed_requests(console_errors)
 
 
 def test_the_document_names_the_first_sheet(

@@ -140,8 +140,12 @@ def test_a_row_for_each_class(open_page: Open, wait_until_idle: WaitUntilIdle, s
     columns = page.locator(".sheet").first.evaluate("(sheet) => sheet.columns")
     sneaker = tile(page, columns * list(CLASSES).index("sneaker") + 2)
     expect(sneaker).to_have_accessible_name("Picture 9 (sneaker)")
-    sneaker.click()
+    page.get_by_label("Apply to gallery").check()
+    wait_until_idle(page)
+    sneaker.focus()
+    sneaker.press("Enter")
     wait_for_stage(page, served(server, "images/clothes/1/9.png?class=sneaker"))
+    expect(sneaker).to_be_focused()  # the gallery has the same pictures as before
 
 
 def test_sliders_set_the_attributes_of_a_conditional_model(open_page: Open, server: str) -> None:
