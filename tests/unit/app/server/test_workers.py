@@ -111,11 +111,15 @@ def supervised(
     monkeypatch: pytest.MonkeyPatch,
     *lives: Callable[[PretendedWorker], None],
     listening: Settings | None = None,
+    limit: int = 5,
 ) -> tuple[int, list[PretendedWorker]]:
-    """The exit status of a supervisor of one worker, and the workers that it started."""
+    """The exit status of a supervisor of one worker, and the workers that it started.
+
+    A worker has ``limit`` seconds to answer.
+    """
     PretendedWorker.started, PretendedWorker.lives = [], list(lives)
     monkeypatch.setattr(workers, "_Worker", PretendedWorker)
-    config = uvicorn.Config("no:app", log_config=None)
+    config = uvicorn.Config("no:app", log_config=None, timeout_worker_healthcheck=limit)
     with listeners.bound(listening or Settings(port=0)) as bound:
         status = workers.supervise(config, bound, "an address", lambda: None)
     for one in PretendedWorker.started[0].sockets:
@@ -138,6 +142,23 @@ def test_a_worker_whose_pipe_is_broken_is_killed_and_replaced(
     assert (status, len(started)) == (0, 2)
     assert started[0].killed
     assert "worker [0] does not answer and is killed" in caplog.text
+
+
+def test_a_silent_worker_is_replaced_after_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks: list[bool] = []
+
+    def be_silent(worker: PretendedWorker) -> None:
+        def is_alive() -> bool:
+            checks.append(worker.alive)
+            return worker.alive
+
+        monkeypatch.setattr(worker, "is_alive", is_alive)
+
+    status, started = supervised(monkeypatch, be_silent, stop, limit=7)
+    assert (status, len(started)) == (0, 2)
+    assert started[0].killed
+    # The first of two checks a second asks; a worker that is late is looked at once more.
+    assert len(checks) == 1 + 2 * 7 + 1
 
 
 def test_a_first_worker_that_cannot_start_stops_the_supervisor(
