@@ -42,6 +42,8 @@ def eventually(holds: Callable[[], object], pause: Callable[[], object] = _sleep
 
     ``pause()`` passes the time between two looks.
     """
+    if holds():  # before the machine is measured, which takes a moment
+        return
     limit = scaled(PATIENCE)
     end = time.monotonic() + limit
     while not holds():
@@ -71,9 +73,7 @@ def _listening(address: str) -> int:
 def _loading(address: str) -> bool:
     """Whether the server that answers a new connection still loads models."""
     parts = urlsplit(address)
-    with closing(
-        HTTPConnection(parts.hostname or "", parts.port, timeout=scaled(30))
-    ) as connection:
+    with closing(HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)) as connection:
         try:
             connection.request("GET", "/health/ready")
             answer = connection.getresponse()
