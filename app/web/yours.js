@@ -74,7 +74,17 @@ function offerModels() {
   $("yours-models").replaceChildren(...buttons);
 }
 
-const encodeLatest = coalesce(async () => {
+const encodeLatest = coalesce(
+  () =>
+    encodePad().catch((error) => {
+      if (!brought) hideResult(); // it is that of an earlier drawing
+      throw error;
+    }),
+  $("yours"),
+);
+
+/** Shows what the server finds for the pad, or for the file that goes there with the answer. */
+async function encodePad() {
   isDue = shown !== currentVersion(); // until the tool is open with this pad
   if (isDue) return;
   const latest = brought;
@@ -103,7 +113,7 @@ const encodeLatest = coalesce(async () => {
   isInverted = found.inverted;
   if (picture) showPicture(picture, isExample);
   showFound(recipe, result, found.probabilities, isExample);
-}, $("yours"));
+}
 
 /** What the server finds for a picture. */
 async function encode(file, parameters) {

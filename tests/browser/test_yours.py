@@ -360,6 +360,10 @@ def test_refused_files_are_explained(open_page: Open, console_errors: list[str])
     choose(page, png(SNEAKER)[:40])
     expect(message).to_contain_text("body is")
     expect(page.locator("#yours-found")).to_have_text(re.compile("^An example"))
+    page.route("**/encode?*", lambda route: route.fulfill(status=500, json={"detail": "broken"}))
+    draw(page, [[(1, 1), (3, 2)]], 4)
+    expect(message).to_have_text("broken")
+    expect(page.locator("#yours-result")).to_be_hidden()  # it is not of the drawing
     ignore_failed_requests(console_errors)
 
 
