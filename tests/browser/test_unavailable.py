@@ -25,6 +25,9 @@ from tests.waiting import PATIENCE, eventually
 Open = Callable[..., Page]
 WaitUntilIdle = Callable[[Page], None]
 
+LONGEST_WAIT = 16_000
+"""Milliseconds of the page's clock, after which it has tried again."""
+
 
 @contextmanager
 def stalled(folder: Path) -> Iterator[None]:
@@ -112,8 +115,10 @@ def test_the_page_retries_while_no_model_is_served(
     with serving(none, root, tmp_path / "log", free_port()) as address:
         page = open_page("?seed=42", base=address)
         expect(page.get_by_text("The server is not ready: no model is served")).to_be_visible()
+        page.clock.install()
     full = [*command, "--models", str(served_models)]
     with serving(full, root, tmp_path / "second", port(address)):
+        page.clock.run_for(LONGEST_WAIT)
         expect(stage(page)).to_have_accessible_name("Picture 42 of the model fashion-mnist")
         expect(stage(page)).to_have_js_property("width", 28)
         expect(page.locator("#notice-message")).to_have_text("")
@@ -133,12 +138,14 @@ def test_a_server_that_restarts_without_the_model_is_reported(
     with serving(start, root, tmp_path / "first", free_port()) as address:
         page = open_page("?model=colours", base=address)
         wait_until_idle(page)
+    page.clock.install()
     page.get_by_role("button", name="Shuffle").click()
     unreachable = page.get_by_text("Can't reach the server.")
     expect(unreachable).to_be_visible()
     publish(tmp_path / "others", "others")
     others = [*command, "--models", str(tmp_path / "others")]
     with serving(others, root, tmp_path / "second", port(address)):
+        page.clock.run_for(LONGEST_WAIT)
         detail = httpx.get(f"{address}/images/colours/1/0.png", timeout=60).json()["detail"]
         message = page.get_by_text(detail)
         expect(message).to_be_visible()
