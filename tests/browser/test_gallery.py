@@ -9,6 +9,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 import numpy as np
 from playwright.sync_api import Page, expect
 
+from tests.browser.bitmaps import HOLD, RELEASE
 from tests.browser.console import ignore_failed_requests
 from tests.browser.files import TEXT
 from tests.browser.pictures import pixels, served, tile, wait_for_stage, wait_for_tile
@@ -74,6 +75,32 @@ def test_sheets_that_were_scrolled_past_are_not_loaded(
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
     with page.expect_event("requestfailed", lambda failed: failed == skipped.value):
         page.evaluate("scrollTo(0, 0)")
+
+
+def test_late_pictures_do_not_stand_for_those_of_newer_tiles(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page(COLOURS)
+    wait_until_idle(page)
+    page.evaluate(HOLD)
+    with page.expect_request("**/grid?*") as sent:
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    page.evaluate("() => begun")
+    (seed,) = re.findall(r"seed=(\d+)", sent.value.url)
+    tiles = page.locator(f".sheet:nth-child({int(seed) // 60 + 1}) .open")
+    place = page.evaluate("scrollY")
+    page.evaluate("scrollTo(0, 0)")
+    expect(tiles).to_have_count(0)
+    page.route("**/grid?*", lambda _: None)  # the server does not answer
+    with page.expect_request(sent.value.url):
+        page.evaluate(f"scrollTo(0, {place})")
+    tiles.first.focus()  # so that these tiles stay
+    page.evaluate(RELEASE)
+    page.unroute("**/grid?*")
+    with page.expect_event("requestfailed", lambda failed: failed.url == sent.value.url):
+        page.evaluate("scrollTo(0, 0)")
+    with page.expect_request(sent.value.url):
+        page.evaluate(f"scrollTo(0, {place})")
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -14,6 +14,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
+from tests.browser.bitmaps import HOLD, RELEASE
 from tests.browser.console import ignore_failed_requests
 from tests.browser.pictures import (
     Pixels,
@@ -61,20 +62,6 @@ RECORD = """() => {
         return send(path, options);
     };
 }"""
-
-HOLD = """() => {
-    const make = createImageBitmap;
-    const gate = new Promise((open) => { window.release = open; });
-    window.made = [];
-    window.begun = new Promise((resolve) => {
-        window.createImageBitmap = (...options) => {
-            resolve();
-            made.push(gate.then(() => make(...options)));
-            return made.at(-1);
-        };
-    });
-}"""
-RELEASE = "async () => { release(); for (const one of made) await one; }"
 
 
 def png(levels: object) -> bytes:
