@@ -96,7 +96,6 @@ def test_late_pictures_do_not_stand_for_those_of_newer_tiles(
         page.evaluate(f"scrollTo(0, {place})")
     tiles.first.focus()  # so that these tiles stay
     page.evaluate(RELEASE)
-    page.unroute("**/grid?*")
     with page.expect_event("requestfailed", lambda failed: failed.url == sent.value.url):
         page.evaluate("scrollTo(0, 0)")
     with page.expect_request(sent.value.url):
