@@ -113,6 +113,13 @@ class Architecture(BaseModel):
         description="residual blocks on the smallest feature map of a lean generator; each larger "
         "map has one fewer, but at least one",
     )
+    generator_mapping: int = Field(
+        0,
+        ge=0,
+        le=8,
+        description="residual blocks of two dense layers that map the latent of a lean generator "
+        "before its first feature map",
+    )
     discriminator: DiscriminatorStack = Field(
         "deeper",
         description="layers of the discriminator; deeper adds to the paper's a 3×3 convolution on "

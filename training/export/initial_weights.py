@@ -1,11 +1,12 @@
 """``fit --init-from``: new networks get the weights of others, layer by layer.
 
 Layers are matched in their order. A weight of another shape keeps its new, random values and is
-named: a generator of other classes, say, differs in its first layer alone.
+named: a generator of other classes, say, differs in its first layer alone. A generator may have
+more residual blocks than its source.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from app.artifact import card
 from app.artifact.card import CardError
 from training.errors import ExportError, RunError
-from training.export import source_folder, state_dict
+from training.export import growth, source_folder, state_dict
 from training.export.checkpoint_file import State
 from training.gan.gan import Gan
 from training.loop import checkpoint
@@ -103,7 +104,9 @@ def _copy(
     a condition, are not as many. Raises RunError if the layers are of other kinds, or if none fits.
     """
     copied = 0
-    for number, (own, found) in enumerate(_pairs(network, layers)):
+    added = _grow(network, layers)
+    yield from (f"  {name}: a new residual block, which changes nothing at first" for name in added)
+    for number, (own, found) in enumerate(_pairs(network, layers, added)):
         if own is None or found is None or own.kind != found.kind:
             here, there = (
                 f"{layer.kind} ({layer.name})" if layer else "missing" for layer in (own, found)
@@ -132,6 +135,21 @@ def _copy(
         raise RunError(f"--init-from {source}: no weight of its {title} has a shape that fits here")
 
 
+def _grow(network: nn.Module, layers: Layers) -> list[str]:
+    """Make the residual blocks that ``layers`` have no weights for the identity; their names."""
+    own = {layer.name: layer for layer in _layers(network.state_dict())}
+
+    def fits(name: str, other: Layer) -> bool:
+        mine, theirs = own[name].tensors, other.tensors
+        same = all(mine[key].shape == theirs[key].shape for key in mine.keys() & theirs.keys())
+        return same and own[name].kind == other.kind
+
+    added = [*growth.new_blocks(network, [*own], layers, fits)]
+    for name in added:
+        growth.make_identity(network.get_submodule(name))
+    return added
+
+
 def _same_rows(values: Tensor, given: Tensor, latents: int) -> bool:
     return (
         values.ndim == given.ndim == 2
@@ -140,9 +158,15 @@ def _same_rows(values: Tensor, given: Tensor, latents: int) -> bool:
     )
 
 
-def _pairs(network: nn.Module, layers: Layers) -> Iterator[tuple[Layer | None, Layer | None]]:
-    """Both layers at every place, without those for conditions that only one network has."""
-    own = _layers(network.state_dict())
+def _pairs(
+    network: nn.Module, layers: Layers, added: Sequence[str]
+) -> Iterator[tuple[Layer | None, Layer | None]]:
+    """Both layers at every place, without those for conditions that only one network has.
+
+    The layers of the blocks ``added`` are left out, too.
+    """
+    inside = tuple(f"{name}." for name in added)
+    own = [layer for layer in _layers(network.state_dict()) if not layer.name.startswith(inside)]
     if len(own) != len(layers):
         own, layers = (
             [layer for layer in each if layer.name not in _CONDITIONAL] for each in (own, layers)

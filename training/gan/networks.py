@@ -138,11 +138,14 @@ def _lean(
     larger one has one fewer, but at least one. A 1×1 convolution and nearest-neighbour upsampling
     lead to the next map; onnxruntime does both without leaving its blocked layout. The largest map,
     of half the image size, has ``filters`` channels, each smaller one twice as many. A sub-pixel
-    convolution (Shi et al. 2016, arXiv 1609.05158) gives the image.
+    convolution (Shi et al. 2016, arXiv 1609.05158) gives the image. ``generator_mapping`` residual
+    blocks of dense layers come before all that: a mapping network (Karras et al. 2019, arXiv
+    1812.04948, section 2).
     """
     size, doublings = _lean_stem(image_size)
     widths = _widths(filters, doublings)
     layers: Layers = [
+        *(_mapping(latent_dim) for _ in range(architecture.generator_mapping)),
         *_dense(latent_dim, widths[0], size, bias=False),
         _norm(widths[0], architecture),
         _activation(architecture),
@@ -162,6 +165,11 @@ def _lean(
                 nn.Upsample(scale_factor=2),
             ]
     return [*layers, nn.Conv2d(filters, 4 * channels, 3, padding=1), nn.PixelShuffle(2)]
+
+
+def _mapping(width: int) -> Residual:
+    """A residual block of two dense layers on latents of this ``width``."""
+    return Residual(nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width))
 
 
 def _lean_stem(image_size: ImageSize) -> tuple[ImageSize, int]:

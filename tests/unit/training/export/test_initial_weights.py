@@ -133,6 +133,26 @@ def test_a_generator_of_classes_keeps_the_columns_of_its_latents(
     assert weights(gan.discriminator)["maps.0.weight"].equal(saved["discriminator"]["0.weight"])
 
 
+def test_more_residual_blocks_change_nothing_at_first(finished_run: Path, fresh: Make) -> None:
+    gan, source = fresh(generator_blocks=4, generator_mapping=1), fresh()
+    header, *added = (line for line in initial_weights.begin(gan, finished_run) if line[0] != "d")
+    assert header.endswith("last.pt, except")
+    assert len(added) == 3  # one maps latents, two are on the feature map
+    assert {line.partition(": ")[2] for line in added} == {
+        "a new residual block, which changes nothing at first"
+    }
+    assert len([*initial_weights.begin(source, finished_run)]) == 2
+    latents = torch.randn(8, gan.config.latent_dim)
+    for one, other in (
+        (gan.generator, source.generator),
+        (gan.average.module, source.average.module),
+    ):
+        with torch.no_grad():
+            assert one.eval()(latents).equal(other.eval()(latents))
+    with pytest.raises(RunError, match="the networks differ"):  # a shallower one has no place
+        [*initial_weights.begin(fresh(generator_blocks=1), finished_run)]
+
+
 def test_weights_of_another_shape_are_named_and_stay_new(finished_run: Path, fresh: Make) -> None:
     gan = fresh(latent_dim=6)
     before = weights(gan.generator)["0.weight"].clone()

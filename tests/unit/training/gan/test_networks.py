@@ -80,9 +80,11 @@ def test_a_lean_generator_has_its_convolutions_on_small_maps(
     assert found == [one for one, count in zip(maps, (3, 2, 1), strict=False) for _ in range(count)]
 
 
-def test_the_default_generator_has_the_known_number_of_parameters() -> None:
-    network = networks.generator(64, 1, square(28), 32)
-    assert sum(parameter.numel() for parameter in network.parameters()) == 287_364
+@pytest.mark.parametrize("mapping", [0, 2])
+def test_the_default_generator_has_the_known_number_of_parameters(mapping: int) -> None:
+    network = networks.generator(64, 1, square(28), 32, Architecture(generator_mapping=mapping))
+    added = mapping * (64 * 256 + 256 + 256 * 64 + 64)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 287_364 + added
 
 
 def test_initial_weights_are_the_papers() -> None:
