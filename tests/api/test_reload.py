@@ -299,7 +299,7 @@ def test_an_order_that_another_worker_does_not_carry_out_is_an_error(
             (shared / f"done-{other.pid}").write_text("[1, []]")
             with monkeypatch.context() as patch:
                 patch.setattr(reloader, "_WORKER_TIMEOUT", 0.3)
-                with pytest.raises(ModelsFolderError, match="not every worker has followed"):
+                with pytest.raises(ModelsFolderError, match="not every worker has reloaded"):
                     await reloads.load("cats")
             other.communicate(b"\n")
             await reloads.load("cats")
