@@ -56,7 +56,7 @@ _KERAS_28: dict[str, Any] = {
 PRESETS: dict[Preset, dict[str, Any]] = {
     # The defaults of Config: the best recipe in RESULTS.md.
     "dcgan-28": {},
-    # Colour images of 64×64, small enough to serve from a CPU: the recipe of models/faces/2.
+    # Colour images of 64×64, small enough to serve from a CPU: the first part of models/faces/2.
     "dcgan-64": {
         "image_size": 64,
         "images_seen": 1_000_000,
