@@ -1,7 +1,7 @@
-"""Deeper networks: residual blocks that a network has, but not the one whose weights it gets.
+"""Deeper networks: a network may have more residual blocks than the one that gives it its weights.
 
-They begin as the identity, so that at first both networks compute the same (Chen et al. 2016,
-"Net2Net", arXiv 1511.05641).
+The additional blocks begin as the identity, so that at first both networks compute the same (Chen
+et al. 2016, "Net2Net", arXiv 1511.05641).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ def new_blocks(
     found: Sequence[Layer],
     fits: Callable[[str, Layer], bool],
 ) -> Iterator[str]:
-    """The names of those residual blocks of ``network`` that have no counterpart.
+    """The names of the residual blocks of ``network`` that the other network does not have.
 
     ``own`` are the names of all its layers with weights, in order; ``found`` are the layers of the
     other network. ``fits`` says whether a layer of ``network`` may get the weights of another.
@@ -42,7 +42,7 @@ def new_blocks(
 
 
 def make_identity(block: nn.Module) -> None:
-    """Make a residual block return its input: its last layer with weights gives zeros."""
+    """Make a residual block return its input, by weights of zero in its last layer."""
     *_, last = (layer for layer in block.children() if isinstance(layer, _LAST))
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)

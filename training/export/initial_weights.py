@@ -136,7 +136,7 @@ def _copy(
 
 
 def _grow(network: nn.Module, layers: Layers) -> list[str]:
-    """Make the residual blocks that ``layers`` have no weights for the identity; their names."""
+    """Make the residual blocks that ``layers`` do not have the identity; returns their names."""
     own = {layer.name: layer for layer in _layers(network.state_dict())}
 
     def fits(name: str, other: Layer) -> bool:
