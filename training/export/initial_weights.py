@@ -136,7 +136,10 @@ def _copy(
 
 
 def _grow(network: nn.Module, layers: Layers) -> list[str]:
-    """Make the residual blocks that ``layers`` do not have the identity; returns their names."""
+    """Turn the residual blocks without a counterpart in ``layers`` into the identity.
+
+    Returns their names.
+    """
     own = {layer.name: layer for layer in _layers(network.state_dict())}
 
     def fits(name: str, other: Layer) -> bool:
