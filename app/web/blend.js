@@ -3,7 +3,7 @@
 import { coalesce } from "./api.js";
 import { blend } from "./derive.js";
 import { $ } from "./dom.js";
-import { drawAll } from "./draw.js";
+import { drawAll, erase } from "./draw.js";
 import { pinsOrExamples } from "./examples.js";
 import { imageSize } from "./models.js";
 import { description } from "./names.js";
@@ -29,7 +29,11 @@ const drawBackground = coalesce(async () => {
     Math.floor(k / SIDE) / (SIDE - 1),
   ]);
   const recipes = places.map((place) => blend(corners(), place));
-  const bitmaps = await drawAll(recipes);
+  const bitmaps = await drawAll(recipes).catch((error) => {
+    erase(canvas); // of other corners
+    shown = "";
+    throw error;
+  });
   const { width, height } = imageSize(recipes[0]);
   Object.assign(canvas, { width: SIDE * width, height: SIDE * height });
   const context = canvas.getContext("2d");

@@ -123,6 +123,11 @@ export function show(canvas, bitmap) {
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 
+/** Removes the picture from a canvas: that of a recipe whose successor cannot be drawn. */
+export function erase(canvas) {
+  canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+}
+
 /** Shows a bitmap that is not needed afterwards. */
 export function showOnce(canvas, bitmap) {
   show(canvas, bitmap);

@@ -4,7 +4,7 @@ import { coalesce } from "./api.js";
 import { sumOfMeans } from "./derive.js";
 import { $ } from "./dom.js";
 import { makeDropTarget } from "./drag.js";
-import { drawOne, showOnce } from "./draw.js";
+import { drawOne, erase, showOnce } from "./draw.js";
 import { currentVersion } from "./models.js";
 import { isSame, makeRecipe, plain } from "./recipe.js";
 import { MAX_PICTURES, change, state } from "./state.js";
@@ -51,7 +51,12 @@ const drawLatest = coalesce(async () => {
   const recipe = result();
   if (!recipe || state.tool !== "mix") return;
   if (shown && isSame(shown, recipe)) return;
-  showOnce(tile.canvas, await drawOne(recipe));
+  const bitmap = await drawOne(recipe).catch((error) => {
+    erase(tile.canvas); // of another sum
+    shown = null;
+    throw error;
+  });
+  showOnce(tile.canvas, bitmap);
   shown = recipe;
 }, $("mix"));
 

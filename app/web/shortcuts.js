@@ -26,6 +26,6 @@ addEventListener("keydown", (event) => {
   const shortcut = SHORTCUTS[key];
   if (!shortcut) return;
   event.preventDefault();
-  shortcut();
+  if (!event.repeat) shortcut(); // a key that is held down counts once
 });
 on("help-open", "click", () => $("help").showModal());

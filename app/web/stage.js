@@ -2,7 +2,7 @@
 
 import { coalesce } from "./api.js";
 import { $, on } from "./dom.js";
-import { drawOne, show } from "./draw.js";
+import { drawOne, erase, show } from "./draw.js";
 import { imageSize } from "./models.js";
 import { description, nameOf } from "./names.js";
 import { isPinned, togglePin } from "./pins.js";
@@ -20,9 +20,12 @@ const drawLatest = coalesce(async () => {
   const recipe = state.stage;
   if (shown && isSame(shown, recipe)) return;
   const before = shown;
-  const bitmap = await drawOne(recipe);
-  // A morph may have gone on meanwhile.
-  if (shown === before) showOnStage(bitmap, recipe);
+  const isLatest = () => shown === before; // a morph may have gone on meanwhile
+  const bitmap = await drawOne(recipe).catch((error) => {
+    if (isLatest()) leaveEmpty();
+    throw error;
+  });
+  if (isLatest()) showOnStage(bitmap, recipe);
   bitmap.close();
 });
 
@@ -47,8 +50,18 @@ function describe() {
 export function showOnStage(bitmap, recipe) {
   show(canvas, bitmap);
   shown = recipe;
-  $("stage-first")?.remove(); // the server's picture, which was there before this script
+  removeFirst();
 }
+
+/** Shows no picture: the latest one would have the name of one that cannot be drawn. */
+function leaveEmpty() {
+  erase(canvas);
+  shown = null;
+  removeFirst();
+}
+
+/** Removes the server's picture, which was there before this script. */
+const removeFirst = () => $("stage-first")?.remove();
 
 /** Another seed, with the same edits, and with the class and the attributes that were chosen. */
 export function shuffle() {

@@ -46,6 +46,15 @@ def test_the_picture_is_saved_enlarged(open_page: Open, server: str) -> None:
     assert download.value.path().read_bytes() == content
 
 
+def test_a_key_that_is_held_down_counts_once(open_page: Open) -> None:
+    page = open_page(COLOURS)
+    page.wait_for_selector("body.ready")
+    page.keyboard.down("p")
+    page.keyboard.down("p")  # as the keyboard repeats it
+    page.keyboard.up("p")
+    expect(page.locator("#stage-pin")).to_have_text("Unpin")
+
+
 def test_the_picture_is_smooth_or_shows_its_pixels(open_page: Open) -> None:
     page = open_page(COLOURS)
     page.wait_for_selector("body.ready")

@@ -17,7 +17,7 @@ from tests.bench.serving import free_port
 from tests.browser.console import ignore_failed_requests
 from tests.browser.files import PASTE_TEXT
 from tests.browser.generators import publish
-from tests.browser.pictures import difference, pixels, stage, wait_for_tile
+from tests.browser.pictures import difference, pixels, stage, wait_for, wait_for_tile
 from tests.prometheus import value
 from tests.serving import serving
 from tests.waiting import PATIENCE, eventually
@@ -99,6 +99,34 @@ def test_a_failure_is_told_without_the_countdown_of_another(
     page.route("**/models", lambda route: route.fulfill(status=500, json={"detail": "broken"}))
     page.reload()
     expect(page.locator("#notice-message")).to_have_text("broken")
+    ignore_failed_requests(console_errors)
+
+
+@pytest.mark.parametrize(
+    ("tool", "result"), [("mix", "#mix-result canvas"), ("blend", "#blend-sheet")]
+)
+def test_no_picture_stands_for_one_that_cannot_be_drawn(
+    open_page: Open,
+    console_errors: list[str],
+    wait_until_idle: WaitUntilIdle,
+    tool: str,
+    result: str,
+) -> None:
+    page = open_page(f"?model=colours&seed=3&tool={tool}")
+    wait_until_idle(page)
+    shown = stage(page), page.locator(result)
+    assert all(pixels(canvas).any() for canvas in shown)
+    broken = re.compile("/(images|generate|v2)[/?]")
+    page.route(broken, lambda route: route.fulfill(status=500, json={"detail": "broken"}))
+    page.get_by_role("button", name="Shuffle").click()
+    page.evaluate("pins => history.pushState(null, '', location.search + pins)", "&start=7&pins=8")
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+    wait_for(page, lambda: not any(pixels(canvas).any() for canvas in shown))
+    expect(page.locator("#notice-message")).to_have_text("broken")
+    page.unroute(broken)
+    page.get_by_role("button", name="Shuffle").click()
+    page.go_back()
+    wait_for(page, lambda: all(pixels(canvas).any() for canvas in shown))
     ignore_failed_requests(console_errors)
 
 
