@@ -381,7 +381,12 @@ def test_a_second_ctrl_c_ends_the_run_at_once(
         raise AssertionError
 
     monkeypatch.setattr(Gan, "train_step", interrupted)
-    assert fit(tmp_path / "run") == 130
+    # A shell starts background commands with a SIGINT that is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert fit(tmp_path / "run") == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capfd.readouterr().err.endswith("\ninterrupted\n")
     assert not Run(tmp_path / "run").checkpoint.exists()
 
