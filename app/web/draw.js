@@ -123,7 +123,7 @@ export function show(canvas, bitmap) {
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 
-/** Removes the picture from a canvas: that of a recipe whose successor cannot be drawn. */
+/** Empties a canvas whose picture has been replaced by one that cannot be drawn. */
 export function erase(canvas) {
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
 }

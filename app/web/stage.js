@@ -53,7 +53,7 @@ export function showOnStage(bitmap, recipe) {
   removeFirst();
 }
 
-/** Shows no picture: the latest one would have the name of one that cannot be drawn. */
+/** Empties the stage, which already has the name of the picture that cannot be drawn. */
 function leaveEmpty() {
   erase(canvas);
   shown = null;

@@ -169,7 +169,7 @@ def test_directions_without_an_attribute_follow_those_with_one(
     open_page: Open, server: str
 ) -> None:
     page = open_page(COLOURS)
-    assert page.locator("#sliders legend").all_text_contents() == ["Attributes", "Directions"]
+    expect(page.locator("#sliders legend")).to_have_text(["Attributes", "Directions"])
     slider = page.get_by_role("group", name="Directions").get_by_role("slider", name="sefa 1")
     expect(slider).to_have_attribute("title", re.compile("^Found without labels"))
     slider.press("End")
