@@ -96,7 +96,7 @@ async def _images(stream: AsyncGenerator[bytes, None], content_type: str) -> lis
         raise _refused("body", MULTIPART, allowed) from error
     for part in parts:
         if part.name != FIELD:
-            allowed = f"left out, as it is unknown: the parts are {FIELD}"
+            allowed = f"left out: only parts called {FIELD} are allowed"
             raise _refused(part.name, part.content, allowed)
         if not part.is_file:
             raise _refused(part.name, part.content, "a file: a part with a filename")

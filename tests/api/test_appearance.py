@@ -234,4 +234,4 @@ def test_routes_that_determine_the_columns_refuse_the_parameter(
 ) -> None:
     (problem,) = request(client, path, columns=2).json()["errors"]
     assert problem["parameter"] == "columns"
-    assert problem["allowed"].startswith("left out, as it is unknown: the parameters are")
+    assert problem["allowed"].startswith("left out: it is not one of the parameters")

@@ -211,7 +211,7 @@ INVALID = [
         {"plus": [[1]], "times": 2},
         "times",
         2,
-        "left out, as it is unknown: the parameters are model, version",
+        "left out: it is not one of the parameters model, version",
     ),
     ([SUM], "body", [SUM], "a JSON object, sent as application/json"),
 ]

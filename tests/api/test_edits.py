@@ -223,7 +223,7 @@ def refused(
         ({"edit": []}, "edit", [], OBJECT),
         ({"edit": TEXT}, "edit", TEXT, OBJECT),
         ({"edit": None}, "edit", None, OBJECT),
-        ({"edits": EDIT}, "edits", EDIT, "left out, as it is unknown: the parameters are "),
+        ({"edits": EDIT}, "edits", EDIT, "left out: it is not one of the parameters "),
         ({"seed": "1"}, "seed", "1", "an integer from -1 to 4294967295"),
         ([], "body", [], "a JSON object, sent as application/json"),
     ],
@@ -304,9 +304,7 @@ def test_an_attribute_that_occurs_twice_is_refused(client: TestClient) -> None:
 
 def test_a_misspelt_parameter_of_an_image_is_refused(client: TestClient) -> None:
     (error,) = refused(client, f"/images/grey/1/1.png?edits={TEXT}", method="GET")["errors"]
-    allowed = (
-        "left out, as it is unknown: the parameters are edit, attributes, class, truncation, scale"
-    )
+    allowed = "left out: it is not one of the parameters edit, attributes, class, truncation, scale"
     assert error == {"parameter": "edits", "in": "query", "value": TEXT, "allowed": allowed}
 
 

@@ -330,7 +330,11 @@ def test_other_media_types_are_refused(client: TestClient, media_type: str) -> N
 @pytest.mark.parametrize(
     ("parts", "parameter", "allowed"),
     [
-        ([("picture", ("a.png", b"x"))], "picture", "left out, as it is unknown"),
+        (
+            [("picture", ("a.png", b"x"))],
+            "picture",
+            "left out: only parts called images are allowed",
+        ),
         ([("images", ("a.png", b"x")), ("model", (None, b"x"))], "model", "left out"),
         ([("images", (None, b"text"))], "images", "a file: a part with a filename"),
         ([("images", (None, 2000 * b"x"))], "images", "a file: a part with a filename"),

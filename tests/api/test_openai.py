@@ -171,7 +171,7 @@ def test_other_parameters_of_openai_are_accepted(client: TestClient) -> None:
         ({"prompt": "", "stream": True}, "stream", "stream is True but must be false"),
         ({"prompt": "", "output_compression": 50}, "output_compression", "from 100 to 100"),
         ({"prompt": "", "seed": -2}, "seed", "an integer from -1 to 4294967295"),
-        ({"prompt": "", "steps": 9}, "steps", "left out, as it is unknown"),
+        ({"prompt": "", "steps": 9}, "steps", "left out: it is not one of the parameters "),
     ],
 )
 def test_parameters_that_are_not_allowed_are_refused(

@@ -160,7 +160,7 @@ def test_wrong_frames_of_a_morph_are_refused(
 def test_the_query_of_a_morph_is_not_ignored(client: TestClient) -> None:
     answer = client.post("/web/morph?n=3", json={})
     assert answer.status_code == 422
-    assert "n is '3' but must be left out, as it is unknown" in answer.json()["detail"]
+    assert "n is '3' but must be left out: the query has no parameters" in answer.json()["detail"]
 
 
 def test_the_head_links_to_the_first_sheet(client: TestClient) -> None:

@@ -244,7 +244,7 @@ INVALID: list[tuple[str, dict[str, Any], str, str]] = [
     ("/variations", {"point": [0, 101]}, "point", f"{POINT}; number 1: Input should be less"),
     ("/variations", {"point": [0.0]}, "point", WIDE),
     ("/variations", {"point": 1, "seed": 1}, "seed", "left out where point is given"),
-    ("/variations", {"point": 1, "n": 1}, "n", "left out, as it is unknown"),
+    ("/variations", {"point": 1, "n": 1}, "n", "left out: it is not one of the parameters "),
     ("/variations", {"point": 1, "rows": 65}, "rows", "at most 64 images in all"),
     ("/variations", {"point": 1, "edit": {"hat": 1}}, "edit", "one of beard, glasses"),
     ("/variations", {"point": 1, "class": "boot"}, "class", "left out: grey/1 has no classes"),

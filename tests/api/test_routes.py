@@ -242,7 +242,7 @@ INVALID = [
     ("POST", "/generate?version=0", "version", "0", "an integer from 1 to 2147483647"),
     ("POST", "/generate?version=new", "version", "new", "an integer from 1 to 2147483647"),
     ("POST", "/generate?model=../x", "model", "../x", "text like fashion-mnist, of the form ^["),
-    ("POST", "/generate?sead=1", "sead", "1", "left out, as it is unknown: the parameters are"),
+    ("POST", "/generate?sead=1", "sead", "1", "left out: it is not one of the parameters"),
     ("GET", "/interpolate?from=3&to=17&steps=1", "steps", "1", "an integer from 2 to 256"),
     ("GET", "/interpolate?from=3&to=17&steps=257", "steps", "257", "an integer from 2 to 256"),
     ("GET", "/interpolate?from=x&to=17", "from", "x", SEED_RANGE),
@@ -278,7 +278,7 @@ INVALID = [
     ("GET", "/variations?seed=1&radius=nan", "radius", "nan", "a number from 0 to 2"),
     ("GET", "/variations?seed=1&rows=0", "rows", "0", "an integer from 1 to 256"),
     ("GET", "/variations?seed=1&rows=2&cols=129", "rows", 2, "at most 256 images in all"),
-    ("GET", "/variations?seed=1&n=9", "n", "9", "left out, as it is unknown: the parameters are"),
+    ("GET", "/variations?seed=1&n=9", "n", "9", "left out: it is not one of the parameters"),
     ("POST", "/generate?n=256&model=faces&scale=8", "n", 256, "at most 16777216 pixels"),
     ("POST", "/generate?n=65&model=faces&scale=8", "scale", 8, "at most 16777216 pixels"),
     (
