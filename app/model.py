@@ -426,7 +426,10 @@ def _amounts(attributes: Mapping[str, float] | str | Sequence[str]) -> Amounts:
         for name, amount in attributes.items():
             if not 0 <= amount <= 1:  # refuses NaN, too
                 raise ValueError(f"attributes has {name} {amount} but must be from 0 to 1")
-        return {name.lower(): float(amount) for name, amount in attributes.items()}
+        try:
+            return choices.checked_amounts(attributes)
+        except ValueError as error:
+            raise ValueError(f"attributes are {attributes}: {error}") from None
     texts = attributes.split(",") if isinstance(attributes, str) else [*attributes]
     for text in texts:
         if not re.fullmatch(choices.ATTRIBUTE_PATTERN, text):

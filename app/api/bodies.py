@@ -1,7 +1,6 @@
 """Parameters that several endpoints have in JSON bodies, with their types and bounds."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
@@ -62,17 +61,19 @@ class EditBody(JsonBody, Parameters):
             )
         return received
 
+    _lower_case = field_validator("attributes")(choices.checked_amounts)
+
     @property
     def strengths(self) -> dict[str, float]:
         """The strength of every attribute in ``edit``."""
         return self.edit
 
-    @cached_property
+    @property
     def amounts(self) -> Amounts:
         """The value of every attribute in ``attributes``."""
-        return {name.lower(): amount for name, amount in self.attributes.items()}
+        return self.attributes
 
-    @cached_property
+    @property
     def mixtures(self) -> list[Mixture]:
         """The classes."""
         return self.classes or []

@@ -72,7 +72,10 @@ _ClassesSchema = (
         str,
         Field(
             pattern=choices.MIXTURES_PATTERN,
-            json_schema_extra={FORM: "names, indices or name:weight+name:weight, with commas"},
+            json_schema_extra={
+                FORM: "names, indices or name:weight+name:weight, with commas",
+                LIKE: "sneaker",
+            },
         ),
     ]
     | Annotated[int, Field(ge=0, le=1023)]

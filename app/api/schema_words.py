@@ -58,8 +58,10 @@ def words(schema: Schema, *, separated: bool = False) -> str:
         values = f"{values} separated by commas" if separated else f"a list of {values}"
         return f"{values}, each {words(schema['items'])}"
     if kind == "object" and "maxProperties" in schema:
+        least, most = schema.get("minProperties"), schema["maxProperties"]
+        count = f"{least} to {most}" if least else f"at most {most}"
         each = words(schema["additionalProperties"])
-        return f"a JSON object of at most {schema['maxProperties']} values, each {each}"
+        return f"a JSON object of {count} values, each {each}"
     return _other(schema)
 
 
@@ -75,8 +77,8 @@ def _text(schema: Schema) -> str:
     if "maxLength" in schema:
         return f"text of at most {schema['maxLength']} characters"
     shown = [schema[LIKE]] if LIKE in schema else schema.get("examples", [])[:1]
-    example = "".join(f"{one}, of the form " for one in shown)
-    return f"text like {example}{schema.get(FORM) or schema['pattern']}"
+    example = "".join(f"like {one}, " for one in shown)
+    return f"text {example}of the form {schema.get(FORM) or schema['pattern']}"
 
 
 def _minimum(schema: Schema) -> str:

@@ -22,6 +22,7 @@ from app.latent.conditions import (
     attribute_text,
     one_hot,
 )
+from app.latent.edits import shortest_decimal
 
 MAX_CLASSES, MAX_MIXED, MAX_WEIGHT = 256, 16, 1000
 """How many classes a request may name, how many one mixture may have, and their weights."""
@@ -46,6 +47,8 @@ Amounts = Mapping[str, float]
 NO_AMOUNTS: Amounts = MappingProxyType({})
 
 _DECIMALS = 6
+_CLASSES_ONCE = "a mixture names every class once"
+_ATTRIBUTES_ONCE = "every attribute is named once"
 
 
 class Choice(Protocol):
@@ -144,18 +147,32 @@ def parse_mixture(text: str) -> Mixture:
     parts = [part.partition(":") for part in text.replace(" ", "+").split("+")]
     mixture = {name.lower(): float(weight or 1) for name, _, weight in parts}
     if len(mixture) < len(parts):
-        raise ValueError("a mixture names every class once")
+        raise ValueError(_CLASSES_ONCE)
     return checked(mixture)
 
 
 def checked(mixture: Mixture) -> Mixture:
-    """``mixture``, with names in lower case. Raises ValueError for weights that cannot be mixed."""
+    """``mixture``, with names in lower case.
+
+    Raises ValueError for weights that cannot be mixed, and if a class occurs twice.
+    """
     for name, weight in mixture.items():
         if not 0 <= weight <= MAX_WEIGHT:  # refuses NaN, too
             raise ValueError(f"the weight of {name!r:.99} is {weight!r:.20}, not 0 to {MAX_WEIGHT}")
     if not any(mixture.values()):
         raise ValueError("at least one weight of a mixture is above 0")
-    return {name.lower(): weight for name, weight in mixture.items()}
+    found = {name.lower(): weight for name, weight in mixture.items()}
+    if len(found) < len(mixture):
+        raise ValueError(_CLASSES_ONCE)
+    return found
+
+
+def mixture_text(mixture: Mixture) -> str:
+    """``mixture`` as text that a request may send."""
+    return "+".join(
+        name if weight == 1 else f"{name}:{shortest_decimal(weight)}"
+        for name, weight in mixture.items()
+    )
 
 
 def parse_attributes(texts: Sequence[str]) -> Amounts:
@@ -168,8 +185,16 @@ def parse_attributes(texts: Sequence[str]) -> Amounts:
         name, _, amount = text.lower().partition(":")
         amounts[name.removeprefix("-")] = 0.0 if name[0] == "-" else float(amount or 1)
     if len(amounts) < len(texts):
-        raise ValueError("every attribute is named once")
+        raise ValueError(_ATTRIBUTES_ONCE)
     return amounts
+
+
+def checked_amounts(amounts: Amounts) -> dict[str, float]:
+    """``amounts``, with names in lower case. Raises ValueError if an attribute occurs twice."""
+    found = {name.lower(): float(amount) for name, amount in amounts.items()}
+    if len(found) < len(amounts):
+        raise ValueError(_ATTRIBUTES_ONCE)
+    return found
 
 
 def mixed(sampler: ClassSampler, mixture: Mixture) -> Conditions:

@@ -31,8 +31,10 @@ def classes(
     if not isinstance(sampler, ClassSampler):
         raise _refused(parameter, place, _names(mixtures), _no_classes(card))
     if len(mixtures) > images:
-        allowed = f"at most {images} classes, as there is one for each seed or image"
-        raise parameter_error(invalid(parameter, place, len(mixtures), allowed))
+        most = "one class" if images == 1 else f"at most {images} classes"
+        allowed = f"{most}, as there is one for each seed or image"
+        text = ",".join(map(choices.mixture_text, mixtures))
+        raise parameter_error(invalid(parameter, place, text, allowed))
     rows = []
     for mixture in mixtures:
         try:
@@ -80,12 +82,12 @@ def _names(mixtures: Iterable[Mixture]) -> list[str]:
 
 def _no_classes(card: Card) -> str:
     found = f"left out: {card.name}/{card.version} has no classes"
-    return f"{found}; it has attributes={listed(card.sampler.names)}" if card.sampler else found
+    return f"{found}; it has the attributes {listed(card.sampler.names)}" if card.sampler else found
 
 
 def _no_attributes(card: Card) -> str:
     found = f"left out: {card.name}/{card.version} has no attributes to choose"
-    return f"{found}; it has class={listed(card.sampler.names)}" if card.sampler else found
+    return f"{found}; it has the classes {listed(card.sampler.names)}" if card.sampler else found
 
 
 def listed(names: Sequence[str]) -> str:

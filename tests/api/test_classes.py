@@ -310,7 +310,7 @@ def test_an_unconditional_model_tells_no_class(client: TestClient) -> None:
 
 ALLOWED = "one of boot, sneaker, t-shirt, 0, or an index from 0 to 3"
 NONE = "left out: grey/1 has no classes"
-OTHERS = "left out: people/1 has no classes; it has attributes=glasses, blond, brown, smile"
+OTHERS = "left out: people/1 has no classes; it has the attributes glasses, blond, brown, smile"
 
 
 @pytest.mark.parametrize(
@@ -364,6 +364,7 @@ def test_the_class_of_an_end_is_checked(client: TestClient, name: str) -> None:
         ({"sneaker": "1"}, "the weight of 'sneaker' is not a number"),
         ({"sneaker": True}, "the weight of 'sneaker' is not a number"),
         ({"sneaker": None}, "the weight of 'sneaker' is not a number"),
+        ({"sneaker": 1, "SNEAKER": 3}, "a mixture names every class once"),
         ({"sneaker": 0, "boot": 0.0}, "at least one weight of a mixture is above 0"),
         ({}, "it is none of these"),
         ({f"c{k}": 1 for k in range(17)}, "it is none of these"),
@@ -384,8 +385,8 @@ def test_what_is_no_class_in_a_body_is_refused(
     for path, body in (("/generate", {}), ("/arithmetic", {"plus": [[1]]})):
         (error,) = refused(client, path, {**body, "class": sent})
         assert (error["parameter"], error["in"]) == ("class", "body")
-        assert error["allowed"].startswith("text like names, indices or name:weight+name:weight, ")
-        assert ", or an integer from 0 to 1023, or a JSON object of at most 16" in error["allowed"]
+        assert error["allowed"].startswith("text like sneaker, of the form names, indices or name:")
+        assert ", or an integer from 0 to 1023, or a JSON object of 1 to 16" in error["allowed"]
         assert reason in error["allowed"]
 
 
@@ -410,8 +411,11 @@ def test_more_classes_than_images_are_refused(client: TestClient) -> None:
         "/variations?seed=1&rows=1&cols=2&class=boot,0,1",
     ):
         (error,) = refused(client, path)
-        assert (error["parameter"], error["value"]) == ("class", 3)
-        assert error["allowed"].startswith("at most 2 classes")
+        assert (error["parameter"], error["value"]) == ("class", "boot,0,1")
+        assert error["allowed"] == "at most 2 classes, as there is one for each seed or image"
+    (error,) = refused(client, "/generate?n=1", {"class": "Boot,0:0.5+boot"})
+    assert (error["value"], error["in"]) == ("boot,0:0.5+boot", "body")
+    assert error["allowed"] == "one class, as there is one for each seed or image"
     (error,) = refused(client, "/images/shoes/1/1.png?class=boot,0")
     assert error["value"] == "boot,0"
 
@@ -432,10 +436,12 @@ def test_rows_of_classes_that_cannot_be_drawn_are_refused(client: TestClient) ->
         "corners",
         "left out where rows=classes is given",
     )
-    for query, model in (("rows=classes&model=grey", "grey"), ("rows=attributes", "shoes")):
+    for query, allowed in (
+        ("rows=classes&model=grey", "an integer from 1 to 256, as grey/1 has no classes"),
+        ("rows=attributes", "an integer from 1 to 256, or classes, as shoes/1 has no attributes"),
+    ):
         (error,) = refused(client, f"/grid?{query}")
-        assert error["parameter"] == "rows"
-        assert error["allowed"].startswith(f"an integer from 1 to 256, as {model}/1 has no ")
+        assert (error["parameter"], error["allowed"]) == ("rows", f"{allowed} to choose")
     problem = client.get("/grid?rows=classes&cols=65").json()
     assert problem["detail"].startswith("rows=classes, cols=65 asks for 260 images but must ask")
     for wrong in ("0", "257", "class", "1.5", ""):

@@ -276,7 +276,7 @@ INVALID: list[tuple[str, dict[str, Any], str, str]] = [
         "/grid",
         {"points": [[0] * 8], "rows": "classes", "cols": 2, "model": "shoes"},
         "cols",
-        "left out where rows=classes is given",
+        "left out where rows=classes and points are given: each of points has a column",
     ),
     ("/arithmetic", {"plus": [[1], [2, [0]]]}, "plus.1.1", WIDE),
     ("/arithmetic", {"plus": [[1]], "minus": [[[0]]]}, "minus.0.0", WIDE),

@@ -281,15 +281,18 @@ def _each(
     """One row for each class or attribute. Raises ParameterError if the version has no such."""
     sampler = version.card.sampler
     if sampler is None or sampler.plural != rows:
-        allowed = f"an integer from 1 to 256, as {version.key} has no {rows} to choose"
+        others = f", or {sampler.plural}" if sampler else ""
+        allowed = f"an integer from 1 to 256{others}, as {version.key} has no {rows} to choose"
         raise parameter_error(invalid("rows", "query", rows, allowed))
     count = len(given.mixtures) or len(sampler.names)
     if listed is None:
         cols = given.cols or _SIDE
         shown: Points = consecutive(start(given.seed), cols)
         return _Layout(shown, count, cols, {"rows": rows, "cols": cols}, each=True)
-    require_absent(f"rows={rows}", {"cols": given.cols})
     name, shown = listed
+    if given.cols is not None:
+        allowed = f"left out where rows={rows} and {name} are given: each of {name} has a column"
+        raise parameter_error(invalid("cols", "query", given.cols, allowed))
     return _Layout(shown, count, len(shown), {"rows": rows, name: len(shown)}, each=True)
 
 

@@ -20,7 +20,7 @@ EDIT = {"type": "object", "additionalProperties": STRENGTH, "maxProperties": 16}
         ({"type": "number", "exclusiveMinimum": 0, "maximum": 2}, "a number above 0 and at most 2"),
         ({"type": "integer", "enum": [1, 9]}, "one of 1, 9"),
         ({"type": "boolean"}, "true or false"),
-        ({"type": "string", "pattern": "^a$"}, "text like ^a$"),
+        ({"type": "string", "pattern": "^a$"}, "text of the form ^a$"),
         (
             {"type": "string", "pattern": "^a+$", "examples": ["aa", "a"]},
             "text like aa, of the form ^a+$",
@@ -31,6 +31,10 @@ EDIT = {"type": "object", "additionalProperties": STRENGTH, "maxProperties": 16}
         ),
         (GROUP, "a list of 1 to 16 values, each an integer from 0 to 4294967295"),
         (BODY, "a JSON object"),
+        (
+            {**EDIT, "minProperties": 1},
+            "a JSON object of 1 to 16 values, each a number from -5 to 5",
+        ),
         (EDIT, "a JSON object of at most 16 values, each a number from -5 to 5"),
     ],
 )

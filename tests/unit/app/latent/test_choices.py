@@ -87,6 +87,19 @@ def test_weights_that_cannot_be_mixed_are_refused(text: str, words: str) -> None
         choices.parse_mixture(text)
 
 
+def test_names_that_differ_in_case_alone_are_the_same() -> None:
+    with pytest.raises(ValueError, match="names every class once"):
+        choices.checked({"bag": 1, "BAG": 3})
+    with pytest.raises(ValueError, match="every attribute is named once"):
+        choices.checked_amounts({"glasses": 1, "GLASSES": 0})
+    assert choices.checked_amounts({"Glasses": 1, "BLOND": 0}) == {"glasses": 1, "blond": 0}
+
+
+def test_a_mixture_as_text() -> None:
+    for text in ("bag", "7", "bag:0.5+boot:20", "2+bag:0"):
+        assert choices.mixture_text(choices.parse_mixture(text)) == text
+
+
 def test_an_unknown_class_is_named() -> None:
     for name in ("hat", "4", "-1"):
         with pytest.raises(KeyError, match=name):
