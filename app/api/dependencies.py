@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response, Security
+from fastapi import Depends, Request, Response, Security, params
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import BaseModel
@@ -17,7 +17,7 @@ from app.api.image_cache import ImageCache
 from app.api.json_request import JsonRequest
 from app.api.query_lists import check_repeated
 from app.auth.api_keys import Authenticator
-from app.errors import NotReadyError
+from app.errors import NotReadyError, invalid, parameter_error
 from app.middleware.encoders import Encoders
 from app.middleware.load_shedding import Admission
 from app.middleware.request_context import context_of
@@ -153,6 +153,24 @@ class KeyRoute(APIRoute):
             return await handle(JsonRequest(request.scope, request.receive))
 
         return checked_first(check_key, checked_first(check_query, handle_json))
+
+
+def refused_in_query(*names: str) -> params.Depends:
+    """The dependency that raises ParameterError for parameters that belong in the body.
+
+    Other names in the query are ignored: proxies and clients may add some.
+    """
+
+    async def check(request: Request) -> None:
+        query = request.query_params
+        allowed = "sent in the body, not in the query"
+        misplaced = [
+            invalid(name, "query", query[name], allowed) for name in names if name in query
+        ]
+        if misplaced:
+            raise parameter_error(*misplaced)
+
+    return params.Depends(check)
 
 
 RequiresReady = Depends(_require_ready)

@@ -236,7 +236,7 @@ def _right_place(
         within(schema, path, components)
     except KeyError:
         schema, components = _schemas(request, error, place)
-        names = ", ".join(within(schema, [], components)["properties"])
+        names = ", ".join(within(schema, path[:-1], components)["properties"])
         why = f"it is not one of the parameters {names}" if names else "the query has no parameters"
         return f"left out: {why}"
     return f"sent in the {other}, not in the {place}"

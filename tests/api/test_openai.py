@@ -183,6 +183,17 @@ def test_parameters_that_are_not_allowed_are_refused(
     assert error["code"] == "invalid_value"
 
 
+def test_parameters_in_the_query_are_refused_and_foreign_ones_ignored(client: TestClient) -> None:
+    foreign = client.post(f"{IMAGES}?api-version=preview", json={"prompt": ""})
+    assert foreign.status_code == 200
+    for body in (None, {"prompt": ""}):
+        error = refused(client.post(f"{IMAGES}?seed=42&size=4x3", json=body), 400)
+        assert error["message"] == (
+            "size is '4x3' but must be sent in the body, not in the query; "
+            "seed is '42' but must be sent in the body, not in the query"
+        )
+
+
 def test_models_have_an_id_for_each_version(client: TestClient) -> None:
     found = client.get("/v1/models").json()
     assert found["object"] == "list"

@@ -206,7 +206,8 @@ def test_a_model_is_not_rolled_back_to_a_damaged_version(server: TestClient, fol
         ("lions/unload", {}, 404, "model is 'lions' but must be one of cats, dogs"),
         ("cats/load", {"versions": [1, 7]}, 404, "versions is 7 but must be one of 1"),
         ("cats/load", {"versions": []}, 422, "versions is []"),
-        ("cats/load", {"config": "{}"}, 422, "config is '{}' but must be left out"),
+        ("cats/load", {"config": "{}"}, 422, "left out: it is not one of the parameters versions"),
+        ("cats/load?versions=1", {}, 422, "versions is '1' but must be sent in the body, not in"),
         ("..%2Fcats/load", {}, 404, "Not Found"),
         ("..cats/load", {}, 422, "model is '..cats'"),
     ],
@@ -218,6 +219,14 @@ def test_an_invalid_order_is_refused(
     assert response.status_code == status
     assert reason in response.json()["error"]
     assert current_version(server) == "cats/1"
+
+
+def test_the_index_is_not_filtered_by_the_query(server: TestClient) -> None:
+    response = server.post("/v2/repository/index?ready=true")
+    assert response.status_code == 422
+    assert (
+        response.json()["error"] == "ready is 'true' but must be sent in the body, not in the query"
+    )
 
 
 def test_an_unreadable_models_folder_changes_nothing(server: TestClient, folder: Path) -> None:

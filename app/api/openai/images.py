@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 
 from app.api import responses
 from app.api.content_negotiation import JSON, WEBP, choose
-from app.api.dependencies import KeyRoute
+from app.api.dependencies import KeyRoute, refused_in_query
 from app.api.drawing import DRAWING_ERRORS, Drawing, Route
 from app.api.drawn import Drawn
 from app.api.endpoints import Access, Endpoints
@@ -107,6 +107,7 @@ _EXAMPLE = {"prompt": "a red sneaker", "model": "fashion-mnist", "n": 2, "seed":
 @router.post(
     "/images/generations",
     response_model=ImagesResponse,
+    dependencies=[refused_in_query(*ImageRequest.model_fields)],
     openapi_extra={"requestBody": {"content": {JSON: {"example": _EXAMPLE}}}},
 )
 async def create_image(body: ImageRequest, route: Route) -> Response:

@@ -13,6 +13,7 @@ from app.api.dependencies import (
     Handler,
     check_administrator,
     checked_first,
+    refused_in_query,
 )
 from app.api.endpoints import Access, Endpoints
 from app.api.json_body import NotNull
@@ -68,7 +69,11 @@ _RELOAD_ERRORS = openapi.protocol_errors(
 )
 
 
-@router.post("/index", responses=openapi.protocol_errors(BodyTooLargeError, ParameterError))
+@router.post(
+    "/index",
+    responses=openapi.protocol_errors(BodyTooLargeError, ParameterError),
+    dependencies=[refused_in_query("ready")],
+)
 async def repository_index(
     registry: CurrentRegistry, body: Annotated[IndexRequest | None, NotNull()] = None
 ) -> list[IndexEntry]:
@@ -86,7 +91,11 @@ async def repository_index(
     return index
 
 
-@administration.post("/models/{model}/load", responses=_RELOAD_ERRORS)
+@administration.post(
+    "/models/{model}/load",
+    responses=_RELOAD_ERRORS,
+    dependencies=[refused_in_query("parameters", "versions")],
+)
 async def load_model(
     model: Name, services: CurrentServices, body: Annotated[LoadRequest | None, NotNull()] = None
 ) -> EmptyResponse:
