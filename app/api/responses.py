@@ -108,7 +108,9 @@ async def images(
     files = await pngs(drawn, shown.seeds)
     if form == "zip":
         named = {f"{seed}.png": file for seed, file in zip(shown.seeds, files, strict=False)}
-        return await archive(named or numbered(files), drawn, shown.first, *more)
+        if len(named) < len({*files}):  # images have no seed, or a seed has several images
+            named = numbered(files)
+        return await archive(named, drawn, shown.first, *more)
     return await json(partial(body, files), files, drawn, shown.first, *more)
 
 

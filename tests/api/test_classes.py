@@ -133,6 +133,18 @@ def test_sheets_and_archives_have_classes_too(client: TestClient, decode: Decode
     assert same.headers["X-Class"] == info(same.content)["class"] == "boot"
 
 
+@pytest.mark.parametrize("path", ["/generate", "/grid"])
+def test_an_archive_has_every_image_of_a_seed_with_several_classes(
+    client: TestClient, path: str
+) -> None:
+    body = {"seeds": [7, 7, 8], "class": "boot,0", "format": "zip"}
+    with zipfile.ZipFile(io.BytesIO(client.post(path, json=body).content)) as archive:
+        found = {name: info(archive.read(name)) for name in archive.namelist()}
+    assert [*found] == ["000.png", "001.png", "002.png"]
+    shown = [(one["seed"], one["class"]) for one in found.values()]
+    assert shown == [("7", "boot"), ("7", "0"), ("8", "boot")]
+
+
 def test_latents_have_the_most_frequent_class_unless_one_is_named(
     client: TestClient, decode: Decode
 ) -> None:

@@ -145,7 +145,8 @@ async def generate(request: Request) -> Response:
     `format`, or else `Accept`, selects the format: `json` (the default) has every image as base64
     with its seed and URL, or with its latent; `urls` has the URLs alone; `png` and `webp` are the
     image itself, or a sheet of several; `zip` has one file per image, `<seed>.png`, or `000.png`,
-    `001.png`, … for latents. The header `X-Seed` has the first seed, if any.
+    `001.png`, … for latents and for seeds with several classes. The header `X-Seed` has the first
+    seed, if any.
 
     `edit` adds or removes attributes of every image; `GET /models` lists the attributes of each
     model. `class` and `attributes` name the classes of a conditional model, one for each image and
