@@ -7,7 +7,7 @@ stands for a plus sign. Names are case-insensitive.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from app.latent.conditions import (
     AttributeSampler,
     ClassSampler,
     Conditions,
+    Sampler,
     attribute_text,
     one_hot,
 )
@@ -64,7 +65,7 @@ class Choice(Protocol):
         ``images`` has the number of each image in the request; by default they are 0 to n - 1.
         """
 
-    def of_image(self, image: int, /) -> Self:
+    def of_image(self, image: int, /) -> "Choice":
         """The choice for one image of the request."""
 
 
@@ -133,6 +134,55 @@ class ChosenAttributes:
     def of_image(self, _: int) -> Self:
         """Return itself, as it is the same for all images."""
         return self
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """Every row of a sheet has a choice of its own."""
+
+    requested: Choice
+    """What the request names."""
+    rows: Sequence[Choice]
+    columns: int
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of what the request names."""
+        return self.requested.parameters
+
+    def __call__(self, own: Conditions, images: Sequence[int] | None = None) -> Conditions:
+        """The conditions of the images, row by row: ``(n, k)``."""
+        numbers = range(len(own)) if images is None else images
+        return np.concatenate(
+            [self.of_image(image)(own[k : k + 1]) for k, image in enumerate(numbers)]
+        )
+
+    def of_image(self, image: int) -> Choice:
+        """The choice of the row of one image."""
+        return self.rows[image // self.columns]
+
+
+def in_rows(sampler: Sampler, requested: Choice, columns: int) -> ChosenRows:
+    """A row for each class that the request names, or for each of all classes or attributes.
+
+    In the row of an attribute, those that it excludes are not requested.
+    """
+    if isinstance(requested, ChosenClasses):
+        numbers = range(len(requested.conditions))
+        return ChosenRows(requested, [requested.of_image(k) for k in numbers], columns)
+    if isinstance(sampler, ClassSampler):
+        each = one_hot(np.arange(len(sampler.names)), len(sampler.names))
+        return ChosenRows(requested, [ChosenClasses(sampler, row[None]) for row in each], columns)
+    amounts = requested.amounts if isinstance(requested, ChosenAttributes) else NO_AMOUNTS
+    rows = [
+        ChosenAttributes(sampler, {**_without(amounts, sampler.excludes[name]), name: 1.0})
+        for name in sampler.names
+    ]
+    return ChosenRows(requested, rows, columns)
+
+
+def _without(amounts: Amounts, names: Container[str]) -> Amounts:
+    return {name: amount for name, amount in amounts.items() if name not in names}
 
 
 def read_mixture(text: str) -> Mixture:

@@ -99,10 +99,6 @@ class ClassSampler:
     def _bounds(self) -> list[float]:
         return list(accumulate(self.shares))
 
-    def each(self, own: Conditions) -> Conditions:
-        """Every class for as many images as ``own`` has ``(n, k)``: ``(k * n, k)``."""
-        return self._one_hot.repeat(len(own), axis=0)
-
     def from_rows(self, weights: Conditions) -> Conditions:
         """Mixtures of classes: ``weights`` ``(n, k)`` with each row scaled to sum to one.
 
@@ -177,10 +173,6 @@ class AttributeSampler:
         patterns = np.array(self.patterns, dtype=np.uint64)[:, None]
         bits = patterns >> np.arange(len(self.names), dtype=np.uint64)
         return (bits & np.uint64(1)).astype(np.float32)
-
-    def each(self, own: Conditions) -> Conditions:
-        """The conditions ``own`` ``(n, k)`` with every attribute in turn: ``(k * n, k)``."""
-        return np.concatenate([self.changed(own, {name: 1}) for name in self.names])
 
     def from_rows(self, values: Conditions) -> Conditions:
         """``values`` ``(n, k)`` as they are. Raises ValueError unless all are from 0 to 1."""

@@ -173,12 +173,23 @@ def test_a_sum_adds_attributes_and_a_request_may_set_them(
 def test_a_grid_has_a_row_for_each_attribute(
     client: TestClient, decode: Decode, sampler: AttributeSampler
 ) -> None:
-    for query, amounts in (("", {}), ("&attributes=smile", {"smile": 1.0})):
-        response = client.get(f"/grid?rows=attributes&cols=3&seed=7{query}")
+    for query, amounts in (
+        ("", {}),
+        ("&attributes=smile", {"smile": 1.0}),
+        ("&attributes=blond,-glasses", {"blond": 1.0, "glasses": 0.0}),
+    ):
+        path = f"/grid?rows=attributes&cols=3&seed=7{query}"
+        response = client.get(path)
         own = sampler.changed(sampler.from_seeds([7, 8, 9]), amounts)
         c = np.concatenate([sampler.changed(own, {name: 1}) for name in NAMES])
         wanted = expected(np.tile(latents([7, 8, 9]), (4, 1)), c)
         np.testing.assert_array_equal(tiles(decode(response.content)), wanted)
+        images = client.get(f"{path}&format=json").json()["images"]
+        np.testing.assert_array_equal(pixels(images, decode), wanted)
+        urls = [one["url"] for one in client.get(f"{path}&format=urls").json()["images"]]
+        for one, url in zip(images, urls, strict=True):
+            assert one["url"] == url
+            assert client.get(url).content == base64.b64decode(one["png"])
 
 
 def test_an_edit_moves_the_latent_and_keeps_the_attributes(

@@ -242,6 +242,30 @@ def test_a_grid_has_a_row_for_each_class(client: TestClient, decode: Decode) -> 
         assert "seed" not in info(response.content)
 
 
+@pytest.mark.parametrize("classes", [None, "0,boot:0.5+sneaker:0.5"])
+def test_an_image_in_a_row_of_a_class_has_a_url(client: TestClient, classes: str | None) -> None:
+    body = {"rows": "classes", "seeds": [7, 3], "format": "json", "truncation": 0.5}
+    body |= {} if classes is None else {"class": classes}
+    images = client.post("/grid", json=body).json()["images"]
+    assert len(images) == 2 * (4 if classes is None else 2)
+    assert [one["seed"] for one in images] == [7, 3] * (len(images) // 2)
+    located = client.post("/grid", json=body | {"format": "urls"}).json()["images"]
+    assert [one["url"] for one in located] == [one["url"] for one in images]
+    for one in images:
+        assert client.get(one["url"]).content == base64.b64decode(one["png"])
+    archive = client.post("/grid", json=body | {"format": "zip"}).content
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        files = [file.read(name) for name in file.namelist()]
+    assert files == [base64.b64decode(one["png"]) for one in images]
+
+
+def test_a_latent_in_a_row_of_a_class_has_no_url(client: TestClient) -> None:
+    body = {"rows": "classes", "points": [7, [0.5] * WIDTH], "format": "json"}
+    images = client.post("/grid", json=body).json()["images"]
+    assert ["url" in one for one in images] == ["latent" not in one for one in images]
+    assert ["url" in one for one in images] == [True, False] * 4
+
+
 def test_a_grid_of_seeds_and_a_plane_have_classes(client: TestClient, decode: Decode) -> None:
     found = tiles(decode(client.get("/grid?rows=2&cols=2&seed=7&class=boot,0,1").content))
     wanted = expected(latents(range(7, 11)), rows("boot", "0", "sneaker", "boot"))

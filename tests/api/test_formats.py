@@ -166,7 +166,7 @@ def test_json_has_the_url_of_each_image_of_a_seed(
         ("/generate", {"latents": [[0.0] * painting.WIDTH]}),
         ("/grid", {"points": [1, [0.0] * painting.WIDTH]}),
         ("/grid", {"corners": [1, 2, 3, 4]}),
-        ("/grid", {"rows": "classes", "model": "shoes"}),
+        ("/grid", {"rows": "classes", "model": "shoes", "points": [1, [0.0] * conditional.WIDTH]}),
     ],
 )
 def test_images_that_are_not_of_seeds_have_no_url(

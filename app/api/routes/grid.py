@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BeforeValidator, Field
 
@@ -15,6 +14,7 @@ from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import DRAWING_ERRORS, Drawing, RouteContext, require_absent
 from app.api.endpoints import Access, Endpoints
 from app.api.formats import GRID, SeedFormat
+from app.api.generated import Source
 from app.api.parameters import (
     FORMAT,
     RANDOM,
@@ -36,8 +36,7 @@ from app.api.raw_response import Headers, permanent
 from app.api.responses import Shown
 from app.api.schemas import Generated
 from app.errors import BodyTooLargeError, invalid, json_safe, parameter_error
-from app.latent import interpolation
-from app.latent.choices import ChosenClasses
+from app.latent import choices, interpolation
 from app.latent.sampling import Points, consecutive
 from app.registry.model_version import ModelVersion
 from app.runtime.arrays import GraphInputs
@@ -179,14 +178,17 @@ async def _grid(route: RouteContext, given: GridBody) -> Response:
     choice = version.choice(
         given.mixtures, given.amounts, 4 if layout.plane else layout.rows * layout.cols
     )
+    if layout.each and version.card.sampler:
+        choice = choices.in_rows(version.card.sampler, choice, layout.cols)
     options = given.options(version.edit(given.strengths), choice)
     sheet = given.sheet(layout.cols)
     requested = {**layout.requested, **given.size_parameters}
     drawing = route.drawing(version, options, sheet, count, **requested)
-    sources = _sources(layout, count)
+    shown_points = _points(layout)
+    sources: Sequence[Source] = [None] * count if layout.plane else shown_points
     if form == "urls":
         return generated.urls(drawing, sources)
-    inputs = _plane(drawing, layout) if layout.plane else _inputs(drawing, layout)
+    inputs = _plane(drawing, layout) if layout.plane else _inputs(drawing, shown_points)
     drawn = await drawing.draw(inputs, on_sheet=form in responses.SHEETS)
     seeds = [source for source in sources if isinstance(source, int)]
     seeds = seeds if len(seeds) == count else []
@@ -196,9 +198,9 @@ async def _grid(route: RouteContext, given: GridBody) -> Response:
     return await responses.images(form, drawn, sheet, shown, body, *cached)
 
 
-def _sources(layout: _Layout, count: int) -> Sequence[generated.Source]:
-    """The seed or the latent of each image; None where it has another latent or class."""
-    return [None] * count if layout.plane or layout.each else layout.points
+def _points(layout: _Layout) -> Points:
+    """The seed or the latent of each image, row by row; of a plane, its corners."""
+    return [*layout.points] * layout.rows if layout.each else layout.points
 
 
 def _cached(given: GridBody, *, private: bool) -> Headers:
@@ -228,17 +230,9 @@ def _plane(drawing: Drawing, layout: _Layout) -> GraphInputs:
     return drawing.rows(latents, conditions)
 
 
-def _inputs(drawing: Drawing, layout: _Layout) -> GraphInputs:
-    """The inputs for points: one for each image, or one for each column."""
-    sampler, choice = drawing.version.card.sampler, drawing.options.choice
-    latents = drawing.latents(layout.points)
-    if not layout.each or sampler is None:
-        return drawing.rows(latents, drawing.conditions(layout.points))
-    if isinstance(choice, ChosenClasses):
-        conditions = choice.conditions.repeat(layout.cols, axis=0)
-    else:
-        conditions = sampler.each(drawing.conditions(layout.points))
-    return drawing.rows(np.tile(latents, (layout.rows, 1)), conditions)
+def _inputs(drawing: Drawing, shown: Points) -> GraphInputs:
+    """The inputs for a point for each image."""
+    return drawing.rows(drawing.latents(shown), drawing.conditions(shown))
 
 
 def _layout(route: RouteContext, given: GridBody, version: ModelVersion) -> _Layout:

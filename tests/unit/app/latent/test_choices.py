@@ -158,3 +158,35 @@ def test_the_text_of_an_attribute(text: str, matches: bool) -> None:
 def test_an_attribute_is_named_once() -> None:
     with pytest.raises(ValueError, match="every attribute is named once"):
         choices.parse_attributes(["glasses", "-GLASSES"])
+
+
+def test_every_class_has_a_row() -> None:
+    own = np.zeros((8, 4), np.float32)
+    everything = choices.in_rows(SHOES, NO_CHOICE, 2)
+    assert everything(own).argmax(axis=1).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert everything.parameters == {}
+    some = choices.in_rows(SHOES, chosen("bag,boot"), 2)
+    assert some(own[:4]).argmax(axis=1).tolist() == [2, 2, 0, 0]
+    assert some(own[:2], [3, 1]).argmax(axis=1).tolist() == [0, 2]
+    assert some.parameters == {"class": "bag,boot"}
+    assert [some.of_image(k).parameters["class"] for k in range(4)] == [
+        "bag",
+        "bag",
+        "boot",
+        "boot",
+    ]
+
+
+def test_every_attribute_has_a_row() -> None:
+    own = np.float32([[0, 0, 0], [1, 0, 1]])
+    rows = choices.in_rows(PEOPLE, NO_CHOICE, 2)
+    assert rows(np.tile(own, (3, 1))).tolist() == [
+        *([1, 0, 0], [1, 0, 1]),
+        *([0, 1, 0], [1, 1, 0]),
+        *([0, 0, 1], [1, 0, 1]),
+    ]
+    requested = ChosenAttributes(PEOPLE, {"blond": 1, "glasses": 0})
+    texts = [
+        choices.in_rows(PEOPLE, requested, 1).of_image(k).parameters["attributes"] for k in range(3)
+    ]
+    assert texts == ["glasses,blond", "-glasses,blond", "-glasses,brown"]

@@ -123,18 +123,6 @@ def test_a_condition_has_a_value_and_a_text() -> None:
     assert FACES.text(row) == "beard,-blond_hair,grey_hair:0.1"
 
 
-def test_every_class_or_attribute_in_turn() -> None:
-    sampler = ClassSampler(("a", "b"), (0.2, 0.8))
-    own = np.zeros((2, 2), np.float32)
-    assert sampler.each(own).tolist() == [[1, 0], [1, 0], [0, 1], [0, 1]]
-    rows = np.float32([[0, 0, 0], [1, 0, 1]])
-    assert FACES.each(rows).tolist() == [
-        *([1, 0, 0], [1, 0, 1]),
-        *([0, 1, 0], [1, 1, 0]),
-        *([0, 0, 1], [1, 0, 1]),
-    ]
-
-
 def test_weights_of_classes_are_scaled_to_sum_to_one() -> None:
     sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
     weights = np.float32([[0, 5, 0], [1, 1, 2], [3e38, 3e38, 0], [0, 0, 1e-45]])
