@@ -36,6 +36,14 @@ def _mixtures(received: object) -> list[Mixture]:
     raise ValueError("it is none of these")
 
 
+def _mixture(received: object) -> Mixture:
+    """One class in a JSON body, see ``_mixtures``."""
+    first, *more = _mixtures(received)
+    if more:
+        raise ValueError("it is more than one class")
+    return first
+
+
 def _mixtures_of_text(text: str) -> list[Mixture]:
     texts = text.split(",")
     if len(texts) > choices.MAX_CLASSES:
@@ -67,6 +75,8 @@ ClassTexts = Annotated[
     BeforeValidator(split),
 ]
 _Weight = Annotated[float, Field(ge=0, le=choices.MAX_WEIGHT)]
+_Weights = Annotated[dict[str, _Weight], Field(min_length=1, max_length=choices.MAX_MIXED)]
+_Index = Annotated[int, Field(ge=0, le=1023)]
 _ClassesSchema = (
     Annotated[
         str,
@@ -78,11 +88,14 @@ _ClassesSchema = (
             },
         ),
     ]
-    | Annotated[int, Field(ge=0, le=1023)]
-    | Annotated[dict[str, _Weight], Field(min_length=1, max_length=choices.MAX_MIXED)]
+    | _Index
+    | _Weights
 )
 BodyClasses = Annotated[
     list[Mixture], PlainValidator(_mixtures, json_schema_input_type=_ClassesSchema)
+]
+BodyClass = Annotated[
+    Mixture, PlainValidator(_mixture, json_schema_input_type=ClassText | _Index | _Weights)
 ]
 AttributeTexts = Annotated[
     list[

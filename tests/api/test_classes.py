@@ -223,6 +223,28 @@ def test_latents_follow_an_arc_and_classes_a_line(
     assert [one["class"] for one in found] == [SAMPLER.value(row) for row in c]
 
 
+@pytest.mark.parametrize("start", ["sneaker", "1", 1, {"sneaker": 5}, {"1": 1}])
+def test_the_class_of_an_end_in_a_body_is_written_as_any_class(
+    client: TestClient, start: object
+) -> None:
+    query = "/interpolate?from=3&to=17&steps=3&format=json"
+    expected_body = client.get(f"{query}&from_class=sneaker&to_class=boot:0.3%2B0:0.7").json()
+    body = {"from_class": start, "to_class": {"boot": 0.3, "0": 0.7}}
+    assert client.post(query, json=body).json() == expected_body
+    for wrong, reason in (
+        ("sneaker,boot", "it is more than one class"),
+        ({"sneaker": 1, "SNEAKER": 1}, "a mixture names every class once"),
+        ([1], "it is none of these"),
+    ):
+        (error,) = refused(client, query, {"from_class": wrong})
+        assert (error["parameter"], error["in"]) == ("from_class", "body")
+        allowed = "text like sneaker, of the form name, index or name:weight+name:weight, or an int"
+        assert error["allowed"].startswith(allowed)
+        assert error["allowed"].endswith(f"; {reason}")
+    (error,) = refused(client, query, {"from_class": {"Boot": 0.5, "0": 1}, "class": "boot"})
+    assert (error["value"], error["allowed"]) == ("boot:0.5+0", "left out where class is given")
+
+
 def test_a_strip_names_its_class_only_if_it_has_one(client: TestClient) -> None:
     one = client.get("/interpolate?from=3&to=17&class=boot")
     assert one.headers["X-Class"] == info(one.content)["class"] == "boot"

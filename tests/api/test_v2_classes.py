@@ -104,7 +104,7 @@ def test_binary_inputs_follow_the_json_in_its_order(
         ("shoes", -MIXTURES, "classes has the value -0.25 but must have values of 0 or more"),
         ("shoes", 0 * MIXTURES, "classes has only zeros in row 0 but must have a weight above 0"),
         ("shoes", np.nan * MIXTURES, "inputs.1.data must be a list of finite numbers"),
-        ("shoes", MIXTURES[:1], "classes has 1 rows but must have 2, as latents has"),
+        ("shoes", MIXTURES[:1], "classes has 1 row but must have 2, as latents has"),
         ("shoes", MIXTURES[:, :3], "classes has shape [2, 3] but must have [n, 4] with n from 1"),
         ("people", 2 * MIXTURES, "classes has the value 1.5 but must have values from 0 to 1"),
         ("grey", MIXTURES, "the inputs are 'latents', 'classes' but must be 'latents' alone"),

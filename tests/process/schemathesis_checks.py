@@ -26,7 +26,7 @@ RELATIONS = re.compile(
     r"|one of (beard, closed_eyes|sefa_1), "
     r"|(latents|classes) has (shape|rows of different|neither data|both data|binary_data_size)"
     r"|the inputs are .* but must be 'latents'"
-    r"|classes has (the value|only zeros|\d+ rows)"
+    r"|classes has (the value|only zeros|\d+ rows?)"
     r"|prompt is .* but must be empty|size is .* but must be one of auto, "
     r"|Inference-Header-Content-Length is \d+, but the body has"
     r"|the body: Invalid JSON: "  # truncated at that length

@@ -1,6 +1,6 @@
 """``GET`` and ``POST /interpolate``: frames on a path through two or more points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from app.api import direct_route, generated, merging, openapi, points, responses, streaming
 from app.api.bodies import EditBody
-from app.api.condition_types import ClassText
+from app.api.condition_types import BodyClass, ClassText
 from app.api.direct_route import DirectKeyRoute
 from app.api.drawing import DRAWING_ERRORS, Drawing, RouteContext, require_absent
 from app.api.endpoints import Access, Endpoints
@@ -35,7 +35,7 @@ from app.api.schemas import Frame, Interpolated
 from app.errors import BodyTooLargeError, invalid, parameter_error
 from app.imaging.animation import AnimationFormat
 from app.latent import choices, interpolation
-from app.latent.choices import Choice
+from app.latent.choices import Choice, Mixture
 from app.latent.interpolation import Easing
 from app.latent.sampling import SEEDS, Method, Points
 from app.registry import chosen_conditions
@@ -53,6 +53,8 @@ router = ENDPOINTS.router
 _ANIMATIONS: dict[Format, AnimationFormat] = {"gif": "gif", "webp": "webp", "apng": "apng"}
 _FRAMES = openapi.formats(PATH, "The frames: a strip, an animation, JSON, lines of JSON, or a ZIP")
 
+_FROM_CLASS = "class of the first frame; not with `class` or `seeds`"
+_TO_CLASS = "class of the last frame; not with `class` or `seeds`"
 _Steps = Annotated[int, Field(ge=2, le=256), BeforeValidator(decimal)]
 _SeedStops = Annotated[
     list[Seed], Field(min_length=2, max_length=16, fail_fast=True), BeforeValidator(split)
@@ -103,16 +105,29 @@ class PathSeeds(PathQuery, ColumnsQuery):
         description="the 2 to 16 seeds of a path, instead of `from` and `to`",
         examples=[[3, 17, 99]],
     )
-    from_class: ClassText | None = Field(
-        None, description="class of the first frame; not with `class` or `seeds`"
-    )
-    to_class: ClassText | None = Field(
-        None, description="class of the last frame; not with `class` or `seeds`"
-    )
 
 
 class InterpolateQuery(PathSeeds, ClassesQuery, EditQuery, ModelQuery):
     """Query of ``/interpolate``."""
+
+    in_json: ClassVar[Mapping[str, str]] = {
+        **Parameters.in_json,
+        "from_class": "first_mixture",
+        "to_class": "last_mixture",
+    }
+
+    from_class: ClassText | None = Field(None, description=_FROM_CLASS)
+    to_class: ClassText | None = Field(None, description=_TO_CLASS)
+
+    @property
+    def first_mixture(self) -> Mixture | None:
+        """The class of the first frame."""
+        return None if self.from_class is None else choices.parse_mixture(self.from_class)
+
+    @property
+    def last_mixture(self) -> Mixture | None:
+        """The class of the last frame."""
+        return None if self.to_class is None else choices.parse_mixture(self.to_class)
 
 
 class InterpolateBody(PathSeeds, EditBody, ModelQuery):
@@ -120,6 +135,8 @@ class InterpolateBody(PathSeeds, EditBody, ModelQuery):
 
     example: ClassVar[dict[str, Any]] = {"points": [3, 17], "steps": 8}
 
+    from_class: BodyClass | None = Field(None, description=_FROM_CLASS)
+    to_class: BodyClass | None = Field(None, description=_TO_CLASS)
     points: _Stops | None = Field(
         None,
         description="the points of a path, each a seed or a latent, instead of seeds",
@@ -259,18 +276,17 @@ def _choice(given: InterpolateBody, version: ModelVersion, stops: Points) -> Cho
     if not ends:
         return version.choice(given.mixtures, given.amounts, len(stops))
     version.choice((), given.amounts)
-    named = {name: choices.parse_mixture(text) for name, text in ends.items()}
-    return chosen_conditions.ends(version.card, version.conditions(stops), named)
+    return chosen_conditions.ends(version.card, version.conditions(stops), ends)
 
 
-def _ends(given: InterpolateBody) -> dict[str, str]:
+def _ends(given: InterpolateBody) -> dict[str, Mixture]:
     """The classes of the first and the last frame. Raises ParameterError as ``_choice``."""
     ends = {"from_class": given.from_class, "to_class": given.to_class}
-    named = {name: text for name, text in ends.items() if text is not None}
+    named = {name: mixture for name, mixture in ends.items() if mixture is not None}
     others = {"class": given.classes, "seeds": given.seeds, "points": given.points}
     for name, value in others.items():
         if value is not None:
-            require_absent(name, named)
+            require_absent(name, {end: choices.mixture_text(one) for end, one in named.items()})
     return named
 
 

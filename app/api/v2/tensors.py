@@ -218,7 +218,8 @@ def _conditions(rows: Conditions | None, count: int, card: Card) -> Conditions |
     if rows is None or card.sampler is None:
         return None
     if len(rows) != count:
-        raise TensorError(f"{CLASSES} has {len(rows)} rows but must have {count}, as {INPUT} has")
+        number = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+        raise TensorError(f"{CLASSES} has {number} but must have {count}, as {INPUT} has")
     try:
         return card.sampler.from_rows(rows)
     except ValueError as error:
