@@ -259,8 +259,8 @@ def mixed(sampler: ClassSampler, mixture: Mixture) -> Conditions:
         return only
     total = sum(mixture.values())
     rounded = abs(total - 1) < len(mixture) * 10**-_DECIMALS
-    scale = 1 if rounded else 1 / total
+    divisor = 1 if rounded else total
     condition = np.zeros(len(sampler.names))
     for name, weight in mixture.items():
-        condition[sampler.index(name)] += weight * scale
+        condition[sampler.index(name)] += weight / divisor
     return condition.round(_DECIMALS).astype(np.float32)

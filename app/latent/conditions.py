@@ -28,6 +28,8 @@ _INDEX = re.compile(r"0|[1-9][0-9]*")
 _PROBABLE = 0.5
 _ONE = 1e-5
 """How far the sum of float32 weights may be from one if it is meant to be one."""
+_ZERO = 1e-9
+"""Sums of means that are smaller are rounding errors; sums of 16 images each are larger or 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +122,9 @@ class ClassSampler:
         Classes whose sum is negative count as 0. If no sum is positive, the classes in ``plus`` are
         mixed.
         """
-        summed = arithmetic.sum_of_means(plus, minus).clip(0)
+        summed = _sum_of_means(plus, minus).clip(0)
         if not summed.any():
-            summed = arithmetic.sum_of_means(plus, [])
+            summed = _sum_of_means(plus, [])
         mixture: Conditions = summed / summed.sum()
         return mixture[None]
 
@@ -181,7 +183,7 @@ class AttributeSampler:
 
     def sum_of_means(self, plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
         """The sum of the mean attributes of groups ``(n, k)``, from 0 to 1: ``(1, k)``."""
-        return arithmetic.sum_of_means(plus, minus).clip(0, 1)[None]
+        return _sum_of_means(plus, minus).clip(0, 1)[None]
 
     def changed(self, conditions: Conditions, requested: Mapping[str, float]) -> Conditions:
         """``conditions`` with the attributes in ``requested`` set to their values.
@@ -215,6 +217,13 @@ def text_of(sampler: Sampler, condition: Conditions) -> str:
 @lru_cache(4096)
 def _text(sampler: Sampler, condition: bytes) -> str:
     return sampler.text(np.frombuffer(condition, dtype=np.float32))
+
+
+def _sum_of_means(plus: Sequence[Conditions], minus: Sequence[Conditions]) -> Conditions:
+    """The sum of the mean conditions of groups ``(n, k)``, without rounding errors: ``(k,)``."""
+    summed = arithmetic.sum_of_means(plus, minus)
+    summed[np.abs(summed) < _ZERO] = 0
+    return summed
 
 
 def _refuse(wrong: Conditions, allowed: str) -> None:

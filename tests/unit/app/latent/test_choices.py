@@ -100,6 +100,11 @@ def test_a_mixture_as_text() -> None:
         assert choices.mixture_text(choices.parse_mixture(text)) == text
 
 
+def test_the_smallest_weights_are_scaled_like_others() -> None:
+    condition = choices.mixed(SHOES, {"boot": 5e-324, "bag": 5e-324})
+    assert condition.tolist() == [0.5, 0, 0.5, 0]
+
+
 def test_an_unknown_class_is_named() -> None:
     for name in ("hat", "4", "-1"):
         with pytest.raises(KeyError, match=name):

@@ -105,6 +105,15 @@ def test_a_sum_of_classes_is_a_mixture() -> None:
     assert sampler.sum_of_means([halves], [a, b]).tolist() == [[0.5, 0.5, 0]]  # nothing is left
 
 
+def test_a_sum_that_is_zero_but_for_rounding_is_zero() -> None:
+    sampler = ClassSampler(("a", "b", "c"), (0.2, 0.4, 0.4))
+    a, b, _ = np.eye(3, dtype=np.float32)[:, None]
+    thirds = [np.concatenate([a, a, b]), np.concatenate([a, b, b])]
+    assert sampler.sum_of_means([a, b], thirds).tolist() == [[0.5, 0.5, 0]]
+    for plus, minus in (([a, b], thirds), (thirds, [a, b])):
+        assert FACES.sum_of_means(plus, minus).tolist() == [[0, 0, 0]]
+
+
 def test_a_sum_of_attributes_is_from_0_to_1() -> None:
     glasses, none, both = (np.float32([row]) for row in ([1, 0, 0], [0, 0, 0], [1, 0, 1]))
     assert FACES.sum_of_means([both], [glasses]).tolist() == [[0, 0, 1]]
