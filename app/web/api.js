@@ -1,5 +1,6 @@
 /* Requests to the server, with retries while it is busy or unavailable. */
 
+import { attempt } from "./attempt.js";
 import { keyCount, untilKey } from "./key_form.js";
 import {
   RequestError,
@@ -13,20 +14,15 @@ const MAX_DELAY = 15; // seconds between two attempts
 const UNREACHABLE = "Can't reach the server.";
 
 /**
- * The successful response, after retries if needed. Throws RequestError, or AbortError.
- * `read` receives all of its body, so that a connection that is lost meanwhile is a reason to retry.
+ * The successful response with all of its body, after retries if needed. Throws RequestError, or
+ * AbortError. `onPart` is that of `attempt`.
  */
-export async function request(path, options = {}, read = whole) {
-  for (let attempt = 0; ; attempt += 1) {
+export async function request(path, options = {}, onPart = undefined) {
+  for (let failures = 0; ; failures += 1) {
     await untilRetry();
     options.signal?.throwIfAborted();
     const keys = keyCount();
-    const response = await fetch(path, options)
-      .then(read)
-      .catch((error) => {
-        if (error.name === "AbortError") throw error;
-        return null;
-      });
+    const response = await attempt(path, options, onPart);
     if (response?.ok) {
       serverAvailable();
       return response;
@@ -37,11 +33,9 @@ export async function request(path, options = {}, read = whole) {
       continue;
     }
     const { message, seconds } = await explain(response);
-    serverUnavailable(message, Math.min(seconds || 2 ** attempt, MAX_DELAY));
+    serverUnavailable(message, Math.min(seconds || 2 ** failures, MAX_DELAY));
   }
 }
-
-const whole = async (response) => new Response(await response.blob(), response);
 
 /** The JSON of a response. */
 export const requestJson = async (path) => (await request(path)).json();

@@ -31,7 +31,9 @@ export async function exportMorph(frames, format, fps) {
   $("morph-files").append(bar);
   try {
     const options = exportRequest(frames, format, fps);
-    const response = await request("web/morph", options, (answer) => received(answer, bar));
+    const response = await request("web/morph", options, (size, total) => {
+      if (total) bar.value = size / total;
+    });
     const [{ model, version }] = frames;
     download(await response.blob(), `${model}-${version}-morph.${ENDINGS[format]}`);
   } catch (error) {
@@ -39,18 +41,4 @@ export async function exportMorph(frames, format, fps) {
   } finally {
     bar.remove();
   }
-}
-
-/** A response with all of its body; the bar shows how much of that has arrived. */
-async function received(response, bar) {
-  const total = Number(response.headers.get("Content-Length"));
-  const parts = [];
-  let size = 0;
-  const reader = response.body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    parts.push(part.value);
-    size += part.value.length;
-    if (total) bar.value = size / total;
-  }
-  return new Response(new Blob(parts), response);
 }

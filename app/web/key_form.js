@@ -1,5 +1,6 @@
 /* The form for the API key. The server exchanges a key for a cookie, which scripts cannot read. */
 
+import { attempt } from "./attempt.js";
 import { $, on } from "./dom.js";
 import { RequestError, show, showError } from "./notice.js";
 import { notify } from "./state.js";
@@ -48,7 +49,7 @@ async function problemWith(key) {
   } catch {
     return WRONG; // no header may have such letters
   }
-  const response = await fetch("access", { method: "POST", headers }).catch(() => null);
+  const response = await attempt("access", { method: "POST", headers });
   if (response?.ok) return "";
   return response?.status === 401 ? WRONG : UNCHECKED;
 }

@@ -48,6 +48,10 @@ def test_the_page_is_one_document_and_one_script(
             assert f"function {name}(" in script
 
 
+def test_the_page_knows_the_timeout_of_the_server(client: TestClient) -> None:
+    assert client.get("/").text.startswith('<!doctype html>\n<html lang="en" data-timeout="30">')
+
+
 def test_the_whole_page_is_small(client: TestClient) -> None:
     sizes = [int(client.get(path).headers["Content-Length"]) for path in LOADED]
     assert sum(sizes) < MAX_BYTES

@@ -76,6 +76,22 @@ def test_the_form_says_when_a_key_is_wrong(
     ignore_failed_requests(console_errors)
 
 
+def test_a_check_of_a_key_that_gets_no_answer_ends(
+    open_page: Open, console_errors: list[str], locked_server: str
+) -> None:
+    page = open_page("?model=colours&seed=5", base=locked_server)
+    field = page.get_by_label("This server needs an API key.")
+    expect(field).to_be_focused()
+    page.clock.install()
+    page.route("**/access", lambda _: None)
+    with page.expect_request("**/access"):
+        field.fill(KEY)
+        field.press("Enter")
+    page.clock.run_for(121_000)
+    expect(page.get_by_role("alert")).to_have_text(re.compile("^The server could not check"))
+    ignore_failed_requests(console_errors)
+
+
 def test_a_cancelled_form_can_be_opened_later(
     open_page: Open, console_errors: list[str], wait_until_idle: WaitUntilIdle, locked_server: str
 ) -> None:

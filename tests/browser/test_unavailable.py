@@ -27,6 +27,21 @@ WaitUntilIdle = Callable[[Page], None]
 
 LONGEST_WAIT = 16_000
 """Milliseconds of the page's clock, after which it has tried again."""
+MAX_SILENCE = 120_000
+"""Milliseconds without a byte, after which the page takes the server for unreachable."""
+CUT = """path => {
+  const whole = window.fetch;
+  window.fetch = async (address, options) => {
+    if (!address.startsWith(path)) return whole(address, options);
+    window.fetch = whole;
+    const lose = (stream) => {
+      stream.enqueue(new Uint8Array(9));
+      options.signal.addEventListener("abort", () => stream.error(options.signal.reason));
+    };
+    return new Response(new ReadableStream({ start: lose }));
+  };
+}"""
+"""Loses the network after the first bytes of the next response whose path begins like this."""
 
 
 @contextmanager
@@ -43,6 +58,12 @@ def waiting(address: str) -> float:
     """The length of the queue."""
     text = httpx.get(f"{address}/metrics", timeout=PATIENCE).text
     return value(text, "dcgan_queue_images")
+
+
+def freeze(page: Page) -> None:
+    """Stop the page's clock, except for `page.clock.run_for`."""
+    page.clock.install(time=0)
+    page.clock.pause_at(1)
 
 
 def port(address: str) -> int:
@@ -100,6 +121,42 @@ def test_a_failure_is_told_without_the_countdown_of_another(
     page.reload()
     expect(page.locator("#notice-message")).to_have_text("broken")
     ignore_failed_requests(console_errors)
+
+
+def test_a_server_that_never_answers_is_unreachable(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page("?model=colours&seed=3")
+    wait_until_idle(page)
+    freeze(page)
+    page.route("**/images/**", lambda _: None, times=1)
+    with page.expect_request("**/images/**"):
+        page.get_by_role("button", name="Shuffle").click()
+    unreachable = page.get_by_text("Can't reach the server.")
+    page.clock.run_for(MAX_SILENCE - 1000)
+    expect(unreachable).to_be_hidden()
+    page.clock.run_for(1000)
+    expect(unreachable).to_be_visible()
+    with page.expect_response("**/images/**"):
+        page.clock.run_for(LONGEST_WAIT)
+    expect(unreachable).to_be_hidden()
+
+
+def test_a_response_that_never_ends_is_requested_again(
+    open_page: Open, wait_until_idle: WaitUntilIdle
+) -> None:
+    page = open_page("?model=colours&seed=3")
+    wait_until_idle(page)
+    freeze(page)
+    page.evaluate(CUT, "images/")
+    page.get_by_role("button", name="Shuffle").click()
+    unreachable = page.get_by_text("Can't reach the server.")
+    wait_for(page, lambda: page.evaluate("fetch.toString().includes('native')"))
+    page.clock.run_for(MAX_SILENCE)
+    expect(unreachable).to_be_visible()
+    with page.expect_response("**/images/**"):
+        page.clock.run_for(LONGEST_WAIT)
+    expect(unreachable).to_be_hidden()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ _TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
+_ROOT = '<html lang="en">'
 _STYLE_LINK = f'<link rel="stylesheet" href="web/{_STYLE}">'
 _TITLE = f"<title>{PAGE_NAME}</title>"
 _FRAME = '<div class="frame">'
@@ -83,11 +84,13 @@ def _headers() -> Mapping[str, str]:
 
 @router.get("/")
 async def page(request: Request, route: Route, if_none_match: IfNoneMatch) -> Response:
-    """Return the page, with its style sheet, and with a preview of the picture in its address."""
+    """Return the page, with its style sheet, ``--timeout``, and a preview of its picture."""
     style = _files()[_STYLE].content.decode()
     shown = preview(request, route)
     html = _files()[_INDEX].content.decode()
+    timeout = f'data-timeout="{route.services.settings.timeout:g}"'
     for place, text in (
+        (_ROOT, _ROOT.replace(">", f" {timeout}>")),
         (_STYLE_LINK, f"<style>{style}</style>"),
         (_TITLE, shown.head or _TITLE),
         (_FRAME, _FRAME + shown.stage),
