@@ -78,13 +78,14 @@ def parse(text: str) -> Address:
     Raises ValueError, whose text never contains a password.
     """
     scheme, separator, rest = text.partition("://")
-    folder = rest.rstrip("/").removesuffix(f"/{CARD_FILE}").rstrip("/")
+    path = rest.rstrip("/")
     match scheme.lower() if separator else "":
         case "https" | "http":
             return _web(text)
-        case "hf" if found := _HUB.fullmatch(folder):
-            return HubFolder(found["repository"], found["folder"].strip("/"), found["revision"])
-        case "s3" if found := _BUCKET.fullmatch(folder):
+        case "hf" if found := _HUB.fullmatch(path):
+            folder = _without_card(found["folder"]).strip("/")
+            return HubFolder(found["repository"], folder, found["revision"])
+        case "s3" if found := _BUCKET.fullmatch(_without_card(path)):
             return BucketFolder(found[0])
     raise ValueError(f"is {_shown(text)} but must be {PULLED}")
 
@@ -122,8 +123,12 @@ def _web(text: str) -> WebFolder:
 
 
 def _folder(parts: SplitResult) -> str:
-    path = parts.path.removesuffix(f"/{CARD_FILE}").rstrip("/")
-    return parts._replace(path=f"{path}/").geturl()
+    return parts._replace(path=f"{_without_card(parts.path)}/").geturl()
+
+
+def _without_card(path: str) -> str:
+    """The folder in ``path``, which may be that of the card in it."""
+    return path.removesuffix(f"/{CARD_FILE}").rstrip("/")
 
 
 def is_loopback(host: str) -> bool:

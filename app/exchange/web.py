@@ -40,7 +40,8 @@ class WebStore:
                     raise ExchangeError(f"{url}: the server answered {status}")
                 check_size(int(response.headers.get("Content-Length", 0)), url, limit)
                 return bounded(response.iter_bytes(), url, limit)
-        except httpx.HTTPError as error:
+        # Of a host that is no name: InvalidURL, or UnicodeError from the lookup.
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise ExchangeError(f"{url}: cannot be read: {reason(error)}") from error
 
     def _client(self) -> "httpx.Client":

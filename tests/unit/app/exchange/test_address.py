@@ -30,9 +30,11 @@ def test_a_url_is_that_of_a_folder_or_its_card(text: str, url: str) -> None:
         ("hf://me/digits@v1.0", HubFolder("me/digits", "", "v1.0")),
         ("hf://me/models/digits/1/", HubFolder("me/models", "digits/1", None)),
         ("hf://me/models/digits/1@refs/pr/2", HubFolder("me/models", "digits/1", "refs/pr/2")),
+        ("hf://me/digits/card.json", HubFolder("me/digits", "", None)),
+        ("hf://me/models/digits/1/card.json@v1.0", HubFolder("me/models", "digits/1", "v1.0")),
     ],
 )
-def test_a_repository_has_a_folder_and_a_revision(text: str, folder: HubFolder) -> None:
+def test_a_repository_has_a_folder_or_its_card_and_a_revision(text: str, folder: HubFolder) -> None:
     assert parse(text) == folder == parse_target(text)
 
 

@@ -202,6 +202,14 @@ def test_a_server_that_does_not_answer_is_named(
     assert f"{gone}/grey/3/card.json: cannot be read: ConnectError" in error
 
 
+@pytest.mark.parametrize("host", ["a..example", "ä..example", "a" * 64, "xn--"])
+def test_a_host_that_is_no_name_is_named(
+    pull: Pull, here: Path, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    error = refused(pull, here, f"https://{host}/grey/3", capsys)
+    assert error.startswith(f"error: https://{host}/grey/3/card.json: cannot be read: ")
+
+
 def test_a_damaged_record_of_the_default_is_named(
     address: str, pull: Pull, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
