@@ -1,5 +1,6 @@
 """``python -m app``: reads flags and environment, then serves, renders, pulls or pushes."""
 
+import argparse
 import logging
 import math
 import os
@@ -10,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_settings import CliSettingsSource
 
 from app import __version__
 from app.exchange.options import PullSettings, PushSettings
@@ -104,7 +106,14 @@ def _parse(kind: type[_Options], arguments: list[str], program: str) -> _Options
     """The options from flags and environment; None, with the errors printed, if any is invalid."""
     unknown = unknown_variables()
     try:
-        options = kind(_cli_parse_args=arguments, _cli_prog_name=program)
+        source = CliSettingsSource[Any](
+            kind,
+            cli_parse_args=arguments,
+            cli_prog_name=program,
+            case_sensitive=False,
+            add_argument_method=_add_argument,
+        )
+        options = kind(_cli_settings_source=source)
     except ValidationError as error:
         _print_errors(error)
         return None
@@ -113,6 +122,27 @@ def _parse(kind: type[_Options], arguments: list[str], program: str) -> _Options
         print(f"error: {', '.join(unknown)}: no such setting; known: {known}", file=sys.stderr)
         return None
     return options
+
+
+def _add_argument(
+    parser: argparse.ArgumentParser,
+    *names: str,
+    **options: Any,  # noqa: ANN401 # those of argparse
+) -> argparse.Action:
+    """Add an argument to ``parser``, without Python's types and values in its help.
+
+    A flag is followed by its own name, as in ``--port PORT``, or by the values that it may have.
+    """
+    metavar = options.pop("metavar", "")
+    if metavar == "bool":
+        metavar = "{true,false}"
+    if metavar.startswith("{") or not names[0].startswith("-"):
+        options["metavar"] = metavar
+    text = options["help"]
+    for value, written in (("()", "empty"), ("True", "true"), ("False", "false")):
+        text = text.replace(f"(default: {value})", f"(default: {written})")
+    options["help"] = text.removesuffix(" (default: none)") if "; default: " in text else text
+    return parser.add_argument(*names, **options)
 
 
 def _print_errors(error: ValidationError) -> None:

@@ -1,5 +1,6 @@
 """``python -m app``: a real process, real sockets, real signals."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -139,6 +140,21 @@ def test_a_misspelt_variable_is_an_error(
     words = capsys.readouterr().err
     assert "DCGAN_PROT: no such setting" in words
     assert "DCGAN_PORT" in words
+
+
+@pytest.mark.parametrize("command", [[], ["render"], ["pull"], ["push"]])
+def test_help_has_no_types_and_values_of_python(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        __main__.main([*command, "--help"])
+    words = capsys.readouterr().out
+    flags = re.findall(r"^  --([a-z-]+) ([^\s,]+)", words, re.MULTILINE)
+    named = {flag: value for flag, value in flags if not value.startswith(("{", "--"))}
+    assert named == {flag: flag.upper().replace("-", "_") for flag in named}
+    assert not re.search(r"\b(True|False|None|str|int|float|bool|tuple|list)\b|\(\)", words)
+    assert not re.search(r"default: [^(\n]*\(default: ", words)
 
 
 def test_help_lists_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
