@@ -204,7 +204,7 @@ def test_the_statistics_count_requests_batches_and_images(
         ("GET", "/v2/models/cats/ready", {}, 404, "model is 'cats'"),
         ("GET", "/v2/models/fashion-mnist/versions/99", {}, 404, "version of fashion-mnist is 99"),
         ("GET", "/v2/models/fashion-mnist/versions/one", {}, 422, "version is 'one' but must be"),
-        ("GET", "/v2/models/Cats", {}, 422, "model is 'Cats' but must be text like"),
+        ("GET", "/v2/models/Cats", {}, 422, "model is 'Cats' but must be text of the form"),
         ("POST", "/v2/models/cats/infer", {"json": {}}, 404, "model is 'cats'"),
         ("POST", INFER, {"content": b"{"}, 422, "the body: Invalid JSON"),
         ("POST", INFER, {"json": {}}, 422, "inputs: Field required"),
