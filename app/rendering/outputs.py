@@ -223,7 +223,7 @@ def _manifest_text(path: Path) -> str:
     try:
         with np.load(path) as archive:
             return str(archive["manifest"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and NumPy raise any kind of error for other files
         raise OutputError(
             f"{path}: not an archive of rendered images; choose another --out"
         ) from error

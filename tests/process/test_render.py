@@ -1,5 +1,6 @@
 """``python -m app render`` with real processes, real files and the shipped models."""
 
+import io
 import json
 import subprocess
 import sys
@@ -237,10 +238,13 @@ def test_other_files_are_not_touched(
     assert render("--count", 3) == 1
     assert "not a manifest of rendered images" in capsys.readouterr().err
 
-    (tmp_path / "mine.npz").write_text("mine")
-    assert render("--count", 3, "--out", "mine.npz") == 1
-    assert "mine.npz: not an archive of rendered images" in capsys.readouterr().err
-    assert (tmp_path / "mine.npz").read_text() == "mine"
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    for mine in (b"mine", b"", array.getvalue()):
+        (tmp_path / "mine.npz").write_bytes(mine)
+        assert render("--count", 3, "--out", "mine.npz") == 1
+        assert "mine.npz: not an archive of rendered images" in capsys.readouterr().err
+        assert (tmp_path / "mine.npz").read_bytes() == mine
 
 
 @pytest.mark.parametrize(

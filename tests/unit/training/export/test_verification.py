@@ -139,6 +139,19 @@ def test_arrays_that_do_not_fit_are_named(
     assert f"check.npz: {words}" in capsys.readouterr().err
 
 
+def test_a_damaged_compressed_file_is_named(
+    tmp_path: Path, publish: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(Example(16).state_dict(), tmp_path / "netG.pth")
+    file = tmp_path / "check.npz"
+    np.savez_compressed(file, latents=np.zeros((2, WIDTH)), images=np.zeros((2, 3, 16, 16)))
+    content = file.read_bytes()
+    data = content.index(b"latents.npy") + 31  # behind a zip64 field of 20 bytes
+    file.write_bytes(content[:data] + b"\xff" * 20 + content[data + 20 :])
+    assert publish("import", tmp_path / "netG.pth", "--check", file) == 1
+    assert "check.npz: must be an NPZ file with the arrays" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04", b"nonsense"])
 @pytest.mark.parametrize("flag", ["--check", "--reference"])
 def test_a_file_that_cannot_be_read_is_named(
