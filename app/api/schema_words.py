@@ -51,7 +51,7 @@ def words(schema: Schema, *, separated: bool = False) -> str:
         return f"one of {', '.join(map(str, schema['enum']))}"
     kind = schema["type"]
     if kind in _NUMBERS:
-        return f"{_NUMBERS[kind]} {_minimum(schema)} {schema['maximum']:.12g}"
+        return _number(schema)
     if kind == "array":
         least, most = schema.get("minItems", 0), schema["maxItems"]
         values = f"{most} values" if least == most else f"{least} to {most} values"
@@ -63,6 +63,15 @@ def words(schema: Schema, *, separated: bool = False) -> str:
         each = words(schema["additionalProperties"])
         return f"a JSON object of {count} values, each {each}"
     return _other(schema)
+
+
+def _number(schema: Schema) -> str:
+    """Which numbers a schema allows."""
+    kind, most = _NUMBERS[schema["type"]], f"{schema['maximum']:.12g}"
+    if "exclusiveMinimum" in schema:
+        return f"{kind} above {schema['exclusiveMinimum']:.12g} and at most {most}"
+    least = f"{schema['minimum']:.12g}"
+    return most if least == most else f"{kind} from {least} to {most}"
 
 
 def _other(schema: Schema) -> str:
@@ -79,9 +88,3 @@ def _text(schema: Schema) -> str:
     shown = [schema[LIKE]] if LIKE in schema else schema.get("examples", [])[:1]
     example = "".join(f"like {one}, " for one in shown)
     return f"text {example}of the form {schema.get(FORM) or schema['pattern']}"
-
-
-def _minimum(schema: Schema) -> str:
-    if "exclusiveMinimum" in schema:
-        return f"above {schema['exclusiveMinimum']:.12g} and at most"
-    return f"from {schema['minimum']:.12g} to"

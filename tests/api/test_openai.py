@@ -169,7 +169,7 @@ def test_other_parameters_of_openai_are_accepted(client: TestClient) -> None:
         ({"prompt": "", "output_format": "jpeg"}, "output_format", "must be one of png, webp"),
         ({"prompt": "", "background": "transparent"}, "background", "one of auto, opaque"),
         ({"prompt": "", "stream": True}, "stream", "stream is True but must be false"),
-        ({"prompt": "", "output_compression": 50}, "output_compression", "from 100 to 100"),
+        ({"prompt": "", "output_compression": 50}, "output_compression", "50 but must be 100"),
         ({"prompt": "", "seed": -2}, "seed", "an integer from -1 to 4294967295"),
         ({"prompt": "", "steps": 9}, "steps", "left out: it is not one of the parameters "),
     ],
