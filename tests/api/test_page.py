@@ -184,6 +184,7 @@ def test_faces_come_first(client: TestClient) -> None:
     "query",
     [
         "latent=AAAA",
+        "latent=ä",
         "model=none",
         "model=faces&version=99",
         "model=faces&version=x",

@@ -4,7 +4,6 @@ The page computes the latents and the classes or attributes of both itself.
 """
 
 import base64
-import binascii
 
 import numpy as np
 from fastapi import APIRouter, Request, Response
@@ -71,7 +70,7 @@ def read_latent(version: ModelVersion, text: str) -> Latents:
     width = version.card.latent.width
     try:
         content = base64.b64decode(text + -len(text) % 4 * "=", b"-_", validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or letters beyond ASCII
         content = b""
     if len(content) != 2 * width:
         allowed = f"{width} numbers of 16 bits in base64 for {version.key}"
