@@ -114,9 +114,9 @@ class Encoded:
     pixels: Pixels
     """The reconstructions: uint8 ``(n, height, width, channels)``."""
     errors: NDArray[np.float64]
-    """The mean squared differences of images and reconstructions, in pixels from 0 to 1."""
+    """Mean squared differences of images and reconstructions, in pixels from 0 to 1: ``(n,)``."""
     inverted: NDArray[np.bool_]
-    """Whether the colours of each image were inverted."""
+    """Whether the colours of each image were inverted: ``(n,)``."""
 
 
 class Model:

@@ -172,8 +172,9 @@ _remembered = lru_cache(REMEMBERED)(query_of)
 async def parse_body(request: Request, model: type[Model]) -> Model | None:
     """The JSON body, which may have latents, as a ``model``; None without any content.
 
-    Raises RefusedParametersError, HTTPException if the body is not UTF-8, OverloadedError or
-    DeadlineError if it is long and the server is busy, and DisconnectedError if it is incomplete.
+    Raises RefusedParametersError, ParameterError if a name occurs twice in an object, HTTPException
+    if the body is not UTF-8, OverloadedError or DeadlineError if it is long and the server is busy,
+    and DisconnectedError if it is incomplete.
     """
     try:
         content = await request.body()
@@ -189,7 +190,7 @@ async def parse_body(request: Request, model: type[Model]) -> Model | None:
 
 
 def _parsed(content: bytes, is_json: bool, model: type[Model]) -> Model:
-    """``content`` as a ``model``. Raises RefusedParametersError."""
+    """``content`` as a ``model``. Raises RefusedParametersError, ParameterError, HTTPException."""
     received: object = content
     if is_json:
         try:

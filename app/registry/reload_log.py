@@ -67,7 +67,7 @@ class ReloadLog:
                     return number
 
     def take(self) -> tuple[int, ReloadOrder] | None:
-        """The number and the text of the next order, which this process will carry out now.
+        """The number of the next order and the order, which this process will carry out now.
 
         None without one. Orders may finish in another sequence than that in which they are taken.
         """
