@@ -137,7 +137,7 @@ class Reporter:
         d_loss, g_loss, real, fake, *distance = means = [
             total / epoch.steps for total in found[:count]
         ]
-        if not max(map(abs, means)) <= MOST_LOSS:  # nor NaN
+        if not all(abs(mean) <= MOST_LOSS for mean in means):  # a NaN is not
             raise DivergedError(
                 f"step {gan.step}: the losses are {d_loss:.3g} and {g_loss:.3g}; {_ADVICE}"
             )

@@ -238,9 +238,21 @@ def test_losses_that_are_not_finite_end_the_run_at_their_step(
         next(reports)
 
 
-@pytest.mark.parametrize("losses", [(3.6e14, 1), (1, -3.6e14)])
-def test_huge_losses_end_the_run_with_advice(
-    images: Tensor, make_gan: MakeGan, monkeypatch: pytest.MonkeyPatch, losses: tuple[float, float]
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [
+        ((3.6e14, 1), r"3.6e\+14"),
+        ((1, -3.6e14), r"-3.6e\+14"),
+        ((math.nan, 1), "nan and 1"),
+        ((1, math.nan), "1 and nan"),
+    ],
+)
+def test_losses_that_are_huge_or_no_numbers_end_the_run_with_advice(
+    images: Tensor,
+    make_gan: MakeGan,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: tuple[float, float],
+    words: str,
 ) -> None:
     gan = make_gan()
 
@@ -249,7 +261,7 @@ def test_huge_losses_end_the_run_with_advice(
         return torch.tensor([*losses, 1, 1])
 
     monkeypatch.setattr(gan, "train_step", step)
-    with pytest.raises(DivergedError, match=r"step 7: .*3.6e\+14.* with a lower --generator-lr"):
+    with pytest.raises(DivergedError, match=rf"step 7: .*{words}.* with a lower --generator-lr"):
         run_to(gan, images, 7)
 
 
