@@ -11,6 +11,7 @@ const number = (min, max) => (text) => {
   const value = /^\d{1,10}(\.\d{1,4})?$/.test(text) ? Number(text) : NaN;
   return value >= min && value <= max ? value : undefined;
 };
+const whole = (min, max) => (text) => (/^\d+$/.test(text) ? number(min, max)(text) : undefined);
 const flag = (text) => text === "1" || undefined;
 const pad = (text) => {
   const place = text.split(",").map(number(0, 1));
@@ -25,8 +26,8 @@ const list = { read: recipes, write: (found) => found.map(textOf).join("~") };
 // How each field beside the picture is read from the address and written to it.
 const FIELDS = {
   tool: { read: (text) => TOOLS.find((name) => name === text), initial: "edit" },
-  first: { read: number(0, 2 ** 32 - 1), initial: 0 },
-  scroll: { read: number(0, MAX_SCROLL), initial: 0 },
+  first: { read: whole(0, 2 ** 32 - 1), initial: 0 },
+  scroll: { read: whole(0, MAX_SCROLL), initial: 0 },
   rows: { read: flag, initial: false },
   apply: { read: flag, initial: false },
   pixels: { read: flag, initial: false },
@@ -95,7 +96,7 @@ function read() {
   const given = new URLSearchParams(location.search);
   const fields = Object.fromEntries(given);
   const model = /^[\w.-]+$/.test(fields.model) ? fields.model : "";
-  const version = number(1, 2 ** 31)(fields.version) ?? 0;
+  const version = whole(1, 2 ** 31)(fields.version) ?? 0;
   const of = { model, version };
   const first = { ...fields, seed: String(START), latent: "" };
   state.stage = readFields(fields, of) ?? readFields(first, of);

@@ -75,6 +75,7 @@ def test_invalid_parts_of_an_address_are_removed(open_page: Open, server: str) -
         "version=77",
         "edit=beard:9,:,&start=&minus=",
         "truncation=0&seed=1.5",
+        "version=1.5&first=1.5&scroll=0.5",
         "latent=AAAA",  # of another width
         "model=fashion-mnist&edit=bright:2",  # the model has no attributes
         "%E0%A4%A=&&==",
