@@ -27,8 +27,12 @@ export function render() {
 /** The classes that are chosen, if any. */
 const names = () => classParts(state.stage.class).map(([name]) => name);
 
-/** The share of the second class. */
-const share = () => classParts(state.stage.class)[1]?.[1] ?? 0.5;
+/** The share of the second class. Weights in an address may have any sum. */
+function share() {
+  const weights = classParts(state.stage.class).map(([, weight]) => weight);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.length > 1 ? weights[1] / total : 0.5;
+}
 
 function build() {
   shown = currentVersion();

@@ -5,6 +5,8 @@ import * as latents from "./latents.js";
 import { versionOf } from "./models.js";
 import { makeRecipe } from "./recipe.js";
 
+const ZERO = 1e-9; // smaller sums of means are rounding errors, as on the server
+
 /** What a picture consists of: its latent and its condition, with everything applied. */
 export function pointOf(recipe) {
   const version = versionOf(recipe);
@@ -89,7 +91,7 @@ export function sumOfMeans(plus, minus) {
     latents.weightedSum(found.map(([weight, point]) => [weight, point[part]]));
   let condition = sum(all, "condition");
   // Without a positive class, the classes of what is added are mixed.
-  const isEmpty = !condition.some((weight) => weight > 0);
+  const isEmpty = !condition.some((weight) => weight >= ZERO);
   if (isEmpty) condition = sum(terms(plus, 1), "condition");
   return atPoint(plus[0][0], { latent: sum(all, "latent"), condition });
 }

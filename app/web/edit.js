@@ -116,7 +116,10 @@ function withAmount(name, amount) {
   const { excludes } = shown.condition_attributes.find((one) => one.name === name);
   const attributes = { ...state.stage.attributes, [name]: amount };
   // Nobody has both.
-  for (const other of amount ? excludes : []) if (attributes[other]) delete attributes[other];
+  for (const other of amount ? excludes : []) {
+    if (state.stage.latent) attributes[other] = 0; // no seed gives it an amount
+    else if (attributes[other]) delete attributes[other];
+  }
   return makeRecipe({ ...state.stage, attributes });
 }
 

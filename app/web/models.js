@@ -46,11 +46,12 @@ export function resolve(settled) {
   show(model, versions);
 }
 
-const unique = (recipes) =>
+/** Recipes, each once. */
+export const unique = (recipes) =>
   recipes.filter((one, k) => recipes.findIndex((other) => isSame(one, other)) === k);
 
 /** A recipe without what its model version does not have. */
-function resolvedRecipe(recipe) {
+export function resolvedRecipe(recipe) {
   const { attributes, classes, condition_attributes: chosen, card } = versionOf(recipe);
   const only = (values, names) =>
     Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));

@@ -2,7 +2,7 @@
 
 import { conditionOf } from "./conditions.js";
 import { versionOf } from "./models.js";
-import { textOf } from "./recipe.js";
+import { makeRecipe, textOf } from "./recipe.js";
 
 /** A strength with its sign, such as +2 or −1.5. */
 export const signed = (strength) =>
@@ -57,6 +57,8 @@ const chosenAttributes = ({ attributes }) =>
 
 /** The name of a file of a picture, without its ending. */
 export function fileName(recipe) {
-  const text = textOf(recipe).replace(/^@.*?(;|$)/, "latent$1");
+  // Without a seed, all attributes are in the recipe: too many for a name.
+  const named = recipe.latent ? makeRecipe({ ...recipe, attributes: {} }) : recipe;
+  const text = textOf(named).replace(/^@.*?(;|$)/, "latent$1");
   return [recipe.model, recipe.version, ...text.split(";")].join("-").replace(/[^\w.-]+/g, "-");
 }

@@ -1,5 +1,6 @@
 /* The list of pinned pictures, which this browser remembers for each model version. */
 
+import { resolvedRecipe, unique } from "./models.js";
 import { showMessage } from "./notice.js";
 import { isSame, readRecipe, textOf } from "./recipe.js";
 import { MAX_PICTURES, change, isGiven, state } from "./state.js";
@@ -39,7 +40,8 @@ export function render(settled) {
 
 function load(key) {
   const texts = (read(key) ?? "").split("~");
-  return texts.map((text) => readRecipe(text, state.stage)).filter(Boolean);
+  const found = texts.map((text) => readRecipe(text, state.stage)).filter(Boolean);
+  return unique(found.map(resolvedRecipe)); // the version may have been replaced since then
 }
 
 // A browser may refuse both, for example in private windows.

@@ -104,8 +104,13 @@ export const mixture = (parts) =>
 
 /** A class or a mixture in this notation; undefined if the text is neither. */
 function readClass(text) {
-  const parts = text.split(/[+ ]/);
-  return parts.every((part) => PART.test(part)) ? parts.join("+") : undefined;
+  const parts = classParts(text);
+  const names = new Set(parts.map(([name]) => name));
+  const isValid =
+    text.split(/[+ ]/).every((part) => PART.test(part)) &&
+    names.size === parts.length && // each class once
+    parts.some(([, weight]) => weight > 0);
+  return isValid ? text.replaceAll(" ", "+") : undefined;
 }
 
 function readAttributes(text) {

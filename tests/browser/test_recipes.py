@@ -134,6 +134,14 @@ def test_chips_choose_and_mix_classes(open_page: Open, server: str) -> None:
     expect(chips.get_by_role("radio", name="trouser")).to_be_checked()
 
 
+def test_weights_of_classes_in_an_address_may_have_any_sum(open_page: Open) -> None:
+    page = open_page(f"{CLOTHES}&seed=5&class=bag:3+coat")
+    share = page.get_by_role("slider", name="Share of the second class")
+    expect(share).to_have_attribute("aria-valuetext", "25% coat")
+    share.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"&class=bag:0.7\+coat:0.3$"))
+
+
 def test_a_row_for_each_class(open_page: Open, wait_until_idle: WaitUntilIdle, server: str) -> None:
     page = open_page(f"{CLOTHES}&first=7&seed=1")
     page.get_by_label("A row for each class").check()
@@ -177,6 +185,25 @@ def test_sliders_set_the_attributes_of_a_conditional_model(open_page: Open, serv
     expect(page).not_to_have_url(re.compile("attributes"))
 
 
+def test_an_attribute_that_was_excluded_stays_absent_without_a_seed(
+    open_page: Open, server: str
+) -> None:
+    answer = httpx.get(f"{server}/images/people/1/0.png", timeout=PATIENCE)
+    own = answer.headers["X-Attributes"].split(",")
+    (mine,) = {"blond_hair", "brown_hair"} & set(own)  # of seed 0, which no latent has
+    (other,) = {"blond_hair", "brown_hair"} - {mine}
+    page = open_page(f"{PEOPLE}&tool=blend&pins=0~1~2~3")
+    page.locator("#blend-pad").press("ArrowRight")
+    page.get_by_role("link", name="Edit").click()
+    slider = page.get_by_role("slider", name=other.replace("_", " "))
+    for key in ("End", "Home"):
+        slider.press(key)
+        expect(page.get_by_role("slider", name=mine.replace("_", " "))).to_have_value("0")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save", exact=True).click()
+    assert download.value.suggested_filename == "people-1-latent.png"
+
+
 def test_pictures_are_named_by_the_attributes_that_the_server_draws(
     open_page: Open, server: str
 ) -> None:
@@ -193,4 +220,17 @@ def test_classes_that_a_model_does_not_have_leave_the_address(open_page: Open) -
     page = open_page(
         f"{CLOTHES}&seed=1&class=hat&pins=3;class=hat~3~3;class=bag&attributes=glasses"
     )
-    expect(page).to_have_url(re.compile(re.escape(f"{CLOTHES}&seed=1&pins=3~3;class=bag") + "$"))
+    expected = re.compile(re.escape(f"{CLOTHES}&seed=1&pins=3~3;class=bag") + "$")
+    expect(page).to_have_url(expected)
+    # The server refuses mixtures of nothing, and those with a class twice.
+    page.goto(page.url.replace("pins", "class=bag:0&pins").replace("3~3", "3;class=bag+bag:2~3"))
+    expect(page).to_have_url(expected)
+
+
+def test_stored_pins_lose_what_their_model_no_longer_has(open_page: Open) -> None:
+    page = open_page("?model=people&seed=1")
+    page.evaluate("localStorage.setItem('pins/clothes/1', '3;edit=bright:1~3;class=hat~4')")
+    page.get_by_role("combobox", name="Model").select_option("clothes")
+    expect(page.locator("#pins-list button")).to_have_count(2)
+    page.get_by_role("link", name="Morph").click()
+    expect(page.locator("#morph-stops button")).to_have_count(2)

@@ -190,6 +190,19 @@ def test_a_morph_stops_for_what_a_person_chooses(
     wait_for_stage(page, served(server, "images/colours/1/5.png"))
 
 
+def test_a_morph_that_plays_is_shared_as_it_is(open_page: Open) -> None:
+    page = open_page(
+        f"{COLOURS}&tool=morph&pins=3~17", permissions=["clipboard-read", "clipboard-write"]
+    )
+    page.get_by_role("button", name="Play").click()
+    expect(page.locator("#morph-position")).not_to_have_text("0%")
+    page.get_by_role("button", name="Share").click()
+    expect(page.get_by_role("button", name="Link copied")).to_be_visible()
+    expect(page.locator("#morph-play")).to_have_text("Pause")
+    assert "&latent=" in page.evaluate("navigator.clipboard.readText()")
+    expect(page).to_have_title(re.compile("^colours without a seed "))
+
+
 def test_each_file_of_a_morph_has_its_own_progress(open_page: Open) -> None:
     page = open_page(f"{COLOURS}&tool=morph&pins=3~17")
     held: list[Route] = []
@@ -323,6 +336,14 @@ def test_a_sum_of_classes_is_a_class_of_the_recipe(open_page: Open) -> None:
     tile(page, 0, "#mix-result").click()
     # bag / 2 + coat / 2 - coat + dress, without negatives
     expect(page).to_have_url(re.compile(r"class=dress:0.667\+bag:0.333"))
+
+
+def test_rounding_errors_of_a_sum_are_no_class(open_page: Open) -> None:
+    mixed = [f"{seed};class={'bag' if seed % 3 == 1 else 'coat'}" for seed in range(1, 10)]
+    page = open_page(f"{CLOTHES}&tool=mix&start={'~'.join(mixed[:3])}&minus={'~'.join(mixed[3:])}")
+    tile(page, 0, "#mix-result").click()
+    # Nothing is left of both, so that it is the mixture in "Start with".
+    expect(page).to_have_url(re.compile(r"class=coat:0.667\+bag:0.333"))
 
 
 def test_a_tool_that_is_left_before_its_first_answer_ends_and_goes_on_later(
