@@ -97,13 +97,16 @@ class SampleSheet:
         try:
             with Picture.open(path, formats=["PNG"]) as picture:
                 pixels = np.asarray(picture.convert("L" if image.channels == 1 else "RGB"))
-        except (OSError, SyntaxError, Picture.DecompressionBombError) as error:
+        except Exception as error:  # Pillow raises any kind of error for damaged files
             raise ExportError(f"{path}: cannot be read as PNG: {error}") from error
         self._pixels = pixels.reshape(*pixels.shape[:2], image.channels)
         self._latents = from_seeds(range(_DRAWN), latent.width, latent.prior)
 
     def compare(self, draw: Draw, size: int, options: ImportOptions) -> Comparison:  # noqa: ARG002
-        """Decided by whether chance explains how the two sets of images differ."""
+        """Decided by whether chance explains how the two sets of images differ.
+
+        Raises ExportError if the picture shows too few images.
+        """
         images = tiles(self._pixels, size)
         if not len(images):
             return _other_size(size)

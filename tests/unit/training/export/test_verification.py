@@ -1,5 +1,6 @@
 """``import --check`` and ``--reference``: images of the original verify what was assumed."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image as Picture
 from torch import nn
 
 from app.artifact import card
+from app.imaging import png
 from app.imaging.sheets import sheet
 from tests.dcgan_example import WIDTH, Example
 from training.export.originals import tiles
@@ -24,6 +26,10 @@ KINDS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("eps", {"eps": 0.8}, ["--norm-eps", "0.8"]),
     ("12×12", {"crop": 2}, ["--image-size", "12"]),
 ]
+_PNG = png.encode(np.zeros((16, 16, 1), np.uint8))
+_CUT = b"pHYs" + b"cut"
+CUT_PNG = _PNG[:33] + (3).to_bytes(4) + _CUT + zlib.crc32(_CUT).to_bytes(4) + _PNG[33:]
+"""A picture with a chunk that is too short, behind the one with its size."""
 kinds = pytest.mark.parametrize(
     ("kind", "flags"), [row[1:] for row in KINDS], ids=[row[0] for row in KINDS]
 )
@@ -152,7 +158,11 @@ def test_a_damaged_compressed_file_is_named(
     assert "check.npz: must be an NPZ file with the arrays" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04", b"nonsense"])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"PK\x03\x04", b"nonsense", CUT_PNG],
+    ids=["missing", "empty", "cut archive", "nonsense", "cut picture"],
+)
 @pytest.mark.parametrize("flag", ["--check", "--reference"])
 def test_a_file_that_cannot_be_read_is_named(
     tmp_path: Path,
