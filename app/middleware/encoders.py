@@ -88,7 +88,10 @@ class Encoders:
         return result
 
     async def _turn(self, size: int, claim: Claim) -> None:
-        """Take ``size`` bytes of the budget once it is the client's turn and they fit."""
+        """Take ``size`` bytes of the budget once it is the client's turn and they fit.
+
+        Raises DeadlineError at the deadline of ``claim``.
+        """
         if size <= SMALL_BYTES or not (self._waiting or not self._fits(size)):
             self._take(size)
             return

@@ -175,7 +175,10 @@ def _engine(
     candidates: list[Placement],
     largest: int,
 ) -> Engine:
-    """An engine on the first candidate whose provider starts."""
+    """An engine on the first candidate whose provider starts.
+
+    Raises StartupError if none does, CardError if the graph is damaged.
+    """
     place, *others = candidates
     variant = described.variant(place.provider)
     try:

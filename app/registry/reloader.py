@@ -217,7 +217,10 @@ class Reloader:
                     raise error_naming(NotFoundError, problem)
 
     async def _carry_out(self, order: ReloadOrder) -> None:
-        """Carry out ``order`` here and wait until every other worker has."""
+        """Carry out ``order`` here and wait until every other worker has.
+
+        Raises ModelsFolderError if they do not in time, or if the folder cannot be read.
+        """
         try:
             number = self._log.append(order)
         except OSError as error:

@@ -93,7 +93,10 @@ def _opened(path: Path) -> Iterator[IO[bytes] | None]:
 
 
 def _acquire(file: IO[bytes], is_closed: Callable[[], bool]) -> None:
-    """Lock ``file``, until it is closed; without a lock if that takes too long or is impossible."""
+    """Lock ``file``, until it is closed; without a lock if that takes too long or is impossible.
+
+    Raises CardError once ``is_closed()``.
+    """
     end = time.monotonic() + _LONGEST_WAIT
     while time.monotonic() < end:
         if is_closed():

@@ -98,7 +98,7 @@ class Trials:
         )
 
     def _run(self, request: Request) -> bool:
-        """Try a version; return False if no process can be started for that."""
+        """Try a version; return False if no process can be started for that. Raises CardError."""
         try:
             with self._process() as process:
                 reason = process.ask(request)
@@ -132,7 +132,10 @@ class Trials:
                 process.dispose()
 
     def _take_idle(self) -> TrialProcess | None:
-        """An idle process; None if a new one is to be started, which is counted already."""
+        """An idle process; None if a new one is to be started, which is counted already.
+
+        Raises CardError once the trials are closed.
+        """
         hedge = time.monotonic() + _HEDGE_SECONDS
         with self._changed:
             while True:

@@ -115,7 +115,7 @@ def measure(run: Run, options: ProbeOptions, device: torch.device) -> ProbeRecor
 
 
 def _data(run: Run, options: ProbeOptions) -> Iterator[tuple[Images, Labels]]:
-    """The labelled training images, then the test images."""
+    """The labelled training images, then the test images. Raises DataError as ``measure``."""
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     for split in ("train", "t10k"):

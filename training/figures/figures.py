@@ -203,7 +203,7 @@ def nearest_rows(points: Points, among: Points) -> NDArray[np.intp]:
 
 
 def _real_images(run: Run, options: FiguresOptions) -> tuple[ImageBytes, ImageBytes | None]:
-    """The training images, and the test images of a data set that has them."""
+    """The training images, and the test images of a data set that has them. Raises RunError."""
     config = run.config()
     config = config.model_copy(update={"data_dir": options.data_dir or config.data_dir})
     with DownloadProgress() as progress:

@@ -193,7 +193,7 @@ def _first_state(start: Start, gan: Gan, resume: bool, begin: Begin) -> EpochSoF
 
 
 def _restored(start: Start, gan: Gan) -> EpochSoFar:
-    """Restore the state of the run; returns the epoch that it is in."""
+    """Restore the state of the run; returns the epoch that it is in. Raises RunError."""
     state = checkpoint.load(start.run.checkpoint)
     gan.load_state_dict(state)
     if gan.step > start.steps:
@@ -202,7 +202,7 @@ def _restored(start: Start, gan: Gan) -> EpochSoFar:
 
 
 def _follow(reports: Iterable[Report], steps: int, signals: StopSignals) -> None:
-    """Train by consuming the reports, which the main process records."""
+    """Train by consuming the reports, which the main process records. Raises StoppedError."""
     for report in reports:
         if report.stopping and report.step < steps:
             raise StoppedError("", signals.status)
