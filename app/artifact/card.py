@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from app.artifact import atomic_files
+from app.artifact.version_key import VersionKey
 from app.latent.conditions import AttributeSampler, ClassSampler, Sampler
 from app.latent.sampling import Prior
 
@@ -326,8 +327,8 @@ def metadata(name: str, version: int) -> dict[str, str]:
 
 def version_numbers(model: Path) -> list[int]:
     """Return the numbers of the version folders in ``model``, sorted; empty if it is missing."""
-    names = [path.name for path in model.glob("*/")]
-    return sorted(int(name) for name in names if re.fullmatch(r"[1-9]\d*", name))
+    numbers = (VersionKey(model.name, path.name).number for path in model.glob("*/"))
+    return sorted(number for number in numbers if number)
 
 
 def read(folder: Path) -> Card:

@@ -296,3 +296,10 @@ def test_the_error_names_what_is_wrong_with_classes_or_attributes(
     edit(folder, change)
     with pytest.raises(CardError, match=rf"2/card\.json: .*{words}"):
         card.read(folder)
+
+
+def test_folders_with_a_decimal_number_are_versions(tmp_path: Path) -> None:
+    for name in ("10", "9", "01", "0", "1\u0663", "latest", ".part-2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "7").touch()
+    assert card.version_numbers(tmp_path) == [9, 10]
