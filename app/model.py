@@ -9,8 +9,7 @@ The pixels are those of the server's images, on the same provider and the same k
 """
 
 import operator
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 
 from app.artifact import card, default_version
 from app.artifact.card import CARD_FILE, IMAGES, Card, CardError
@@ -27,7 +27,8 @@ from app.imaging.containers import ImageFile, RefusedImageError
 from app.imaging.sheets import Pixels
 from app.imaging.sources import Source
 from app.imaging.uploads import Invert, ModelImages, Prepared
-from app.latent import choices, edits, interpolation
+from app.latent import arguments, interpolation
+from app.latent.arguments import OneClass
 from app.latent.choices import Amounts, Choice, Mixture
 from app.latent.conditions import Conditions
 from app.latent.interpolation import Easing
@@ -46,9 +47,6 @@ _INVERT: Mapping[bool | str, Invert] = {"auto": "auto", True: "true", False: "fa
 
 BATCH = 64
 """Images in a batch of the engine; more are computed one batch after the other."""
-
-OneClass = str | int | Mapping[str, float]
-"""A name, an index, a mixture such as ``sneaker:0.7+bag:0.3``, or its weights by name."""
 
 
 class Options(TypedDict, total=False):
@@ -88,13 +86,17 @@ def load(
     not run here; and ValueError for another argument that is not allowed.
     """
     version = _version_folder(Path(folder).absolute())
-    settings = GeneratorSettings(
-        models=version.parent.parent,
-        provider=provider,
-        precision=precision,
-        engine_cache=None,
-        threads=threads,
-    )
+    try:
+        settings = GeneratorSettings(
+            models=version.parent.parent,
+            provider=provider,
+            precision=precision,
+            engine_cache=None,
+            threads=threads,
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise ValueError(f"{problem['loc'][0]} is {problem['input']!r}: {problem['msg']}") from None
     generator = loader.load_generator(version, settings, BATCH)
     return Model(generator, partial(loader.load_encoder, version, generator.card, settings))
 
@@ -187,7 +189,7 @@ class Model:
         (5, 28, 28, 1)
         """
         numbers = _seeds(seeds, least=2)
-        if operator.index(steps) < 2:
+        if arguments.integer("steps", steps) < 2:
             raise ValueError(f"steps is {steps} but must be 2 or more")
         _check_one_of("method", method, get_args(Method))
         _check_one_of("easing", easing, get_args(Easing))
@@ -225,7 +227,10 @@ class Model:
 
         Without ``classes`` or ``attributes`` they have the most frequent ones.
         """
-        rows: NDArray[np.float32] = np.asarray(latents, np.float32)
+        try:
+            rows: NDArray[np.float32] = np.asarray(latents, np.float32)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"latents must be numbers (n, width): {error}") from None
         width = self.card.latent.width
         if rows.ndim != 2 or rows.shape[1] != width or not len(rows):
             raise ValueError(f"latents has the shape {rows.shape} but must have (n, {width})")
@@ -264,7 +269,7 @@ class Model:
         True
         """
         encoder, files = self._encoder, _files(images)
-        if not 0 <= operator.index(refine) <= MAX_STEPS:
+        if not 0 <= arguments.integer("refine", refine) <= MAX_STEPS:
             raise ValueError(f"refine is {refine} but must be from 0 to {MAX_STEPS}")
         if invert not in _INVERT:
             raise ValueError(f"invert is {invert!r} but must be True, False or 'auto'")
@@ -320,12 +325,14 @@ class Model:
         truncation: float = 1,
     ) -> DrawOptions:
         """The options of up to ``images`` images. Raises ValueError or TypeError."""
-        if not 0 < truncation <= MAX_TRUNCATION:  # refuses NaN, too
+        if not (
+            arguments.is_between("truncation is", truncation, 0, MAX_TRUNCATION) and truncation
+        ):
             allowed = f"above 0 and at most {MAX_TRUNCATION}"
             raise ValueError(f"truncation is {truncation} but must be {allowed}")
-        strengths, amounts = _strengths(edit or {}), _amounts(attributes or {})
+        strengths, amounts = arguments.strengths(edit), arguments.amounts(attributes)
         try:
-            choice = self._choice(_mixtures(classes), amounts, images)
+            choice = self._choice(arguments.mixtures(classes), amounts, images)
             return DrawOptions(self._generator.edit(strengths), truncation, choice=choice)
         except AppError as error:
             raise ValueError(str(error)) from None
@@ -389,6 +396,8 @@ def _version_folder(folder: Path) -> Path:
     if numbers := card.version_numbers(folder):
         return folder / str(default_version.choose(numbers, default_version.read(folder)))
     problem = "holds no version, such as 1" if folder.is_dir() else "does not exist"
+    if folder.is_file():
+        problem = "is no folder"
     raise CardError(f"{folder}: {problem}; name a model, such as models/digits, or a version of it")
 
 
@@ -411,57 +420,3 @@ def _seeds(seeds: Iterable[int], least: int) -> list[int]:
 def _check_one_of(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is {value!r} but must be one of {', '.join(allowed)}")
-
-
-def _strengths(edit: Mapping[str, float]) -> Mapping[str, float]:
-    most = edits.MAX_STRENGTH
-    for name, strength in edit.items():
-        if not -most <= strength <= most:  # refuses NaN, too
-            raise ValueError(f"edit has {name} {strength} but must be from -{most} to {most}")
-    return edit
-
-
-def _amounts(attributes: Mapping[str, float] | str | Sequence[str]) -> Amounts:
-    if isinstance(attributes, Mapping):
-        for name, amount in attributes.items():
-            if not 0 <= amount <= 1:  # refuses NaN, too
-                raise ValueError(f"attributes has {name} {amount} but must be from 0 to 1")
-        try:
-            return choices.checked_amounts(attributes)
-        except ValueError as error:
-            raise ValueError(f"attributes are {attributes}: {error}") from None
-    texts = attributes.split(",") if isinstance(attributes, str) else [*attributes]
-    for text in texts:
-        if not re.fullmatch(choices.ATTRIBUTE_PATTERN, text):
-            raise ValueError(f"attributes has {text!r} but must be {choices.ATTRIBUTE_FORM}")
-    try:
-        return choices.parse_attributes(texts)
-    except ValueError as error:
-        raise ValueError(f"attributes are {','.join(texts)}: {error}") from None
-
-
-def _mixtures(classes: OneClass | Sequence[OneClass] | None) -> list[Mixture]:
-    return [] if classes is None else [*map(_mixture, _each_class(classes))]
-
-
-def _each_class(classes: OneClass | Sequence[OneClass]) -> Iterator[OneClass]:
-    match classes:
-        case str():
-            yield from classes.split(",")
-        case Sequence() | np.ndarray():
-            yield from classes
-        case _:
-            yield classes
-
-
-def _mixture(one: OneClass) -> Mixture:
-    """The weights of one class or mixture. Raises ValueError or TypeError."""
-    try:
-        match one:
-            case Mapping():
-                return choices.checked(one)
-            case str():
-                return choices.read_mixture(one)
-        return {str(operator.index(one)): 1.0}
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"classes has {one!r}: {error}") from None

@@ -48,7 +48,7 @@ Amounts = Mapping[str, float]
 NO_AMOUNTS: Amounts = MappingProxyType({})
 
 _DECIMALS = 6
-_CLASSES_ONCE = "a mixture names every class once"
+CLASSES_ONCE = "a mixture names every class once"
 _ATTRIBUTES_ONCE = "every attribute is named once"
 
 
@@ -197,7 +197,7 @@ def parse_mixture(text: str) -> Mixture:
     parts = [part.partition(":") for part in text.replace(" ", "+").split("+")]
     mixture = {name.lower(): float(weight or 1) for name, _, weight in parts}
     if len(mixture) < len(parts):
-        raise ValueError(_CLASSES_ONCE)
+        raise ValueError(CLASSES_ONCE)
     return checked(mixture)
 
 
@@ -213,7 +213,7 @@ def checked(mixture: Mixture) -> Mixture:
         raise ValueError("at least one weight of a mixture is above 0")
     found = {name.lower(): weight for name, weight in mixture.items()}
     if len(found) < len(mixture):
-        raise ValueError(_CLASSES_ONCE)
+        raise ValueError(CLASSES_ONCE)
     return found
 
 

@@ -88,8 +88,12 @@ def test_a_folder_without_a_version_is_named(tmp_path: Path) -> None:
     (folder / "generator.onnx").write_bytes(b"")
     with pytest.raises(CardError, match=r"/cats/1/generator.onnx: has SHA-256"):
         app.load(folder)
-    with pytest.raises(ValueError, match="provider"):
+    with pytest.raises(CardError, match=r"/generator.onnx: is no folder; name a model"):
+        app.load(folder / "generator.onnx")
+    with pytest.raises(ValueError, match="provider is 'abacus': Input should be 'auto', 'cpu'"):
         app.load(folder, provider="abacus")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="threads is -1: Input should be greater"):
+        app.load(folder, threads=-1)
 
 
 def test_seeds_determine_latents_and_classes(shoes: app.Model) -> None:
@@ -117,6 +121,9 @@ def test_seeds_determine_latents_and_classes(shoes: app.Model) -> None:
         (["Boot", 1], [[1, 0, 0, 0], [0, 1, 0, 0]]),
         (np.array([2, 1]), [[0, 0, 1, 0], [0, 1, 0, 0]]),
         ({"boot": 1, "sneaker": 3}, [[0.25, 0.75, 0, 0]]),
+        ({2: 1, np.int64(1): 3}, [[0, 0.75, 0.25, 0]]),
+        ({"Boot": 1, 1: 3}, [[0.25, 0.75, 0, 0]]),
+        (np.array(2), [[0, 0, 1, 0]]),
         (["boot:0.5+sneaker:0.5", {"t-shirt": 1}], [[0.5, 0.5, 0, 0], [0, 0, 1, 0]]),
     ],
 )
@@ -171,6 +178,7 @@ def test_a_path_passes_through_its_seeds_once(shoes: app.Model) -> None:
 
 
 Call = Callable[[app.Model], object]
+IMAGE = np.zeros((9, 9), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +198,7 @@ Call = Callable[[app.Model], object]
         (lambda m: m.sample([1], classes=[0, 1]), "classes is '0,1' but must be one class, as"),
         (lambda m: m.sample([1], classes="a b:"), "classes has 'a b:': write a name, an index"),
         (lambda m: m.sample([1], classes={"boot": 0}), "classes has .*: at least one weight"),
+        (lambda m: m.sample([1], classes={1: 1, "1": 1}), "classes has .*: a mixture names every"),
         (lambda m: m.sample([1], attributes="hat"), "attributes is 'hat' but must be left out: "),
         (lambda m: m.sample([1], attributes=["a:2"]), "attributes has 'a:2' but must be name, "),
         (
@@ -202,6 +211,7 @@ Call = Callable[[app.Model], object]
         (lambda m: m.edit([1], {"cat": 1}), "edit is 'cat' but must be "),
         (lambda m: m.generate([[1, 2]]), r"latents has the shape \(1, 2\) but must have \(n, 8\)"),
         (lambda m: m.generate([[float("nan")] * 8]), "latents has numbers that are not finite"),
+        (lambda m: m.generate("x"), r"latents must be numbers \(n, width\): could not"),
     ],
 )
 def test_an_argument_that_is_not_allowed_is_named(
@@ -216,16 +226,27 @@ def test_an_argument_that_is_not_allowed_is_named(
     [
         (lambda m: m.sample(7), "seeds is 7 but must be several integers, such as range"),
         (lambda m: m.sample([1.5]), "seeds must be integers: 'float'"),
-        (lambda m: m.sample([1], classes=1.5), "classes has 1.5: 'float' object cannot"),
+        (lambda m: m.sample([1], classes=1.5), "classes has 1.5 but must be a name, an index"),
+        (lambda m: m.sample([1], classes={"boot"}), "classes has {'boot'} but must be a name"),
+        (lambda m: m.sample([1], classes=np.eye(4)), "classes has array.* but must be a name"),
+        (lambda m: m.sample([1], classes={"boot": "x"}), "classes has {'boot': 'x'} but must be"),
+        (lambda m: m.sample([1], classes={1.5: 1}), "classes has {1.5: 1} but must be a name"),
+        (lambda m: m.sample([1], attributes={1: 1}), "attributes has 1 but must be values by name"),
+        (lambda m: m.sample([1], attributes={"a": "x"}), "attributes has a 'x' but must be a num"),
+        (lambda m: m.sample([1], attributes=[1]), "attributes has 1 but must be name, -name or"),
+        (lambda m: m.sample([1], attributes=1), "attributes has 1 but must be name, -name or"),
+        (lambda m: m.sample([1], attributes=np.eye(2)), "attributes has array.* but must be name"),
+        (lambda m: m.sample([1], edit="hat:1"), "edit is 'hat:1' but must be strengths by name"),
+        (lambda m: m.sample([1], edit={"hat": "1"}), "edit has hat '1' but must be a number"),
+        (lambda m: m.sample([1], truncation="1"), "truncation is '1' but must be a number"),
+        (lambda m: m.interpolate([1, 2], 2.5), "steps is 2.5 but must be an integer"),
+        (lambda m: m.encode([IMAGE], refine=1.5), "refine is 1.5 but must be an integer"),
         (lambda m: m.sample([1], class_="boot"), "unexpected keyword argument 'class_'"),
     ],
 )
 def test_an_argument_of_another_type_is_named(shoes: app.Model, call: Call, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         call(shoes)
-
-
-IMAGE = np.zeros((9, 9), np.uint8)
 
 
 @pytest.mark.parametrize(
