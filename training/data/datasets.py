@@ -93,7 +93,8 @@ def _load(config: Config, progress: ByteCount, on_skip: OnSkip) -> ImageSet:
     if config.folder is None:
         return _load_published(config, progress)
     size = config.image_size or FOLDER_IMAGE_SIZE
-    options = FolderOptions(size, config.batch_size, labelled=config.conditional != "none")
+    labelled = config.conditional != "none" or bool(config.classes)
+    options = FolderOptions(size, config.batch_size, labelled)
     return folder.load(config.folder, options, progress, on_skip)
 
 

@@ -246,6 +246,23 @@ def test_a_folders_images_have_the_requested_size_or_64(
     assert [path.name for path in skipped] == ["notes.txt"]
 
 
+def test_classes_of_a_folder_are_chosen_for_a_run_that_ignores_them_then(tmp_path: Path) -> None:
+    for k in range(20):
+        place = tmp_path / ("Red cats" if k < 12 else "dogs")
+        place.mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16), (10 * k, 100, 200)).save(place / f"{k:02d}.png")
+    config = Config(
+        dataset=f"folder:{tmp_path}",
+        image_size=16,
+        batch_size=4,
+        classes="red-cats",
+        conditional="none",
+    )
+    found = datasets.load(config, ignore, fail_on_skip)
+    assert found.labels is None
+    assert sorted({*found.pixels[:, 0].ravel().tolist()}) == [10 * k for k in range(12)]
+
+
 def test_a_folder_data_set_takes_no_data_dir(pictures: Path) -> None:
     config = Config(dataset=f"folder:{pictures}", data_dir=pictures)
     with pytest.raises(DataError, match=f"--data-dir {pictures}: "):
