@@ -87,6 +87,8 @@ class AdoptedGenerator:
             raise ExportError("draws images of several sizes")
         values = np.concatenate(rows)
         self._check_range(values)
+        if self.inputs.conditions:
+            self._check_classes(latents)
         self._check_batches(latents[:2], values[:2])
         return image
 
@@ -144,6 +146,16 @@ class AdoptedGenerator:
                 f"{found}, but --range {self.value_range} means from {lowest} to {highest}; use "
                 f"--range {fitting}"
             )
+
+    def _check_classes(self, rows: Rows) -> None:
+        """Raise ExportError if latents of one class, or classes of one latent, change nothing."""
+        width = self.inputs.width
+        for varied, columns in (("latent", slice(width)), ("class", slice(width, None))):
+            changed = rows[:1].repeat(len(rows), axis=0)
+            changed[:, columns] = rows[:, columns]
+            values = [self._single(changed[k : k + 1]) for k in range(len(changed))]
+            if all((one == values[0]).all() for one in values):
+                raise ExportError(f"draws the same image for every {varied}")
 
     def _check_batches(self, latents: Rows, values: NDArray[np.float32]) -> None:
         """Raise ExportError unless it gives ``values`` for all latents in one batch, too."""

@@ -66,9 +66,8 @@ class Inputs:
                 draw({**fed, self.classes.name: np.array([count])})
             except ExportError as error:
                 if count < 2:
-                    raise ExportError(
-                        f"it draws {count} classes, not 2 or more: {error}"
-                    ) from error
+                    found = "one class" if count else "no class"
+                    raise ExportError(f"it draws {found}, not 2 or more: {error}") from error
                 return replace(self, conditions=count)
         raise ExportError(
             f"its input {self.classes.name} accepts any index, so that the number of classes is "
@@ -105,10 +104,13 @@ def find(model: onnx.ModelProto, named: str | None) -> Inputs:
         classes = inputs.pop(name)
     if len(inputs) != 1 or len(model.graph.output) != 1:
         outputs = ", ".join(value.name for value in model.graph.output)
-        advice = "" if named else f"; if one is the class of an image, name it: --input {_FLAG}NAME"
+        wanted, advice = "one of each: latents and images", ""
+        if named:
+            wanted = "two inputs, latents and classes, and one output, images"
+        else:
+            advice = f"; if one is the class of an image, name it: --input {_FLAG}NAME"
         raise ExportError(
-            f"it has the inputs {names} and the outputs {outputs}, but must have one of each: "
-            f"latents and images{advice}"
+            f"it has the inputs {names} and the outputs {outputs}, but must have {wanted}{advice}"
         )
     (latents,) = inputs.values()
     _check_latents(latents)
@@ -162,7 +164,7 @@ def _conditions(value: onnx.ValueInfoProto) -> int:
         return 0
     if _kind(value) != "FLOAT" or len(axes) != 2 or not 2 <= axes[1] <= MAX_CLASSES:
         raise ExportError(
-            f"its input {value.name} is {_kind(value)} {text}, not FLOAT (n, k) for 2 to "
-            f"{MAX_CLASSES} classes or INT64 (n)"
+            f"its input {value.name} is {_kind(value)} {text}, not FLOAT (n, k) with a known k "
+            f"from 2 to {MAX_CLASSES}, or INT64 (n)"
         )
     return axes[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -101,6 +102,42 @@ def test_an_input_that_does_not_fit_is_named(
     assert words in capsys.readouterr().err
 
 
+def test_a_third_input_is_refused(
+    tmp_path: Path, publish: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = conditional(tmp_path / "theirs.onnx", "numbers")
+    model = onnx.load(path)
+    model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, ("n", 3)))
+    onnx.save(model, path)
+    assert publish("adopt", path, "--layout", "nhwc", "--input", "classes=y") == 1
+    words = "the inputs y, z, w and the outputs x, but must have two inputs, latents and classes, "
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("ignored", "words"),
+    [(0, "the same image for every latent"), (1, "the same image for every class")],
+)
+def test_a_generator_that_ignores_an_input_is_refused(
+    tmp_path: Path,
+    publish: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    ignored: int,
+    words: str,
+) -> None:
+    path = conditional(tmp_path / "theirs.onnx", kind)
+    model = onnx.load(path)
+    (added,) = (node for node in model.graph.node if node.op_type == "Add")
+    nothing = helper.make_node("Sub", [added.input[ignored]] * 2, ["nothing"])
+    model.graph.node.insert([*model.graph.node].index(added), nothing)
+    added.input[ignored] = "nothing"
+    onnx.save(model, path)
+    assert publish("adopt", path, "--layout", "nhwc", "--input", "classes=y") == 1
+    assert words in capsys.readouterr().err
+
+
 def test_onnxruntime_logs_no_errors_that_are_raised(
     tmp_path: Path, publish: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,13 +146,24 @@ def test_onnxruntime_logs_no_errors_that_are_raised(
     assert "onnxruntime" not in capfd.readouterr().err
 
 
-def test_a_single_class_is_refused(
-    tmp_path: Path, publish: Callable[..., int], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("classes", "found"), [({"dim_value": 1}, "(n, 1)"), ({"dim_param": "k"}, "(n, k)")]
+)
+def test_a_single_class_and_an_unknown_number_are_refused(
+    tmp_path: Path,
+    publish: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    classes: dict[str, Any],
+    found: str,
 ) -> None:
     path = conditional(tmp_path / "theirs.onnx", "numbers")
     model = onnx.load(path)
-    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    model.graph.input[0].type.tensor_type.shape.dim[1].CopyFrom(
+        onnx.TensorShapeProto.Dimension(**classes)
+    )
     onnx.save(model, path)
     assert publish("adopt", path, "--layout", "nhwc", "--input", "classes=y") == 1
-    words = "its input y is FLOAT (n, 1), not FLOAT (n, k) for 2 to 1024 classes or INT64 (n)"
+    words = (
+        f"its input y is FLOAT {found}, not FLOAT (n, k) with a known k from 2 to 1024, or INT64"
+    )
     assert words in capsys.readouterr().err
