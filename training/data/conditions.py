@@ -26,7 +26,9 @@ def selected(found: ImageSet, config: Config, *, complete: bool = True) -> Image
     """
     if config.classes:
         if found.labels is None or not found.labels.exclusive:
-            raise DataError(f"--classes {config.classes}: the images of {found.name} have none")
+            raise DataError(
+                f"--classes {config.classes}: the images of {found.name} have none{_needed(config)}"
+            )
         rows, labels = found.labels.subset(config.class_names)
         for number, name in enumerate(labels.names):
             if complete and number not in labels.values:
@@ -38,11 +40,17 @@ def selected(found: ImageSet, config: Config, *, complete: bool = True) -> Image
         return found
     kind = None if found.labels is None else _kind(found.labels)
     if kind != config.conditional:
-        instead = f"they have {kind}" if kind else "they have no labels"
+        instead = f"they have {kind}" if kind else f"they have no labels{_needed(config)}"
         raise DataError(
             f"--conditional {config.conditional}: the images of {found.name} have none; {instead}"
         )
     return found
+
+
+def _needed(config: Config) -> str:
+    """What gives the images of a folder classes, to end an error; empty for other data sets."""
+    from_folder = config.folder and config.conditional != "attributes"
+    return "; each must be in one of two or more subfolders" if from_folder else ""
 
 
 def _kind(labels: ImageLabels) -> str:

@@ -45,6 +45,16 @@ def test_a_subset_of_the_classes_keeps_their_images() -> None:
         (CLOTHES, {"conditional": "attributes"}, "attributes: the images of shop have none; they "),
         (FACES, {"conditional": "classes"}, "the images of shop have none; they have attributes"),
         (None, {"conditional": "classes"}, "the images of shop have none; they have no labels"),
+        (
+            None,
+            {"conditional": "classes", "dataset": "folder:shop"},
+            "they have no labels; each must be in one of two or more subfolders",
+        ),
+        (
+            None,
+            {"classes": "bag", "dataset": "folder:shop"},
+            "have none; each must be in one of two or more subfolders",
+        ),
         (FACES, {"classes": "beard"}, "--classes beard: the images of shop have none"),
         (None, {"classes": "bag"}, "--classes bag: the images of shop have none"),
         (EMPTY, {"classes": "dress,hat"}, "--classes hat: shop has no image of this class"),
