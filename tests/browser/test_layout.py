@@ -57,9 +57,15 @@ BROKEN_LABELS = """() => [...document.querySelectorAll('button, select, #tools a
         range.selectNodeContents(one);
         const tops = [...range.getClientRects()].map(({ bottom }) => bottom);
         const lineHeight = parseFloat(getComputedStyle(one).fontSize);
-        return one.tagName === 'SELECT'
-            ? one.scrollWidth > one.clientWidth
-            : Math.max(...tops) - Math.min(...tops) > lineHeight / 2;
+        if (one.tagName === 'SELECT') {
+            const whole = one.cloneNode(true);
+            whole.style = 'position: absolute; width: auto';
+            one.after(whole);
+            const { offsetWidth } = whole;
+            whole.remove();
+            return offsetWidth > one.offsetWidth;
+        }
+        return Math.max(...tops) - Math.min(...tops) > lineHeight / 2;
     })
     .map((one) => one.textContent.trim())"""
 """Labels on more than one line, or cut off."""
