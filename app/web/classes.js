@@ -4,7 +4,7 @@ import { checkChip, makeChips } from "./chips.js";
 import { $, on } from "./dom.js";
 import { currentVersion } from "./models.js";
 import { classParts, makeRecipe, mixture } from "./recipe.js";
-import { bindSlider } from "./sliders.js";
+import { bindReset, bindSlider } from "./sliders.js";
 import { state, toStage } from "./state.js";
 
 let shown = null; // the model version that the chips belong to
@@ -58,3 +58,4 @@ const choose = (value) => toStage(withClass(value && mixed(value, names()[1])));
 
 on("mix-class", "change", () => toStage(withClass(mixed(names()[0], $("mix-class").value))));
 bindSlider($("mix-share"), (value) => ({ stage: withClass(mixed(...names().slice(0, 2), value)) }));
+bindReset($("mix-share"), 0.5);

@@ -23,7 +23,7 @@ addEventListener("keydown", (event) => {
   // A control has its own use for the space bar, and a field for every key.
   if (target.closest("input:not([type=range]):not([type=radio]), select, textarea")) return;
   if (key === " " && target.closest(CONTROLS)) return;
-  const shortcut = SHORTCUTS[key];
+  const shortcut = SHORTCUTS[key.toLowerCase()]; // also with Caps Lock
   if (!shortcut) return;
   event.preventDefault();
   if (!event.repeat) shortcut(); // a key that is held down counts once

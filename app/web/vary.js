@@ -6,7 +6,7 @@ import { $ } from "./dom.js";
 import { drawAll, showOnce } from "./draw.js";
 import { currentVersion, versionOf } from "./models.js";
 import { keyOf } from "./recipe.js";
-import { bindSlider } from "./sliders.js";
+import { bindReset, bindSlider } from "./sliders.js";
 import { state } from "./state.js";
 import { bindTiles, enableTab, makeTile, setRecipe, tilesIn } from "./tiles.js";
 
@@ -58,3 +58,4 @@ function build() {
 
 bindTiles(list, () => SIDE);
 bindSlider($("vary-radius"), (radius) => ({ radius }));
+bindReset($("vary-radius"), 0.5);

@@ -140,6 +140,8 @@ def test_weights_of_classes_in_an_address_may_have_any_sum(open_page: Open) -> N
     expect(share).to_have_attribute("aria-valuetext", "25% coat")
     share.press("ArrowRight")
     expect(page).to_have_url(re.compile(r"&class=bag:0.7\+coat:0.3$"))
+    share.dblclick(position={"x": 3, "y": 10})
+    expect(page).to_have_url(re.compile(r"&class=bag:0.5\+coat:0.5$"))
 
 
 def test_a_row_for_each_class(open_page: Open, wait_until_idle: WaitUntilIdle, server: str) -> None:

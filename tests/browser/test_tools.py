@@ -88,6 +88,8 @@ def test_a_wider_difference_varies_more(open_page: Open, wait_until_idle: WaitUn
     near = spread()
     slider.press("End")
     assert spread() > 2 * near
+    slider.dblclick(position={"x": 3, "y": 10})
+    expect(slider).to_have_value("0.5")
 
 
 def test_the_corners_of_the_pad_are_the_pins(open_page: Open, server: str) -> None:
