@@ -18,7 +18,7 @@ const UNREACHABLE = "Can't reach the server.";
  * AbortError. `onPart` is that of `attempt`.
  */
 export async function request(path, options = {}, onPart = undefined) {
-  for (let failures = 0; ; failures += 1) {
+  for (let attempts = 0; ; attempts += 1) {
     await untilRetry();
     options.signal?.throwIfAborted();
     const keys = keyCount();
@@ -33,7 +33,7 @@ export async function request(path, options = {}, onPart = undefined) {
       continue;
     }
     const { message, seconds } = await explain(response);
-    serverUnavailable(message, Math.min(seconds || 2 ** failures, MAX_DELAY));
+    serverUnavailable(message, Math.min(seconds || 2 ** attempts, MAX_DELAY));
   }
 }
 
