@@ -96,13 +96,15 @@ def load(
     batcher.merge = partial(queued_seeds.merged, described)
     encoder = None
     if described.encoder:
+        with marks.generator.computing():
+            images = images_of(Generator(described, engine))
         with marks.encoder.computing():
             compute = _image_encoder(folder, described, described.encoder, settings, tried)
         observed = observer(described.name, described.version, encoder=True)
         queue = Batcher(
             marks.encoder.marking(compute), settings.max_batch, settings.max_queue, observed
         )
-        encoder = Encoder(described, images_of(Generator(described, engine)), queue)
+        encoder = Encoder(described, images, queue)
     return ModelVersion(described, engine, batcher, statistics, encoder)
 
 

@@ -1,12 +1,19 @@
-"""Version folders that the loader refuses."""
+"""Version folders that the loader refuses, and what it marks while a graph computes."""
 
+import mmap
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.artifact import card
 from app.artifact.card import CardError
 from app.registry import loader
+from app.registry.crash_log import Mark
+from app.registry.loader import Marks
+from app.runtime.arrays import GraphInputs
+from app.runtime.engine import Engine
 from app.runtime.image_encoder import ImageEncoder
 from app.settings import Settings
 from tests import encoding, hostile, painting
@@ -84,3 +91,21 @@ def test_an_encoder_that_cannot_compute_is_refused(
     monkeypatch.setattr(ImageEncoder, "__call__", fail)
     with pytest.raises(CardError, match=r"encoder\.onnx: the encoder does not run: no memory$"):
         loader.load(encoder, Settings(models=tmp_path, provider="cpu"))
+
+
+def test_a_version_is_marked_whenever_its_graph_computes(
+    encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = mmap.mmap(-1, mmap.PAGESIZE)
+    marked: list[bool] = []
+    compute = Engine.__call__
+
+    def watched(engine: Engine, inputs: GraphInputs) -> NDArray[np.uint8]:
+        marked.append(marks[0] != 0)
+        return compute(engine, inputs)
+
+    monkeypatch.setattr(Engine, "__call__", watched)
+    settings = Settings(models=encoder.parent.parent, provider="cpu")
+    loader.load(encoder, settings, marks=Marks(Mark(marks, 0), Mark(marks, 1)))
+    assert marked == [True]  # for the usual colour of a border, which the encoder needs
+    assert marks[0] == 0
