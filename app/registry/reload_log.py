@@ -128,8 +128,14 @@ def _first(folder: Path, number: int) -> int | None:
 
 def _progress(folder: Path) -> list[tuple[int, list[int]]]:
     """Of every living process, the last order that it has taken and those not yet finished."""
-    paths = folder.glob(f"{_PROGRESS}*")
-    return [tuple(json.loads(path.read_text())) for path in paths if _is_alive(path)]
+    found = []
+    for path in folder.glob(f"{_PROGRESS}*"):
+        # A process may end at any time, and another one then removes its file.
+        with suppress(FileNotFoundError):
+            if _is_alive(path):
+                taken, unfinished = json.loads(path.read_text())
+                found.append((taken, unfinished))
+    return found
 
 
 def _is_done(number: int, taken: int, unfinished: Collection[int]) -> bool:

@@ -74,6 +74,21 @@ def test_an_order_does_not_wait_for_the_process_of_another_user(
     assert others.exists()
 
 
+def test_an_order_does_not_wait_for_a_process_that_ends_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = ReloadLog(tmp_path)
+    number = log.append(ReloadOrder())
+    other = tmp_path / "done-1"
+    other.write_text("[0, []]")
+
+    def lives(_process: int, _signal: int) -> None:
+        other.unlink()  # it ends right after the check, and another process removes its file
+
+    monkeypatch.setattr(os, "kill", lives)
+    assert log.done_by_all(number)
+
+
 @pytest.mark.parametrize(
     ("order", "concerned"),
     [(ReloadOrder("cats"), [True, False, False]), (ReloadOrder(), [True, True, True])],
