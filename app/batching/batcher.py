@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 import numpy as np
 
@@ -46,7 +46,10 @@ Merge = Callable[[Sequence[Rows]], Rows]
 # Weight of the newest batch in the average throughput: a memory of about ten batches.
 _NEWEST = 0.1
 _SOON = 0.02
-"""Seconds after which a job gets a timer and a task of its own; by then, most jobs have ended."""
+"""Seconds after which a job gets a timer and a task of its own; by then, most jobs have ended.
+
+Jobs are looked at together, so that it may take twice as long.
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +104,10 @@ class Batcher:
         self._observer, self._inline_seconds = observer, inline_seconds
         self._queue = FairQueue(max_batch)
         self._shares = FairShare(max_queue)
-        self._new: list[Job] = []
-        """Jobs that nobody attends to yet, see ``_attend``."""
+        self._new: dict[Job, None] = {}
+        """Jobs that nobody attends to yet, see ``_attend``, in order of arrival."""
+        self._attends = False
+        """Whether ``_attend_to_new`` will run."""
         self._wake_up = asyncio.Event()
         self._closing = False
         self._batches = 0
@@ -179,6 +184,7 @@ class Batcher:
             self._drop(job, "left")
             raise
         finally:
+            self._new.pop(job, None)
             if job.timer:
                 job.timer.cancel()
             if job.disconnect:
@@ -187,18 +193,24 @@ class Batcher:
 
     def _attend_soon(self, job: Job) -> None:
         """Attend to a new job: at once if it expires soon, else with others that still wait."""
-        if job.claim.deadline < job.submitted + _SOON:
+        if job.claim.deadline < job.submitted + 2 * _SOON:
             self._attend(job)
             return
-        if not self._new:
+        self._new[job] = None
+        if not self._attends:
+            self._attends = True
             asyncio.get_running_loop().call_later(_SOON, self._attend_to_new)
-        self._new.append(job)
 
     def _attend_to_new(self) -> None:
-        new, self._new = self._new, []
-        for job in new:
+        """Attend to the jobs that wait for long already; to the others next time."""
+        latest = time.perf_counter() - _SOON
+        for job in [*takewhile(lambda job: job.submitted <= latest, self._new)]:
+            del self._new[job]
             if not job.result.done():
                 self._attend(job)
+        self._attends = bool(self._new)
+        if self._attends:
+            asyncio.get_running_loop().call_later(_SOON, self._attend_to_new)
 
     def _attend(self, job: Job) -> None:
         """Notice the deadline of ``job``, and if its client disconnects before it is computed."""

@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -29,6 +29,7 @@ from app.errors import (
     invalid,
 )
 from app.server.connections import ConnectionTable
+from app.server.outbox import Outbox, PostingTransport
 from app.server.single_write import SingleWrite
 from app.settings import UNIX_CLIENT
 
@@ -63,6 +64,7 @@ class Application:
     shutdown: ShutdownState
     error_response: ErrorResponse
     root_path: str
+    outbox: Outbox = field(default_factory=Outbox)
 
 
 APPLICATION: Final = "application"
@@ -96,6 +98,9 @@ class HttpConnection(HttpToolsProtocol):
         self._patience = self._table.limits.patience
         self._shutdown, self._error_response = served.shutdown, served.error_response
         self._root_path = served.root_path.encode()
+        self._outbox = served.outbox
+        self._outgoing: PostingTransport
+        """The same as ``transport``."""
         self._refused: AppError | None = None
         self._timer: asyncio.TimerHandle
         self._checks: int | None = None
@@ -114,7 +119,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection and start its timer."""
-        super().connection_made(transport)
+        self._outgoing = PostingTransport(transport, self._outbox)
+        super().connection_made(self._outgoing)
         if transport.get_extra_info("socket").family == socket.AF_UNIX:
             self.client = UNIX_CLIENT, 0
         self._checks = 0
@@ -152,6 +158,7 @@ class HttpConnection(HttpToolsProtocol):
 
         An incomplete one is dropped. Returns whether the connection stays open until then.
         """
+        self._outgoing.flush()  # the loop may close its transport as soon as this returns
         if self._half_closed or not self._owes_response():
             return self._half_closed and self._owes_response()
         self._half_closed, self._checks = True, None
@@ -194,7 +201,7 @@ class HttpConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        super()._start_asgi_task(cycle, SingleWrite(app, cycle))
+        super()._start_asgi_task(cycle, SingleWrite(app, cycle, self._outgoing.post))
 
     def on_body(self, body: bytes) -> None:
         """Pass a piece of the body on."""

@@ -4,7 +4,7 @@ uvicorn writes the head by itself, and checks it header by header. Head and body
 wake the client once instead of twice.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from uvicorn._types import (
     ASGI3Application,
@@ -29,8 +29,11 @@ _CONTROLS = bytes({*range(32), 127} - {ord("\t")})
 class SingleWrite:
     """The ASGI app ``app`` for the one request that ``cycle`` answers."""
 
-    def __init__(self, app: ASGI3Application, cycle: RequestResponseCycle) -> None:
-        self._app, self._cycle = app, cycle
+    def __init__(
+        self, app: ASGI3Application, cycle: RequestResponseCycle, post: Callable[[bytes], None]
+    ) -> None:
+        """``post`` sends a response, not later than what is written to the transport after it."""
+        self._app, self._cycle, self._post = app, cycle, post
         self._start: HTTPResponseStartEvent | None = None
         """The start of a response with a known length, until its body follows."""
         self._headers: dict[bytes, bytes] = {}
@@ -78,7 +81,7 @@ class SingleWrite:
             return False  # uvicorn raises the error
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        cycle.transport.write(head + body)
+        self._post(head + body)
         cycle.message_event.set()
         cycle.on_response()
         return True

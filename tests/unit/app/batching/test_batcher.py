@@ -314,6 +314,20 @@ def test_rows_whose_deadline_passed_do_not_wait_for_the_garbage_collector(
         gc.enable()
 
 
+def test_rows_do_not_stay_in_memory_once_they_are_computed(doubler: Doubler) -> None:
+    async def scenario() -> None:
+        batcher = Batcher(doubler, max_batch=4, max_queue=9)
+        rows = np.array([1]).view(Watched)
+        freed = weakref.ref(rows)
+        await batcher.submit({"x": rows}, Claim(deadline=time.perf_counter() + 60))
+        del rows
+        await asyncio.sleep(0)  # the worker waits for the next rows
+        assert freed() is None
+        await batcher.close()
+
+    run(scenario())
+
+
 def test_a_deadline_that_passed_before_its_timer_ran_is_respected(doubler: Doubler) -> None:
     async def scenario() -> None:
         batcher = Batcher(doubler, max_batch=4, max_queue=9)
