@@ -6,6 +6,7 @@ import { $ } from "./dom.js";
 import { makeDropTarget } from "./drag.js";
 import { drawOne, erase, showOnce } from "./draw.js";
 import { currentVersion } from "./models.js";
+import { showMessage } from "./notice.js";
 import { isSame, makeRecipe, plain } from "./recipe.js";
 import { MAX_PICTURES, change, state } from "./state.js";
 import { fillThumbnails, makeThumbnail } from "./thumbnails.js";
@@ -90,13 +91,14 @@ function changed(name, changeOne) {
 const remove = (name, recipe) =>
   change(changed(name, (list) => list.filter((one) => !isSame(one, recipe))));
 
-const add = (name, recipe) =>
-  change(
-    changed(name, (list) => {
-      const others = list.filter((one) => !isSame(one, recipe));
-      return [...others, recipe].slice(-MAX_PICTURES);
-    }),
-  );
+function add(name, recipe) {
+  const lists = changed(name, (list) => [
+    ...list.filter((one) => !isSame(one, recipe)),
+    recipe,
+  ]);
+  if (lists[name].length <= MAX_PICTURES) change(lists);
+  else showMessage(`“${boxOf(name).ariaLabel}” takes up to ${MAX_PICTURES} pictures.`);
+}
 
 for (const name of BOXES) {
   makeDropTarget(boxOf(name), (recipe) => add(name, recipe));

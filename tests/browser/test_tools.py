@@ -331,6 +331,18 @@ def test_sums_of_pictures_are_those_of_the_server(
     assert difference(shown, summed(server, [[3], [99, 3]], [])) <= 1
 
 
+def test_a_full_box_of_a_sum_keeps_its_pictures(open_page: Open) -> None:
+    full = "~".join(map(str, range(1, 17)))
+    page = open_page(f"{COLOURS}&tool=mix&seed=99&start=1&plus={full}")
+    page.wait_for_selector("body.ready")
+    page.locator("[data-name=plus] .add").click()
+    expect(page.locator("#notice")).to_contain_text("“Add” takes up to 16 pictures.")
+    expect(page).to_have_url(re.compile(f"plus={full}(&|$)"))
+    page.get_by_role("button", name="Remove picture 1 from “Add”").click()
+    page.locator("[data-name=plus] .add").click()
+    expect(page).to_have_url(re.compile(f"plus={full.removeprefix('1~')}~99(&|$)"))
+
+
 def test_a_sum_of_classes_is_a_class_of_the_recipe(open_page: Open) -> None:
     page = open_page(
         f"{CLOTHES}&tool=mix&start=3;class=bag~5;class=coat&minus=7;class=coat&plus=9;class=dress"
