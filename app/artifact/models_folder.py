@@ -17,9 +17,9 @@ def misplaced(models: Path) -> str | None:
     if has_versions(models):
         return None
     folder = Path(os.path.abspath(models))  # noqa: PTH100 # links stay as the user sees them
-    if folder.is_file() and (folder.parent / CARD_FILE).is_file():
+    if _is_file(folder) and _is_file(folder.parent / CARD_FILE):
         return _advice(models, "a file of one version", folder.parents[2])
-    if (folder / CARD_FILE).is_file():
+    if _is_file(folder / CARD_FILE):
         return _advice(models, "the folder of one version", folder.parents[1])
     if _first(folder, f"*/{CARD_FILE}"):
         return _advice(models, "the folder of one model", folder.parent)
@@ -29,8 +29,11 @@ def misplaced(models: Path) -> str | None:
 
 
 def missing(models: Path) -> str | None:
-    """What to name instead if ``models`` does not exist; None if it does."""
-    if models.exists():
+    """What to name instead if ``models`` does not exist; None if it does, or may do.
+
+    A folder that cannot be accessed may exist. Reading it gives the reason.
+    """
+    if not _is_absent(models):
         return None
     here = Path.cwd()
     place = "" if models.is_absolute() else f" in {here}"
@@ -52,6 +55,23 @@ def _advice(models: Path, kind: str, meant: Path) -> str:
         f"models is '{models}', which is {kind}, but must be the folder of all models, "
         f"which has <name>/<version>/{CARD_FILE}: write --models {shown}"
     )
+
+
+def _is_absent(path: Path) -> bool:
+    """Whether there is nothing at ``path``; False if that cannot be seen."""
+    try:
+        path.stat()
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file that can be seen."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _first(folder: Path, pattern: str) -> Path | None:

@@ -93,3 +93,10 @@ def test_without_any_models_the_flag_is_named(tmp_path: Path) -> None:
     assert models_folder.missing(missing) == (
         f"models is '{missing}', which does not exist: --models names another folder"
     )
+
+
+def test_a_folder_that_cannot_be_accessed_is_neither_misplaced_nor_missing(here: Path) -> None:
+    """Reading it gives the reason: here a name that is too long, elsewhere the permissions."""
+    inaccessible = here / ("x" * 300)
+    assert models_folder.misplaced(inaccessible) is None
+    assert models_folder.missing(inaccessible) is None
