@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from app.artifact import atomic_files
 from app.artifact.card import CardError, digest
@@ -17,6 +17,7 @@ from app.artifact.card import CardError, digest
 if sys.platform != "win32":
     import fcntl
 
+CLOSED: Final = "not tried, because the server is shutting down"
 _CHECK_SECONDS, _LONGEST_WAIT = 0.02, 15.0
 """How often a process looks whether it is its turn, and after how long it no longer waits.
 
@@ -35,13 +36,13 @@ class TrialResults:
     def has_passed(self, sha256: str) -> bool:
         """Whether the graph with this hash has passed a trial."""
         path = self._path(sha256)
-        return sha256 in self._passed or (path is not None and path.exists())
+        return sha256 in self._passed or (path is not None and _read(path) is not None)
 
     def remember_passed(self, sha256: str) -> None:
         """Remember that the graph with this hash has passed."""
         self._passed.add(sha256)
         path = self._path(sha256)
-        if path is not None and not path.exists():
+        if path is not None and _read(path) is None:
             with suppress(OSError):  # then it is tried again at the next start
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
@@ -100,7 +101,7 @@ def _acquire(file: IO[bytes], is_closed: Callable[[], bool]) -> None:
     end = time.monotonic() + _LONGEST_WAIT
     while time.monotonic() < end:
         if is_closed():
-            raise CardError("not tried, because the server is shutting down")
+            raise CardError(CLOSED)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -112,7 +113,7 @@ def _acquire(file: IO[bytes], is_closed: Callable[[], bool]) -> None:
 
 
 def _read(path: Path) -> tuple[int, str] | None:
-    """When ``path`` was written, in nanoseconds, and its text; None if it does not exist."""
+    """When ``path`` was written, in nanoseconds, and its text; None if it cannot be read."""
     with suppress(OSError):
         return path.stat().st_mtime_ns, path.read_text()
     return None

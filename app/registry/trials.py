@@ -11,7 +11,7 @@ from app.artifact.card import Card, CardError, Encoder, Variant
 from app.artifact.version_key import VersionKey
 from app.registry.trial_client import TrialProcess, TrialProcessError
 from app.registry.trial_request import Request
-from app.registry.trial_results import TrialResults
+from app.registry.trial_results import CLOSED, TrialResults
 from app.runtime import memory, providers
 from app.runtime.cpus import available
 from app.runtime.providers import Placement
@@ -103,6 +103,8 @@ class Trials:
             with self._process() as process:
                 reason = process.ask(request)
         except TrialProcessError as error:
+            if self._closed:
+                raise CardError(CLOSED) from error
             # Serving matters more than a trial: perhaps the machine is only out of processes.
             logger.warning("%s is loaded without a trial: %s", request.version, error)
             return False
@@ -140,7 +142,7 @@ class Trials:
         with self._changed:
             while True:
                 if self._closed:
-                    raise CardError("not tried, because the server is shutting down")
+                    raise CardError(CLOSED)
                 while self._idle:
                     if (process := self._idle.pop()).alive:
                         return process

@@ -220,10 +220,11 @@ def test_a_machine_that_cannot_start_a_trial_serves_all_the_same(
     assert "cats/1 is loaded without a trial: no process can be started" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["file", "x" * 300], ids=["a file", "not accessible"])
 def test_a_state_folder_that_cannot_be_written_is_reported_and_ignored(
-    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     (tmp_path / "file").touch()
-    with application(folder, state_folder=tmp_path / "file", load_timeout=60) as client:
+    with application(folder, state_folder=tmp_path / name, load_timeout=60) as client:
         assert client.post("/generate?n=1").is_success
     assert "cannot remember crashes there" in caplog.text

@@ -86,6 +86,20 @@ def test_nothing_is_tried_after_the_close(tmp_path: Path) -> None:
         trials.check(KEY, described, [Placement()])
 
 
+def test_a_process_that_the_close_ends_while_it_starts_does_not_let_a_version_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(tmp_path, monkeypatch, f"touch {tmp_path}/started; exec sleep 600")
+    described = card.read(publish(tmp_path, "cats", 1))
+    trials = Trials(Settings(models=tmp_path), None)
+    with ThreadPoolExecutor(1) as threads:
+        checked = threads.submit(trials.check, KEY, described, [Placement()])
+        eventually((tmp_path / "started").exists)
+        trials.close()
+        with pytest.raises(CardError, match="the server is shutting down"):
+            checked.result(PATIENCE)
+
+
 class Workers:
     """Two workers of one server, whose trials end once ``release`` is called."""
 
