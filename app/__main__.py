@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,7 +43,8 @@ onnxruntime is not installed. Its builds exclude each other; install one of them
 def main(arguments: list[str] | None = None) -> int:
     """Serve until a signal stops the server, or do what another command says.
 
-    Returns the exit status: 0 on success, 2 for invalid arguments, 1 or 130 for other failures.
+    Returns the exit status: 0 on success, 2 for invalid arguments, 128 and the number of the signal
+    that interrupted another command, 1 for other failures.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == ["--version"]:
@@ -263,18 +265,39 @@ def _reported(
 
     known: tuple[type[Exception], ...] = (*errors, StartupError, OSError)
     try:
-        for line in action():
-            print(line)
+        with _interrupted_by_signals():
+            for line in action():
+                print(line)
     except known as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ValidationError as error:  # an environment variable that is invalid for the server
         _print_errors(error)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print(f"\ninterrupted{advice}", file=sys.stderr)
-        return 130
+        return 128 + int(next(iter(error.args), signal.SIGINT))
     return 0
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP do what SIGINT does, so that unfinished files are removed."""
+
+    def interrupt(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # `timeout` sends it twice
+        raise KeyboardInterrupt(number)
+
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]  # no HUP on Windows
+    # A signal that the caller ignores, as nohup does, stays ignored.
+    caught = [one for one in numbers if one and signal.getsignal(one) == signal.SIG_DFL]
+    for number in caught:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _supervise(settings: Settings, sockets: list[socket.socket]) -> int:

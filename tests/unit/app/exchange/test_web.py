@@ -1,5 +1,9 @@
 """``python -m app pull`` from a web server on this machine."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +16,9 @@ from app.artifact import card
 from app.artifact.card import SAMPLES_FILE
 from app.exchange import web
 from app.exchange.store import ExchangeError
-from tests import versions
+from tests import hostile, versions
+from tests.process.faults.server import family
+from tests.waiting import PATIENCE, eventually
 from tests.web_server import Answer, Request, files, offering, web_server
 
 Pull = Callable[..., int]
@@ -315,6 +321,31 @@ def test_an_interruption_leaves_nothing(
     assert pull("https://a.example/x") == 130
     assert capsys.readouterr().err == "\ninterrupted\n"
     assert not here.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_trial_leaves_nothing(
+    address: str, there: Path, root: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    versions.publish(there, "grey", 4, hostile.endless("grey", 4))
+    command = [sys.executable, "-m", "app", "pull", f"{address}/grey/4", "--name", "grey"]
+    here = tmp_path / "here"
+    here.mkdir()
+    with subprocess.Popen(
+        [*command, "--models", str(here), "--provider", "cpu"],
+        cwd=root,
+        env={**os.environ, "DCGAN_LOAD_TIMEOUT": "600"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            eventually(lambda: [*here.iterdir()] and len(family(process.pid)) > 1)
+            process.send_signal(number)
+            _, error = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert (process.returncode, error) == (128 + number, "\ninterrupted\n")
+    assert not [*here.iterdir()]
 
 
 def test_an_environment_that_is_invalid_for_the_server_is_named(
