@@ -110,8 +110,8 @@ def test_nobody_can_log_in_to_grafana(services: dict[str, Any]) -> None:
 
 
 def test_the_stop_timeout_is_longer_than_the_servers(services: dict[str, Any]) -> None:
-    settings = Settings()
-    longest = settings.timeout + getattr(settings, "grace", 0)
+    _, _, grace = services["server"]["environment"]["DCGAN_GRACE"].strip("${}").partition(":-")
+    longest = int(grace) + Settings().timeout + Settings().patience
     for service in ("server", "app", "gpu", "balancer"):
         assert int(services[service]["stop_grace_period"].removesuffix("s")) > longest
 
