@@ -58,5 +58,7 @@ class BucketStore:
             raise
         except FileNotFoundError as error:  # also of a bucket
             raise MissingFileError(f"{address}: does not exist") from error
+        except PermissionError as error:
+            raise MissingFileError(f"{address}: {reason(error)}") from error
         except Exception as error:  # botocore's, aiohttp's and fsspec's have no common class
             raise ExchangeError(f"{address}: {reason(error)}") from error

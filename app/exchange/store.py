@@ -10,7 +10,10 @@ class ExchangeError(Exception):
 
 
 class MissingFileError(ExchangeError):
-    """A file that does not exist there."""
+    """A file that does not exist there, or may not be read.
+
+    S3 answers 403 in both cases, unless the user may list the bucket.
+    """
 
 
 class Store(Protocol):
@@ -22,7 +25,8 @@ class Store(Protocol):
     def read(self, file: str, limit: int) -> bytes:
         """The content of a file of at most ``limit`` bytes.
 
-        Raises MissingFileError if there is none, ExchangeError for any other failure.
+        Raises MissingFileError if there is none or if it may not be read, ExchangeError for any
+        other failure.
         """
 
 

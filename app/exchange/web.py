@@ -34,7 +34,7 @@ class WebStore:
         try:
             with self._client() as client, client.stream("GET", url) as response:
                 status = f"{response.status_code} {response.reason_phrase}".strip()
-                if response.status_code in {404, 410}:
+                if response.status_code in {403, 404, 410}:
                     raise MissingFileError(f"{url}: the server answered {status}")
                 if not response.is_success:
                     raise ExchangeError(f"{url}: the server answered {status}")

@@ -7,7 +7,7 @@ import pytest
 
 from app import __main__
 from tests import versions
-from tests.web_server import files
+from tests.web_server import Answer, Request, files, offering, web_server
 
 Pull = Callable[..., int]
 
@@ -118,6 +118,21 @@ def test_without_credentials_the_reason_is_the_librarys(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert pull(f"s3://{bucket}/grey/3") == 1
     assert "NoCredentialsError: Unable to locate credentials" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("bucket")
+def test_samples_that_do_not_exist_are_left_out_without_the_permission_to_list(
+    folder: Path, pull: Pull, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def respond(request: Request) -> Answer:
+        found = offering(folder)(request._replace(path=request.path.removeprefix("/models/grey")))
+        return found or Answer(status=403)
+
+    with web_server(respond) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        s3fs.S3FileSystem.clear_instance_cache()
+        assert pull("s3://models/grey", name="grey") == 0
+    assert files(here / "grey/1").keys() == {"card.json", "generator.onnx"}
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,15 @@ def test_it_becomes_the_default_on_request_and_needs_no_samples(
     assert files(here / "mine/2").keys() == {"card.json", "generator.onnx"}
 
 
+def test_samples_that_may_not_be_read_are_left_out(
+    address: str, answers: dict[str, Answer], pull: Pull, here: Path
+) -> None:
+    """Object storage answers 403 for a file that does not exist."""
+    answers["/grey/3/samples.png"] = Answer(status=403)
+    assert pull(f"{address}/grey/3", name="grey") == 0
+    assert files(here / "grey/1").keys() == {"card.json", "generator.onnx"}
+
+
 def test_a_redirect_is_followed(
     address: str, answers: dict[str, Answer], pull: Pull, here: Path
 ) -> None:
