@@ -23,6 +23,7 @@ from training.encoder.trainer import Trainer
 from training.errors import RunError
 from training.loop import checkpoint
 from training.run import full_disk
+from training.run.journal import damaged
 
 RECORD_FILE = "encoder.json"
 
@@ -101,7 +102,7 @@ class EncoderFolder:
         except OSError as error:
             raise RunError(f"{self.path}: has no encoder to resume: {error.strerror}") from error
         except ValidationError as error:
-            raise RunError(f"{self._options}: {error}") from error
+            raise damaged(self._options, error) from error
 
     def save(self, trainer: Trainer, report: Report) -> None:
         """Write a checkpoint, and a line with the losses. Raises RunError if the disk is full."""

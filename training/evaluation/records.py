@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.artifact import atomic_files
 from app.artifact.card import Direction, Directions, Metric
-from training.errors import RunError
 from training.evaluation.features import NetworkSpec
+from training.run.journal import damaged
 
 
 class RecordPart(BaseModel):
@@ -62,7 +62,7 @@ class Record(RecordPart):
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            raise RunError(f"{path}: {error}") from error
+            raise damaged(path, error) from error
 
     @classmethod
     def read_for_step(cls, path: Path, step: int) -> Self | None:

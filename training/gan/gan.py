@@ -290,7 +290,8 @@ class Gan:
                 adam.restore(optimiser, state[name])
             torch.set_rng_state(state["random"])
         except (KeyError, RuntimeError, ValueError) as error:
-            raise RunError(f"the checkpoint belongs to other networks: {error}") from error
+            reason = " ".join(str(error).split())  # of several lines
+            raise RunError(f"the checkpoint belongs to other networks: {reason}") from error
         self._rate_factor = math.nan  # unequal to any factor, so the next one is applied
         if self.device.type == "cuda" and state["random_cuda"] is not None:
             torch.cuda.set_rng_state(state["random_cuda"], self.device)

@@ -20,9 +20,16 @@ def save(state: dict[str, Any], path: Path) -> None:
 def load(path: Path) -> dict[str, Any]:
     """The state in ``path``, on the CPU. Raises RunError if the file is missing or damaged."""
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise RunError(f"{path}: there is no checkpoint") from error
     except Exception as error:  # torch.load has no exception type of its own for damaged files
-        raise RunError(f"{path}: not a readable checkpoint: {error}") from error
+        raise _unreadable(path) from error
+    if not isinstance(state, dict):
+        raise _unreadable(path)
     return state
+
+
+def _unreadable(path: Path) -> RunError:
+    # Not PyTorch's reasons: they have many lines, and advise to load what could execute code.
+    return RunError(f"{path}: not a readable checkpoint: it is damaged, or another kind of file")

@@ -197,10 +197,9 @@ class Run:
         return self.folder / "events"
 
     def tracker_runs(self) -> dict[str, str]:
-        """The identifier of the run in each tracker that has one."""
+        """The identifier of the run in each tracker that has one. Raises RunError if damaged."""
         path = self.folder / "trackers.json"
-        found: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
-        return found
+        return _object(path, path.read_text(errors="replace"), 1) if path.exists() else {}
 
     def keep_tracker_run(self, tracker: str, identifier: str) -> None:
         """Record the identifier of the run in a tracker, so that ``--resume`` continues it."""
@@ -274,12 +273,13 @@ class Run:
         return _read(self.folder / "data.json", DataSummary)
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``."""
+        """The lines of ``metrics.jsonl``. Raises RunError if one is damaged."""
         if not self.metrics.exists():
             return []
         # A last line without a line break was cut off while it was written.
-        complete, _, _ = self.metrics.read_text().rpartition("\n")
-        return [json.loads(line) for line in complete.splitlines()]
+        complete, _, _ = self.metrics.read_text(errors="replace").rpartition("\n")
+        lines = enumerate(complete.splitlines(), start=1)
+        return [_object(self.metrics, line, number) for number, line in lines]
 
     def best_score(self) -> float:
         """The score of the best checkpoint; infinity if there is none."""
@@ -329,4 +329,22 @@ def _read(path: Path, model: type[Model]) -> Model:
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise RunError(f"{path}: {error}") from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: ValidationError) -> RunError:
+    """The error for the record in ``path``, in one line: the first of the values that are wrong."""
+    first = error.errors()[0]
+    place = "".join(f"{part}: " for part in first["loc"])
+    return RunError(f"{path}: damaged: {place}{first['msg']}")
+
+
+def _object(path: Path, text: str, line: int) -> dict[str, Any]:
+    """The JSON object ``text``, which begins in the ``line`` of ``path``."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RunError(f"{path}: line {line} is damaged: it is not a JSON object; remove it")
+    return found

@@ -70,6 +70,11 @@ def unsafe(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def listed(path: Path) -> bytes:
+    torch.save([1, 2], path)
+    return path.read_bytes()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -78,8 +83,9 @@ def unsafe(path: Path) -> bytes:
         lambda path: whole(path)[:-1],
         lambda path: whole(path)[:5000],
         unsafe,
+        listed,
     ],
-    ids=["empty", "text", "last byte missing", "cut off", "code inside"],
+    ids=["empty", "text", "last byte missing", "cut off", "code inside", "list"],
 )
 def test_a_damaged_checkpoint_is_an_error_with_its_path(
     tmp_path: Path, content: Callable[[Path], bytes]
@@ -89,3 +95,5 @@ def test_a_damaged_checkpoint_is_an_error_with_its_path(
     with pytest.raises(RunError, match="not a readable checkpoint") as caught:
         checkpoint.load(path)
     assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)

@@ -74,6 +74,19 @@ def test_a_missing_or_damaged_file_is_an_error_with_its_path(
         run.config() if name == "options.json" else run.data()
     is_run = content is not None or name != "options.json"
     assert (str(tmp_path / name) if is_run else f"no run in {tmp_path};") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damaged", ["garbage", "[1]", "3", "\xff"])
+def test_a_damaged_line_is_an_error_with_its_path_and_number(tmp_path: Path, damaged: str) -> None:
+    run = Run(tmp_path)
+    run.metrics.write_text(f'{{"step": 5}}\n{damaged}\n')
+    with pytest.raises(RunError, match="line 2 is damaged") as caught:
+        run.epochs()
+    assert str(run.metrics) in str(caught.value)
+    (tmp_path / "trackers.json").write_text(damaged)
+    with pytest.raises(RunError, match=r"trackers\.json: line 1 is damaged"):
+        run.tracker_runs()
 
 
 def test_an_epochs_line_has_its_report(tmp_path: Path) -> None:
