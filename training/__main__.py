@@ -4,7 +4,8 @@ import argparse
 import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -49,6 +50,11 @@ error: {} is not installed. The trainer needs PyTorch and other packages:
 or, on Linux without a GPU, with PyTorch's build for CPUs, which is much smaller:
   pip install uv && uv pip install --torch-backend cpu '.[cpu,train]'"""
 
+_NO_MEMORY = (
+    "out of memory: {}; use smaller values, such as of --batch-size, --image-size, "
+    "--generator-filters or --discriminator-filters, or fewer images"
+)
+
 
 def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
     """Run one subcommand. ``program`` is how the user calls it, for the help.
@@ -59,7 +65,8 @@ def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
     options = vars(parser(program).parse_args(arguments))
     command = options.pop("command")
     try:
-        command(options)
+        with _out_of_memory_named():
+            command(options)
     except StoppedError as stopped:
         if text := str(stopped):  # the main process of several says it alone
             print(text, file=sys.stderr)
@@ -83,6 +90,26 @@ def main(arguments: list[str] | None = None, program: str = _PROGRAM) -> int:
         print("\ninterrupted", file=sys.stderr)
         return 130
     return 0
+
+
+@contextmanager
+def _out_of_memory_named() -> Iterator[None]:
+    """Raises TrainingError if memory runs out in this context."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        raise TrainingError(_NO_MEMORY.format(str(error).partition("\n")[0])) from error
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, that of a GPU or of the machine, for which PyTorch has no class."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator" in str(error)
+    )
 
 
 def parser(program: str = _PROGRAM) -> argparse.ArgumentParser:

@@ -214,10 +214,10 @@ class Config(Architecture):
     latent_dim: int = Field(64, ge=1, le=4096, description="numbers in a latent")
     prior: Prior = Field("normal", description="distribution of the latents")
     generator_filters: int = Field(
-        32, ge=1, description="input channels of the generator's last layer"
+        32, ge=1, le=4096, description="input channels of the generator's last layer"
     )
     discriminator_filters: int = Field(
-        64, ge=1, description="output channels of the discriminator's first layer"
+        64, ge=1, le=4096, description="output channels of the discriminator's first layer"
     )
     spectral_norm: bool = Field(
         False, description="spectral norm in the discriminator (Miyato et al. 2018)"
@@ -308,7 +308,12 @@ class Config(Architecture):
         description="how a step runs: graph replays a CUDA graph, compile also fuses operations by "
         "torch.compile, eager runs one operation at a time; auto is graph on a GPU, else eager",
     )
-    threads: int = Field(0, ge=0, description="CPU threads; 0 for as many as are idle")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="CPU threads; 0 for as many as are idle, more than CPUs are much slower",
+    )
 
     @property
     def trackers(self) -> tuple[str, ...]:

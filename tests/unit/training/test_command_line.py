@@ -649,6 +649,43 @@ def test_a_run_is_not_resumed_for_fewer_epochs_than_it_has_done(
     assert (tmp_path / "run/options.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        MemoryError("Unable to allocate 9 GiB for an array"),
+    ],
+    ids=["GPU", "CPU", "NumPy"],
+)
+def test_too_little_memory_is_an_error_of_one_line(
+    fit: Fit,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def update(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Gan, "update", update)
+    assert fit(tmp_path / "run") == 1
+    *_, last_line = capsys.readouterr().err.splitlines()
+    assert last_line.startswith(f"error: out of memory: {str(error).partition(chr(10))[0]}; use")
+    assert "--batch-size" in last_line
+
+
+def test_another_error_of_pytorch_is_not_one_of_memory(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def update(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(Gan, "update", update)
+    with pytest.raises(RuntimeError, match="a fault"):
+        fit(tmp_path / "run")
+
+
 def test_a_run_is_not_resumed_from_the_checkpoint_of_another(
     fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,8 +86,8 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("freeze_discriminator", [-1, 0.5]),
         ("latent_dim", [0, 4097]),
         ("prior", ["cauchy"]),
-        ("generator_filters", [0]),
-        ("discriminator_filters", [0]),
+        ("generator_filters", [4097, 0]),
+        ("discriminator_filters", [4097, 0]),
         ("spectral_norm", ["perhaps"]),
         ("generator", ["resnet"]),
         ("discriminator", ["resnet"]),
@@ -114,7 +114,7 @@ def test_flags_override_the_recipe_as_text_from_the_command_line() -> None:
         ("device", ["tpu"]),
         ("precision", ["fp16"]),
         ("execution", ["fast"]),
-        ("threads", [-1]),
+        ("threads", [-1, 1025, 10**12]),
     ],
 )
 def test_a_value_out_of_bounds_is_an_error(name: str, values: list[Any]) -> None:
