@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,6 +208,23 @@ def test_a_folder_that_cannot_be_read_is_skipped_and_named(
     monkeypatch.setattr(folder_files.os, "scandir", refused)
     assert len(recorder.load(tmp_path).pixels) == 16
     assert recorder.skipped == [(tmp_path / "locked", "cannot be read: Permission denied")]
+
+
+def test_a_file_that_vanishes_while_the_folder_is_read_is_skipped_and_named(
+    tmp_path: Path, save: Save, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for k in range(17):
+        save(f"{k}.png")
+    found = folder_files.files
+
+    def vanishing(*arguments: Any) -> list[Path]:
+        paths = found(*arguments)
+        (tmp_path / "3.png").unlink()
+        return paths
+
+    monkeypatch.setattr(folder, "files", vanishing)
+    assert len(recorder.load(tmp_path).pixels) == 16
+    assert [path for path, _ in recorder.skipped] == [tmp_path / "3.png"]
 
 
 def test_names_that_are_no_text_are_escaped(tmp_path: Path, save: Save) -> None:
