@@ -408,8 +408,14 @@ def resumed(saved: Config, flags: dict[str, Any]) -> Config:
     if "images_seen" in flags:
         flags = {"epochs": None, **flags}
     merged = Config.model_validate({**saved.model_dump(), **flags})
-    check_unchanged("the run", saved, merged, Config.model_fields.keys() - ADJUSTABLE)
+    adjustable = ADJUSTABLE | {"dataset"} if _is_moved(saved.folder, merged.folder) else ADJUSTABLE
+    check_unchanged("the run", saved, merged, Config.model_fields.keys() - adjustable)
     return merged
+
+
+def _is_moved(before: Path | None, now: Path | None) -> bool:
+    """Whether ``now`` may be the folder of images ``before`` in another place: its name is that."""
+    return bool(before and now and before.resolve().name == now.resolve().name)
 
 
 def check_unchanged(title: str, before: BaseModel, now: BaseModel, names: Iterable[str]) -> None:

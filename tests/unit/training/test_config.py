@@ -216,6 +216,14 @@ def test_a_new_number_of_images_replaces_the_epochs_of_a_run() -> None:
     assert resumed(Config(epochs=3), {"images_seen": 99, "epochs": 4}).epochs == 4
 
 
+def test_a_resumed_run_may_read_its_folder_of_images_in_another_place() -> None:
+    began = Config(dataset="folder:here/pictures")
+    assert resumed(began, {"dataset": "folder:/there/pictures"}).dataset == "folder:/there/pictures"
+    for other in ("folder:/there/photos", "mnist"):
+        with pytest.raises(RunError, match="began with --dataset folder:here/pictures"):
+            resumed(began, {"dataset": other})
+
+
 def test_a_run_is_not_resumed_with_values_out_of_bounds() -> None:
     with pytest.raises(ValidationError, match="epochs"):
         resumed(Config(), {"epochs": 0})
