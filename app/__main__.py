@@ -163,6 +163,10 @@ def _print_errors(error: ValidationError) -> None:
 
 def _listen(settings: Settings) -> int:
     """Serve at the address of ``settings``, which is bound before anything else starts."""
+    # Until uvicorn's handler replaces this one: process 1 of a container would ignore the signal.
+    # After a graceful shutdown uvicorn raises the signal again, which is no failure here.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
     from app.artifact import models_folder
     from app.errors import StartupError
     from app.server import listeners
@@ -190,8 +194,6 @@ def _serve(settings: Settings, sockets: list[socket.socket]) -> int:
     start = Start(START_SECONDS, _exit_with_failure, trial_process)
     create = partial(create_app, settings, start=start)
     try:
-        # After a graceful shutdown uvicorn raises the signal again, which is no failure here.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         Server(_config(settings, create), settings).run(sockets)
     except KeyboardInterrupt:
         return 0

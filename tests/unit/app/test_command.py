@@ -63,6 +63,23 @@ def test_only_a_failure_to_start_is_an_error(
     assert capsys.readouterr().err == printed
 
 
+@pytest.mark.usefixtures("replace_server")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_ends_it_before_the_server_has_been_imported(
+    monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    """Process 1 of a container ignores a signal without a handler."""
+
+    def stop(_: Path) -> None:
+        assert callable(signal.getsignal(signal.SIGTERM))
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("app.artifact.models_folder.misplaced", stop)
+    with pytest.raises(SystemExit) as ended:
+        __main__.main([*_NO_TRIALS, "--workers", workers])
+    assert ended.value.code == 0
+
+
 def test_a_server_starts_although_no_process_for_trials_can(
     replace_server: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
