@@ -45,7 +45,7 @@ def load(folder: Path, options: FolderOptions, progress: ByteCount, on_skip: OnS
     name, paths = FOLDER + printable(folder.resolve().name), files(folder, on_skip)
     pixels = np.empty((len(paths), 3, size.height, size.width), dtype=np.uint8)
     deep: dict[int, NDArray[np.uint16]] = {}
-    sizes = [path.stat().st_size for path in paths]
+    sizes = [_length(path) for path in paths]
     used, so_far = list[Path](), 0
     for path, length in zip(paths, sizes, strict=True):
         try:
@@ -67,6 +67,14 @@ def load(folder: Path, options: FolderOptions, progress: ByteCount, on_skip: OnS
     _add_deep(pixels, deep)
     labels = classes_of(folder, used) if labelled else None
     return ImageSet(name, LICENCE, _grey_if_possible(pixels[:count]), labels)
+
+
+def _length(path: Path) -> int:
+    """The bytes in ``path``; 0 if it was removed since it was found, for which it is skipped."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def classes_of(folder: Path, images: Sequence[Path]) -> ImageLabels | None:
