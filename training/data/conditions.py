@@ -29,7 +29,10 @@ def selected(found: ImageSet, config: Config, *, complete: bool = True) -> Image
             raise DataError(
                 f"--classes {config.classes}: the images of {found.name} have none{_needed(config)}"
             )
-        rows, labels = found.labels.subset(config.class_names)
+        try:
+            rows, labels = found.labels.subset(config.class_names)
+        except DataError as error:
+            raise DataError(f"--classes {config.classes}: {error}") from error
         for number, name in enumerate(labels.names):
             if complete and number not in labels.values:
                 raise DataError(f"--classes {name}: {found.name} has no image of this class")

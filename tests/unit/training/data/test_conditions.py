@@ -58,7 +58,16 @@ def test_a_subset_of_the_classes_keeps_their_images() -> None:
         (FACES, {"classes": "beard"}, "--classes beard: the images of shop have none"),
         (None, {"classes": "bag"}, "--classes bag: the images of shop have none"),
         (EMPTY, {"classes": "dress,hat"}, "--classes hat: shop has no image of this class"),
-        (CLOTHES, {"classes": "bag,shoe"}, "shoe: no such class; there are bag, coat, dress"),
+        (
+            CLOTHES,
+            {"classes": "bag,shoe"},
+            "--classes bag,shoe: shoe: no such class; there are bag, coat, dress",
+        ),
+        (
+            CLOTHES,
+            {"classes": "bag,bag"},
+            "--classes bag,bag: bag: class named more than once",
+        ),
     ],
 )
 def test_labels_that_do_not_exist_are_named(
