@@ -1,5 +1,6 @@
 """``export``: publishes a run's generator as a version that the server can load."""
 
+import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -156,18 +157,26 @@ def new_version_folder(models: Path, name: str, version: int | None = None) -> P
 
     Raises ExportError if the name or the version is invalid, or if the version exists.
     """
-    try:
-        TypeAdapter(card.ModelName).validate_python(name)
-        if version is None:
-            version = 1 + max(card.version_numbers(models / name), default=0)
-        TypeAdapter(card.VersionNumber).validate_python(version)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise ExportError(f"{problem['input']}: {problem['msg']}") from error
+    if not _is_valid(name, TypeAdapter(card.ModelName)):
+        allowed = "1 to 64 lower-case letters, digits and hyphens, no hyphen first"
+        raise ExportError(f"--name {shlex.quote(name)}: must be {allowed}")
+    if version is None:
+        version = 1 + max(card.version_numbers(models / name), default=0)
+    if not _is_valid(version, TypeAdapter(card.VersionNumber)):
+        raise ExportError(f"--version {version}: must be from 1 to 2147483647")
     folder = models / name / str(version)
     if folder.exists():
         raise ExportError(f"{folder}: already exists; a published version never changes")
     return folder
+
+
+def _is_valid(value: object, kind: TypeAdapter[Any]) -> bool:
+    """Whether ``value`` is of this ``kind``."""
+    try:
+        kind.validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def publish(source: Source, folder: Path, *, default: bool = False) -> None:

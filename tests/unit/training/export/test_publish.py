@@ -2,6 +2,7 @@ import importlib.metadata
 import io
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -163,8 +164,10 @@ def test_the_gpu_build_of_onnxruntime_is_accepted(
 def test_a_name_that_the_server_would_not_serve_is_refused(
     finished_run: Path, tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(ExportError, match="should match pattern"):
+    with pytest.raises(ExportError) as caught:
         export(finished_run, name, 1, tmp_path / "models")
+    allowed = "1 to 64 lower-case letters, digits and hyphens, no hyphen first"
+    assert str(caught.value) == f"--name {shlex.quote(name)}: must be {allowed}"
     assert not (tmp_path / "models").exists()
 
 
@@ -174,7 +177,8 @@ def test_a_version_out_of_bounds_is_refused(
 ) -> None:
     call = ["export", str(finished_run), "--name", "a", "--version", str(number)]
     assert main([*call, "--models", str(tmp_path / "models")]) == 1
-    assert capsys.readouterr().err.startswith(f"error: {number}: ")
+    expected = f"error: --version {number}: must be from 1 to 2147483647\n"
+    assert capsys.readouterr().err == expected
     assert not (tmp_path / "models").exists()
 
 
