@@ -291,15 +291,16 @@ def _interrupted_by_signals() -> Iterator[None]:
         raise KeyboardInterrupt(number)
 
     numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]  # no HUP on Windows
+    before = {one: signal.getsignal(one) for one in numbers if one}
     # A signal that the caller ignores, as nohup does, stays ignored.
-    caught = [one for one in numbers if one and signal.getsignal(one) == signal.SIG_DFL]
+    caught = {one: handler for one, handler in before.items() if handler != signal.SIG_IGN}
     for number in caught:
         signal.signal(number, interrupt)
     try:
         yield
     finally:
-        for number in caught:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in caught.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _supervise(settings: Settings, sockets: list[socket.socket]) -> int:
