@@ -184,11 +184,7 @@ class Batcher:
             self._drop(job, "left")
             raise
         finally:
-            self._new.pop(job, None)
-            if job.timer:
-                job.timer.cancel()
-            if job.disconnect:
-                job.disconnect.cancel()
+            self._leave(job)
             del job  # an error has this frame in its traceback, and the job has the error: a cycle
 
     def _attend_soon(self, job: Job) -> None:
@@ -220,6 +216,14 @@ class Batcher:
         if job.claim.disconnected and job.queued:
             job.disconnect = asyncio.ensure_future(job.claim.disconnected())
             job.disconnect.add_done_callback(partial(self._disconnect, job))
+
+    def _leave(self, job: Job) -> None:
+        """Attend no longer to ``job``, which has ended."""
+        self._new.pop(job, None)
+        if job.timer:
+            job.timer.cancel()
+        if job.disconnect:
+            job.disconnect.cancel()
 
     def _expire(self, job: Job) -> None:
         job.fail(ExpiredError(job.progress))
