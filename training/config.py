@@ -414,7 +414,7 @@ def resumed(saved: Config, flags: dict[str, Any]) -> Config:
 
 
 def _is_moved(before: Path | None, now: Path | None) -> bool:
-    """Whether ``now`` may be the folder of images ``before`` in another place: its name is that."""
+    """Whether ``now`` may be the folder of images ``before``, moved: both have the same name."""
     return bool(before and now and before.resolve().name == now.resolve().name)
 
 

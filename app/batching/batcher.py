@@ -48,7 +48,7 @@ _NEWEST = 0.1
 _SOON = 0.02
 """Seconds after which a job gets a timer and a task of its own; by then, most jobs have ended.
 
-Jobs are looked at together, so that it may take twice as long.
+All new jobs are checked together at this interval, so it may take twice as long.
 """
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Batcher:
         self._new: dict[Job, None] = {}
         """Jobs that nobody attends to yet, see ``_attend``, in order of arrival."""
         self._attends = False
-        """Whether ``_attend_to_new`` will run."""
+        """Whether ``_attend_to_new`` is scheduled."""
         self._wake_up = asyncio.Event()
         self._closing = False
         self._batches = 0
@@ -198,7 +198,7 @@ class Batcher:
             asyncio.get_running_loop().call_later(_SOON, self._attend_to_new)
 
     def _attend_to_new(self) -> None:
-        """Attend to the jobs that wait for long already; to the others next time."""
+        """Attend to the jobs that have waited for ``_SOON``; check the others next time."""
         latest = time.perf_counter() - _SOON
         for job in [*takewhile(lambda job: job.submitted <= latest, self._new)]:
             del self._new[job]
@@ -218,7 +218,7 @@ class Batcher:
             job.disconnect.add_done_callback(partial(self._disconnect, job))
 
     def _leave(self, job: Job) -> None:
-        """Attend no longer to ``job``, which has ended."""
+        """Stop attending to ``job``, which has ended."""
         self._new.pop(job, None)
         if job.timer:
             job.timer.cancel()

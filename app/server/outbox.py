@@ -1,21 +1,21 @@
 """Sends the short responses that are ready at the same time one right after the other.
 
-Sending a response wakes its client. A client on this machine with several connections, such as a
-proxy, sleeps again while the next image is encoded, so each image of a batch would wake it anew,
-which takes longer than the rest of the system call.
+Sending a response wakes its client, which takes longer than the rest of the system call. A client
+with several connections, such as a proxy on this machine, would sleep again while the server
+encodes the next image of a batch, and each image would wake it anew.
 """
 
 import asyncio
 
 
 class Outbox:
-    """The connections of one event loop that have something to send in its next turn."""
+    """The connections of one event loop that will send something in its next turn."""
 
     def __init__(self) -> None:
         self._waiting: list[PostingTransport] = []
 
     def add(self, transport: "PostingTransport") -> None:
-        """Flush ``transport`` when all callbacks have run that the event loop runs now."""
+        """Flush ``transport`` once the event loop has run all callbacks of this turn."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
         self._waiting.append(transport)
@@ -29,8 +29,8 @@ class Outbox:
 class PostingTransport(asyncio.Transport):
     """A connection that sends in order what is posted to it and what is written to it.
 
-    What is posted waits for the outbox, but no longer than for the next write, and for the end of
-    the connection.
+    What is posted waits until the outbox is flushed. It is sent before that if something is written
+    or the connection is closed.
     """
 
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:

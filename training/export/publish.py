@@ -163,7 +163,7 @@ def new_version_folder(models: Path, name: str, version: int | None = None) -> P
     if version is None:
         version = 1 + max(card.version_numbers(models / name), default=0)
     if not _is_valid(version, TypeAdapter(card.VersionNumber)):
-        raise ExportError(f"--version {version}: must be from 1 to 2147483647")
+        raise ExportError(f"--version {version}: must be from 1 to {card.MAX_VERSION}")
     folder = models / name / str(version)
     if folder.exists():
         raise ExportError(f"{folder}: already exists; a published version never changes")

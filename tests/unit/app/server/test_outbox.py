@@ -1,55 +1,33 @@
 """Responses that are ready in the same turn of the event loop, and what happens before they go."""
 
 import asyncio
-import socket
 from collections.abc import Callable
-from types import SimpleNamespace
 
-import uvicorn
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
-from uvicorn.server import ServerState
 
-from app.server.connections import ConnectionLimits, ConnectionTable
-from app.server.protocol import APPLICATION, Application, HttpConnection
-
-REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+from app.server.protocol import HttpConnection
+from tests.http_connections import REQUEST, FakeTransport, connections_to
 
 
-class LoggedTransport(asyncio.Transport):
-    """Logs what is done to it, as the transport of an open connection."""
+class LoggedTransport(FakeTransport):
+    """Logs what is done to it."""
 
     def __init__(self, log: list[str], name: str) -> None:
-        own, peer = ("192.0.2.1", 80), ("192.0.2.2", 5)
-        self._sockets = socket.socketpair()
-        connected = SimpleNamespace(
-            family=socket.AF_INET,
-            fileno=self._sockets[0].fileno,
-            getsockname=lambda: own,
-            getpeername=lambda: peer,
-        )
-        super().__init__({"socket": connected})
+        super().__init__()
         self._log, self._name = log, name
-        self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self._closing
+        assert not self.closed
         self._log.append(f"{bytes(data[9:12]).decode()} to {self._name}")
 
     def close(self) -> None:
-        self._closing = True
+        super().close()
         self._log.append(f"close {self._name}")
 
     def abort(self) -> None:
-        self._closing = True
+        super().close()
         self._log.append(f"abort {self._name}")
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def release(self) -> None:
-        for one in self._sockets:
-            one.close()
 
 
 def logged(
@@ -66,14 +44,10 @@ def logged(
         await PlainTextResponse("text")(scope, receive, send)
 
     async def serve() -> None:
-        config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_keep_alive=keep_alive)
-        config.load()
-        limits = ConnectionLimits(10, 10, per_client=0, patience=60, unsent_bytes=2**30)
-        table, shutdown = ConnectionTable(limits, str), SimpleNamespace(started=False)
-        served = Application(config.loaded_app, table, shutdown, lambda *_: Response(None, 400), "")
+        new_connection = connections_to(app, keep_alive=keep_alive)
         opened = []
         for transport in transports:
-            connection = HttpConnection(config, ServerState(), {APPLICATION: served})
+            connection = new_connection()
             connection.connection_made(transport)
             connection.data_received(REQUEST)
             opened.append(connection)

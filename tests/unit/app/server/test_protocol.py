@@ -11,20 +11,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import uvicorn
 import uvloop
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from app.server import protocol as protocol_module
-from app.server.connections import ConnectionLimits, ConnectionTable
-from app.server.protocol import APPLICATION, Application, HttpConnection
+from app.server.protocol import HttpConnection
 from app.settings import UNIX_CLIENT
+from tests.http_connections import REQUEST, connections_to
 from tests.waiting import PATIENCE
 
 Runner = Callable[[Coroutine[Any, Any, None]], None]
-REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def connected_to(
@@ -38,21 +36,10 @@ def connected_to(
 
     The socket is a Unix socket at ``path`` if that is given. ``state`` knows the connections.
     """
-    server_state = state or ServerState()
 
     async def serve() -> None:
-        config = uvicorn.Config(app, lifespan="off", log_config=None, proxy_headers=False)
-        config.load()
-        limits = ConnectionLimits(
-            connections=10, reserve=10, per_client=0, patience=patience, unsent_bytes=2**30
-        )
-        table, shutdown = ConnectionTable(limits, str), SimpleNamespace(started=False)
-        served = Application(config.loaded_app, table, shutdown, lambda *_: Response(), "")
+        protocol = connections_to(app, state=state, patience=patience)
         loop = asyncio.get_running_loop()
-
-        def protocol() -> HttpConnection:
-            return HttpConnection(config, server_state, {APPLICATION: served})
-
         if path:
             server = await loop.create_unix_server(protocol, path)
         else:

@@ -1,49 +1,26 @@
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 
 import pytest
-import uvicorn
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.server import ServerState
 
-from app.server.connections import ConnectionLimits, ConnectionTable
-from app.server.protocol import APPLICATION, Application, HttpConnection
+from tests.http_connections import REQUEST, FakeTransport, connections_to
 
-REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-class RecordingTransport(asyncio.Transport):
+class RecordingTransport(FakeTransport):
     """Records what each call sends."""
 
     def __init__(self) -> None:
-        own, peer = ("192.0.2.1", 80), ("192.0.2.2", 5)
-        connected = SimpleNamespace(
-            family=socket.AF_INET, getsockname=lambda: own, getpeername=lambda: peer
-        )
-        super().__init__({"socket": connected})
+        super().__init__()
         self.sent: list[bytes] = []
-        self.closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closed
         if data:
             self.sent.append(bytes(data))
-
-    def pause_reading(self) -> None:
-        pass
-
-    def resume_reading(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
 
 
 def answered(
@@ -53,13 +30,7 @@ def answered(
     transport = transport or RecordingTransport()
 
     async def serve() -> None:
-        config = uvicorn.Config(app, lifespan="off", log_config=None, date_header=False)
-        config.server_header = False
-        config.load()
-        limits = ConnectionLimits(10, 10, per_client=0, patience=60, unsent_bytes=2**30)
-        table, shutdown = ConnectionTable(limits, str), SimpleNamespace(started=False)
-        served = Application(config.loaded_app, table, shutdown, lambda *_: Response(), "")
-        connection = HttpConnection(config, ServerState(), {APPLICATION: served})
+        connection = connections_to(app, date_header=False)()
         connection.connection_made(transport)
         for request in requests or [REQUEST]:
             connection.data_received(request)
@@ -68,6 +39,7 @@ def answered(
         connection.connection_lost(None)
 
     asyncio.run(serve())
+    transport.release()
     return transport
 
 
